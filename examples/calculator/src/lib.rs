@@ -1,0 +1,2 @@
+//! What the three programs share.
+pub mod generated;

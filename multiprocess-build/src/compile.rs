@@ -1,0 +1,161 @@
+//! The schema compiler, and the files it reads.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::error::Error;
+
+/// One run of the compiler.
+pub(crate) struct Compile<'a> {
+    /// Sorted, each once.
+    pub files: &'a [PathBuf],
+    pub import_paths: &'a [PathBuf],
+    /// A `capnp` program to run instead of the embedded compiler.
+    pub program: Option<&'a Path>,
+}
+
+impl Compile<'_> {
+    /// The serialized CodeGeneratorRequest.
+    pub(crate) fn run(&self) -> Result<Vec<u8>, Error> {
+        match self.program {
+            Some(program) => self.system(program),
+            None => self.embedded(),
+        }
+    }
+
+    fn embedded(&self) -> Result<Vec<u8>, Error> {
+        let mut command = capnpc_embedded::CompileCommand::new();
+        for path in self.import_paths {
+            command.import_path(path);
+        }
+        for prefix in self.prefixes()? {
+            command.src_prefix(prefix);
+        }
+        for file in self.files {
+            command.file(file);
+        }
+        command.compile().map_err(|error| Error::Compiler {
+            // It writes to this process's stderr, which cargo shows above what main returns.
+            output: format!("{error}\n(what it found is printed above){}", self.hint()),
+        })
+    }
+
+    fn system(&self, program: &Path) -> Result<Vec<u8>, Error> {
+        let mut command = Command::new(program);
+        // The compiler warns where PWD is not the directory that it runs in.
+        command.env_remove("PWD").args(["compile", "-o-"]);
+        for path in self.import_paths {
+            command.arg(format!("--import-path={}", path.display()));
+        }
+        for prefix in self.prefixes()? {
+            command.arg(format!("--src-prefix={}", prefix.display()));
+        }
+        let output = command
+            .args(self.files)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| Error::io("run", program, error))?;
+        if !output.status.success() {
+            let messages = String::from_utf8_lossy(&output.stderr);
+            let (program, status) = (program.display(), output.status);
+            let hint = self.hint();
+            let output = format!("{}\n\n({program} ended with {status}){hint}", messages.trim());
+            return Err(Error::Compiler { output });
+        }
+        Ok(output.stdout)
+    }
+
+    /// What the compiler takes off the paths it reports: the package, else the file's directory.
+    fn prefixes(&self) -> Result<BTreeSet<PathBuf>, Error> {
+        let here = std::env::current_dir().map_err(|error| Error::io("find", ".", error))?;
+        let here = canonical(&here)?;
+        let of = |file: &PathBuf| match file.parent() {
+            Some(parent) if !file.starts_with(&here) => parent.to_owned(),
+            _ => here.clone(),
+        };
+        Ok(self.files.iter().map(of).collect())
+    }
+
+    fn hint(&self) -> &'static str {
+        match self.import_paths.is_empty() {
+            true => {
+                "\n(/mp/proxy.capnp is found where this crate has the dependency `multiprocess`; \
+                 else tell the Builder its directory with import_path)"
+            }
+            false => "",
+        }
+    }
+}
+
+/// The path that both compilers and cargo understand, wherever they run.
+pub(crate) fn canonical(path: &Path) -> Result<PathBuf, Error> {
+    path.canonicalize().map_err(|error| Error::io("find", path, error))
+}
+
+/// Every `*.capnp` file below `directory`.
+pub(crate) fn schemas_below(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
+    let fail = |error| Error::io("read the directory", directory, error);
+    for entry in std::fs::read_dir(directory).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        if path.is_dir() {
+            schemas_below(&path, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "capnp") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The files, and every file that they import or embed, at any depth.
+pub(crate) fn read_files(
+    files: &[PathBuf],
+    import_paths: &[PathBuf],
+) -> Result<BTreeSet<PathBuf>, Error> {
+    let mut read = BTreeSet::new();
+    let mut open = files.to_vec();
+    while let Some(file) = open.pop() {
+        if !read.insert(file.clone()) || file.extension().is_none_or(|end| end != "capnp") {
+            continue;
+        }
+        let text = std::fs::read(&file).map_err(|error| Error::io("read", &file, error))?;
+        for name in imports(&String::from_utf8_lossy(&text)) {
+            let found = match name.strip_prefix('/') {
+                Some(name) => import_paths.iter().map(|path| path.join(name)).find(|p| p.exists()),
+                None => file.parent().map(|parent| parent.join(&name)),
+            };
+            // The compiler complains of what is missing, and has some files of its own.
+            open.extend(found.and_then(|path| path.canonicalize().ok()));
+        }
+    }
+    Ok(read)
+}
+
+/// The names after `import` and `embed`.
+fn imports(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for line in text.lines() {
+        let code = line.split('#').next().unwrap_or_default();
+        let mut parts = code.split('"');
+        while let (Some(before), Some(name)) = (parts.next(), parts.next()) {
+            let word = before.trim_end().rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
+            if matches!(word, Some("import" | "embed")) {
+                names.push(name.to_owned());
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn imports_are_found() {
+        let text = "using A = import \"a.capnp\"; # import \"no.capnp\"\n\
+                    const b :Text = embed \"/b.txt\"; const c :Text = \"c\";\n\
+                    using D=import\"d.capnp\".D;";
+        assert_eq!(imports(text), ["a.capnp", "/b.txt", "d.capnp"]);
+    }
+}

@@ -1,0 +1,226 @@
+//! From the schema's names to Rust's, and to the names that capnpc gives in its raw code.
+
+/// Rust's keywords (strict and reserved, 2024 edition). A name that is one gets an underscore.
+const KEYWORDS: &[&str] = &[
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate",
+    "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl",
+    "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref",
+    "return", "self", "Self", "static", "struct", "super", "trait", "true", "try", "type",
+    "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+];
+
+/// What capnpc 0.27 takes for keywords when it names a module.
+const CAPNPC_KEYWORDS: &[&str] = &[
+    "abstract", "alignof", "as", "be", "become", "box", "break", "const", "continue", "crate",
+    "do", "else", "enum", "extern", "false", "final", "fn", "for", "if", "impl", "in", "let",
+    "loop", "macro", "match", "mod", "move", "mut", "offsetof", "once", "override", "priv", "proc",
+    "pub", "pure", "ref", "return", "self", "sizeof", "static", "struct", "super", "trait", "true",
+    "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+];
+
+/// Type names that the generated code uses without a path, so that no schema type may take them.
+const USED_TYPES: &[&str] = &[
+    "Client",
+    "Clone",
+    "Copy",
+    "Debug",
+    "Default",
+    "Eq",
+    "Err",
+    "FnOnce",
+    "From",
+    "Hash",
+    "Into",
+    "None",
+    "Ok",
+    "Option",
+    "PartialEq",
+    "Result",
+    "Self",
+    "Send",
+    "Some",
+    "String",
+    "Sync",
+    "TryFrom",
+    "Vec",
+    "Box",
+];
+
+/// Methods that every handle has of its own, or that a smart pointer would catch first.
+const USED_METHODS: &[&str] = &[
+    "add_cleanup",
+    "as_ref",
+    "borrow",
+    "clone",
+    "close",
+    "deref",
+    "from",
+    "into",
+    "new",
+    "to_owned",
+    "try_from",
+    "try_into",
+];
+
+/// `getTransactionsByTxID` -> `get_transactions_by_tx_id`: a run of capitals is one word.
+pub(crate) fn snake(name: &str) -> String {
+    let chars: Vec<char> = name.chars().collect();
+    let at = |index: usize| chars.get(index).copied().unwrap_or('\0');
+    let mut out = String::new();
+    for (i, &c) in chars.iter().enumerate() {
+        if c.is_ascii_uppercase() && i > 0 && at(i - 1) != '_' {
+            let after_word = !at(i - 1).is_ascii_uppercase();
+            // The last capital of a run begins the next word (`HTTPServer`), unless all that
+            // follows of the word is the `s` of a plural (`txIDs`).
+            let plural = at(i + 1) == 's' && !at(i + 2).is_ascii_lowercase();
+            let before_word = at(i + 1).is_ascii_lowercase() && !plural;
+            if after_word || before_word {
+                out.push('_');
+            }
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
+
+/// The name of a field, parameter or method.
+pub(crate) fn value(name: &str) -> String {
+    escape(snake(name), KEYWORDS)
+}
+
+/// The name of a method: [`value`], and never one that handles have already.
+pub(crate) fn method(name: &str) -> String {
+    escape(value(name), USED_METHODS)
+}
+
+/// The name of a type, a trait or an enum's variant.
+pub(crate) fn camel(name: &str) -> String {
+    let mut chars = name.chars();
+    match chars.next() {
+        Some(first) => first.to_ascii_uppercase().to_string() + chars.as_str(),
+        None => String::new(),
+    }
+}
+
+/// The name of a type, kept apart from those that the generated code itself uses.
+pub(crate) fn type_name(name: &str) -> String {
+    escape(camel(name), USED_TYPES)
+}
+
+/// The name of a variant.
+pub(crate) fn variant(name: &str) -> String {
+    escape(camel(name), KEYWORDS)
+}
+
+/// `maxMoney` -> `MAX_MONEY`.
+pub(crate) fn constant(name: &str) -> String {
+    snake(name).to_ascii_uppercase()
+}
+
+/// The module of a schema file, from the file's stem.
+pub(crate) fn module(stem: &str) -> String {
+    escape(stem.replace('-', "_"), KEYWORDS)
+}
+
+/// capnpc's module of a schema file, from the file's stem.
+pub(crate) fn raw_file(stem: &str) -> String {
+    format!("{}_capnp", stem.replace('-', "_"))
+}
+
+/// What capnpc's accessors of a field end in.
+pub(crate) fn raw_accessor(name: &str) -> String {
+    let mut out = String::new();
+    for (i, c) in name.chars().enumerate() {
+        if c.is_uppercase() && i > 0 {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
+
+/// capnpc's module of a struct or interface.
+pub(crate) fn raw_module(name: &str) -> String {
+    escape(raw_accessor(name), CAPNPC_KEYWORDS)
+}
+
+/// Whether capnpc's code cannot compile with this name for a module or method: it does not know
+/// the newer keywords.
+pub(crate) fn breaks_capnpc(name: &str) -> bool {
+    KEYWORDS.contains(&raw_module(name).as_str())
+}
+
+/// Whether this can be an identifier of Rust.
+pub(crate) fn is_identifier(name: &str) -> bool {
+    let mut chars = name.chars();
+    let first = chars.next().is_some_and(|c| c.is_ascii_alphabetic());
+    first && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn escape(mut name: String, taken: &[&str]) -> String {
+    if taken.contains(&name.as_str()) {
+        name.push('_');
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn snake_keeps_acronyms_together() {
+        for (from, to) in [
+            ("echo", "echo"),
+            ("executeRpc", "execute_rpc"),
+            ("getTransactionsByTxID", "get_transactions_by_tx_id"),
+            ("getHTTPServer", "get_http_server"),
+            ("txIDs", "tx_ids"),
+            ("listIDsOf", "list_ids_of"),
+            ("makeMiningOld2", "make_mining_old2"),
+            ("uint32Id", "uint32_id"),
+            ("BlockTemplate", "block_template"),
+            ("RPC", "rpc"),
+        ] {
+            assert_eq!(snake(from), to, "{from}");
+        }
+    }
+
+    #[test]
+    fn raw_names_follow_capnpc() {
+        assert_eq!(raw_accessor("getTransactionsByTxID"), "get_transactions_by_tx_i_d");
+        assert_eq!(raw_accessor("BlockRef"), "block_ref");
+        assert_eq!(raw_module("Type"), "type_");
+        assert_eq!(raw_module("typeParams"), "type_params");
+        assert_eq!(raw_file("common-types"), "common_types_capnp");
+    }
+
+    #[test]
+    fn keywords_and_used_names_get_an_underscore() {
+        assert_eq!(value("type"), "type_");
+        assert_eq!(value("self"), "self_");
+        assert_eq!(value("async"), "async_");
+        assert_eq!(method("close"), "close_");
+        assert_eq!(method("closeAll"), "close_all");
+        assert_eq!(type_name("Option"), "Option_");
+        assert_eq!(variant("self"), "Self_");
+        assert_eq!(module("type"), "type_");
+        assert_eq!(module("common-types"), "common_types");
+    }
+
+    #[test]
+    fn names_that_break_capnpc_are_known() {
+        assert!(breaks_capnpc("async"));
+        assert!(breaks_capnpc("Dyn"));
+        assert!(!breaks_capnpc("type"));
+    }
+
+    #[test]
+    fn constants_and_identifiers() {
+        assert_eq!(constant("maxMoney"), "MAX_MONEY");
+        assert!(is_identifier("echo_2"));
+        assert!(!is_identifier("2echo"));
+        assert!(!is_identifier("foo.bar"));
+        assert!(!is_identifier(""));
+    }
+}

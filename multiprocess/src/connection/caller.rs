@@ -1,0 +1,215 @@
+//! Starts a call of this side: encodes it, chooses its threads, and arranges for its answer.
+
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+
+use super::after::After;
+use super::conn::{ArcConn, WeakConn};
+use super::tables::{CallId, CapId, RunningId};
+use crate::rt::{AnyBuilder, AnyReader, Decoder, Encoder, Method};
+use crate::thread::Inbox;
+use crate::{Error, Result};
+
+/// Who waits for a call: that decides on which of the peer's threads it runs.
+pub(crate) enum Caller {
+    /// This thread blocks. If it serves a call of the same peer's, that call's number.
+    Thread(Arc<Inbox>, Option<RunningId>),
+    /// A future.
+    Future,
+}
+
+/// Where an answer arrives.
+pub(crate) struct Slot<T>(Mutex<SlotState<T>>);
+
+struct SlotState<T> {
+    answer: Option<Result<T>>,
+    waiter: Waiter,
+}
+
+enum Waiter {
+    Nobody,
+    Thread(Arc<Inbox>),
+    Future(Waker),
+}
+
+impl<T> Slot<T> {
+    fn new(waiter: Waiter) -> Slot<T> {
+        Slot(Mutex::new(SlotState { answer: None, waiter }))
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, SlotState<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where nobody waits yet.
+    pub(super) fn unwatched() -> Slot<T> {
+        Slot::new(Waiter::Nobody)
+    }
+
+    /// Where the answer of a local object's method arrives.
+    pub(crate) fn for_future(waker: &Waker) -> Slot<T> {
+        Slot::new(Waiter::Future(waker.clone()))
+    }
+
+    pub(crate) fn fill_and_wake(&self, answer: Result<T>) {
+        if let Some(after) = self.fill(answer) {
+            after.run();
+        }
+    }
+
+    /// From now on a thread waits.
+    pub(crate) fn wake_thread(&self, inbox: &Arc<Inbox>) {
+        self.state().waiter = Waiter::Thread(Arc::clone(inbox));
+    }
+
+    pub(super) fn fill(&self, answer: Result<T>) -> Option<After> {
+        let mut state = self.state();
+        state.answer = Some(answer);
+        match std::mem::replace(&mut state.waiter, Waiter::Nobody) {
+            Waiter::Nobody => None,
+            Waiter::Thread(inbox) => Some(After::Unpark(inbox)),
+            Waiter::Future(waker) => Some(After::Wake(waker)),
+        }
+    }
+
+    /// The answer, once.
+    pub(crate) fn take(&self) -> Option<Result<T>> {
+        self.state().answer.take()
+    }
+
+    /// The answer, or the promise to wake `waker` when it comes.
+    pub(crate) fn take_or_wake(&self, waker: &Waker) -> Option<Result<T>> {
+        let mut state = self.state();
+        let answer = state.answer.take();
+        if answer.is_none() {
+            state.waiter = Waiter::Future(waker.clone());
+        }
+        answer
+    }
+
+    /// Wakes whoever waits, without an answer.
+    pub(crate) fn wake(&self) {
+        let waiter = std::mem::replace(&mut self.state().waiter, Waiter::Nobody);
+        match waiter {
+            Waiter::Nobody => {}
+            Waiter::Thread(inbox) => inbox.wake(),
+            Waiter::Future(waker) => waker.wake(),
+        }
+    }
+}
+
+/// A call that is under way. Dropped, it is cancelled.
+pub(crate) struct SentCall<T> {
+    pub(crate) slot: Arc<Slot<T>>,
+    conn: WeakConn,
+    id: CallId,
+    over: bool,
+}
+
+impl<T> SentCall<T> {
+    /// The answer has been taken: nothing is left to cancel.
+    pub(crate) fn set_over(&mut self) {
+        self.over = true;
+    }
+}
+
+impl<T> Drop for SentCall<T> {
+    fn drop(&mut self) {
+        if !self.over && let Some(conn) = self.conn.upgrade() {
+            conn.cancel(self.id);
+        }
+    }
+}
+
+/// Sends a call to the object `cap` of the peer's.
+pub(crate) fn start_call<T: Send + 'static>(
+    conn: &ArcConn,
+    cap: CapId,
+    method: Method,
+    caller: Caller,
+    waker: Option<&Waker>,
+    encode: impl FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
+    decode: fn(&mut Decoder<'_>, AnyReader<'_>) -> Result<T>,
+) -> Result<SentCall<T>> {
+    let slot = Arc::new(Slot::new(match (&caller, waker) {
+        (Caller::Thread(inbox, _), _) => Waiter::Thread(Arc::clone(inbox)),
+        (Caller::Future, Some(waker)) => Waiter::Future(waker.clone()),
+        (Caller::Future, None) => Waiter::Nobody,
+    }));
+    let id = conn.enter(|core| {
+        let tables = Rc::clone(&core.tables);
+        if let Some(error) = conn.ended() {
+            return Err(error.clone());
+        }
+        let Some(hook) = tables.cap(cap) else {
+            return Err(Error::disconnected("the connection has ended"));
+        };
+        let mut request = hook.new_call(method.interface, method.id, None);
+        let mut cx = Encoder::new(conn, &tables, &caller);
+        encode(&mut cx, request.get())?;
+        let busy = cx.take_busy();
+        let sent = request.hook.send();
+        let slot = Arc::clone(&slot);
+        let weak_tables = Rc::downgrade(&tables);
+        let weak_conn = ArcConn::downgrade(conn);
+        let complete = Box::new(move |answer: super::tables::Answer| {
+            drop(busy);
+            let tables = weak_tables.upgrade()?;
+            let result = match (answer, weak_conn.upgrade()) {
+                (Ok(response), Some(conn)) => response
+                    .hook
+                    .get()
+                    .map_err(crate::rt::malformed)
+                    .and_then(|results| decode(&mut Decoder::new(&conn, &tables), results)),
+                (Ok(_), None) => Err(Error::disconnected("this side let the connection go")),
+                (Err(error), _) => Err(tables.call_error(&error)),
+            };
+            slot.fill(result.map_err(|error| in_method(error, method)))
+        });
+        Ok(tables.add_call(sent.promise, complete))
+    })?;
+    Ok(SentCall { slot, conn: ArcConn::downgrade(conn), id, over: false })
+}
+
+/// Says which method's answer it was that did not decode, or that the peer does not have.
+fn in_method(error: Error, method: Method) -> Error {
+    match error {
+        Error::Decode { path, problem } => Error::Decode { path: format!("{}.{path}", method.name), problem },
+        Error::Unimplemented { method: text } => Error::Unimplemented { method: format!("{} ({text})", method.name) },
+        other => other,
+    }
+}
+
+/// A capability for what a call will return, before it has.
+pub(crate) fn start_pipelined(
+    conn: &ArcConn,
+    cap: CapId,
+    method: Method,
+    encode: impl FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
+) -> Result<CapId> {
+    conn.enter(|core| {
+        let tables = Rc::clone(&core.tables);
+        if let Some(error) = conn.ended() {
+            return Err(error.clone());
+        }
+        let Some(hook) = tables.cap(cap) else {
+            return Err(Error::disconnected("the connection has ended"));
+        };
+        let mut request = hook.new_call(method.interface, method.id, None);
+        let mut cx = Encoder::new(conn, &tables, &Caller::Future);
+        encode(&mut cx, request.get())?;
+        let busy = cx.take_busy();
+        let sent = request.hook.send();
+        let promised = sent.pipeline.get_pointer_field(method.result).as_cap();
+        // The promise itself is kept so that the thread counts as busy until the answer is there.
+        tables.add_call(
+            sent.promise,
+            Box::new(move |_answer| {
+                drop(busy);
+                None
+            }),
+        );
+        Ok(tables.keep_cap(promised))
+    })
+}

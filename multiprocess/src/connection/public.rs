@@ -1,0 +1,150 @@
+//! The connection as users hold it.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use super::conn::{ArcConn, Conn, Limits};
+use super::tables::CapId;
+use crate::call::Call;
+use crate::handle::{Handle, RemoteObject};
+use crate::process::{PeerCredentials, peer_credentials};
+use crate::rt::Interface;
+use crate::{Error, Result};
+
+/// A connection to one peer. Clones are the same connection.
+///
+/// It lives as long as one of: a clone of it, a handle on one of the peer's objects, a call that is
+/// being served. When the last of these has gone the socket is closed, which the peer sees.
+#[derive(Clone)]
+pub struct Connection(ArcConn);
+
+impl Connection {
+    /// Describes a connection: what it serves, its limits.
+    pub fn builder() -> ConnectionBuilder<NoObject> {
+        ConnectionBuilder { object: None, limits: Limits::default() }
+    }
+
+    /// Takes over a connected stream socket, to call the peer's objects.
+    ///
+    /// # Errors
+    /// The socket or the driver thread cannot be used.
+    pub fn new(socket: impl Into<OwnedFd>) -> Result<Connection> {
+        Connection::builder().start(socket)
+    }
+
+    pub(crate) fn from_conn(conn: ArcConn) -> Connection {
+        Connection(conn)
+    }
+
+    /// A handle on the peer's bootstrap object, without waiting for it. Where the interface has a
+    /// `construct` method, the two sides exchange their ThreadMaps with it.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub fn bootstrap<I: Interface>(&self) -> Result<I> {
+        let (cap, _answer) = self.0.bootstrap::<I>()?;
+        Ok(self.handle(cap))
+    }
+
+    /// The same, having waited until the peer has answered: that somebody who speaks this protocol
+    /// is there.
+    ///
+    /// # Errors
+    /// The connection ended first, the peer has no such object, or it did not answer in time.
+    pub fn bootstrap_ready<I: Interface>(&self, timeout: Duration) -> Result<I> {
+        let (cap, answer) = self.0.bootstrap::<I>()?;
+        let handle = self.handle(cap);
+        Call::answer(answer, timeout).wait()?;
+        Ok(handle)
+    }
+
+    fn handle<I: Interface>(&self, cap: CapId) -> I {
+        I::from_handle(Handle::remote_object(RemoteObject::new(self.0.clone(), cap)))
+    }
+
+    /// Ends the connection: every call that waits, on either side, and every later one fails with
+    /// [`Error::Disconnected`]. Methods that are being served run to their end; [`drain`](Self::drain)
+    /// waits for them.
+    pub fn disconnect(&self) {
+        self.0.end(Error::disconnected("this side disconnected"));
+    }
+
+    /// Waits until no method is being served over this connection, for `timeout` at most. Whether
+    /// that came about.
+    pub fn drain(&self, timeout: Duration) -> bool {
+        self.0.drain(timeout)
+    }
+
+    /// Whether the connection stands, as far as this side knows.
+    pub fn is_connected(&self) -> bool {
+        self.0.ended().is_none()
+    }
+
+    /// Why the connection ended, once it has.
+    pub fn end_reason(&self) -> Option<Error> {
+        self.0.ended().cloned()
+    }
+
+    /// Runs `hook` on a thread of the runtime when the connection has ended, at once if it has.
+    pub fn on_disconnect(&self, hook: impl FnOnce() + Send + 'static) {
+        self.0.on_disconnect(Box::new(hook));
+    }
+
+    /// The peer's process and user, where the socket tells.
+    ///
+    /// # Errors
+    /// The socket is not a unix socket.
+    pub fn peer_credentials(&self) -> Result<PeerCredentials> {
+        peer_credentials(self.0.socket())
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("connected", &self.is_connected()).finish()
+    }
+}
+
+/// Describes a connection before it starts.
+pub struct ConnectionBuilder<I> {
+    object: Option<I>,
+    limits: Limits,
+}
+
+impl<I> ConnectionBuilder<I> {
+    /// Bounds on what the peer can make this process hold.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Serves `object` as what the peer's bootstrap returns.
+    pub fn serve<J: Interface>(self, object: J) -> ConnectionBuilder<J> {
+        ConnectionBuilder { object: Some(object), limits: self.limits }
+    }
+}
+
+impl<I: Interface> ConnectionBuilder<I> {
+    /// Takes over a connected stream socket.
+    ///
+    /// # Errors
+    /// The socket or the driver thread cannot be used.
+    pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
+        Conn::start(socket.into(), self.object.as_ref(), self.limits).map(Connection)
+    }
+}
+
+impl ConnectionBuilder<NoObject> {
+    /// Takes over a connected stream socket, and serves nothing.
+    ///
+    /// # Errors
+    /// The socket or the driver thread cannot be used.
+    pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
+        Conn::start_client(socket.into(), self.limits).map(Connection)
+    }
+}
+
+/// In a builder's type: nothing is served yet.
+#[derive(Debug)]
+pub enum NoObject {}

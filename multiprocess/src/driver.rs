@@ -1,0 +1,170 @@
+//! The one thread of the process that watches sockets and deadlines.
+//!
+//! It reads what arrives on every connection, accepts on every listener, and fires timers. It never
+//! runs user code.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use polling::{Event, Events, PollMode, Poller};
+
+use crate::{Error, Result};
+
+/// Something with a descriptor that the driver watches.
+pub(crate) trait Source: Send + Sync {
+    /// The descriptor can be read.
+    fn readable(self: Arc<Self>);
+    /// The descriptor can be written, after [`Driver::want_write`].
+    fn writable(self: Arc<Self>) {}
+}
+
+pub(crate) type SourceId = usize;
+type Timer = Box<dyn FnOnce() + Send>;
+/// Names a timer: when it fires, and a number that makes it unique.
+pub(crate) type TimerId = (Instant, usize);
+
+pub(crate) struct Driver {
+    poller: Poller,
+    sources: Mutex<HashMap<SourceId, Weak<dyn Source>>>,
+    timers: Mutex<BTreeMap<TimerId, Timer>>,
+    next: AtomicUsize,
+}
+
+/// The process's driver, started on first use.
+pub(crate) fn driver() -> Result<&'static Driver> {
+    static DRIVER: OnceLock<std::result::Result<Driver, Error>> = OnceLock::new();
+    static STARTED: OnceLock<std::result::Result<(), Error>> = OnceLock::new();
+    let driver = DRIVER
+        .get_or_init(|| {
+            Ok(Driver {
+                poller: Poller::new().map_err(|error| Error::io("watch descriptors", error))?,
+                sources: Mutex::default(),
+                timers: Mutex::default(),
+                next: AtomicUsize::new(1),
+            })
+        })
+        .as_ref()
+        .map_err(Error::clone)?;
+    STARTED
+        .get_or_init(|| {
+            std::thread::Builder::new()
+                .name("mp-driver".to_owned())
+                .spawn(|| driver.run())
+                .map(drop)
+                .map_err(|error| Error::io("start the driver thread", error))
+        })
+        .clone()?;
+    Ok(driver)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Driver {
+    /// A number for a source that is about to be added.
+    pub(crate) fn new_id(&self) -> SourceId {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Watches a descriptor for reading.
+    ///
+    /// The source must call [`remove`](Self::remove) before it closes the descriptor.
+    pub(crate) fn add(&self, id: SourceId, fd: BorrowedFd<'_>, source: Weak<dyn Source>) -> Result<()> {
+        lock(&self.sources).insert(id, source);
+        // SAFETY: every source removes itself from the poller before its descriptor is closed
+        // (Conn and Acceptor do so in Drop), so the poller never holds a closed descriptor.
+        let added = unsafe { self.poller.add_with_mode(fd.as_raw_fd(), Event::readable(id), PollMode::Level) };
+        added.map_err(|error| {
+            lock(&self.sources).remove(&id);
+            Error::io("watch a socket", error)
+        })
+    }
+
+    /// Watches for writing as well, or no longer.
+    pub(crate) fn want_write(&self, id: SourceId, fd: BorrowedFd<'_>, write: bool) -> io::Result<()> {
+        let event = if write { Event::all(id) } else { Event::readable(id) };
+        self.poller.modify_with_mode(fd, event, PollMode::Level)
+    }
+
+    /// Stops or resumes watching for reading (a listener that has no room).
+    pub(crate) fn want_read(&self, id: SourceId, fd: BorrowedFd<'_>, read: bool) -> io::Result<()> {
+        let event = if read { Event::readable(id) } else { Event::none(id) };
+        self.poller.modify_with_mode(fd, event, PollMode::Level)
+    }
+
+    /// Forgets a source. Its methods may still be running.
+    pub(crate) fn remove(&self, id: SourceId, fd: BorrowedFd<'_>) {
+        if lock(&self.sources).remove(&id).is_some() {
+            let _ = self.poller.delete(fd.as_fd());
+        }
+    }
+
+    /// Runs `timer` at `deadline`, on the driver thread; it must not block.
+    pub(crate) fn add_timer(&self, deadline: Instant, timer: Timer) -> TimerId {
+        let id = (deadline, self.next.fetch_add(1, Ordering::Relaxed));
+        let mut timers = lock(&self.timers);
+        let first = timers.first_key_value().is_none_or(|(first, _)| id < *first);
+        timers.insert(id, timer);
+        drop(timers);
+        if first {
+            let _ = self.poller.notify();
+        }
+        id
+    }
+
+    pub(crate) fn remove_timer(&self, id: TimerId) {
+        let timer = lock(&self.timers).remove(&id);
+        drop(timer);
+    }
+
+    fn run(&'static self) {
+        let mut events = Events::new();
+        loop {
+            events.clear();
+            if let Err(error) = self.poller.wait(&mut events, self.next_timeout()) {
+                if error.kind() != io::ErrorKind::Interrupted {
+                    tracing::error!("the driver cannot wait for events: {error}");
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                continue;
+            }
+            for event in events.iter() {
+                let source = lock(&self.sources).get(&event.key).and_then(Weak::upgrade);
+                let Some(source) = source else { continue };
+                crate::guard::run_hook("the driver", move || {
+                    if event.writable {
+                        Arc::clone(&source).writable();
+                    }
+                    if event.readable {
+                        source.readable();
+                    }
+                });
+            }
+            self.fire_timers();
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Duration> {
+        let timers = lock(&self.timers);
+        let ((deadline, _), _) = timers.first_key_value()?;
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    fn fire_timers(&self) {
+        loop {
+            let timer = {
+                let mut timers = lock(&self.timers);
+                match timers.first_entry() {
+                    Some(entry) if entry.key().0 <= Instant::now() => entry.remove(),
+                    _ => return,
+                }
+            };
+            crate::guard::run_hook("a timer", timer);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The one error type: each variant names who is at fault and what is lost.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call, a connection or a process operation failed.
+///
+/// Only [`Error::Disconnected`] and [`Error::PeerMisbehaved`] mean that the connection is gone;
+/// after any other error the connection and its objects go on working.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The connection is gone: the peer closed it, died, or this side disconnected. Every
+    /// pending and later call on it ends with this.
+    #[error("disconnected: {reason}")]
+    Disconnected {
+        /// What ended the connection.
+        reason: String,
+    },
+
+    /// The peer's object does not have the method, or the local object left the trait's default.
+    #[error("not implemented by the other side: {method}")]
+    Unimplemented {
+        /// The method, or the peer's own text.
+        method: String,
+    },
+
+    /// A limit of the peer or of this side was reached; the call was not run.
+    #[error("overloaded: {message}")]
+    Overloaded {
+        /// Which limit.
+        message: String,
+    },
+
+    /// The call was cancelled before it ended.
+    #[error("the call was cancelled")]
+    Cancelled,
+
+    /// The deadline given with [`Call::timeout`](crate::Call::timeout) passed. The call was
+    /// cancelled.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+
+    /// The peer's method failed with a message. Only that call is lost.
+    #[error("the other side failed: {message}")]
+    Remote {
+        /// The peer's text. A C++ exception arrives as `std::exception: WHAT`.
+        message: String,
+    },
+
+    /// The peer broke the protocol; the connection was closed.
+    #[error("the other side broke the protocol: {problem}")]
+    PeerMisbehaved {
+        /// What it did.
+        problem: String,
+    },
+
+    /// A value that arrived does not fit its type. Only that call is lost.
+    #[error("cannot decode {path}: {problem}")]
+    Decode {
+        /// The field, from the method's parameters or results down, like `result.hash`.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// This program used the API in a way that cannot work; the text says what to do instead.
+    #[error("{problem}")]
+    ApiMisuse {
+        /// What was wrong and what to do.
+        problem: String,
+    },
+
+    /// A child process could not be started, or did not live long enough to serve.
+    #[error("cannot run {}: {problem}", program.display())]
+    Spawn {
+        /// The program.
+        program: PathBuf,
+        /// The system's reason (with errno) or the exit status.
+        problem: String,
+    },
+
+    /// An address to listen on or connect to is wrong or unusable.
+    #[error("{problem}")]
+    Address {
+        /// The address as it was given.
+        address: String,
+        /// What is wrong, naming the address, and what to do.
+        problem: String,
+    },
+
+    /// The system refused an operation.
+    #[error("cannot {doing}: {source}")]
+    Io {
+        /// The operation, such as `accept a connection`.
+        doing: String,
+        /// The system's error.
+        source: Arc<io::Error>,
+    },
+}
+
+impl Error {
+    /// Whether the connection that the failed call went over is gone.
+    pub fn is_disconnect(&self) -> bool {
+        matches!(self, Error::Disconnected { .. } | Error::PeerMisbehaved { .. })
+    }
+
+    /// An error for a user's own method to return: the caller receives it as
+    /// [`Error::Remote`] with this message.
+    ///
+    /// ```
+    /// let error = multiprocess::Error::failed("no such wallet");
+    /// assert!(error.to_string().contains("no such wallet"));
+    /// ```
+    pub fn failed(message: impl Into<String>) -> Error {
+        Error::Remote { message: message.into() }
+    }
+
+    /// What a trait's default method answers.
+    pub fn unimplemented(method: &str) -> Error {
+        Error::Unimplemented { method: method.to_owned() }
+    }
+
+    /// A field that does not decode.
+    pub fn decode(path: impl Into<String>, problem: impl Into<String>) -> Error {
+        Error::Decode { path: path.into(), problem: problem.into() }
+    }
+
+    pub(crate) fn disconnected(reason: impl Into<String>) -> Error {
+        Error::Disconnected { reason: reason.into() }
+    }
+
+    pub(crate) fn misuse(problem: impl Into<String>) -> Error {
+        Error::ApiMisuse { problem: problem.into() }
+    }
+
+    pub(crate) fn io(doing: impl Into<String>, source: io::Error) -> Error {
+        Error::Io { doing: doing.into(), source: Arc::new(source) }
+    }
+}

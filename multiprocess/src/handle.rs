@@ -1,0 +1,222 @@
+//! What generated handles are made of: an object of this process, or one far away.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use capnp::private::capability::ClientHook;
+
+use crate::call::Call;
+use crate::connection::{ArcConn, CapId, Tables};
+use crate::rt::Interface;
+use crate::{Error, Result};
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// A reference on an object whose methods are `O`'s, here or in another process.
+///
+/// Generated handles wrap it; it is `Clone`, `Send` and `Sync` as they are.
+pub struct Handle<O: ?Sized>(Inner<O>);
+
+enum Inner<O: ?Sized> {
+    Local(Arc<LocalObject<O>>),
+    Remote(RemoteObject),
+}
+
+/// Where a handle's calls go.
+pub enum Target<O: ?Sized> {
+    /// Straight to the object.
+    Local(Arc<O>),
+    /// Over a connection.
+    Remote(RemoteObject),
+}
+
+struct LocalObject<O: ?Sized> {
+    object: Arc<O>,
+    cleanup: Cleanup,
+}
+
+impl<O: ?Sized> Handle<O> {
+    /// A handle on an object of this process.
+    pub fn local(object: Arc<O>) -> Handle<O> {
+        Handle(Inner::Local(Arc::new(LocalObject { object, cleanup: Cleanup::default() })))
+    }
+
+    pub(crate) fn remote_object(object: RemoteObject) -> Handle<O> {
+        Handle(Inner::Remote(object))
+    }
+
+    /// Where calls go.
+    pub fn target(&self) -> Target<O> {
+        match &self.0 {
+            Inner::Local(local) => Target::Local(Arc::clone(&local.object)),
+            Inner::Remote(remote) => Target::Remote(remote.clone()),
+        }
+    }
+
+    /// Whether the object is in this process.
+    pub fn is_local(&self) -> bool {
+        matches!(self.0, Inner::Local(_))
+    }
+
+    /// Runs `hook` once no handle on the object is left, or when it was closed.
+    ///
+    /// For an object of this process that is after the peers have let go of it as well. Hooks run
+    /// in the reverse of the order in which they were added; a panic in one is logged and the
+    /// others run.
+    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
+        match &self.0 {
+            Inner::Local(local) => local.cleanup.add(Box::new(hook)),
+            Inner::Remote(remote) => remote.0.cleanup.add(Box::new(hook)),
+        }
+    }
+
+    pub(crate) fn local_object(&self) -> Option<Arc<O>> {
+        match &self.0 {
+            Inner::Local(local) => Some(Arc::clone(&local.object)),
+            Inner::Remote(_) => None,
+        }
+    }
+
+    pub(crate) fn remote(&self) -> Option<&RemoteObject> {
+        match &self.0 {
+            Inner::Local(_) => None,
+            Inner::Remote(remote) => Some(remote),
+        }
+    }
+
+    /// What tells this object's handles from others', as long as one of them lives.
+    pub(crate) fn address(&self) -> usize {
+        match &self.0 {
+            Inner::Local(local) => Arc::as_ptr(local).cast::<()>() as usize,
+            Inner::Remote(remote) => Arc::as_ptr(&remote.0) as usize,
+        }
+    }
+}
+
+impl<O: ?Sized> Clone for Handle<O> {
+    fn clone(&self) -> Self {
+        Handle(match &self.0 {
+            Inner::Local(local) => Inner::Local(Arc::clone(local)),
+            Inner::Remote(remote) => Inner::Remote(remote.clone()),
+        })
+    }
+}
+
+impl<O: ?Sized> fmt::Debug for Handle<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_local() { "Handle(local)" } else { "Handle(remote)" })
+    }
+}
+
+/// An object of a peer's.
+#[derive(Clone)]
+pub struct RemoteObject(Arc<RemoteInner>);
+
+struct RemoteInner {
+    /// The capability, or why there is none: the call that was to return it could not be sent.
+    place: Result<(ArcConn, CapId)>,
+    /// Set once the object's destroy was sent: nothing may be sent to it after that.
+    closed: AtomicBool,
+    cleanup: Cleanup,
+}
+
+impl RemoteObject {
+    pub(crate) fn new(conn: ArcConn, cap: CapId) -> RemoteObject {
+        RemoteObject::with_place(Ok((conn, cap)))
+    }
+
+    pub(crate) fn broken(error: Error) -> RemoteObject {
+        RemoteObject::with_place(Err(error))
+    }
+
+    fn with_place(place: Result<(ArcConn, CapId)>) -> RemoteObject {
+        RemoteObject(Arc::new(RemoteInner { place, closed: AtomicBool::new(false), cleanup: Cleanup::default() }))
+    }
+
+    /// The connection and the capability, for a call.
+    pub(crate) fn place(&self) -> Result<(&ArcConn, CapId)> {
+        if self.0.closed.load(Ordering::Acquire) {
+            return Err(Error::misuse("this handle was closed; make a new object instead of calling it"));
+        }
+        match &self.0.place {
+            Ok((conn, cap)) => Ok((conn, *cap)),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// The capability as the engine of `conn` knows it, if the object is that peer's.
+    pub(crate) fn hook_on(&self, conn: &ArcConn, tables: &Rc<Tables>) -> Option<Box<dyn ClientHook>> {
+        match &self.0.place {
+            Ok((own, cap)) if Arc::ptr_eq(own, conn) => tables.cap(*cap),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for RemoteInner {
+    fn drop(&mut self) {
+        if let Ok((conn, cap)) = &self.place {
+            conn.release_cap(*cap);
+        }
+    }
+}
+
+/// Ends the object behind a handle: see the generated `close` methods.
+pub fn close<I: Interface>(handle: &I) -> Call<()> {
+    let Some(remote) = handle.handle().remote() else {
+        let kept = handle.clone();
+        return Call::ready(Ok(())).then(move || kept.handle().run_cleanup());
+    };
+    let kept = remote.clone();
+    let cleanup = move || kept.0.cleanup.run();
+    match I::DESTROY {
+        Some(destroy) if !remote.0.closed.load(Ordering::Acquire) => {
+            let closing = remote.clone();
+            Call::remote(
+                destroy.method,
+                remote.clone(),
+                move |cx, params| {
+                    closing.0.closed.store(true, Ordering::Release);
+                    (destroy.encode)(cx, params)
+                },
+                |_cx, _results| Ok(()),
+            )
+            .then(cleanup)
+        }
+        // Closed before, or an interface whose objects end with their last reference.
+        _ => Call::ready(Ok(())).then(cleanup),
+    }
+}
+
+impl<O: ?Sized> Handle<O> {
+    fn run_cleanup(&self) {
+        if let Inner::Local(local) = &self.0 {
+            local.cleanup.run();
+        }
+    }
+}
+
+/// Hooks for the end of an object; they run when this is dropped, or before.
+#[derive(Default)]
+struct Cleanup(Mutex<Vec<Hook>>);
+
+impl Cleanup {
+    fn add(&self, hook: Hook) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(hook);
+    }
+
+    fn run(&self) {
+        let hooks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for hook in hooks.into_iter().rev() {
+            crate::guard::run_hook("a cleanup hook", hook);
+        }
+    }
+}
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        self.run();
+    }
+}

@@ -1,0 +1,315 @@
+//! A child process: waiting for it from any thread, and making sure that it ends.
+
+use std::process::ExitStatus;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+
+use super::reaper;
+use crate::{Error, Result};
+
+/// How long a dropped child may take for each step of its end.
+const DROP_GRACE: Duration = Duration::from_secs(10);
+
+/// The longest time between two looks at a child where the kernel cannot wake this thread.
+const SLOWEST_LOOK: Duration = Duration::from_millis(20);
+
+/// A process started with [`Command`](super::Command).
+///
+/// Every method can be called from several threads at once. A child that still runs when this is
+/// dropped gets 10 seconds to see that its socket is closed, 10 more after SIGTERM, and then
+/// SIGKILL, from a background thread: dropping never blocks and never leaves a zombie.
+#[derive(Debug)]
+pub struct Child {
+    process: Arc<Process>,
+}
+
+impl Child {
+    pub(super) fn new(child: std::process::Child) -> Child {
+        Child { process: Arc::new(Process::new(child)) }
+    }
+
+    /// The process id. Once the child was waited for, it may be another process's.
+    pub fn id(&self) -> u32 {
+        self.process.id
+    }
+
+    /// The exit status, or `None` while the child runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where other code of this program has already waited for the child, here and
+    /// in the methods below.
+    pub fn try_wait(&self) -> Result<Option<ExitStatus>> {
+        self.process.try_wait()
+    }
+
+    /// Blocks until the child has exited. Later calls give the same status.
+    pub fn wait(&self) -> Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.process.wait_until(None)? {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// Blocks until the child has exited or `timeout` has passed, when it gives `None`.
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<Option<ExitStatus>> {
+        // A time too far away to be told is for ever.
+        self.process.wait_until(Instant::now().checked_add(timeout))
+    }
+
+    /// Makes the child end: waits up to `grace` for it to exit by itself, which it does when the
+    /// parent's end of its socket is closed; then sends SIGTERM and waits up to `grace` again;
+    /// then sends SIGKILL. Returns when the child is reaped.
+    ///
+    /// Close the socket before, or the first `grace` is lost time.
+    pub fn shutdown(&self, grace: Duration) -> Result<ExitStatus> {
+        if let Some(status) = self.wait_timeout(grace)? {
+            return Ok(status);
+        }
+        tracing::warn!(pid = self.id(), "child did not exit after its socket closed: SIGTERM");
+        self.process.terminate();
+        if let Some(status) = self.wait_timeout(grace)? {
+            return Ok(status);
+        }
+        tracing::warn!(pid = self.id(), "child did not exit after SIGTERM: SIGKILL");
+        self.process.kill();
+        self.wait()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if let Ok(None) = self.try_wait() {
+            reaper::adopt(Arc::clone(&self.process), DROP_GRACE);
+        }
+    }
+}
+
+/// What a `Child` and the reaper share.
+///
+/// The lock is held for single system calls that do not block, and makes signals safe: nobody
+/// reaps the child, so nobody else gets its number, between the look and the signal.
+#[derive(Debug)]
+pub(super) struct Process {
+    id: u32,
+    /// Becomes readable when the child exits. None where the kernel has no such thing, or no
+    /// descriptor was left: then threads that wait look again and again.
+    exit: ExitEvent,
+    child: Mutex<std::process::Child>,
+}
+
+impl Process {
+    pub(super) fn new(child: std::process::Child) -> Process {
+        let id = child.id();
+        Process { id, exit: ExitEvent::of(id), child: Mutex::new(child) }
+    }
+
+    fn child(&self) -> MutexGuard<'_, std::process::Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The exit status, reaping the child if it has one.
+    pub(super) fn try_wait(&self) -> Result<Option<ExitStatus>> {
+        let status = self.child().try_wait();
+        status.map_err(|error| Error::io(format!("wait for child process {}", self.id), error))
+    }
+
+    /// Asks the child to end. A stopped one is continued, so that it can.
+    pub(super) fn terminate(&self) {
+        self.signal(Signal::TERM);
+        self.signal(Signal::CONT);
+    }
+
+    /// Ends the child.
+    pub(super) fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let mut child = self.child();
+        if let Ok(None) = child.try_wait() {
+            let pid = i32::try_from(self.id).ok().and_then(Pid::from_raw);
+            if let Some(Err(error)) = pid.map(|pid| rustix::process::kill_process(pid, signal)) {
+                tracing::warn!(pid = self.id, %error, ?signal, "cannot signal child");
+            }
+        }
+    }
+
+    /// Blocks until the child has exited (Some) or the time has come (None).
+    fn wait_until(&self, end: Option<Instant>) -> Result<Option<ExitStatus>> {
+        let mut told = false;
+        let mut look = Duration::from_micros(500);
+        loop {
+            if let Some(status) = self.try_wait()? {
+                return Ok(Some(status));
+            }
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Ok(None);
+            }
+            // Told of an exit, yet nothing to reap: a debugger gets to see it first. Asking
+            // again at once would spin until it has.
+            if told || !self.exit.exists() {
+                std::thread::sleep(left.map_or(look, |left| left.min(look)));
+                look = (look * 2).min(SLOWEST_LOOK);
+            } else {
+                told = self.exit.wait(left)?;
+            }
+        }
+    }
+}
+
+/// The kernel's notice of a process's exit, where there is one.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct ExitEvent(Option<std::os::fd::OwnedFd>);
+
+#[cfg(target_os = "linux")]
+impl ExitEvent {
+    /// `id` is a child that was not waited for yet, so that the number is surely its own.
+    fn of(id: u32) -> ExitEvent {
+        let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
+        let open = |pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
+        ExitEvent(pid.and_then(|pid| open(pid).ok()))
+    }
+
+    fn exists(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Blocks up to `left`, or until a signal handler ran. Whether the process has exited.
+    fn wait(&self, left: Option<Duration>) -> Result<bool> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let Some(fd) = &self.0 else { return Ok(false) };
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut [PollFd::new(fd, PollFlags::IN)], timeout.as_ref()) {
+            Ok(ready) => Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(error) => Err(Error::io("poll a child process", error.into())),
+        }
+    }
+}
+
+/// Elsewhere there is none without a kqueue or a signal handler: looking now and then will do.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+struct ExitEvent;
+
+#[cfg(not(target_os = "linux"))]
+impl ExitEvent {
+    fn of(_id: u32) -> ExitEvent {
+        ExitEvent
+    }
+
+    fn exists(&self) -> bool {
+        false
+    }
+
+    fn wait(&self, _left: Option<Duration>) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::super::Command;
+    use super::super::testing::wait_until;
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    const SOON: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn start(program: &str, args: &[&str]) -> Child {
+        let command = Command::new(program);
+        args.iter().fold(command, |command, arg| command.arg(*arg)).spawn().unwrap().0
+    }
+
+    fn sleeper() -> Child {
+        start("/bin/sleep", &["1000"])
+    }
+
+    /// A sleeper that ignores SIGTERM already.
+    fn stubborn() -> Child {
+        let child = start("/bin/sh", &["-c", "trap '' TERM; exec sleep 1000"]);
+        let comm = format!("/proc/{}/comm", child.id());
+        wait_until("the shell became sleep", || {
+            std::fs::read_to_string(&comm).is_ok_and(|comm| comm == "sleep\n")
+        });
+        child
+    }
+
+    fn exists(pid: u32) -> bool {
+        std::path::Path::new(&format!("/proc/{pid}")).exists()
+    }
+
+    #[test]
+    fn status_is_told_to_everyone_who_waits() {
+        let child = start("/bin/sh", &["-c", "sleep 0.05; exit 3"]);
+        std::thread::scope(|scope| {
+            let waits: Vec<_> = (0..4).map(|_| scope.spawn(|| child.wait().unwrap())).collect();
+            for wait in waits {
+                assert_eq!(wait.join().unwrap().code(), Some(3));
+            }
+        });
+        assert_eq!(child.wait().unwrap().code(), Some(3));
+        assert_eq!(child.shutdown(LONG).unwrap().code(), Some(3));
+        assert!(!exists(child.id()));
+    }
+
+    #[test]
+    fn waiting_works_without_the_kernels_notice() {
+        let mut command = std::process::Command::new("/bin/sleep");
+        let child = command.arg("0.05").spawn().unwrap();
+        let id = child.id();
+        let process = Process { id, exit: ExitEvent(None), child: Mutex::new(child) };
+        let child = Child { process: Arc::new(process) };
+        assert!(child.wait_timeout(Duration::from_millis(1)).unwrap().is_none());
+        assert!(child.wait_timeout(Duration::MAX).unwrap().unwrap().success());
+    }
+
+    #[test]
+    fn crash_is_told_as_its_signal() {
+        let child = start("/bin/sh", &["-c", "kill -SEGV $$"]);
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGSEGV));
+    }
+
+    #[test]
+    fn shutdown_goes_from_waiting_to_term_to_kill() {
+        assert!(start("/bin/true", &[]).shutdown(LONG).unwrap().success());
+        assert_eq!(sleeper().shutdown(SOON).unwrap().signal(), Some(libc::SIGTERM));
+        assert_eq!(stubborn().shutdown(SOON).unwrap().signal(), Some(libc::SIGKILL));
+    }
+
+    #[test]
+    fn stopped_child_ends_on_term_if_it_can_and_on_kill_if_not() {
+        let child = sleeper();
+        child.process.signal(Signal::STOP);
+        assert_eq!(child.shutdown(SOON).unwrap().signal(), Some(libc::SIGTERM));
+
+        let child = stubborn();
+        child.process.signal(Signal::STOP);
+        assert_eq!(child.shutdown(SOON).unwrap().signal(), Some(libc::SIGKILL));
+        assert!(!exists(child.id()));
+    }
+
+    #[test]
+    fn shutdown_from_two_threads_agrees() {
+        let child = sleeper();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| child.shutdown(SOON).unwrap());
+            assert_eq!(child.shutdown(SOON).unwrap(), other.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn dropped_child_is_reaped_when_it_exits() {
+        let child = start("/bin/sh", &["-c", "exec sleep 0.05"]);
+        let id = child.id();
+        drop(child);
+        wait_until("the dropped child is reaped", || !exists(id));
+    }
+}

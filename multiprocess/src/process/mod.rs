@@ -1,0 +1,98 @@
+//! Processes and unix sockets: start a child with one end of a socket pair, wait for it, and meet
+//! other processes on a path. Nothing here knows of Cap'n Proto: what comes out is a
+//! [`UnixStream`](std::os::unix::net::UnixStream).
+//!
+//! - The parent: [`Command`] starts a program and gives a [`Child`] and the parent's end of the
+//!   socket. Closing that end asks the child to exit; [`Child::shutdown`] makes sure of it.
+//! - The child: [`inherited_socket`] takes the other end, whose number came on the command line,
+//!   and [`ignore_sigint`] leaves Ctrl-C to the parent.
+//! - Strangers: [`Listener`] makes a socket at a path that only this user can reach, [`connect`]
+//!   reaches one, and [`peer_credentials`] tells who is at the other end.
+//!
+//! ```
+//! use std::io::Read;
+//! use std::time::Duration;
+//! use multiprocess::process::{Command, FdArgs};
+//!
+//! # fn main() -> multiprocess::Result<()> {
+//! // Runs `/bin/echo -ipcfd N`. A real program would serve on descriptor N.
+//! let (child, mut socket) = Command::new("/bin/echo").fd_args(FdArgs::Flag("-ipcfd")).spawn()?;
+//!
+//! // The child is gone, so the socket is at its end.
+//! let mut answer = Vec::new();
+//! assert!(matches!(socket.read_to_end(&mut answer), Ok(0)));
+//!
+//! drop(socket);
+//! let status = child.shutdown(Duration::from_secs(10))?;
+//! assert!(status.success());
+//! # Ok(())
+//! # }
+//! ```
+
+mod child;
+mod descriptors;
+mod inherited;
+mod listener;
+mod place;
+mod reaper;
+mod socket;
+mod spawn;
+
+pub use child::Child;
+pub use inherited::{ignore_sigint, inherited_socket};
+pub use listener::Listener;
+pub use socket::{
+    ConnectError, ConnectFailure, MAX_SOCKET_PATH, PeerCredentials, connect, connect_raw,
+    peer_credentials,
+};
+pub use spawn::{Command, FdArgs, sibling_executable};
+
+/// What the tests of this module share.
+#[cfg(test)]
+mod testing {
+    use std::path::{Path, PathBuf};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::{Duration, Instant};
+
+    /// A new empty directory, removed with everything in it when this is dropped.
+    pub(super) struct TempDir(PathBuf);
+
+    impl TempDir {
+        pub(super) fn new() -> TempDir {
+            static NEXT: AtomicU32 = AtomicU32::new(0);
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("mp-process-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir(&path).unwrap();
+            TempDir(path)
+        }
+
+        pub(super) fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for TempDir {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Looks again and again until `condition` holds; fails the test after 20 seconds.
+    #[track_caller]
+    pub(super) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !condition() {
+            assert!(Instant::now() < end, "never came true: {what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// The arguments that make this test program run only the test called `name`, printing its
+    /// output as it comes. The test is one that does nothing unless a variable is set.
+    pub(super) fn only_test(name: &str) -> [String; 5] {
+        let module = module_path!().split_once("::").unwrap().1.replace("::testing", "");
+        let test = format!("{module}::{name}");
+        [test, "--exact".into(), "--nocapture".into(), "--test-threads=1".into(), "-q".into()]
+    }
+}

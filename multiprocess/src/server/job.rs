@@ -1,0 +1,54 @@
+//! A decoded call: the user's method with its arguments, ready to run on any thread.
+
+use crate::rt::{AnyBuilder, Encoder};
+use crate::{Error, Result};
+
+/// Writes a method's results into the answer.
+pub(crate) type EncodeResults = Box<dyn FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send>;
+/// Runs a method.
+pub(crate) type Run = Box<dyn FnOnce() -> Result<EncodeResults> + Send>;
+
+/// What generated dispatch code makes of a call: the method to run, its arguments decoded.
+pub struct Job(pub(crate) Kind);
+
+pub(crate) enum Kind {
+    /// User code, run outside the lock.
+    Run(Run),
+    /// The runtime's own answer, given under the lock.
+    Immediate(EncodeResults),
+    /// Lets go of the object that was called.
+    Destroy,
+}
+
+impl Job {
+    /// A call of user code: `run` calls the method and returns what encodes its results.
+    pub fn new<F, E>(run: F) -> Job
+    where
+        F: FnOnce() -> Result<E> + Send + 'static,
+        E: FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
+    {
+        Job(Kind::Run(Box::new(move || {
+            let encode = run()?;
+            Ok(Box::new(encode) as EncodeResults)
+        })))
+    }
+
+    /// An answer that needs no user code. It is given at once, on the thread that received the call.
+    pub fn immediate<E>(encode: E) -> Job
+    where
+        E: FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
+    {
+        Job(Kind::Immediate(Box::new(encode)))
+    }
+
+    /// Ends the served object: its destructor and cleanup hooks run on the call's thread, then the
+    /// call returns. Later calls on it fail; a second destroy does nothing.
+    pub fn destroy() -> Job {
+        Job(Kind::Destroy)
+    }
+}
+
+/// What a call on a destroyed object answers.
+pub(crate) fn destroyed(interface: &str) -> Error {
+    Error::Remote { message: format!("this {interface} object was destroyed") }
+}

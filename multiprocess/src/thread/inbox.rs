@@ -1,0 +1,159 @@
+//! What waits to be run on one thread.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, Thread};
+use std::time::Instant;
+
+use crate::connection::{ArcConn, WeakConn};
+use crate::server::Task;
+use crate::Error;
+
+/// The calls for one thread, first in first out.
+pub(crate) struct Inbox {
+    id: u64,
+    name: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    tasks: VecDeque<Task>,
+    /// Whom to wake. None until the thread runs.
+    thread: Option<Thread>,
+    closed: bool,
+}
+
+impl Inbox {
+    pub(crate) fn new(name: String) -> Inbox {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Inbox { id: NEXT.fetch_add(1, Ordering::Relaxed), name, state: Mutex::default() }
+    }
+
+    /// Tells inboxes of this process apart.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the current thread for the one that runs this inbox.
+    pub(crate) fn attach(&self) {
+        self.state().thread = Some(thread::current());
+    }
+
+    /// Adds a call; refused when the thread has ended.
+    pub(crate) fn post(&self, task: Task) {
+        let mut state = self.state();
+        if state.closed {
+            drop(state);
+            task.refuse(Error::failed(format!("thread {} has ended", self.name)));
+            return;
+        }
+        state.tasks.push_back(task);
+        let thread = state.thread.clone();
+        drop(state);
+        if let Some(thread) = thread {
+            thread.unpark();
+        }
+    }
+
+    pub(crate) fn pop(&self) -> Option<Task> {
+        self.state().tasks.pop_front()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
+    /// Wakes the thread to look at what it waits for.
+    pub(crate) fn wake(&self) {
+        let thread = self.state().thread.clone();
+        if let Some(thread) = thread {
+            thread.unpark();
+        }
+    }
+
+    /// Lets nothing more in, and wakes the thread to see it.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.wake();
+    }
+
+    /// Answers what is left with an error.
+    fn refuse_all(&self) {
+        let tasks = std::mem::take(&mut self.state().tasks);
+        for task in tasks {
+            task.refuse(Error::failed(format!("thread {} has ended", self.name)));
+        }
+    }
+
+    /// Blocks until woken or `deadline`. May return early.
+    pub(crate) fn park(deadline: Option<Instant>) {
+        match deadline {
+            None => thread::park(),
+            Some(deadline) => thread::park_timeout(deadline.saturating_duration_since(Instant::now())),
+        }
+    }
+}
+
+/// This thread's inbox, and the connections that keep something for it.
+struct ThisThread {
+    inbox: Arc<Inbox>,
+    used: RefCell<Vec<WeakConn>>,
+}
+
+impl Drop for ThisThread {
+    /// The thread ends: the peers' threads for it are let go.
+    fn drop(&mut self) {
+        self.inbox.close();
+        self.inbox.refuse_all();
+        for conn in self.used.take() {
+            if let Some(conn) = conn.upgrade() {
+                conn.release_caller(self.inbox.id);
+            }
+        }
+    }
+}
+
+thread_local! {
+    static THIS: RefCell<Option<ThisThread>> = const { RefCell::new(None) };
+}
+
+/// Makes `inbox` the current thread's. For workers, before they do anything else.
+pub(super) fn adopt(inbox: Arc<Inbox>) {
+    inbox.attach();
+    THIS.with_borrow_mut(|this| *this = Some(ThisThread { inbox, used: RefCell::default() }));
+}
+
+/// The current thread's inbox, made on first use.
+pub(crate) fn this_inbox() -> Arc<Inbox> {
+    THIS.with_borrow_mut(|this| {
+        let this = this.get_or_insert_with(|| {
+            let thread = thread::current();
+            let inbox = Inbox::new(format!("{}-{:?}", thread.name().unwrap_or("thread"), thread.id()));
+            inbox.attach();
+            ThisThread { inbox: Arc::new(inbox), used: RefCell::default() }
+        });
+        Arc::clone(&this.inbox)
+    })
+}
+
+/// Notes that `conn` keeps a server thread for the current thread, to be let go when it ends.
+pub(crate) fn use_connection(conn: &ArcConn) {
+    THIS.with_borrow(|this| {
+        if let Some(this) = this {
+            let mut used = this.used.borrow_mut();
+            used.retain(|known| known.strong_count() > 0);
+            used.push(ArcConn::downgrade(conn));
+        }
+    });
+}

@@ -1,0 +1,18 @@
+//! Threads that calls run on.
+//!
+//! Every thread that calls or serves has an [`Inbox`]. A thread that waits for an answer runs what
+//! arrives in its inbox meanwhile: these are the callbacks of the call it waits for. A worker is a
+//! thread that does nothing else.
+
+mod inbox;
+mod lanes;
+pub(crate) mod pool;
+mod schedule;
+mod serve;
+mod worker;
+
+pub(crate) use inbox::{Inbox, this_inbox, use_connection};
+pub(crate) use lanes::{Lanes, release_lane};
+pub(crate) use schedule::schedule;
+pub(crate) use serve::{ServedThreadMap, ThreadServer, dispatch_thread, export};
+pub(crate) use worker::Worker;

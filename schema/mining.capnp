@@ -1,0 +1,153 @@
+# Block templates, and the tip that they build on (Bitcoin Core 32's shape).
+
+@0xc77d03df6a41b505;
+
+using Cxx = import "/capnp/c++.capnp";
+using Proxy = import "/mp/proxy.capnp";
+using Rust = import "/rust-multiprocess.capnp";
+using Common = import "common.capnp";
+$Cxx.namespace("ipc::capnp::messages");
+
+const maxMoney :Int64 = 2100000000000000;
+# All the coins there can be, in satoshis.
+
+const maxDouble :Float64 = 1.7976931348623157e308;
+# The largest finite number: as a timeout, without end.
+
+const defaultBlockReservedWeight :UInt32 = 8000;
+# Weight units that a template leaves free for the header and the coinbase transaction.
+
+const defaultCoinbaseOutputMaxAdditionalSigops :UInt32 = 400;
+# Signature operations that a template leaves free for the coinbase transaction's outputs.
+
+interface Mining {
+    # Makes block templates and tells of the chain's tip.
+
+    isTestChain @0 (context :Proxy.Context) -> (result :Bool);
+    # Whether the node is on a chain made for tests (regtest, signet, testnet).
+
+    isInitialBlockDownload @1 (context :Proxy.Context) -> (result :Bool);
+    # Whether the node is still catching up with the chain.
+
+    getTip @2 (context :Proxy.Context) -> (result :Common.BlockRef, hasResult :Bool);
+    # The chain's last block; none while the node has not loaded its chain.
+
+    waitTipChanged @3 (context :Proxy.Context, currentTip :Data, timeout :Float64 = .maxDouble) -> (result :Common.BlockRef $Rust.nullable);
+    # Waits until the tip is another than `currentTip` (32 bytes), for `timeout` milliseconds at
+    # most. Returns the tip, which on a timeout is unchanged; none when the node shuts down or
+    # `interrupt` was called.
+
+    createNewBlock @4 (context :Proxy.Context, options :BlockCreateOptions, cooldown :Bool = true) -> (result :BlockTemplate);
+    # Makes a template on the tip. With `cooldown` it first waits, where the node is catching up,
+    # until the tip comes to rest. None when the node shuts down or `interrupt` was called.
+
+    checkBlock @5 (context :Proxy.Context, block :Data, options :BlockCheckOptions) -> (reason :Text, debug :Text, result :Bool);
+    # Checks a serialized block that builds on the tip without accepting it. `reason` is BIP 22's
+    # word for what is wrong, `debug` says it at length.
+
+    interrupt @6 () -> ();
+    # Ends the waits of waitTipChanged and createNewBlock (Bitcoin Core 31 and newer).
+
+    submitBlock @7 (context :Proxy.Context, block :Data) -> (reason :Text, debug :Text, result :Bool);
+    # Gives the node a serialized block (Bitcoin Core 32 and newer).
+
+    getTransactionsByTxID @8 (context :Proxy.Context, txids :List(Data)) -> (result :List(Data));
+    # Serialized transactions from the node's memory pool, in the order of `txids` (32 bytes each);
+    # empty where there is none (Bitcoin Core 32 and newer).
+
+    getTransactionsByWitnessID @9 (context :Proxy.Context, wtxids :List(Data)) -> (result :List(Data));
+    # The same by witness ids (Bitcoin Core 32 and newer).
+}
+
+interface BlockTemplate {
+    # A block that lacks its final coinbase transaction and its proof of work. The node keeps it
+    # until the object is dropped.
+
+    destroy @0 (context :Proxy.Context) -> ();
+
+    getBlockHeader @1 (context :Proxy.Context) -> (result :Data);
+    # The header: 80 bytes. Its merkle root is that of the placeholder coinbase.
+
+    getBlock @2 (context :Proxy.Context) -> (result :Data);
+    # The whole block, serialized, with a placeholder coinbase.
+
+    getTxFees @3 (context :Proxy.Context) -> (result :List(Int64));
+    # Each transaction's fee in satoshis, without the coinbase.
+
+    getTxSigops @4 (context :Proxy.Context) -> (result :List(Int64));
+    # Each transaction's cost in signature operations, without the coinbase.
+
+    getCoinbaseTx @5 (context :Proxy.Context) -> (result :CoinbaseTx);
+    # What the coinbase transaction must contain.
+
+    getCoinbaseMerklePath @6 (context :Proxy.Context) -> (result :List(Data));
+    # The hashes (32 bytes each) that lead from the coinbase transaction to the merkle root.
+
+    submitSolution @7 (context :Proxy.Context, version :UInt32, timestamp :UInt32, nonce :UInt32, coinbase :Data) -> (result :Bool);
+    # Completes the block with a header's fields and a serialized coinbase transaction, and gives it
+    # to the node. True where the node accepted it.
+
+    waitNext @8 (context :Proxy.Context, options :BlockWaitOptions) -> (result :BlockTemplate);
+    # Waits for a template that is better than this one. None on a timeout or after interruptWait.
+
+    interruptWait @9 () -> ();
+    # Ends the present wait of waitNext on this template.
+}
+
+struct BlockCreateOptions {
+    # What a template should be like.
+
+    useMempool @0 :Bool = true;
+    # Whether to include transactions from the node's memory pool.
+
+    blockReservedWeight @1 :UInt64 = .defaultBlockReservedWeight;
+    # Weight units to leave free for the header and the coinbase transaction.
+
+    coinbaseOutputMaxAdditionalSigops @2 :UInt64 = .defaultCoinbaseOutputMaxAdditionalSigops;
+    # Signature operations to leave free for the coinbase transaction's outputs.
+}
+
+struct BlockWaitOptions {
+    # What makes waitNext return.
+
+    timeout @0 :Float64 = .maxDouble;
+    # How long to wait at most, in milliseconds.
+
+    feeThreshold @1 :Int64 = .maxMoney;
+    # How many satoshis more in fees a template on the same tip must bring.
+}
+
+struct BlockCheckOptions {
+    # What checkBlock checks.
+
+    checkMerkleRoot @0 :Bool = true;
+    # Whether the merkle root must be that of the transactions.
+
+    checkPow @1 :Bool = true;
+    # Whether the header must meet its target.
+}
+
+struct CoinbaseTx {
+    # What a template's coinbase transaction must contain.
+
+    version @0 :UInt32;
+    # The transaction's version.
+
+    sequence @1 :UInt32;
+    # The input's sequence number.
+
+    scriptSigPrefix @2 :Data;
+    # What the input's script must begin with (the height, by BIP 34).
+
+    witness @3 :Data;
+    # The only item of the input's witness stack; empty where the block has no witness commitment.
+
+    blockRewardRemaining @4 :Int64;
+    # The subsidy and fees that are left to pay out, in satoshis.
+
+    requiredOutputs @5 :List(Data);
+    # Serialized outputs that must be there (such as the witness commitment).
+
+    lockTime @6 :UInt32;
+    # The transaction's lock time.
+}

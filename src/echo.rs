@@ -1,0 +1,15 @@
+//! The smallest interface, for trying a connection.
+
+pub use crate::generated::echo::{Client, Echo, EchoClient};
+
+use multiprocess::Result;
+
+/// Says back what it is told.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EchoServer;
+
+impl Echo for EchoServer {
+    fn echo(&self, echo: String) -> Result<String> {
+        Ok(echo)
+    }
+}

@@ -1,0 +1,253 @@
+//! The seed's interface, and its one implementation.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use multiprocess::process::{
+    Child, Command, ConnectFailure, FdArgs, Listener, connect_raw, ignore_sigint, inherited_socket, sibling_executable,
+};
+use multiprocess::{Connection, Error, Interface, Result, Server};
+
+use super::{Address, Chain, IpcContext, IpcOptions, default_base_datadir, network_datadir};
+use crate::init::InitClient;
+
+/// How long a child may take to exit by itself once its parent has let go, and again after SIGTERM.
+const CHILD_GRACE: Duration = Duration::from_secs(10);
+/// How long the methods that a child is serving may take to end once its parent is gone.
+const DRAIN: Duration = Duration::from_secs(5);
+/// The one program that others connect to.
+const NODE: &str = "bitcoin-node";
+
+/// Starts other processes.
+pub trait SpawnProcess {
+    /// Starts the program `exe_name`, which is looked up beside this process's own, and returns a
+    /// handle on its Init. The process exits when the last handle on any of its objects is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Spawn`] with the program and the system's reason or the exit status, where it
+    /// cannot be started or does not answer. It is then gone and reaped.
+    fn spawn_process(&self, exe_name: &str) -> Result<InitClient>;
+}
+
+/// Serves the parent, in a process that was started by one.
+pub trait StartSpawnedProcess {
+    /// If the arguments (the program's name first) are those of a spawned process, serves the
+    /// parent until it lets go, and returns the status to exit with. None if they are others.
+    ///
+    /// # Errors
+    /// `-ipcfd` with something that is not an inherited socket, or with further arguments.
+    fn start_spawned_process(&self, args: &[OsString]) -> Result<Option<i32>>;
+}
+
+/// Tells what a process's IPC knows of the process.
+pub trait Context {
+    /// The process's name, its data directory.
+    fn context(&self) -> &IpcContext;
+}
+
+/// Ties clean-up to the end of an object.
+pub trait AddCleanup {
+    /// Runs `cleanup` once no handle on the object is left, or when it was closed.
+    fn add_cleanup<I: Interface>(&self, object: &I, cleanup: impl FnOnce() + Send + 'static);
+}
+
+/// All that a process does with other processes.
+pub trait IpcInterface: SpawnProcess + StartSpawnedProcess + Context + AddCleanup {}
+
+impl<T: SpawnProcess + StartSpawnedProcess + Context + AddCleanup> IpcInterface for T {}
+
+/// A process's IPC: what it serves, the processes it started, the sockets it listens on.
+pub struct Ipc {
+    init: InitClient,
+    context: IpcContext,
+    servers: Mutex<Vec<Server>>,
+}
+
+/// A process that this one started.
+#[derive(Debug)]
+pub struct Spawned {
+    /// What it offers.
+    pub init: InitClient,
+    /// The process itself. It may be dropped: it is reaped all the same.
+    pub child: Arc<Child>,
+    /// The connection to it.
+    pub connection: Connection,
+}
+
+impl Ipc {
+    /// The IPC of a process.
+    pub fn new(options: IpcOptions) -> Ipc {
+        Ipc { init: options.init, context: options.context, servers: Mutex::default() }
+    }
+
+    /// Starts a program by its path, and returns it with its Init.
+    ///
+    /// # Errors
+    /// As [`SpawnProcess::spawn_process`].
+    pub fn spawn(&self, program: &Path) -> Result<Spawned> {
+        self.spawn_command(Command::new(program), program)
+    }
+
+    /// The same with a command of the caller's own; `-ipcfd N` is added to its arguments.
+    ///
+    /// # Errors
+    /// As [`SpawnProcess::spawn_process`].
+    pub fn spawn_command(&self, command: Command, program: &Path) -> Result<Spawned> {
+        let (child, socket) = command.fd_args(FdArgs::Flag("-ipcfd")).spawn()?;
+        let child = Arc::new(child);
+        let connection = self.start(socket)?;
+        match connection.bootstrap_ready::<InitClient>(self.context.spawn_timeout) {
+            Ok(init) => {
+                let reaped = Arc::clone(&child);
+                let name = program.to_owned();
+                connection.on_disconnect(move || match reaped.shutdown(CHILD_GRACE) {
+                    Ok(status) if status.success() => {}
+                    Ok(status) => tracing::warn!("{} ended with {status}", name.display()),
+                    Err(error) => tracing::warn!("cannot wait for {}: {error}", name.display()),
+                });
+                Ok(Spawned { init, child, connection })
+            }
+            Err(error) => {
+                connection.disconnect();
+                Err(spawn_error(program, &child, &error))
+            }
+        }
+    }
+
+    /// Connects to an address: `unix`, `unix:PATH`, `auto`, or empty or `0` for none.
+    ///
+    /// None where the address asks for no connection, or is `auto` and nobody listens.
+    ///
+    /// # Errors
+    /// [`Error::Address`] for an unknown form or a socket that cannot be connected to;
+    /// [`Error::Disconnected`] where the other side is not what it should be.
+    pub fn connect_address(&self, address: &str) -> Result<Option<InitClient>> {
+        let path = match Address::parse(address, &self.datadir()?, NODE)? {
+            Address::None => return Ok(None),
+            Address::Unix(path) => path,
+            Address::Auto(path) => match connect_raw(&path) {
+                Ok(socket) => return self.init_of(socket).map(Some),
+                Err(error) if is_absent(&error.failure) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            },
+        };
+        let socket = connect_raw(&path)?;
+        self.init_of(socket).map(Some)
+    }
+
+    /// Listens at an address (`unix` or `unix:PATH`) and serves this process's Init there.
+    /// Returns the path of the socket.
+    ///
+    /// # Errors
+    /// [`Error::Address`] for an unknown form or a path that cannot be listened at.
+    pub fn listen_address(&self, address: &str) -> Result<PathBuf> {
+        let path = Address::parse_listen(address, &self.datadir()?, &self.context.program)?;
+        let listener = Listener::bind(&path)?;
+        let limits = self.context.limits.clone();
+        let server = Server::start(listener, self.init.clone(), limits, Server::MAX_CONNECTIONS)?;
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).push(server);
+        Ok(path)
+    }
+
+    /// Ends the connections that others made to this process. It goes on listening, and its
+    /// connections to a parent and to children stay. Waits for up to two seconds for the methods
+    /// that are being served.
+    pub fn disconnect_incoming(&self) {
+        for server in &*self.servers.lock().unwrap_or_else(PoisonError::into_inner) {
+            server.disconnect_all(Duration::from_secs(2));
+        }
+    }
+
+    fn start(&self, socket: impl Into<std::os::fd::OwnedFd>) -> Result<Connection> {
+        Connection::builder().limits(self.context.limits.clone()).serve(self.init.clone()).start(socket)
+    }
+
+    fn init_of(&self, socket: std::os::unix::net::UnixStream) -> Result<InitClient> {
+        let connection = self.start(socket)?;
+        connection.bootstrap_ready(self.context.spawn_timeout)
+    }
+
+    fn datadir(&self) -> Result<PathBuf> {
+        match &self.context.datadir {
+            Some(datadir) => Ok(datadir.clone()),
+            None => Ok(network_datadir(&default_base_datadir()?, Chain::Main)),
+        }
+    }
+}
+
+impl SpawnProcess for Ipc {
+    fn spawn_process(&self, exe_name: &str) -> Result<InitClient> {
+        let program = sibling_executable(exe_name)?;
+        Ok(self.spawn(&program)?.init)
+    }
+}
+
+impl StartSpawnedProcess for Ipc {
+    fn start_spawned_process(&self, args: &[OsString]) -> Result<Option<i32>> {
+        if args.get(1).is_none_or(|arg| arg != "-ipcfd") {
+            return Ok(None);
+        }
+        let [_, _, fd] = args else {
+            return Err(Error::ApiMisuse {
+                problem: format!(
+                    "-ipcfd takes one number and nothing else, here are {} arguments; \
+                     it is for programs that another process starts",
+                    args.len().saturating_sub(2)
+                ),
+            });
+        };
+        let socket = inherited_socket(&fd.to_string_lossy())?;
+        ignore_sigint()?;
+        let connection = self.start(socket)?;
+        let (ended, end) = std::sync::mpsc::channel();
+        connection.on_disconnect(move || {
+            let _ = ended.send(());
+        });
+        // The hook is run, or dropped, when the parent is gone.
+        let _ = end.recv();
+        connection.drain(DRAIN);
+        Ok(Some(0))
+    }
+}
+
+impl Context for Ipc {
+    fn context(&self) -> &IpcContext {
+        &self.context
+    }
+}
+
+impl AddCleanup for Ipc {
+    fn add_cleanup<I: Interface>(&self, object: &I, cleanup: impl FnOnce() + Send + 'static) {
+        object.handle().add_cleanup(cleanup);
+    }
+}
+
+impl fmt::Debug for Ipc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ipc").field("program", &self.context.program).finish_non_exhaustive()
+    }
+}
+
+/// Whether `auto` takes this for "no node there".
+fn is_absent(failure: &ConnectFailure) -> bool {
+    matches!(
+        failure,
+        ConnectFailure::Missing | ConnectFailure::Refused | ConnectFailure::NotADirectory | ConnectFailure::TooLong
+    )
+}
+
+/// What became of a process that did not answer.
+fn spawn_error(program: &Path, child: &Child, error: &Error) -> Error {
+    let problem = match child.wait_timeout(Duration::from_secs(1)) {
+        Ok(Some(status)) => format!("it ended before it answered ({status})"),
+        _ => {
+            // It lives, and says nothing or nonsense: it is not left behind.
+            let _ = child.shutdown(Duration::ZERO);
+            format!("{error}; it was stopped")
+        }
+    };
+    Error::Spawn { program: program.to_owned(), problem }
+}

@@ -1,0 +1,80 @@
+//! What an [`Ipc`](super::Ipc) knows of its own process.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use multiprocess::Limits;
+
+use crate::init::{EmptyInit, InitClient};
+
+/// How long a spawned process may take until it answers.
+const SPAWN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a process is called, where its data is, what it offers.
+#[derive(Debug, Clone)]
+pub struct IpcOptions {
+    pub(super) init: InitClient,
+    pub(super) context: IpcContext,
+}
+
+/// The facts that the parts of a process's IPC share.
+#[derive(Debug, Clone)]
+pub struct IpcContext {
+    pub(super) program: String,
+    pub(super) datadir: Option<PathBuf>,
+    pub(super) limits: Limits,
+    pub(super) spawn_timeout: Duration,
+}
+
+impl IpcOptions {
+    /// For a process that serves `init` to its parent and to those who connect.
+    ///
+    /// `program` is its name; `bitcoin-node` listens at `node.sock` unless told otherwise.
+    pub fn new(program: impl Into<String>, init: impl Into<InitClient>) -> IpcOptions {
+        IpcOptions {
+            init: init.into(),
+            context: IpcContext {
+                program: program.into(),
+                datadir: None,
+                limits: Limits::default(),
+                spawn_timeout: SPAWN_TIMEOUT,
+            },
+        }
+    }
+
+    /// For a process that only calls others.
+    pub fn client(program: impl Into<String>) -> IpcOptions {
+        IpcOptions::new(program, InitClient::new(EmptyInit))
+    }
+
+    /// The data directory that addresses are relative to: the chain's own, such as
+    /// `~/.bitcoin/regtest`.
+    pub fn datadir(mut self, datadir: impl Into<PathBuf>) -> IpcOptions {
+        self.context.datadir = Some(datadir.into());
+        self
+    }
+
+    /// Bounds on what one peer can make this process hold.
+    pub fn limits(mut self, limits: Limits) -> IpcOptions {
+        self.context.limits = limits;
+        self
+    }
+
+    /// How long a spawned process may take until it answers; 30 seconds unless set.
+    pub fn spawn_timeout(mut self, timeout: Duration) -> IpcOptions {
+        self.context.spawn_timeout = timeout;
+        self
+    }
+}
+
+impl IpcContext {
+    /// The process's name.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
+    /// The data directory that addresses are relative to, if one was given.
+    pub fn datadir(&self) -> Option<&Path> {
+        self.datadir.as_deref()
+    }
+}

@@ -1,0 +1,39 @@
+//! Bitcoin Core's multiprocess IPC in Rust.
+//!
+//! Talks to a running Bitcoin Core (30 to 32) over its IPC socket, and splits Rust programs into
+//! processes in the same way. The interfaces are in `schema/`; the machinery is the
+//! [`multiprocess`] crate.
+//!
+//! ```no_run
+//! use bitcoin_ipc::ipc::{Ipc, IpcOptions};
+//! use bitcoin_ipc::mining::BlockRef;
+//!
+//! # fn main() -> multiprocess::Result<()> {
+//! let ipc = Ipc::new(IpcOptions::client("my-monitor").datadir("/home/me/.bitcoin/regtest"));
+//! let Some(init) = ipc.connect_address("unix")? else { return Ok(()) };
+//! let mining = init.make_mining().wait()?.ok_or_else(|| multiprocess::Error::failed("no mining"))?;
+//! let tip: Option<BlockRef> = mining.get_tip().wait()?;
+//! println!("{tip:?}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! - [`ipc`]: spawning and connecting, addresses, what a process serves first;
+//! - [`init`], [`echo`], [`mining`], [`rpc`]: the interfaces, one module for each area;
+//! - [`node`]: a small regtest node in memory, and its service as these interfaces;
+//! - [`cli`]: the programs `bitcoin-ipc`, `bitcoin-node` and `bitcoin-wallet`.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod echo;
+mod generated;
+pub mod init;
+pub mod ipc;
+pub mod mining;
+pub mod node;
+pub mod rpc;
+
+pub use multiprocess::{Call, Connection, Error, Result};

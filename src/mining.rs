@@ -1,0 +1,68 @@
+//! Block templates and the chain's tip.
+//!
+//! Hashes, headers, blocks and transactions travel in Bitcoin's own serialization; the functions
+//! here turn them into rust-bitcoin's types and back.
+
+pub use crate::generated::common::BlockRef;
+pub use crate::generated::mining::{
+    BlockCheckOptions, BlockCreateOptions, BlockTemplate, BlockTemplateClient, BlockWaitOptions, Client, CoinbaseTx,
+    MAX_DOUBLE, MAX_MONEY, Mining, MiningCheckBlockResults, MiningClient, MiningSubmitBlockResults,
+};
+
+use bitcoin::BlockHash;
+use bitcoin::consensus::{Decodable, deserialize};
+use bitcoin::hashes::Hash;
+use multiprocess::{Error, Result};
+use std::time::Duration;
+
+/// The hash in 32 bytes as they travel.
+///
+/// # Errors
+/// [`Error::Decode`] where there are not 32 bytes.
+pub fn block_hash(bytes: &[u8]) -> Result<BlockHash> {
+    BlockHash::from_slice(bytes)
+        .map_err(|_| Error::decode("hash", format!("a block hash has 32 bytes, this has {}", bytes.len())))
+}
+
+/// A value in Bitcoin's serialization, such as a [`bitcoin::Block`] or a [`bitcoin::TxOut`].
+///
+/// # Errors
+/// [`Error::Decode`] where the bytes are not one such value and nothing else.
+pub fn decode<T: Decodable>(what: &str, bytes: &[u8]) -> Result<T> {
+    deserialize(bytes).map_err(|error| Error::decode(what, error.to_string()))
+}
+
+/// A timeout as it travels: milliseconds; none is without end.
+pub fn timeout_ms(timeout: Option<Duration>) -> f64 {
+    timeout.map_or(MAX_DOUBLE, |timeout| timeout.as_secs_f64() * 1000.0)
+}
+
+/// A timeout as it arrived: none where it is without end, and zero where it is not a number or
+/// negative.
+pub fn timeout_from_ms(ms: f64) -> Option<Duration> {
+    if ms.is_nan() || ms <= 0.0 {
+        return Some(Duration::ZERO);
+    }
+    Duration::try_from_secs_f64(ms / 1000.0).ok().filter(|timeout| timeout.as_secs() < 1 << 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_travel() {
+        assert_eq!(timeout_from_ms(timeout_ms(Some(Duration::from_millis(1500)))), Some(Duration::from_millis(1500)));
+        assert_eq!(timeout_from_ms(timeout_ms(None)), None);
+        for odd in [f64::NAN, -1.0, f64::NEG_INFINITY] {
+            assert_eq!(timeout_from_ms(odd), Some(Duration::ZERO));
+        }
+        assert_eq!(timeout_from_ms(f64::INFINITY), None);
+    }
+
+    #[test]
+    fn a_hash_has_32_bytes() {
+        assert!(block_hash(&[7; 32]).is_ok());
+        assert!(block_hash(&[7; 31]).unwrap_err().to_string().contains("this has 31"));
+    }
+}

@@ -1,0 +1,39 @@
+//! A regtest chain in memory, for development.
+//!
+//! `bitcoin-node` of this project serves Mining, BlockTemplate and Rpc from what is here: a real
+//! chain of real blocks, small enough to read, that starts at the regtest genesis block each time.
+//! It lets a pool, a template provider or a monitor be written and tested without a Bitcoin Core.
+//! It is not a validating node and holds nobody's money.
+//!
+//! ```text
+//! rpc::execute ----.
+//!                  v
+//! Template ---> Chain (one mutex, one condition variable)
+//!    |             ^
+//!    '-- solve, coinbase_transaction: no chain needed, a client uses them too
+//! ```
+//!
+//! What a block is checked for, with Bitcoin Core's reject reasons: proof of work and regtest's
+//! fixed bits, merkle root, size and weight, a coinbase with the right height (BIP 34) and no more
+//! than subsidy and fees, witness commitment (BIP 141), time (BIP 113 median, two hours ahead at
+//! most), version, lock times, and that inputs exist, are mature and cover the outputs.
+//!
+//! What it is not checked for: scripts and signatures, signature operations, relative lock times
+//! (BIP 68). There are no reorganizations (a block that does not extend the tip is refused), no
+//! peers, no mempool (templates hold the coinbase and what the caller gives them), and nothing on
+//! disk.
+//!
+//! Everything here is plain Rust over rust-bitcoin: no IPC, no generated types. Every method may be
+//! called from any thread.
+
+pub mod chain;
+pub mod rpc;
+pub mod template;
+
+// The IPC adapter (`server.rs`) goes here.
+
+pub use chain::{Chain, NextBlock, Rejection, Tip, subsidy};
+pub use template::{
+    CoinbaseParts, Template, TemplateOptions, TemplateTx, coinbase_transaction, merkle_path,
+    merkle_root, mine_block, solve,
+};
