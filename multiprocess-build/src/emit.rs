@@ -72,7 +72,8 @@ const RAW_ALLOWS: &str = "warnings, missing_docs, unreachable_pub, unused_qualif
                           rustdoc::all";
 
 /// What depends on the schema's names and on how much of it the program uses.
-const ALLOWS: &str = "dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, \
+const ALLOWS: &str = "dead_code, elided_lifetimes_in_paths, unreachable_pub, \
+                      clippy::enum_variant_names, clippy::only_used_in_recursion, \
                       clippy::too_many_arguments, clippy::upper_case_acronyms, \
                       clippy::wrong_self_convention";
 

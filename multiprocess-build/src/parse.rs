@@ -179,11 +179,14 @@ impl<'a> Parser<'a> {
         Ok(Enum { named: declared.named, docs, variants, unknown })
     }
 
-    /// The name that capnpc's `$Rust.name` gives.
+    /// The name that capnpc's `$Rust.name` gives. It refuses other characters itself.
     fn renamed(&self, annotations: Annotations<'_>) -> Result<Option<String>, Error> {
         match find(annotations, id::RAW_NAME) {
             Some(found) => match found.get_value()?.which()? {
-                value::Text(text) => Ok(Some(text?.to_str()?.to_owned())),
+                value::Text(text) => {
+                    let name = text?.to_str()?;
+                    Ok(names::is_identifier(name).then(|| name.to_owned()))
+                }
                 _ => Ok(None),
             },
             None => Ok(None),

@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! The command line; by another name, the node or the wallet.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bitcoin_ipc::cli::main()
+}

@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! A regtest node for development.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bitcoin_ipc::cli::node_main()
+}

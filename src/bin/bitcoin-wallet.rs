@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! The wallet process, for development.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bitcoin_ipc::cli::wallet_main()
+}

@@ -23,17 +23,18 @@
 //! peers, no mempool (templates hold the coinbase and what the caller gives them), and nothing on
 //! disk.
 //!
-//! Everything here is plain Rust over rust-bitcoin: no IPC, no generated types. Every method may be
-//! called from any thread.
+//! All but `server`, which is the chain's service over IPC, is plain Rust over rust-bitcoin. Every
+//! method may be called from any thread.
 
 pub mod chain;
 pub mod rpc;
 pub mod template;
 
-// The IPC adapter (`server.rs`) goes here.
+mod server;
 
 pub use chain::{Chain, NextBlock, Rejection, Tip, subsidy};
 pub use template::{
     CoinbaseParts, Template, TemplateOptions, TemplateTx, coinbase_transaction, merkle_path,
     merkle_root, mine_block, solve,
 };
+pub use server::NodeInit;

@@ -260,7 +260,7 @@ impl Context<'_> {
         }
         let local = |name: &str| match depth {
             0 => locals.get(name),
-            _ => format_ident!("{}{}", locals.get(name), depth + 1),
+            _ => locals.get(&format!("{name}{}", depth + 1)),
         };
         let (list, index, item) = (local("list"), local("i"), local("item"));
         let init = slot.init_list(quote!(rt::length(#items.len())?));

@@ -20,10 +20,11 @@ fn spread(text: &str) -> String {
         let (depth, last_depth) = (indent(line), indent(last));
         let (code, last_code) = (line.trim_start(), last.trim_start());
         let same = depth == last_depth && begins_item(code);
-        let ended = last_code == "}" || last_code.ends_with(';') && !last_code.starts_with("//");
+        let closed = last_code == "}" || last_code.ends_with("{}");
+        let ended = closed || last_code.ends_with(';') && !last_code.starts_with("//");
         let apart = code.starts_with("///") || code.starts_with("#[") || !is_line(code);
         let imports = last.starts_with("use ") && !code.starts_with("use ");
-        if imports || same && ended && (apart || last_code == "}") {
+        if imports || same && ended && (apart || closed) {
             out.push('\n');
         }
         out.push_str(line);

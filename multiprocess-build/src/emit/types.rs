@@ -34,7 +34,7 @@ pub(super) fn structure(cx: &Context<'_>, item: &Struct) -> TokenStream {
     let docs = docs::attributes(&item.docs, || format!("The struct `{}`.", item.named.name));
     let fields = item.fields.iter().map(|field| {
         let docs = docs::attributes(&field.docs, || {
-            format!("The `{}` of a `{}`.", field.schema_name, item.named.name)
+            format!("The `{}` of `{}`.", field.schema_name, item.named.name)
         });
         let (name, ty) = (ident(&field.name), cx.field_type(field));
         quote!(#docs pub #name: #ty)
@@ -250,12 +250,12 @@ fn float(text: &str, negative: bool) -> TokenStream {
 
 /// Clippy takes a number near pi or e for a mistake.
 fn allow_approximate<'a>(values: impl IntoIterator<Item = &'a Value>) -> Option<TokenStream> {
-    let fractional = |value: &Value| match value {
-        Value::Float32(value) => value.fract() != 0.0,
-        Value::Float64(value) => value.fract() != 0.0,
+    let doubtful = |value: &Value| match value {
+        Value::Float32(value) => (0.25..7.0).contains(&value.abs()) && value.fract() != 0.0,
+        Value::Float64(value) => (0.25..7.0).contains(&value.abs()) && value.fract() != 0.0,
         _ => false,
     };
-    values.into_iter().any(fractional).then(|| quote!(#[allow(clippy::approx_constant)]))
+    values.into_iter().any(doubtful).then(|| quote!(#[allow(clippy::approx_constant)]))
 }
 
 impl Context<'_> {

@@ -181,10 +181,6 @@ impl Parser<'_> {
         };
         let renamed = self.renamed(annotations)?;
         let name = renamed.as_deref().unwrap_or(&schema_name);
-        if !names::is_identifier(name) {
-            self.report.add(place, format!("{name:?} is no name for Rust"), None);
-            return Ok(None);
-        }
         Ok(Some(Field {
             name: names::value(name),
             raw: names::raw_accessor(name),

@@ -259,11 +259,11 @@ impl rt::Interface for PainterClient {
 /// The struct `Brush`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Brush {
-    /// The `color` of a `Brush`.
+    /// The `color` of `Brush`.
     pub color: Color,
-    /// The `other` of a `Brush`.
+    /// The `other` of `Brush`.
     pub other: Option<Color>,
-    /// The `used` of a `Brush`.
+    /// The `used` of `Brush`.
     pub used: Vec<Color>,
 }
 

@@ -573,7 +573,7 @@ pub struct ErrandSeveralResults {
 /// Stands for no argument.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Args {
-    /// The `unused` of a `Args`.
+    /// The `unused` of `Args`.
     pub unused: i32,
 }
 
@@ -602,7 +602,7 @@ impl rt::Message for Args {
 /// The struct `Request`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
-    /// The `text` of a `Request`.
+    /// The `text` of `Request`.
     pub text: String,
 }
 
@@ -631,7 +631,7 @@ impl rt::Message for Request {
 /// The struct `Reply`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reply {
-    /// The `answer` of a `Reply`.
+    /// The `answer` of `Reply`.
     pub answer: String,
 }
 

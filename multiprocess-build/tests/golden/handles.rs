@@ -519,6 +519,7 @@ pub struct NodeHoldResults {
 ///
 /// Implement it to serve such an object. A method that is left out answers [`Error::Unimplemented`](::multiprocess::Error::Unimplemented).
 pub trait Chain: Send + Sync + 'static {}
+
 /// A handle on a [`Chain`] object, here or in another process.
 ///
 /// Cheap to clone: every clone is the same object. Any thread can use it.
@@ -544,6 +545,7 @@ impl ChainHandle {
 }
 
 impl Chain for ChainHandle {}
+
 impl<T: Chain> From<::std::sync::Arc<T>> for ChainHandle {
     fn from(object: ::std::sync::Arc<T>) -> Self {
         Self(rt::Handle::local(object))
@@ -732,9 +734,9 @@ impl rt::Interface for ChainClientClient {
 /// Handles have no equality, so that this has none either.
 #[derive(Clone, Debug, Default)]
 pub struct Holder {
-    /// The `chain` of a `Holder`.
+    /// The `chain` of `Holder`.
     pub chain: Option<ChainHandle>,
-    /// The `all` of a `Holder`.
+    /// The `all` of `Holder`.
     pub all: Vec<Option<ChainHandle>>,
 }
 
@@ -772,7 +774,7 @@ impl rt::Message for Holder {
 /// A handle that is never null has no default.
 #[derive(Clone, Debug)]
 pub struct Owner {
-    /// The `chain` of a `Owner`.
+    /// The `chain` of `Owner`.
     pub chain: ChainHandle,
 }
 
@@ -801,9 +803,9 @@ impl rt::Message for Owner {
 /// The struct `Outer`.
 #[derive(Clone, Debug)]
 pub struct Outer {
-    /// The `owner` of a `Outer`.
+    /// The `owner` of `Outer`.
     pub owner: Owner,
-    /// The `holders` of a `Outer`.
+    /// The `holders` of `Outer`.
     pub holders: Vec<Holder>,
 }
 

@@ -501,9 +501,9 @@ impl rt::Interface for ListsClient {
 /// The struct `Point`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Point {
-    /// The `x` of a `Point`.
+    /// The `x` of `Point`.
     pub x: i32,
-    /// The `y` of a `Point`.
+    /// The `y` of `Point`.
     pub y: i32,
     /// A list ends by itself: no box is needed.
     pub path: Vec<Point>,

@@ -7,7 +7,7 @@ pub mod docs_capnp {
 }
 
 /// Comments \[with\] \<marks\>; see <https://example.org/a_b>.
-#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
+#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::only_used_in_recursion, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
 pub mod docs {
     include!(concat!(env!("OUT_DIR"), "/docs.rs"));
 }
@@ -19,7 +19,7 @@ pub mod enums_capnp {
 }
 
 /// What `enums.capnp` declares.
-#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
+#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::only_used_in_recursion, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
 pub mod enums {
     include!(concat!(env!("OUT_DIR"), "/enums.rs"));
 }
@@ -33,7 +33,7 @@ pub mod errand_capnp {
 /// Calls of every shape: what comes and goes, and what the runtime alone sees.
 ///
 /// A second paragraph.
-#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
+#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::only_used_in_recursion, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
 pub mod errand {
     include!(concat!(env!("OUT_DIR"), "/errand.rs"));
 }
@@ -45,7 +45,7 @@ pub mod first_file_capnp {
 }
 
 /// What `first-file.capnp` declares.
-#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
+#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::only_used_in_recursion, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
 pub mod first_file {
     include!(concat!(env!("OUT_DIR"), "/first_file.rs"));
 }
@@ -57,7 +57,7 @@ pub mod handles_capnp {
 }
 
 /// What `handles.capnp` declares.
-#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
+#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::only_used_in_recursion, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
 pub mod handles {
     include!(concat!(env!("OUT_DIR"), "/handles.rs"));
 }
@@ -69,7 +69,7 @@ pub mod lists_capnp {
 }
 
 /// What `lists.capnp` declares.
-#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
+#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::only_used_in_recursion, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
 pub mod lists {
     include!(concat!(env!("OUT_DIR"), "/lists.rs"));
 }
@@ -81,7 +81,7 @@ pub mod names_capnp {
 }
 
 /// Names that are taken, in Rust or in the generated code.
-#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
+#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::only_used_in_recursion, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
 pub mod names {
     include!(concat!(env!("OUT_DIR"), "/names.rs"));
 }
@@ -93,7 +93,7 @@ pub mod optionals_capnp {
 }
 
 /// What `optionals.capnp` declares.
-#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
+#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::only_used_in_recursion, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
 pub mod optionals {
     include!(concat!(env!("OUT_DIR"), "/optionals.rs"));
 }
@@ -105,7 +105,7 @@ pub mod scalars_capnp {
 }
 
 /// What `scalars.capnp` declares.
-#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
+#[allow(dead_code, elided_lifetimes_in_paths, unreachable_pub, clippy::enum_variant_names, clippy::only_used_in_recursion, clippy::too_many_arguments, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
 pub mod scalars {
     include!(concat!(env!("OUT_DIR"), "/scalars.rs"));
 }

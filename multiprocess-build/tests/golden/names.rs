@@ -458,9 +458,9 @@ pub struct NamesCloseResults_ {
 /// The struct `NamesNested`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NamesNested {
-    /// The `inner` of a `NamesNested`.
+    /// The `inner` of `NamesNested`.
     pub inner: NamesNestedInner,
-    /// The `kind` of a `NamesNested`.
+    /// The `kind` of `NamesNested`.
     pub kind: NamesNestedKind,
 }
 
@@ -496,11 +496,11 @@ impl rt::Message for NamesNested {
 /// The struct `NamesNestedInner`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NamesNestedInner {
-    /// The `txID` of a `NamesNestedInner`.
+    /// The `txID` of `NamesNestedInner`.
     pub tx_id: u32,
-    /// The `listIDs` of a `NamesNestedInner`.
+    /// The `listIDs` of `NamesNestedInner`.
     pub list_ids: Vec<u32>,
-    /// The `async` of a `NamesNestedInner`.
+    /// The `async` of `NamesNestedInner`.
     pub async_: bool,
 }
 
@@ -534,7 +534,7 @@ impl rt::Message for NamesNestedInner {
 /// The struct `Option_`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Option_ {
-    /// The `string` of a `Option_`.
+    /// The `string` of `Option_`.
     pub string: String,
 }
 
@@ -563,7 +563,7 @@ impl rt::Message for Option_ {
 /// The struct `NamesCloseResults`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NamesCloseResults {
-    /// The `vec` of a `NamesCloseResults`.
+    /// The `vec` of `NamesCloseResults`.
     pub vec: Vec<u8>,
 }
 

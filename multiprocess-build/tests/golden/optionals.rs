@@ -388,11 +388,11 @@ pub struct OptionalsBothResults {
 /// The struct `Leaf`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Leaf {
-    /// The `number` of a `Leaf`.
+    /// The `number` of `Leaf`.
     pub number: Option<u16>,
-    /// The `name` of a `Leaf`.
+    /// The `name` of `Leaf`.
     pub name: Option<String>,
-    /// The `hashes` of a `Leaf`.
+    /// The `hashes` of `Leaf`.
     pub hashes: Option<Vec<Vec<u8>>>,
 }
 
@@ -448,11 +448,11 @@ impl rt::Message for Leaf {
 /// A struct that may hold one of its own is kept in a box.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tree {
-    /// The `left` of a `Tree`.
+    /// The `left` of `Tree`.
     pub left: Option<Box<Tree>>,
-    /// The `right` of a `Tree`.
+    /// The `right` of `Tree`.
     pub right: Option<Box<Tree>>,
-    /// The `leaf` of a `Tree`.
+    /// The `leaf` of `Tree`.
     pub leaf: Leaf,
 }
 

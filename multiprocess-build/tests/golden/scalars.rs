@@ -20,18 +20,15 @@ pub const LEAST: i64 = -9223372036854775808;
 pub const NEAR_PI: f32 = 3.1415927;
 
 /// The constant `ENDLESS`.
-#[allow(clippy::approx_constant)]
 pub const ENDLESS: f64 = f64::INFINITY;
 
 /// The constant `NEVER`.
-#[allow(clippy::approx_constant)]
 pub const NEVER: f64 = f64::NAN;
 
 /// The constant `LOWEST`.
 pub const LOWEST: f64 = f64::MIN;
 
 /// The constant `TINY`.
-#[allow(clippy::approx_constant)]
 pub const TINY: f64 = 1e-300;
 
 /// The constant `GREETING`.
@@ -43,31 +40,31 @@ pub const MAGIC: &[u8] = b"\xF9\xBE\xB4\xD9";
 /// The struct `Zeros`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Zeros {
-    /// The `bool` of a `Zeros`.
+    /// The `bool` of `Zeros`.
     pub bool: bool,
-    /// The `i8` of a `Zeros`.
+    /// The `i8` of `Zeros`.
     pub i8: i8,
-    /// The `i16` of a `Zeros`.
+    /// The `i16` of `Zeros`.
     pub i16: i16,
-    /// The `i32` of a `Zeros`.
+    /// The `i32` of `Zeros`.
     pub i32: i32,
-    /// The `i64` of a `Zeros`.
+    /// The `i64` of `Zeros`.
     pub i64: i64,
-    /// The `u8` of a `Zeros`.
+    /// The `u8` of `Zeros`.
     pub u8: u8,
-    /// The `u16` of a `Zeros`.
+    /// The `u16` of `Zeros`.
     pub u16: u16,
-    /// The `u32` of a `Zeros`.
+    /// The `u32` of `Zeros`.
     pub u32: u32,
-    /// The `u64` of a `Zeros`.
+    /// The `u64` of `Zeros`.
     pub u64: u64,
-    /// The `f32` of a `Zeros`.
+    /// The `f32` of `Zeros`.
     pub f32: f32,
-    /// The `f64` of a `Zeros`.
+    /// The `f64` of `Zeros`.
     pub f64: f64,
-    /// The `text` of a `Zeros`.
+    /// The `text` of `Zeros`.
     pub text: String,
-    /// The `data` of a `Zeros`.
+    /// The `data` of `Zeros`.
     pub data: Vec<u8>,
 }
 
@@ -120,21 +117,21 @@ impl rt::Message for Zeros {
 /// Every field but two with a default of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Defaults {
-    /// The `yes` of a `Defaults`.
+    /// The `yes` of `Defaults`.
     pub yes: bool,
-    /// The `no` of a `Defaults`.
+    /// The `no` of `Defaults`.
     pub no: bool,
-    /// The `negative` of a `Defaults`.
+    /// The `negative` of `Defaults`.
     pub negative: i32,
-    /// The `half` of a `Defaults`.
+    /// The `half` of `Defaults`.
     pub half: f32,
-    /// The `endless` of a `Defaults`.
+    /// The `endless` of `Defaults`.
     pub endless: f64,
-    /// The `text` of a `Defaults`.
+    /// The `text` of `Defaults`.
     pub text: String,
-    /// The `data` of a `Defaults`.
+    /// The `data` of `Defaults`.
     pub data: Vec<u8>,
-    /// The `zeros` of a `Defaults`.
+    /// The `zeros` of `Defaults`.
     pub zeros: Zeros,
 }
 
@@ -193,6 +190,7 @@ impl rt::Message for Defaults {
 /// The struct `Empty`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Empty {}
+
 impl rt::Message for Empty {
     type Owned = raw::empty::Owned;
 

@@ -1,0 +1,59 @@
+//! What the programs show: colours on a terminal only, progress on stderr only.
+
+use std::fmt::Display;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+const STRONG: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// One line that says what went wrong.
+pub(super) fn error(program: &str, message: &str) {
+    anstream::eprintln!("{program}: {BAD}error{BAD:#}: {message}");
+}
+
+/// Something to know that is not the result.
+pub(super) fn note(message: impl Display) {
+    anstream::eprintln!("{DIM}{message}{DIM:#}");
+}
+
+/// A row of a table: a name and its value.
+pub(super) fn row(name: &str, value: impl Display) {
+    anstream::println!("{DIM}{name:<22}{DIM:#} {value}");
+}
+
+/// A step of the demonstration with the time that it took.
+pub(super) fn step(time: Duration, what: impl Display) {
+    let ms = time.as_secs_f64() * 1000.0;
+    anstream::println!("{DIM}{ms:>9.2} ms{DIM:#}  {what}");
+}
+
+/// A line in bold.
+pub(super) fn title(text: impl Display) {
+    anstream::println!("{STRONG}{text}{STRONG:#}");
+}
+
+/// Says on a terminal what is being waited for, until dropped.
+pub(super) struct Waiting(bool);
+
+impl Waiting {
+    pub(super) fn new(what: impl Display) -> Waiting {
+        let shown = std::io::stderr().is_terminal();
+        if shown {
+            anstream::eprint!("{DIM}waiting for {what} ... (Ctrl-C to stop){DIM:#}");
+        }
+        Waiting(shown)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.0 {
+            // Clear the line.
+            anstream::eprint!("\r\x1b[2K");
+        }
+    }
+}
