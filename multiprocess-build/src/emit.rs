@@ -1,15 +1,16 @@
 //! From the [`model`](crate::model) to Rust text.
 //!
 //! `client` prints the trait and the handle, `server` how a call that arrives reaches an object,
-//! `types` structs, enums and constants, `convert` how one value is read and written. Each makes
+//! `types` structs, enums and constants, `read` and `write` how one value is converted. Each makes
 //! tokens; the text comes from prettyplease, with blank lines between items.
 
 mod client;
-mod convert;
 mod docs;
 mod layout;
+mod read;
 mod server;
 mod types;
+mod write;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote;

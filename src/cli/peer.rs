@@ -30,7 +30,13 @@ impl Peer {
         let ipc = Ipc::new(IpcOptions::client("bitcoin-ipc").datadir(&datadir));
         if args.node.is_none() {
             let address = args.connect.as_deref().unwrap_or("auto");
-            if let Some(init) = ipc.connect_address(address)? {
+            let connected = ipc.connect_address(address).map_err(|error| match error {
+                Error::Address { problem, .. } if problem.starts_with("Unrecognized") => {
+                    Failure(format!("{problem}; give unix, unix:PATH or auto"))
+                }
+                other => other.into(),
+            })?;
+            if let Some(init) = connected {
                 if args.connect.is_none() {
                     let path = datadir.join("node.sock");
                     output::note(format_args!("using the node at {}", path.display()));

@@ -202,12 +202,7 @@ impl StartSpawnedProcess for Ipc {
         let socket = inherited_socket(&fd.to_string_lossy())?;
         ignore_sigint()?;
         let connection = self.start(socket)?;
-        let (ended, end) = std::sync::mpsc::channel();
-        connection.on_disconnect(move || {
-            let _ = ended.send(());
-        });
-        // The hook is run, or dropped, when the parent is gone.
-        let _ = end.recv();
+        connection.wait_disconnected();
         connection.drain(DRAIN);
         Ok(Some(0))
     }

@@ -1,2 +1,83 @@
-//! What the three programs share.
+//! Three processes that calculate together, as a program of your own would look.
+//!
+//! `mpexample` starts `mpcalculator` and `mpprinter`, gets a printer from the one, gives it to the
+//! other, and then hands over what you type. The calculator calls the printer through `mpexample`,
+//! which is the only one that knows both.
+//!
+//! ```text
+//! mpexample --socketpair--> mpcalculator     solve_equation("1 + 2")
+//!     |                          |
+//!     |  <------- print("1 + 2 = 3") -------'
+//!     '-----socketpair--> mpprinter          print("1 + 2 = 3")
+//! ```
+//!
+//! The interfaces are in `schema/`, the proxies are made by `build.rs`, and what is left to write is
+//! the three programs in `src/bin/`. Each can be exchanged with its counterpart in libmultiprocess's
+//! C++ example: the wire is the same.
+
+#![forbid(unsafe_code)]
+
+pub mod arithmetic;
 pub mod generated;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use generated::init::InitInterfaceClient;
+use multiprocess::process::{Child, Command, FdArgs, ignore_sigint, inherited_socket, sibling_executable};
+use multiprocess::{Connection, Result};
+
+/// A program that was started, and what it offers first.
+pub struct Process {
+    /// Its bootstrap object.
+    pub init: InitInterfaceClient,
+    child: Child,
+}
+
+impl Process {
+    /// Starts the program `name` from beside this one.
+    ///
+    /// # Errors
+    /// It is not there, or does not answer within ten seconds.
+    pub fn start(name: &str) -> Result<Process> {
+        let (child, socket) = Command::new(sibling_executable(name)?).fd_args(FdArgs::Bare).spawn()?;
+        let init = Connection::new(socket)?.bootstrap_ready(Duration::from_secs(10))?;
+        Ok(Process { init, child })
+    }
+
+    /// Lets go of the program, which ends it, and waits until it has.
+    ///
+    /// # Errors
+    /// The system cannot wait for it.
+    pub fn stop(self) -> Result<()> {
+        drop(self.init);
+        self.child.shutdown(Duration::from_secs(10))?;
+        Ok(())
+    }
+}
+
+/// The whole of a started program: serves `init` on the socket that the parent left, until the
+/// parent lets go.
+pub fn serve_parent(program: &str, init: InitInterfaceClient) -> ExitCode {
+    let args: Vec<String> = std::env::args().collect();
+    let [_, fd] = &args[..] else {
+        eprintln!("Usage: {program} FD (another program starts it)");
+        return ExitCode::FAILURE;
+    };
+    match serve(fd, init) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{program}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(fd: &str, init: InitInterfaceClient) -> Result<()> {
+    let socket = inherited_socket(fd)?;
+    ignore_sigint()?;
+    let connection = Connection::builder().serve(init).start(socket)?;
+    connection.wait_disconnected();
+    connection.drain(Duration::from_secs(5));
+    Ok(())
+}

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::convert::Source;
+use super::write::Source;
 use super::{Context, Locals, docs, ident, used};
 use crate::model::{Field, Interface, Message, Method, Optional, Type};
 

@@ -4,7 +4,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::client::{constant, encode, hex};
-use super::convert::Source;
+use super::write::Source;
 use super::{Context, Locals, ident, used};
 use crate::model::{Interface, Kind, Method};
 

@@ -3,7 +3,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 
-use super::convert::Source;
+use super::write::Source;
 use super::{Context, Locals, docs, ident, mentions, used};
 use crate::model::{
     Const, Defaults, Enum, Field, Int, Interface, Named, Optional, Struct, Type, Value,

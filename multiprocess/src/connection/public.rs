@@ -86,6 +86,14 @@ impl Connection {
         self.0.ended().cloned()
     }
 
+    /// Blocks until the connection has ended. For a process that lives to serve its parent.
+    pub fn wait_disconnected(&self) {
+        let (ended, end) = std::sync::mpsc::channel::<()>();
+        self.on_disconnect(move || drop(ended));
+        // Ends with an error when the hook has run, and so let go of the other side.
+        let _ = end.recv();
+    }
+
     /// Runs `hook` on a thread of the runtime when the connection has ended, at once if it has.
     pub fn on_disconnect(&self, hook: impl FnOnce() + Send + 'static) {
         self.0.on_disconnect(Box::new(hook));

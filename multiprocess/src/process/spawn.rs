@@ -125,9 +125,10 @@ impl Command {
         unsafe { command.pre_exec(step) };
 
         // Returns after exec, or with the errno of what failed; the child is reaped then.
-        let child = command.spawn()?;
+        let child = Child::new(command.spawn()?);
+        // Not before: the child's pidfd must not get the number of a closed standard input.
         drop(filled);
-        Ok((Child::new(child), ours))
+        Ok((child, ours))
     }
 
     fn std_command(&self, socket: RawFd) -> std::process::Command {
@@ -387,7 +388,8 @@ mod tests {
         if let Error::Spawn { program, problem } = Command::new("/none").spawn().unwrap_err() {
             println!("\nno {}: {problem}", program.display());
         }
-        let (child, _socket) = sleeper().spawn().unwrap();
+        // Must not outlive this process should it fail, holding its output open.
+        let (child, _socket) = sleeper().parent_death_signal(true).spawn().unwrap();
         wait_until("the child has 0, 1, 2 and its socket", || has_only_its_own(&child));
         let target = |fd| std::fs::read_link(format!("/proc/{}/fd/{fd}", child.id())).unwrap();
         println!("child has {} {}", target(0).display(), target(2).display());
