@@ -27,6 +27,11 @@
 
 #![forbid(unsafe_code)]
 
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod cli;
 pub mod echo;
 mod generated;

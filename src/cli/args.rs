@@ -14,7 +14,9 @@ use crate::ipc::Chain;
 /// program.
 #[derive(Debug, Parser)]
 #[command(name = "bitcoin-ipc", version, max_term_width = 100)]
-#[command(after_help = "Exit status: 0 done, 1 failed (one line on stderr says why), 2 wrong usage.")]
+#[command(
+    after_help = "Exit status: 0 done, 1 failed (one line on stderr says why), 2 wrong usage."
+)]
 pub(super) struct Args {
     /// Connect to the node at ADDRESS: unix (node.sock in the data directory), unix:PATH, or auto
     /// (as unix, but a missing socket is not an error: a child is started)

@@ -18,7 +18,12 @@ pub(super) fn run(args: &Args) -> Outcome {
     let command = match &args.command {
         None | Some(Command::Demo) => return demo::run(args),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(*shell, &mut Args::command(), "bitcoin-ipc", &mut std::io::stdout());
+            clap_complete::generate(
+                *shell,
+                &mut Args::command(),
+                "bitcoin-ipc",
+                &mut std::io::stdout(),
+            );
             return Ok(());
         }
         Some(command) => command,
@@ -38,7 +43,9 @@ fn run_with(peer: &Peer, command: &Command) -> Outcome {
         }
         Command::Tip { json } => {
             let tip = peer.mining()?.get_tip().wait()?;
-            let tip = tip.ok_or_else(|| Failure("the node has no tip yet: it is still loading its chain".to_owned()))?;
+            let tip = tip.ok_or_else(|| {
+                Failure("the node has no tip yet: it is still loading its chain".to_owned())
+            })?;
             show_tip(&tip, *json)?;
         }
         Command::WaitTip { timeout, json } => wait_tip(&peer.mining()?, *timeout, *json)?,
@@ -78,13 +85,15 @@ fn wait_tip(mining: &MiningClient, timeout: Option<f64>, json: bool) -> Outcome 
 
 fn rpc(peer: &Peer, method: &str, args: &[String]) -> Outcome {
     let rpc = peer.init.make_rpc().wait().map_err(|error| match error {
-        multiprocess::Error::Unimplemented { .. } => {
-            Failure("the node does not offer JSON-RPC over IPC; Bitcoin Core 32 and newer do".to_owned())
-        }
+        multiprocess::Error::Unimplemented { .. } => Failure(
+            "the node does not offer JSON-RPC over IPC; Bitcoin Core 32 and newer do".to_owned(),
+        ),
         other => other.into(),
     })?;
     let rpc = rpc.ok_or_else(|| Failure("the node does not offer JSON-RPC over IPC".to_owned()))?;
-    let params = args.iter().map(|arg| serde_json::from_str(arg).unwrap_or_else(|_| Value::from(arg.as_str())));
+    let params = args
+        .iter()
+        .map(|arg| serde_json::from_str(arg).unwrap_or_else(|_| Value::from(arg.as_str())));
     let result = crate::rpc::execute(&rpc, method, &params.collect())?;
     match result {
         Value::String(text) => anstream::println!("{text}"),
@@ -109,7 +118,8 @@ impl Template {
         let header = decode("header", &template.get_block_header().wait()?)?;
         let block: Block = decode("block", &template.get_block().wait()?)?;
         let coinbase = template.get_coinbase_tx().wait()?;
-        let outputs = coinbase.required_outputs.iter().map(|output| decode("required output", output));
+        let outputs =
+            coinbase.required_outputs.iter().map(|output| decode("required output", output));
         Ok(Template {
             header,
             transactions: block.txdata.len(),
@@ -126,7 +136,8 @@ fn show_template(mining: &MiningClient, json: bool) -> Outcome {
     let waiting = output::Waiting::new("a block template");
     let template = mining.create_new_block(BlockCreateOptions::default(), false).wait()?;
     drop(waiting);
-    let template = template.ok_or_else(|| Failure("the node made no template: it is shutting down".to_owned()))?;
+    let template = template
+        .ok_or_else(|| Failure("the node made no template: it is shutting down".to_owned()))?;
     let height = mining.get_tip().wait()?.map(|tip| tip.height + 1);
     let shown = Template::read(&template)?;
     template.close().wait()?;
@@ -164,7 +175,10 @@ fn show_template(mining: &MiningClient, json: bool) -> Outcome {
     output::row("sigops", sigops);
     output::row("coinbase pays", amount(reward));
     for txout in outputs {
-        output::row("required output", format_args!("{} to {}", txout.value, txout.script_pubkey.to_asm_string()));
+        output::row(
+            "required output",
+            format_args!("{} to {}", txout.value, txout.script_pubkey.to_asm_string()),
+        );
     }
     output::row("merkle path", format_args!("{merkle_path} hashes"));
     Ok(())

@@ -9,7 +9,9 @@ use bitcoin::{Transaction, TxMerkleNode, TxOut};
 use super::args::Args;
 use super::peer::{Peer, is_easy};
 use super::{Failure, Outcome, output};
-use crate::mining::{BlockCreateOptions, BlockTemplateClient, MiningClient, block_hash, decode, timeout_ms};
+use crate::mining::{
+    BlockCreateOptions, BlockTemplateClient, MiningClient, block_hash, decode, timeout_ms,
+};
 use crate::node::{CoinbaseParts, coinbase_transaction, merkle_root, solve};
 
 /// How long the demonstration waits for the block that it makes itself.
@@ -19,7 +21,11 @@ pub(super) fn run(args: &Args) -> Outcome {
     let start = Instant::now();
     let peer = Peer::find(args)?;
     let began = match &peer.child {
-        Some(child) => format!("process {} runs, and this one (process {}) has its Init", child.id(), std::process::id()),
+        Some(child) => format!(
+            "process {} runs, and this one (process {}) has its Init",
+            child.id(),
+            std::process::id()
+        ),
         None => "connected, and have the node's Init".to_owned(),
     };
     output::title("Two processes, one object at a time");
@@ -37,13 +43,17 @@ pub(super) fn run(args: &Args) -> Outcome {
     output::step(time, "made a Mining there");
     let (tip, time) = timed(|| mining.get_tip().wait())?;
     match &tip {
-        Some(tip) => output::step(time, format_args!("the tip is block {}, {}", tip.height, block_hash(&tip.hash)?)),
+        Some(tip) => output::step(
+            time,
+            format_args!("the tip is block {}, {}", tip.height, block_hash(&tip.hash)?),
+        ),
         None => output::step(time, "the node has no tip yet"),
     }
 
     let options = BlockCreateOptions::default();
     let (template, time) = timed(|| mining.create_new_block(options, false).wait())?;
-    let template = template.ok_or_else(|| Failure("the node made no template: it is shutting down".to_owned()))?;
+    let template = template
+        .ok_or_else(|| Failure("the node made no template: it is shutting down".to_owned()))?;
     let header: bitcoin::block::Header = decode("header", &template.get_block_header().wait()?)?;
     output::step(time, format_args!("made a block template there, on {}", header.prev_blockhash));
     if is_easy(header.bits) {
@@ -59,18 +69,28 @@ pub(super) fn run(args: &Args) -> Outcome {
     let child = peer.child.is_some();
     let started = Instant::now();
     if let Some(status) = peer.close()? {
-        output::step(started.elapsed(), format_args!("dropped the rest: the process ended by itself ({status})"));
+        output::step(
+            started.elapsed(),
+            format_args!("dropped the rest: the process ended by itself ({status})"),
+        );
         if !status.success() {
             return Err(Failure(format!("the node ended with {status}")));
         }
     }
     let how = if child { "started, called, ended" } else { "called" };
-    output::title(format_args!("Done: a process {how} in {:.0} ms", start.elapsed().as_secs_f64() * 1000.0));
+    output::title(format_args!(
+        "Done: a process {how} in {:.0} ms",
+        start.elapsed().as_secs_f64() * 1000.0
+    ));
     Ok(())
 }
 
 /// One thread waits for the next tip while this one solves the template and submits it.
-fn make_block(mining: &MiningClient, template: &BlockTemplateClient, mut header: bitcoin::block::Header) -> Outcome {
+fn make_block(
+    mining: &MiningClient,
+    template: &BlockTemplateClient,
+    mut header: bitcoin::block::Header,
+) -> Outcome {
     let waiting = mining.clone();
     let before = header.prev_blockhash.to_byte_array().to_vec();
     let waiter = std::thread::Builder::new().name("waiter".to_owned()).spawn(move || {
@@ -84,7 +104,8 @@ fn make_block(mining: &MiningClient, template: &BlockTemplateClient, mut header:
     let started = Instant::now();
     let coinbase = coinbase(template)?;
     let path = template.get_coinbase_merkle_path().wait()?;
-    let path = path.iter().map(|hash| TxMerkleNode::from_slice(hash)).collect::<Result<Vec<_>, _>>()?;
+    let path =
+        path.iter().map(|hash| TxMerkleNode::from_slice(hash)).collect::<Result<Vec<_>, _>>()?;
     header.merkle_root = merkle_root(coinbase.compute_txid(), &path);
     if !solve(&mut header) {
         return Err(Failure("no nonce solves the template".to_owned()));
@@ -100,13 +121,24 @@ fn make_block(mining: &MiningClient, template: &BlockTemplateClient, mut header:
     }
     output::step(time, "submitted it: accepted");
 
-    let (tip, time) = waiter.join().map_err(|_| Failure("the waiting thread panicked".to_owned()))?;
+    let (tip, time) =
+        waiter.join().map_err(|_| Failure("the waiting thread panicked".to_owned()))?;
     match tip? {
         Some(tip) if block_hash(&tip.hash)? == header.block_hash() => {
-            output::step(time, format_args!("the waiting thread has it: block {}, {}", tip.height, header.block_hash()));
+            output::step(
+                time,
+                format_args!(
+                    "the waiting thread has it: block {}, {}",
+                    tip.height,
+                    header.block_hash()
+                ),
+            );
             Ok(())
         }
-        Some(tip) => Err(Failure(format!("the tip is {}, not the block that was submitted", block_hash(&tip.hash)?))),
+        Some(tip) => Err(Failure(format!(
+            "the tip is {}, not the block that was submitted",
+            block_hash(&tip.hash)?
+        ))),
         None => Err(Failure("the node ended the wait: it is shutting down".to_owned())),
     }
 }
@@ -114,7 +146,8 @@ fn make_block(mining: &MiningClient, template: &BlockTemplateClient, mut header:
 /// The coinbase transaction that a template asks for.
 fn coinbase(template: &BlockTemplateClient) -> Result<Transaction, Failure> {
     let parts = template.get_coinbase_tx().wait()?;
-    let outputs = parts.required_outputs.iter().map(|output| decode::<TxOut>("required output", output));
+    let outputs =
+        parts.required_outputs.iter().map(|output| decode::<TxOut>("required output", output));
     let parts = CoinbaseParts {
         version: parts.version,
         sequence: parts.sequence,

@@ -8,7 +8,9 @@ use signal_hook::iterator::Signals;
 
 use super::{Failure, Outcome, output};
 use crate::init::InitClient;
-use crate::ipc::{Chain as ChainName, Ipc, IpcOptions, StartSpawnedProcess, default_base_datadir, network_datadir};
+use crate::ipc::{
+    Chain as ChainName, Ipc, IpcOptions, StartSpawnedProcess, default_base_datadir, network_datadir,
+};
 use crate::node::{Chain, NodeInit};
 
 const HELP: &str = "\
@@ -51,8 +53,9 @@ fn serve(init: InitClient, options: &Options) -> Outcome {
         None => default_base_datadir()?,
     };
     let datadir = network_datadir(&base, ChainName::Regtest);
-    std::fs::create_dir_all(&datadir)
-        .map_err(|error| Failure(format!("cannot make the data directory {}: {error}", datadir.display())))?;
+    std::fs::create_dir_all(&datadir).map_err(|error| {
+        Failure(format!("cannot make the data directory {}: {error}", datadir.display()))
+    })?;
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let ipc = Ipc::new(IpcOptions::new("bitcoin-node", init).datadir(datadir));
     for address in &options.bind {
@@ -79,7 +82,10 @@ fn parse(args: &[OsString]) -> Result<Option<Options>, Failure> {
                 return Ok(None);
             }
             ("version", _) => {
-                anstream::println!("bitcoin-node (regtest in memory) {}", env!("CARGO_PKG_VERSION"));
+                anstream::println!(
+                    "bitcoin-node (regtest in memory) {}",
+                    env!("CARGO_PKG_VERSION")
+                );
                 return Ok(None);
             }
             ("ipcbind", "") => options.bind.push("unix".to_owned()),

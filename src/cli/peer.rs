@@ -45,7 +45,10 @@ impl Peer {
             }
             // "0" and an empty address ask for no connection: nothing to talk to but a child.
             if let Address::None = Address::parse(address, &datadir, "bitcoin-node")? {
-                return Err(Failure("--connect: this address asks for no connection; leave it out to start a node".to_owned()));
+                return Err(Failure(
+                    "--connect: this address asks for no connection; leave it out to start a node"
+                        .to_owned(),
+                ));
             }
         }
         Peer::start(args, &ipc)
@@ -56,14 +59,23 @@ impl Peer {
         let (command, program) = match &args.node {
             Some(program) => (Command::new(program), program.clone()),
             None => {
-                let own = std::env::current_exe()
-                    .map_err(|error| Failure(format!("cannot find this program's own file: {error}")))?;
+                let own = std::env::current_exe().map_err(|error| {
+                    Failure(format!("cannot find this program's own file: {error}"))
+                })?;
                 (Command::new(&own).arg0("bitcoin-node"), PathBuf::from("bitcoin-node"))
             }
         };
         let spawned = ipc.spawn_command(command, &program)?;
-        output::note(format_args!("started {} as process {}", program.display(), spawned.child.id()));
-        Ok(Peer { init: spawned.init, child: Some(spawned.child), connection: Some(spawned.connection) })
+        output::note(format_args!(
+            "started {} as process {}",
+            program.display(),
+            spawned.child.id()
+        ));
+        Ok(Peer {
+            init: spawned.init,
+            child: Some(spawned.child),
+            connection: Some(spawned.connection),
+        })
     }
 
     /// The node's Mining.

@@ -36,9 +36,15 @@ pub(super) fn run(args: Vec<OsString>) -> Outcome {
     }
     match args.get(1).map(|arg| arg.to_string_lossy()).as_deref() {
         Some("-help" | "--help" | "-h" | "-?") => anstream::print!("{HELP}"),
-        Some("-version" | "--version") => anstream::println!("bitcoin-wallet {}", env!("CARGO_PKG_VERSION")),
+        Some("-version" | "--version") => {
+            anstream::println!("bitcoin-wallet {}", env!("CARGO_PKG_VERSION"))
+        }
         Some(other) => return Err(Failure(format!("{other} is not an option; -help lists them"))),
-        None => return Err(Failure("this program is started by others, with -ipcfd; -help tells more".to_owned())),
+        None => {
+            return Err(Failure(
+                "this program is started by others, with -ipcfd; -help tells more".to_owned(),
+            ));
+        }
     }
     Ok(())
 }

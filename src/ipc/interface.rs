@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use multiprocess::process::{
-    Child, Command, ConnectFailure, FdArgs, Listener, connect_raw, ignore_sigint, inherited_socket, sibling_executable,
+    Child, Command, ConnectFailure, FdArgs, Listener, connect_raw, ignore_sigint, inherited_socket,
+    sibling_executable,
 };
 use multiprocess::{Connection, Error, Interface, Result, Server};
 
@@ -162,7 +163,10 @@ impl Ipc {
     }
 
     fn start(&self, socket: impl Into<std::os::fd::OwnedFd>) -> Result<Connection> {
-        Connection::builder().limits(self.context.limits.clone()).serve(self.init.clone()).start(socket)
+        Connection::builder()
+            .limits(self.context.limits.clone())
+            .serve(self.init.clone())
+            .start(socket)
     }
 
     fn init_of(&self, socket: std::os::unix::net::UnixStream) -> Result<InitClient> {
@@ -230,7 +234,10 @@ impl fmt::Debug for Ipc {
 fn is_absent(failure: &ConnectFailure) -> bool {
     matches!(
         failure,
-        ConnectFailure::Missing | ConnectFailure::Refused | ConnectFailure::NotADirectory | ConnectFailure::TooLong
+        ConnectFailure::Missing
+            | ConnectFailure::Refused
+            | ConnectFailure::NotADirectory
+            | ConnectFailure::TooLong
     )
 }
 

@@ -28,5 +28,7 @@ mod interface;
 mod options;
 
 pub use address::{Address, Chain, default_base_datadir, network_datadir};
-pub use interface::{AddCleanup, Context, Ipc, IpcInterface, Spawned, SpawnProcess, StartSpawnedProcess};
+pub use interface::{
+    AddCleanup, Context, Ipc, IpcInterface, SpawnProcess, Spawned, StartSpawnedProcess,
+};
 pub use options::{IpcContext, IpcOptions};

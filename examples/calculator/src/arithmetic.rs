@@ -71,9 +71,11 @@ impl Parser<'_> {
     }
 
     fn number(&mut self) -> Result<f64, String> {
-        let length = self.rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(self.rest.len());
+        let length =
+            self.rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(self.rest.len());
         let (digits, rest) = self.rest.split_at(length);
-        let number = digits.parse().map_err(|_| format!("a number is missing at {:?}", self.rest))?;
+        let number =
+            digits.parse().map_err(|_| format!("a number is missing at {:?}", self.rest))?;
         self.rest = rest.trim_start();
         Ok(number)
     }
@@ -102,7 +104,13 @@ mod tests {
 
     #[test]
     fn mistakes_are_told() {
-        for (text, problem) in [("", "missing"), ("1 +", "missing"), ("(1", ") is missing"), ("1 2", "understand"), ("x", "missing")] {
+        for (text, problem) in [
+            ("", "missing"),
+            ("1 +", "missing"),
+            ("(1", ") is missing"),
+            ("1 2", "understand"),
+            ("x", "missing"),
+        ] {
             let error = evaluate(text).unwrap_err();
             assert!(error.contains(problem), "{text}: {error}");
         }

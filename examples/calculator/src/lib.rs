@@ -24,7 +24,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use generated::init::InitInterfaceClient;
-use multiprocess::process::{Child, Command, FdArgs, ignore_sigint, inherited_socket, sibling_executable};
+use multiprocess::process::{
+    Child, Command, FdArgs, ignore_sigint, inherited_socket, sibling_executable,
+};
 use multiprocess::{Connection, Result};
 
 /// A program that was started, and what it offers first.
@@ -40,7 +42,8 @@ impl Process {
     /// # Errors
     /// It is not there, or does not answer within ten seconds.
     pub fn start(name: &str) -> Result<Process> {
-        let (child, socket) = Command::new(sibling_executable(name)?).fd_args(FdArgs::Bare).spawn()?;
+        let (child, socket) =
+            Command::new(sibling_executable(name)?).fd_args(FdArgs::Bare).spawn()?;
         let init = Connection::new(socket)?.bootstrap_ready(Duration::from_secs(10))?;
         Ok(Process { init, child })
     }

@@ -1,0 +1,217 @@
+//! The client against a real Bitcoin Core, on regtest.
+//!
+//! `BITCOIN_NODE` is the path of its `bitcoin-node`. Without it these tests are shown as ignored.
+
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use bitcoin_ipc::Error;
+use bitcoin_ipc::ipc::{Ipc, IpcOptions};
+use bitcoin_ipc::mining::timeout_ms;
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const IPC: &str = env!("CARGO_BIN_EXE_bitcoin-ipc");
+const LONG: Duration = Duration::from_secs(60);
+
+/// A node with a fresh chain.
+struct Core {
+    dir: TempDir,
+    child: Child,
+}
+
+impl Core {
+    fn start() -> Core {
+        let node = std::env::var_os("BITCOIN_NODE").expect("only run with BITCOIN_NODE");
+        let dir = TempDir::new().unwrap();
+        let child = Command::new(&node)
+            .args(["-regtest", "-ipcbind=unix", "-server=0", "-listen=0", "-printtoconsole=0"])
+            .arg(format!("-datadir={}", dir.path().display()))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("BITCOIN_NODE={}: {error}", node.display()));
+        let mut core = Core { dir, child };
+        let deadline = Instant::now() + LONG;
+        while !core.run(&["tip"]).status.success() {
+            let ended = core.child.try_wait().unwrap();
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "the node does not serve ({ended:?})"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        core
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(IPC);
+        command.args(["--chain", "regtest", "--connect", "unix", "--datadir"]).arg(self.dir.path());
+        command.args(args).output().unwrap()
+    }
+
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(args)).unwrap()
+    }
+
+    fn mine(&self) {
+        self.ok(&["rpc", "generatetodescriptor", "1", "raw(51)"]);
+    }
+
+    fn connect(&self) -> bitcoin_ipc::init::InitClient {
+        let datadir: &Path = &self.dir.path().join("regtest");
+        Ipc::new(IpcOptions::client("core-test").datadir(datadir))
+            .connect_address("unix")
+            .unwrap()
+            .unwrap()
+    }
+
+    /// The node is well: it answers, and goes when asked.
+    fn stop(mut self) {
+        assert_eq!(self.ok(&["echo", "still there"]), "still there\n");
+        self.ok(&["rpc", "stop"]);
+        let deadline = Instant::now() + LONG;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(status.success(), "the node ended with {status}");
+                return;
+            }
+            assert!(Instant::now() < deadline, "the node does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn commands() -> Result<(), Failed> {
+    let core = Core::start();
+    assert_eq!(core.json(&["tip", "--json"])["height"], 0);
+    assert_eq!(core.ok(&["echo", "hällo"]), "hällo\n");
+    assert!(core.ok(&["template"]).contains("coinbase pays"));
+    let template = core.json(&["template", "--json"]);
+    assert_eq!(template["height"], 1);
+    assert_eq!(template["reward"], 5_000_000_000_u64);
+    assert_eq!(core.json(&["rpc", "getblockchaininfo"])["chain"], "regtest");
+    let error = core.run(&["rpc", "nosuchmethod"]);
+    assert_eq!(error.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&error.stderr).contains("Method not found"));
+    core.stop();
+    Ok(())
+}
+
+fn wait_tip_sees_a_block() -> Result<(), Failed> {
+    let core = Core::start();
+    let mut waiter = Command::new(IPC)
+        .args(["--chain", "regtest", "--datadir"])
+        .arg(core.dir.path())
+        .args(["wait-tip", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    // Blocks come until the waiter has seen one: the first may be there before it waits.
+    let deadline = Instant::now() + LONG;
+    while waiter.try_wait()?.is_none() {
+        assert!(Instant::now() < deadline, "wait-tip sees no block");
+        core.mine();
+    }
+    let waited = waiter.wait_with_output()?;
+    assert!(waited.status.success());
+    let tip: Value = serde_json::from_slice(&waited.stdout)?;
+    assert!(tip["height"].as_u64().unwrap() >= 1);
+    core.stop();
+    Ok(())
+}
+
+fn demonstration_mines_a_block() -> Result<(), Failed> {
+    let core = Core::start();
+    let shown = core.ok(&["demo"]);
+    assert!(shown.contains("accepted") && shown.contains("has it: block 1"), "{shown}");
+    assert_eq!(core.json(&["tip", "--json"])["height"], 1);
+    core.stop();
+    Ok(())
+}
+
+/// What used to crash nodes: clients that vanish in the middle, objects used after their end.
+fn rude_clients_leave_the_node_well() -> Result<(), Failed> {
+    let core = Core::start();
+    for _ in 0..10 {
+        let mut waiter = Command::new(IPC)
+            .args(["--chain", "regtest", "--connect", "unix", "--datadir"])
+            .arg(core.dir.path())
+            .arg("wait-tip")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        core.ok(&["echo", "between"]);
+        waiter.kill()?;
+        waiter.wait()?;
+    }
+    let init = core.connect();
+    let mining = init.make_mining().wait()?.expect("the node has Mining");
+    let template = mining.create_new_block(Default::default(), false).wait()?.expect("a template");
+    template.close().wait()?;
+    template.close().wait()?;
+    assert!(
+        matches!(template.get_block().wait(), Err(Error::ApiMisuse { .. })),
+        "not sent: it would crash the node"
+    );
+    core.stop();
+    Ok(())
+}
+
+fn threads_and_waits() -> Result<(), Failed> {
+    let core = Core::start();
+    let init = core.connect();
+    let mining = init.make_mining().wait()?.expect("the node has Mining");
+    let tip = mining.get_tip().wait()?.expect("a tip");
+    let waiters: Vec<_> = (0..4)
+        .map(|_| {
+            let (mining, hash) = (mining.clone(), tip.hash.clone());
+            std::thread::spawn(move || mining.wait_tip_changed(hash, timeout_ms(Some(LONG))).wait())
+        })
+        .collect();
+    // Others are served meanwhile, each thread on its own.
+    for _ in 0..100 {
+        assert_eq!(init.make_echo().pipelined().echo("x").wait()?, "x");
+    }
+    core.mine();
+    for waiter in waiters {
+        assert_eq!(waiter.join().unwrap()?.expect("a tip").height, 1);
+    }
+    // The unchanged tip on a timeout.
+    let tip = mining.get_tip().wait()?.expect("a tip");
+    assert_eq!(mining.wait_tip_changed(tip.hash.clone(), 1.0).wait()?, Some(tip));
+    drop((mining, init));
+    core.stop();
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let ignored = std::env::var_os("BITCOIN_NODE").is_none();
+    let mut args = Arguments::from_args();
+    // Each test starts a node of its own; more than two at once only wait for each other.
+    args.test_threads.get_or_insert(2);
+    let tests = [
+        ("commands", commands as fn() -> Result<(), Failed>),
+        ("wait_tip_sees_a_block", wait_tip_sees_a_block),
+        ("demonstration_mines_a_block", demonstration_mines_a_block),
+        ("rude_clients_leave_the_node_well", rude_clients_leave_the_node_well),
+        ("threads_and_waits", threads_and_waits),
+    ];
+    let tests = tests.map(|(name, test)| {
+        Trial::test(name, test).with_kind("BITCOIN_NODE").with_ignored_flag(ignored)
+    });
+    libtest_mimic::run(&args, tests.into()).exit_code()
+}

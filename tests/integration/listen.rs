@@ -1,0 +1,141 @@
+//! Listening and connecting: addresses, several clients, and what is left behind.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::time::Duration;
+
+use bitcoin_ipc::Error;
+use bitcoin_ipc::init::InitClient;
+use bitcoin_ipc::ipc::{Ipc, IpcOptions};
+use bitcoin_ipc::mining::timeout_ms;
+use bitcoin_ipc::node::{Chain, NodeInit};
+use tempfile::TempDir;
+
+use crate::wait_until;
+
+fn node(datadir: &Path) -> Ipc {
+    let init = InitClient::new(NodeInit::new(Chain::regtest()));
+    Ipc::new(IpcOptions::new("bitcoin-node", init).datadir(datadir))
+}
+
+fn client(datadir: &Path) -> Ipc {
+    Ipc::new(IpcOptions::client("client").datadir(datadir).spawn_timeout(Duration::from_secs(10)))
+}
+
+#[test]
+fn every_form_of_address() {
+    let dir = TempDir::new().unwrap();
+    let node = node(dir.path());
+    let path = node.listen_address("unix").unwrap();
+    assert_eq!(path, dir.path().join("node.sock"));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let other = node.listen_address("unix:other.sock").unwrap();
+    assert_eq!(other, dir.path().join("other.sock"));
+
+    let client = client(dir.path());
+    let absolute = format!("unix:{}", other.display());
+    for address in ["unix", "unix:", "unix:node.sock", "unix:other.sock", "auto", &absolute] {
+        let init = client.connect_address(address).unwrap().expect(address);
+        assert_eq!(init.make_echo().pipelined().echo(address).wait().unwrap(), address);
+    }
+    for address in ["", "0"] {
+        assert!(client.connect_address(address).unwrap().is_none(), "{address:?}");
+    }
+    for address in ["tcp:1", "unixx", "UNIX", "auto:x"] {
+        let error = client.connect_address(address).unwrap_err();
+        assert_eq!(error.to_string(), format!("Unrecognized address '{address}'"));
+    }
+    drop(node);
+    assert!(!path.exists() && !other.exists(), "the sockets are removed");
+}
+
+#[test]
+fn auto_takes_absence_for_no_node_and_unix_does_not() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    // A socket that nobody listens on any more.
+    drop(UnixListener::bind(dir.path().join("node.sock")).unwrap());
+    let long = dir.path().join("x".repeat(200));
+    for datadir in
+        [dir.path().to_owned(), dir.path().join("nowhere"), dir.path().join("file"), long]
+    {
+        let client = client(&datadir);
+        assert!(client.connect_address("auto").unwrap().is_none(), "{}", datadir.display());
+        let error = client.connect_address("unix").unwrap_err();
+        assert!(matches!(error, Error::Address { .. }), "{error:?}");
+        assert!(error.to_string().contains("node.sock"), "{error}");
+    }
+}
+
+#[test]
+fn a_socket_that_is_not_ours() {
+    let dir = TempDir::new().unwrap();
+    let listener = UnixListener::bind(dir.path().join("node.sock")).unwrap();
+    let client = client(dir.path());
+    // Closes at once.
+    let closes = std::thread::spawn({
+        let listener = listener.try_clone().unwrap();
+        move || drop(listener.accept().unwrap())
+    });
+    let error = client.connect_address("unix").unwrap_err();
+    assert!(matches!(error, Error::Disconnected { .. }), "{error:?}");
+    closes.join().unwrap();
+    // Speaks something else.
+    let speaks = std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let error = client.connect_address("auto").unwrap_err();
+    assert!(matches!(error, Error::PeerMisbehaved { .. }), "{error:?}");
+    speaks.join().unwrap();
+}
+
+#[test]
+fn disconnect_incoming_ends_the_clients_and_nothing_else() {
+    let dir = TempDir::new().unwrap();
+    let node = node(dir.path());
+    node.listen_address("unix").unwrap();
+    let connect = || client(dir.path()).connect_address("unix").unwrap().unwrap();
+
+    let (first, second) = (connect(), connect());
+    let mining = first.make_mining().wait().unwrap().unwrap();
+    let tip = mining.get_tip().wait().unwrap().unwrap();
+    let waiting =
+        std::thread::spawn(move || mining.wait_tip_changed(tip.hash, timeout_ms(None)).wait());
+    wait_until("the node has the second client, too", || second.make_echo().wait().is_ok());
+
+    node.disconnect_incoming();
+    assert!(matches!(waiting.join().unwrap(), Err(Error::Disconnected { .. })));
+    wait_until("the second client has noticed", || {
+        matches!(second.make_echo().wait(), Err(Error::Disconnected { .. }))
+    });
+    // It goes on listening.
+    assert_eq!(connect().make_echo().pipelined().echo("again").wait().unwrap(), "again");
+}
+
+#[test]
+fn a_path_that_cannot_be_listened_on() {
+    let dir = TempDir::new().unwrap();
+    let first = node(dir.path());
+    first.listen_address("unix").unwrap();
+    let error = node(dir.path()).listen_address("unix").unwrap_err().to_string();
+    assert!(
+        error.contains("node.sock") && error.contains(&std::process::id().to_string()),
+        "{error}"
+    );
+    // The refused one has removed nothing.
+    assert!(client(dir.path()).connect_address("unix").unwrap().is_some());
+
+    fs::write(dir.path().join("file"), "").unwrap();
+    for address in
+        ["unix:file", "unix:nowhere/node.sock", &format!("unix:{}", "x".repeat(150)), "tcp:1"]
+    {
+        let error = first.listen_address(address).unwrap_err();
+        assert!(matches!(error, Error::Address { .. }), "{address}: {error:?}");
+    }
+    assert!(dir.path().join("file").is_file());
+}
