@@ -5,8 +5,9 @@
 
 pub use crate::generated::common::BlockRef;
 pub use crate::generated::mining::{
-    BlockCheckOptions, BlockCreateOptions, BlockTemplate, BlockTemplateClient, BlockWaitOptions, Client, CoinbaseTx,
-    MAX_DOUBLE, MAX_MONEY, Mining, MiningCheckBlockResults, MiningClient, MiningSubmitBlockResults,
+    BlockCheckOptions, BlockCreateOptions, BlockTemplate, BlockTemplateClient, BlockWaitOptions,
+    Client, CoinbaseTx, MAX_DOUBLE, MAX_MONEY, Mining, MiningCheckBlockResults, MiningClient,
+    MiningSubmitBlockResults,
 };
 
 use bitcoin::BlockHash;
@@ -20,8 +21,9 @@ use std::time::Duration;
 /// # Errors
 /// [`Error::Decode`] where there are not 32 bytes.
 pub fn block_hash(bytes: &[u8]) -> Result<BlockHash> {
-    BlockHash::from_slice(bytes)
-        .map_err(|_| Error::decode("hash", format!("a block hash has 32 bytes, this has {}", bytes.len())))
+    BlockHash::from_slice(bytes).map_err(|_| {
+        Error::decode("hash", format!("a block hash has 32 bytes, this has {}", bytes.len()))
+    })
 }
 
 /// A value in Bitcoin's serialization, such as a [`bitcoin::Block`] or a [`bitcoin::TxOut`].
@@ -52,7 +54,10 @@ mod tests {
 
     #[test]
     fn timeouts_travel() {
-        assert_eq!(timeout_from_ms(timeout_ms(Some(Duration::from_millis(1500)))), Some(Duration::from_millis(1500)));
+        assert_eq!(
+            timeout_from_ms(timeout_ms(Some(Duration::from_millis(1500)))),
+            Some(Duration::from_millis(1500))
+        );
         assert_eq!(timeout_from_ms(timeout_ms(None)), None);
         for odd in [f64::NAN, -1.0, f64::NEG_INFINITY] {
             assert_eq!(timeout_from_ms(odd), Some(Duration::ZERO));

@@ -21,7 +21,10 @@ fn parse_response(response: &str) -> Result<Value> {
     match response.get("error") {
         None | Some(Value::Null) => Ok(response.get_mut("result").map_or(Value::Null, Value::take)),
         Some(error) => {
-            let message = error.get("message").and_then(Value::as_str).unwrap_or("an error without a message");
+            let message = error
+                .get("message")
+                .and_then(Value::as_str)
+                .unwrap_or("an error without a message");
             let code = error.get("code").and_then(Value::as_i64);
             let code = code.map(|code| format!(" (code {code})")).unwrap_or_default();
             Err(Error::failed(format!("{message}{code}")))
@@ -36,8 +39,12 @@ mod tests {
     #[test]
     fn results_and_errors_are_told_apart() {
         assert_eq!(parse_response(r#"{"result":7,"error":null,"id":1}"#).unwrap(), json!(7));
-        assert_eq!(parse_response(r#"{"jsonrpc":"2.0","result":null,"id":1}"#).unwrap(), Value::Null);
-        let error = parse_response(r#"{"error":{"code":-8,"message":"out of range"},"id":1}"#).unwrap_err();
+        assert_eq!(
+            parse_response(r#"{"jsonrpc":"2.0","result":null,"id":1}"#).unwrap(),
+            Value::Null
+        );
+        let error =
+            parse_response(r#"{"error":{"code":-8,"message":"out of range"},"id":1}"#).unwrap_err();
         assert!(error.to_string().contains("out of range (code -8)"), "{error}");
         assert!(parse_response("nonsense").unwrap_err().to_string().contains("not JSON"));
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -38,16 +39,16 @@ struct Options {
 
 pub(super) fn run(args: Vec<OsString>) -> Outcome {
     let chain = Chain::regtest();
-    let init = InitClient::new(NodeInit::new(chain));
+    let init = InitClient::new(NodeInit::new(Arc::clone(&chain)));
     let spawned = Ipc::new(IpcOptions::new("bitcoin-node", init.clone()));
     if spawned.start_spawned_process(&args)?.is_some() {
         return Ok(());
     }
     let Some(options) = parse(&args)? else { return Ok(()) };
-    serve(init, &options)
+    serve(&chain, init, &options)
 }
 
-fn serve(init: InitClient, options: &Options) -> Outcome {
+fn serve(chain: &Chain, init: InitClient, options: &Options) -> Outcome {
     let base = match &options.datadir {
         Some(datadir) => datadir.clone(),
         None => default_base_datadir()?,
@@ -64,6 +65,8 @@ fn serve(init: InitClient, options: &Options) -> Outcome {
     }
     // Until asked to stop; dropping the Ipc then ends the connections and removes the sockets.
     signals.forever().next();
+    // Who waits is answered, rather than cut off.
+    chain.shutdown();
     ipc.disconnect_incoming();
     Ok(())
 }

@@ -6,11 +6,12 @@
 //! It is not a validating node and holds nobody's money.
 //!
 //! ```text
-//! rpc::execute ----.
-//!                  v
-//! Template ---> Chain (one mutex, one condition variable)
-//!    |             ^
-//!    '-- solve, coinbase_transaction: no chain needed, a client uses them too
+//! server -----> rpc -----.
+//!    |                   v
+//!    |---------------> chain (one mutex, one condition variable), wait
+//!    |                   ^   '-> check, coins: may this block be the next one? -> rejection
+//!    '-> template -------'
+//!           '-> solve: the miner's part, which needs no chain; a client uses it too
 //! ```
 //!
 //! What a block is checked for, with Bitcoin Core's reject reasons: proof of work and regtest's
@@ -26,15 +27,24 @@
 //! All but `server`, which is the chain's service over IPC, is plain Rust over rust-bitcoin. Every
 //! method may be called from any thread.
 
-pub mod chain;
 pub mod rpc;
-pub mod template;
 
+mod chain;
+mod check;
+mod coins;
+mod rejection;
 mod server;
+mod solve;
+mod template;
+mod wait;
 
-pub use chain::{Chain, NextBlock, Rejection, Tip, subsidy};
-pub use template::{
-    CoinbaseParts, Template, TemplateOptions, TemplateTx, coinbase_transaction, merkle_path,
-    merkle_root, mine_block, solve,
-};
+#[cfg(test)]
+mod testing;
+
+pub use chain::{Chain, Tip};
+pub use check::NextBlock;
+pub use coins::subsidy;
+pub use rejection::Rejection;
 pub use server::NodeInit;
+pub use solve::{CoinbaseParts, coinbase_transaction, merkle_path, merkle_root, solve};
+pub use template::{Template, TemplateOptions, TemplateTx, mine_block};

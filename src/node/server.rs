@@ -12,8 +12,9 @@ use super::{Chain, Rejection, Template, TemplateOptions, Tip};
 use crate::echo::{EchoClient, EchoServer};
 use crate::init::Init;
 use crate::mining::{
-    BlockCheckOptions, BlockCreateOptions, BlockRef, BlockTemplate, BlockTemplateClient, BlockWaitOptions, CoinbaseTx,
-    Mining, MiningCheckBlockResults, MiningClient, MiningSubmitBlockResults, block_hash, decode, timeout_from_ms,
+    BlockCheckOptions, BlockCreateOptions, BlockRef, BlockTemplate, BlockTemplateClient,
+    BlockWaitOptions, CoinbaseTx, Mining, MiningCheckBlockResults, MiningClient,
+    MiningSubmitBlockResults, block_hash, decode, timeout_from_ms,
 };
 use crate::rpc::{Rpc, RpcClient};
 
@@ -45,7 +46,9 @@ impl Init for NodeInit {
     }
 
     fn make_mining_old2(&self) -> Result<()> {
-        Err(Error::failed("makeMining @2 was Bitcoin Core 30's; this node has makeMining @3, as Bitcoin Core 31 and newer"))
+        Err(Error::failed(
+            "makeMining @2 was Bitcoin Core 30's; this node has makeMining @3, as Bitcoin Core 31 and newer",
+        ))
     }
 }
 
@@ -73,11 +76,16 @@ impl Mining for NodeMining {
         let current = block_hash(&current_tip)?;
         let interrupts = self.interrupts.load(Ordering::Acquire);
         let token = cancel_token(&self.chain);
-        let ended = || cancelled(token.as_ref()) || self.interrupts.load(Ordering::Acquire) != interrupts;
+        let ended =
+            || cancelled(token.as_ref()) || self.interrupts.load(Ordering::Acquire) != interrupts;
         Ok(self.chain.wait_tip_changed(current, timeout_from_ms(timeout), &ended).map(block_ref))
     }
 
-    fn create_new_block(&self, options: BlockCreateOptions, _cooldown: bool) -> Result<Option<BlockTemplateClient>> {
+    fn create_new_block(
+        &self,
+        options: BlockCreateOptions,
+        _cooldown: bool,
+    ) -> Result<Option<BlockTemplateClient>> {
         // The chain is never catching up, so there is nothing for the cooldown to wait for.
         let options = TemplateOptions {
             use_mempool: options.use_mempool,
@@ -88,7 +96,11 @@ impl Mining for NodeMining {
         Ok(Some(self.served(template)))
     }
 
-    fn check_block(&self, block: Vec<u8>, options: BlockCheckOptions) -> Result<MiningCheckBlockResults> {
+    fn check_block(
+        &self,
+        block: Vec<u8>,
+        options: BlockCheckOptions,
+    ) -> Result<MiningCheckBlockResults> {
         let block: Block = decode("block", &block)?;
         let checked = self.chain.check_block(&block, options.check_merkle_root, options.check_pow);
         let (reason, debug, result) = verdict(checked);
@@ -169,14 +181,22 @@ impl BlockTemplate for NodeTemplate {
         Ok(self.template.merkle_path().iter().map(|hash| hash.to_byte_array().to_vec()).collect())
     }
 
-    fn submit_solution(&self, version: u32, timestamp: u32, nonce: u32, coinbase: Vec<u8>) -> Result<bool> {
+    fn submit_solution(
+        &self,
+        version: u32,
+        timestamp: u32,
+        nonce: u32,
+        coinbase: Vec<u8>,
+    ) -> Result<bool> {
         let coinbase: Transaction = decode("coinbase", &coinbase)?;
         Ok(self.template.submit_solution(version, timestamp, nonce, coinbase).is_ok())
     }
 
     fn wait_next(&self, options: BlockWaitOptions) -> Result<Option<BlockTemplateClient>> {
         let token = cancel_token(&self.chain);
-        let next = self.template.wait_next(timeout_from_ms(options.timeout), &|| cancelled(token.as_ref()));
+        let next = self
+            .template
+            .wait_next(timeout_from_ms(options.timeout), &|| cancelled(token.as_ref()));
         let chain = Arc::clone(&self.chain);
         Ok(next.map(|template| BlockTemplateClient::new(NodeTemplate { chain, template })))
     }
@@ -199,7 +219,10 @@ impl Rpc for NodeRpc {
 
 fn block_ref(tip: Tip) -> BlockRef {
     // Heights of a chain in memory are far below 2^31.
-    BlockRef { hash: tip.hash.to_byte_array().to_vec(), height: i32::try_from(tip.height).unwrap_or(i32::MAX) }
+    BlockRef {
+        hash: tip.hash.to_byte_array().to_vec(),
+        height: i32::try_from(tip.height).unwrap_or(i32::MAX),
+    }
 }
 
 fn verdict(outcome: std::result::Result<(), Rejection>) -> (String, String, bool) {

@@ -1,36 +1,35 @@
-//! Block templates, and what a miner does with one.
+//! Block templates, as the node makes them.
 //!
 //! A [`Template`] is the next block as the node would mine it, with a dummy coinbase. A miner
 //! builds its own coinbase from [`CoinbaseParts`], folds the [merkle path](merkle_path) into a
-//! root, finds a nonce and submits the four values that differ. The functions of the miner's side
-//! need no chain: a client uses them with what it got over the wire.
+//! root, finds a nonce and submits the four values that differ.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bitcoin::absolute::LockTime;
 use bitcoin::block::{self, Header};
 use bitcoin::hashes::{Hash, sha256d};
 use bitcoin::{
-    Amount, Block, BlockHash, OutPoint, ScriptBuf, Sequence, Target, Transaction, TxIn,
-    TxMerkleNode, TxOut, Txid, Weight, Witness, Wtxid, merkle_tree, transaction,
+    Amount, Block, BlockHash, ScriptBuf, Sequence, Transaction, TxMerkleNode, TxOut, Txid, Weight,
+    Wtxid, merkle_tree,
 };
 
-use super::chain::{
-    COMMITMENT_PREFIX, Chain, Rejection, Waited, height_script, subsidy, unix_time,
-};
+use super::chain::Chain;
+use super::check::{COMMITMENT_PREFIX, height_script, unix_time};
+use super::coins::subsidy;
+use super::rejection::Rejection;
+use super::solve::{CoinbaseParts, coinbase_transaction, merkle_path, solve};
+use super::wait::Waited;
 
 /// The least weight that may be kept for header, transaction count and coinbase, in weight units.
-pub const MIN_BLOCK_RESERVED_WEIGHT: u64 = 2000;
+const MIN_BLOCK_RESERVED_WEIGHT: u64 = 2000;
 /// The most signature operations a block may have, weighted as in BIP 141.
-pub const MAX_BLOCK_SIGOPS_COST: u64 = 80_000;
+const MAX_BLOCK_SIGOPS_COST: u64 = 80_000;
 /// Version of a block that signals no deployment (BIP 9).
 const BLOCK_VERSION: i32 = 0x2000_0000;
 /// The witness reserved value (BIP 141); any 32 bytes would do, Core takes zeros.
 const RESERVED_VALUE: [u8; 32] = [0; 32];
-/// OP_TRUE: anyone may spend it.
-const OP_TRUE: u8 = 0x51;
 
 /// How to make a template; the defaults are those of `mining.capnp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,32 +53,11 @@ pub struct TemplateTx {
     pub sigops: i64,
 }
 
-/// What a miner needs for a coinbase of its own; Core's `CoinbaseTx`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CoinbaseParts {
-    /// Version of the transaction.
-    pub version: u32,
-    /// Sequence of its only input; not final, so that the lock time counts.
-    pub sequence: u32,
-    /// What the input's script has to begin with: the height (BIP 34). One byte for heights up to
-    /// 16, where at least one more has to follow (a coinbase script has 2 to 100 bytes).
-    pub script_sig_prefix: Vec<u8>,
-    /// The only element of the input's witness: the reserved value, 32 bytes (BIP 141).
-    pub witness: Option<Vec<u8>>,
-    /// What the miner may pay out, in satoshis: subsidy and fees, less the required outputs.
-    pub block_reward_remaining: i64,
-    /// Outputs that have to be there, the witness commitment.
-    pub required_outputs: Vec<TxOut>,
-    /// Lock time: the height less one, which makes the transaction's hash unique to the height.
-    pub lock_time: u32,
-}
-
 /// The next block of a chain, to be solved. It does not change: not when the tip does, and not when
 /// a solution is submitted (Core writes the solution into its template).
 #[derive(Debug)]
 pub struct Template {
     chain: Arc<Chain>,
-    options: TemplateOptions,
     draft: Draft,
     /// Set by `interrupt_wait`, taken by the wait that it ends.
     interrupted: AtomicBool,
@@ -151,21 +129,12 @@ impl Template {
         transactions: Vec<TemplateTx>,
     ) -> Result<Template, String> {
         options.validate()?;
-        Ok(Self::assemble(chain, options, transactions))
+        Ok(Self::assemble(chain, transactions))
     }
 
-    fn assemble(
-        chain: &Arc<Chain>,
-        options: TemplateOptions,
-        transactions: Vec<TemplateTx>,
-    ) -> Template {
+    fn assemble(chain: &Arc<Chain>, transactions: Vec<TemplateTx>) -> Template {
         let draft = Draft::new(chain, transactions);
-        Template {
-            chain: chain.clone(),
-            options,
-            draft,
-            interrupted: AtomicBool::new(false),
-        }
+        Template { chain: chain.clone(), draft, interrupted: AtomicBool::new(false) }
     }
 
     /// The block's header: right but for the nonce, for the block with the dummy coinbase. (Core
@@ -195,15 +164,10 @@ impl Template {
     }
 
     /// The hashes that lead from the coinbase to the merkle root, deepest first; see
-    /// [`merkle_root`].
+    /// [`merkle_root`](super::merkle_root).
     pub fn merkle_path(&self) -> Vec<TxMerkleNode> {
-        let txids: Vec<Txid> = self
-            .draft
-            .block
-            .txdata
-            .iter()
-            .map(Transaction::compute_txid)
-            .collect();
+        let txids: Vec<Txid> =
+            self.draft.block.txdata.iter().map(Transaction::compute_txid).collect();
         merkle_path(&txids)
     }
 
@@ -240,19 +204,10 @@ impl Template {
         timeout: Option<Duration>,
         cancelled: &dyn Fn() -> bool,
     ) -> Option<Template> {
-        // Not `||`: a cancelled wait leaves the interrupt to another.
+        // Not `|`: a cancelled wait leaves the interrupt to another.
         let stop = || cancelled() || self.interrupted.swap(false, Ordering::AcqRel);
-        match self.chain.wait(
-            self.draft.block.header.prev_blockhash,
-            timeout,
-            &stop,
-            false,
-        ) {
-            Waited::Changed => Some(Self::assemble(
-                &self.chain,
-                self.options.clone(),
-                Vec::new(),
-            )),
+        match self.chain.wait(self.draft.block.header.prev_blockhash, timeout, &stop) {
+            Waited::Changed => Some(Self::assemble(&self.chain, Vec::new())),
             Waited::TimedOut | Waited::Ended => None,
         }
     }
@@ -264,127 +219,6 @@ impl Template {
         self.interrupted.store(true, Ordering::Release);
         self.chain.wake_waiters();
     }
-}
-
-impl Draft {
-    fn new(chain: &Chain, transactions: Vec<TemplateTx>) -> Draft {
-        let next = chain.next_block();
-        let fees: Vec<i64> = transactions
-            .iter()
-            .map(|tx| tx.fee.to_sat().cast_signed())
-            .collect();
-        let sigops = transactions.iter().map(|tx| tx.sigops).collect();
-        let subsidy = subsidy(next.height).to_sat().cast_signed();
-        let reward = fees
-            .iter()
-            .fold(subsidy, |sum, fee| sum.saturating_add(*fee));
-        let coinbase = CoinbaseParts {
-            version: 2,
-            sequence: Sequence::ENABLE_LOCKTIME_NO_RBF.to_consensus_u32(),
-            script_sig_prefix: height_script(next.height).into_bytes(),
-            witness: Some(RESERVED_VALUE.to_vec()),
-            block_reward_remaining: reward,
-            required_outputs: vec![commitment_output(&transactions)],
-            lock_time: next.height - 1,
-        };
-        let others = transactions.into_iter().map(|tx| tx.transaction);
-        let now = u32::try_from(unix_time()).unwrap_or(u32::MAX);
-        let mut block = Block {
-            header: Header {
-                version: block::Version::from_consensus(BLOCK_VERSION),
-                prev_blockhash: next.previous,
-                merkle_root: TxMerkleNode::all_zeros(),
-                time: next.min_time.max(now),
-                bits: next.bits,
-                nonce: 0,
-            },
-            txdata: std::iter::once(coinbase_transaction(&coinbase, &[]))
-                .chain(others)
-                .collect(),
-        };
-        let dummy = block.txdata[0].clone();
-        set_coinbase(&mut block, dummy);
-        Draft {
-            block,
-            coinbase,
-            fees,
-            sigops,
-        }
-    }
-}
-
-/// Counts the nonce up, from where it is, until the header's hash meets its target. Returns false
-/// when none of the 2^32 nonces does (some minutes) or the target is zero, which is how `bits` that
-/// mean nothing read. On regtest it takes two tries on average.
-pub fn solve(header: &mut Header) -> bool {
-    let target = header.target();
-    if target == Target::ZERO {
-        return false;
-    }
-    let first = header.nonce;
-    while !target.is_met_by(header.block_hash()) {
-        header.nonce = header.nonce.wrapping_add(1);
-        if header.nonce == first {
-            return false;
-        }
-    }
-    true
-}
-
-/// The coinbase a pool builds from the parts: the height and then `extra_script` (pool name, extra
-/// nonce) as the input's script, the whole reward to OP_TRUE, the required outputs, the witness.
-///
-/// A script of one byte (heights up to 16, nothing extra) gets OP_0 appended, as Core's own has,
-/// since two bytes are the least that is allowed; keeping it at 100 or less is the caller's part.
-pub fn coinbase_transaction(parts: &CoinbaseParts, extra_script: &[u8]) -> Transaction {
-    let mut script = [parts.script_sig_prefix.as_slice(), extra_script].concat();
-    if script.len() < 2 {
-        script.push(0);
-    }
-    let reward = TxOut {
-        value: Amount::from_sat(u64::try_from(parts.block_reward_remaining).unwrap_or(0)),
-        script_pubkey: ScriptBuf::from_bytes(vec![OP_TRUE]),
-    };
-    Transaction {
-        version: transaction::Version(parts.version.cast_signed()),
-        lock_time: LockTime::from_consensus(parts.lock_time),
-        input: vec![TxIn {
-            previous_output: OutPoint::null(),
-            script_sig: ScriptBuf::from_bytes(script),
-            sequence: Sequence::from_consensus(parts.sequence),
-            witness: parts
-                .witness
-                .as_ref()
-                .map_or_else(Witness::new, |value| Witness::from_slice(&[value])),
-        }],
-        output: std::iter::once(reward)
-            .chain(parts.required_outputs.iter().cloned())
-            .collect(),
-    }
-}
-
-/// The hashes beside the way from the first of `txids` up to the merkle root, deepest first. A row
-/// of odd length has its last hash twice.
-pub fn merkle_path(txids: &[Txid]) -> Vec<TxMerkleNode> {
-    let mut row: Vec<sha256d::Hash> = txids.iter().map(|txid| txid.to_raw_hash()).collect();
-    let mut path = Vec::new();
-    while let [_, beside, ..] = row[..] {
-        path.push(beside.into());
-        row = row
-            .chunks(2)
-            .map(|pair| hash_pair(pair[0], *pair.last().unwrap_or(&pair[0])))
-            .collect();
-    }
-    path
-}
-
-/// The merkle root that a coinbase with this txid and a path of [`merkle_path`] lead to.
-pub fn merkle_root(coinbase: Txid, path: &[TxMerkleNode]) -> TxMerkleNode {
-    path.iter()
-        .fold(coinbase.to_raw_hash(), |hash, beside| {
-            hash_pair(hash, beside.to_raw_hash())
-        })
-        .into()
 }
 
 /// Mines one block whose reward goes to `script_pubkey`, and returns its hash. Begins again when
@@ -409,6 +243,41 @@ pub fn mine_block(chain: &Chain, script_pubkey: ScriptBuf) -> Result<BlockHash, 
     }
 }
 
+impl Draft {
+    fn new(chain: &Chain, transactions: Vec<TemplateTx>) -> Draft {
+        let next = chain.next_block();
+        let fees: Vec<i64> = transactions.iter().map(|tx| tx.fee.to_sat().cast_signed()).collect();
+        let sigops = transactions.iter().map(|tx| tx.sigops).collect();
+        let subsidy = subsidy(next.height).to_sat().cast_signed();
+        let reward = fees.iter().fold(subsidy, |sum, fee| sum.saturating_add(*fee));
+        let coinbase = CoinbaseParts {
+            version: 2,
+            sequence: Sequence::ENABLE_LOCKTIME_NO_RBF.to_consensus_u32(),
+            script_sig_prefix: height_script(next.height).into_bytes(),
+            witness: Some(RESERVED_VALUE.to_vec()),
+            block_reward_remaining: reward,
+            required_outputs: vec![commitment_output(&transactions)],
+            lock_time: next.height - 1,
+        };
+        let others = transactions.into_iter().map(|tx| tx.transaction);
+        let now = u32::try_from(unix_time()).unwrap_or(u32::MAX);
+        let mut block = Block {
+            header: Header {
+                version: block::Version::from_consensus(BLOCK_VERSION),
+                prev_blockhash: next.previous,
+                merkle_root: TxMerkleNode::all_zeros(),
+                time: next.min_time.max(now),
+                bits: next.bits,
+                nonce: 0,
+            },
+            txdata: std::iter::once(coinbase_transaction(&coinbase, &[])).chain(others).collect(),
+        };
+        let dummy = block.txdata[0].clone();
+        set_coinbase(&mut block, dummy);
+        Draft { block, coinbase, fees, sigops }
+    }
+}
+
 fn set_coinbase(block: &mut Block, coinbase: Transaction) {
     block.txdata[0] = coinbase;
     if let Some(root) = block.compute_merkle_root() {
@@ -419,26 +288,20 @@ fn set_coinbase(block: &mut Block, coinbase: Transaction) {
 /// The output that commits to all witnesses but the coinbase's own (BIP 141).
 fn commitment_output(transactions: &[TemplateTx]) -> TxOut {
     let others = transactions.iter().map(|tx| tx.transaction.compute_wtxid());
-    let wtxids = std::iter::once(Wtxid::all_zeros())
-        .chain(others)
-        .map(Wtxid::to_raw_hash);
+    let wtxids = std::iter::once(Wtxid::all_zeros()).chain(others).map(Wtxid::to_raw_hash);
     // There is always the coinbase, so there is always a root.
     let root = merkle_tree::calculate_root(wtxids).unwrap_or_else(sha256d::Hash::all_zeros);
     let commitment = Block::compute_witness_commitment(&root.into(), &RESERVED_VALUE);
     let script = [&COMMITMENT_PREFIX[..], commitment.as_byte_array()].concat();
-    TxOut {
-        value: Amount::ZERO,
-        script_pubkey: ScriptBuf::from_bytes(script),
-    }
-}
-
-fn hash_pair(left: sha256d::Hash, right: sha256d::Hash) -> sha256d::Hash {
-    sha256d::Hash::hash(&[left.to_byte_array(), right.to_byte_array()].concat())
+    TxOut { value: Amount::ZERO, script_pubkey: ScriptBuf::from_bytes(script) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::solve::merkle_root;
+    use crate::node::testing::until;
+    use bitcoin::Witness;
     use std::thread;
 
     fn template(chain: &Arc<Chain>) -> Template {
@@ -453,12 +316,6 @@ mod tests {
         assert!(solve(&mut header));
         let version = header.version.to_consensus().cast_unsigned();
         template.submit_solution(version, header.time, header.nonce, coinbase)
-    }
-
-    fn until(condition: impl Fn() -> bool) {
-        while !condition() {
-            thread::yield_now();
-        }
     }
 
     #[test]
@@ -482,12 +339,12 @@ mod tests {
             );
             template = template.wait_next(None, &|| false).unwrap();
         }
-        assert!((1..=20).all(|height| {
-            chain
-                .block_by_height(height)
-                .unwrap()
-                .check_witness_commitment()
-        }));
+        assert_eq!(template.coinbase().lock_time, 20);
+        assert!(
+            (1..=20).all(|height| {
+                chain.block_by_height(height).unwrap().check_witness_commitment()
+            })
+        );
     }
 
     #[test]
@@ -495,24 +352,15 @@ mod tests {
         let chain = Chain::regtest();
         let template = template(&chain);
         let parts = template.coinbase();
-        assert_eq!(
-            (parts.version, parts.sequence, parts.lock_time),
-            (2, 0xffff_fffe, 0)
-        );
+        assert_eq!((parts.version, parts.sequence, parts.lock_time), (2, 0xffff_fffe, 0));
         assert_eq!(parts.script_sig_prefix, [0x51]);
         assert_eq!(parts.witness, Some(vec![0; 32]));
         assert_eq!(parts.block_reward_remaining, 5_000_000_000);
         assert_eq!(parts.required_outputs.len(), 1);
         // The commitment of every block without transactions, as on Core's regtest.
         let empty = "6a24aa21a9ede2f61c3f71d1defd3fa999dfa36953755c690689799962b48bebd836974e8cf9";
-        assert_eq!(
-            parts.required_outputs[0].script_pubkey.to_hex_string(),
-            empty
-        );
-        assert_eq!(
-            template.block().txdata[0].input[0].script_sig.as_bytes(),
-            [0x51, 0x00]
-        );
+        assert_eq!(parts.required_outputs[0].script_pubkey.to_hex_string(), empty);
+        assert_eq!(template.block().txdata[0].input[0].script_sig.as_bytes(), [0x51, 0x00]);
         assert!(template.tx_fees().is_empty() && template.tx_sigops().is_empty());
         assert!(template.merkle_path().is_empty());
         let coinbase = template.block().txdata[0].compute_txid();
@@ -528,16 +376,12 @@ mod tests {
         let mut header = early.header();
         header.merkle_root = merkle_root(coinbase.compute_txid(), &[]);
         solve(&mut header);
-        let refused = early
-            .submit_solution(0x2000_0000, header.time, header.nonce, coinbase)
-            .unwrap_err();
+        let refused =
+            early.submit_solution(0x2000_0000, header.time, header.nonce, coinbase).unwrap_err();
         assert_eq!(refused.reason, "bad-witness-nonce-size");
         submit(&early, b"early").unwrap();
         assert_eq!(submit(&early, b"early").unwrap_err().reason, "duplicate");
-        assert_eq!(
-            submit(&late, b"late").unwrap_err().reason,
-            "inconclusive-not-best-prevblk"
-        );
+        assert_eq!(submit(&late, b"late").unwrap_err().reason, "inconclusive-not-best-prevblk");
     }
 
     #[test]
@@ -565,72 +409,23 @@ mod tests {
     }
 
     #[test]
-    fn merkle_paths_lead_to_the_root() {
-        let txids: Vec<Txid> = (1..=33)
-            .map(|byte| Txid::from_byte_array([byte; 32]))
-            .collect();
-        for count in 1..=txids.len() {
-            let path = merkle_path(&txids[..count]);
-            let root = merkle_tree::calculate_root(txids[..count].iter().copied()).unwrap();
-            assert_eq!(
-                merkle_root(txids[0], &path).to_raw_hash(),
-                root.to_raw_hash(),
-                "{count} txids"
-            );
-            assert_eq!(
-                path.len(),
-                count.next_power_of_two().trailing_zeros() as usize
-            );
-        }
-        assert!(merkle_path(&[]).is_empty());
-    }
-
-    #[test]
-    fn a_header_without_a_solution_is_given_up() {
-        let mut header = template(&Chain::regtest()).header();
-        header.bits = bitcoin::CompactTarget::from_consensus(0x2100_ffff);
-        let nonce = header.nonce;
-        assert!(solve(&mut header));
-        assert_eq!(header.nonce, nonce);
-        // A target of zero: no hash can meet it.
-        header.bits = bitcoin::CompactTarget::from_consensus(0);
-        assert!(!solve(&mut header));
-    }
-
-    #[test]
     fn waits_for_a_block_the_deadline_or_an_interrupt() {
         let chain = Chain::regtest();
         let (one, other) = (template(&chain), template(&chain));
-        assert!(
-            one.wait_next(Some(Duration::from_millis(1)), &|| false)
-                .is_none()
-        );
+        assert!(one.wait_next(Some(Duration::from_millis(1)), &|| false).is_none());
         assert!(one.wait_next(None, &|| true).is_none());
         thread::scope(|scope| {
             let waits = [(); 2].map(|()| scope.spawn(|| one.wait_next(None, &|| false)));
             let others = scope.spawn(|| other.wait_next(None, &|| false));
             until(|| chain.waiters() == 3);
-            chain.interrupt();
             one.interrupt_wait();
             until(|| chain.waiters() == 2);
             assert!(!others.is_finished());
             let hash = mine_block(&chain, ScriptBuf::new()).unwrap();
             let nexts = waits.map(|wait| wait.join().unwrap());
             assert_eq!(nexts.iter().flatten().count(), 1);
-            assert_eq!(
-                nexts
-                    .iter()
-                    .flatten()
-                    .next()
-                    .unwrap()
-                    .header()
-                    .prev_blockhash,
-                hash
-            );
-            assert_eq!(
-                others.join().unwrap().unwrap().header().prev_blockhash,
-                hash
-            );
+            assert_eq!(nexts.iter().flatten().next().unwrap().header().prev_blockhash, hash);
+            assert_eq!(others.join().unwrap().unwrap().header().prev_blockhash, hash);
         });
     }
 

@@ -1,0 +1,194 @@
+//! JSON-RPC over the chain: text in, text out, as Core's `Rpc.executeRpc`.
+//!
+//! A request without `"jsonrpc": "2.0"` gets Core's older answer, with `result` and `error` both
+//! present. Batches (arrays) and named parameters work; a 2.0 request without `id` is carried out
+//! and answered with `null`.
+//!
+//! The envelope is here, the methods are in `methods`, reading their parameters is in `params`.
+
+use serde_json::{Map, Value, json};
+
+use super::chain::Chain;
+use params::Params;
+
+mod methods;
+mod params;
+
+// Core's codes (src/rpc/protocol.h). Those under -32000 are JSON-RPC's own.
+const PARSE_ERROR: i32 = -32700;
+const INVALID_REQUEST: i32 = -32600;
+const METHOD_NOT_FOUND: i32 = -32601;
+const INTERNAL_ERROR: i32 = -32603;
+/// What Core answers with when it shows the usage, too.
+const MISC_ERROR: i32 = -1;
+const TYPE_ERROR: i32 = -3;
+const INVALID_ADDRESS_OR_KEY: i32 = -5;
+const INVALID_PARAMETER: i32 = -8;
+
+type Reply = Result<Value, Failure>;
+
+struct Failure {
+    code: i32,
+    message: String,
+}
+
+/// Carries out a JSON-RPC request, or an array of them, and returns the answer; both are JSON
+/// texts.
+///
+/// Never fails otherwise than in the answer. Blocks the calling thread as long as the method takes,
+/// which is long only for `generatetoaddress` of many blocks; shutting the chain down ends that.
+pub fn execute(chain: &Chain, request: &str) -> String {
+    let answer = match serde_json::from_str(request) {
+        Ok(Value::Array(batch)) => {
+            let answers: Vec<Value> =
+                batch.iter().filter_map(|request| answer(chain, request)).collect();
+            if answers.is_empty() && !batch.is_empty() {
+                Value::Null
+            } else {
+                Value::Array(answers)
+            }
+        }
+        Ok(request @ Value::Object(_)) => answer(chain, &request).unwrap_or_default(),
+        Ok(_) => {
+            reply(Err(fail(PARSE_ERROR, "Top-level object parse error")), Some(Value::Null), false)
+        }
+        Err(_) => reply(Err(fail(PARSE_ERROR, "Parse error")), Some(Value::Null), false),
+    };
+    answer.to_string()
+}
+
+/// The answer to one request; none for a notification.
+fn answer(chain: &Chain, request: &Value) -> Option<Value> {
+    let Value::Object(request) = request else {
+        return Some(reply(
+            Err(fail(INVALID_REQUEST, "Invalid Request object")),
+            Some(Value::Null),
+            false,
+        ));
+    };
+    let id = request.get("id").cloned();
+    let mut is_v2 = false;
+    let result = match request.get("jsonrpc") {
+        None | Some(Value::Null) => run(chain, request),
+        Some(Value::String(version)) if version == "1.0" => run(chain, request),
+        Some(Value::String(version)) if version == "2.0" => {
+            is_v2 = true;
+            run(chain, request)
+        }
+        Some(Value::String(_)) => Err(fail(INVALID_REQUEST, "JSON-RPC version not supported")),
+        Some(_) => Err(fail(INVALID_REQUEST, "jsonrpc field must be a string")),
+    };
+    if is_v2 && id.is_none() { None } else { Some(reply(result, id, is_v2)) }
+}
+
+fn run(chain: &Chain, request: &Map<String, Value>) -> Reply {
+    let name = match request.get("method") {
+        None | Some(Value::Null) => return Err(fail(INVALID_REQUEST, "Missing method")),
+        Some(Value::String(name)) => name,
+        Some(_) => return Err(fail(INVALID_REQUEST, "Method must be a string")),
+    };
+    let method = methods::find(name).ok_or_else(|| fail(METHOD_NOT_FOUND, "Method not found"))?;
+    let values = match request.get("params") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(values)) => values.clone(),
+        Some(Value::Object(named)) => params::positional(method.params, named)?,
+        Some(_) => return Err(fail(INVALID_REQUEST, "Params must be an array or object")),
+    };
+    let given = values.iter().filter(|value| !value.is_null()).count();
+    if values.len() > method.params.len() || given < method.required {
+        return Err(fail(MISC_ERROR, methods::usage(method)));
+    }
+    (method.run)(chain, &Params { names: method.params, values })
+}
+
+fn reply(result: Reply, id: Option<Value>, is_v2: bool) -> Value {
+    let mut reply = Map::new();
+    if is_v2 {
+        reply.insert("jsonrpc".into(), "2.0".into());
+    }
+    let (result, error) = match result {
+        Ok(result) => (Some(result), None),
+        Err(Failure { code, message }) => (None, Some(json!({ "code": code, "message": message }))),
+    };
+    for (key, value) in [("result", result), ("error", error)] {
+        if value.is_some() || !is_v2 {
+            reply.insert(key.into(), value.unwrap_or_default());
+        }
+    }
+    if let Some(id) = id {
+        reply.insert("id".into(), id);
+    }
+    Value::Object(reply)
+}
+
+fn fail(code: i32, message: impl Into<String>) -> Failure {
+    Failure { code, message: message.into() }
+}
+
+#[cfg(test)]
+mod testing {
+    use super::*;
+
+    fn call(chain: &Chain, method: &str, params: Value) -> Value {
+        let request = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
+        let answer: Value = serde_json::from_str(&execute(chain, &request.to_string())).unwrap();
+        assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &json!(7)));
+        answer
+    }
+
+    pub(super) fn result(chain: &Chain, method: &str, params: Value) -> Value {
+        call(chain, method, params)["result"].take()
+    }
+
+    pub(super) fn error(chain: &Chain, method: &str, params: Value) -> (i64, String) {
+        let error = call(chain, method, params)["error"].take();
+        (error["code"].as_i64().unwrap(), error["message"].as_str().unwrap().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_answers_as_core_does() {
+        let chain = Chain::regtest();
+        let says = |request, answer| assert_eq!(execute(&chain, request), answer);
+        says(r#"{"method":"getblockcount","id":1}"#, r#"{"error":null,"id":1,"result":0}"#);
+        says(r#"{"method":"getblockcount"}"#, r#"{"error":null,"result":0}"#);
+        says(
+            r#"{"jsonrpc":"2.0","method":"getblockcount","id":"a","params":[]}"#,
+            r#"{"id":"a","jsonrpc":"2.0","result":0}"#,
+        );
+        says(
+            r#"{"jsonrpc":"2.0","method":"nope","id":1}"#,
+            r#"{"error":{"code":-32601,"message":"Method not found"},"id":1,"jsonrpc":"2.0"}"#,
+        );
+        says(
+            r#"{"jsonrpc":"1.0","method":"nope","id":1}"#,
+            r#"{"error":{"code":-32601,"message":"Method not found"},"id":1,"result":null}"#,
+        );
+        says("{", r#"{"error":{"code":-32700,"message":"Parse error"},"id":null,"result":null}"#);
+        says(
+            "3",
+            r#"{"error":{"code":-32700,"message":"Top-level object parse error"},"id":null,"result":null}"#,
+        );
+        says(r#"{"jsonrpc":"2.0","method":"getblockcount"}"#, "null");
+        says("[]", "[]");
+        says(
+            r#"[{"jsonrpc":"2.0","method":"uptime"},{"method":"getblockcount","id":2},5]"#,
+            r#"[{"error":null,"id":2,"result":0},{"error":{"code":-32600,"message":"Invalid Request object"},"id":null,"result":null}]"#,
+        );
+        says(r#"[{"jsonrpc":"2.0","method":"uptime"}]"#, "null");
+        for (request, message) in [
+            (r#"{"id":1}"#, "Missing method"),
+            (r#"{"id":1,"method":5}"#, "Method must be a string"),
+            (r#"{"id":1,"method":"uptime","params":5}"#, "Params must be an array or object"),
+            (r#"{"id":1,"method":"uptime","jsonrpc":2}"#, "jsonrpc field must be a string"),
+            (r#"{"id":1,"method":"uptime","jsonrpc":"3.0"}"#, "JSON-RPC version not supported"),
+        ] {
+            let answer: Value = serde_json::from_str(&execute(&chain, request)).unwrap();
+            assert_eq!(answer["error"], json!({ "code": -32600, "message": message }));
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What a miner does with a block template: a coinbase of its own, the merkle root, the nonce.
+//!
+//! Nothing here needs a chain: a client uses it with what it got over the wire.
+
+use bitcoin::absolute::LockTime;
+use bitcoin::block::Header;
+use bitcoin::hashes::{Hash, sha256d};
+use bitcoin::{
+    Amount, OutPoint, ScriptBuf, Sequence, Target, Transaction, TxIn, TxMerkleNode, TxOut, Txid,
+    Witness, transaction,
+};
+
+/// OP_TRUE: anyone may spend it.
+const OP_TRUE: u8 = 0x51;
+
+/// What a miner needs for a coinbase of its own; Core's `CoinbaseTx`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoinbaseParts {
+    /// Version of the transaction.
+    pub version: u32,
+    /// Sequence of its only input; not final, so that the lock time counts.
+    pub sequence: u32,
+    /// What the input's script has to begin with: the height (BIP 34). One byte for heights up to
+    /// 16, where at least one more has to follow (a coinbase script has 2 to 100 bytes).
+    pub script_sig_prefix: Vec<u8>,
+    /// The only element of the input's witness: the reserved value, 32 bytes (BIP 141).
+    pub witness: Option<Vec<u8>>,
+    /// What the miner may pay out, in satoshis: subsidy and fees, less the required outputs.
+    pub block_reward_remaining: i64,
+    /// Outputs that have to be there, the witness commitment.
+    pub required_outputs: Vec<TxOut>,
+    /// Lock time: the height less one, which makes the transaction's hash unique to the height.
+    pub lock_time: u32,
+}
+
+/// Counts the nonce up, from where it is, until the header's hash meets its target. Returns false
+/// when none of the 2^32 nonces does (some minutes) or the target is zero, which is how `bits` that
+/// mean nothing read. On regtest it takes two tries on average.
+pub fn solve(header: &mut Header) -> bool {
+    let target = header.target();
+    if target == Target::ZERO {
+        return false;
+    }
+    let first = header.nonce;
+    while !target.is_met_by(header.block_hash()) {
+        header.nonce = header.nonce.wrapping_add(1);
+        if header.nonce == first {
+            return false;
+        }
+    }
+    true
+}
+
+/// The coinbase a pool builds from the parts: the height and then `extra_script` (pool name, extra
+/// nonce) as the input's script, the whole reward to OP_TRUE, the required outputs, the witness.
+///
+/// A script of one byte (heights up to 16, nothing extra) gets OP_0 appended, as Core's own has,
+/// since two bytes are the least that is allowed; keeping it at 100 or less is the caller's part.
+pub fn coinbase_transaction(parts: &CoinbaseParts, extra_script: &[u8]) -> Transaction {
+    let mut script = [parts.script_sig_prefix.as_slice(), extra_script].concat();
+    if script.len() < 2 {
+        script.push(0);
+    }
+    let reward = TxOut {
+        value: Amount::from_sat(u64::try_from(parts.block_reward_remaining).unwrap_or(0)),
+        script_pubkey: ScriptBuf::from_bytes(vec![OP_TRUE]),
+    };
+    Transaction {
+        version: transaction::Version(parts.version.cast_signed()),
+        lock_time: LockTime::from_consensus(parts.lock_time),
+        input: vec![TxIn {
+            previous_output: OutPoint::null(),
+            script_sig: ScriptBuf::from_bytes(script),
+            sequence: Sequence::from_consensus(parts.sequence),
+            witness: parts
+                .witness
+                .as_ref()
+                .map_or_else(Witness::new, |value| Witness::from_slice(&[value])),
+        }],
+        output: std::iter::once(reward).chain(parts.required_outputs.iter().cloned()).collect(),
+    }
+}
+
+/// The hashes beside the way from the first of `txids` up to the merkle root, deepest first. A row
+/// of odd length has its last hash twice.
+pub fn merkle_path(txids: &[Txid]) -> Vec<TxMerkleNode> {
+    let mut row: Vec<sha256d::Hash> = txids.iter().map(|txid| txid.to_raw_hash()).collect();
+    let mut path = Vec::new();
+    while let [_, beside, ..] = row[..] {
+        path.push(beside.into());
+        row = row
+            .chunks(2)
+            .map(|pair| hash_pair(pair[0], *pair.last().unwrap_or(&pair[0])))
+            .collect();
+    }
+    path
+}
+
+/// The merkle root that a coinbase with this txid and a path of [`merkle_path`] lead to.
+pub fn merkle_root(coinbase: Txid, path: &[TxMerkleNode]) -> TxMerkleNode {
+    path.iter()
+        .fold(coinbase.to_raw_hash(), |hash, beside| hash_pair(hash, beside.to_raw_hash()))
+        .into()
+}
+
+fn hash_pair(left: sha256d::Hash, right: sha256d::Hash) -> sha256d::Hash {
+    sha256d::Hash::hash(&[left.to_byte_array(), right.to_byte_array()].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bitcoin::blockdata::constants::genesis_block;
+    use bitcoin::{CompactTarget, Network, merkle_tree};
+
+    #[test]
+    fn merkle_paths_lead_to_the_root() {
+        let txids: Vec<Txid> = (1..=33).map(|byte| Txid::from_byte_array([byte; 32])).collect();
+        for count in 1..=txids.len() {
+            let path = merkle_path(&txids[..count]);
+            let root = merkle_tree::calculate_root(txids[..count].iter().copied()).unwrap();
+            assert_eq!(
+                merkle_root(txids[0], &path).to_raw_hash(),
+                root.to_raw_hash(),
+                "{count} txids"
+            );
+            assert_eq!(path.len(), count.next_power_of_two().trailing_zeros() as usize);
+        }
+        assert!(merkle_path(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_header_without_a_solution_is_given_up() {
+        let mut header = genesis_block(Network::Regtest).header;
+        header.bits = CompactTarget::from_consensus(0x2100_ffff);
+        let nonce = header.nonce;
+        assert!(solve(&mut header));
+        assert_eq!(header.nonce, nonce);
+        // A target of zero: no hash can meet it.
+        header.bits = CompactTarget::from_consensus(0);
+        assert!(!solve(&mut header));
+    }
+}
