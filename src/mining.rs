@@ -31,7 +31,21 @@ pub fn block_hash(bytes: &[u8]) -> Result<BlockHash> {
 /// # Errors
 /// [`Error::Decode`] where the bytes are not one such value and nothing else.
 pub fn decode<T: Decodable>(what: &str, bytes: &[u8]) -> Result<T> {
-    deserialize(bytes).map_err(|error| Error::decode(what, error.to_string()))
+    deserialize(bytes).map_err(|error| Error::decode(what, with_sources(&error)))
+}
+
+/// An error with what caused it: rust-bitcoin's own text leaves that out.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let told = error.to_string();
+        if !text.contains(&told) {
+            text = format!("{text}: {told}");
+        }
+        source = error.source();
+    }
+    text
 }
 
 /// A timeout as it travels: milliseconds; none is without end.
@@ -63,6 +77,12 @@ mod tests {
             assert_eq!(timeout_from_ms(odd), Some(Duration::ZERO));
         }
         assert_eq!(timeout_from_ms(f64::INFINITY), None);
+    }
+
+    #[test]
+    fn what_does_not_decode_is_told() {
+        let error = decode::<bitcoin::Block>("block", &[1, 2, 3]).unwrap_err().to_string();
+        assert!(error.contains("block") && error.contains("fill whole buffer"), "{error}");
     }
 
     #[test]

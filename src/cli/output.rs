@@ -12,7 +12,14 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// One line that says what went wrong.
 pub(super) fn error(program: &str, message: &str) {
-    anstream::eprintln!("{program}: {BAD}error{BAD:#}: {message}");
+    anstream::eprintln!("{program}: {BAD}error{BAD:#}: {}", one_line(message));
+}
+
+/// A message as one line that cannot steer a terminal: parts of it may come from the other side.
+fn one_line(message: &str) -> String {
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    lines.join(" | ").chars().map(shown).collect()
 }
 
 /// Something to know that is not the result.
@@ -55,5 +62,17 @@ impl Drop for Waiting {
             // Clear the line.
             anstream::eprint!("\r\x1b[2K");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn a_message_is_one_harmless_line() {
+        assert_eq!(one_line("failed: \n  Traceback\n\n    x"), "failed: | Traceback | x");
+        assert_eq!(one_line("\x1b[2Jgone\u{9b}"), "\\u{1b}[2Jgone\\u{9b}");
+        assert_eq!(one_line("häuser"), "häuser");
     }
 }

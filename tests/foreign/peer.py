@@ -1,6 +1,7 @@
 """What the tests share: the schemas, our programs as processes, and a Python peer of theirs."""
 
 import asyncio
+import functools
 import os
 import signal
 import socket
@@ -89,8 +90,9 @@ class Node:
     def ended(self):
         return self.process.poll() is not None
 
-    def check_ended(self):
-        status = self.process.wait(DEADLINE)
+    async def check_ended(self):
+        await wait_until(self.ended, lambda: f"the node ends; it said: {self.said()}")
+        status = self.process.returncode
         assert "panicked" not in self.said(), self.said()
         assert status == 0, f"exit status {status}: {self.said()}"
 
@@ -150,10 +152,12 @@ class Case(unittest.IsolatedAsyncioTestCase):
         super().__init_subclass__(**options)
         for name, test in list(vars(cls).items()):
             if name.startswith("test_"):
-                setattr(cls, name, _within(test, 3 * DEADLINE))
+                setattr(cls, name, _within(test, 2 * DEADLINE))
 
     async def asyncSetUp(self):
         self.dir = Path(self.enterContext(tempfile.TemporaryDirectory(prefix="foreign-")))
+        # unittest runs the loop in debug mode, which would report what a busy machine makes slow.
+        asyncio.get_running_loop().slow_callback_duration = DEADLINE
         await self.enterAsyncContext(capnp.kj_loop())
 
     def serve(self, *args, **options):
@@ -197,7 +201,9 @@ def _within(test, seconds):
     async def run(self):
         await asyncio.wait_for(test(self), seconds)
 
-    run.__name__, run.__qualname__, run.__doc__ = test.__name__, test.__qualname__, None
+    # Carries over what a decorator left, such as a skip; no docstring, which would hide the name.
+    functools.update_wrapper(run, test)
+    run.__doc__ = None
     return run
 
 

@@ -1,0 +1,15 @@
+# Echo with Data where the real one has Text: the same on the wire, without the promise of UTF-8.
+
+@0xa7c3f09e5b1d2846;
+
+interface Thread @0x81c1e2600d0b56c5 {}
+
+struct Context {
+    thread @0 :Thread;
+    callbackThread @1 :Thread;
+}
+
+interface Echo @0xd36b89640dc94399 {
+    destroy @0 (context :Context) -> ();
+    echo @1 (context :Context, echo :Data) -> (result :Data);
+}
