@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn what_does_not_decode_is_told() {
         let error = decode::<bitcoin::Block>("block", &[1, 2, 3]).unwrap_err().to_string();
-        assert!(error.contains("block") && error.contains("fill whole buffer"), "{error}");
+        assert!(error.contains("block") && error.contains("UnexpectedEof"), "{error}");
     }
 
     #[test]

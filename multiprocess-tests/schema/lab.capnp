@@ -57,6 +57,9 @@ interface Lab {
 
     bytes @16 (context :Proxy.Context, data :Data) -> (result :Data);
     # Returns its argument.
+
+    text @17 (context :Proxy.Context, text :Text) -> (result :Text);
+    # Returns its argument.
 }
 
 interface Callback {
@@ -75,4 +78,7 @@ interface Counter {
 
     split @2 (context :Proxy.Context) -> (result :Counter $Rust.notNull);
     # A counter that starts where this one stands.
+
+    hang @3 (context :Proxy.Context) -> ();
+    # Waits as block does, for the name `hang`.
 }

@@ -1,3 +1,11 @@
-//! The schema of the runtime's tests, and an object that serves it. The tests are in `tests/`.
+//! The schema of the runtime's tests, an object that serves it, and what the tests share. The tests
+//! are in `tests/`: `main` for all that can run in parallel, `counting` for what counts the threads
+//! and descriptors of the process.
 
 pub mod generated;
+mod pair;
+pub mod raw;
+mod server;
+
+pub use pair::{Pair, eventually, pair, pair_with, wait_until};
+pub use server::{LabServer, Relay};

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::codec::{Decoder, Encoder};
 use crate::connection::{Caller, SentCall, Slot, start_call, start_pipelined};
 use crate::driver::{TimerId, driver};
+use crate::guard::catch_panic;
 use crate::handle::{Handle, RemoteObject};
 use crate::rt::{AnyBuilder, AnyReader, Interface, Method};
 use crate::server;
@@ -117,7 +118,7 @@ impl<T: Send + 'static> Call<T> {
                 let slot = Arc::new(Slot::for_future(waker));
                 let deadline = Deadline::new(timeout, Instant::now()).watched(&slot);
                 let filled = Arc::clone(&slot);
-                pool::run(move || filled.fill_and_wake(run()));
+                pool::run(move || filled.fill_and_wake(catch_panic(run)));
                 State::Pooled(slot, deadline)
             }
             other => other,
@@ -157,7 +158,12 @@ impl<T> Call<T> {
         decode: fn(&mut Decoder<'_>, AnyReader<'_>) -> Result<T>,
     ) -> Call<T> {
         let call = RemoteCall { method, object, encode: Box::new(encode), decode };
-        Call { method: method.name, state: State::Remote(Box::new(call)), timeout: None, then: None }
+        Call {
+            method: method.name,
+            state: State::Remote(Box::new(call)),
+            timeout: None,
+            then: None,
+        }
     }
 }
 
@@ -280,7 +286,9 @@ fn wait_for_slot<T>(slot: &Slot<T>, deadline: &Deadline) -> Result<T> {
             if server::depth() < MAX_DEPTH {
                 task.run();
             } else {
-                task.refuse(Error::Overloaded { message: format!("more than {MAX_DEPTH} calls within calls on one thread") });
+                task.refuse(Error::Overloaded {
+                    message: format!("more than {MAX_DEPTH} calls within calls on one thread"),
+                });
             }
             continue;
         }

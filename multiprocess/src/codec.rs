@@ -5,14 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use capnp::capability::FromClientHook;
+use capnp::introspect::TypeVariant;
 use capnp::private::capability::ClientHook;
 
-use crate::connection::{ArcConn, BusyGuard, Caller, Tables, ThreadPair};
+use crate::connection::{Answer, ArcConn, BusyGuard, Caller, Tables, ThreadPair, Threads};
 use crate::handle::{Handle, RemoteObject};
-use crate::proxy_capnp::{context, thread, thread_map};
+use crate::proxy_capnp::{context, thread_map};
 use crate::rt::Interface;
 use crate::server::{Local, ServedObject};
-use crate::thread::{ServedThreadMap, ThreadServer};
+use crate::thread::{ServedThreadMap, THREAD_MAP, ThreadServer};
 use crate::{Error, Result};
 
 /// Writes a message: turns handles into capabilities, and fills in threads.
@@ -60,14 +61,22 @@ impl<'a> Encoder<'a> {
         match caller {
             Caller::Thread(inbox, running) => {
                 // Within a call of the peer's: its waiting thread runs this, and calls back here.
-                if let Some((thread, callback)) = running.and_then(|id| self.tables.running_threads(id)) {
+                if let Some((thread, callback)) =
+                    running.and_then(|id| self.tables.running_threads(id))
+                {
                     return Some(ThreadPair { thread: callback, callback: thread });
                 }
                 if let Some(pair) = threads.caller(inbox.id()) {
                     return Some(pair);
                 }
-                let pair = self.make_thread(inbox.name(), ThreadServer::Caller(Arc::clone(inbox)))?;
-                threads.set_caller(inbox.id(), &pair);
+                let id = inbox.id();
+                let forget = move |threads: &Threads| threads.release_caller(id);
+                let pair = self.make_thread(
+                    inbox.name(),
+                    ThreadServer::Caller(Arc::clone(inbox)),
+                    forget,
+                )?;
+                threads.set_caller(id, &pair);
                 crate::thread::use_connection(self.conn);
                 Some(pair)
             }
@@ -76,23 +85,37 @@ impl<'a> Encoder<'a> {
                     self.busy = Some(busy);
                     return Some(pair);
                 }
-                let pair = self.make_thread("async", ThreadServer::Pool)?;
-                self.busy = Some(self.tables.threads.add_async_thread(&pair));
+                let id = threads.next_async();
+                let forget = move |threads: &Threads| threads.release_async(id);
+                let pair = self.make_thread("async", ThreadServer::Pool, forget)?;
+                self.busy = Some(threads.add_async_thread(id, &pair));
                 Some(pair)
             }
         }
     }
 
     /// Asks the peer for a thread. The call goes out with the one that needs it: its result is used
-    /// before it has arrived.
-    fn make_thread(&mut self, name: &str, callbacks: ThreadServer) -> Option<ThreadPair> {
-        let map: thread_map::Client = FromClientHook::new(self.tables.threads.peer_map()?);
-        let mut request = map.make_thread_request();
-        request.get().set_name(name);
-        let sent = request.send();
-        let thread: thread::Client = sent.pipeline.get_result();
+    /// before it has arrived. If the peer makes none, `forget` sees to it that the next call asks again.
+    fn make_thread(
+        &mut self,
+        name: &str,
+        callbacks: ThreadServer,
+        forget: impl FnOnce(&Threads) + 'static,
+    ) -> Option<ThreadPair> {
+        let mut request = self.tables.threads.peer_map()?.new_call(THREAD_MAP, 0, None);
+        request.get().init_as::<thread_map::make_thread_params::Builder<'_>>().set_name(name);
+        let sent = request.hook.send();
+        let thread = sent.pipeline.get_pointer_field(0).as_cap();
+        let tables = Rc::downgrade(self.tables);
+        let answered = move |answer: Answer| {
+            if let (Err(_), Some(tables)) = (answer, tables.upgrade()) {
+                forget(&tables.threads);
+            }
+            None
+        };
+        self.tables.add_call(sent.promise, Box::new(answered));
         let callback = self.export_thread(callbacks);
-        Some(ThreadPair { thread: thread.into_client_hook(), callback })
+        Some(ThreadPair { thread, callback })
     }
 
     /// This side's ThreadMap.
@@ -115,14 +138,22 @@ impl<'a> Encoder<'a> {
     }
 
     fn export_hook<I: Interface>(&self, handle: &I) -> Box<dyn ClientHook> {
-        if let Some(hook) = handle.handle().remote().and_then(|remote| remote.hook_on(self.conn, self.tables)) {
+        if let Some(hook) =
+            handle.handle().remote().and_then(|remote| remote.hook_on(self.conn, self.tables))
+        {
             return hook;
         }
         let known = self.tables.exported(handle.handle().address()).filter(|local| {
-            local.with_served(|served| served.handle().is_some_and(|handle| handle.is::<I>())).unwrap_or(false)
+            local
+                .with_served(|served| served.handle().is_some_and(|handle| handle.is::<I>()))
+                .unwrap_or(false)
         });
         let local = known.unwrap_or_else(|| {
-            Local::new(ArcConn::downgrade(self.conn), self.tables, Box::new(ServedObject(handle.clone())))
+            Local::new(
+                ArcConn::downgrade(self.conn),
+                self.tables,
+                Box::new(ServedObject(handle.clone())),
+            )
         });
         local.hook()
     }
@@ -163,7 +194,8 @@ impl<'a> Decoder<'a> {
         let context = context.map_err(malformed)?;
         self.context = Some(CallThreads {
             thread: optional(context.get_thread())?.map(FromClientHook::into_client_hook),
-            callback: optional(context.get_callback_thread())?.map(FromClientHook::into_client_hook),
+            callback: optional(context.get_callback_thread())?
+                .map(FromClientHook::into_client_hook),
         });
         Ok(())
     }
@@ -177,22 +209,36 @@ impl<'a> Decoder<'a> {
     }
 
     /// A handle on the object behind a capability.
-    pub fn import<I: Interface, C: FromClientHook>(&mut self, client: capnp::Result<C>) -> Result<I> {
-        self.import_optional(client)?.ok_or_else(|| Error::decode("", format!("the {} is null", I::NAME)))
+    pub fn import<I: Interface, C: FromClientHook>(
+        &mut self,
+        client: capnp::Result<C>,
+    ) -> Result<I> {
+        self.import_optional(client)?
+            .ok_or_else(|| Error::decode("", format!("the {} is null", I::NAME)))
     }
 
     /// The same where there may be none.
-    pub fn import_optional<I: Interface, C: FromClientHook>(&mut self, client: capnp::Result<C>) -> Result<Option<I>> {
+    pub fn import_optional<I: Interface, C: FromClientHook>(
+        &mut self,
+        client: capnp::Result<C>,
+    ) -> Result<Option<I>> {
         let Some(client) = optional(client)? else { return Ok(None) };
         let hook = client.into_client_hook();
         let known = self.tables.local(&*hook).and_then(|local| {
-            local.with_served(|served| served.handle().and_then(|handle| handle.downcast_ref::<I>()).cloned()).flatten()
+            local
+                .with_served(|served| {
+                    served.handle().and_then(|handle| handle.downcast_ref::<I>()).cloned()
+                })
+                .flatten()
         });
         if known.is_some() {
             return Ok(known);
         }
         let cap = self.tables.keep_cap(hook);
-        Ok(Some(I::from_handle(Handle::remote_object(RemoteObject::new(Arc::clone(self.conn), cap)))))
+        Ok(Some(I::from_handle(Handle::remote_object(RemoteObject::new(
+            Arc::clone(self.conn),
+            cap,
+        )))))
     }
 }
 
@@ -200,7 +246,9 @@ impl<'a> Decoder<'a> {
 fn optional<C>(client: capnp::Result<C>) -> Result<Option<C>> {
     match client {
         Ok(client) => Ok(Some(client)),
-        Err(error) if error.kind == capnp::ErrorKind::MessageContainsNullCapabilityPointer => Ok(None),
+        Err(error) if error.kind == capnp::ErrorKind::MessageContainsNullCapabilityPointer => {
+            Ok(None)
+        }
         Err(error) => Err(malformed(error)),
     }
 }
@@ -217,7 +265,10 @@ pub fn data(data: capnp::Result<capnp::data::Reader<'_>>) -> Result<Vec<u8>> {
 }
 
 /// A list of a message, each item through `read`.
-pub fn list<L, T>(list: capnp::Result<L>, mut read: impl FnMut(L::Item) -> Result<T>) -> Result<Vec<T>>
+pub fn list<L, T>(
+    list: capnp::Result<L>,
+    mut read: impl FnMut(L::Item) -> Result<T>,
+) -> Result<Vec<T>>
 where
     L: IntoIterator,
 {
@@ -233,12 +284,52 @@ pub fn checked<T>(value: capnp::Result<T>) -> Result<T> {
     value.map_err(malformed)
 }
 
+/// Writes an enum's number that its schema does not name, which the raw setter cannot.
+///
+/// # Errors
+/// The struct has no such field.
+pub fn set_enum<'a>(
+    builder: impl Into<capnp::dynamic_value::Builder<'a>>,
+    field: &str,
+    number: u16,
+) -> Result<()> {
+    use capnp::dynamic_value::{Builder, Enum};
+    let Builder::Struct(mut builder) = builder.into() else { return Ok(()) };
+    let field = checked(builder.get_schema().get_field_by_name(field))?;
+    match field.get_type().which() {
+        TypeVariant::Enum(schema) => {
+            checked(builder.set(field, Enum::new(number, schema.into()).into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The same for an item of a list of enums.
+///
+/// # Errors
+/// The list is shorter.
+pub fn set_enum_item<'a>(
+    list: impl Into<capnp::dynamic_value::Builder<'a>>,
+    index: u32,
+    number: u16,
+) -> Result<()> {
+    use capnp::dynamic_value::{Builder, Enum};
+    let Builder::List(mut list) = list.into() else { return Ok(()) };
+    match list.element_type().which() {
+        TypeVariant::Enum(schema) => {
+            checked(list.set(index, Enum::new(number, schema.into()).into()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The length of a list for a message, which has room for 2^29 - 1 items.
 pub fn length(length: usize) -> Result<u32> {
-    u32::try_from(length)
-        .ok()
-        .filter(|length| *length < 1 << 29)
-        .ok_or_else(|| Error::misuse(format!("a list of {length} items does not fit in a message; 536870911 is the most")))
+    u32::try_from(length).ok().filter(|length| *length < 1 << 29).ok_or_else(|| {
+        Error::misuse(format!(
+            "a list of {length} items does not fit in a message; 536870911 is the most"
+        ))
+    })
 }
 
 /// The error for a message that is not what its schema says.
@@ -248,7 +339,9 @@ pub fn malformed(error: capnp::Error) -> Error {
 
 /// The error for a call of a method that the schema does not have.
 pub fn unknown_method(interface_name: &str, interface: u64, method: u16) -> Error {
-    Error::unimplemented(&format!("{interface_name} has no method {method} of interface {interface:#x}"))
+    Error::unimplemented(&format!(
+        "{interface_name} has no method {method} of interface {interface:#x}"
+    ))
 }
 
 /// Puts names on the way to a field that does not decode.

@@ -74,11 +74,18 @@ impl Driver {
     /// Watches a descriptor for reading.
     ///
     /// The source must call [`remove`](Self::remove) before it closes the descriptor.
-    pub(crate) fn add(&self, id: SourceId, fd: BorrowedFd<'_>, source: Weak<dyn Source>) -> Result<()> {
+    pub(crate) fn add(
+        &self,
+        id: SourceId,
+        fd: BorrowedFd<'_>,
+        source: Weak<dyn Source>,
+    ) -> Result<()> {
         lock(&self.sources).insert(id, source);
         // SAFETY: every source removes itself from the poller before its descriptor is closed
         // (Conn and Acceptor do so in Drop), so the poller never holds a closed descriptor.
-        let added = unsafe { self.poller.add_with_mode(fd.as_raw_fd(), Event::readable(id), PollMode::Level) };
+        let added = unsafe {
+            self.poller.add_with_mode(fd.as_raw_fd(), Event::readable(id), PollMode::Level)
+        };
         added.map_err(|error| {
             lock(&self.sources).remove(&id);
             Error::io("watch a socket", error)
@@ -86,7 +93,12 @@ impl Driver {
     }
 
     /// Watches for writing as well, or no longer.
-    pub(crate) fn want_write(&self, id: SourceId, fd: BorrowedFd<'_>, write: bool) -> io::Result<()> {
+    pub(crate) fn want_write(
+        &self,
+        id: SourceId,
+        fd: BorrowedFd<'_>,
+        write: bool,
+    ) -> io::Result<()> {
         let event = if write { Event::all(id) } else { Event::readable(id) };
         self.poller.modify_with_mode(fd, event, PollMode::Level)
     }

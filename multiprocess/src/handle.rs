@@ -1,5 +1,6 @@
 //! What generated handles are made of: an object of this process, or one far away.
 
+use std::any::Any;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,6 +80,17 @@ impl<O: ?Sized> Handle<O> {
         }
     }
 
+    /// Keeps the object and its cleanup hooks while a call of it runs.
+    pub(crate) fn keep(&self) -> Option<Arc<dyn Any + Send + Sync>>
+    where
+        O: Send + Sync + 'static,
+    {
+        match &self.0 {
+            Inner::Local(local) => Some(Arc::clone(local) as Arc<dyn Any + Send + Sync>),
+            Inner::Remote(_) => None,
+        }
+    }
+
     pub(crate) fn remote(&self) -> Option<&RemoteObject> {
         match &self.0 {
             Inner::Local(_) => None,
@@ -132,13 +144,19 @@ impl RemoteObject {
     }
 
     fn with_place(place: Result<(ArcConn, CapId)>) -> RemoteObject {
-        RemoteObject(Arc::new(RemoteInner { place, closed: AtomicBool::new(false), cleanup: Cleanup::default() }))
+        RemoteObject(Arc::new(RemoteInner {
+            place,
+            closed: AtomicBool::new(false),
+            cleanup: Cleanup::default(),
+        }))
     }
 
     /// The connection and the capability, for a call.
     pub(crate) fn place(&self) -> Result<(&ArcConn, CapId)> {
         if self.0.closed.load(Ordering::Acquire) {
-            return Err(Error::misuse("this handle was closed; make a new object instead of calling it"));
+            return Err(Error::misuse(
+                "this handle was closed; make a new object instead of calling it",
+            ));
         }
         match &self.0.place {
             Ok((conn, cap)) => Ok((conn, *cap)),
@@ -147,7 +165,11 @@ impl RemoteObject {
     }
 
     /// The capability as the engine of `conn` knows it, if the object is that peer's.
-    pub(crate) fn hook_on(&self, conn: &ArcConn, tables: &Rc<Tables>) -> Option<Box<dyn ClientHook>> {
+    pub(crate) fn hook_on(
+        &self,
+        conn: &ArcConn,
+        tables: &Rc<Tables>,
+    ) -> Option<Box<dyn ClientHook>> {
         match &self.0.place {
             Ok((own, cap)) if Arc::ptr_eq(own, conn) => tables.cap(*cap),
             _ => None,

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 pub use crate::call::Call;
-pub use crate::codec::{At, Decoder, Encoder, checked, data, length, list, malformed, text, unknown_method};
 pub(crate) use crate::codec::CallThreads;
+pub use crate::codec::{
+    At, Decoder, Encoder, checked, data, length, list, malformed, set_enum, set_enum_item, text,
+    unknown_method,
+};
 pub use crate::handle::{Handle, RemoteObject, Target, close};
 pub use crate::server::Job;
 pub use capnp;
@@ -82,12 +85,19 @@ pub trait Message: Sized {
     ///
     /// # Errors
     /// [`Error::Decode`](crate::Error::Decode) with the field's path.
-    fn read(cx: &mut Decoder<'_>, reader: <Self::Owned as capnp::traits::Owned>::Reader<'_>) -> Result<Self>;
+    fn read(
+        cx: &mut Decoder<'_>,
+        reader: <Self::Owned as capnp::traits::Owned>::Reader<'_>,
+    ) -> Result<Self>;
     /// Writes the struct.
     ///
     /// # Errors
     /// A value that does not fit in a message.
-    fn write(&self, cx: &mut Encoder<'_>, builder: <Self::Owned as capnp::traits::Owned>::Builder<'_>) -> Result<()>;
+    fn write(
+        &self,
+        cx: &mut Encoder<'_>,
+        builder: <Self::Owned as capnp::traits::Owned>::Builder<'_>,
+    ) -> Result<()>;
 }
 
 /// Reads a struct of a message.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 use super::after::After;
-use super::conn::{ArcConn, WeakConn};
+use super::conn::ArcConn;
 use super::tables::{CallId, CapId, RunningId};
 use crate::rt::{AnyBuilder, AnyReader, Decoder, Encoder, Method};
 use crate::thread::Inbox;
@@ -99,10 +99,11 @@ impl<T> Slot<T> {
     }
 }
 
-/// A call that is under way. Dropped, it is cancelled.
+/// A call that is under way. Dropped, it is cancelled. It keeps its connection: the handle that it
+/// was made with may be gone.
 pub(crate) struct SentCall<T> {
     pub(crate) slot: Arc<Slot<T>>,
-    conn: WeakConn,
+    conn: ArcConn,
     id: CallId,
     over: bool,
 }
@@ -116,8 +117,8 @@ impl<T> SentCall<T> {
 
 impl<T> Drop for SentCall<T> {
     fn drop(&mut self) {
-        if !self.over && let Some(conn) = self.conn.upgrade() {
-            conn.cancel(self.id);
+        if !self.over {
+            self.conn.cancel(self.id);
         }
     }
 }
@@ -143,7 +144,7 @@ pub(crate) fn start_call<T: Send + 'static>(
             return Err(error.clone());
         }
         let Some(hook) = tables.cap(cap) else {
-            return Err(Error::disconnected("the connection has ended"));
+            return Err(tables.end_reason());
         };
         let mut request = hook.new_call(method.interface, method.id, None);
         let mut cx = Encoder::new(conn, &tables, &caller);
@@ -169,14 +170,20 @@ pub(crate) fn start_call<T: Send + 'static>(
         });
         Ok(tables.add_call(sent.promise, complete))
     })?;
-    Ok(SentCall { slot, conn: ArcConn::downgrade(conn), id, over: false })
+    Ok(SentCall { slot, conn: ArcConn::clone(conn), id, over: false })
 }
 
 /// Says which method's answer it was that did not decode, or that the peer does not have.
 fn in_method(error: Error, method: Method) -> Error {
     match error {
-        Error::Decode { path, problem } => Error::Decode { path: format!("{}.{path}", method.name), problem },
-        Error::Unimplemented { method: text } => Error::Unimplemented { method: format!("{} ({text})", method.name) },
+        Error::Decode { path, problem } => {
+            Error::Decode { path: format!("{}.{path}", method.name), problem }
+        }
+        Error::Unimplemented { method: text } => {
+            // The peer mostly says which method itself.
+            let told = text.contains(method.name);
+            Error::Unimplemented { method: if told { text } else { format!("{} ({text})", method.name) } }
+        }
         other => other,
     }
 }
@@ -194,7 +201,7 @@ pub(crate) fn start_pipelined(
             return Err(error.clone());
         }
         let Some(hook) = tables.cap(cap) else {
-            return Err(Error::disconnected("the connection has ended"));
+            return Err(tables.end_reason());
         };
         let mut request = hook.new_call(method.interface, method.id, None);
         let mut cx = Encoder::new(conn, &tables, &Caller::Future);

@@ -33,8 +33,8 @@ pub(crate) type WeakConn = Weak<Conn>;
 pub struct Limits {
     /// The largest message, in bytes. A larger one ends the connection. 64 MiB unless set.
     pub message: usize,
-    /// Calls of the peer's that are being served at once. More are refused as overloaded. 4,096
-    /// unless set.
+    /// Calls of the peer's that are being served at once. More are refused as overloaded. As many
+    /// again may wait for the answer of another call; more end the connection. 4,096 unless set.
     pub calls: usize,
     /// Threads that the peer can have made. More are refused as overloaded. 256 unless set.
     pub threads: usize,
@@ -64,7 +64,8 @@ enum Deferred {
     Finish(RunningId, Result<FinishEncode>),
 }
 
-type FinishEncode = Box<dyn FnOnce(&mut Encoder<'_>, crate::rt::AnyBuilder<'_>) -> Result<()> + Send>;
+type FinishEncode =
+    Box<dyn FnOnce(&mut Encoder<'_>, crate::rt::AnyBuilder<'_>) -> Result<()> + Send>;
 type Hook = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct Conn {
@@ -94,7 +95,11 @@ struct Idle {
 
 impl Conn {
     /// Takes over a connected stream socket. `object` is what the peer can ask for first.
-    pub(crate) fn start<I: Interface>(socket: OwnedFd, object: Option<&I>, limits: Limits) -> Result<ArcConn> {
+    pub(crate) fn start<I: Interface>(
+        socket: OwnedFd,
+        object: Option<&I>,
+        limits: Limits,
+    ) -> Result<ArcConn> {
         Conn::start_with(socket, limits, |conn, tables| {
             let served = Box::new(ServedObject(object?.clone()));
             Some(capnp::capability::Client::new(Local::new(conn, tables, served).hook()))
@@ -111,7 +116,8 @@ impl Conn {
         limits: Limits,
         bootstrap: impl FnOnce(WeakConn, &Rc<Tables>) -> Option<capnp::capability::Client>,
     ) -> Result<ArcConn> {
-        rustix::io::ioctl_fionbio(&socket, true).map_err(|error| Error::io("use the socket", error.into()))?;
+        rustix::io::ioctl_fionbio(&socket, true)
+            .map_err(|error| Error::io("use the socket", error.into()))?;
         let driver = driver()?;
         let source = driver.new_id();
         let conn = Arc::new_cyclic(|weak: &WeakConn| Conn {
@@ -175,6 +181,13 @@ impl Conn {
         if failed.is_none() && self.ended.get().is_none() {
             failed = core.tables.net.over();
         }
+        let open = core.tables.open_calls();
+        // Those that are served are refused at the limit; these wait for other calls' answers.
+        if open > self.limits.calls.saturating_mul(2) {
+            failed.get_or_insert_with(|| Error::PeerMisbehaved {
+                problem: format!("{open} calls of its are open; {} can be served at once", self.limits.calls),
+            });
+        }
         let messages = core.tables.net.take_outgoing();
         if !messages.is_empty() {
             let waiting = self.outbox.add(|bytes| {
@@ -185,7 +198,10 @@ impl Conn {
             });
             if waiting > self.limits.unsent {
                 failed.get_or_insert_with(|| Error::PeerMisbehaved {
-                    problem: format!("{waiting} bytes wait to be read by it; {} is the limit", self.limits.unsent),
+                    problem: format!(
+                        "{waiting} bytes wait to be read by it; {} is the limit",
+                        self.limits.unsent
+                    ),
                 });
             }
         }
@@ -229,7 +245,8 @@ impl Conn {
     }
 
     fn take_deferred(self: &Arc<Self>, core: &Core) {
-        let deferred = std::mem::take(&mut *self.deferred.lock().unwrap_or_else(PoisonError::into_inner));
+        let deferred =
+            std::mem::take(&mut *self.deferred.lock().unwrap_or_else(PoisonError::into_inner));
         for work in deferred {
             match work {
                 Deferred::ReleaseCap(id) => core.tables.release_cap(id),
@@ -262,17 +279,20 @@ impl Conn {
             if let Some(error) = conn.ended() {
                 return Err(error.clone());
             }
+            let tables = Rc::clone(&core.tables);
             let Some(system) = core.system() else {
-                return Err(Error::disconnected("the connection has ended"));
+                return Err(tables.end_reason());
             };
             let client: capnp::capability::Client = system.bootstrap(());
-            let tables = Rc::clone(&core.tables);
             let answer = match I::CONSTRUCT {
                 Some(construct) => {
-                    let mut request = client.hook.new_call(construct.method.interface, construct.method.id, None);
+                    let mut request =
+                        client.hook.new_call(construct.method.interface, construct.method.id, None);
                     (construct.encode)(&mut Encoder::immediate(&conn, &tables), request.get())?;
                     let sent = request.send();
-                    tables.threads.set_peer_map(sent.pipeline.get_pointer_field(construct.method.result).as_cap());
+                    tables.threads.set_peer_map(
+                        sent.pipeline.get_pointer_field(construct.method.result).as_cap(),
+                    );
                     sent.promise
                 }
                 None => arrived(client.hook.when_resolved()),
@@ -307,7 +327,12 @@ impl Conn {
         }
     }
 
-    fn finish_locked(self: &Arc<Self>, tables: &Rc<Tables>, id: RunningId, outcome: Result<FinishEncode>) {
+    fn finish_locked(
+        self: &Arc<Self>,
+        tables: &Rc<Tables>,
+        id: RunningId,
+        outcome: Result<FinishEncode>,
+    ) {
         let Some(mut call) = tables.finish_running(id) else { return };
         let outcome = outcome.and_then(|encode| {
             let results = call.results.hook.get().map_err(crate::rt::malformed)?;
@@ -332,29 +357,37 @@ impl Conn {
 
     fn flush(self: &Arc<Self>) {
         let flushed = self.outbox.flush(&self.socket);
-        self.flushed(flushed, true);
+        self.flushed(flushed);
     }
 
-    fn flushed(self: &Arc<Self>, flushed: std::io::Result<Flushed>, first: bool) {
+    fn flushed(self: &Arc<Self>, flushed: std::io::Result<Flushed>) {
         match flushed {
-            Ok(Flushed::Done) if first => {}
-            Ok(Flushed::Done) => {
-                let _ = self.driver.want_write(self.source, self.socket.as_fd(), false);
-            }
-            Ok(Flushed::Full) if !first => {}
+            Ok(Flushed::Done) => {}
             Ok(Flushed::Full) => {
                 if let Err(error) = self.driver.want_write(self.source, self.socket.as_fd(), true) {
                     self.end(Error::disconnected(format!("cannot watch the socket: {error}")));
                 }
             }
-            // Nobody reads any more, but what the peer sent before may still be there to read: the
-            // reading side finds the end.
-            Err(error) => {
-                let _ = shutdown(&self.socket, Shutdown::Write);
-                tracing::debug!("cannot write to the connection: {error}");
-                self.end(Error::disconnected(format!("cannot write: {error}")));
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                self.end_after_reading("the other side closed the connection".to_owned());
             }
+            Err(error) => self.end_after_reading(format!("cannot write: {error}")),
         }
+    }
+
+    /// Ends the connection, once what the peer said before it stopped reading has been taken in.
+    /// On the driver thread, which alone reads: what is read must reach the engine in order.
+    fn end_after_reading(self: &Arc<Self>, reason: String) {
+        /// More than a socket's buffer holds: the peer is not followed for ever.
+        const READS: usize = 64;
+        let conn = Arc::clone(self);
+        self.driver.add_timer(
+            Instant::now(),
+            Box::new(move || {
+                let _ = (0..READS).find(|_| !conn.read());
+                conn.end(Error::disconnected(reason));
+            }),
+        );
     }
 
     /// Reads once and hands the engine the messages that are whole now. False when there is nothing
@@ -372,6 +405,12 @@ impl Conn {
             Ok((_, count)) => count,
             Err(rustix::io::Errno::INTR) => return true,
             Err(rustix::io::Errno::AGAIN) => return false,
+            // It closed without having read all that was sent to it.
+            Err(rustix::io::Errno::CONNRESET) => {
+                drop(frames);
+                self.end(Error::disconnected("the other side closed the connection"));
+                return false;
+            }
             Err(error) => {
                 drop(frames);
                 self.end(Error::disconnected(format!("cannot read: {error}")));
@@ -386,6 +425,10 @@ impl Conn {
                 return false;
             }
         };
+        if !messages.is_empty() {
+            // What is left over is the beginning of another message, with a time of its own.
+            self.watch_partial(false);
+        }
         self.watch_partial(frames.is_partial());
         if !messages.is_empty() {
             drop(frames);
@@ -408,7 +451,9 @@ impl Conn {
                     deadline,
                     Box::new(move || {
                         if let Some(conn) = weak.upgrade() {
-                            conn.end(Error::PeerMisbehaved { problem: "it began a message and did not send the rest".to_owned() });
+                            conn.end(Error::PeerMisbehaved {
+                                problem: "it began a message and did not send the rest".to_owned(),
+                            });
                         }
                     }),
                 ));
@@ -426,10 +471,12 @@ impl Conn {
         if self.closing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let _ = self.ended.set(error.clone());
         self.driver.remove(self.source, self.socket.as_fd());
         let after = self.core.with(|core| {
             self.take_deferred(core);
+            // Under the lock: a method that learnt of the end before the engine did could still
+            // answer its caller with it, as if the error were its own.
+            let _ = self.ended.set(error.clone());
             core.end(&error);
             let messages = core.tables.net.take_outgoing();
             self.outbox.add(|bytes| {
@@ -446,7 +493,8 @@ impl Conn {
         for work in after {
             work.run();
         }
-        let hooks = std::mem::take(&mut *self.on_disconnect.lock().unwrap_or_else(PoisonError::into_inner));
+        let hooks =
+            std::mem::take(&mut *self.on_disconnect.lock().unwrap_or_else(PoisonError::into_inner));
         for hook in hooks {
             pool::run(hook);
         }
@@ -467,7 +515,9 @@ impl Conn {
 }
 
 /// The arrival of a capability as if it were the answer of a call.
-fn arrived(resolved: Promise<(), capnp::Error>) -> Promise<Response<any_pointer::Owned>, capnp::Error> {
+fn arrived(
+    resolved: Promise<(), capnp::Error>,
+) -> Promise<Response<any_pointer::Owned>, capnp::Error> {
     struct Arrived;
     impl ResponseHook for Arrived {
         fn get(&self) -> capnp::Result<any_pointer::Reader<'_>> {
@@ -492,15 +542,20 @@ impl Source for Conn {
     }
 
     fn writable(self: Arc<Self>) {
+        // Before the outbox goes on: once it is empty another thread may fill the socket again, and
+        // its wish to be told must not be undone here.
+        let _ = self.driver.want_write(self.source, self.socket.as_fd(), false);
         let flushed = self.outbox.resume(&self.socket);
-        self.flushed(flushed, false);
+        self.flushed(flushed);
     }
 }
 
 impl Drop for Conn {
     fn drop(&mut self) {
         self.driver.remove(self.source, self.socket.as_fd());
-        if let Some(timer) = self.partial_timer.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(timer) =
+            self.partial_timer.get_mut().unwrap_or_else(PoisonError::into_inner).take()
+        {
             self.driver.remove_timer(timer);
         }
         if !self.closing.load(Ordering::Acquire) {
@@ -513,7 +568,9 @@ impl Drop for Conn {
             for work in after {
                 work.run();
             }
-            let hooks = std::mem::take(self.on_disconnect.get_mut().unwrap_or_else(PoisonError::into_inner));
+            let hooks = std::mem::take(
+                self.on_disconnect.get_mut().unwrap_or_else(PoisonError::into_inner),
+            );
             for hook in hooks {
                 pool::run(hook);
             }

@@ -64,8 +64,10 @@ impl Frames {
                 break;
             }
             let mut bytes = &self.buffer[self.start..self.start + length];
-            let message: Reader<_> = serialize::read_message(&mut bytes, self.options)
-                .map_err(|error| misbehaved(format!("sent a message that does not parse: {error}")))?;
+            let message: Reader<_> =
+                serialize::read_message(&mut bytes, self.options).map_err(|error| {
+                    misbehaved(format!("sent a message that does not parse: {error}"))
+                })?;
             messages.push(message);
             self.start += length;
             self.wanted = 0;
@@ -90,16 +92,24 @@ impl Frames {
         let Some(count) = read_u32(bytes, 0) else { return Ok(None) };
         let segments = count as usize + 1;
         if count as usize >= MAX_SEGMENTS {
-            return Err(misbehaved(format!("sent a message of {segments} segments; {MAX_SEGMENTS} is the limit")));
+            return Err(misbehaved(format!(
+                "sent a message of {segments} segments; {MAX_SEGMENTS} is the limit"
+            )));
         }
         let table = (4 * (segments + 1)).next_multiple_of(WORD);
         if bytes.len() < table {
             return Ok(None);
         }
-        let words: usize = (0..segments).filter_map(|i| read_u32(bytes, 4 * (i + 1))).map(|words| words as usize).sum();
+        let words: usize = (0..segments)
+            .filter_map(|i| read_u32(bytes, 4 * (i + 1)))
+            .map(|words| words as usize)
+            .sum();
         let length = table.saturating_add(words.saturating_mul(WORD));
         if length > self.limit {
-            return Err(misbehaved(format!("sent a message of {length} bytes; {} is the limit", self.limit)));
+            return Err(misbehaved(format!(
+                "sent a message of {length} bytes; {} is the limit",
+                self.limit
+            )));
         }
         Ok(Some(length))
     }

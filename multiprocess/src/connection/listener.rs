@@ -41,14 +41,24 @@ impl Server {
     /// # Errors
     /// The path cannot be listened on; the text says why.
     pub fn listen<I: Interface>(path: impl AsRef<Path>, object: I) -> Result<Server> {
-        Server::start(Listener::bind(path.as_ref())?, object, Limits::default(), Self::MAX_CONNECTIONS)
+        Server::start(
+            Listener::bind(path.as_ref())?,
+            object,
+            Limits::default(),
+            Self::MAX_CONNECTIONS,
+        )
     }
 
     /// Serves `object` to each peer that connects to `listener`, `max` at once.
     ///
     /// # Errors
     /// The descriptor or the driver thread cannot be used.
-    pub fn start<I: Interface>(listener: Listener, object: I, limits: Limits, max: usize) -> Result<Server> {
+    pub fn start<I: Interface>(
+        listener: Listener,
+        object: I,
+        limits: Limits,
+        max: usize,
+    ) -> Result<Server> {
         listener.set_nonblocking(true)?;
         let driver = driver()?;
         let acceptor = Arc::new(Acceptor {
@@ -158,8 +168,11 @@ impl Source for Acceptor {
             }
             match self.accept_one() {
                 Ok(()) => {}
-                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::WouldBlock => return,
-                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::WouldBlock => {
+                    return;
+                }
+                Err(Error::Io { source, .. })
+                    if source.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     // No descriptor or memory left: rest, and let those who are there go on.
                     tracing::warn!("cannot accept a connection: {error}; trying again in {REST:?}");

@@ -26,10 +26,10 @@ mod threads;
 
 pub(crate) use after::After;
 pub(crate) use caller::{Caller, SentCall, Slot, start_call, start_pipelined};
-pub(crate) use conn::{ArcConn, WeakConn};
 pub use conn::Limits;
+pub(crate) use conn::{ArcConn, WeakConn};
 pub(crate) use core::panic_text;
 pub use listener::Server;
 pub use public::{Connection, ConnectionBuilder};
-pub(crate) use tables::{CapId, RunningCall, RunningId, Tables, to_engine};
-pub(crate) use threads::{BusyGuard, ThreadCount, ThreadPair};
+pub(crate) use tables::{Answer, CapId, RunningCall, RunningId, Tables, to_engine};
+pub(crate) use threads::{BusyGuard, ThreadCount, ThreadPair, Threads};

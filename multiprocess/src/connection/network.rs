@@ -63,7 +63,11 @@ impl Net {
         cancelled
     }
 
-    fn hold_early_finish(&self, incoming: Incoming, cancelled: &mut Vec<Arc<Token>>) -> Option<Incoming> {
+    fn hold_early_finish(
+        &self,
+        incoming: Incoming,
+        cancelled: &mut Vec<Arc<Token>>,
+    ) -> Option<Incoming> {
         let question = match incoming.get_root::<message::Reader<'_>>().map(|root| root.which()) {
             Ok(Ok(message::Finish(Ok(finish)))) => finish.get_question_id(),
             Ok(Ok(message::Call(Ok(call)))) => {
@@ -121,8 +125,12 @@ impl Net {
     fn give_up(&self, reason: &capnp::Error) {
         let text = &reason.extra;
         let error = match text.strip_prefix("remote exception: ") {
-            Some(text) => Error::disconnected(format!("the other side gave the connection up: {text}")),
-            None if reason.kind == capnp::ErrorKind::Disconnected => Error::disconnected(text.clone()),
+            Some(text) => {
+                Error::disconnected(format!("the other side gave the connection up: {text}"))
+            }
+            None if reason.kind == capnp::ErrorKind::Disconnected => {
+                Error::disconnected(text.clone())
+            }
             None => Error::PeerMisbehaved { problem: reason.to_string() },
         };
         self.given_up.borrow_mut().get_or_insert(error);
@@ -190,7 +198,9 @@ impl Connection<()> for Peer {
         Box::new(Outgoing { message: Builder::new(allocator), net: Rc::clone(&self.0) })
     }
 
-    fn receive_incoming_message(&mut self) -> Promise<Option<Box<dyn IncomingMessage>>, capnp::Error> {
+    fn receive_incoming_message(
+        &mut self,
+    ) -> Promise<Option<Box<dyn IncomingMessage>>, capnp::Error> {
         let net = Rc::clone(&self.0);
         net.current.set(None);
         Promise::from_future(poll_fn(move |context| {
@@ -200,7 +210,9 @@ impl Connection<()> for Peer {
                 {
                     net.current.set(Some(call.get_question_id()));
                 }
-                return Poll::Ready(Ok(Some(Box::new(Received(message)) as Box<dyn IncomingMessage>)));
+                return Poll::Ready(Ok(Some(
+                    Box::new(Received(message)) as Box<dyn IncomingMessage>
+                )));
             }
             match &*net.end.borrow() {
                 Some(Error::PeerMisbehaved { problem }) => {

@@ -60,7 +60,11 @@ impl Outbox {
         self.write_all(self.state(), socket.as_fd())
     }
 
-    fn write_all<'a>(&'a self, mut state: MutexGuard<'a, State>, socket: BorrowedFd<'_>) -> io::Result<Flushed> {
+    fn write_all<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        socket: BorrowedFd<'_>,
+    ) -> io::Result<Flushed> {
         loop {
             let mut bytes = std::mem::take(&mut state.bytes);
             if bytes.is_empty() || state.closed {
@@ -109,7 +113,11 @@ fn write(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
         match send(socket, &bytes[written..], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
             Ok(count) => written += count,
             Err(rustix::io::Errno::INTR) => {}
-            Err(error) if error == rustix::io::Errno::AGAIN || error == rustix::io::Errno::WOULDBLOCK => break,
+            Err(error)
+                if error == rustix::io::Errno::AGAIN || error == rustix::io::Errno::WOULDBLOCK =>
+            {
+                break;
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -17,8 +17,8 @@ use slab::Slab;
 use super::after::After;
 use super::network::Net;
 use super::threads::Threads;
-use crate::server::{Local, Token};
 use crate::Error;
+use crate::server::{Local, Token};
 
 /// A capability of this connection, as handles outside the lock know it.
 pub(crate) type CapId = usize;
@@ -28,8 +28,8 @@ pub(crate) type CallId = (usize, u64);
 /// A call of the peer's that is being served.
 pub(crate) type RunningId = usize;
 
-pub(super) type Answer = std::result::Result<Response<any_pointer::Owned>, capnp::Error>;
-pub(super) type Complete = Box<dyn FnOnce(Answer) -> Option<After>>;
+pub(crate) type Answer = std::result::Result<Response<any_pointer::Owned>, capnp::Error>;
+pub(crate) type Complete = Box<dyn FnOnce(Answer) -> Option<After>>;
 
 pub(crate) struct Tables {
     pub(super) net: Rc<Net>,
@@ -88,12 +88,23 @@ impl Tables {
         self.after.take()
     }
 
-    pub(crate) fn open_calls(&self) -> usize {
+    /// How many calls of the peer's are being served.
+    pub(crate) fn running_calls(&self) -> usize {
+        self.running.borrow().len()
+    }
+
+    /// How many calls of the peer's have no answer yet: being served, or not yet where they go.
+    pub(super) fn open_calls(&self) -> usize {
         self.net.open_calls()
     }
 
     pub(crate) fn bind_token(&self, token: &Arc<Token>) {
         self.net.bind_token(token);
+    }
+
+    /// Why nothing can be asked of the engine any more.
+    pub(crate) fn end_reason(&self) -> Error {
+        self.net.over().unwrap_or_else(|| Error::disconnected("the connection has ended"))
     }
 
     /// The error of a call that failed: that of the connection, if it is over.
@@ -154,7 +165,7 @@ impl Tables {
 
     // ---- calls that wait for answers
 
-    pub(super) fn add_call(
+    pub(crate) fn add_call(
         &self,
         promise: Promise<Response<any_pointer::Owned>, capnp::Error>,
         complete: Complete,
@@ -232,7 +243,10 @@ impl Tables {
     }
 
     /// The threads of a call that is being served: this side's, and the peer's that waits for it.
-    pub(crate) fn running_threads(&self, id: RunningId) -> Option<(Box<dyn ClientHook>, Box<dyn ClientHook>)> {
+    pub(crate) fn running_threads(
+        &self,
+        id: RunningId,
+    ) -> Option<(Box<dyn ClientHook>, Box<dyn ClientHook>)> {
         let running = self.running.borrow();
         let call = running.get(id)?;
         Some((call.thread.as_ref()?.add_ref(), call.callback.as_ref()?.add_ref()))
@@ -298,10 +312,9 @@ pub(super) fn from_engine(error: &capnp::Error) -> Error {
 /// The engine's error for one that a served method returned.
 pub(crate) fn to_engine(error: &Error) -> capnp::Error {
     match error {
-        Error::Unimplemented { .. } => capnp::Error::unimplemented(error.to_string()),
+        Error::Unimplemented { method } => capnp::Error::unimplemented(method.clone()),
         Error::Overloaded { message } => capnp::Error::overloaded(message.clone()),
         Error::Remote { message } => capnp::Error::failed(message.clone()),
         other => capnp::Error::failed(other.to_string()),
     }
 }
-

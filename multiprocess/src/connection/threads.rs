@@ -26,13 +26,22 @@ impl ThreadPair {
     }
 }
 
+/// One of the threads that the calls of futures share.
+struct AsyncThread {
+    id: u64,
+    pair: ThreadPair,
+    /// How many calls it has.
+    busy: Rc<Cell<usize>>,
+}
+
 #[derive(Default)]
 pub(crate) struct Threads {
     peer_map: RefCell<Option<Box<dyn ClientHook>>>,
     own_map: RefCell<Option<Box<dyn ClientHook>>>,
     /// For each thread of this process that has called: by its inbox.
     callers: RefCell<HashMap<u64, ThreadPair>>,
-    asyncs: RefCell<Vec<(ThreadPair, Rc<Cell<usize>>)>>,
+    asyncs: RefCell<Vec<AsyncThread>>,
+    next_async: Cell<u64>,
     /// Threads made for the peer.
     made: Rc<Cell<usize>>,
     pool: RefCell<Option<(Arc<Lanes>, ThreadCount)>>,
@@ -49,7 +58,10 @@ impl Threads {
     }
 
     /// This side's ThreadMap: one object for the connection.
-    pub(crate) fn own_map(&self, make: impl FnOnce() -> Box<dyn ClientHook>) -> Box<dyn ClientHook> {
+    pub(crate) fn own_map(
+        &self,
+        make: impl FnOnce() -> Box<dyn ClientHook>,
+    ) -> Box<dyn ClientHook> {
         self.own_map.borrow_mut().get_or_insert_with(make).add_ref()
     }
 
@@ -69,18 +81,33 @@ impl Threads {
     /// The least busy of the threads for futures' calls; none where one more should be made.
     pub(crate) fn async_thread(&self) -> Option<(ThreadPair, BusyGuard)> {
         let asyncs = self.asyncs.borrow();
-        let (pair, busy) = asyncs.iter().min_by_key(|(_, busy)| busy.get())?;
-        if busy.get() > 0 && asyncs.len() < ASYNC_THREADS {
+        let thread = asyncs.iter().min_by_key(|thread| thread.busy.get())?;
+        if thread.busy.get() > 0 && asyncs.len() < ASYNC_THREADS {
             return None;
         }
-        Some((pair.add_ref(), BusyGuard::new(busy)))
+        Some((thread.pair.add_ref(), BusyGuard::new(&thread.busy)))
     }
 
-    pub(crate) fn add_async_thread(&self, pair: &ThreadPair) -> BusyGuard {
+    /// A number for a thread that is about to be added.
+    pub(crate) fn next_async(&self) -> u64 {
+        let id = self.next_async.get();
+        self.next_async.set(id + 1);
+        id
+    }
+
+    pub(crate) fn add_async_thread(&self, id: u64, pair: &ThreadPair) -> BusyGuard {
         let busy = Rc::new(Cell::new(0));
         let guard = BusyGuard::new(&busy);
-        self.asyncs.borrow_mut().push((pair.add_ref(), busy));
+        self.asyncs.borrow_mut().push(AsyncThread { id, pair: pair.add_ref(), busy });
         guard
+    }
+
+    pub(crate) fn release_async(&self, id: u64) {
+        let mut asyncs = self.asyncs.borrow_mut();
+        let place = asyncs.iter().position(|thread| thread.id == id);
+        let thread = place.map(|place| asyncs.swap_remove(place));
+        drop(asyncs);
+        drop(thread);
     }
 
     /// Counts `more` threads that are made for the peer, within `limit`.

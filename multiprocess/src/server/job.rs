@@ -4,7 +4,8 @@ use crate::rt::{AnyBuilder, Encoder};
 use crate::{Error, Result};
 
 /// Writes a method's results into the answer.
-pub(crate) type EncodeResults = Box<dyn FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send>;
+pub(crate) type EncodeResults =
+    Box<dyn FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send>;
 /// Runs a method.
 pub(crate) type Run = Box<dyn FnOnce() -> Result<EncodeResults> + Send>;
 

@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
+use capnp::MessageSize;
 use capnp::any_pointer;
 use capnp::capability::{DispatchCallResult, Params, Promise, Request, Results};
 use capnp::private::capability::{ClientHook, ParamsHook, ResultsHook};
-use capnp::MessageSize;
 use futures_channel::oneshot;
 
 use super::job::{Kind, destroyed};
@@ -21,13 +21,23 @@ use crate::{Error, Result};
 /// What a [`Local`] serves.
 pub(crate) trait Served {
     fn name(&self) -> &'static str;
-    fn dispatch(&self, interface: u64, method: u16, cx: &mut Decoder<'_>, params: AnyReader<'_>) -> Result<Job>;
+    fn dispatch(
+        &self,
+        interface: u64,
+        method: u16,
+        cx: &mut Decoder<'_>,
+        params: AnyReader<'_>,
+    ) -> Result<Job>;
     /// The method that ends the object, if its interface has one.
     fn destroy_method(&self) -> Option<(u64, u16)> {
         None
     }
     /// The address of the user's object.
     fn object(&self) -> Option<usize> {
+        None
+    }
+    /// What a running call holds so that the object and its cleanup hooks wait for its end.
+    fn keep(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         None
     }
     /// The handle of a user's object, to give back when it comes home.
@@ -50,7 +60,13 @@ impl<I: Interface> Served for ServedObject<I> {
         I::NAME
     }
 
-    fn dispatch(&self, interface: u64, method: u16, cx: &mut Decoder<'_>, params: AnyReader<'_>) -> Result<Job> {
+    fn dispatch(
+        &self,
+        interface: u64,
+        method: u16,
+        cx: &mut Decoder<'_>,
+        params: AnyReader<'_>,
+    ) -> Result<Job> {
         let object = self.0.handle().local_object().unwrap_or_else(|| self.0.clone().into_object());
         I::dispatch(object, interface, method, cx, params)
     }
@@ -61,6 +77,10 @@ impl<I: Interface> Served for ServedObject<I> {
 
     fn object(&self) -> Option<usize> {
         Some(self.0.handle().address())
+    }
+
+    fn keep(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.0.handle().keep()
     }
 
     fn handle(&self) -> Option<&dyn Any> {
@@ -80,7 +100,13 @@ impl Served for ServedThread {
         "Thread"
     }
 
-    fn dispatch(&self, interface: u64, method: u16, _cx: &mut Decoder<'_>, _params: AnyReader<'_>) -> Result<Job> {
+    fn dispatch(
+        &self,
+        interface: u64,
+        method: u16,
+        _cx: &mut Decoder<'_>,
+        _params: AnyReader<'_>,
+    ) -> Result<Job> {
         crate::thread::dispatch_thread(&self.0, interface, method)
     }
 
@@ -135,11 +161,16 @@ impl Local {
         params: &Params<any_pointer::Owned>,
         results: Results<any_pointer::Owned>,
     ) -> Result<Promise<(), capnp::Error>> {
-        let tables = self.tables.upgrade().ok_or_else(|| Error::disconnected("the connection has ended"))?;
-        let conn = self.conn.upgrade().ok_or_else(|| Error::disconnected("the connection has ended"))?;
-        if tables.open_calls() > conn.limits().calls {
+        let tables =
+            self.tables.upgrade().ok_or_else(|| Error::disconnected("the connection has ended"))?;
+        let conn =
+            self.conn.upgrade().ok_or_else(|| Error::disconnected("the connection has ended"))?;
+        if tables.running_calls() >= conn.limits().calls {
             return Err(Error::Overloaded {
-                message: format!("more than {} calls at once on one connection", conn.limits().calls),
+                message: format!(
+                    "more than {} calls at once on one connection",
+                    conn.limits().calls
+                ),
             });
         }
         let mut cx = Decoder::new(&conn, &tables);
@@ -164,7 +195,11 @@ impl Local {
 
     /// Calls on a destroyed object: a second destroy does nothing, anything else is an error.
     fn call_destroyed(&self, interface: u64, method: u16) -> Result<Promise<(), capnp::Error>> {
-        if self.destroy == Some((interface, method)) { Ok(Promise::ok(())) } else { Err(destroyed(self.name)) }
+        if self.destroy == Some((interface, method)) {
+            Ok(Promise::ok(()))
+        } else {
+            Err(destroyed(self.name))
+        }
     }
 
     /// Leaves the call for its thread, and gives the engine the promise of its end.
@@ -180,20 +215,33 @@ impl Local {
         tables.bind_token(&token);
         let (done, finished) = oneshot::channel();
         let (thread, callback) = match &context {
-            Some(threads) => (threads.thread.as_ref().map(|hook| hook.add_ref()), threads.callback.as_ref().map(|hook| hook.add_ref())),
+            Some(threads) => (
+                threads.thread.as_ref().map(|hook| hook.add_ref()),
+                threads.callback.as_ref().map(|hook| hook.add_ref()),
+            ),
             None => (None, None),
         };
         conn.count_running();
-        let id = tables.add_running(RunningCall { results, done, token: Arc::clone(&token), thread, callback });
+        let id = tables.add_running(RunningCall {
+            results,
+            done,
+            token: Arc::clone(&token),
+            thread,
+            callback,
+        });
         let work = match run {
-            Some(run) => super::task::Work::Call(run),
-            None => super::task::Work::Destroy(self.served.borrow_mut().take().and_then(Served::into_remains)),
+            Some(run) => super::task::Work::Call(run, self.with_served(|served| served.keep()).flatten()),
+            None => super::task::Work::Destroy(
+                self.served.borrow_mut().take().and_then(Served::into_remains),
+            ),
         };
         let task = Task::new(conn.clone(), id, token, work);
         let finished = async move {
             match finished.await {
                 Ok(outcome) => outcome,
-                Err(_dropped) => Err(capnp::Error::failed("the call was dropped by the serving thread".to_owned())),
+                Err(_dropped) => Err(capnp::Error::failed(
+                    "the call was dropped by the serving thread".to_owned(),
+                )),
             }
         };
         match context {
@@ -228,8 +276,16 @@ impl Drop for Local {
 pub(crate) struct LocalHook(Rc<Local>);
 
 impl LocalHook {
-    fn start(&self, interface: u64, method: u16, params: &Params<any_pointer::Owned>, results: Results<any_pointer::Owned>) -> Promise<(), capnp::Error> {
-        self.0.call(interface, method, params, results).unwrap_or_else(|error| Promise::err(to_engine(&error)))
+    fn start(
+        &self,
+        interface: u64,
+        method: u16,
+        params: &Params<any_pointer::Owned>,
+        results: Results<any_pointer::Owned>,
+    ) -> Promise<(), capnp::Error> {
+        self.0
+            .call(interface, method, params, results)
+            .unwrap_or_else(|error| Promise::err(to_engine(&error)))
     }
 }
 
@@ -238,12 +294,23 @@ impl ClientHook for LocalHook {
         Box::new(LocalHook(Rc::clone(&self.0)))
     }
 
-    fn new_call(&self, interface_id: u64, method_id: u16, size_hint: Option<MessageSize>) -> Request<any_pointer::Owned, any_pointer::Owned> {
+    fn new_call(
+        &self,
+        interface_id: u64,
+        method_id: u16,
+        size_hint: Option<MessageSize>,
+    ) -> Request<any_pointer::Owned, any_pointer::Owned> {
         let loopback: Loopback = capnp_rpc::new_client(LocalHook(Rc::clone(&self.0)));
         loopback.0.new_call(interface_id, method_id, size_hint)
     }
 
-    fn call(&self, interface_id: u64, method_id: u16, params: Box<dyn ParamsHook>, results: Box<dyn ResultsHook>) -> Promise<(), capnp::Error> {
+    fn call(
+        &self,
+        interface_id: u64,
+        method_id: u16,
+        params: Box<dyn ParamsHook>,
+        results: Box<dyn ResultsHook>,
+    ) -> Promise<(), capnp::Error> {
         self.start(interface_id, method_id, &Params::new(params), Results::new(results))
     }
 

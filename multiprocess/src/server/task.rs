@@ -1,19 +1,19 @@
 //! A call of the peer's on its way through a thread of this process.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::current::enter_call;
 use super::job::{EncodeResults, Run};
 use super::{CancelToken, Token};
-use crate::connection::{ArcConn, RunningId, panic_text};
+use crate::connection::{ArcConn, RunningId};
+use crate::guard::catch_panic;
 use crate::{Error, Result};
 
 /// What a task does outside the lock.
 pub(crate) enum Work {
-    /// Runs the user's method.
-    Call(Run),
+    /// Runs the user's method, and then lets go of the object that it was kept from ending.
+    Call(Run, Option<Arc<dyn Any + Send + Sync>>),
     /// Drops the user's object: its destructor and cleanup hooks run here.
     Destroy(Option<Box<dyn Any + Send>>),
 }
@@ -42,9 +42,7 @@ impl Task {
             Err(Error::Cancelled)
         } else {
             let _call = enter_call(&conn, id, CancelToken::new(Arc::clone(&token)));
-            catch_unwind(AssertUnwindSafe(|| work.run())).unwrap_or_else(|panic| {
-                Err(Error::Remote { message: format!("the method panicked: {}", panic_text(&*panic)) })
-            })
+            catch_panic(|| work.run())
         };
         token.retire();
         conn.finish(id, outcome);
@@ -53,15 +51,28 @@ impl Task {
     /// Answers with an error without running the method.
     pub(crate) fn refuse(mut self, error: Error) {
         if let Some(parts) = self.0.take() {
-            parts.conn.finish(parts.id, Err(error));
+            parts.abandon(error);
         }
+    }
+}
+
+impl Parts {
+    /// Ends the call without running it. That may be under the lock of its connection, where
+    /// nothing of the user's may be dropped.
+    fn abandon(self, error: Error) {
+        let Parts { conn, id, work, .. } = self;
+        crate::thread::pool::run(move || drop(work));
+        conn.finish(id, Err(error));
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
         if let Some(parts) = self.0.take() {
-            parts.conn.finish(parts.id, Err(Error::failed("the thread that was to run this call has ended")));
+            parts.conn.finish(
+                parts.id,
+                Err(Error::failed("the thread that was to run this call has ended")),
+            );
         }
     }
 }
@@ -69,7 +80,11 @@ impl Drop for Task {
 impl Work {
     fn run(self) -> Result<EncodeResults> {
         match self {
-            Work::Call(run) => run(),
+            Work::Call(run, object) => {
+                let outcome = catch_panic(run);
+                drop(object);
+                outcome
+            }
             Work::Destroy(object) => {
                 drop(object);
                 Ok(Box::new(|_, _| Ok(())))

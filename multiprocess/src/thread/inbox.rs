@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
+use crate::Error;
 use crate::connection::{ArcConn, WeakConn};
 use crate::server::Task;
-use crate::Error;
 
 /// The calls for one thread, first in first out.
 pub(crate) struct Inbox {
@@ -100,7 +100,9 @@ impl Inbox {
     pub(crate) fn park(deadline: Option<Instant>) {
         match deadline {
             None => thread::park(),
-            Some(deadline) => thread::park_timeout(deadline.saturating_duration_since(Instant::now())),
+            Some(deadline) => {
+                thread::park_timeout(deadline.saturating_duration_since(Instant::now()))
+            }
         }
     }
 }
@@ -139,7 +141,8 @@ pub(crate) fn this_inbox() -> Arc<Inbox> {
     THIS.with_borrow_mut(|this| {
         let this = this.get_or_insert_with(|| {
             let thread = thread::current();
-            let inbox = Inbox::new(format!("{}-{:?}", thread.name().unwrap_or("thread"), thread.id()));
+            let inbox =
+                Inbox::new(format!("{}-{:?}", thread.name().unwrap_or("thread"), thread.id()));
             inbox.attach();
             ThisThread { inbox: Arc::new(inbox), used: RefCell::default() }
         });

@@ -39,7 +39,8 @@ pub(crate) fn run(work: impl FnOnce() + Send + 'static) {
         return;
     }
     drop(state);
-    let started = std::thread::Builder::new().name("mp-pool".to_owned()).spawn(|| serve(self::pool()));
+    let started =
+        std::thread::Builder::new().name("mp-pool".to_owned()).spawn(|| serve(self::pool()));
     if let Err(error) = started {
         // The work stays queued for the next thread that becomes idle.
         tracing::error!("cannot start a thread: {error}");

@@ -7,10 +7,14 @@ use capnp::capability::Promise;
 use capnp::private::capability::ClientHook;
 
 use super::ThreadServer;
+use super::serve::THREAD;
 use crate::Error;
 use crate::connection::{After, ArcConn, Tables, to_engine};
 use crate::rt::CallThreads;
 use crate::server::Task;
+
+/// What the engine gives as the brand of a capability that stands for an error.
+const BROKEN: usize = 0;
 
 /// Leaves `task` for the thread that the context names and returns the promise of the call's end.
 pub(crate) fn schedule(
@@ -29,10 +33,11 @@ pub(crate) fn schedule(
             None => refuse(task, "no thread specified and no pool configured"),
         };
     };
+    let callback = threads.callback;
     if tables.local(&*thread).is_some() || thread.when_more_resolved().is_none() {
-        return match post(tables, &*thread, task) {
+        return match post(tables, &*thread, callback.as_deref(), task) {
             Ok(()) => Promise::from_future(finished),
-            Err(task) => refuse(task, "invalid thread handle"),
+            Err(task) => refuse_thread(tables, &*thread, task),
         };
     }
     // The caller did not wait for its thread to be made: the capability is still a promise.
@@ -42,19 +47,31 @@ pub(crate) fn schedule(
         let Some(tables) = tables.upgrade() else {
             return Err(capnp::Error::disconnected("the connection has ended".to_owned()));
         };
-        match post(&tables, &*thread, task) {
+        match post(&tables, &*thread, callback.as_deref(), task) {
             Ok(()) => finished.await,
-            Err(task) => refuse(task, "invalid thread handle").await,
+            Err(task) => refuse_thread(&tables, &*thread, task).await,
         }
     })
 }
 
-fn post(tables: &Tables, thread: &dyn ClientHook, task: Task) -> Result<(), Task> {
-    let Some(local) = tables.local(thread) else { return Err(task) };
+/// Posts `task` to the thread `thread` of this process.
+///
+/// A call of this side's that comes back to an object of this side's, through a promise of the
+/// peer's, names a thread of the peer's; then the thread that waits for it runs it.
+fn post(
+    tables: &Tables,
+    thread: &dyn ClientHook,
+    callback: Option<&dyn ClientHook>,
+    task: Task,
+) -> Result<(), Task> {
+    let local = tables.local(thread).or_else(|| tables.local(callback?));
+    let Some(local) = local else { return Err(task) };
     let mut task = Some(task);
     local.with_served(|served| {
         let after = match (served.thread(), task.take()) {
-            (Some(ThreadServer::Worker(worker, _)), Some(task)) => After::Post(worker.inbox(), task),
+            (Some(ThreadServer::Worker(worker, _)), Some(task)) => {
+                After::Post(worker.inbox(), task)
+            }
             (Some(ThreadServer::Caller(inbox)), Some(task)) => After::Post(inbox.clone(), task),
             (Some(ThreadServer::Pool), Some(task)) => After::Pool(task),
             (None, given_back) => {
@@ -69,6 +86,28 @@ fn post(tables: &Tables, thread: &dyn ClientHook, task: Task) -> Result<(), Task
         Some(task) => Err(task),
         None => Ok(()),
     }
+}
+
+/// Refuses a call whose thread is none of this process's.
+fn refuse_thread(
+    tables: &Tables,
+    thread: &dyn ClientHook,
+    task: Task,
+) -> Promise<(), capnp::Error> {
+    if thread.get_brand() != BROKEN || tables.local(thread).is_some() {
+        return refuse(task, "invalid thread handle");
+    }
+    // Its makeThread may have failed: a call of it gives the reason, and goes nowhere.
+    let name = thread.new_call(THREAD, 0, None).hook.send();
+    Promise::from_future(async move {
+        match name.promise.await {
+            Err(error) if error.kind == capnp::ErrorKind::Overloaded => {
+                task.refuse(Error::Overloaded { message: error.extra.clone() });
+                Err(error)
+            }
+            _ => refuse(task, "invalid thread handle").await,
+        }
+    })
 }
 
 fn refuse(task: Task, problem: &str) -> Promise<(), capnp::Error> {

@@ -11,8 +11,8 @@ use crate::rt::{AnyReader, Decoder};
 use crate::server::{Job, Local, Served, ServedThread};
 use crate::{Error, Result};
 
-const THREAD_MAP: u64 = 0xee5e_3717_9ad9_dc9d;
-const THREAD: u64 = 0x81c1_e260_0d0b_56c5;
+pub(crate) const THREAD_MAP: u64 = 0xee5e_3717_9ad9_dc9d;
+pub(super) const THREAD: u64 = 0x81c1_e260_0d0b_56c5;
 
 /// A thread of this process that a peer can name.
 pub(crate) enum ThreadServer {
@@ -53,21 +53,32 @@ impl Served for ServedThreadMap {
         "ThreadMap"
     }
 
-    fn dispatch(&self, interface: u64, method: u16, cx: &mut Decoder<'_>, params: AnyReader<'_>) -> Result<Job> {
+    fn dispatch(
+        &self,
+        interface: u64,
+        method: u16,
+        cx: &mut Decoder<'_>,
+        params: AnyReader<'_>,
+    ) -> Result<Job> {
         match (interface, method) {
             (THREAD_MAP, 0) => {
-                let params = params.get_as::<thread_map::make_thread_params::Reader<'_>>().map_err(crate::rt::malformed)?;
+                let params = params
+                    .get_as::<thread_map::make_thread_params::Reader<'_>>()
+                    .map_err(crate::rt::malformed)?;
                 let name = crate::rt::text(params.get_name())?;
                 Ok(Job::immediate(move |cx, results| {
                     let count = cx.tables().threads.count(1, cx.conn().limits().threads)?;
                     let hook = cx.export_thread(ThreadServer::Worker(Worker::new(name), count));
-                    let mut results = results.init_as::<thread_map::make_thread_results::Builder<'_>>();
+                    let mut results =
+                        results.init_as::<thread_map::make_thread_results::Builder<'_>>();
                     results.set_result(capnp::capability::FromClientHook::new(hook));
                     Ok(())
                 }))
             }
             (THREAD_MAP, 1) => {
-                let params = params.get_as::<thread_map::make_pool_params::Reader<'_>>().map_err(crate::rt::malformed)?;
+                let params = params
+                    .get_as::<thread_map::make_pool_params::Reader<'_>>()
+                    .map_err(crate::rt::malformed)?;
                 let count = params.get_count();
                 if count == 0 {
                     return Err(Error::failed("a pool needs at least one thread"));

@@ -1,0 +1,68 @@
+//! Two ends of one connection in one process, and waiting for a condition.
+
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use multiprocess::{Connection, Limits};
+
+use crate::LabServer;
+use crate::generated::lab::LabClient;
+
+/// A lab that is served over a socket, and a handle on it from the other end.
+pub struct Pair {
+    /// The object that is served.
+    pub server: Arc<LabServer>,
+    /// The serving end.
+    pub serving: Connection,
+    /// The calling end.
+    pub calling: Connection,
+    /// The lab as the calling end has it.
+    pub lab: LabClient,
+}
+
+/// A served lab with the usual limits.
+pub fn pair() -> Pair {
+    pair_with(Limits::default())
+}
+
+/// A served lab, both of whose ends have these limits.
+pub fn pair_with(limits: Limits) -> Pair {
+    let (ours, theirs) = UnixStream::pair().expect("a socket pair");
+    let server = LabServer::new();
+    let serving = Connection::builder()
+        .limits(limits.clone())
+        .serve(server.client())
+        .start(theirs)
+        .expect("the serving end");
+    let calling = Connection::builder().limits(limits).start(ours).expect("the calling end");
+    let lab = calling.bootstrap().expect("a bootstrap handle");
+    Pair { server, serving, calling, lab }
+}
+
+impl Pair {
+    /// Asserts that the lab still answers.
+    pub fn assert_alive(&self) {
+        assert_eq!(self.lab.add(40, 2).timeout(Duration::from_secs(20)).wait().unwrap(), 42);
+    }
+}
+
+/// Waits until `condition` holds, for a minute at most. Whether it came to hold.
+pub fn eventually(mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until `condition` holds; panics with `what` if it does not.
+#[track_caller]
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    assert!(eventually(condition), "still not: {what}");
+}

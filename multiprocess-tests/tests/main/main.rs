@@ -1,0 +1,15 @@
+//! The tests of the runtime that can run beside each other: both ends of a connection are in this
+//! process, over a socket pair, or one end is a raw socket that breaks the protocol.
+
+mod asyncs;
+mod callbacks;
+mod calls;
+mod cleanup;
+mod disconnect;
+mod faults;
+mod listener;
+mod local;
+mod parties;
+mod pipelining;
+mod stress;
+mod threads;
