@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::codec::{Decoder, Encoder};
-use crate::connection::{Caller, SentCall, Slot, start_call, start_pipelined};
+use crate::connection::{ArcConn, Caller, Lead, SentCall, Slot, start_call, start_pipelined};
 use crate::driver::{TimerId, driver};
 use crate::guard::catch_panic;
 use crate::handle::{Handle, RemoteObject};
@@ -68,10 +68,13 @@ impl<T: Send + 'static> Call<T> {
             State::Local(run) => run(),
             State::Remote(call) => {
                 let deadline = Deadline::new(self.timeout, started);
-                call.send_from_thread().and_then(|sent| wait_for(sent, deadline))
+                call.send_from_thread().and_then(|sent| wait_for(sent, deadline, true))
             }
-            State::Sent(sent, deadline) => wait_for(sent, deadline),
-            State::Pooled(slot, deadline) => wait_for_slot(&slot, &deadline),
+            State::Sent(sent, deadline) => wait_for(sent, deadline, false),
+            State::Pooled(slot, deadline) => {
+                slot.wake_thread(&this_inbox());
+                wait_for_slot(&slot, None, &deadline)
+            }
             State::Done => Err(Error::misuse("this call was polled after it had ended")),
         };
         self.finish();
@@ -265,24 +268,35 @@ impl<T> fmt::Debug for Call<T> {
     }
 }
 
-/// Blocks until the answer is there, running this thread's callbacks meanwhile.
-fn wait_for<T>(mut sent: SentCall<T>, deadline: Deadline) -> Result<T> {
-    let result = wait_for_slot(&sent.slot, &deadline);
+/// Blocks until the answer is there. `ours`: the call was sent by this thread, so that its answer
+/// wakes it.
+fn wait_for<T>(mut sent: SentCall<T>, deadline: Deadline, ours: bool) -> Result<T> {
+    if !ours {
+        sent.slot.wake_thread(&this_inbox());
+    }
+    let result = wait_for_slot(&sent.slot, Some(sent.conn()), &deadline);
     if !matches!(result, Err(Error::Timeout(_))) {
         sent.set_over();
     }
     result
 }
 
-fn wait_for_slot<T>(slot: &Slot<T>, deadline: &Deadline) -> Result<T> {
+/// Blocks until the slot is filled, running this thread's callbacks meanwhile, and reading the
+/// connection where no other thread does.
+fn wait_for_slot<T>(
+    slot: &Slot<T>,
+    conn: Option<&ArcConn>,
+    deadline: &Deadline,
+) -> Result<T> {
     let inbox = this_inbox();
-    slot.wake_thread(&inbox);
     release_lane();
+    let mut lead: Option<Lead> = None;
     loop {
         if let Some(answer) = slot.take() {
             return answer;
         }
         if let Some(task) = inbox.pop() {
+            drop(lead.take());
             if server::depth() < MAX_DEPTH {
                 task.run();
             } else {
@@ -295,7 +309,13 @@ fn wait_for_slot<T>(slot: &Slot<T>, deadline: &Deadline) -> Result<T> {
         if deadline.passed() {
             return Err(deadline.error());
         }
-        Inbox::park(deadline.at);
+        if lead.is_none() {
+            lead = conn.and_then(Lead::take);
+        }
+        match &lead {
+            Some(lead) => lead.wait(&inbox, deadline.at, || slot.is_filled()),
+            None => Inbox::park(deadline.at),
+        }
     }
 }
 

@@ -5,24 +5,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use polling::{Event, Events, PollMode, Poller};
-
+use crate::poller::{Poller, SourceId};
 use crate::{Error, Result};
 
 /// Something with a descriptor that the driver watches.
 pub(crate) trait Source: Send + Sync {
     /// The descriptor can be read.
     fn readable(self: Arc<Self>);
-    /// The descriptor can be written, after [`Driver::want_write`].
+    /// The descriptor can be written, after [`Driver::watch`] for that.
     fn writable(self: Arc<Self>) {}
 }
 
-pub(crate) type SourceId = usize;
 type Timer = Box<dyn FnOnce() + Send>;
 /// Names a timer: when it fires, and a number that makes it unique.
 pub(crate) type TimerId = (Instant, usize);
@@ -73,7 +71,8 @@ impl Driver {
 
     /// Watches a descriptor for reading.
     ///
-    /// The source must call [`remove`](Self::remove) before it closes the descriptor.
+    /// The source must call [`remove`](Self::remove) before it closes the descriptor: Conn and
+    /// Acceptor do so in Drop.
     pub(crate) fn add(
         &self,
         id: SourceId,
@@ -81,38 +80,28 @@ impl Driver {
         source: Weak<dyn Source>,
     ) -> Result<()> {
         lock(&self.sources).insert(id, source);
-        // SAFETY: every source removes itself from the poller before its descriptor is closed
-        // (Conn and Acceptor do so in Drop), so the poller never holds a closed descriptor.
-        let added = unsafe {
-            self.poller.add_with_mode(fd.as_raw_fd(), Event::readable(id), PollMode::Level)
-        };
+        let added = self.poller.add(fd, id);
         added.map_err(|error| {
             lock(&self.sources).remove(&id);
             Error::io("watch a socket", error)
         })
     }
 
-    /// Watches for writing as well, or no longer.
-    pub(crate) fn want_write(
+    /// Changes what a source is watched for.
+    pub(crate) fn watch(
         &self,
         id: SourceId,
         fd: BorrowedFd<'_>,
+        read: bool,
         write: bool,
     ) -> io::Result<()> {
-        let event = if write { Event::all(id) } else { Event::readable(id) };
-        self.poller.modify_with_mode(fd, event, PollMode::Level)
-    }
-
-    /// Stops or resumes watching for reading (a listener that has no room).
-    pub(crate) fn want_read(&self, id: SourceId, fd: BorrowedFd<'_>, read: bool) -> io::Result<()> {
-        let event = if read { Event::readable(id) } else { Event::none(id) };
-        self.poller.modify_with_mode(fd, event, PollMode::Level)
+        self.poller.set(fd, id, read, write)
     }
 
     /// Forgets a source. Its methods may still be running.
     pub(crate) fn remove(&self, id: SourceId, fd: BorrowedFd<'_>) {
         if lock(&self.sources).remove(&id).is_some() {
-            let _ = self.poller.delete(fd.as_fd());
+            let _ = self.poller.delete(fd);
         }
     }
 
@@ -124,7 +113,7 @@ impl Driver {
         timers.insert(id, timer);
         drop(timers);
         if first {
-            let _ = self.poller.notify();
+            self.poller.notify();
         }
         id
     }
@@ -135,24 +124,25 @@ impl Driver {
     }
 
     fn run(&'static self) {
-        let mut events = Events::new();
+        let mut happened = Vec::new();
         loop {
-            events.clear();
-            if let Err(error) = self.poller.wait(&mut events, self.next_timeout()) {
+            happened.clear();
+            if let Err(error) = self.poller.wait(&mut happened, self.next_timeout()) {
                 if error.kind() != io::ErrorKind::Interrupted {
                     tracing::error!("the driver cannot wait for events: {error}");
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 continue;
             }
-            for event in events.iter() {
-                let source = lock(&self.sources).get(&event.key).and_then(Weak::upgrade);
+            for ready in &happened {
+                let source = lock(&self.sources).get(&ready.id).and_then(Weak::upgrade);
                 let Some(source) = source else { continue };
+                let ready = *ready;
                 crate::guard::run_hook("the driver", move || {
-                    if event.writable {
+                    if ready.writable {
                         Arc::clone(&source).writable();
                     }
-                    if event.readable {
+                    if ready.readable {
                         source.readable();
                     }
                 });

@@ -51,11 +51,12 @@
 mod call;
 mod codec;
 mod connection;
-#[allow(unsafe_code, reason = "registering descriptors to be watched")]
 mod driver;
 mod error;
 mod guard;
 mod handle;
+#[cfg_attr(not(target_os = "linux"), allow(unsafe_code, reason = "registering descriptors"))]
+mod poller;
 #[allow(unsafe_code, reason = "process and descriptor calls")]
 pub mod process;
 #[doc(hidden)]

@@ -73,6 +73,11 @@ impl<T> Slot<T> {
         }
     }
 
+    /// Whether the answer is there.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.state().answer.is_some()
+    }
+
     /// The answer, once.
     pub(crate) fn take(&self) -> Option<Result<T>> {
         self.state().answer.take()
@@ -109,6 +114,11 @@ pub(crate) struct SentCall<T> {
 }
 
 impl<T> SentCall<T> {
+    /// The connection that the answer comes over.
+    pub(crate) fn conn(&self) -> &ArcConn {
+        &self.conn
+    }
+
     /// The answer has been taken: nothing is left to cancel.
     pub(crate) fn set_over(&mut self) {
         self.over = true;

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use capnp::any_pointer;
@@ -16,10 +16,12 @@ use super::after::After;
 use super::caller::Slot;
 use super::core::{Core, Locked};
 use super::frame::Frames;
+use super::lead::Leader;
 use super::network::{Net, Network};
 use super::outbox::{Flushed, Outbox};
 use super::tables::{CallId, CapId, RunningId, Tables, to_engine};
-use crate::driver::{Driver, Source, SourceId, driver};
+use crate::driver::{Driver, Source, driver};
+use crate::poller::SourceId;
 use crate::rt::{Encoder, Interface};
 use crate::server::{Local, ServedObject};
 use crate::thread::{Lanes, pool};
@@ -43,6 +45,9 @@ pub struct Limits {
     pub unsent: usize,
     /// How long the rest of a message that has begun may take. 60 seconds unless set.
     pub partial_message: Duration,
+    /// Whether a thread that waits reads the socket itself, which is what makes calls fast. Off, one
+    /// thread of the process reads for all; for comparison and tests. On unless set.
+    pub lead: bool,
 }
 
 impl Default for Limits {
@@ -53,6 +58,7 @@ impl Default for Limits {
             threads: 256,
             unsent: 128 << 20,
             partial_message: Duration::from_secs(60),
+            lead: true,
         }
     }
 }
@@ -73,7 +79,9 @@ pub(crate) struct Conn {
     deferred: Mutex<Vec<Deferred>>,
     outbox: Outbox,
     frames: Mutex<Frames>,
-    socket: OwnedFd,
+    /// Shared with idle workers that wait for it: see `lead`.
+    socket: Arc<OwnedFd>,
+    watch: Mutex<Watch>,
     driver: &'static Driver,
     source: SourceId,
     limits: Limits,
@@ -89,8 +97,24 @@ pub(crate) struct Conn {
 /// Tells those who drain that no call is being served any more.
 #[derive(Default)]
 struct Idle {
-    running: Mutex<usize>,
+    state: Mutex<IdleState>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct IdleState {
+    running: usize,
+    draining: usize,
+}
+
+/// Who reads the socket: see `lead`.
+#[derive(Default)]
+pub(super) struct Watch {
+    /// The thread that leads, and its number; none while the driver reads.
+    pub(super) leader: Option<Leader>,
+    pub(super) next: u64,
+    /// The socket is full: the driver tells when it has room.
+    write: bool,
 }
 
 impl Conn {
@@ -131,7 +155,8 @@ impl Conn {
             deferred: Mutex::default(),
             outbox: Outbox::default(),
             frames: Mutex::new(Frames::new(limits.message)),
-            socket,
+            socket: Arc::new(socket),
+            watch: Mutex::default(),
             driver,
             source,
             limits,
@@ -155,7 +180,7 @@ impl Conn {
         Arc::clone(&self.inline)
     }
 
-    pub(crate) fn socket(&self) -> &OwnedFd {
+    pub(crate) fn socket(&self) -> &Arc<OwnedFd> {
         &self.socket
     }
 
@@ -314,17 +339,21 @@ impl Conn {
 
     /// A served call has begun.
     pub(crate) fn count_running(&self) {
-        *self.idle.running.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.idle().running += 1;
     }
 
     /// A served call has ended; its answer goes out.
     pub(crate) fn finish(self: &Arc<Self>, id: RunningId, outcome: Result<FinishEncode>) {
         self.defer(Deferred::Finish(id, outcome));
-        let mut running = self.idle.running.lock().unwrap_or_else(PoisonError::into_inner);
-        *running = running.saturating_sub(1);
-        if *running == 0 {
+        let mut idle = self.idle();
+        idle.running = idle.running.saturating_sub(1);
+        if idle.running == 0 && idle.draining > 0 {
             self.idle.changed.notify_all();
         }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, IdleState> {
+        self.idle.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn finish_locked(
@@ -344,16 +373,31 @@ impl Conn {
 
     /// Waits until no call is being served, for `timeout` at most. Whether that came about.
     pub(crate) fn drain(&self, timeout: Duration) -> bool {
-        let running = self.idle.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_running, waited) = self
+        let mut idle = self.idle();
+        idle.draining += 1;
+        let (mut idle, waited) = self
             .idle
             .changed
-            .wait_timeout_while(running, timeout, |running| *running > 0)
+            .wait_timeout_while(idle, timeout, |idle| idle.running > 0)
             .unwrap_or_else(PoisonError::into_inner);
+        idle.draining -= 1;
         !waited.timed_out()
     }
 
     // ---- the socket
+
+    /// Changes who reads and whether the driver waits for room, and tells the driver.
+    pub(super) fn set_watch<R>(&self, change: impl FnOnce(&mut Watch) -> R) -> std::io::Result<R> {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = (watch.leader.is_none(), watch.write);
+        let result = change(&mut watch);
+        let after = (watch.leader.is_none(), watch.write);
+        if before != after && !self.closing.load(Ordering::Acquire) {
+            // Under the lock, so that the last change is the last that the driver hears of.
+            self.driver.watch(self.source, self.socket.as_fd(), after.0, after.1)?;
+        }
+        Ok(result)
+    }
 
     fn flush(self: &Arc<Self>) {
         let flushed = self.outbox.flush(&self.socket);
@@ -364,7 +408,7 @@ impl Conn {
         match flushed {
             Ok(Flushed::Done) => {}
             Ok(Flushed::Full) => {
-                if let Err(error) = self.driver.want_write(self.source, self.socket.as_fd(), true) {
+                if let Err(error) = self.set_watch(|watch| watch.write = true) {
                     self.end(Error::disconnected(format!("cannot watch the socket: {error}")));
                 }
             }
@@ -392,9 +436,9 @@ impl Conn {
 
     /// Reads once and hands the engine the messages that are whole now. False when there is nothing
     /// more to read now.
-    fn read(self: &Arc<Self>) -> bool {
+    pub(super) fn read(self: &Arc<Self>) -> bool {
         let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = match recv(&self.socket, frames.room(), RecvFlags::DONTWAIT) {
+        let count = match recv(&*self.socket, frames.room(), RecvFlags::DONTWAIT) {
             Ok((_, 0)) => {
                 let partial = frames.is_partial();
                 drop(frames);
@@ -431,8 +475,11 @@ impl Conn {
         }
         self.watch_partial(frames.is_partial());
         if !messages.is_empty() {
+            // Others may read, too: the bytes must reach the engine in their order.
+            let (cancelled, round) =
+                self.core.with(|core| self.round(core, |core| core.tables.net.receive(messages)));
             drop(frames);
-            let cancelled = self.enter(move |core| core.tables.net.receive(messages));
+            self.leave(round);
             for token in cancelled {
                 token.fire();
             }
@@ -489,7 +536,7 @@ impl Conn {
         // What was said before the end is sent if the socket takes it at once.
         let _ = self.outbox.flush(&self.socket);
         self.outbox.close();
-        let _ = shutdown(&self.socket, Shutdown::Both);
+        let _ = shutdown(&*self.socket, Shutdown::Both);
         for work in after {
             work.run();
         }
@@ -544,7 +591,7 @@ impl Source for Conn {
     fn writable(self: Arc<Self>) {
         // Before the outbox goes on: once it is empty another thread may fill the socket again, and
         // its wish to be told must not be undone here.
-        let _ = self.driver.want_write(self.source, self.socket.as_fd(), false);
+        let _ = self.set_watch(|watch| watch.write = false);
         let flushed = self.outbox.resume(&self.socket);
         self.flushed(flushed);
     }
@@ -553,6 +600,8 @@ impl Source for Conn {
 impl Drop for Conn {
     fn drop(&mut self) {
         self.driver.remove(self.source, self.socket.as_fd());
+        // A worker may still wait for the socket: it sees the end, and that there is no connection.
+        let _ = shutdown(&*self.socket, Shutdown::Both);
         if let Some(timer) =
             self.partial_timer.get_mut().unwrap_or_else(PoisonError::into_inner).take()
         {

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::{Connection, Limits};
-use crate::driver::{Driver, Source, SourceId, driver};
+use crate::driver::{Driver, Source, driver};
+use crate::poller::SourceId;
 use crate::process::Listener;
 use crate::rt::Interface;
 use crate::{Error, Result};
@@ -149,7 +150,7 @@ impl Acceptor {
     }
 
     fn listen(&self, on: bool) {
-        if let Err(error) = self.driver.want_read(self.source, self.listener.as_fd(), on) {
+        if let Err(error) = self.driver.watch(self.source, self.listener.as_fd(), on, false) {
             tracing::debug!("cannot change what is watched on the listening socket: {error}");
         }
     }

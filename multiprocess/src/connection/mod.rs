@@ -9,7 +9,7 @@
 //! - `tables` is what handles and calls point into;
 //! - `network`, `frame`, `outbox` carry messages;
 //! - `conn` ties them together; `public` is the type that users hold;
-//! - `caller` starts calls of this side.
+//! - `caller` starts calls of this side; `lead` lets who waits read the socket.
 
 mod after;
 mod caller;
@@ -17,6 +17,7 @@ mod conn;
 #[allow(unsafe_code, reason = "says why the core may be handed between threads")]
 mod core;
 mod frame;
+mod lead;
 mod listener;
 mod network;
 mod outbox;
@@ -29,6 +30,7 @@ pub(crate) use caller::{Caller, SentCall, Slot, start_call, start_pipelined};
 pub use conn::Limits;
 pub(crate) use conn::{ArcConn, WeakConn};
 pub(crate) use core::panic_text;
+pub(crate) use lead::{IdleLead, Lead};
 pub use listener::Server;
 pub use public::{Connection, ConnectionBuilder};
 pub(crate) use tables::{Answer, CapId, RunningCall, RunningId, Tables, to_engine};

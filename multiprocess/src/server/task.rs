@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::current::enter_call;
 use super::job::{EncodeResults, Run};
 use super::{CancelToken, Token};
-use crate::connection::{ArcConn, RunningId};
+use crate::connection::{ArcConn, RunningId, WeakConn};
 use crate::guard::catch_panic;
 use crate::{Error, Result};
 
@@ -31,6 +31,11 @@ struct Parts {
 impl Task {
     pub(crate) fn new(conn: ArcConn, id: RunningId, token: Arc<Token>, work: Work) -> Task {
         Task(Some(Parts { conn, id, token, work }))
+    }
+
+    /// The connection that the call came over.
+    pub(crate) fn connection(&self) -> WeakConn {
+        self.0.as_ref().map(|parts| ArcConn::downgrade(&parts.conn)).unwrap_or_default()
     }
 
     /// Runs the method on this thread and sends its results.

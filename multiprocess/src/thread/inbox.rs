@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::bell::Bell;
 use crate::Error;
 use crate::connection::{ArcConn, WeakConn};
 use crate::server::Task;
@@ -23,7 +25,37 @@ struct State {
     tasks: VecDeque<Task>,
     /// Whom to wake. None until the thread runs.
     thread: Option<Thread>,
+    /// The thread waits for a descriptor, and is woken through its bell.
+    polls: bool,
+    bell: Option<Arc<Bell>>,
     closed: bool,
+}
+
+impl State {
+    /// How to wake the thread, outside the lock.
+    fn waker(&self) -> Wake {
+        match (&self.bell, &self.thread) {
+            (Some(bell), _) if self.polls => Wake::Ring(Arc::clone(bell)),
+            (_, Some(thread)) => Wake::Unpark(thread.clone()),
+            _ => Wake::Nobody,
+        }
+    }
+}
+
+enum Wake {
+    Nobody,
+    Unpark(Thread),
+    Ring(Arc<Bell>),
+}
+
+impl Wake {
+    fn wake(self) {
+        match self {
+            Wake::Nobody => {}
+            Wake::Unpark(thread) => thread.unpark(),
+            Wake::Ring(bell) => bell.ring(),
+        }
+    }
 }
 
 impl Inbox {
@@ -59,11 +91,9 @@ impl Inbox {
             return;
         }
         state.tasks.push_back(task);
-        let thread = state.thread.clone();
+        let waker = state.waker();
         drop(state);
-        if let Some(thread) = thread {
-            thread.unpark();
-        }
+        waker.wake();
     }
 
     pub(crate) fn pop(&self) -> Option<Task> {
@@ -76,10 +106,8 @@ impl Inbox {
 
     /// Wakes the thread to look at what it waits for.
     pub(crate) fn wake(&self) {
-        let thread = self.state().thread.clone();
-        if let Some(thread) = thread {
-            thread.unpark();
-        }
+        let waker = self.state().waker();
+        waker.wake();
     }
 
     /// Lets nothing more in, and wakes the thread to see it.
@@ -94,6 +122,36 @@ impl Inbox {
         for task in tasks {
             task.refuse(Error::failed(format!("thread {} has ended", self.name)));
         }
+    }
+
+    /// Blocks until `socket` can be read, this inbox is woken, or `deadline`. May return early. Does
+    /// not block if `ready` is true once a wake would be noticed. Whether the socket can be read.
+    pub(crate) fn wait_for(
+        &self,
+        socket: &OwnedFd,
+        deadline: Option<Instant>,
+        ready: impl FnOnce() -> bool,
+    ) -> bool {
+        let bell = {
+            let mut state = self.state();
+            if !state.tasks.is_empty() || state.closed {
+                return false;
+            }
+            if state.bell.is_none() {
+                state.bell = Bell::new().ok().map(Arc::new);
+            }
+            state.polls = state.bell.is_some();
+            state.bell.clone()
+        };
+        let Some(bell) = bell else {
+            // No descriptor left: the driver wakes this thread, at most a little late.
+            let soon = Instant::now() + Duration::from_millis(1);
+            Inbox::park(Some(deadline.map_or(soon, |deadline| deadline.min(soon))));
+            return true;
+        };
+        let readable = !ready() && bell.wait(socket, deadline);
+        self.state().polls = false;
+        readable
     }
 
     /// Blocks until woken or `deadline`. May return early.

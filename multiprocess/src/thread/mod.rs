@@ -4,6 +4,7 @@
 //! arrives in its inbox meanwhile: these are the callbacks of the call it waits for. A worker is a
 //! thread that does nothing else.
 
+mod bell;
 mod inbox;
 mod lanes;
 pub(crate) mod pool;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Once};
 
 use super::inbox::{Inbox, adopt};
+use crate::connection::{IdleLead, WeakConn};
 
 /// One server thread. Started by its first call, ended when the peer lets it go.
 pub(crate) struct Worker {
@@ -41,15 +42,34 @@ impl Drop for Worker {
     }
 }
 
+/// Runs the calls of an inbox. While there are none it reads the socket of the connection that the
+/// last one came from: the next is likely to come from there, and is then run at once.
 fn serve(inbox: Arc<Inbox>) {
     adopt(Arc::clone(&inbox));
+    let mut lead: Option<IdleLead> = None;
+    let mut last = WeakConn::new();
     loop {
         if let Some(task) = inbox.pop() {
+            drop(lead.take());
+            last = task.connection();
             task.run();
-        } else if inbox.is_closed() {
+            continue;
+        }
+        if inbox.is_closed() {
             return;
-        } else {
-            Inbox::park(None);
+        }
+        if lead.is_none() {
+            lead = IdleLead::take(&last, &inbox);
+        }
+        match &lead {
+            None => Inbox::park(None),
+            Some(leads) if leads.wait(&inbox) => {}
+            Some(_) => {
+                // Taken by a caller of this side, or the connection has ended: the driver wakes
+                // this thread from now on.
+                lead = None;
+                last = WeakConn::new();
+            }
         }
     }
 }

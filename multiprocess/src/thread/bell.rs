@@ -1,0 +1,70 @@
+//! Wakes a thread that waits for a descriptor.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// A descriptor that a thread waits for beside another: an eventfd on Linux, a pipe elsewhere.
+pub(super) struct Bell {
+    read: OwnedFd,
+    #[cfg(not(target_os = "linux"))]
+    write: OwnedFd,
+}
+
+impl Bell {
+    #[cfg(target_os = "linux")]
+    pub(super) fn new() -> io::Result<Bell> {
+        use rustix::event::{EventfdFlags, eventfd};
+        Ok(Bell { read: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn new() -> io::Result<Bell> {
+        let (read, write) = rustix::pipe::pipe()?;
+        for end in [&read, &write] {
+            rustix::io::ioctl_fionbio(end, true)?;
+            rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
+        }
+        Ok(Bell { read, write })
+    }
+
+    /// Ends the wait, or the next one.
+    pub(super) fn ring(&self) {
+        // It fails only where it has rung so often that nobody can have missed it.
+        let _ = rustix::io::write(self.rope(), &1_u64.to_ne_bytes());
+    }
+
+    #[cfg(target_os = "linux")]
+    fn rope(&self) -> BorrowedFd<'_> {
+        self.read.as_fd()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn rope(&self) -> BorrowedFd<'_> {
+        self.write.as_fd()
+    }
+
+    /// Waits until `socket` can be read, the bell rings, or `deadline`. Whether the socket can be
+    /// read, or has ended.
+    pub(super) fn wait(&self, socket: &OwnedFd, deadline: Option<Instant>) -> bool {
+        let timeout = deadline.map(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            Timespec {
+                tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            }
+        });
+        let mut fds =
+            [PollFd::new(socket, PollFlags::IN), PollFd::new(&self.read, PollFlags::IN)];
+        if poll(&mut fds, timeout.as_ref()).is_err() {
+            // Interrupted by a signal: whoever waits looks again.
+            return false;
+        }
+        if !fds[1].revents().is_empty() {
+            let _ = rustix::io::read(&self.read, &mut [0; 64]);
+        }
+        !fds[0].revents().is_empty()
+    }
+}
