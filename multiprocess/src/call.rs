@@ -81,12 +81,18 @@ impl<T: Send + 'static> Call<T> {
         result
     }
 
-    /// Bounds the call: [`Error::Timeout`] if there is no answer within `timeout` of its start.
-    /// The call is then cancelled.
+    /// Bounds the call: [`Error::Timeout`] if there is no answer within `timeout` of its start, or
+    /// from now if it is under way. The call is then cancelled.
     ///
     /// A method of an object of this process that `wait` runs directly is not cut short.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        let from_now = || Deadline::new(Some(timeout), Instant::now());
+        match &mut self.state {
+            State::Sent(sent, deadline) => *deadline = from_now().watched(&sent.slot),
+            State::Pooled(slot, deadline) => *deadline = from_now().watched(slot),
+            _ => {}
+        }
         self
     }
 
@@ -283,11 +289,7 @@ fn wait_for<T>(mut sent: SentCall<T>, deadline: Deadline, ours: bool) -> Result<
 
 /// Blocks until the slot is filled, running this thread's callbacks meanwhile, and reading the
 /// connection where no other thread does.
-fn wait_for_slot<T>(
-    slot: &Slot<T>,
-    conn: Option<&ArcConn>,
-    deadline: &Deadline,
-) -> Result<T> {
+fn wait_for_slot<T>(slot: &Slot<T>, conn: Option<&ArcConn>, deadline: &Deadline) -> Result<T> {
     let inbox = this_inbox();
     release_lane();
     let mut lead: Option<Lead> = None;

@@ -16,6 +16,7 @@ pub(crate) struct Ready {
 #[cfg(target_os = "linux")]
 mod imp {
     use std::io;
+    use std::mem::MaybeUninit;
     use std::os::fd::{BorrowedFd, OwnedFd};
     use std::time::Duration;
 
@@ -30,8 +31,6 @@ mod imp {
     pub(crate) struct Poller {
         epoll: OwnedFd,
         notify: OwnedFd,
-        // A wait is made by one thread at a time; this is its space for what the kernel tells.
-        events: std::sync::Mutex<Vec<epoll::Event>>,
     }
 
     impl Poller {
@@ -39,7 +38,7 @@ mod imp {
             let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
             let notify = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
             epoll::add(&epoll, &notify, EventData::new_u64(NOTIFIED), EventFlags::IN)?;
-            Ok(Poller { epoll, notify, events: std::sync::Mutex::new(Vec::with_capacity(64)) })
+            Ok(Poller { epoll, notify })
         }
 
         /// Watches a descriptor for reading. It must be deleted before it is closed.
@@ -80,14 +79,8 @@ mod imp {
                 tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: timeout.subsec_nanos().into(),
             });
-            let mut events =
-                self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            events.clear();
-            epoll::wait(
-                &self.epoll,
-                rustix::buffer::spare_capacity(&mut events),
-                timeout.as_ref(),
-            )?;
+            let mut space = [const { MaybeUninit::uninit() }; 64];
+            let (events, _) = epoll::wait(&self.epoll, &mut space, timeout.as_ref())?;
             for event in events.iter() {
                 let flags = event.flags;
                 let ended = flags.intersects(EventFlags::HUP | EventFlags::ERR);
@@ -161,8 +154,7 @@ mod imp {
             ready: &mut Vec<Ready>,
             timeout: Option<Duration>,
         ) -> io::Result<()> {
-            let mut events =
-                self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut events = self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             events.clear();
             self.poller.wait(&mut events, timeout)?;
             ready.extend(events.iter().map(|event| Ready {

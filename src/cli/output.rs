@@ -18,7 +18,8 @@ pub(super) fn error(program: &str, message: &str) {
 /// A message as one line that cannot steer a terminal: parts of it may come from the other side.
 fn one_line(message: &str) -> String {
     let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let shown =
+        |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     lines.join(" | ").chars().map(shown).collect()
 }
 

@@ -64,7 +64,9 @@ fn a_missing_program_is_named() -> Result<(), Failed> {
 
 fn servers_say_how_they_are_used() -> Result<(), Failed> {
     for (_, program) in &PROGRAMS[1..] {
-        for (args, told) in [(&[][..], "Usage"), (&["x"], "\"x\""), (&["999"], "not open"), (&["3", "4"], "Usage")] {
+        for (args, told) in
+            [(&[][..], "Usage"), (&["x"], "\"x\""), (&["999"], "not open"), (&["3", "4"], "Usage")]
+        {
             let output = Command::new(program).args(args).output()?;
             assert_eq!(output.status.code(), Some(1), "{program} {args:?}");
             assert!(text(&output.stderr).contains(told), "{}", text(&output.stderr));
@@ -75,7 +77,8 @@ fn servers_say_how_they_are_used() -> Result<(), Failed> {
 
 /// All eight combinations of our programs and C++'s.
 fn each_is_interchangeable_with_its_counterpart() -> Result<(), Failed> {
-    let theirs = std::env::var_os("LIBMULTIPROCESS_EXAMPLE").ok_or("only run with LIBMULTIPROCESS_EXAMPLE")?;
+    let theirs = std::env::var_os("LIBMULTIPROCESS_EXAMPLE")
+        .ok_or("only run with LIBMULTIPROCESS_EXAMPLE")?;
     for choice in 0..8 {
         let dir = TempDir::new()?;
         for (index, (name, ours)) in PROGRAMS.iter().enumerate() {
@@ -99,9 +102,12 @@ fn main() -> ExitCode {
         Trial::test("the_end_of_the_input_ends_it", the_end_of_the_input_ends_it),
         Trial::test("a_missing_program_is_named", a_missing_program_is_named),
         Trial::test("servers_say_how_they_are_used", servers_say_how_they_are_used),
-        Trial::test("each_is_interchangeable_with_its_counterpart", each_is_interchangeable_with_its_counterpart)
-            .with_kind("LIBMULTIPROCESS_EXAMPLE")
-            .with_ignored_flag(alone),
+        Trial::test(
+            "each_is_interchangeable_with_its_counterpart",
+            each_is_interchangeable_with_its_counterpart,
+        )
+        .with_kind("LIBMULTIPROCESS_EXAMPLE")
+        .with_ignored_flag(alone),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }

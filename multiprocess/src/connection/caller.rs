@@ -192,7 +192,9 @@ fn in_method(error: Error, method: Method) -> Error {
         Error::Unimplemented { method: text } => {
             // The peer mostly says which method itself.
             let told = text.contains(method.name);
-            Error::Unimplemented { method: if told { text } else { format!("{} ({text})", method.name) } }
+            Error::Unimplemented {
+                method: if told { text } else { format!("{} ({text})", method.name) },
+            }
         }
         other => other,
     }

@@ -210,7 +210,10 @@ impl Conn {
         // Those that are served are refused at the limit; these wait for other calls' answers.
         if open > self.limits.calls.saturating_mul(2) {
             failed.get_or_insert_with(|| Error::PeerMisbehaved {
-                problem: format!("{open} calls of its are open; {} can be served at once", self.limits.calls),
+                problem: format!(
+                    "{open} calls of its are open; {} can be served at once",
+                    self.limits.calls
+                ),
             });
         }
         let messages = core.tables.net.take_outgoing();

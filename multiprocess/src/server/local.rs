@@ -230,7 +230,9 @@ impl Local {
             callback,
         });
         let work = match run {
-            Some(run) => super::task::Work::Call(run, self.with_served(|served| served.keep()).flatten()),
+            Some(run) => {
+                super::task::Work::Call(run, self.with_served(|served| served.keep()).flatten())
+            }
             None => super::task::Work::Destroy(
                 self.served.borrow_mut().take().and_then(Served::into_remains),
             ),

@@ -20,8 +20,8 @@ impl CancelToken {
         self.0.is_fired()
     }
 
-    /// Runs `hook` when the call is cancelled, at once if it was already. The hook runs on a thread
-    /// of the runtime and must not block. It is dropped unrun when the call ends.
+    /// Runs `hook` on a thread of the runtime when the call is cancelled; here and at once if it was
+    /// already. It is dropped unrun when the call ends.
     pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) {
         self.0.add_hook(Box::new(hook));
     }
@@ -54,7 +54,7 @@ impl Token {
         self.fired.store(true, Ordering::Release);
     }
 
-    /// Marks the token and runs its hooks. Never under a connection's lock.
+    /// Marks the token, and has its hooks run where they hold nobody up.
     pub(crate) fn fire(&self) {
         let hooks = {
             let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,7 +62,7 @@ impl Token {
             std::mem::take(&mut *hooks)
         };
         for hook in hooks {
-            crate::guard::run_hook("a cancel hook", hook);
+            crate::thread::pool::run(move || crate::guard::run_hook("a cancel hook", hook));
         }
     }
 

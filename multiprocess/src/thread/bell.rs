@@ -56,8 +56,7 @@ impl Bell {
                 tv_nsec: left.subsec_nanos().into(),
             }
         });
-        let mut fds =
-            [PollFd::new(socket, PollFlags::IN), PollFd::new(&self.read, PollFlags::IN)];
+        let mut fds = [PollFd::new(socket, PollFlags::IN), PollFd::new(&self.read, PollFlags::IN)];
         if poll(&mut fds, timeout.as_ref()).is_err() {
             // Interrupted by a signal: whoever waits looks again.
             return false;
