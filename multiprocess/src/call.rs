@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::codec::{Decoder, Encoder};
+use crate::codec::{Decoder, EncodeOnce, Encoder};
 use crate::connection::{ArcConn, Caller, Lead, SentCall, Slot, start_call, start_pipelined};
 use crate::driver::{TimerId, driver};
 use crate::guard::catch_panic;
@@ -38,7 +38,7 @@ pub struct Call<T> {
 enum State<T> {
     Ready(Result<T>),
     Local(Box<dyn FnOnce() -> Result<T> + Send>),
-    Remote(Box<RemoteCall<T>>),
+    Remote(RemoteCall<T>),
     /// On its way to a peer, since then.
     Sent(SentCall<T>, Deadline),
     /// A local object's method on a pool thread, for a future.
@@ -49,7 +49,7 @@ enum State<T> {
 struct RemoteCall<T> {
     method: Method,
     object: RemoteObject,
-    encode: Box<dyn FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send>,
+    encode: EncodeOnce,
     decode: fn(&mut Decoder<'_>, AnyReader<'_>) -> Result<T>,
 }
 
@@ -167,33 +167,28 @@ impl<T> Call<T> {
         decode: fn(&mut Decoder<'_>, AnyReader<'_>) -> Result<T>,
     ) -> Call<T> {
         let call = RemoteCall { method, object, encode: Box::new(encode), decode };
-        Call {
-            method: method.name,
-            state: State::Remote(Box::new(call)),
-            timeout: None,
-            then: None,
-        }
+        Call { method: method.name, state: State::Remote(call), timeout: None, then: None }
     }
 }
 
 impl<T: Send + 'static> RemoteCall<T> {
-    fn send_from_thread(self: Box<Self>) -> Result<SentCall<T>> {
-        let RemoteCall { method, object, encode, decode } = *self;
+    fn send_from_thread(self) -> Result<SentCall<T>> {
+        let RemoteCall { method, object, encode, decode } = self;
         let (conn, cap) = object.place()?;
         let caller = Caller::Thread(this_inbox(), server::innermost(conn));
         start_call(conn, cap, method, caller, None, encode, decode)
     }
 
-    fn send_from_future(self: Box<Self>, waker: &Waker) -> Result<SentCall<T>> {
-        let RemoteCall { method, object, encode, decode } = *self;
+    fn send_from_future(self, waker: &Waker) -> Result<SentCall<T>> {
+        let RemoteCall { method, object, encode, decode } = self;
         let (conn, cap) = object.place()?;
         start_call(conn, cap, method, Caller::Future, Some(waker), encode, decode)
     }
 }
 
 impl<T> RemoteCall<T> {
-    fn pipeline(self: Box<Self>) -> RemoteObject {
-        let RemoteCall { method, object, encode, .. } = *self;
+    fn pipeline(self) -> RemoteObject {
+        let RemoteCall { method, object, encode, .. } = self;
         let sent = object.place().and_then(|(conn, cap)| {
             let cap = start_pipelined(conn, cap, method, encode)?;
             Ok(RemoteObject::new(conn.clone(), cap))

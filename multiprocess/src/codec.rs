@@ -11,10 +11,13 @@ use capnp::private::capability::ClientHook;
 use crate::connection::{Answer, ArcConn, BusyGuard, Caller, Tables, ThreadPair, Threads};
 use crate::handle::{Handle, RemoteObject};
 use crate::proxy_capnp::{context, thread_map};
-use crate::rt::Interface;
+use crate::rt::{AnyBuilder, Interface};
 use crate::server::{Local, ServedObject};
 use crate::thread::{ServedThreadMap, THREAD_MAP, ThreadServer};
 use crate::{Error, Result};
+
+/// Writes the content of one message, once.
+pub(crate) type EncodeOnce = Box<dyn FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send>;
 
 /// Writes a message: turns handles into capabilities, and fills in threads.
 pub struct Encoder<'a> {

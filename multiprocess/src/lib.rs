@@ -66,7 +66,14 @@ mod thread;
 
 /// The raw types of `mp/proxy.capnp`, which generated code refers to.
 #[doc(hidden)]
-#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic,
+    clippy::unimplemented
+)]
 pub mod proxy_capnp {
     include!(concat!(env!("OUT_DIR"), "/proxy_capnp.rs"));
 }

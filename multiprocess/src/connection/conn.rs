@@ -20,6 +20,7 @@ use super::lead::Leader;
 use super::network::{Net, Network};
 use super::outbox::{Flushed, Outbox};
 use super::tables::{CallId, CapId, RunningId, Tables, to_engine};
+use crate::codec::EncodeOnce;
 use crate::driver::{Driver, Source, driver};
 use crate::poller::SourceId;
 use crate::rt::{Encoder, Interface};
@@ -67,11 +68,9 @@ impl Default for Limits {
 enum Deferred {
     ReleaseCap(CapId),
     ReleaseCaller(u64),
-    Finish(RunningId, Result<FinishEncode>),
+    Finish(RunningId, Result<EncodeOnce>),
 }
 
-type FinishEncode =
-    Box<dyn FnOnce(&mut Encoder<'_>, crate::rt::AnyBuilder<'_>) -> Result<()> + Send>;
 type Hook = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct Conn {
@@ -346,7 +345,7 @@ impl Conn {
     }
 
     /// A served call has ended; its answer goes out.
-    pub(crate) fn finish(self: &Arc<Self>, id: RunningId, outcome: Result<FinishEncode>) {
+    pub(crate) fn finish(self: &Arc<Self>, id: RunningId, outcome: Result<EncodeOnce>) {
         self.defer(Deferred::Finish(id, outcome));
         let mut idle = self.idle();
         idle.running = idle.running.saturating_sub(1);
@@ -363,7 +362,7 @@ impl Conn {
         self: &Arc<Self>,
         tables: &Rc<Tables>,
         id: RunningId,
-        outcome: Result<FinishEncode>,
+        outcome: Result<EncodeOnce>,
     ) {
         let Some(mut call) = tables.finish_running(id) else { return };
         let outcome = outcome.and_then(|encode| {

@@ -96,9 +96,10 @@ impl Server {
         for connection in &connections {
             connection.disconnect();
         }
-        connections.iter().fold(true, |drained, connection| {
-            connection.drain(deadline.saturating_duration_since(Instant::now())) && drained
-        })
+        // The first that does not drain has used up the time.
+        connections
+            .iter()
+            .all(|connection| connection.drain(deadline.saturating_duration_since(Instant::now())))
     }
 }
 

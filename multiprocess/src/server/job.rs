@@ -1,13 +1,11 @@
 //! A decoded call: the user's method with its arguments, ready to run on any thread.
 
+use crate::codec::EncodeOnce;
 use crate::rt::{AnyBuilder, Encoder};
 use crate::{Error, Result};
 
-/// Writes a method's results into the answer.
-pub(crate) type EncodeResults =
-    Box<dyn FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send>;
 /// Runs a method.
-pub(crate) type Run = Box<dyn FnOnce() -> Result<EncodeResults> + Send>;
+pub(crate) type Run = Box<dyn FnOnce() -> Result<EncodeOnce> + Send>;
 
 /// What generated dispatch code makes of a call: the method to run, its arguments decoded.
 pub struct Job(pub(crate) Kind);
@@ -16,7 +14,7 @@ pub(crate) enum Kind {
     /// User code, run outside the lock.
     Run(Run),
     /// The runtime's own answer, given under the lock.
-    Immediate(EncodeResults),
+    Immediate(EncodeOnce),
     /// Lets go of the object that was called.
     Destroy,
 }
@@ -30,7 +28,7 @@ impl Job {
     {
         Job(Kind::Run(Box::new(move || {
             let encode = run()?;
-            Ok(Box::new(encode) as EncodeResults)
+            Ok(Box::new(encode) as EncodeOnce)
         })))
     }
 

@@ -4,8 +4,9 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::current::enter_call;
-use super::job::{EncodeResults, Run};
+use super::job::Run;
 use super::{CancelToken, Token};
+use crate::codec::EncodeOnce;
 use crate::connection::{ArcConn, RunningId, WeakConn};
 use crate::guard::catch_panic;
 use crate::{Error, Result};
@@ -83,7 +84,7 @@ impl Drop for Task {
 }
 
 impl Work {
-    fn run(self) -> Result<EncodeResults> {
+    fn run(self) -> Result<EncodeOnce> {
         match self {
             Work::Call(run, object) => {
                 let outcome = catch_panic(run);
