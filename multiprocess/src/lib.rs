@@ -8,16 +8,17 @@
 //! # The way of a call
 //!
 //! ```text
-//!  this process                                          the other process
-//!  echo.echo("x")          generated handle
-//!   Call::wait             call.rs
-//!   start_call             connection/caller.rs
-//!   Conn::enter            connection/conn.rs  ........  Conn::read      the driver thread
-//!   engine, tables         connection/core.rs            frame, network
-//!   outbox -> socket  ---------------------------------> engine -> server::Local (dispatch)
-//!                                                        Task on the caller's own server thread
-//!                                                        the user's object
-//!   wakes the caller  <--------------------------------- Conn::finish -> outbox -> socket
+//!  this process                                    the other process
+//!  echo.echo("x")      generated handle
+//!  Call::wait          call.rs
+//!  start_call          connection/caller.rs
+//!  Conn::enter         connection/conn.rs
+//!  engine, tables      connection/core.rs
+//!  outbox -> socket ------------------------------> Conn::read    an idle worker, or the driver
+//!  reads the socket    connection/lead.rs           frame, network, engine
+//!    |                                              server::Local (dispatch) -> Task
+//!    |                                              the user's object, on the caller's own thread
+//!  has the answer   <------------------------------ Conn::finish -> outbox -> socket
 //! ```
 //!
 //! # Where to look
