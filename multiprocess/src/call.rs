@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::codec::{Decoder, EncodeOnce, Encoder};
+use crate::codec::{Decoder, EncodeFn, Encoder};
 use crate::connection::{ArcConn, Caller, Lead, SentCall, Slot, start_call, start_pipelined};
 use crate::driver::{TimerId, driver};
 use crate::guard::catch_panic;
@@ -49,7 +49,7 @@ enum State<T> {
 struct RemoteCall<T> {
     method: Method,
     object: RemoteObject,
-    encode: EncodeOnce,
+    encode: EncodeFn,
     decode: fn(&mut Decoder<'_>, AnyReader<'_>) -> Result<T>,
 }
 
@@ -163,7 +163,7 @@ impl<T> Call<T> {
     pub fn remote(
         method: Method,
         object: RemoteObject,
-        encode: impl FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
+        encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
         decode: fn(&mut Decoder<'_>, AnyReader<'_>) -> Result<T>,
     ) -> Call<T> {
         let call = RemoteCall { method, object, encode: Box::new(encode), decode };

@@ -16,8 +16,11 @@ use crate::server::{Local, ServedObject};
 use crate::thread::{ServedThreadMap, THREAD_MAP, ThreadServer};
 use crate::{Error, Result};
 
-/// Writes the content of one message, once.
-pub(crate) type EncodeOnce = Box<dyn FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send>;
+/// Writes the content of one message.
+///
+/// It runs under the connection's lock and owns what the user passed, so it is called by reference
+/// and dropped elsewhere: a user's value must not be dropped under the lock.
+pub(crate) type EncodeFn = Box<dyn FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send>;
 
 /// Writes a message: turns handles into capabilities, and fills in threads.
 pub struct Encoder<'a> {

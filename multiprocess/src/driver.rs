@@ -3,6 +3,7 @@
 //! It reads what arrives on every connection, accepts on every listener, and fires timers. It never
 //! runs user code.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -32,31 +33,39 @@ pub(crate) struct Driver {
     next: AtomicUsize,
 }
 
-/// The process's driver, started on first use.
+/// The process's driver, started on first use. Where that fails, the next use tries again.
 pub(crate) fn driver() -> Result<&'static Driver> {
-    static DRIVER: OnceLock<std::result::Result<Driver, Error>> = OnceLock::new();
-    static STARTED: OnceLock<std::result::Result<(), Error>> = OnceLock::new();
-    let driver = DRIVER
-        .get_or_init(|| {
-            Ok(Driver {
-                poller: Poller::new().map_err(|error| Error::io("watch descriptors", error))?,
-                sources: Mutex::default(),
-                timers: Mutex::default(),
-                next: AtomicUsize::new(1),
-            })
-        })
-        .as_ref()
-        .map_err(Error::clone)?;
-    STARTED
-        .get_or_init(|| {
-            std::thread::Builder::new()
-                .name("mp-driver".to_owned())
-                .spawn(|| driver.run())
-                .map(drop)
-                .map_err(|error| Error::io("start the driver thread", error))
-        })
-        .clone()?;
-    Ok(driver)
+    static DRIVER: OnceLock<&'static Driver> = OnceLock::new();
+    static START: Mutex<()> = Mutex::new(());
+    if let Some(driver) = DRIVER.get() {
+        return Ok(driver);
+    }
+    let _one_at_a_time = lock(&START);
+    if let Some(driver) = DRIVER.get() {
+        return Ok(driver);
+    }
+    let driver = Arc::new(Driver {
+        poller: Poller::new().map_err(|error| Error::io("watch descriptors", error))?,
+        sources: Mutex::default(),
+        timers: Mutex::default(),
+        next: AtomicUsize::new(1),
+    });
+    let runs = Arc::clone(&driver);
+    std::thread::Builder::new()
+        .name("mp-driver".to_owned())
+        .spawn(move || runs.run())
+        .map_err(|error| Error::io("start the driver thread", error))?;
+    // The thread runs as long as the process, and so does what it runs on.
+    Ok(DRIVER.get_or_init(|| Box::leak(Box::new(driver))))
+}
+
+thread_local! {
+    static IS_DRIVER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this is the driver thread.
+pub(crate) fn is_driver() -> bool {
+    IS_DRIVER.get()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -123,7 +132,8 @@ impl Driver {
         drop(timer);
     }
 
-    fn run(&'static self) {
+    fn run(&self) {
+        IS_DRIVER.set(true);
         let mut happened = Vec::new();
         loop {
             happened.clear();

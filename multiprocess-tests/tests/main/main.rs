@@ -11,5 +11,6 @@ mod listener;
 mod local;
 mod parties;
 mod pipelining;
+mod regressions;
 mod stress;
 mod threads;

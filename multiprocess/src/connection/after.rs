@@ -4,23 +4,24 @@ use std::any::Any;
 use std::sync::Arc;
 use std::task::Waker;
 
+use crate::codec::EncodeFn;
 use crate::server::Task;
 use crate::thread::{Inbox, Lanes, pool};
 
 /// Work that must not run under a connection's lock.
 pub(crate) enum After {
-    /// A thread waits in [`Call::wait`](crate::Call::wait) for an answer that is there now.
+    /// A thread has something to look at: an answer that it waits for, or a call to run.
     Unpark(Arc<Inbox>),
     /// A future waits for an answer that is there now.
     Wake(Waker),
-    /// A call for a named thread.
-    Post(Arc<Inbox>, Task),
-    /// A call for any thread, in its turn.
-    Lane(Arc<Lanes>, Task),
+    /// A lane has work and a thread to spare.
+    Lane(Arc<Lanes>),
     /// A call for any thread.
     Pool(Task),
     /// A user's object or hook to be dropped or run where it can hold nobody up.
     Drop(Box<dyn Any + Send>),
+    /// What encoded a message, with the user's values in it.
+    Discard(EncodeFn),
     /// Something quick of the runtime's own.
     Run(Box<dyn FnOnce() + Send>),
 }
@@ -29,12 +30,14 @@ impl After {
     pub(crate) fn run(self) {
         match self {
             After::Unpark(inbox) => inbox.wake(),
-            After::Wake(waker) => waker.wake(),
-            After::Post(inbox, task) => inbox.post(task),
-            After::Lane(lanes, task) => lanes.post(task),
+            After::Wake(waker) => crate::guard::run_hook("a waker", || waker.wake()),
+            After::Lane(lanes) => lanes.start(),
             After::Pool(task) => pool::run(move || task.run()),
             After::Drop(object) => pool::run(move || drop(object)),
-            After::Run(work) => work(),
+            // A destructor of the user's may block: the driver must not.
+            After::Discard(encode) if crate::driver::is_driver() => pool::run(move || drop(encode)),
+            After::Discard(encode) => crate::guard::run_hook("a destructor", || drop(encode)),
+            After::Run(work) => crate::guard::run_hook("the runtime", work),
         }
     }
 }

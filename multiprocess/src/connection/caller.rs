@@ -140,7 +140,8 @@ pub(crate) fn start_call<T: Send + 'static>(
     method: Method,
     caller: Caller,
     waker: Option<&Waker>,
-    encode: impl FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
+    // Called under the lock, dropped here outside it: it owns what the user passed.
+    mut encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
     decode: fn(&mut Decoder<'_>, AnyReader<'_>) -> Result<T>,
 ) -> Result<SentCall<T>> {
     let slot = Arc::new(Slot::new(match (&caller, waker) {
@@ -205,7 +206,8 @@ pub(crate) fn start_pipelined(
     conn: &ArcConn,
     cap: CapId,
     method: Method,
-    encode: impl FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
+    // Called under the lock, dropped here outside it: it owns what the user passed.
+    mut encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
 ) -> Result<CapId> {
     conn.enter(|core| {
         let tables = Rc::clone(&core.tables);

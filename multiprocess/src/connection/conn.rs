@@ -20,11 +20,11 @@ use super::lead::Leader;
 use super::network::{Net, Network};
 use super::outbox::{Flushed, Outbox};
 use super::tables::{CallId, CapId, RunningId, Tables, to_engine};
-use crate::codec::EncodeOnce;
+use crate::codec::EncodeFn;
 use crate::driver::{Driver, Source, driver};
 use crate::poller::SourceId;
 use crate::rt::{Encoder, Interface};
-use crate::server::{Local, ServedObject};
+use crate::server::{Local, ServedObject, Token};
 use crate::thread::{Lanes, pool};
 use crate::{Error, Result};
 
@@ -37,7 +37,8 @@ pub struct Limits {
     /// The largest message, in bytes. A larger one ends the connection. 64 MiB unless set.
     pub message: usize,
     /// Calls of the peer's that are being served at once. More are refused as overloaded. As many
-    /// again may wait for the answer of another call; more end the connection. 4,096 unless set.
+    /// again may wait for the answer of another call, and twice as many and 1,024 more may be
+    /// answered and kept for what they returned; more end the connection. 4,096 unless set.
     pub calls: usize,
     /// Threads that the peer can have made. More are refused as overloaded. 256 unless set.
     pub threads: usize,
@@ -68,7 +69,8 @@ impl Default for Limits {
 enum Deferred {
     ReleaseCap(CapId),
     ReleaseCaller(u64),
-    Finish(RunningId, Result<EncodeOnce>),
+    Cancel(CallId),
+    Finish(RunningId, Result<EncodeFn>),
 }
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -205,15 +207,8 @@ impl Conn {
         if failed.is_none() && self.ended.get().is_none() {
             failed = core.tables.net.over();
         }
-        let open = core.tables.open_calls();
-        // Those that are served are refused at the limit; these wait for other calls' answers.
-        if open > self.limits.calls.saturating_mul(2) {
-            failed.get_or_insert_with(|| Error::PeerMisbehaved {
-                problem: format!(
-                    "{open} calls of its are open; {} can be served at once",
-                    self.limits.calls
-                ),
-            });
+        if let Err(error) = self.check_open(core.tables.net.open_questions()) {
+            failed.get_or_insert(error);
         }
         let messages = core.tables.net.take_outgoing();
         if !messages.is_empty() {
@@ -232,19 +227,44 @@ impl Conn {
                 });
             }
         }
-        (result, Round { after: core.take_after(), failed })
+        let cancelled = core.tables.net.take_cancelled();
+        (result, Round { after: core.take_after(), cancelled, failed })
+    }
+
+    /// Calls that are served are refused at their limit. Beside them there are those that wait for
+    /// other calls' answers, and those that were answered and are kept for what they returned.
+    fn check_open(&self, (unanswered, unfinished): (usize, usize)) -> Result<()> {
+        let served = self.limits.calls;
+        let limits = [
+            (unanswered, served.saturating_mul(2), "answered"),
+            (unfinished, served.saturating_mul(4).saturating_add(1024), "finished"),
+        ];
+        for (count, limit, what) in limits {
+            if count > limit {
+                let problem = format!("{count} of its calls are not {what}; {limit} is the limit");
+                return Err(Error::PeerMisbehaved { problem });
+            }
+        }
+        Ok(())
     }
 
     /// After the lock: writes, wakes, and user code.
     fn leave(self: &Arc<Self>, round: Round) {
+        self.settle(round);
+        self.poke();
+    }
+
+    fn settle(self: &Arc<Self>, round: Round) {
         self.flush();
         for work in round.after {
             work.run();
         }
+        for token in round.cancelled {
+            token.fire();
+        }
         if let Some(error) = round.failed {
             self.end(error);
         }
-        self.poke();
     }
 
     /// Does what was deferred, if nobody else is in a position to.
@@ -253,15 +273,7 @@ impl Conn {
             match self.core.try_with(|core| self.round(core, |_| ()).1) {
                 // Whoever holds the lock comes by here when done.
                 None => return,
-                Some(round) => {
-                    self.flush();
-                    for work in round.after {
-                        work.run();
-                    }
-                    if let Some(error) = round.failed {
-                        self.end(error);
-                    }
-                }
+                Some(round) => self.settle(round),
             }
         }
     }
@@ -277,6 +289,7 @@ impl Conn {
         for work in deferred {
             match work {
                 Deferred::ReleaseCap(id) => core.tables.release_cap(id),
+                Deferred::Cancel(id) => core.tables.cancel_call(id),
                 Deferred::ReleaseCaller(inbox) => core.tables.threads.release_caller(inbox),
                 Deferred::Finish(id, outcome) => self.finish_locked(&core.tables, id, outcome),
             }
@@ -294,7 +307,7 @@ impl Conn {
     }
 
     pub(crate) fn cancel(self: &Arc<Self>, id: CallId) {
-        self.enter(|core| core.tables.cancel_call(id));
+        self.defer(Deferred::Cancel(id));
     }
 
     /// A capability on the peer's first object, and where the peer's answer about it arrives.
@@ -345,7 +358,7 @@ impl Conn {
     }
 
     /// A served call has ended; its answer goes out.
-    pub(crate) fn finish(self: &Arc<Self>, id: RunningId, outcome: Result<EncodeOnce>) {
+    pub(crate) fn finish(self: &Arc<Self>, id: RunningId, outcome: Result<EncodeFn>) {
         self.defer(Deferred::Finish(id, outcome));
         let mut idle = self.idle();
         idle.running = idle.running.saturating_sub(1);
@@ -362,12 +375,20 @@ impl Conn {
         self: &Arc<Self>,
         tables: &Rc<Tables>,
         id: RunningId,
-        outcome: Result<EncodeOnce>,
+        outcome: Result<EncodeFn>,
     ) {
-        let Some(mut call) = tables.finish_running(id) else { return };
-        let outcome = outcome.and_then(|encode| {
+        let Some(mut call) = tables.finish_running(id) else {
+            if let Ok(encode) = outcome {
+                tables.after(After::Discard(encode));
+            }
+            return;
+        };
+        let outcome = outcome.and_then(|mut encode| {
             let results = call.results.hook.get().map_err(crate::rt::malformed)?;
-            encode(&mut Encoder::immediate(self, tables), results)
+            let encoded = encode(&mut Encoder::immediate(self, tables), results);
+            // It owns what the method returned.
+            tables.after(After::Discard(encode));
+            encoded
         });
         drop(call.results);
         let _ = call.done.send(outcome.map_err(|error| to_engine(&error)));
@@ -478,13 +499,10 @@ impl Conn {
         self.watch_partial(frames.is_partial());
         if !messages.is_empty() {
             // Others may read, too: the bytes must reach the engine in their order.
-            let (cancelled, round) =
+            let ((), round) =
                 self.core.with(|core| self.round(core, |core| core.tables.net.receive(messages)));
             drop(frames);
             self.leave(round);
-            for token in cancelled {
-                token.fire();
-            }
         }
         true
     }
@@ -495,7 +513,9 @@ impl Conn {
         match (partial, timer.take()) {
             (true, None) => {
                 let weak = Arc::downgrade(self);
-                let deadline = Instant::now() + self.limits.partial_message;
+                let Some(deadline) = Instant::now().checked_add(self.limits.partial_message) else {
+                    return;
+                };
                 *timer = Some(self.driver.add_timer(
                     deadline,
                     Box::new(move || {
@@ -582,6 +602,7 @@ fn arrived(
 /// What one round in the core leaves to do.
 struct Round {
     after: Vec<After>,
+    cancelled: Vec<Arc<Token>>,
     failed: Option<Error>,
 }
 

@@ -24,15 +24,21 @@ pub(super) struct Frames {
     /// Bytes of the message under way, once its table is there.
     wanted: usize,
     limit: usize,
-    options: ReaderOptions,
+}
+
+/// How much of a message may be read, in words: each part a few times over. A message that points to
+/// the same part again and again, or to a long list of nothing, would otherwise become many times
+/// what was sent.
+fn options(length: usize) -> ReaderOptions {
+    let mut options = ReaderOptions::new();
+    options.traversal_limit_in_words(Some(8 * (length / WORD) + 1024));
+    options
 }
 
 impl Frames {
     /// `limit`: the largest message in bytes.
     pub(super) fn new(limit: usize) -> Frames {
-        let mut options = ReaderOptions::new();
-        options.traversal_limit_in_words(Some(limit / WORD));
-        Frames { buffer: Vec::new(), start: 0, end: 0, wanted: 0, limit, options }
+        Frames { buffer: Vec::new(), start: 0, end: 0, wanted: 0, limit }
     }
 
     /// Where the next read goes: room for a good part of what is missing.
@@ -65,7 +71,7 @@ impl Frames {
             }
             let mut bytes = &self.buffer[self.start..self.start + length];
             let message: Reader<_> =
-                serialize::read_message(&mut bytes, self.options).map_err(|error| {
+                serialize::read_message(&mut bytes, options(length)).map_err(|error| {
                     misbehaved(format!("sent a message that does not parse: {error}"))
                 })?;
             messages.push(message);

@@ -81,7 +81,7 @@ impl IdleLead {
     /// Waits for the socket or for `inbox` to be woken, and reads what has come. False when this
     /// worker leads no longer.
     pub(crate) fn wait(&self, inbox: &Inbox) -> bool {
-        let readable = inbox.wait_for(&self.socket, None, || false);
+        let readable = inbox.wait_for(&self.socket, None, || inbox.is_closed());
         let Some(conn) = self.conn.upgrade() else { return false };
         if readable {
             conn.read();

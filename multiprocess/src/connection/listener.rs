@@ -91,15 +91,16 @@ impl Server {
     /// Ends every connection and waits until no method is being served on them, for `timeout` at
     /// most in all. Goes on listening. Whether nothing is being served any more.
     pub fn disconnect_all(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now().checked_add(timeout);
         let connections = self.connections();
         for connection in &connections {
             connection.disconnect();
         }
         // The first that does not drain has used up the time.
-        connections
-            .iter()
-            .all(|connection| connection.drain(deadline.saturating_duration_since(Instant::now())))
+        connections.iter().all(|connection| {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            connection.drain(left.unwrap_or(timeout))
+        })
     }
 }
 

@@ -14,7 +14,9 @@ use std::task::{Poll, Waker};
 use capnp::capability::Promise;
 use capnp::message::{Builder, HeapAllocator, Reader};
 use capnp::serialize::OwnedSegments;
-use capnp_rpc::rpc_capnp::{message, return_};
+use capnp_rpc::rpc_capnp::{
+    call, cap_descriptor, message, message_target, promised_answer, resolve, return_,
+};
 use capnp_rpc::{Connection, IncomingMessage, OutgoingMessage, VatNetwork};
 use futures_channel::oneshot;
 
@@ -35,70 +37,138 @@ pub(super) struct Net {
     /// Set when the engine has given the connection up: its reason.
     given_up: RefCell<Option<Error>>,
     shutdown: RefCell<Option<oneshot::Sender<()>>>,
-    /// The calls of the peer that this side has not answered yet, by question id.
-    open: RefCell<HashMap<u32, OpenCall>>,
+    /// The peer's questions that it has not finished, by their ids.
+    questions: RefCell<HashMap<u32, Question>>,
+    /// How many of them have no answer yet.
+    unanswered: Cell<usize>,
+    /// How often the peer has resolved a promise to a further promise.
+    further_promises: Cell<usize>,
+    cancelled: RefCell<Vec<Arc<Token>>>,
     /// The question id of the call that is being handed to the engine now.
     current: Cell<Option<u32>>,
 }
 
-/// A call of the peer's that has no answer yet.
+/// A call or bootstrap of the peer's, until its Finish.
 #[derive(Default)]
-struct OpenCall {
+struct Question {
+    /// How many unanswered questions it goes through: its target is the answer of one, or it passes
+    /// such an answer.
+    depth: usize,
+    returned: bool,
     token: Option<Arc<Token>>,
     /// The peer's Finish that came early. capnp-rpc would drop the call's promise on it and then
     /// never free the slot, so it is kept back until the Return has gone out.
     finish: Option<Incoming>,
 }
 
+/// What becomes of a message.
+enum Admitted {
+    Pass,
+    /// An early Finish of this question.
+    Hold(u32),
+}
+
+/// The engine recurses through answers that wait for answers: a longer chain than this ends the
+/// connection, before it ends the process's stack.
+const MAX_DEPTH: usize = 32;
+/// The same for promises that resolve to promises, of which the engine keeps the whole chain. Peers
+/// resolve to what a promise has become, so that there are few.
+const MAX_FURTHER_PROMISES: usize = 10_000;
+
 impl Net {
     /// Hands over messages that have arrived.
-    pub(super) fn receive(&self, messages: impl IntoIterator<Item = Incoming>) -> Vec<Arc<Token>> {
-        let mut cancelled = Vec::new();
-        for message in messages {
-            if let Some(message) = self.hold_early_finish(message, &mut cancelled) {
-                self.incoming.borrow_mut().push_back(message);
-            }
-        }
+    pub(super) fn receive(&self, messages: impl IntoIterator<Item = Incoming>) {
+        self.incoming.borrow_mut().extend(messages);
         self.wake();
-        cancelled
     }
 
-    fn hold_early_finish(
-        &self,
-        incoming: Incoming,
-        cancelled: &mut Vec<Arc<Token>>,
-    ) -> Option<Incoming> {
-        let question = match incoming.get_root::<message::Reader<'_>>().map(|root| root.which()) {
-            Ok(Ok(message::Finish(Ok(finish)))) => finish.get_question_id(),
-            Ok(Ok(message::Call(Ok(call)))) => {
-                // Opened on arrival, so that a Finish in the same read finds it.
-                self.open.borrow_mut().entry(call.get_question_id()).or_default();
-                return Some(incoming);
+    /// The tokens of calls that the peer has cancelled, to be fired outside the lock.
+    pub(super) fn take_cancelled(&self) -> Vec<Arc<Token>> {
+        self.cancelled.take()
+    }
+
+    /// The next message for the engine, with a note of what it begins or ends.
+    fn next(&self) -> Option<Result<Incoming, capnp::Error>> {
+        loop {
+            let message = self.incoming.borrow_mut().pop_front()?;
+            match self.admit(&message) {
+                Ok(Admitted::Pass) => return Some(Ok(message)),
+                Ok(Admitted::Hold(question)) => {
+                    if let Some(open) = self.questions.borrow_mut().get_mut(&question) {
+                        open.finish = Some(message);
+                    }
+                }
+                Err(problem) => return Some(Err(capnp::Error::failed(problem))),
             }
-            _ => return Some(incoming),
-        };
-        let mut open = self.open.borrow_mut();
-        let Some(call) = open.get_mut(&question) else { return Some(incoming) };
-        cancelled.extend(call.token.clone());
-        call.finish = Some(incoming);
-        None
+        }
+    }
+
+    fn admit(&self, incoming: &Incoming) -> Result<Admitted, String> {
+        let mut questions = self.questions.borrow_mut();
+        match incoming.get_root::<message::Reader<'_>>().map(|root| root.which()) {
+            Ok(Ok(message::Finish(Ok(finish)))) => {
+                let question = finish.get_question_id();
+                match questions.get(&question) {
+                    Some(open) if !open.returned => {
+                        self.cancelled.borrow_mut().extend(open.token.clone());
+                        return Ok(Admitted::Hold(question));
+                    }
+                    _ => drop(questions.remove(&question)),
+                }
+            }
+            Ok(Ok(message::Bootstrap(Ok(bootstrap)))) => {
+                questions.entry(bootstrap.get_question_id()).or_insert_with(|| {
+                    self.unanswered.set(self.unanswered.get() + 1);
+                    Question::default()
+                });
+            }
+            Ok(Ok(message::Call(Ok(call)))) => {
+                let depth = depth_of(call, &questions);
+                if depth > MAX_DEPTH {
+                    return Err(format!("a chain of more than {MAX_DEPTH} unanswered calls"));
+                }
+                let question = call.get_question_id();
+                let open = questions.entry(question).or_insert_with(|| {
+                    self.unanswered.set(self.unanswered.get() + 1);
+                    Question::default()
+                });
+                open.depth = depth;
+                self.current.set(Some(question));
+            }
+            Ok(Ok(message::Resolve(Ok(resolve)))) if resolves_to_promise(resolve) => {
+                let further = self.further_promises.get() + 1;
+                self.further_promises.set(further);
+                if further > MAX_FURTHER_PROMISES {
+                    return Err(format!("{further} promises resolved to further promises"));
+                }
+            }
+            _ => {}
+        }
+        Ok(Admitted::Pass)
     }
 
     /// Ties the call that is just being handed to the engine to the token that its cancelling
     /// fires. None where the call reaches its object later (through a promise).
     pub(super) fn bind_token(&self, token: &Arc<Token>) {
         let Some(question) = self.current.get() else { return };
-        if let Some(call) = self.open.borrow_mut().get_mut(&question) {
+        if let Some(call) = self.questions.borrow_mut().get_mut(&question) {
             call.token = Some(Arc::clone(token));
-            if call.finish.is_some() {
-                token.fire_quietly();
-            }
         }
     }
 
-    fn returned(&self, question: u32) {
-        let call = self.open.borrow_mut().remove(&question);
-        if let Some(finish) = call.and_then(|call| call.finish) {
+    fn returned(&self, question: u32, finished: bool) {
+        let mut questions = self.questions.borrow_mut();
+        let Some(open) = questions.get_mut(&question) else { return };
+        if !std::mem::replace(&mut open.returned, true) {
+            self.unanswered.set(self.unanswered.get().saturating_sub(1));
+        }
+        open.token = None;
+        let finish = open.finish.take();
+        if finished || finish.is_some() {
+            questions.remove(&question);
+        }
+        drop(questions);
+        if let Some(finish) = finish {
             self.incoming.borrow_mut().push_front(finish);
             self.wake();
         }
@@ -140,14 +210,15 @@ impl Net {
         self.outgoing.take()
     }
 
-    pub(super) fn open_calls(&self) -> usize {
-        self.open.borrow().len()
+    /// How many of the peer's questions are not answered, and how many are not finished.
+    pub(super) fn open_questions(&self) -> (usize, usize) {
+        (self.unanswered.get(), self.questions.borrow().len())
     }
 
     pub(super) fn clear(&self) {
         let incoming = self.incoming.take();
         drop(incoming);
-        self.open.take();
+        self.questions.take();
     }
 }
 
@@ -204,15 +275,10 @@ impl Connection<()> for Peer {
         let net = Rc::clone(&self.0);
         net.current.set(None);
         Promise::from_future(poll_fn(move |context| {
-            if let Some(message) = net.incoming.borrow_mut().pop_front() {
-                if let Ok(Ok(message::Call(Ok(call)))) =
-                    message.get_root::<message::Reader<'_>>().map(|root| root.which())
-                {
-                    net.current.set(Some(call.get_question_id()));
-                }
-                return Poll::Ready(Ok(Some(
-                    Box::new(Received(message)) as Box<dyn IncomingMessage>
-                )));
+            if let Some(message) = net.next() {
+                let received =
+                    message.map(|m| Some(Box::new(Received(m)) as Box<dyn IncomingMessage>));
+                return Poll::Ready(received);
             }
             match &*net.end.borrow() {
                 Some(Error::PeerMisbehaved { problem }) => {
@@ -262,8 +328,8 @@ impl OutgoingMessage for Outgoing {
 
     fn send(self: Box<Self>) -> (Promise<(), capnp::Error>, Rc<Builder<HeapAllocator>>) {
         let Outgoing { message, net } = *self;
-        if let Some(question) = answered_question(&message) {
-            net.returned(question);
+        if let Some((question, finished)) = answered_question(&message) {
+            net.returned(question, finished);
         }
         let message = Rc::new(message);
         net.outgoing.borrow_mut().push(Rc::clone(&message));
@@ -279,14 +345,42 @@ impl OutgoingMessage for Outgoing {
     }
 }
 
-/// The question that a Return answers; none for other messages.
-fn answered_question(message: &Builder<HeapAllocator>) -> Option<u32> {
+/// The question that a Return answers, and whether that finishes it; none for other messages.
+fn answered_question(message: &Builder<HeapAllocator>) -> Option<(u32, bool)> {
     let root: message::Reader<'_> = message.get_root_as_reader().ok()?;
     match root.which() {
         Ok(message::Return(Ok(ret))) => {
             let ret: return_::Reader<'_> = ret;
-            Some(ret.get_answer_id())
+            Some((ret.get_answer_id(), ret.get_no_finish_needed()))
         }
         _ => None,
+    }
+}
+
+/// How many unanswered questions a call goes through.
+fn depth_of(call: call::Reader<'_>, questions: &HashMap<u32, Question>) -> usize {
+    let below = |answer: capnp::Result<promised_answer::Reader<'_>>| {
+        let question = answer.ok().and_then(|answer| questions.get(&answer.get_question_id()));
+        question.filter(|question| !question.returned).map_or(0, |question| question.depth + 1)
+    };
+    let target = match call.get_target().map(|target| target.which()) {
+        Ok(Ok(message_target::PromisedAnswer(answer))) => below(answer),
+        _ => 0,
+    };
+    let passed = call.get_params().and_then(|params| params.get_cap_table());
+    let passed = passed.into_iter().flatten().map(|descriptor| match descriptor.which() {
+        Ok(cap_descriptor::ReceiverAnswer(answer)) => below(answer),
+        _ => 0,
+    });
+    passed.max().unwrap_or(0).max(target)
+}
+
+fn resolves_to_promise(resolve: resolve::Reader<'_>) -> bool {
+    match resolve.which() {
+        Ok(resolve::Cap(Ok(cap))) => matches!(
+            cap.which(),
+            Ok(cap_descriptor::SenderPromise(_) | cap_descriptor::ReceiverAnswer(_))
+        ),
+        _ => false,
     }
 }

@@ -94,10 +94,6 @@ impl Tables {
     }
 
     /// How many calls of the peer's have no answer yet: being served, or not yet where they go.
-    pub(super) fn open_calls(&self) -> usize {
-        self.net.open_calls()
-    }
-
     pub(crate) fn bind_token(&self, token: &Arc<Token>) {
         self.net.bind_token(token);
     }

@@ -1,11 +1,11 @@
 //! A decoded call: the user's method with its arguments, ready to run on any thread.
 
-use crate::codec::EncodeOnce;
+use crate::codec::EncodeFn;
 use crate::rt::{AnyBuilder, Encoder};
 use crate::{Error, Result};
 
 /// Runs a method.
-pub(crate) type Run = Box<dyn FnOnce() -> Result<EncodeOnce> + Send>;
+pub(crate) type Run = Box<dyn FnOnce() -> Result<EncodeFn> + Send>;
 
 /// What generated dispatch code makes of a call: the method to run, its arguments decoded.
 pub struct Job(pub(crate) Kind);
@@ -14,7 +14,7 @@ pub(crate) enum Kind {
     /// User code, run outside the lock.
     Run(Run),
     /// The runtime's own answer, given under the lock.
-    Immediate(EncodeOnce),
+    Immediate(EncodeFn),
     /// Lets go of the object that was called.
     Destroy,
 }
@@ -24,18 +24,18 @@ impl Job {
     pub fn new<F, E>(run: F) -> Job
     where
         F: FnOnce() -> Result<E> + Send + 'static,
-        E: FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
+        E: FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
     {
         Job(Kind::Run(Box::new(move || {
             let encode = run()?;
-            Ok(Box::new(encode) as EncodeOnce)
+            Ok(Box::new(encode) as EncodeFn)
         })))
     }
 
     /// An answer that needs no user code. It is given at once, on the thread that received the call.
     pub fn immediate<E>(encode: E) -> Job
     where
-        E: FnOnce(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
+        E: FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
     {
         Job(Kind::Immediate(Box::new(encode)))
     }

@@ -181,7 +181,7 @@ impl Local {
         };
         let context = cx.take_context();
         match job.0 {
-            Kind::Immediate(encode) => {
+            Kind::Immediate(mut encode) => {
                 let mut results = results;
                 let builder = results.hook.get().map_err(crate::rt::malformed)?;
                 encode(&mut Encoder::immediate(&conn, &tables), builder)?;
@@ -248,7 +248,7 @@ impl Local {
         };
         match context {
             None => {
-                tables.after(After::Lane(conn.inline_lane(), task));
+                crate::thread::queue(tables, conn.inline_lane(), task);
                 Promise::from_future(finished)
             }
             Some(threads) => crate::thread::schedule(conn, tables, threads, task, finished),

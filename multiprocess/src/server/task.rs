@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::current::enter_call;
 use super::job::Run;
 use super::{CancelToken, Token};
-use crate::codec::EncodeOnce;
+use crate::codec::EncodeFn;
 use crate::connection::{ArcConn, RunningId, WeakConn};
 use crate::guard::catch_panic;
 use crate::{Error, Result};
@@ -50,7 +50,7 @@ impl Task {
             let _call = enter_call(&conn, id, CancelToken::new(Arc::clone(&token)));
             catch_panic(|| work.run())
         };
-        token.retire();
+        crate::guard::run_hook("a cancel hook's destructor", || token.retire());
         conn.finish(id, outcome);
     }
 
@@ -75,16 +75,13 @@ impl Parts {
 impl Drop for Task {
     fn drop(&mut self) {
         if let Some(parts) = self.0.take() {
-            parts.conn.finish(
-                parts.id,
-                Err(Error::failed("the thread that was to run this call has ended")),
-            );
+            parts.abandon(Error::failed("the thread that was to run this call has ended"));
         }
     }
 }
 
 impl Work {
-    fn run(self) -> Result<EncodeOnce> {
+    fn run(self) -> Result<EncodeFn> {
         match self {
             Work::Call(run, object) => {
                 let outcome = catch_panic(run);

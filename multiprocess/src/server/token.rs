@@ -49,11 +49,6 @@ impl Token {
         hook();
     }
 
-    /// Marks the token where no hook can be there yet.
-    pub(crate) fn fire_quietly(&self) {
-        self.fired.store(true, Ordering::Release);
-    }
-
     /// Marks the token, and has its hooks run where they hold nobody up.
     pub(crate) fn fire(&self) {
         let hooks = {

@@ -82,18 +82,17 @@ impl Inbox {
         self.state().thread = Some(thread::current());
     }
 
-    /// Adds a call; refused when the thread has ended.
-    pub(crate) fn post(&self, task: Task) {
+    /// Adds a call, which is to be followed by a [`wake`](Self::wake). False when the thread has
+    /// ended: the call is refused.
+    pub(crate) fn push(&self, task: Task) -> bool {
         let mut state = self.state();
         if state.closed {
             drop(state);
             task.refuse(Error::failed(format!("thread {} has ended", self.name)));
-            return;
+            return false;
         }
         state.tasks.push_back(task);
-        let waker = state.waker();
-        drop(state);
-        waker.wake();
+        true
     }
 
     pub(crate) fn pop(&self) -> Option<Task> {
@@ -116,6 +115,12 @@ impl Inbox {
         self.wake();
     }
 
+    /// Gives back the descriptor that the thread is woken through while it waits for a socket.
+    pub(crate) fn drop_bell(&self) {
+        let bell = self.state().bell.take();
+        drop(bell);
+    }
+
     /// Answers what is left with an error.
     fn refuse_all(&self) {
         let tasks = std::mem::take(&mut self.state().tasks);
@@ -134,7 +139,7 @@ impl Inbox {
     ) -> bool {
         let bell = {
             let mut state = self.state();
-            if !state.tasks.is_empty() || state.closed {
+            if !state.tasks.is_empty() {
                 return false;
             }
             if state.bell.is_none() {
@@ -175,6 +180,7 @@ impl Drop for ThisThread {
     /// The thread ends: the peers' threads for it are let go.
     fn drop(&mut self) {
         self.inbox.close();
+        self.inbox.drop_bell();
         self.inbox.refuse_all();
         for conn in self.used.take() {
             if let Some(conn) = conn.upgrade() {

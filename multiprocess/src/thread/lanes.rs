@@ -35,17 +35,19 @@ impl Lanes {
         Arc::new(Lanes { count, state: Mutex::default() })
     }
 
-    pub(crate) fn post(self: Arc<Self>, task: Task) {
+    /// Adds a call. True when there is a lane for it, which is to be [started](Self::start).
+    pub(crate) fn push(&self, task: Task) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.tasks.push_back(task);
         let start = state.held < self.count;
         if start {
             state.held += 1;
         }
-        drop(state);
-        if start {
-            pool::run(move || self.serve());
-        }
+        start
+    }
+
+    pub(crate) fn start(self: Arc<Self>) {
+        pool::run(move || self.serve());
     }
 
     fn serve(self: Arc<Self>) {
@@ -72,7 +74,7 @@ impl Lanes {
         }
         drop(state);
         if start {
-            pool::run(move || self.serve());
+            self.start();
         }
     }
 }

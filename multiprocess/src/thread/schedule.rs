@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use capnp::capability::Promise;
 use capnp::private::capability::ClientHook;
 
-use super::ThreadServer;
 use super::serve::THREAD;
+use super::{Inbox, Lanes, ThreadServer};
 use crate::Error;
 use crate::connection::{After, ArcConn, Tables, to_engine};
 use crate::rt::CallThreads;
@@ -27,7 +28,7 @@ pub(crate) fn schedule(
     let Some(thread) = threads.thread else {
         return match tables.threads.pool() {
             Some(lanes) => {
-                tables.after(After::Lane(lanes, task));
+                queue(tables, lanes, task);
                 Promise::from_future(finished)
             }
             None => refuse(task, "no thread specified and no pool configured"),
@@ -67,24 +68,35 @@ fn post(
     let local = tables.local(thread).or_else(|| tables.local(callback?));
     let Some(local) = local else { return Err(task) };
     let mut task = Some(task);
-    local.with_served(|served| {
-        let after = match (served.thread(), task.take()) {
-            (Some(ThreadServer::Worker(worker, _)), Some(task)) => {
-                After::Post(worker.inbox(), task)
-            }
-            (Some(ThreadServer::Caller(inbox)), Some(task)) => After::Post(inbox.clone(), task),
-            (Some(ThreadServer::Pool), Some(task)) => After::Pool(task),
-            (None, given_back) => {
-                task = given_back;
-                return;
-            }
-            (_, None) => return,
-        };
-        tables.after(after);
+    local.with_served(|served| match (served.thread(), task.take()) {
+        (Some(ThreadServer::Worker(worker, _)), Some(task)) => {
+            hand_over(tables, worker.inbox(), task);
+        }
+        (Some(ThreadServer::Caller(inbox)), Some(task)) => {
+            hand_over(tables, inbox.clone(), task);
+        }
+        (Some(ThreadServer::Pool), Some(task)) => tables.after(After::Pool(task)),
+        (None, given_back) => task = given_back,
+        (_, None) => {}
     });
     match task {
         Some(task) => Err(task),
         None => Ok(()),
+    }
+}
+
+/// Puts a call into a thread's inbox now, so that calls are in the order in which the engine had
+/// them, whichever thread leaves the lock first; the thread is woken outside.
+fn hand_over(tables: &Tables, inbox: Arc<Inbox>, task: Task) {
+    if inbox.push(task) {
+        tables.after(After::Unpark(inbox));
+    }
+}
+
+/// The same for lanes.
+pub(crate) fn queue(tables: &Tables, lanes: Arc<Lanes>, task: Task) {
+    if lanes.push(task) {
+        tables.after(After::Lane(lanes));
     }
 }
 

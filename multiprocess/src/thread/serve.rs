@@ -68,7 +68,8 @@ impl Served for ServedThreadMap {
                 let name = crate::rt::text(params.get_name())?;
                 Ok(Job::immediate(move |cx, results| {
                     let count = cx.tables().threads.count(1, cx.conn().limits().threads)?;
-                    let hook = cx.export_thread(ThreadServer::Worker(Worker::new(name), count));
+                    let hook =
+                        cx.export_thread(ThreadServer::Worker(Worker::new(name.clone()), count));
                     let mut results =
                         results.init_as::<thread_map::make_thread_results::Builder<'_>>();
                     results.set_result(capnp::capability::FromClientHook::new(hook));

@@ -62,7 +62,10 @@ fn serve(inbox: Arc<Inbox>) {
             lead = IdleLead::take(&last, &inbox);
         }
         match &lead {
-            None => Inbox::park(None),
+            None => {
+                inbox.drop_bell();
+                Inbox::park(None);
+            }
             Some(leads) if leads.wait(&inbox) => {}
             Some(_) => {
                 // Taken by a caller of this side, or the connection has ended: the driver wakes

@@ -1,0 +1,155 @@
+//! What reviews found: each would hang, spin, or take the process down.
+
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use multiprocess::{Connection, Error, Limits, Result};
+use multiprocess_tests::generated::lab::{Callback, CallbackClient, Lab, LabClient};
+use multiprocess_tests::generated::lab_capnp::lab;
+use multiprocess_tests::raw::{Cap, LAB, RawPeer, Target, cap};
+use multiprocess_tests::{LabServer, pair, wait_until};
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// Runs `work` on a thread of its own, so that a deadlock fails the test instead of hanging it.
+fn within_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, answer) = mpsc::channel();
+    std::thread::spawn(move || done.send(work()));
+    answer.recv_timeout(LONG).expect("it ends")
+}
+
+/// Between two connections: its method waits on the further one.
+struct Between {
+    far: LabClient,
+}
+
+impl Lab for Between {
+    fn block(&self, name: String) -> Result<bool> {
+        self.far.block(name).wait()
+    }
+}
+
+/// The worker of a connection that ended leads another one while it waits there. It must go on
+/// reading it.
+#[test]
+fn a_worker_whose_connection_ended_still_waits_on_another() {
+    let far = pair();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let between = LabClient::new(Between { far: far.lab.clone() });
+    let serving = Connection::builder().serve(between).start(theirs).unwrap();
+    let near = Connection::new(ours).unwrap();
+    let lab: LabClient = near.bootstrap().unwrap();
+    let caller = std::thread::spawn(move || lab.block("x").wait());
+    wait_until("the far method runs", || far.server.is_blocked("x"));
+    near.disconnect();
+    wait_until("the near side has ended", || !serving.is_connected());
+    assert!(matches!(caller.join().unwrap(), Err(Error::Disconnected { .. })));
+
+    assert_eq!(far.lab.add(1, 2).timeout(LONG).wait().unwrap(), 3);
+    far.server.let_go("x");
+    assert!(serving.drain(LONG), "the forwarded method has its answer");
+}
+
+/// The last handle on an object goes with the arguments of a call: its cleanup hook may call.
+#[test]
+fn a_cleanup_hook_of_an_argument_may_call() {
+    let pair = pair();
+    let counter = pair.lab.make_counter(1).wait().unwrap();
+    let (sum, hooked) = mpsc::channel();
+    let lab = pair.lab.clone();
+    counter.add_cleanup(move || sum.send(lab.add(1, 2).wait()).unwrap());
+    let lab = pair.lab.clone();
+    within_time(move || lab.read_counter(counter).wait()).unwrap();
+    assert_eq!(hooked.recv_timeout(LONG).unwrap().unwrap(), 3);
+}
+
+/// A callback whose destructor calls.
+struct CallsWhenDropped(LabClient, mpsc::Sender<Result<i32>>);
+
+impl Callback for CallsWhenDropped {}
+
+impl Drop for CallsWhenDropped {
+    fn drop(&mut self) {
+        let _ = self.1.send(self.0.add(1, 2).wait());
+    }
+}
+
+#[test]
+fn an_argument_that_cannot_be_sent_may_call_when_it_is_dropped() {
+    let pair = pair();
+    pair.calling.disconnect();
+    let (sum, dropped) = mpsc::channel();
+    let callback = CallbackClient::new(CallsWhenDropped(pair.lab.clone(), sum));
+    let lab = pair.lab.clone();
+    let held = within_time(move || lab.hold(Some(callback)).wait());
+    assert!(matches!(held, Err(Error::Disconnected { .. })));
+    assert!(matches!(dropped.recv_timeout(LONG).unwrap(), Err(Error::Disconnected { .. })));
+}
+
+/// A connection to a lab that is served, driven by hand.
+fn raw() -> (LabServerAndConnection, RawPeer) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let server = LabServer::new();
+    let serving = Connection::builder().serve(server.client()).start(theirs).unwrap();
+    ((server, serving), RawPeer::new(ours))
+}
+
+type LabServerAndConnection = (std::sync::Arc<LabServer>, Connection);
+
+fn ends_for_misbehaving(serving: &Connection) {
+    wait_until("the connection is ended", || !serving.is_connected());
+    let reason = serving.end_reason();
+    assert!(matches!(reason, Some(Error::PeerMisbehaved { .. })), "{reason:?}");
+    // This process lives, and serves others.
+    assert_eq!(pair().lab.add(1, 2).wait().unwrap(), 3);
+}
+
+#[test]
+fn a_long_chain_of_calls_on_calls_ends_the_connection_not_the_stack() {
+    let ((_server, serving), mut peer) = raw();
+    let bootstrap = peer.bootstrap();
+    peer.gather();
+    // Never answered: it calls back, and nobody answers that.
+    let mut question =
+        peer.call(Target::Bootstrap(bootstrap), (LAB, 8), &[Cap::Here(5)], |params| {
+            let mut params = params.init_as::<lab::call_back_inline_params::Builder<'_>>();
+            params.set_callback(cap());
+            params.set_depth(1);
+        });
+    for _ in 0..5_000 {
+        question = peer.call(Target::Answer(question), (LAB, 2), &[], |params| {
+            params.init_as::<lab::add_inline_params::Builder<'_>>();
+        });
+    }
+    let _ = peer.send_gathered();
+    ends_for_misbehaving(&serving);
+}
+
+#[test]
+fn answers_that_are_never_finished_are_bounded() {
+    let ((_server, serving), mut peer) = raw();
+    for _ in 0..100 {
+        peer.gather();
+        for _ in 0..1_000 {
+            peer.bootstrap();
+        }
+        if peer.send_gathered().is_err() {
+            break;
+        }
+    }
+    ends_for_misbehaving(&serving);
+}
+
+#[test]
+fn no_deadline_for_a_message_is_a_choice() {
+    let limits = Limits { partial_message: Duration::MAX, ..Limits::default() };
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let server = LabServer::new();
+    let _serving =
+        Connection::builder().limits(limits).serve(server.client()).start(theirs).unwrap();
+    let calling = Connection::new(ours).unwrap();
+    let lab: LabClient = calling.bootstrap().unwrap();
+    // Larger than one read: it is partial for a while.
+    assert_eq!(lab.bytes(vec![7; 1 << 20]).wait().unwrap().len(), 1 << 20);
+}
