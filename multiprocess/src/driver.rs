@@ -3,7 +3,6 @@
 //! It reads what arrives on every connection, accepts on every listener, and fires timers. It never
 //! runs user code.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -57,15 +56,6 @@ pub(crate) fn driver() -> Result<&'static Driver> {
         .map_err(|error| Error::io("start the driver thread", error))?;
     // The thread runs as long as the process, and so does what it runs on.
     Ok(DRIVER.get_or_init(|| Box::leak(Box::new(driver))))
-}
-
-thread_local! {
-    static IS_DRIVER: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this is the driver thread.
-pub(crate) fn is_driver() -> bool {
-    IS_DRIVER.get()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -133,7 +123,6 @@ impl Driver {
     }
 
     fn run(&self) {
-        IS_DRIVER.set(true);
         let mut happened = Vec::new();
         loop {
             happened.clear();

@@ -4,7 +4,6 @@ use std::any::Any;
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::codec::EncodeFn;
 use crate::server::Task;
 use crate::thread::{Inbox, Lanes, pool};
 
@@ -20,8 +19,6 @@ pub(crate) enum After {
     Pool(Task),
     /// A user's object or hook to be dropped or run where it can hold nobody up.
     Drop(Box<dyn Any + Send>),
-    /// What encoded a message, with the user's values in it.
-    Discard(EncodeFn),
     /// Something quick of the runtime's own.
     Run(Box<dyn FnOnce() + Send>),
 }
@@ -34,9 +31,6 @@ impl After {
             After::Lane(lanes) => lanes.start(),
             After::Pool(task) => pool::run(move || task.run()),
             After::Drop(object) => pool::run(move || drop(object)),
-            // A destructor of the user's may block: the driver must not.
-            After::Discard(encode) if crate::driver::is_driver() => pool::run(move || drop(encode)),
-            After::Discard(encode) => crate::guard::run_hook("a destructor", || drop(encode)),
             After::Run(work) => crate::guard::run_hook("the runtime", work),
         }
     }

@@ -70,7 +70,7 @@ enum Deferred {
     ReleaseCap(CapId),
     ReleaseCaller(u64),
     Cancel(CallId),
-    Finish(RunningId, Result<EncodeFn>),
+    Abandon(RunningId, Error),
 }
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -291,7 +291,7 @@ impl Conn {
                 Deferred::ReleaseCap(id) => core.tables.release_cap(id),
                 Deferred::Cancel(id) => core.tables.cancel_call(id),
                 Deferred::ReleaseCaller(inbox) => core.tables.threads.release_caller(inbox),
-                Deferred::Finish(id, outcome) => self.finish_locked(&core.tables, id, outcome),
+                Deferred::Abandon(id, error) => self.finish_locked(&core.tables, id, Err(error)),
             }
         }
     }
@@ -357,9 +357,32 @@ impl Conn {
         self.idle().running += 1;
     }
 
-    /// A served call has ended; its answer goes out.
+    /// A served call has ended; its answer goes out. Not under the lock.
     pub(crate) fn finish(self: &Arc<Self>, id: RunningId, outcome: Result<EncodeFn>) {
-        self.defer(Deferred::Finish(id, outcome));
+        let (mut encode, outcome) = match outcome {
+            Ok(encode) => (Some(encode), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        let ((), round) = self.core.with(|core| {
+            self.round(core, |core| {
+                let outcome = outcome.map(|()| encode.as_mut());
+                self.finish_locked(&core.tables, id, outcome);
+            })
+        });
+        // What the method returned goes before the answer does: a caller that destroys the object
+        // it got is the last to hold it.
+        crate::guard::run_hook("a destructor", || drop(encode));
+        self.leave(round);
+        self.count_finished();
+    }
+
+    /// A served call will not be run. Wherever that is found.
+    pub(crate) fn abandon(self: &Arc<Self>, id: RunningId, error: Error) {
+        self.defer(Deferred::Abandon(id, error));
+        self.count_finished();
+    }
+
+    fn count_finished(&self) {
         let mut idle = self.idle();
         idle.running = idle.running.saturating_sub(1);
         if idle.running == 0 && idle.draining > 0 {
@@ -375,20 +398,12 @@ impl Conn {
         self: &Arc<Self>,
         tables: &Rc<Tables>,
         id: RunningId,
-        outcome: Result<EncodeFn>,
+        outcome: Result<Option<&mut EncodeFn>>,
     ) {
-        let Some(mut call) = tables.finish_running(id) else {
-            if let Ok(encode) = outcome {
-                tables.after(After::Discard(encode));
-            }
-            return;
-        };
-        let outcome = outcome.and_then(|mut encode| {
+        let Some(mut call) = tables.finish_running(id) else { return };
+        let outcome = outcome.and_then(|encode| {
             let results = call.results.hook.get().map_err(crate::rt::malformed)?;
-            let encoded = encode(&mut Encoder::immediate(self, tables), results);
-            // It owns what the method returned.
-            tables.after(After::Discard(encode));
-            encoded
+            encode.map_or(Ok(()), |encode| encode(&mut Encoder::immediate(self, tables), results))
         });
         drop(call.results);
         let _ = call.done.send(outcome.map_err(|error| to_engine(&error)));

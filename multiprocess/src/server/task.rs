@@ -68,7 +68,7 @@ impl Parts {
     fn abandon(self, error: Error) {
         let Parts { conn, id, work, .. } = self;
         crate::thread::pool::run(move || drop(work));
-        conn.finish(id, Err(error));
+        conn.abandon(id, error);
     }
 }
 
