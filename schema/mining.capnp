@@ -46,10 +46,12 @@ interface Mining {
     # word for what is wrong, `debug` says it at length.
 
     interrupt @6 () -> ();
-    # Ends the waits of waitTipChanged and createNewBlock (Bitcoin Core 31 and newer).
+    # Ends the waits of waitTipChanged and createNewBlock of this object (Bitcoin Core 31 and newer).
+    # Where there is none, Bitcoin Core ends the next one.
 
     submitBlock @7 (context :Proxy.Context, block :Data) -> (reason :Text, debug :Text, result :Bool);
-    # Gives the node a serialized block (Bitcoin Core 32 and newer).
+    # Gives the node a serialized block (Bitcoin Core 32 and newer). `result` is true where it was
+    # accepted; `reason` is BIP 22's word for what is wrong, `debug` says it at length.
 
     getTransactionsByTxID @8 (context :Proxy.Context, txids :List(Data)) -> (result :List(Data));
     # Serialized transactions from the node's memory pool, in the order of `txids` (32 bytes each);
@@ -66,7 +68,8 @@ interface BlockTemplate {
     destroy @0 (context :Proxy.Context) -> ();
 
     getBlockHeader @1 (context :Proxy.Context) -> (result :Data);
-    # The header: 80 bytes. Its merkle root is that of the placeholder coinbase.
+    # The header: 80 bytes. Its merkle root means nothing before there is a coinbase transaction
+    # (Bitcoin Core leaves it zero), nor does its nonce.
 
     getBlock @2 (context :Proxy.Context) -> (result :Data);
     # The whole block, serialized, with a placeholder coinbase.

@@ -1,6 +1,6 @@
 //! Bitcoin Core's multiprocess IPC in Rust.
 //!
-//! Talks to a running Bitcoin Core (30 to 32) over its IPC socket, and splits Rust programs into
+//! Talks to a running Bitcoin Core (31 and 32) over its IPC socket, and splits Rust programs into
 //! processes in the same way. The interfaces are in `schema/`; the machinery is the
 //! [`multiprocess`] crate.
 //!

@@ -54,7 +54,7 @@
 //! |---|---|
 //! | `interface Foo` | trait `Foo`, handle `FooClient` (`FooHandle` where the schema has a FooClient) |
 //! | `method (context :Proxy.Context, ..)` | `fn method(&self, ..)`; neither Context nor ThreadMap shows |
-//! | `construct`, `destroy` | the runtime calls them |
+//! | `construct`, `destroy` | the runtime calls them, see below |
 //! | no result, one, several | `()`, the value, a struct `FooMethodResults` |
 //! | `Text`, `Data`, `List(T)` | `String`, `Vec<u8>`, `Vec<T>` |
 //! | struct | struct with `Clone`, `Debug`, `PartialEq`, `Default` (the schema's defaults) |
@@ -67,6 +67,14 @@
 //!
 //! (`Rust` being `import "/rust-multiprocess.capnp"`.) Names become Rust's: `getTxID` is
 //! `get_tx_id`, a type nested in another `OuterInner`, a keyword gets an underscore.
+//!
+//! An interface that is bootstrapped and whose methods, or whose objects' methods, have a Context
+//! needs `construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap)`: with it the two
+//! sides give each other threads to run calls on. Without it such calls fail with `no thread
+//! specified and no pool configured`. Calls of a method with a Context run on a thread of the
+//! server's that is the caller's own, in order; calls without one share one lane of a connection. An
+//! interface with `destroy @0 (context :Proxy.Context) -> ()` can be closed and awaited; the objects
+//! of others end some time after their last handle has gone.
 //!
 //! Unions, groups, generics, AnyPointer, typed exceptions, `wantX`, in-out parameters, streaming,
 //! inheritance, and constants or defaults that are lists or structs are refused with an

@@ -26,7 +26,12 @@ const MAX_DEPTH: usize = 64;
 /// sent before. Dropping a call that is under way cancels it.
 ///
 /// Which of the peer's threads runs the call follows from who waits: each thread of this process
-/// has one of the peer's for itself, on which its calls run in order; futures share a few.
+/// has one of the peer's for itself, on which its calls run in order. Up to 64 calls of futures at
+/// once have one each; further ones wait behind them.
+///
+/// A peer need not stop a method whose call was cancelled. Bitcoin Core 30 to 32 do not: a wait
+/// there goes on until it ends or is interrupted by a method of its own, such as `interrupt`. Later
+/// calls do not wait for it.
 #[must_use = "a call is made by waiting for it: use .wait() or .await"]
 pub struct Call<T> {
     method: &'static str,

@@ -1,5 +1,6 @@
 //! The one error type: each variant names who is at fault and what is lost.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Only [`Error::Disconnected`] and [`Error::PeerMisbehaved`] mean that the connection is gone;
 /// after any other error the connection and its objects go on working.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The connection is gone: the peer closed it, died, or this side disconnected. Every
@@ -102,6 +103,13 @@ pub enum Error {
         /// The system's error.
         source: Arc<io::Error>,
     },
+}
+
+/// The same text as Display: it is what a `main` that returns the error prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

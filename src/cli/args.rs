@@ -10,16 +10,17 @@ use crate::ipc::Chain;
 /// Talks to a Bitcoin node over its IPC socket.
 ///
 /// Without --connect, a running node's socket in the data directory is used if there is one;
-/// otherwise a regtest node for development is started as a child process, and ends with this
-/// program.
+/// otherwise a regtest node for development, with a chain of its own in memory, is started as a
+/// child process, and ends with this program.
 #[derive(Debug, Parser)]
 #[command(name = "bitcoin-ipc", version, max_term_width = 100)]
 #[command(
     after_help = "Exit status: 0 done, 1 failed (one line on stderr says why), 2 wrong usage."
 )]
 pub(super) struct Args {
-    /// Connect to the node at ADDRESS: unix (node.sock in the data directory), unix:PATH, or auto
-    /// (as unix, but a missing socket is not an error: a child is started)
+    /// Connect to the node at ADDRESS: unix (node.sock in the data directory), unix:PATH (relative to
+    /// the data directory unless it begins with /), or auto (as unix, but a missing socket is not an
+    /// error: a child is started)
     #[arg(long, value_name = "ADDRESS", global = true)]
     pub(super) connect: Option<String>,
 
@@ -27,11 +28,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
     pub(super) datadir: Option<PathBuf>,
 
-    /// The chain that the node follows: main, test, testnet4, signet, regtest
-    #[arg(long, value_name = "CHAIN", global = true, default_value = "main")]
-    pub(super) chain: Chain,
+    /// The chain that the node follows: main, test, testnet4, signet, regtest [default: main]. With
+    /// another than regtest the node must be running: the one that is started is a regtest node
+    #[arg(long, value_name = "CHAIN", global = true)]
+    pub(super) chain: Option<Chain>,
 
-    /// Start this program as the node, instead of this one's own regtest node
+    /// Start PROGRAM with -ipcfd as the node, instead of this one's own regtest node. Bitcoin Core's
+    /// bitcoin-node is not started so: run it with -ipcbind=unix and use --connect
     #[arg(long, value_name = "PROGRAM", global = true, conflicts_with = "connect", value_hint = ValueHint::ExecutablePath)]
     pub(super) node: Option<PathBuf>,
 

@@ -39,7 +39,7 @@ fn run_with(peer: &Peer, command: &Command) -> Outcome {
         Command::Echo { text } => {
             let echo = peer.init.make_echo().wait()?;
             let echo = echo.ok_or_else(|| Failure("the node does not offer Echo".to_owned()))?;
-            anstream::println!("{}", echo.echo(text.as_str()).wait()?);
+            output::line(echo.echo(text.as_str()).wait()?);
         }
         Command::Tip { json } => {
             let tip = peer.mining()?.get_tip().wait()?;
@@ -60,7 +60,7 @@ fn run_with(peer: &Peer, command: &Command) -> Outcome {
 fn show_tip(tip: &BlockRef, json: bool) -> Outcome {
     let hash = block_hash(&tip.hash)?;
     if json {
-        anstream::println!("{}", json!({ "height": tip.height, "hash": hash.to_string() }));
+        output::line(json!({ "height": tip.height, "hash": hash.to_string() }));
     } else {
         output::row("height", tip.height);
         output::row("hash", hash);
@@ -96,8 +96,8 @@ fn rpc(peer: &Peer, method: &str, args: &[String]) -> Outcome {
         .map(|arg| serde_json::from_str(arg).unwrap_or_else(|_| Value::from(arg.as_str())));
     let result = crate::rpc::execute(&rpc, method, &params.collect())?;
     match result {
-        Value::String(text) => anstream::println!("{text}"),
-        other => anstream::println!("{other:#}"),
+        Value::String(text) => output::line(text),
+        other => output::line(format_args!("{other:#}")),
     }
     Ok(())
 }
@@ -160,7 +160,7 @@ fn show_template(mining: &MiningClient, json: bool) -> Outcome {
             "required_outputs": outputs,
             "merkle_path_length": merkle_path,
         });
-        anstream::println!("{template}");
+        output::line(template);
         return Ok(());
     }
     if let Some(height) = height {

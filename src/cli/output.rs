@@ -15,12 +15,19 @@ pub(super) fn error(program: &str, message: &str) {
     anstream::eprintln!("{program}: {BAD}error{BAD:#}: {}", one_line(message));
 }
 
+/// Characters of a message that are shown.
+const MAX_LINE: usize = 500;
+
 /// A message as one line that cannot steer a terminal: parts of it may come from the other side.
 fn one_line(message: &str) -> String {
     let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let shown =
         |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    lines.join(" | ").chars().map(shown).collect()
+    let line: String = lines.join(" | ").chars().map(shown).collect();
+    match line.char_indices().nth(MAX_LINE) {
+        Some((end, _)) => format!("{} ...", &line[..end]),
+        None => line,
+    }
 }
 
 /// Something to know that is not the result.
@@ -28,20 +35,31 @@ pub(super) fn note(message: impl Display) {
     anstream::eprintln!("{DIM}{message}{DIM:#}");
 }
 
+/// A line of the result. Where nobody reads it any more the program ends.
+pub(super) fn line(text: impl Display) {
+    use std::io::Write;
+    if let Err(problem) = writeln!(anstream::stdout(), "{text}") {
+        if problem.kind() != std::io::ErrorKind::BrokenPipe {
+            error("bitcoin-ipc", &format!("cannot write the result: {problem}"));
+        }
+        std::process::exit(1);
+    }
+}
+
 /// A row of a table: a name and its value.
 pub(super) fn row(name: &str, value: impl Display) {
-    anstream::println!("{DIM}{name:<22}{DIM:#} {value}");
+    line(format_args!("{DIM}{name:<22}{DIM:#} {value}"));
 }
 
 /// A step of the demonstration with the time that it took.
 pub(super) fn step(time: Duration, what: impl Display) {
     let ms = time.as_secs_f64() * 1000.0;
-    anstream::println!("{DIM}{ms:>9.2} ms{DIM:#}  {what}");
+    line(format_args!("{DIM}{ms:>9.2} ms{DIM:#}  {what}"));
 }
 
 /// A line in bold.
 pub(super) fn title(text: impl Display) {
-    anstream::println!("{STRONG}{text}{STRONG:#}");
+    line(format_args!("{STRONG}{text}{STRONG:#}"));
 }
 
 /// Says on a terminal what is being waited for, until dropped.

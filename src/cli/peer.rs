@@ -10,7 +10,7 @@ use multiprocess::{Connection, Error};
 use super::args::Args;
 use super::{Failure, output};
 use crate::init::InitClient;
-use crate::ipc::{Address, Ipc, IpcOptions, default_base_datadir, network_datadir};
+use crate::ipc::{Address, Chain, Ipc, IpcOptions, default_base_datadir, network_datadir};
 use crate::mining::MiningClient;
 
 /// How long a child may take to exit once this program has let go of it.
@@ -50,6 +50,15 @@ impl Peer {
                         .to_owned(),
                 ));
             }
+        }
+        let socket = datadir.join("node.sock");
+        let waits = matches!(args.command, Some(super::args::Command::WaitTip { .. }));
+        if args.node.is_none() && (waits || args.chain.is_some_and(|chain| chain != Chain::Regtest))
+        {
+            return Err(Failure(format!(
+                "no node at {}: start it with -ipcbind=unix, or see --help for --datadir and --connect",
+                socket.display()
+            )));
         }
         Peer::start(args, &ipc)
     }
@@ -100,7 +109,7 @@ fn datadir(args: &Args) -> Result<PathBuf, Failure> {
         Some(base) => base.clone(),
         None => default_base_datadir()?,
     };
-    Ok(network_datadir(&base, args.chain))
+    Ok(network_datadir(&base, args.chain.unwrap_or_default()))
 }
 
 /// Whether a chain's blocks can be solved by counting for a moment.

@@ -120,7 +120,8 @@ impl Ipc {
 
     /// Connects to an address: `unix`, `unix:PATH`, `auto`, or empty or `0` for none.
     ///
-    /// None where the address asks for no connection, or is `auto` and nobody listens.
+    /// None where the address asks for no connection, or is `auto` and nobody listens. Waits until the
+    /// other side has answered, [`IpcOptions::connect_timeout`] at most.
     ///
     /// # Errors
     /// [`Error::Address`] for an unknown form or a socket that cannot be connected to;
@@ -171,7 +172,7 @@ impl Ipc {
 
     fn init_of(&self, socket: std::os::unix::net::UnixStream) -> Result<InitClient> {
         let connection = self.start(socket)?;
-        connection.bootstrap_ready(self.context.spawn_timeout)
+        connection.bootstrap_ready(self.context.connect_timeout)
     }
 
     fn datadir(&self) -> Result<PathBuf> {

@@ -9,6 +9,8 @@ use crate::init::{EmptyInit, InitClient};
 
 /// How long a spawned process may take until it answers.
 const SPAWN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a process that listens may take until it answers.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a process is called, where its data is, what it offers.
 #[derive(Debug, Clone)]
@@ -24,6 +26,7 @@ pub struct IpcContext {
     pub(super) datadir: Option<PathBuf>,
     pub(super) limits: Limits,
     pub(super) spawn_timeout: Duration,
+    pub(super) connect_timeout: Duration,
 }
 
 impl IpcOptions {
@@ -38,6 +41,7 @@ impl IpcOptions {
                 datadir: None,
                 limits: Limits::default(),
                 spawn_timeout: SPAWN_TIMEOUT,
+                connect_timeout: CONNECT_TIMEOUT,
             },
         }
     }
@@ -63,6 +67,12 @@ impl IpcOptions {
     /// How long a spawned process may take until it answers; 30 seconds unless set.
     pub fn spawn_timeout(mut self, timeout: Duration) -> IpcOptions {
         self.context.spawn_timeout = timeout;
+        self
+    }
+
+    /// How long a process that is connected to may take until it answers; 10 seconds unless set.
+    pub fn connect_timeout(mut self, timeout: Duration) -> IpcOptions {
+        self.context.connect_timeout = timeout;
         self
     }
 }

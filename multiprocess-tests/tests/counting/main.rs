@@ -218,8 +218,8 @@ fn ten_thousand_cancelled_calls_leave_nothing() {
         }
     }
     pair.assert_alive();
-    // The eight for futures, at most, beside those of this thread.
-    assert!(count("async") <= 8, "{:?}", threads());
+    // Those for futures, at most, beside those of this thread.
+    assert!(count("async") <= 64, "{:?}", threads());
     drop(pair);
     wait_until("the threads have ended", || count("async") == 0);
 }

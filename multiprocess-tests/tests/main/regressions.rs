@@ -153,3 +153,58 @@ fn no_deadline_for_a_message_is_a_choice() {
     // Larger than one read: it is partial for a while.
     assert_eq!(lab.bytes(vec![7; 1 << 20]).wait().unwrap().len(), 1 << 20);
 }
+
+/// Its `block` heeds no cancelling, like Bitcoin Core's waits.
+struct Stubborn {
+    gate: mpsc::Receiver<()>,
+}
+
+/// Lets `block` return when it is dropped.
+type Gate = mpsc::Sender<()>;
+
+struct StubbornLab(std::sync::Mutex<Stubborn>);
+
+impl Lab for StubbornLab {
+    fn add(&self, a: i32, b: i32) -> Result<i32> {
+        Ok(a + b)
+    }
+
+    fn block(&self, _name: String) -> Result<bool> {
+        // One at a time holds the lock; the others wait for it.
+        let stubborn = self.0.lock().unwrap();
+        let _ = stubborn.gate.recv();
+        Ok(true)
+    }
+}
+
+fn stubborn() -> (Gate, Connection, LabClient) {
+    let (gate, wait) = mpsc::channel();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let lab = LabClient::new(StubbornLab(std::sync::Mutex::new(Stubborn { gate: wait })));
+    let serving = Connection::builder().serve(lab).start(theirs).unwrap();
+    (gate, serving, Connection::new(ours).unwrap().bootstrap().unwrap())
+}
+
+/// A thread's call is cut short, and the peer runs it on: the thread's next call does not wait.
+#[test]
+fn a_wait_that_the_peer_does_not_cancel_holds_up_no_later_call_of_the_thread() {
+    let (_gate, _serving, lab) = stubborn();
+    for _ in 0..3 {
+        let cut = lab.block("x").timeout(Duration::from_millis(20)).wait();
+        assert!(matches!(cut, Err(Error::Timeout(_))));
+        assert_eq!(lab.add(1, 2).timeout(LONG).wait().unwrap(), 3);
+    }
+}
+
+/// The same for futures; and so many that wait at once hold up no other.
+#[test]
+fn waits_that_the_peer_does_not_cancel_hold_up_no_later_future() {
+    let (_gate, _serving, lab) = stubborn();
+    for _ in 0..3 {
+        drop(lab.block("dropped").start());
+        assert_eq!(futures_executor::block_on(lab.add(1, 2).timeout(LONG)).unwrap(), 3);
+    }
+    let waits: Vec<_> = (0..20).map(|_| lab.block("kept").start()).collect();
+    assert_eq!(futures_executor::block_on(lab.add(1, 2).timeout(LONG)).unwrap(), 3);
+    drop(waits);
+}

@@ -110,6 +110,8 @@ pub(crate) struct SentCall<T> {
     pub(crate) slot: Arc<Slot<T>>,
     conn: ArcConn,
     id: CallId,
+    /// The inbox of the thread that made the call.
+    thread: Option<u64>,
     over: bool,
 }
 
@@ -129,6 +131,11 @@ impl<T> Drop for SentCall<T> {
     fn drop(&mut self) {
         if !self.over {
             self.conn.cancel(self.id);
+            if let Some(inbox) = self.thread {
+                // The peer may run the call on regardless, as Bitcoin Core does: this thread's next
+                // call must not wait behind it, and gets a new thread there.
+                self.conn.release_caller(inbox);
+            }
         }
     }
 }
@@ -162,11 +169,13 @@ pub(crate) fn start_call<T: Send + 'static>(
         encode(&mut cx, request.get())?;
         let busy = cx.take_busy();
         let sent = request.hook.send();
+        if let Some(busy) = busy {
+            tables.net.keep_until_return(busy);
+        }
         let slot = Arc::clone(&slot);
         let weak_tables = Rc::downgrade(&tables);
         let weak_conn = ArcConn::downgrade(conn);
         let complete = Box::new(move |answer: super::tables::Answer| {
-            drop(busy);
             let tables = weak_tables.upgrade()?;
             let result = match (answer, weak_conn.upgrade()) {
                 (Ok(response), Some(conn)) => response
@@ -181,7 +190,11 @@ pub(crate) fn start_call<T: Send + 'static>(
         });
         Ok(tables.add_call(sent.promise, complete))
     })?;
-    Ok(SentCall { slot, conn: ArcConn::clone(conn), id, over: false })
+    let thread = match &caller {
+        Caller::Thread(inbox, None) => Some(inbox.id()),
+        Caller::Thread(_, Some(_)) | Caller::Future => None,
+    };
+    Ok(SentCall { slot, conn: ArcConn::clone(conn), id, thread, over: false })
 }
 
 /// Says which method's answer it was that did not decode, or that the peer does not have.
@@ -222,15 +235,12 @@ pub(crate) fn start_pipelined(
         encode(&mut cx, request.get())?;
         let busy = cx.take_busy();
         let sent = request.hook.send();
+        if let Some(busy) = busy {
+            tables.net.keep_until_return(busy);
+        }
         let promised = sent.pipeline.get_pointer_field(method.result).as_cap();
-        // The promise itself is kept so that the thread counts as busy until the answer is there.
-        tables.add_call(
-            sent.promise,
-            Box::new(move |_answer| {
-                drop(busy);
-                None
-            }),
-        );
+        // Kept, as dropping it would cancel the call.
+        tables.add_call(sent.promise, Box::new(|_answer| None));
         Ok(tables.keep_cap(promised))
     })
 }

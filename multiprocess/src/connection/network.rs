@@ -15,11 +15,12 @@ use capnp::capability::Promise;
 use capnp::message::{Builder, HeapAllocator, Reader};
 use capnp::serialize::OwnedSegments;
 use capnp_rpc::rpc_capnp::{
-    call, cap_descriptor, message, message_target, promised_answer, resolve, return_,
+    call, cap_descriptor, message, message_target, promised_answer, resolve,
 };
 use capnp_rpc::{Connection, IncomingMessage, OutgoingMessage, VatNetwork};
 use futures_channel::oneshot;
 
+use super::threads::BusyGuard;
 use crate::Error;
 use crate::server::Token;
 
@@ -41,6 +42,10 @@ pub(super) struct Net {
     questions: RefCell<HashMap<u32, Question>>,
     /// How many of them have no answer yet.
     unanswered: Cell<usize>,
+    /// The call of this side's that was sent last, and what is kept until such a call returns:
+    /// cancelled or not, it occupies its thread there until then.
+    last_call: Cell<Option<u32>>,
+    until_return: RefCell<HashMap<u32, BusyGuard>>,
     /// How often the peer has resolved a promise to a further promise.
     further_promises: Cell<usize>,
     cancelled: RefCell<Vec<Arc<Token>>>,
@@ -135,6 +140,10 @@ impl Net {
                 open.depth = depth;
                 self.current.set(Some(question));
             }
+            Ok(Ok(message::Return(Ok(ret)))) => {
+                let busy = self.until_return.borrow_mut().remove(&ret.get_answer_id());
+                drop(busy);
+            }
             Ok(Ok(message::Resolve(Ok(resolve)))) if resolves_to_promise(resolve) => {
                 let further = self.further_promises.get() + 1;
                 self.further_promises.set(further);
@@ -210,6 +219,13 @@ impl Net {
         self.outgoing.take()
     }
 
+    /// Keeps `busy` until the call that was sent last returns.
+    pub(super) fn keep_until_return(&self, busy: BusyGuard) {
+        if let Some(question) = self.last_call.take() {
+            self.until_return.borrow_mut().insert(question, busy);
+        }
+    }
+
     /// How many of the peer's questions are not answered, and how many are not finished.
     pub(super) fn open_questions(&self) -> (usize, usize) {
         (self.unanswered.get(), self.questions.borrow().len())
@@ -219,6 +235,7 @@ impl Net {
         let incoming = self.incoming.take();
         drop(incoming);
         self.questions.take();
+        self.until_return.take();
     }
 }
 
@@ -328,8 +345,10 @@ impl OutgoingMessage for Outgoing {
 
     fn send(self: Box<Self>) -> (Promise<(), capnp::Error>, Rc<Builder<HeapAllocator>>) {
         let Outgoing { message, net } = *self;
-        if let Some((question, finished)) = answered_question(&message) {
-            net.returned(question, finished);
+        match kind_of(&message) {
+            Kind::Return { question, finished } => net.returned(question, finished),
+            Kind::Call(question) => net.last_call.set(Some(question)),
+            Kind::Other => {}
         }
         let message = Rc::new(message);
         net.outgoing.borrow_mut().push(Rc::clone(&message));
@@ -345,15 +364,24 @@ impl OutgoingMessage for Outgoing {
     }
 }
 
-/// The question that a Return answers, and whether that finishes it; none for other messages.
-fn answered_question(message: &Builder<HeapAllocator>) -> Option<(u32, bool)> {
-    let root: message::Reader<'_> = message.get_root_as_reader().ok()?;
-    match root.which() {
-        Ok(message::Return(Ok(ret))) => {
-            let ret: return_::Reader<'_> = ret;
-            Some((ret.get_answer_id(), ret.get_no_finish_needed()))
+/// What a message of this side's means for the tables here.
+enum Kind {
+    Call(u32),
+    /// The answer of the peer's question, and whether that finishes it.
+    Return {
+        question: u32,
+        finished: bool,
+    },
+    Other,
+}
+
+fn kind_of(message: &Builder<HeapAllocator>) -> Kind {
+    match message.get_root_as_reader().map(|root: message::Reader<'_>| root.which()) {
+        Ok(Ok(message::Call(Ok(call)))) => Kind::Call(call.get_question_id()),
+        Ok(Ok(message::Return(Ok(ret)))) => {
+            Kind::Return { question: ret.get_answer_id(), finished: ret.get_no_finish_needed() }
         }
-        _ => None,
+        _ => Kind::Other,
     }
 }
 

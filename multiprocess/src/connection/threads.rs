@@ -11,8 +11,9 @@ use capnp::private::capability::ClientHook;
 use crate::thread::Lanes;
 use crate::{Error, Result};
 
-/// Server threads that the calls of futures share.
-const ASYNC_THREADS: usize = 8;
+/// Server threads for the calls of futures. Up to this many calls each have one for themselves, so
+/// that one that waits holds up no other; beyond it they share.
+const ASYNC_THREADS: usize = 64;
 
 /// Where a call runs on the peer, and where its callbacks run here.
 pub(crate) struct ThreadPair {
