@@ -167,6 +167,7 @@ fn wrong_input_gets_one_line_and_a_status() {
         (&["--connect", "0", "tip"], "no connection"),
         (&["--node", "/nowhere/node", "tip"], "os error 2"),
         (&["--node", "/bin/false", "tip"], "exit status: 1"),
+        (&["wait-tip"], "no node at"),
         (&["rpc", "nosuchmethod"], "Method not found"),
         (&["rpc", "getblockhash", "7"], "out of range"),
     ] {
