@@ -198,6 +198,27 @@ fn threads_and_waits() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Core runs a wait on when its caller has gone; later calls must not queue behind it.
+fn cut_short_waits_hold_up_no_later_call() -> Result<(), Failed> {
+    let core = Core::start();
+    let init = core.connect();
+    let mining = init.make_mining().wait()?.expect("the node has Mining");
+    let tip = mining.get_tip().wait()?.expect("a tip");
+    for _ in 0..3 {
+        let wait = mining.wait_tip_changed(tip.hash.clone(), timeout_ms(None));
+        let cut = wait.timeout(Duration::from_millis(20)).wait();
+        assert!(matches!(cut, Err(Error::Timeout(_))), "{cut:?}");
+        assert_eq!(mining.get_tip().timeout(LONG).wait()?.as_ref(), Some(&tip));
+
+        drop(mining.wait_tip_changed(tip.hash.clone(), timeout_ms(None)).start());
+        let again = futures_executor::block_on(mining.get_tip().timeout(LONG))?;
+        assert_eq!(again.as_ref(), Some(&tip));
+    }
+    drop((mining, init));
+    core.stop();
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let ignored = std::env::var_os("BITCOIN_NODE").is_none();
     let mut args = Arguments::from_args();
@@ -209,6 +230,7 @@ fn main() -> ExitCode {
         ("demonstration_mines_a_block", demonstration_mines_a_block),
         ("rude_clients_leave_the_node_well", rude_clients_leave_the_node_well),
         ("threads_and_waits", threads_and_waits),
+        ("cut_short_waits_hold_up_no_later_call", cut_short_waits_hold_up_no_later_call),
     ];
     let tests = tests.map(|(name, test)| {
         Trial::test(name, test).with_kind("BITCOIN_NODE").with_ignored_flag(ignored)
