@@ -1,7 +1,7 @@
 //! The one thread of the process that watches sockets and deadlines.
 //!
-//! It reads what arrives on every connection, accepts on every listener, and fires timers. It never
-//! runs user code.
+//! It reads what arrives on connections that no waiting thread reads, accepts on every listener, and
+//! fires timers. It runs no user code but the wakers of futures.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;

@@ -458,7 +458,7 @@ impl Conn {
     }
 
     /// Ends the connection, once what the peer said before it stopped reading has been taken in.
-    /// On the driver thread, which alone reads: what is read must reach the engine in order.
+    /// On the driver thread: whoever failed to write may be in the middle of something.
     fn end_after_reading(self: &Arc<Self>, reason: String) {
         /// More than a socket's buffer holds: the peer is not followed for ever.
         const READS: usize = 64;

@@ -251,7 +251,7 @@ impl Local {
                 crate::thread::queue(tables, conn.inline_lane(), task);
                 Promise::from_future(finished)
             }
-            Some(threads) => crate::thread::schedule(conn, tables, threads, task, finished),
+            Some(threads) => crate::thread::schedule(tables, threads, task, finished),
         }
     }
 }

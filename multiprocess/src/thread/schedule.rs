@@ -10,7 +10,7 @@ use capnp::private::capability::ClientHook;
 use super::serve::THREAD;
 use super::{Inbox, Lanes, ThreadServer};
 use crate::Error;
-use crate::connection::{After, ArcConn, Tables, to_engine};
+use crate::connection::{After, Tables, to_engine};
 use crate::rt::CallThreads;
 use crate::server::Task;
 
@@ -19,7 +19,6 @@ const BROKEN: usize = 0;
 
 /// Leaves `task` for the thread that the context names and returns the promise of the call's end.
 pub(crate) fn schedule(
-    _conn: &ArcConn,
     tables: &Rc<Tables>,
     threads: CallThreads,
     task: Task,
