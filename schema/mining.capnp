@@ -1,4 +1,5 @@
-# Block templates, and the tip that they build on (Bitcoin Core 32's shape).
+# Block templates, and the tip that they build on, as Bitcoin Core 32 has them. How 30 and 31 have
+# them is in versions/.
 
 @0xc77d03df6a41b505;
 
@@ -32,12 +33,12 @@ interface Mining {
     getTip @2 (context :Proxy.Context) -> (result :Common.BlockRef, hasResult :Bool);
     # The chain's last block; none while the node has not loaded its chain.
 
-    waitTipChanged @3 (context :Proxy.Context, currentTip :Data, timeout :Float64 = .maxDouble) -> (result :Common.BlockRef $Rust.nullable);
+    waitTipChanged @3 (context :Proxy.Context, currentTip :Data, timeout :Float64 = .maxDouble) -> (result :Common.BlockRef $Rust.nullable) $Rust.longWait $Rust.interruptedBy("interrupt");
     # Waits until the tip is another than `currentTip` (32 bytes), for `timeout` milliseconds at
     # most. Returns the tip, which on a timeout is unchanged; none when the node shuts down or
     # `interrupt` was called.
 
-    createNewBlock @4 (context :Proxy.Context, options :BlockCreateOptions, cooldown :Bool = true) -> (result :BlockTemplate);
+    createNewBlock @4 (context :Proxy.Context, options :BlockCreateOptions, cooldown :Bool = true) -> (result :BlockTemplate) $Rust.longWait $Rust.interruptedBy("interrupt");
     # Makes a template on the tip. With `cooldown` it first waits, where the node is catching up,
     # until the tip comes to rest. None when the node shuts down or `interrupt` was called.
 
@@ -86,15 +87,20 @@ interface BlockTemplate {
     getCoinbaseMerklePath @6 (context :Proxy.Context) -> (result :List(Data));
     # The hashes (32 bytes each) that lead from the coinbase transaction to the merkle root.
 
-    submitSolution @7 (context :Proxy.Context, version :UInt32, timestamp :UInt32, nonce :UInt32, coinbase :Data) -> (result :Bool);
+    submitSolution @10 (context :Proxy.Context, version :UInt32, timestamp :UInt32, nonce :UInt32, coinbase :Data) -> (reason :Text, debug :Text, result :Bool);
     # Completes the block with a header's fields and a serialized coinbase transaction, and gives it
-    # to the node. True where the node accepted it.
+    # to the node. `result` is true where the node accepted it; `reason` is BIP 22's word for what is
+    # wrong, `debug` says it at length. Both are empty where the node is older than that
+    # (Bitcoin Core 30, 31, and 32 before its last changes).
 
-    waitNext @8 (context :Proxy.Context, options :BlockWaitOptions) -> (result :BlockTemplate);
+    waitNext @8 (context :Proxy.Context, options :BlockWaitOptions) -> (result :BlockTemplate) $Rust.longWait $Rust.interruptedBy("interruptWait");
     # Waits for a template that is better than this one. None on a timeout or after interruptWait.
 
     interruptWait @9 () -> ();
     # Ends the present wait of waitNext on this template.
+
+    submitSolutionOld7 @7 () -> ();
+    # The place that submitSolution had in Bitcoin Core 31. Newer nodes answer with an error.
 }
 
 struct BlockCreateOptions {

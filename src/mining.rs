@@ -5,9 +5,9 @@
 
 pub use crate::generated::common::BlockRef;
 pub use crate::generated::mining::{
-    BlockCheckOptions, BlockCreateOptions, BlockTemplate, BlockTemplateClient, BlockWaitOptions,
-    Client, CoinbaseTx, MAX_DOUBLE, MAX_MONEY, Mining, MiningCheckBlockResults, MiningClient,
-    MiningSubmitBlockResults,
+    BlockCheckOptions, BlockCreateOptions, BlockTemplate, BlockTemplateClient,
+    BlockTemplateSubmitSolutionResults, BlockWaitOptions, Client, CoinbaseTx, MAX_DOUBLE,
+    MAX_MONEY, Mining, MiningCheckBlockResults, MiningClient, MiningSubmitBlockResults,
 };
 
 use bitcoin::BlockHash;

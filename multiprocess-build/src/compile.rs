@@ -66,15 +66,21 @@ impl Compile<'_> {
         Ok(output.stdout)
     }
 
-    /// What the compiler takes off the paths it reports: the package, else the file's directory.
+    /// What the compiler takes off the paths it reports: the import path, else the package, or of
+    /// files elsewhere the directory that has them all. A relative import cannot lead out of it.
     fn prefixes(&self) -> Result<BTreeSet<PathBuf>, Error> {
         let here = std::env::current_dir().map_err(|error| Error::io("find", ".", error))?;
         let here = canonical(&here)?;
-        let of = |file: &PathBuf| match file.parent() {
-            Some(parent) if !file.starts_with(&here) => parent.to_owned(),
-            _ => here.clone(),
-        };
-        Ok(self.files.iter().map(of).collect())
+        let root = |file: &PathBuf| self.import_paths.iter().find(|path| file.starts_with(path));
+        let shipped = self.files.iter().filter_map(root).cloned();
+        let elsewhere =
+            self.files.iter().filter(|file| !file.starts_with(&here) && root(file).is_none());
+        let directories = elsewhere.filter_map(|file| file.parent().map(Path::to_owned));
+        let common = directories.reduce(|common, directory| {
+            let both = common.components().zip(directory.components());
+            both.take_while(|(a, b)| a == b).map(|(part, _)| part).collect()
+        });
+        Ok(shipped.chain(std::iter::once(here)).chain(common).collect())
     }
 
     fn hint(&self) -> &'static str {

@@ -58,6 +58,8 @@ pub enum Error {
 pub struct Unsupported {
     /// The schema file.
     pub file: String,
+    /// The line that the declaration begins in, where the compiler says it.
+    pub line: Option<u32>,
     /// The declaration in it, such as `interface Echo` or `struct BlockRef`. Empty where it is the
     /// file itself.
     pub declaration: String,
@@ -74,6 +76,9 @@ pub struct Unsupported {
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
         let mut separator = ": ";
         let method = self.method.as_ref().map(|method| format!("method {method}"));
         let declaration = Some(&self.declaration).filter(|text| !text.is_empty());

@@ -53,20 +53,31 @@
 //! | schema | Rust |
 //! |---|---|
 //! | `interface Foo` | trait `Foo`, handle `FooClient` (`FooHandle` where the schema has a FooClient) |
+//! | `interface Foo extends(Bar)` | trait `Foo: Bar`; `FooClient` has Bar's methods, and becomes a `BarClient` with `From` |
 //! | `method (context :Proxy.Context, ..)` | `fn method(&self, ..)`; neither Context nor ThreadMap shows |
 //! | `construct`, `destroy` | the runtime calls them, see below |
 //! | no result, one, several | `()`, the value, a struct `FooMethodResults` |
+//! | a result with `$Proxy.exception(..)` | a typed error: `Error::raised` |
+//! | a result `x` and a parameter `wantX :Bool` | `Option<T>`, and the parameter |
 //! | `Text`, `Data`, `List(T)` | `String`, `Vec<u8>`, `Vec<T>` |
+//! | AnyPointer | `multiprocess::AnyPointer` |
 //! | struct | struct with `Clone`, `Debug`, `PartialEq`, `Default` (the schema's defaults) |
+//! | group | a struct in the struct |
+//! | union | an enum with a variant for unknown members; an unnamed one beside fields is the field `which` |
 //! | enum | enum with a variant for unknown numbers |
-//! | interface as a value | `Option<FooClient>`; `FooClient` with `$Rust.notNull` |
+//! | type parameters | type parameters; unbound ones, and those of methods, are AnyPointer |
+//! | interface as a value | `Option<FooClient>`; `FooClient` with `$Rust.notNull`; an `Arc` of the trait with `$Rust.shared` |
 //! | struct, Text, Data, List with `$Rust.nullable` | `Option<T>` |
 //! | `x` beside `hasX :Bool` | `Option<T>`, no `has_x` |
-//! | `Void` | nothing |
-//! | const | const |
+//! | a struct that always contains itself | `Option<Box<T>>` |
+//! | list with `$Rust.hashMap`, `btreeMap`, `hashSet`, `btreeSet` | the collection of that name |
+//! | anything with `$Rust.type("T")` | `T`, through its `Codec` |
+//! | `Void` | nothing; a variant without a value in a union |
+//! | const | const, or a static where it is made at run time |
 //!
-//! (`Rust` being `import "/rust-multiprocess.capnp"`.) Names become Rust's: `getTxID` is
-//! `get_tx_id`, a type nested in another `OuterInner`, a keyword gets an underscore.
+//! (`Rust` being `import "/rust-multiprocess.capnp"`, which describes each annotation.) Names become
+//! Rust's: `getTxID` is `get_tx_id`, a type nested in another `OuterInner`, a keyword gets an
+//! underscore; `$Rust.name`, or else `$Proxy.name`, gives another.
 //!
 //! An interface that is bootstrapped and whose methods, or whose objects' methods, have a Context
 //! needs `construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap)`: with it the two
@@ -76,17 +87,16 @@
 //! interface with `destroy @0 (context :Proxy.Context) -> ()` can be closed and awaited; the objects
 //! of others end some time after their last handle has gone.
 //!
-//! Unions, groups, generics, AnyPointer, typed exceptions, `wantX`, in-out parameters, streaming,
-//! inheritance, and constants or defaults that are lists or structs are refused with an
-//! [`Error::Unsupported`] that names each place.
+//! What has no mapping is refused with an [`Error::Unsupported`] that names each place and says what
+//! to write instead.
 //!
 //! # How it works
 //!
 //! ```text
-//! *.capnp -> compile -> CodeGeneratorRequest -> capnpc           -> echo_capnp.rs
-//!                                            -> parse -> model
+//! *.capnp -> compile -> CodeGeneratorRequest -> parse -> model
 //!                                                 -> emit        -> echo.rs
 //!                                                                -> multiprocess.rs (all modules)
+//!                                            -> capnpc           -> echo_capnp.rs (if asked for)
 //! ```
 
 #![deny(unsafe_code)]
@@ -98,11 +108,14 @@ mod model;
 mod names;
 mod parse;
 mod raw;
+mod versions;
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use capnp::message::ReaderOptions;
 use capnp::schema_capnp::code_generator_request;
+use capnp::serialize::OwnedSegments;
 
 pub use error::{Error, Unsupported};
 
@@ -116,7 +129,32 @@ pub struct Builder {
     module: Option<String>,
     out_dir: Option<PathBuf>,
     program: Option<PathBuf>,
-    raw_only: bool,
+    raw: bool,
+    async_traits: bool,
+    /// The older versions' labels and directories, from newer to older.
+    older: Vec<(String, PathBuf)>,
+    /// The paths of other crates' modules, by the ids of the files whose code is there.
+    provided: HashMap<u64, String>,
+}
+
+/// What is printed beside what the schemas say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Traits whose methods are futures.
+    pub async_traits: bool,
+    /// capnpc's modules in the file with all modules.
+    pub raw: bool,
+    /// The directory below `OUT_DIR`, empty or beginning with `/`; none for code that is kept with
+    /// the sources, which cannot refer to `OUT_DIR`.
+    pub below_out_dir: Option<String>,
+}
+
+/// A set of schema files that are compiled together.
+struct Set {
+    /// Sorted, each once.
+    files: Vec<PathBuf>,
+    /// The serialized CodeGeneratorRequest.
+    request: Vec<u8>,
 }
 
 impl Builder {
@@ -146,15 +184,63 @@ impl Builder {
     }
 
     /// The path in the crate of the module that includes the generated code, without `crate::`.
-    /// Without this call it is `generated`.
+    /// Without this call it is `generated`. It matters to [`raw`](Self::raw) only.
     pub fn module(mut self, path: impl Into<String>) -> Self {
         self.module = Some(path.into());
         self
     }
 
-    /// The directory to write to, instead of cargo's `OUT_DIR`.
+    /// Adds an older version of the same interfaces, which some peers have: all `*.capnp` files in a
+    /// directory. To be called for the newer versions first; the schemas given otherwise are newer
+    /// than all of them. `label` is for names and documentation, such as `30`.
+    ///
+    /// Files, interfaces and structs are the same ones by their ids, methods and fields by their
+    /// names. What has not changed need not be there again: files of the older version may import
+    /// the newer ones. See the [guide](guide#several-versions-of-an-interface).
+    pub fn older_version(mut self, label: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        self.older.push((label.into(), path.into()));
+        self
+    }
+
+    /// The directory to write to, instead of cargo's `OUT_DIR`: for code that is kept with the
+    /// sources, so that the crate is built without this one. The file with all modules is `mod.rs`
+    /// there; the crate declares the directory as a module of its own, such as `mod generated;` for
+    /// `src/generated`.
+    ///
+    /// In a directory below `OUT_DIR` it is `multiprocess.rs` as usual, for a crate that has several
+    /// sets of schemas: `multiprocess::include_generated!("name")` includes that of `OUT_DIR/name`.
     pub fn out_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.out_dir = Some(path.into());
+        self
+    }
+
+    /// Says that another crate has the generated code of the schema files with these ids (the
+    /// number after `@` at the top of the file). Types of theirs are those of its module `path`,
+    /// such as `bitcoin_ipc::generated`, and nothing is generated for them. That crate is to be
+    /// generated from the same files, by the same version of this one.
+    pub fn crate_provides(
+        mut self,
+        path: impl Into<String>,
+        files: impl IntoIterator<Item = u64>,
+    ) -> Self {
+        let path = path.into();
+        let path = format!("::{}", path.trim_start_matches("::"));
+        self.provided.extend(files.into_iter().map(|id| (id, path.clone())));
+        self
+    }
+
+    /// Also generates a trait `FooAsync` for each interface `Foo`, whose methods are futures, and
+    /// `FooClient::new_async` to serve what implements it.
+    pub fn async_traits(mut self, async_traits: bool) -> Self {
+        self.async_traits = async_traits;
+        self
+    }
+
+    /// Also generates capnpc's own types, as a module `echo_capnp` beside `echo` (and `proxy_capnp`),
+    /// for a program that uses the crates capnp and capnp-rpc directly as well. Some names that are fine in a
+    /// schema are then refused, as capnpc's code would not compile.
+    pub fn raw(mut self, raw: bool) -> Self {
+        self.raw = raw;
         self
     }
 
@@ -165,48 +251,118 @@ impl Builder {
         self
     }
 
-    /// Generates only capnpc's own types, against the crate `capnp` itself, and for the crate's
-    /// root unless [`module`](Self::module) says otherwise. The runtime uses it for its own schema.
-    pub fn raw_only(mut self, raw_only: bool) -> Self {
-        self.raw_only = raw_only;
-        self
-    }
-
     /// Compiles the schemas, and tells cargo which files they came from.
     ///
     /// # Errors
     ///
     /// [`Error::Compiler`] for mistakes in a schema, [`Error::Unsupported`] for what cannot be
-    /// mapped, [`Error::Builder`] where there are no schemas or no directory to write to, and
-    /// [`Error::Io`].
+    /// mapped, [`Error::Builder`] where there are no schemas, no directory to write to, or a path
+    /// that is none, and [`Error::Io`].
     pub fn compile(self) -> Result<(), Error> {
+        self.check_paths()?;
         let out_dir = self.output()?;
-        let files = self.schemas()?;
+        let mut sets = self.sets()?;
+        let older = sets.split_off(1);
+        let Some(Set { files, request }) = sets.pop() else { return Ok(()) };
+
+        let message = read(&request)?;
+        let root: code_generator_request::Reader<'_> = message.get_root()?;
+        let mut schema = self.parse(root, &files)?;
+        let ids = root.get_requested_files()?.iter().map(|file| file.get_id());
+        schema.family = ids.fold(0, |family, id| family.rotate_left(1) ^ id);
+        self.merge(&mut schema, &older)?;
+        if self.raw {
+            raw::generate(root, &self.target(&out_dir))?;
+        }
+        let options = Options {
+            async_traits: self.async_traits,
+            raw: self.raw,
+            below_out_dir: below_out_dir(&out_dir),
+        };
+        for file in &schema.files {
+            let name = format!("{}.rs", file.module.name);
+            write(&out_dir.join(name), &emit::file(&schema, file, &options)?)?;
+        }
+        let name = if options.below_out_dir.is_some() { "multiprocess.rs" } else { "mod.rs" };
+        write(&out_dir.join(name), &emit::root(&schema, &options))
+    }
+
+    /// Compiles the schemas, and each older version, at the same time.
+    fn sets(&self) -> Result<Vec<Set>, Error> {
         let import_paths = self.imports()?;
-        for directory in &self.directories {
+        let mut directories = self.directories.clone();
+        let mut newest = self.schemas()?;
+        if self.raw {
+            // capnpc's types of a schema refer to those of what it imports.
+            let read = compile::read_files(&newest, &import_paths)?;
+            newest.extend(read.into_iter().filter(|path| path.ends_with("mp/proxy.capnp")));
+        }
+        let mut sets = vec![newest];
+        for (_, directory) in &self.older {
+            directories.push(directory.clone());
+            let mut own = Vec::new();
+            compile::schemas_below(directory, &mut own)?;
+            let own = own.iter().map(|path| compile::canonical(path)).collect::<Result<_, _>>()?;
+            sets.push(with_newer(own, &sets[0], &import_paths)?);
+        }
+        for directory in &directories {
             // A file that is added to it is a schema, too.
             println!("cargo::rerun-if-changed={}", directory.display());
         }
-        for path in compile::read_files(&files, &import_paths)? {
+        let mut read = BTreeSet::new();
+        for files in &sets {
+            read.extend(compile::read_files(files, &import_paths)?);
+        }
+        for path in read {
             println!("cargo::rerun-if-changed={}", path.display());
         }
-        let program = self.program.as_deref();
-        let compile = compile::Compile { files: &files, import_paths: &import_paths, program };
-        let request = compile.run()?;
+        let (program, import_paths) = (self.program.as_deref(), &import_paths);
+        let run = |files: Vec<PathBuf>| {
+            let request = compile::Compile { files: &files, import_paths, program }.run()?;
+            Ok(Set { files, request })
+        };
+        std::thread::scope(|scope| {
+            let running: Vec<_> =
+                sets.into_iter().map(|files| scope.spawn(|| run(files))).collect();
+            running.into_iter().map(|set| set.join().unwrap_or_else(|_| Err(panicked()))).collect()
+        })
+    }
 
-        let options = ReaderOptions { traversal_limit_in_words: None, ..ReaderOptions::new() };
-        let message = capnp::serialize::read_message(request.as_slice(), options)?;
-        let root: code_generator_request::Reader<'_> = message.get_root()?;
-        if self.raw_only {
-            return raw::generate(root, &self.target(&out_dir, ""));
+    fn parse(
+        &self,
+        root: code_generator_request::Reader<'_>,
+        files: &[PathBuf],
+    ) -> Result<model::Schema, Error> {
+        let parsing = parse::Options { sources: files, outside: &self.provided, raw: self.raw };
+        parse::parse(root, parsing)
+    }
+
+    fn merge(&self, schema: &mut model::Schema, older: &[Set]) -> Result<(), Error> {
+        let mut versions = Vec::new();
+        for ((label, _), set) in self.older.iter().zip(older) {
+            let message = read(&set.request)?;
+            let schema = self.parse(message.get_root()?, &set.files)?;
+            versions.push(versions::Older { label: label.clone(), schema });
         }
-        let schema = parse::parse(root, &files)?;
-        raw::generate(root, &self.target(&out_dir, "generated"))?;
-        for file in &schema.files {
-            let name = format!("{}.rs", file.module.ours);
-            write(&out_dir.join(name), &emit::file(&schema, file)?)?;
+        if versions.is_empty() {
+            return Ok(());
         }
-        write(&out_dir.join("multiprocess.rs"), &emit::root(&schema))
+        match versions::merge(schema, versions) {
+            problems if problems.is_empty() => Ok(()),
+            problems => Err(Error::Unsupported(problems)),
+        }
+    }
+
+    fn check_paths(&self) -> Result<(), Error> {
+        let module = self.module.as_deref().filter(|module| !module.is_empty());
+        for path in self.provided.values().map(String::as_str).chain(module) {
+            if syn::parse_str::<syn::Path>(path).is_err() {
+                let problem =
+                    format!("{path:?} is no path of a module, such as a_crate::generated");
+                return Err(Error::Builder { problem });
+            }
+        }
+        Ok(())
     }
 
     fn output(&self) -> Result<PathBuf, Error> {
@@ -249,13 +405,40 @@ impl Builder {
         paths.map(|path| compile::canonical(&path)).collect()
     }
 
-    fn target<'a>(&'a self, out_dir: &'a Path, default_module: &'a str) -> raw::Target<'a> {
-        raw::Target {
-            out_dir,
-            module: self.module.as_deref().unwrap_or(default_module),
-            capnp: if self.raw_only { "::capnp" } else { "::multiprocess::rt::capnp" },
-        }
+    fn target<'a>(&'a self, out_dir: &'a Path) -> raw::Target<'a> {
+        let module = self.module.as_deref().unwrap_or("generated");
+        raw::Target { out_dir, module, provided: &self.provided }
     }
+}
+
+fn read(request: &[u8]) -> Result<capnp::message::Reader<OwnedSegments>, Error> {
+    let options = ReaderOptions { traversal_limit_in_words: None, ..ReaderOptions::new() };
+    let mut request = request;
+    Ok(capnp::serialize::read_message(&mut request, options)?)
+}
+
+fn panicked() -> Error {
+    Error::Generator { problem: "the schema compiler panicked".to_owned() }
+}
+
+/// The files of an older version, with those of the newer schemas that they import.
+fn with_newer(
+    own: Vec<PathBuf>,
+    newer: &[PathBuf],
+    import_paths: &[PathBuf],
+) -> Result<Vec<PathBuf>, Error> {
+    let mut files: BTreeSet<PathBuf> = own.iter().cloned().collect();
+    let read = compile::read_files(&own, import_paths)?;
+    files.extend(read.into_iter().filter(|path| newer.contains(path)));
+    Ok(files.into_iter().collect())
+}
+
+/// Where below cargo's `OUT_DIR` the directory is: empty for `OUT_DIR` itself, none elsewhere.
+fn below_out_dir(directory: &Path) -> Option<String> {
+    let out_dir = PathBuf::from(std::env::var_os("OUT_DIR")?);
+    let below = directory.strip_prefix(out_dir).ok()?;
+    let parts = below.components().map(|part| part.as_os_str().to_str());
+    parts.map(|part| Some(format!("/{}", part?))).collect()
 }
 
 /// Writes a file, unless it says the same already.

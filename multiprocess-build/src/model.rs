@@ -7,9 +7,16 @@
 #[derive(Debug, Default)]
 pub(crate) struct Schema {
     pub files: Vec<File>,
+    /// What is known of other crates' files, for which nothing is emitted.
+    pub outside: Vec<File>,
+    /// The labels of the older versions, from newer to older. In a set of versions, bit 0 is this
+    /// schema, bit 1 the first of these.
+    pub older: Vec<String>,
+    /// Tells this schema with its versions from others on a connection.
+    pub family: u64,
 }
 
-/// One schema file: a pair of Rust modules, `module` (ours) and `module_capnp` (capnpc's).
+/// One schema file: a Rust module.
 #[derive(Debug)]
 pub(crate) struct File {
     /// The file's own name, such as `echo.capnp`.
@@ -18,15 +25,17 @@ pub(crate) struct File {
     pub docs: String,
     pub consts: Vec<Const>,
     pub enums: Vec<Enum>,
+    /// Structs, and the groups and unions in them, each with a name of its own.
     pub structs: Vec<Struct>,
     pub interfaces: Vec<Interface>,
 }
 
-/// The names of a file's two modules.
+/// Where a file's types are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Module {
-    pub ours: String,
-    pub raw: String,
+    pub name: String,
+    /// The path of another crate's module with generated code, such as `::bitcoin_ipc::generated`.
+    pub outside: Option<String>,
 }
 
 /// A declared type, as other places refer to it.
@@ -34,10 +43,8 @@ pub(crate) struct Module {
 pub(crate) struct Named {
     pub id: u64,
     pub module: Module,
-    /// The Rust type's name in `module.ours`; of an interface, the handle's.
+    /// The Rust type's name in its module; of an interface, the handle's.
     pub name: String,
-    /// The path of capnpc's module (of an enum, its type) below `module.raw`.
-    pub raw: Vec<String>,
 }
 
 /// A constant.
@@ -45,10 +52,11 @@ pub(crate) struct Named {
 pub(crate) struct Const {
     pub name: String,
     pub docs: String,
+    pub ty: Type,
     pub value: Value,
 }
 
-/// An enum. Values that the schema does not know go to the variant `unknown`.
+/// An enum. Numbers that the schema does not know go to the variant `unknown`.
 #[derive(Debug)]
 pub(crate) struct Enum {
     pub named: Named,
@@ -56,6 +64,8 @@ pub(crate) struct Enum {
     /// In the order of their numbers, which begin at 0.
     pub variants: Vec<Variant>,
     pub unknown: String,
+    /// What it derives beyond what every enum does.
+    pub derives: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -64,15 +74,54 @@ pub(crate) struct Variant {
     pub docs: String,
 }
 
-/// A struct.
+/// A struct, a group, or a union. The last two lie within the struct around them.
 #[derive(Debug)]
 pub(crate) struct Struct {
     pub named: Named,
     pub docs: String,
-    pub fields: Vec<Field>,
+    /// The names of its type parameters.
+    pub parameters: Vec<String>,
+    /// Words of data, and pointers; of a group, those of the struct around it.
+    pub size: (u16, u16),
+    pub body: Body,
+    /// What it derives beyond what every struct does.
+    pub derives: Vec<String>,
     /// False where it holds handles, which have no equality.
     pub comparable: bool,
     pub default: Defaults,
+    /// Whether it stands for an entry of a map somewhere: two fields, key and value.
+    pub entry: bool,
+    /// How older versions have it, where its fields lie or default otherwise there.
+    pub older: Vec<OlderStruct>,
+}
+
+/// A struct as older versions have it.
+#[derive(Debug, Clone)]
+pub(crate) struct OlderStruct {
+    /// The oldest and the newest version that has it so; all between do.
+    pub newest: u8,
+    pub oldest: u8,
+    /// One for each field of the present form; none where the older form lacks it.
+    pub fields: Vec<Option<Field>>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// A Rust struct.
+    Fields(Vec<Field>),
+    /// A Rust enum.
+    Union(Union),
+}
+
+/// A union: one of its members is set.
+#[derive(Debug)]
+pub(crate) struct Union {
+    /// Where the number of the set member lies, in units of two bytes.
+    pub tag: u32,
+    /// In the order of their numbers, which begin at 0. A member's name is the variant's.
+    pub members: Vec<Field>,
+    /// The variant for numbers that the schema does not know.
+    pub unknown: String,
 }
 
 /// How a struct comes by `Default`.
@@ -80,56 +129,95 @@ pub(crate) struct Struct {
 pub(crate) enum Defaults {
     /// Every field's default is its type's own.
     Derived,
-    /// The schema gives some field another default.
+    /// The schema gives some field another default, or it is a union.
     Written,
-    /// Not at all: a handle that is never null has no default.
+    /// Not at all: a handle that is never null has no default, nor has a type that the schema
+    /// names, unless the struct's `derives` say so.
     Absent,
 }
 
-/// A field of a struct, a parameter, or a result.
-#[derive(Debug)]
+/// A field of a struct, a member of a union, a parameter, or a result.
+#[derive(Debug, Clone)]
 pub(crate) struct Field {
     /// The schema's name, which error paths show.
     pub schema_name: String,
     pub name: String,
-    /// What capnpc's accessors end in (`get_` + this).
-    pub raw: String,
     pub docs: String,
     pub ty: Type,
-    pub optional: Optional,
+    /// Where it lies: its offset in units of its own size, or the index of its pointer. Of a
+    /// group, nothing.
+    pub slot: u32,
+    pub presence: Presence,
     /// The schema's default, where it is not the type's own.
     pub default: Option<Value>,
     /// Kept in a box, because the type contains itself through this field.
     pub boxed: bool,
+    /// Not to be shown by Debug.
+    pub redacted: bool,
 }
 
-/// Whether and how a field can be absent.
+/// Whether and how a field can be absent. Wherever it can, its Rust type is an Option.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Optional {
-    No,
+pub(crate) enum Presence {
+    Always,
     /// A null pointer.
     Null,
-    /// A Bool beside it (its raw name) says so.
-    Flag(String),
+    /// The Bool in this slot says so (`hasX`).
+    Flag(u32),
+    /// A result that is there if the parameter of this (Rust) name asked for it (`wantX`).
+    Wanted(String),
 }
 
 /// The type of a value, to any depth.
 #[derive(Debug, Clone)]
 pub(crate) enum Type {
+    Void,
     Bool,
     Int(Int),
     Float32,
     Float64,
     Text,
     Data,
+    AnyPointer,
     Enum(Named),
-    Struct(Named),
-    /// A handle, in an Option where it may be null.
-    Interface {
-        named: Named,
-        nullable: bool,
-    },
+    Struct(Named, Vec<Type>),
+    /// A group or union, which lies within the struct around it.
+    Group(Named, Vec<Type>),
+    Interface(Object),
+    /// A type parameter of the declaration around it, by its Rust name.
+    Parameter(String),
     List(Box<Type>),
+    /// A list of this type of different items.
+    Set(Order, Box<Type>),
+    /// A list of entries with different keys: the entry struct, and its key and value.
+    Map(Order, Box<(Type, Type, Type)>),
+    /// A Rust type of the schema author's choice in place of what `wire` maps to. Both are Rust
+    /// paths as the schema has them, already checked to be ones.
+    As {
+        rust: String,
+        codec: String,
+        wire: Box<Type>,
+    },
+}
+
+/// An interface as a value.
+#[derive(Debug, Clone)]
+pub(crate) struct Object {
+    /// Names the handle.
+    pub named: Named,
+    pub trait_name: String,
+    pub arguments: Vec<Type>,
+    /// Whether it may be null, so that it is an Option.
+    pub nullable: bool,
+    /// Whether it is an `Arc` of the trait instead of the handle.
+    pub shared: bool,
+}
+
+/// Whether a collection is ordered (`BTreeMap`) or hashed (`HashMap`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Ordered,
+    Hashed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +235,7 @@ pub(crate) enum Int {
 /// The value of a constant or default.
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
+    Void,
     Bool(bool),
     Int(Int, i128),
     Float32(f32),
@@ -154,6 +243,17 @@ pub(crate) enum Value {
     Text(String),
     Data(Vec<u8>),
     Enum(Named, u16),
+    List(Vec<Value>),
+    /// The fields whose value differs from the type's default, by their Rust names.
+    Struct(Named, Vec<(String, Value)>),
+    /// The variant that is set.
+    Union(Named, String, Box<Value>),
+    /// A value for a field that can be absent (its type is an Option): present.
+    Some(Box<Value>),
+    /// A value in a box.
+    Boxed(Box<Value>),
+    /// The type's own default.
+    Default,
 }
 
 /// An interface: a trait, and a handle.
@@ -163,27 +263,101 @@ pub(crate) struct Interface {
     pub named: Named,
     /// The trait's name.
     pub trait_name: String,
+    /// The name of the trait whose methods are futures.
+    pub async_name: String,
     pub schema_name: String,
     pub docs: String,
     /// Whether the file is named after it, so that it is the file's `Client`.
     pub main: bool,
+    /// The names of its type parameters.
+    pub parameters: Vec<String>,
+    /// The interfaces that it extends itself.
+    pub parents: Vec<Parent>,
+    /// Its own methods.
     pub methods: Vec<Method>,
 }
 
-#[derive(Debug)]
+/// An interface that another extends.
+#[derive(Debug, Clone)]
+pub(crate) struct Parent {
+    /// Names the handle.
+    pub named: Named,
+    pub trait_name: String,
+    pub async_name: String,
+    pub arguments: Vec<Type>,
+    /// Its methods and those of the interfaces that it extends, which the handle has as well:
+    /// plain ones only, with the type arguments filled in.
+    pub methods: Vec<Method>,
+    /// All its ancestors' ids, and its own.
+    pub ids: Vec<u64>,
+    /// The interfaces that it extends, at any depth, each once.
+    pub ancestors: Vec<Parent>,
+    /// The method that ends the objects, where it has or inherits one.
+    pub destroy: Option<Lifecycle>,
+    /// The method that exchanges thread maps, where it has or inherits one.
+    pub construct: Option<Lifecycle>,
+}
+
+/// A construct or destroy method with the interface that declares it.
+#[derive(Debug, Clone)]
+pub(crate) struct Lifecycle {
+    pub interface: u64,
+    /// `Interface.method`.
+    pub path: String,
+    pub method: Box<Method>,
+}
+
+#[derive(Debug, Clone)]
 pub(crate) struct Method {
-    /// Its ordinal.
-    pub id: u16,
+    pub ordinal: u16,
     pub schema_name: String,
     pub name: String,
     pub docs: String,
     pub kind: Kind,
     pub params: Message,
     pub results: Message,
+    /// The results that are typed exceptions. Pointers only.
+    pub exceptions: Vec<Field>,
     /// The name of the struct that carries several results.
     pub results_name: String,
     /// The pointer in the results that a pipelined call goes to.
-    pub result_pointer: u16,
+    pub pipeline: u16,
+    /// Whether it may wait long.
+    pub long: bool,
+    /// The ordinal of the method that ends a call of this one.
+    pub interrupt: Option<u16>,
+    /// The versions that have it in this form; none where only older ones have the method, which
+    /// is then in `older` and not served.
+    pub versions: u32,
+    /// How older versions have it, from newer to older, where they have it in other forms.
+    pub older: Vec<OlderMethod>,
+}
+
+/// A method as older versions have it.
+#[derive(Debug, Clone)]
+pub(crate) struct OlderMethod {
+    /// The versions that have it so.
+    pub versions: u32,
+    /// The newest of them.
+    pub version: u8,
+    pub ordinal: u16,
+    pub params: OlderMessage,
+    pub results: OlderMessage,
+    /// The older form's typed exceptions.
+    pub exceptions: Vec<Field>,
+    pub pipeline: u16,
+    pub long: bool,
+    pub interrupt: Option<u16>,
+}
+
+/// The parameters or results of a method as older versions have them.
+#[derive(Debug, Clone)]
+pub(crate) struct OlderMessage {
+    pub size: (u16, u16),
+    pub context: Option<u32>,
+    pub thread_map: Option<u32>,
+    /// One for each field of the present form; none where the older form lacks it.
+    pub fields: Vec<Option<Field>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,32 +371,47 @@ pub(crate) enum Kind {
 }
 
 /// The parameters or results of a method.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Message {
-    pub module: Module,
-    pub raw: Vec<String>,
-    /// The raw name of the Context, which says the thread the call runs on.
-    pub context: Option<String>,
-    /// The raw name of the ThreadMap, which is exchanged silently.
-    pub thread_map: Option<String>,
+    /// Words of data, and pointers.
+    pub size: (u16, u16),
+    /// The slot of the Context, which says the thread the call runs on.
+    pub context: Option<u32>,
+    /// The slot of the ThreadMap, which is exchanged silently.
+    pub thread_map: Option<u32>,
     /// What the user sees.
     pub fields: Vec<Field>,
 }
 
 impl Type {
-    /// The struct that a value of this type holds in place (not through a list).
+    /// The struct, group or union that a value of this type holds in place (not through a list).
     pub(crate) fn held_struct(&self) -> Option<&Named> {
         match self {
-            Type::Struct(named) => Some(named),
+            Type::Struct(named, _) | Type::Group(named, _) => Some(named),
             _ => None,
         }
     }
 
-    /// The innermost type, through any lists.
-    pub(crate) fn innermost(&self) -> &Type {
+    /// Whether it lies behind a pointer.
+    pub(crate) fn is_pointer(&self) -> bool {
         match self {
-            Type::List(item) => item.innermost(),
-            other => other,
+            Type::Void
+            | Type::Bool
+            | Type::Int(_)
+            | Type::Float32
+            | Type::Float64
+            | Type::Enum(_)
+            | Type::Group(..) => false,
+            Type::As { wire, .. } => wire.is_pointer(),
+            Type::Text
+            | Type::Data
+            | Type::AnyPointer
+            | Type::Struct(..)
+            | Type::Interface(_)
+            | Type::Parameter(_)
+            | Type::List(_)
+            | Type::Set(..)
+            | Type::Map(..) => true,
         }
     }
 }
@@ -233,7 +422,7 @@ impl Interface {
         self.methods.iter().find(|method| method.kind == kind)
     }
 
-    /// The methods of the trait.
+    /// The trait's own methods.
     pub(crate) fn plain(&self) -> impl Iterator<Item = &Method> {
         self.methods.iter().filter(|method| method.kind == Kind::Plain)
     }

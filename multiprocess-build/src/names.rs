@@ -1,4 +1,5 @@
-//! From the schema's names to Rust's, and to the names that capnpc gives in its raw code.
+//! From the schema's names to Rust's, and what must be known of capnpc's where its code is wanted
+//! as well.
 
 /// Rust's keywords (strict and reserved, 2024 edition). A name that is one gets an underscore.
 const KEYWORDS: &[&str] = &[
@@ -20,21 +21,27 @@ const CAPNPC_KEYWORDS: &[&str] = &[
 
 /// Type names that the generated code uses without a path, so that no schema type may take them.
 const USED_TYPES: &[&str] = &[
+    "Box",
     "Client",
     "Clone",
     "Copy",
     "Debug",
     "Default",
+    "Drop",
     "Eq",
     "Err",
+    "Fn",
     "FnOnce",
     "From",
+    "Future",
     "Hash",
     "Into",
     "None",
     "Ok",
     "Option",
+    "Ord",
     "PartialEq",
+    "PartialOrd",
     "Result",
     "Self",
     "Send",
@@ -43,7 +50,6 @@ const USED_TYPES: &[&str] = &[
     "Sync",
     "TryFrom",
     "Vec",
-    "Box",
 ];
 
 /// Methods that every handle has of its own, or that a smart pointer would catch first.
@@ -54,9 +60,12 @@ const USED_METHODS: &[&str] = &[
     "clone",
     "close",
     "deref",
+    "dispatch_async",
     "from",
+    "from_fn",
     "into",
     "new",
+    "new_async",
     "to_owned",
     "try_from",
     "try_into",
@@ -127,27 +136,24 @@ pub(crate) fn raw_file(stem: &str) -> String {
     format!("{}_capnp", stem.replace('-', "_"))
 }
 
-/// What capnpc's accessors of a field end in.
-pub(crate) fn raw_accessor(name: &str) -> String {
-    let mut out = String::new();
-    for (i, c) in name.chars().enumerate() {
-        if c.is_uppercase() && i > 0 {
-            out.push('_');
-        }
-        out.push(c.to_ascii_lowercase());
-    }
-    out
-}
-
-/// capnpc's module of a struct or interface.
-pub(crate) fn raw_module(name: &str) -> String {
-    escape(raw_accessor(name), CAPNPC_KEYWORDS)
-}
-
 /// Whether capnpc's code cannot compile with this name for a module or method: it does not know
 /// the newer keywords.
 pub(crate) fn breaks_capnpc(name: &str) -> bool {
-    KEYWORDS.contains(&raw_module(name).as_str())
+    let mut raw = String::new();
+    for (i, c) in name.chars().enumerate() {
+        if c.is_uppercase() && i > 0 {
+            raw.push('_');
+        }
+        raw.push(c.to_ascii_lowercase());
+    }
+    KEYWORDS.contains(&raw.as_str()) && !CAPNPC_KEYWORDS.contains(&raw.as_str())
+}
+
+/// A text as a part of a name: what cannot be in one is an underscore.
+pub(crate) fn part(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' })
+        .collect()
 }
 
 /// Whether this can be an identifier of Rust.
@@ -187,15 +193,6 @@ mod tests {
     }
 
     #[test]
-    fn raw_names_follow_capnpc() {
-        assert_eq!(raw_accessor("getTransactionsByTxID"), "get_transactions_by_tx_i_d");
-        assert_eq!(raw_accessor("BlockRef"), "block_ref");
-        assert_eq!(raw_module("Type"), "type_");
-        assert_eq!(raw_module("typeParams"), "type_params");
-        assert_eq!(raw_file("common-types"), "common_types_capnp");
-    }
-
-    #[test]
     fn keywords_and_used_names_get_an_underscore() {
         assert_eq!(value("type"), "type_");
         assert_eq!(value("self"), "self_");
@@ -213,6 +210,8 @@ mod tests {
         assert!(breaks_capnpc("async"));
         assert!(breaks_capnpc("Dyn"));
         assert!(!breaks_capnpc("type"));
+        assert!(!breaks_capnpc("asyncTask"));
+        assert_eq!(raw_file("common-types"), "common_types_capnp");
     }
 
     #[test]

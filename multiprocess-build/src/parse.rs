@@ -1,34 +1,50 @@
 //! From the schema compiler's output to the [`model`](crate::model).
 //!
 //! ```text
-//! CodeGeneratorRequest -> declare: every declared type gets its Rust name
-//!                      -> file by file: constants, enums, structs, interfaces
+//! CodeGeneratorRequest -> declare:  every declared type gets its Rust name
+//!                      -> generics: and its type parameters
+//!                      -> file by file: enums, structs, interfaces
 //!                           message: a struct's, call's or answer's fields
-//!                           types:   a field's type and default
-//!                      -> facts: what follows from the whole (equality, defaults, boxes)
+//!                           types:   a field's type
+//!                           marks:   its annotations
+//!                      -> what follows from the whole:
+//!                           boxes, facts: how structs contain each other, equality, defaults
+//!                           collections:  maps and sets
+//!                           values:       constants and defaults
+//!                           inherit:      what interfaces extend
 //! ```
 //!
 //! Whatever has no mapping is written down with its [`Place`] and left out, so that one run
 //! reports all of it; the model is used only if nothing was written down.
 
+mod boxes;
+mod collections;
 mod declare;
 mod facts;
+mod generics;
+mod inherit;
 mod interface;
+mod literals;
+mod marks;
 mod message;
 mod report;
+mod source;
+mod structure;
+#[cfg(test)]
+mod tests;
 mod types;
+mod values;
+mod visit;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use capnp::schema_capnp::node;
-use capnp::schema_capnp::{annotation, code_generator_request, value};
-use capnp::struct_list;
+use capnp::schema_capnp::{code_generator_request, node};
 
 use crate::error::Error;
-use crate::model::{Const, Enum, File, Schema, Struct, Variant};
-use crate::names;
+use crate::model::{File, Schema};
 use declare::{Declared, Kind, Scope};
+use generics::Generics;
 use report::{Place, Report};
 
 /// The ids of what the generator knows by itself.
@@ -39,12 +55,26 @@ mod id {
     pub(super) const THREAD: u64 = 0x81c1_e260_0d0b_56c5;
     pub(super) const STREAM_RESULT: u64 = 0x995f_9a33_77c0_b16e;
 
-    // Annotations of proxy.capnp. `name` and `skip` say what C++ does and change nothing here.
+    // Annotations of proxy.capnp.
     pub(super) const COUNT: u64 = 0xd026_82b3_19f6_9b38;
     pub(super) const EXCEPTION: u64 = 0x996a_1832_0099_2f88;
+    pub(super) const PROXY_NAME: u64 = 0xb594_888f_63f4_dbb9;
+    pub(super) const SKIP: u64 = 0x824c_08b8_2695_d8dd;
     // Annotations of rust-multiprocess.capnp.
     pub(super) const NOT_NULL: u64 = 0xd5e1_b8c0_734f_a926;
     pub(super) const NULLABLE: u64 = 0xa7c9_3e5d_10f4_8b62;
+    pub(super) const SHARED: u64 = 0xc41f_86d9_b3a2_507e;
+    pub(super) const TYPE: u64 = 0x9e7d_25b4_c60f_1a83;
+    pub(super) const CODEC: u64 = 0xe308_6c1f_d57b_94a2;
+    pub(super) const HASH_MAP: u64 = 0xf1b2_59e4_870d_c36a;
+    pub(super) const BTREE_MAP: u64 = 0xb90c_4e67_d213_5f8a;
+    pub(super) const HASH_SET: u64 = 0xd83a_7f01_c59e_264b;
+    pub(super) const BTREE_SET: u64 = 0x86f5_d0a9_13c7_be42;
+    pub(super) const REDACTED: u64 = 0xa25e_9b78_30d6_c4f1;
+    pub(super) const DERIVE: u64 = 0xcb61_74f2_8e05_d39a;
+    pub(super) const NAME: u64 = 0x97d3_c8f0_5a41_e26b;
+    pub(super) const LONG_WAIT: u64 = 0xba40_e1f9_6c82_d573;
+    pub(super) const INTERRUPTED_BY: u64 = 0xec59_72a3_d810_6fb4;
     // Annotations of capnpc's rust.capnp.
     pub(super) const RAW_NAME: u64 = 0xc2fe_4c6d_1001_66d0;
     pub(super) const RAW_PARENT_MODULE: u64 = 0xabee_386c_d145_0364;
@@ -52,39 +82,65 @@ mod id {
 }
 pub(crate) use id::PROXY_FILE;
 
-/// Reads a request. `sources` are the schema files it was made from; a file's leading comment is
-/// taken from there, as the compiler leaves it out.
+/// What is known beside the request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options<'a> {
+    /// The schema files that the request was made from.
+    pub sources: &'a [PathBuf],
+    /// The files whose code another crate has, and the path of its module with the code.
+    pub outside: &'a HashMap<u64, String>,
+    /// Whether capnpc is to generate its types as well, which not every name allows.
+    pub raw: bool,
+}
+
+/// Reads a request.
 pub(crate) fn parse(
     request: code_generator_request::Reader<'_>,
-    sources: &[PathBuf],
+    options: Options<'_>,
 ) -> Result<Schema, Error> {
-    let mut parser = Parser::new(request)?;
+    let mut parser = Parser::new(request, options)?;
     let mut scopes: Vec<Scope> = Vec::new();
     for requested in request.get_requested_files()? {
         let filename = requested.get_filename()?.to_str()?;
-        scopes.extend(parser.declare_file(requested.get_id(), filename)?);
+        let provided = options.outside.contains_key(&requested.get_id());
+        if !provided && requested.get_id() != PROXY_FILE {
+            scopes.extend(parser.declare_file(requested.get_id(), filename, None)?);
+        }
     }
+    let mut others: Vec<(&u64, &String)> = options.outside.iter().collect();
+    others.sort();
+    for (id, path) in others {
+        if let Some(node) = parser.nodes.get(id) {
+            let filename = node.get_display_name()?.to_str()?;
+            scopes.extend(parser.declare_file(*id, filename, Some(path.clone()))?);
+        }
+    }
+    parser.find_parameters(&scopes)?;
     let mut schema = Schema::default();
     for scope in &mut scopes {
-        let source = sources.iter().find(|path| path.ends_with(&scope.name));
-        let mut file = parser.file(scope)?;
-        if let (true, Some(path)) = (file.docs.is_empty(), source) {
-            file.docs = leading_comment(path)?;
+        let file = parser.file(scope)?;
+        match scope.module.outside {
+            None => schema.files.push(file),
+            Some(_) => schema.outside.push(file),
         }
-        schema.files.push(file);
     }
-    schema.files.sort_by(|a, b| a.module.ours.cmp(&b.module.ours));
-    facts::complete(&mut schema, &mut parser.report);
+    schema.files.sort_by(|a, b| a.module.name.cmp(&b.module.name));
+    boxes::complete(&mut schema);
+    collections::complete(&mut schema, &parser.declared, &mut parser.report);
+    parser.complete_values(&mut schema, &scopes)?;
+    facts::complete(&mut schema);
+    facts::check_values(&mut schema, &parser.declared, &mut parser.report);
+    inherit::complete(&mut schema, &parser.declared, &mut parser.report);
     parser.report.finish()?;
     Ok(schema)
 }
 
-type Annotations<'a> = struct_list::Reader<'a, annotation::Owned>;
-
 struct Parser<'a> {
+    options: Options<'a>,
     nodes: HashMap<u64, node::Reader<'a>>,
     infos: HashMap<u64, node::source_info::Reader<'a>>,
     declared: HashMap<u64, Declared>,
+    generics: Generics,
     /// The id of proxy.capnp's struct Context, where a schema uses it.
     context: Option<u64>,
     /// The modules taken, with the file that each belongs to.
@@ -93,7 +149,10 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(request: code_generator_request::Reader<'a>) -> Result<Self, Error> {
+    fn new(
+        request: code_generator_request::Reader<'a>,
+        options: Options<'a>,
+    ) -> Result<Self, Error> {
         let mut nodes = HashMap::new();
         let mut context = None;
         for node in request.get_nodes()? {
@@ -103,15 +162,28 @@ impl<'a> Parser<'a> {
             }
         }
         let infos = request.get_source_info()?.iter().map(|info| (info.get_id(), info)).collect();
-        let (declared, modules, report) = (HashMap::new(), HashMap::new(), Report::default());
-        Ok(Self { nodes, infos, declared, context, modules, report })
+        Ok(Self {
+            options,
+            nodes,
+            infos,
+            declared: HashMap::new(),
+            generics: Generics::default(),
+            context,
+            modules: HashMap::new(),
+            report: Report::default(),
+        })
     }
 
+    /// A file's enums, structs and interfaces. The constants follow when all structs are known.
     fn file(&mut self, scope: &mut Scope) -> Result<File, Error> {
+        let mut docs = self.docs(scope.id)?;
+        if docs.is_empty() {
+            docs = source::leading_comment(&scope.source);
+        }
         let mut file = File {
             name: scope.name.clone(),
             module: scope.module.clone(),
-            docs: self.docs(scope.id)?,
+            docs,
             consts: Vec::new(),
             enums: Vec::new(),
             structs: Vec::new(),
@@ -122,29 +194,14 @@ impl<'a> Parser<'a> {
             else {
                 continue;
             };
-            let place = declared.place.clone();
             let declared = declared.clone();
             match (kind, node.which()?) {
-                (Kind::Const, node::Const(constant)) => {
-                    let value = constant.get_value()?;
-                    if let Some(value) = self.constant(constant.get_type()?, value, &place)? {
-                        let docs = self.docs(id)?;
-                        file.consts.push(Const { name: declared.named.name, docs, value });
-                    }
-                }
                 (Kind::Enum, node::Enum(body)) => {
-                    file.enums.push(self.enumeration(declared, body)?)
+                    let annotations = node.get_annotations()?;
+                    file.enums.push(self.enumeration(declared, annotations, body)?);
                 }
-                (Kind::Struct, node::Struct(body)) => {
-                    let docs = self.docs(id)?;
-                    let fields = self.struct_fields(id, body, &place)?;
-                    file.structs.push(Struct {
-                        named: declared.named,
-                        docs,
-                        fields,
-                        comparable: true,
-                        default: crate::model::Defaults::Derived,
-                    });
+                (Kind::Struct, node::Struct(_)) => {
+                    self.structure(declared, node, &mut file.structs)?;
                 }
                 (Kind::Interface, node::Interface(body)) => {
                     file.interfaces.push(self.interface(scope, declared, body)?);
@@ -154,77 +211,10 @@ impl<'a> Parser<'a> {
         }
         Ok(file)
     }
-
-    fn enumeration(
-        &mut self,
-        declared: Declared,
-        body: node::enum_::Reader<'_>,
-    ) -> Result<Enum, Error> {
-        let docs = self.docs(declared.named.id)?;
-        let mut variants: Vec<Variant> = Vec::new();
-        for (index, enumerant) in body.get_enumerants()?.iter().enumerate() {
-            let renamed = self.renamed(enumerant.get_annotations()?)?;
-            let schema_name = enumerant.get_name()?.to_str()?;
-            let raw = names::camel(renamed.as_deref().unwrap_or(schema_name));
-            if raw == "Self" {
-                let place = declared.place.field("enumerant", schema_name);
-                self.report.add(&place, "capnpc cannot name this enumerant", Some("another name"));
-            }
-            let docs = self.member_docs(declared.named.id, index)?;
-            variants.push(Variant { name: names::variant(&raw), docs });
-        }
-        let taken = |name: &str| variants.iter().any(|variant| variant.name == name);
-        let unknown = ["Unknown", "UnknownValue", "Unknown_"].into_iter().find(|name| !taken(name));
-        let unknown = unknown.unwrap_or("UnknownValue_").to_owned();
-        Ok(Enum { named: declared.named, docs, variants, unknown })
-    }
-
-    /// The name that capnpc's `$Rust.name` gives. It refuses other characters itself.
-    fn renamed(&self, annotations: Annotations<'_>) -> Result<Option<String>, Error> {
-        match find(annotations, id::RAW_NAME) {
-            Some(found) => match found.get_value()?.which()? {
-                value::Text(text) => {
-                    let name = text?.to_str()?;
-                    Ok(names::is_identifier(name).then(|| name.to_owned()))
-                }
-                _ => Ok(None),
-            },
-            None => Ok(None),
-        }
-    }
-
-    fn docs(&self, id: u64) -> Result<String, Error> {
-        match self.infos.get(&id) {
-            Some(info) => Ok(info.get_doc_comment()?.to_str()?.trim_end().to_owned()),
-            None => Ok(String::new()),
-        }
-    }
-
-    fn member_docs(&self, id: u64, index: usize) -> Result<String, Error> {
-        let Some(info) = self.infos.get(&id) else { return Ok(String::new()) };
-        match info.get_members()?.iter().nth(index) {
-            Some(member) => Ok(member.get_doc_comment()?.to_str()?.trim_end().to_owned()),
-            None => Ok(String::new()),
-        }
-    }
-}
-
-fn find<'a>(annotations: Annotations<'a>, id: u64) -> Option<annotation::Reader<'a>> {
-    annotations.iter().find(|annotation| annotation.get_id() == id)
 }
 
 /// A node's name without the file and scopes around it.
 fn short_name<'a>(node: node::Reader<'a>) -> Result<&'a str, Error> {
     let name = node.get_display_name()?.to_str()?;
     Ok(name.get(node.get_display_name_prefix_length() as usize..).unwrap_or(name))
-}
-
-/// The comment that a file begins with, unless it is about the licence.
-fn leading_comment(path: &PathBuf) -> Result<String, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
-    let lines = text.lines().map_while(|line| line.strip_prefix('#'));
-    let lines: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
-    let comment = lines.join("\n");
-    let legal = comment.contains("Copyright") || comment.contains("License");
-    Ok(if legal { String::new() } else { comment.trim().to_owned() })
 }

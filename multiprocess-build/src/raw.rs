@@ -1,4 +1,4 @@
-//! capnpc's own types, which the proxies stand on.
+//! capnpc's own types, for those who ask for them.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,15 +7,14 @@ use std::path::Path;
 use capnp::schema_capnp::code_generator_request;
 
 use crate::error::Error;
-use crate::parse::PROXY_FILE;
 
 /// What capnpc is to write where.
 pub(crate) struct Target<'a> {
     pub out_dir: &'a Path,
     /// The module around the files' own, from the crate's root; empty for the root.
     pub module: &'a str,
-    /// The path of the crate capnp.
-    pub capnp: &'a str,
+    /// The paths of other crates' modules, by the ids of the files whose code is there.
+    pub provided: &'a HashMap<u64, String>,
 }
 
 /// Writes `NAME_capnp.rs` for each schema file.
@@ -25,12 +24,16 @@ pub(crate) fn generate(
 ) -> Result<(), Error> {
     let request = flat(request)?;
     let module = target.module.split("::").filter(|part| !part.is_empty());
+    // capnpc puts the `::` before a path itself.
+    let path = |path: &String| path.trim_start_matches("::").to_owned();
+    let crates: HashMap<u64, String> =
+        target.provided.iter().map(|(id, module)| (*id, path(module))).collect();
     let mut command = capnpc::codegen::CodeGenerationCommand::new();
     command
         .output_directory(target.out_dir)
-        .capnp_root(target.capnp)
+        .capnp_root("::multiprocess::rt::capnp")
         .default_parent_module(module.map(str::to_owned).collect())
-        .crates_provide_map(HashMap::from([(PROXY_FILE, "multiprocess".to_owned())]));
+        .crates_provide_map(crates);
     // capnpc panics on some schemas that it does not know, such as a type of a file that is
     // imported only through another.
     match catch_unwind(AssertUnwindSafe(|| command.run(request.as_slice()))) {

@@ -9,118 +9,196 @@ use multiprocess_build::{Builder, Error};
 /// Each with a schema, and what is said of it (without the file's name).
 const REFUSED: &[(&str, &str, &str)] = &[
     (
-        "union",
-        "struct S { union { a @0 :Int32; b @1 :Text; } }",
-        "struct S
-    a union is not supported
-    instead: a field each, of which all but one are absent",
-    ),
-    (
-        "group",
-        "struct S { g :group { a @0 :Int32; } }",
-        "struct S, field g
-    a group is not supported
-    instead: a struct",
-    ),
-    (
-        "generic_struct",
-        "struct Box(T) { value @0 :T; }\ninterface I { m @0 (b :Box(Text)) -> (); }",
-        "struct Box
-    generic types are not supported
-    instead: a type each
-interface I, method m, parameter b
-    generic types are not supported
-    instead: a type each",
-    ),
-    (
-        "generic_method",
-        "interface I { m @0 [T] (v :T) -> (); }",
-        "interface I, method m
-    generic methods are not supported
-    instead: a method each",
-    ),
-    (
-        "any_pointer",
-        "interface I { m @0 (v :AnyPointer) -> (); }",
+        "capability",
+        "interface I { m @0 (v :Capability) -> (); }",
         "interface I, method m, parameter v
-    AnyPointer is not supported
-    instead: the type itself, or Data",
+    Capability is not supported
+    instead: an interface",
     ),
     (
-        "void_list",
-        "struct S { v @0 :List(List(Void)); }",
-        "struct S, field v
-    a list of Void is not supported
-    instead: a number",
+        "argument",
+        "struct Box(T) { value @0 :T; }\nenum E { a @0; }\n\
+         interface I { m @0 (a :Box(List(E)), b :Box(List(Void)), c :Box(List(List(UInt8)))); }",
+        "interface I, method m, parameter a
+    a list of enums as a type argument is not supported
+    instead: a list of UInt16, or a struct
+interface I, method m, parameter b
+    a list of Void as a type argument is not supported
+    instead: a list of numbers, or a struct
+interface I, method m, parameter c
+    a list of UInt8 as a type argument is not supported
+    instead: Data",
     ),
     (
         "exception",
-        "interface I { m @0 () -> (error :Text $Proxy.exception(\"E\"), result :Int32); }",
-        "interface I, method m, result error
-    a typed exception is not supported
-    instead: a result that says what failed",
+        "interface I { m @0 (e :Text $Proxy.exception(\"E\")) -> (f :Int32 $Proxy.exception(\"E\")); }",
+        "interface I, method m, parameter e
+    a typed exception can be a result only
+    instead: no annotation exception
+interface I, method m, result f
+    a typed exception of this type is not supported
+    instead: a struct",
     ),
     (
-        "want",
-        "interface I { m @0 (wantHash :Bool) -> (hash :Data); }",
-        "interface I, method m, parameter wantHash
-    asking for an output (wantX) is not supported
-    instead: the output always",
-    ),
-    (
-        "in_out",
-        "interface I { m @0 (list :List(Text)) -> (list :List(Text)); }",
-        "interface I, method m, parameter list
-    a parameter that is a result too (in-out) is not supported
-    instead: two names",
-    ),
-    (
-        "count",
-        "interface I { m @0 (pair :Text $Proxy.count(2)) -> (); }",
-        "interface I, method m, parameter pair
-    one field for several arguments (count) is not supported
-    instead: a field each",
-    ),
-    (
-        "streaming",
-        "interface I { m @0 (v :Int32) -> stream; }",
-        "interface I, method m
-    streaming methods are not supported
-    instead: -> ()",
-    ),
-    (
-        "inheritance",
-        "interface A {}\ninterface I extends(A) { m @0 (); }",
+        "inherited_names",
+        "interface A { m @0 (); }\ninterface B { m @0 (); }\ninterface I extends(A, B) {}\n\
+         interface J extends(A) { m @0 (); }\ninterface K extends(A) {}\ninterface L extends(A, K) {}",
         "interface I
-    an interface that extends another is not supported
-    instead: the methods themselves",
+    the methods m of A and m of B would both be m in Rust
+    instead: name of /rust-multiprocess.capnp on one of them
+interface J
+    the methods m of J and m of A would both be m in Rust
+    instead: name of /rust-multiprocess.capnp on one of them",
     ),
     (
-        "list_constant",
-        "const c :List(Int32) = [1, 2];",
+        "inherited_arguments",
+        "interface A(T) {}\ninterface B extends(A(Data)) {}\ninterface I extends(A(Text), B) {}",
+        "interface I
+    it extends A with different type arguments
+    instead: the same arguments everywhere",
+    ),
+    (
+        "constant",
+        "const c :AnyPointer = .d;\nconst d :S = (v = 1);\nstruct S { v @0 :Int32; any @1 :AnyPointer; }\n\
+         const e :S = (any = .d);",
         "const C
-    a constant that is a list or struct is not supported
-    instead: constants for its parts",
+    a constant that is an AnyPointer is not supported
+    instead: a type that says what it is, or Data
+const E
+    a value of an AnyPointer is not supported
+    instead: a type that says what it is, or Data",
     ),
     (
-        "struct_default",
-        "struct A { v @0 :Int32; }\nstruct S { a @0 :A = (v = 1); }",
-        "struct S, field a
-    a default for a list or struct is not supported
-    instead: defaults in the struct's own fields",
+        "constant_without_default",
+        "interface I {}\nstruct S { v @0 :Int32; w @1 :Int32; i @2 :I $Rust.notNull; }\n\
+         const c :S = (v = 1);\nstruct T { s @0 :S = (v = 1); }",
+        "const C
+    a value of S, which has no default, is not supported
+    instead: in that struct, derive of /rust-multiprocess.capnp with Default where a type is \
+annotated, and no notNull
+struct T, field s
+    a value of S, which has no default, is not supported
+    instead: in that struct, derive of /rust-multiprocess.capnp with Default where a type is \
+annotated, and no notNull",
+    ),
+    (
+        "constant_of_a_type",
+        "struct S $Rust.derive(\"Default\") { v @0 :Int32 $Rust.type(\"crate::V\"); w @1 :Int32; }\n\
+         const c :S = (v = 1);\nconst d :S = (w = 1);",
+        "const C
+    a value of a type of the annotation type is not supported within others
+    instead: no value for that field",
     ),
     (
         "not_null",
-        "struct S { v @0 :Text $Rust.notNull; }",
+        "struct S { v @0 :Text $Rust.notNull; w @1 :Text $Rust.shared; }",
         "struct S, field v
-    notNull is for interfaces only",
+    notNull is for interfaces only
+    instead: no such annotation
+struct S, field w
+    shared is for interfaces only
+    instead: no such annotation",
     ),
     (
         "nullable",
-        "interface I { m @0 (v :Int32 $Rust.nullable); }",
+        "interface I { m @0 (v :Int32 $Rust.nullable, w :Text = \"x\" $Rust.nullable); }",
         "interface I, method m, parameter v
     nullable is for structs, lists, text and data only
-    instead: a Bool beside it whose name is `has` and this name",
+    instead: a Bool beside it whose name is `has` and this name
+interface I, method m, parameter w
+    a field with a default is never absent
+    instead: either nullable or the default",
+    ),
+    (
+        "flag",
+        "struct S { v @0 :Int32; hasV @1 :Bool = true; }",
+        "struct S, field hasV
+    a default of true for what says whether another is there
+    instead: no default",
+    ),
+    (
+        "types",
+        "struct S { a @0 :Data $Rust.type(\"bitcoin:Hash\"); b @1 :Data $Rust.codec(\"C\");\n\
+         c @2 :List(Text) $Rust.type(\"C\") $Rust.hashSet; d @3 :Data $Rust.type(\"D\") $Rust.codec(\"1\"); }",
+        "struct S, field a
+    \"bitcoin:Hash\" is no Rust type
+    instead: a path such as crate::Age
+struct S, field b
+    a codec is for a Rust type, and there is none
+    instead: type of /rust-multiprocess.capnp beside it
+struct S, field c
+    of type, hashMap, btreeMap, hashSet and btreeSet a field can have one
+    instead: the one that it is to be
+struct S, field d
+    \"1\" is no Rust type
+    instead: a path such as crate::Age",
+    ),
+    (
+        "maps",
+        "struct Three { a @0 :Int32; b @1 :Int32; c @2 :Int32; }\n\
+         struct Floats { key @0 :Float64; value @1 :Int32; }\n\
+         struct Maybe { key @0 :Text; value @1 :Text $Rust.nullable; }\n\
+         struct Either { union { key @0 :Text; value @1 :Text; } }\n\
+         struct Endless { key @0 :Text; value @1 :List(Endless) $Rust.hashMap; }\n\
+         struct S { a @0 :List(Three) $Rust.hashMap; b @1 :List(Floats) $Rust.btreeMap;\n\
+         c @2 :List(Maybe) $Rust.hashMap; d @3 :List(Either) $Rust.hashMap;\n\
+         e @4 :List(Text) $Rust.hashMap; f @5 :Text $Rust.hashSet; g @6 :List(Three) $Rust.btreeSet; }",
+        "struct Endless, field value
+    Endless is no entry of a map: its maps have no end
+    instead: a list of it, or a struct around the map
+struct S, field e
+    hashMap and btreeMap are for lists of structs only
+    instead: a list of structs with two fields, key and value
+struct S, field f
+    hashSet and btreeSet are for lists only
+    instead: a list
+struct S, field a
+    Three is no entry of a map: it does not have two fields
+    instead: a struct with two fields, key and value
+struct S, field b
+    a floating point number cannot be a map's key
+    instead: a list
+struct S, field c
+    Maybe is no entry of a map: its key or value can be absent
+    instead: a struct that has what is absent, as the value
+struct S, field d
+    Either is no entry of a map: it is a union
+    instead: a struct with two fields, key and value
+struct S, field g
+    Three, which does not derive Eq, cannot be a set's item
+    instead: derive of /rust-multiprocess.capnp on it, with Eq, PartialOrd, Ord; or a list",
+    ),
+    (
+        "interrupt",
+        "interface I { m @0 () $Rust.interruptedBy(\"n\"); n @1 (v :Int32); \
+         o @2 () $Rust.interruptedBy(\"p\"); }",
+        "interface I, method m
+    n has parameters, so that it cannot end other calls
+    instead: the name, as in the schema, of one that has no parameters
+interface I, method o
+    p is no method of this interface
+    instead: the name, as in the schema, of one that has no parameters",
+    ),
+    (
+        "names",
+        "struct S $Rust.name(\"A B\") { v @0 :Text $Rust.name(\"\"); } \
+         enum E $Rust.derive(\"Eq;Hash\") { a @0; }",
+        "struct S
+    \"A B\" is no name in Rust
+    instead: letters, digits and _, a letter first
+struct S, field v
+    \"\" is no name in Rust
+    instead: letters, digits and _, a letter first
+enum E
+    \"Eq;Hash\" is nothing that can be derived
+    instead: paths with commas between them, such as Eq, Hash",
+    ),
+    (
+        "group",
+        "struct S { g :group $Rust.name(\"h\") { v @0 :Text $Rust.notNull; w @1 :Text; } }",
+        "struct S, field g.v
+    notNull is for interfaces only
+    instead: no such annotation",
     ),
     (
         "thread",
@@ -133,75 +211,59 @@ interface I, method m, parameter b
         "context_result",
         "interface I { m @0 () -> (context :Proxy.Context); }",
         "interface I, method m, result context
-    one Context among the parameters, and one ThreadMap, is all there can be",
+    one Context among the parameters, and one ThreadMap, is all there can be
+    instead: no further one",
     ),
     (
         "context_field",
         "struct S { context @0 :Proxy.Context; }",
         "struct S, field context
-    a Context or ThreadMap can be a parameter or result only",
+    a Context or ThreadMap can be a parameter or result only
+    instead: no field: the runtime sends them itself",
     ),
     (
         "endless",
-        "struct Tree { left @0 :Tree; right @1 :Tree $Rust.nullable; }",
+        "struct Tree { v @0 :Int32; left @1 :Tree = (v = 1); }",
         "struct Tree, field left
-    a struct that always holds another of its own has no end
-    instead: nullable of /rust-multiprocess.capnp",
-    ),
-    (
-        "endless_pair",
-        "struct A { b @0 :B; }\nstruct B { a @0 :A; c @1 :List(A); }",
-        "struct A, field b
-    a struct that always holds another of its own has no end
-    instead: nullable of /rust-multiprocess.capnp
-struct B, field a
-    a struct that always holds another of its own has no end
-    instead: nullable of /rust-multiprocess.capnp",
+    a struct that by default contains another of its own has no end
+    instead: no default",
     ),
     (
         "same_name",
-        "struct S { txID @0 :Int32; txId @1 :Int32; }",
+        "struct S { txID @0 :Int32; txId @1 :Int32; union { a @2 :Int32; b @3 :Int32 $Rust.name(\"A\"); } }",
         "struct S
     txID and txId would both be tx_id in Rust
+    instead: another name for one of them
+struct S
+    a and b would both be A in Rust
     instead: another name for one of them",
-    ),
-    (
-        "newer_keyword",
-        "interface I { async @0 (); }",
-        "interface I, method async
-    capnpc cannot name this method
-    instead: another name",
     ),
     (
         "foreign",
         "using S = import \"/capnp/schema.capnp\";\nstruct T { n @0 :S.CapnpVersion; }",
         "struct T, field n
     CapnpVersion is declared in capnp/schema.capnp, which is not among this crate's schemas
-    instead: add the file to the Builder",
+    instead: add the file to the Builder, or name its crate with Builder::crate_provides",
     ),
     (
-        "capnpc_names",
-        "using R = import \"/capnp/rust.capnp\";\n$R.parentModule(\"a\");\n\
-         struct S { v @0 :Text $R.option; }",
-        "
-    capnpc's annotations for the place of the raw code are not supported
-    instead: Builder::module
-struct S, field v
+        "capnpc_option",
+        "using R = import \"/capnp/rust.capnp\";\nstruct S { v @0 :Text $R.option; }",
+        "struct S, field v
     capnpc's annotation option is not supported
     instead: nullable of /rust-multiprocess.capnp",
     ),
     (
         "twice",
-        "interface I { m @0 (v :AnyPointer, w :AnyPointer) -> (x :AnyPointer); }",
+        "interface I { m @0 (v :Capability, w :Capability) -> (x :Capability); }",
         "interface I, method m, parameter v
-    AnyPointer is not supported
-    instead: the type itself, or Data
+    Capability is not supported
+    instead: an interface
 interface I, method m, parameter w
-    AnyPointer is not supported
-    instead: the type itself, or Data
+    Capability is not supported
+    instead: an interface
 interface I, method m, result x
-    AnyPointer is not supported
-    instead: the type itself, or Data",
+    Capability is not supported
+    instead: an interface",
     ),
 ];
 
@@ -215,7 +277,8 @@ fn what_cannot_be_mapped_is_all_reported_with_its_place() {
         panic!("the schemas are mapped");
     };
     let mut said: BTreeMap<String, String> = BTreeMap::new();
-    for problem in problems {
+    for mut problem in problems {
+        assert!(problem.line.take().is_some_and(|line| line > 3), "{problem}");
         let text = problem.to_string().replace(problem.file.as_str(), "");
         let said = said.entry(stem(&problem.file)).or_default();
         *said += text.strip_prefix(": ").unwrap_or(&text);
@@ -230,15 +293,53 @@ fn what_cannot_be_mapped_is_all_reported_with_its_place() {
 
 #[test]
 fn the_error_reads_well_and_debug_is_the_same() {
-    let error = compile("text", &[("file.capnp", "interface I { m @0 (v :AnyPointer); }")]);
+    let schema = "struct S {}\n\ninterface I {\n  m @0 (v :Capability);\n}";
+    let error = compile("text", &[("file.capnp", schema)]);
     let error = error.expect_err("an error");
     let text = error.to_string();
     assert_eq!(format!("{error:?}"), text, "main shows Debug");
     let (head, rest) = text.split_once("\n\n  ").expect("a list");
     assert_eq!(head, "the schemas say what has no mapping to Rust");
-    let want = "file.capnp: interface I, method m, parameter v\n    \
-                AnyPointer is not supported\n    instead: the type itself, or Data";
+    // The line is that of the declaration: the compiler gives none of what is in it.
+    let want = "file.capnp:6: interface I, method m, parameter v\n    \
+                Capability is not supported\n    instead: an interface";
     assert!(rest.ends_with(want), "{text}");
+}
+
+#[test]
+fn what_only_capnpc_cannot_do_is_refused_only_with_it() {
+    let schema = "using R = import \"/capnp/rust.capnp\";\n$R.parentModule(\"a\");\n\
+                  interface I { async @0 (); }\nstruct Dyn {}\nenum E { self @0; }";
+    let files = [("file.capnp", schema)];
+    compile("without_raw", &files).expect("proxies alone");
+    let error = write("with_raw", &files).raw(true).compile().expect_err("an error");
+    let text = error.to_string();
+    for part in [
+        "capnp\n    capnpc's annotations for the place of the raw code are not supported\n    instead: \
+         Builder::module",
+        ":6: interface I, method async\n    capnpc cannot name this method\n    instead: another \
+         name",
+        ":7: struct Dyn\n    capnpc cannot name this type\n    instead: another name",
+        ":8: enum E, enumerant self\n    capnpc cannot name this enumerant\n    instead: another \
+         name",
+    ] {
+        assert!(text.contains(part), "{part}\n\n{text}");
+    }
+}
+
+#[test]
+fn another_crates_types_are_used_and_not_generated() {
+    let other = "interface Other {}\nstruct Record { v @0 :Int32; }";
+    let own = "using O = import \"a.capnp\";\nstruct S { r @0 :O.Record; o @1 :O.Other; }\n\
+               interface I extends(O.Other) {}";
+    let builder = write("provided", &[("a.capnp", other), ("b.capnp", own)]);
+    let builder = builder.crate_provides("other::generated", [0xa93fc509624c7200]);
+    builder.compile().expect("proxies");
+    let out = directory("provided").join("out");
+    assert!(out.join("b.rs").exists() && !out.join("a.rs").exists());
+    let error = write("provided", &[("a.capnp", other)]).crate_provides("no path", [1]);
+    let error = error.compile().expect_err("an error").to_string();
+    assert!(error.starts_with("\"::no path\" is no path of a module"), "{error}");
 }
 
 #[test]
@@ -278,7 +379,12 @@ fn a_builder_that_cannot_work_says_why() {
 
 /// Compiles schemas, given as pairs of a file name and its text (without what all have).
 fn compile(test: &str, files: &[(&str, &str)]) -> Result<(), Error> {
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("errors").join(test);
+    write(test, files).compile()
+}
+
+/// Writes the schemas to a directory of the test's own.
+fn write(test: &str, files: &[(&str, &str)]) -> Builder {
+    let directory = directory(test);
     let _ = std::fs::remove_dir_all(&directory);
     std::fs::create_dir_all(directory.join("schema")).expect("a directory to write to");
     for (number, (name, text)) in files.iter().enumerate() {
@@ -293,7 +399,10 @@ fn compile(test: &str, files: &[(&str, &str)]) -> Result<(), Error> {
         .schema_dir(directory.join("schema"))
         .import_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../multiprocess/schema"))
         .out_dir(directory.join("out"))
-        .compile()
+}
+
+fn directory(test: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("errors").join(test)
 }
 
 fn stem(file: &str) -> String {

@@ -7,18 +7,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::codec::{Decoder, EncodeFn, Encoder};
-use crate::connection::{ArcConn, Caller, Lead, SentCall, Slot, start_call, start_pipelined};
-use crate::driver::{TimerId, driver};
+use crate::codec::{EncodeFn, Encoder};
+use crate::connection::{Caller, SentCall, Slot, start_call, start_pipelined};
 use crate::guard::catch_panic;
 use crate::handle::{Handle, RemoteObject};
-use crate::rt::{AnyBuilder, AnyReader, Interface, Method};
+use crate::part::Part;
+use crate::rt::{AnyBuilder, Interface, MethodId};
 use crate::server;
-use crate::thread::{Inbox, pool, release_lane, this_inbox};
+use crate::thread::{pool, this_inbox};
+use crate::waiting::{Deadline, wait_for, wait_for_slot};
 use crate::{Error, Result};
-
-/// How deep calls may run within calls on one thread: a callback of a callback is two.
-const MAX_DEPTH: usize = 64;
 
 /// A method call that has been described and not yet made.
 ///
@@ -27,20 +25,31 @@ const MAX_DEPTH: usize = 64;
 ///
 /// Which of the peer's threads runs the call follows from who waits: each thread of this process
 /// has one of the peer's for itself, on which its calls run in order. Up to 64 calls of futures at
-/// once have one each; further ones wait behind them.
+/// once have one each; further ones wait behind them. Calls of futures that may wait long
+/// (`$Rust.longWait` in the schema) are apart from these: up to 128 at once have a thread each, and
+/// only others of their kind wait behind them.
 ///
-/// A peer need not stop a method whose call was cancelled. Bitcoin Core 30 to 32 do not: a wait
-/// there goes on until it ends or is interrupted by a method of its own, such as `interrupt`. Later
-/// calls do not wait for it.
+/// A peer need not stop a method whose call was cancelled. One that runs on this crate tells the
+/// method, and drops it where it is a future. Bitcoin Core 30 to 32 let it go on. Where the schema
+/// says what ends such a wait (`$Rust.interruptedBy`), that method is called when the peer has not
+/// ended a cancelled call within 20 ms; it may end other waits of the same object as well. Later
+/// calls do not wait for a cancelled one.
 #[must_use = "a call is made by waiting for it: use .wait() or .await"]
-pub struct Call<T> {
+pub struct Call<T: 'static> {
     method: &'static str,
     state: State<T>,
     timeout: Option<Duration>,
+    retry: Option<Retry<T>>,
+    adjust: Option<Adjust<T>>,
     then: Option<Box<dyn FnOnce() + Send>>,
 }
 
-enum State<T> {
+type Adjust<T> = Box<dyn FnOnce(&mut T) + Send>;
+
+/// Sees how a call ended, and says what to call instead.
+pub(crate) type Retry<T> = Box<dyn FnMut(&Result<T>) -> Option<RemoteCall<T>> + Send>;
+
+enum State<T: 'static> {
     Ready(Result<T>),
     Local(Box<dyn FnOnce() -> Result<T> + Send>),
     Remote(RemoteCall<T>),
@@ -51,11 +60,12 @@ enum State<T> {
     Done,
 }
 
-struct RemoteCall<T> {
-    method: Method,
+/// A call that is described and not made.
+pub(crate) struct RemoteCall<T: 'static> {
+    method: MethodId,
     object: RemoteObject,
     encode: EncodeFn,
-    decode: fn(&mut Decoder<'_>, AnyReader<'_>) -> Result<T>,
+    results: Part<T>,
 }
 
 impl<T: Send + 'static> Call<T> {
@@ -71,19 +81,21 @@ impl<T: Send + 'static> Call<T> {
         let result = match std::mem::replace(&mut self.state, State::Done) {
             State::Ready(result) => result,
             State::Local(run) => run(),
-            State::Remote(call) => {
-                let deadline = Deadline::new(self.timeout, started);
-                call.send_from_thread().and_then(|sent| wait_for(sent, deadline, true))
+            State::Remote(call) => self.wait_remote(call, started),
+            State::Sent(sent, deadline) => {
+                let result = wait_for(sent, deadline, false);
+                match self.again(&result) {
+                    Some(call) => self.wait_remote(call, started),
+                    None => result,
+                }
             }
-            State::Sent(sent, deadline) => wait_for(sent, deadline, false),
             State::Pooled(slot, deadline) => {
                 slot.wake_thread(&this_inbox());
                 wait_for_slot(&slot, None, &deadline)
             }
             State::Done => Err(Error::misuse("this call was polled after it had ended")),
         };
-        self.finish();
-        result
+        self.finish(result)
     }
 
     /// Bounds the call: [`Error::Timeout`] if there is no answer within `timeout` of its start, or
@@ -103,7 +115,7 @@ impl<T: Send + 'static> Call<T> {
 
     /// Sends the call now, to be waited for later.
     pub fn start(mut self) -> Self {
-        self.begin(Waker::noop());
+        self.begin(Waker::noop(), false);
         self
     }
 
@@ -111,17 +123,53 @@ impl<T: Send + 'static> Call<T> {
     /// dropping it.
     pub fn cancel(self) {}
 
-    fn finish(&mut self) {
+    /// Changes the results before they are handed out. For generated code.
+    #[doc(hidden)]
+    pub fn adjust(mut self, adjust: impl FnOnce(&mut T) + Send + 'static) -> Call<T> {
+        let first = self.adjust.take();
+        self.adjust = Some(Box::new(move |results| {
+            if let Some(first) = first {
+                first(results);
+            }
+            adjust(results);
+        }));
+        self
+    }
+
+    /// The call has ended; what it is to hand out.
+    fn finish(&mut self, mut result: Result<T>) -> Result<T> {
+        if let (Some(adjust), Ok(results)) = (self.adjust.take(), &mut result) {
+            adjust(results);
+        }
         if let Some(then) = self.then.take() {
             then();
         }
+        result
     }
 
-    /// Sends the call for a future.
-    fn begin(&mut self, waker: &Waker) {
+    /// Makes the call from this thread, in as many forms as it takes.
+    fn wait_remote(&mut self, mut call: RemoteCall<T>, started: Instant) -> Result<T> {
+        loop {
+            let deadline = Deadline::new(self.timeout, started);
+            let sent = call.send_from_thread();
+            let result = sent.and_then(|sent| wait_for(sent, deadline, true));
+            match self.again(&result) {
+                Some(other) => call = other,
+                None => return result,
+            }
+        }
+    }
+
+    /// The call to make instead, where the peer may have the method in another form.
+    fn again(&mut self, result: &Result<T>) -> Option<RemoteCall<T>> {
+        self.retry.as_mut().and_then(|retry| retry(result))
+    }
+
+    /// Sends the call for a future, which is being polled if `polled`.
+    fn begin(&mut self, waker: &Waker, polled: bool) {
         let timeout = self.timeout;
         self.state = match std::mem::replace(&mut self.state, State::Done) {
-            State::Remote(call) => match call.send_from_future(waker) {
+            State::Remote(call) => match call.send_from_future(waker, polled) {
                 Ok(sent) => {
                     let deadline = Deadline::new(timeout, Instant::now()).watched(&sent.slot);
                     State::Sent(sent, deadline)
@@ -141,14 +189,18 @@ impl<T: Send + 'static> Call<T> {
 }
 
 impl<T> Call<T> {
+    fn new(method: &'static str, state: State<T>) -> Call<T> {
+        Call { method, state, timeout: None, retry: None, adjust: None, then: None }
+    }
+
     /// An answer that is under way already.
     pub(crate) fn answer(slot: Arc<Slot<T>>, timeout: Duration) -> Call<T> {
         let deadline = Deadline::new(Some(timeout), Instant::now());
-        Call { method: "", state: State::Pooled(slot, deadline), timeout: None, then: None }
+        Call::new("", State::Pooled(slot, deadline))
     }
 
     pub(crate) fn ready(result: Result<T>) -> Call<T> {
-        Call { method: "", state: State::Ready(result), timeout: None, then: None }
+        Call::new("", State::Ready(result))
     }
 
     /// Does something on the waiting side when the call has ended, well or not.
@@ -159,35 +211,54 @@ impl<T> Call<T> {
 
     /// A call of an object of this process. For generated code.
     #[doc(hidden)]
-    pub fn local(method: Method, run: impl FnOnce() -> Result<T> + Send + 'static) -> Call<T> {
-        Call { method: method.name, state: State::Local(Box::new(run)), timeout: None, then: None }
+    pub fn local(method: MethodId, run: impl FnOnce() -> Result<T> + Send + 'static) -> Call<T> {
+        Call::new(method.name, State::Local(Box::new(run)))
     }
 
     /// A call of a peer's object. For generated code.
     #[doc(hidden)]
     pub fn remote(
-        method: Method,
+        method: MethodId,
         object: RemoteObject,
         encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
-        decode: fn(&mut Decoder<'_>, AnyReader<'_>) -> Result<T>,
+        results: Part<T>,
     ) -> Call<T> {
-        let call = RemoteCall { method, object, encode: Box::new(encode), decode };
-        Call { method: method.name, state: State::Remote(call), timeout: None, then: None }
+        Call::attempt(RemoteCall::new(method, object, encode, results), None)
+    }
+
+    /// A call of a peer's object that may have to be made in another form.
+    pub(crate) fn attempt(call: RemoteCall<T>, retry: Option<Retry<T>>) -> Call<T> {
+        Call { retry, ..Call::new(call.method.name, State::Remote(call)) }
+    }
+}
+
+impl<T: 'static> RemoteCall<T> {
+    pub(crate) fn new(
+        method: MethodId,
+        object: RemoteObject,
+        encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
+        results: Part<T>,
+    ) -> RemoteCall<T> {
+        RemoteCall { method, object, encode: Box::new(encode), results }
     }
 }
 
 impl<T: Send + 'static> RemoteCall<T> {
     fn send_from_thread(self) -> Result<SentCall<T>> {
-        let RemoteCall { method, object, encode, decode } = self;
-        let (conn, cap) = object.place()?;
+        let RemoteCall { method, object, encode, results } = self;
+        let (conn, _) = object.place()?;
         let caller = Caller::Thread(this_inbox(), server::innermost(conn));
-        start_call(conn, cap, method, caller, None, encode, decode)
+        start_call(&object, method, caller, None, encode, results)
     }
 
-    fn send_from_future(self, waker: &Waker) -> Result<SentCall<T>> {
-        let RemoteCall { method, object, encode, decode } = self;
-        let (conn, cap) = object.place()?;
-        start_call(conn, cap, method, Caller::Future, Some(waker), encode, decode)
+    fn send_from_future(self, waker: &Waker, polled: bool) -> Result<SentCall<T>> {
+        let RemoteCall { method, object, encode, results } = self;
+        let (conn, _) = object.place()?;
+        // Only a call that is awaited: one that was started may outlive the call that is served
+        // now, and then no thread of the peer's would wait to run it.
+        let running = if polled { server::innermost_future(conn) } else { None };
+        let caller = Caller::Future { running, long: method.long };
+        start_call(&object, method, caller, Some(waker), encode, results)
     }
 }
 
@@ -208,8 +279,10 @@ impl<I: Interface> Call<I> {
     /// fail with its error.
     pub fn pipelined(self) -> I {
         match self.state {
-            State::Remote(call) => I::from_handle(Handle::remote_object(call.pipeline())),
-            _ => self.wait().unwrap_or_else(broken),
+            State::Remote(call) if self.retry.is_none() => {
+                I::from_handle(Handle::remote_object(call.pipeline()))
+            }
+            state => Call { state, ..self }.wait().unwrap_or_else(broken),
         }
     }
 }
@@ -220,8 +293,10 @@ impl<I: Interface> Call<Option<I>> {
     /// returns none, they fail.
     pub fn pipelined(self) -> I {
         match self.state {
-            State::Remote(call) => I::from_handle(Handle::remote_object(call.pipeline())),
-            _ => match self.wait() {
+            State::Remote(call) if self.retry.is_none() => {
+                I::from_handle(Handle::remote_object(call.pipeline()))
+            }
+            state => match (Call { state, ..self }).wait() {
                 Ok(Some(handle)) => handle,
                 Ok(None) => broken(Error::failed(format!("the call returned no {}", I::NAME))),
                 Err(error) => broken(error),
@@ -239,8 +314,20 @@ impl<T: Send + 'static> Future for Call<T> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let call = self.get_mut();
-        call.begin(context.waker());
-        let result = match &mut call.state {
+        loop {
+            let Poll::Ready(result) = call.poll_once(context) else { return Poll::Pending };
+            match call.again(&result) {
+                Some(other) => call.state = State::Remote(other),
+                None => return Poll::Ready(call.finish(result)),
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> Call<T> {
+    fn poll_once(&mut self, context: &mut Context<'_>) -> Poll<Result<T>> {
+        self.begin(context.waker(), true);
+        let result = match &mut self.state {
             State::Sent(sent, deadline) => match sent.slot.take_or_wake(context.waker()) {
                 Some(answer) => {
                     sent.set_over();
@@ -259,8 +346,7 @@ impl<T: Send + 'static> Future for Call<T> {
                 _ => Err(Error::misuse("this call was polled after it had ended")),
             },
         };
-        call.state = State::Done;
-        call.finish();
+        self.state = State::Done;
         Poll::Ready(result)
     }
 }
@@ -271,99 +357,5 @@ impl<T> Unpin for Call<T> {}
 impl<T> fmt::Debug for Call<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Call({})", self.method)
-    }
-}
-
-/// Blocks until the answer is there. `ours`: the call was sent by this thread, so that its answer
-/// wakes it.
-fn wait_for<T>(mut sent: SentCall<T>, deadline: Deadline, ours: bool) -> Result<T> {
-    if !ours {
-        sent.slot.wake_thread(&this_inbox());
-    }
-    let result = wait_for_slot(&sent.slot, Some(sent.conn()), &deadline);
-    if !matches!(result, Err(Error::Timeout(_))) {
-        sent.set_over();
-    }
-    result
-}
-
-/// Blocks until the slot is filled, running this thread's callbacks meanwhile, and reading the
-/// connection where no other thread does.
-fn wait_for_slot<T>(slot: &Slot<T>, conn: Option<&ArcConn>, deadline: &Deadline) -> Result<T> {
-    let inbox = this_inbox();
-    release_lane();
-    let mut lead: Option<Lead> = None;
-    loop {
-        if let Some(answer) = slot.take() {
-            return answer;
-        }
-        if let Some(task) = inbox.pop() {
-            drop(lead.take());
-            if server::depth() < MAX_DEPTH {
-                task.run();
-            } else {
-                task.refuse(Error::Overloaded {
-                    message: format!("more than {MAX_DEPTH} calls within calls on one thread"),
-                });
-            }
-            continue;
-        }
-        if deadline.passed() {
-            return Err(deadline.error());
-        }
-        if lead.is_none() {
-            lead = conn.and_then(Lead::take);
-        }
-        match &lead {
-            Some(lead) => lead.wait(&inbox, deadline.at, || slot.is_filled()),
-            None => Inbox::park(deadline.at),
-        }
-    }
-}
-
-/// When a call has taken too long.
-struct Deadline {
-    timeout: Duration,
-    /// None: never.
-    at: Option<Instant>,
-    timer: Option<TimerId>,
-}
-
-impl Deadline {
-    fn new(timeout: Option<Duration>, started: Instant) -> Deadline {
-        let at = timeout.and_then(|timeout| started.checked_add(timeout));
-        Deadline { timeout: timeout.unwrap_or(Duration::MAX), at, timer: None }
-    }
-
-    /// Wakes the future that waits at `slot` when the time has come.
-    fn watched<T: Send + 'static>(mut self, slot: &Arc<Slot<T>>) -> Deadline {
-        if let (Some(at), Ok(driver)) = (self.at, driver()) {
-            let slot = Arc::downgrade(slot);
-            self.timer = Some(driver.add_timer(
-                at,
-                Box::new(move || {
-                    if let Some(slot) = slot.upgrade() {
-                        slot.wake();
-                    }
-                }),
-            ));
-        }
-        self
-    }
-
-    fn passed(&self) -> bool {
-        self.at.is_some_and(|at| at <= Instant::now())
-    }
-
-    fn error(&self) -> Error {
-        Error::Timeout(self.timeout)
-    }
-}
-
-impl Drop for Deadline {
-    fn drop(&mut self) {
-        if let (Some(timer), Ok(driver)) = (self.timer.take(), driver()) {
-            driver.remove_timer(timer);
-        }
     }
 }

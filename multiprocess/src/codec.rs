@@ -4,17 +4,22 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use capnp::capability::FromClientHook;
-use capnp::introspect::TypeVariant;
+use capnp::any_pointer;
+use capnp::capability::Params;
 use capnp::private::capability::ClientHook;
+use capnp::private::layout::{PointerReader, StructSize};
 
 use crate::connection::{Answer, ArcConn, BusyGuard, Caller, Tables, ThreadPair, Threads};
 use crate::handle::{Handle, RemoteObject};
-use crate::proxy_capnp::{context, thread_map};
-use crate::rt::{AnyBuilder, Interface};
-use crate::server::{Local, ServedObject};
+use crate::rt::{AnyBuilder, AnyReader, Interface};
+use crate::server::{Lent, Local, ServedObject};
 use crate::thread::{ServedThreadMap, THREAD_MAP, ThreadServer};
+use crate::wire::{AnyPointer, Builder, Pointer, Reader, Size};
 use crate::{Error, Result};
+
+/// The slots of proxy.capnp's struct Context.
+const THREAD_SLOT: usize = 0;
+const CALLBACK_THREAD_SLOT: usize = 1;
 
 /// Writes the content of one message.
 ///
@@ -28,16 +33,17 @@ pub struct Encoder<'a> {
     tables: &'a Rc<Tables>,
     caller: Option<&'a Caller>,
     busy: Option<BusyGuard>,
+    version: u8,
 }
 
 impl<'a> Encoder<'a> {
     pub(crate) fn new(conn: &'a ArcConn, tables: &'a Rc<Tables>, caller: &'a Caller) -> Self {
-        Encoder { conn, tables, caller: Some(caller), busy: None }
+        Encoder { conn, tables, caller: Some(caller), busy: None, version: 0 }
     }
 
     /// For messages that are not calls of the user's: answers, and the first call of a connection.
     pub(crate) fn immediate(conn: &'a ArcConn, tables: &'a Rc<Tables>) -> Self {
-        Encoder { conn, tables, caller: None, busy: None }
+        Encoder { conn, tables, caller: None, busy: None, version: 0 }
     }
 
     pub(crate) fn conn(&self) -> &ArcConn {
@@ -48,18 +54,30 @@ impl<'a> Encoder<'a> {
         self.tables
     }
 
+    /// For parameters in the form of this version.
+    pub(crate) fn of_version(mut self, version: u8) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// The version of the schema in whose form the message is to be; 0 is the newest.
+    pub fn version(&self) -> u8 {
+        self.version
+    }
+
     pub(crate) fn take_busy(&mut self) -> Option<BusyGuard> {
         self.busy.take()
     }
 
-    /// Names the threads on which this call and its callbacks run.
+    /// Names the threads on which this call and its callbacks run, in the Context in this slot.
     ///
     /// Where the peer has given no ThreadMap the context stays empty.
-    pub fn context(&mut self, mut context: context::Builder<'_>) {
+    pub fn context(&mut self, to: &mut Builder<'_>, slot: u32) {
+        let mut context = to.pointer(slot).init_struct(StructSize { data: 0, pointers: 2 });
         let Some(caller) = self.caller else { return };
         let Some(pair) = self.threads_for(caller) else { return };
-        context.set_thread(FromClientHook::new(pair.thread));
-        context.set_callback_thread(FromClientHook::new(pair.callback));
+        context.reborrow().get_pointer_field(THREAD_SLOT).set_capability(pair.thread);
+        context.get_pointer_field(CALLBACK_THREAD_SLOT).set_capability(pair.callback);
     }
 
     fn threads_for(&mut self, caller: &Caller) -> Option<ThreadPair> {
@@ -86,15 +104,24 @@ impl<'a> Encoder<'a> {
                 crate::thread::use_connection(self.conn);
                 Some(pair)
             }
-            Caller::Future => {
-                if let Some((pair, busy)) = threads.async_thread() {
+            Caller::Future { running, long } => {
+                let running = running.filter(|_| !long);
+                // Within a call of the peer's whose method awaits this one, as above.
+                if let Some((thread, callback)) =
+                    running.and_then(|id| self.tables.running_threads(id))
+                {
+                    return Some(ThreadPair { thread: callback, callback: thread });
+                }
+                let shared = threads.shared(*long);
+                if let Some((pair, busy)) = shared.thread() {
                     self.busy = Some(busy);
                     return Some(pair);
                 }
-                let id = threads.next_async();
-                let forget = move |threads: &Threads| threads.release_async(id);
-                let pair = self.make_thread("async", ThreadServer::Pool, forget)?;
-                self.busy = Some(threads.add_async_thread(id, &pair));
+                let (id, long) = (shared.next(), *long);
+                let forget = move |threads: &Threads| threads.shared(long).release(id);
+                let name = if long { "wait" } else { "async" };
+                let pair = self.make_thread(name, ThreadServer::Pool, forget)?;
+                self.busy = Some(shared.add(id, &pair));
                 Some(pair)
             }
         }
@@ -109,7 +136,7 @@ impl<'a> Encoder<'a> {
         forget: impl FnOnce(&Threads) + 'static,
     ) -> Option<ThreadPair> {
         let mut request = self.tables.threads.peer_map()?.new_call(THREAD_MAP, 0, None);
-        request.get().init_as::<thread_map::make_thread_params::Builder<'_>>().set_name(name);
+        Builder::content(request.get(), Size(0, 1)).pointer(0).set_text(name.into());
         let sent = request.hook.send();
         let thread = sent.pipeline.get_pointer_field(0).as_cap();
         let tables = Rc::downgrade(self.tables);
@@ -119,17 +146,17 @@ impl<'a> Encoder<'a> {
             }
             None
         };
-        self.tables.add_call(sent.promise, Box::new(answered));
+        self.tables.add_call(sent.promise, Box::new(answered), None);
         let callback = self.export_thread(callbacks);
         Some(ThreadPair { thread, callback })
     }
 
-    /// This side's ThreadMap.
-    pub fn thread_map(&mut self) -> thread_map::Client {
+    /// Gives this side's ThreadMap, in this slot.
+    pub fn thread_map(&mut self, to: &mut Builder<'_>, slot: u32) {
         let hook = self.tables.threads.own_map(|| {
             Local::new(ArcConn::downgrade(self.conn), self.tables, Box::new(ServedThreadMap)).hook()
         });
-        FromClientHook::new(hook)
+        to.pointer(slot).set_capability(hook);
     }
 
     pub(crate) fn export_thread(&self, server: ThreadServer) -> Box<dyn ClientHook> {
@@ -139,11 +166,7 @@ impl<'a> Encoder<'a> {
     /// A capability for the object behind a handle: the peer's own where it came from there, the
     /// user's object where it is here, and where it is with a third process an object that hands
     /// calls on.
-    pub fn export<I: Interface, C: FromClientHook>(&mut self, handle: &I) -> C {
-        FromClientHook::new(self.export_hook(handle))
-    }
-
-    fn export_hook<I: Interface>(&self, handle: &I) -> Box<dyn ClientHook> {
+    pub(crate) fn export_hook<I: Interface>(&self, handle: &I) -> Box<dyn ClientHook> {
         if let Some(hook) =
             handle.handle().remote().and_then(|remote| remote.hook_on(self.conn, self.tables))
         {
@@ -176,11 +199,47 @@ pub struct Decoder<'a> {
     conn: &'a ArcConn,
     tables: &'a Rc<Tables>,
     context: Option<CallThreads>,
+    version: u8,
+    /// The call whose parameters are read.
+    call: Option<&'a Params<any_pointer::Owned>>,
 }
 
 impl<'a> Decoder<'a> {
     pub(crate) fn new(conn: &'a ArcConn, tables: &'a Rc<Tables>) -> Self {
-        Decoder { conn, tables, context: None }
+        Decoder { conn, tables, context: None, version: 0, call: None }
+    }
+
+    /// For the parameters of a call.
+    pub(crate) fn of_call(mut self, call: &'a Params<any_pointer::Owned>) -> Self {
+        self.call = Some(call);
+        self
+    }
+
+    /// For results in the form of this version.
+    pub(crate) fn of_version(mut self, version: u8) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// The version of the schema in whose form the message is; 0 is the newest.
+    pub fn version(&self) -> u8 {
+        self.version
+    }
+
+    /// The parameters of the call, to be looked at outside the lock.
+    pub(crate) fn lend(&self, params: AnyReader<'_>) -> Result<Lent> {
+        let body = self.call.and_then(|call| {
+            self.tables.body_of(|| {
+                let _ = call.hook.get();
+            })
+        });
+        Ok(match body {
+            Some((segments, options)) => Lent::Message(segments, options),
+            None => {
+                let Pointer(params) = params.get_as().map_err(malformed)?;
+                Lent::Copy(AnyPointer::read(params)?)
+            }
+        })
     }
 
     pub(crate) fn conn(&self) -> &ArcConn {
@@ -195,41 +254,36 @@ impl<'a> Decoder<'a> {
         self.context.take()
     }
 
-    /// Takes in the threads that the caller names.
-    pub fn context(&mut self, context: capnp::Result<context::Reader<'_>>) -> Result<()> {
-        let context = context.map_err(malformed)?;
+    /// Takes in the threads that the caller names, in the Context in this slot.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] where that is no Context.
+    pub fn context(&mut self, from: Reader<'_>, slot: u32) -> Result<()> {
+        let context = from.pointer(slot).get_struct(None).map_err(malformed)?;
         self.context = Some(CallThreads {
-            thread: optional(context.get_thread())?.map(FromClientHook::into_client_hook),
-            callback: optional(context.get_callback_thread())?
-                .map(FromClientHook::into_client_hook),
+            thread: capability(context.get_pointer_field(THREAD_SLOT))?,
+            callback: capability(context.get_pointer_field(CALLBACK_THREAD_SLOT))?,
         });
         Ok(())
     }
 
-    /// Keeps the ThreadMap that the peer gives.
-    pub fn peer_thread_map(&mut self, map: capnp::Result<thread_map::Client>) -> Result<()> {
-        if let Some(map) = optional(map)? {
-            self.tables.threads.set_peer_map(map.into_client_hook());
+    /// Keeps the ThreadMap that the peer gives, in this slot.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] where that is no ThreadMap.
+    pub fn thread_map(&mut self, from: Reader<'_>, slot: u32) -> Result<()> {
+        if let Some(map) = capability(from.pointer(slot))? {
+            self.tables.threads.set_peer_map(map);
         }
         Ok(())
     }
 
-    /// A handle on the object behind a capability.
-    pub fn import<I: Interface, C: FromClientHook>(
+    /// A handle on the object behind a pointer; none for a null pointer.
+    pub(crate) fn import_pointer<I: Interface>(
         &mut self,
-        client: capnp::Result<C>,
-    ) -> Result<I> {
-        self.import_optional(client)?
-            .ok_or_else(|| Error::decode("", format!("the {} is null", I::NAME)))
-    }
-
-    /// The same where there may be none.
-    pub fn import_optional<I: Interface, C: FromClientHook>(
-        &mut self,
-        client: capnp::Result<C>,
+        from: PointerReader<'_>,
     ) -> Result<Option<I>> {
-        let Some(client) = optional(client)? else { return Ok(None) };
-        let hook = client.into_client_hook();
+        let Some(hook) = capability(from)? else { return Ok(None) };
         let known = self.tables.local(&*hook).and_then(|local| {
             local
                 .with_served(|served| {
@@ -248,89 +302,32 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// None for a null capability.
-fn optional<C>(client: capnp::Result<C>) -> Result<Option<C>> {
-    match client {
-        Ok(client) => Ok(Some(client)),
-        Err(error) if error.kind == capnp::ErrorKind::MessageContainsNullCapabilityPointer => {
-            Ok(None)
-        }
-        Err(error) => Err(malformed(error)),
+/// The capability behind a pointer; none for a null pointer.
+fn capability(from: PointerReader<'_>) -> Result<Option<Box<dyn ClientHook>>> {
+    match from.is_null() {
+        true => Ok(None),
+        false => from.get_capability().map(Some).map_err(malformed),
     }
 }
 
 /// A text of a message.
-pub fn text(text: capnp::Result<capnp::text::Reader<'_>>) -> Result<String> {
+pub(crate) fn text(text: capnp::Result<capnp::text::Reader<'_>>) -> Result<String> {
     let text = text.map_err(malformed)?;
     text.to_string().map_err(|error| Error::decode("", format!("the text is not UTF-8: {error}")))
 }
 
 /// Data of a message.
-pub fn data(data: capnp::Result<capnp::data::Reader<'_>>) -> Result<Vec<u8>> {
+pub(crate) fn data(data: capnp::Result<capnp::data::Reader<'_>>) -> Result<Vec<u8>> {
     Ok(data.map_err(malformed)?.to_vec())
 }
 
-/// A list of a message, each item through `read`.
-pub fn list<L, T>(
-    list: capnp::Result<L>,
-    mut read: impl FnMut(L::Item) -> Result<T>,
-) -> Result<Vec<T>>
-where
-    L: IntoIterator,
-{
-    let mut values = Vec::new();
-    for (index, item) in list.map_err(malformed)?.into_iter().enumerate() {
-        values.push(read(item).map_err(|error| within(error, &format!("[{index}]")))?);
-    }
-    Ok(values)
-}
-
-/// A value of a message as capnp's getter returns it.
-pub fn checked<T>(value: capnp::Result<T>) -> Result<T> {
-    value.map_err(malformed)
-}
-
-/// Writes an enum's number that its schema does not name, which the raw setter cannot.
-///
-/// # Errors
-/// The struct has no such field.
-pub fn set_enum<'a>(
-    builder: impl Into<capnp::dynamic_value::Builder<'a>>,
-    field: &str,
-    number: u16,
-) -> Result<()> {
-    use capnp::dynamic_value::{Builder, Enum};
-    let Builder::Struct(mut builder) = builder.into() else { return Ok(()) };
-    let field = checked(builder.get_schema().get_field_by_name(field))?;
-    match field.get_type().which() {
-        TypeVariant::Enum(schema) => {
-            checked(builder.set(field, Enum::new(number, schema.into()).into()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The same for an item of a list of enums.
-///
-/// # Errors
-/// The list is shorter.
-pub fn set_enum_item<'a>(
-    list: impl Into<capnp::dynamic_value::Builder<'a>>,
-    index: u32,
-    number: u16,
-) -> Result<()> {
-    use capnp::dynamic_value::{Builder, Enum};
-    let Builder::List(mut list) = list.into() else { return Ok(()) };
-    match list.element_type().which() {
-        TypeVariant::Enum(schema) => {
-            checked(list.set(index, Enum::new(number, schema.into()).into()))
-        }
-        _ => Ok(()),
-    }
+/// Says in which item of a list an error is.
+pub(crate) fn indexed<T>(result: Result<T>, index: u32) -> Result<T> {
+    result.map_err(|error| within(error, &format!("[{index}]")))
 }
 
 /// The length of a list for a message, which has room for 2^29 - 1 items.
-pub fn length(length: usize) -> Result<u32> {
+pub(crate) fn length(length: usize) -> Result<u32> {
     u32::try_from(length).ok().filter(|length| *length < 1 << 29).ok_or_else(|| {
         Error::misuse(format!(
             "a list of {length} items does not fit in a message; 536870911 is the most"
@@ -339,19 +336,19 @@ pub fn length(length: usize) -> Result<u32> {
 }
 
 /// The error for a message that is not what its schema says.
-pub fn malformed(error: capnp::Error) -> Error {
+pub(crate) fn malformed(error: capnp::Error) -> Error {
     Error::decode("", error.to_string())
 }
 
 /// The error for a call of a method that the schema does not have.
-pub fn unknown_method(interface_name: &str, interface: u64, method: u16) -> Error {
+pub(crate) fn unknown_method(interface_name: &str, interface: u64, method: u16) -> Error {
     Error::unimplemented(&format!(
         "{interface_name} has no method {method} of interface {interface:#x}"
     ))
 }
 
 /// Puts names on the way to a field that does not decode.
-pub trait At {
+pub(crate) trait At {
     /// Says that the error is in `segment`.
     fn at(self, segment: &str) -> Self;
 }

@@ -1,5 +1,6 @@
 //! The one error type: each variant names who is at fault and what is lost.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -54,6 +55,11 @@ pub enum Error {
         message: String,
     },
 
+    /// The method ended with one of the errors that its schema declares; see
+    /// [`raised_as`](Error::raised_as).
+    #[error("{0}")]
+    Raised(Raised),
+
     /// The peer broke the protocol; the connection was closed.
     #[error("the other side broke the protocol: {problem}")]
     PeerMisbehaved {
@@ -105,6 +111,34 @@ pub enum Error {
     },
 }
 
+/// A typed error: the schema's struct as a Rust value.
+#[derive(Clone)]
+pub struct Raised(Arc<dyn Value>);
+
+impl Raised {
+    /// The value, if it is a `T`.
+    pub fn get<T: 'static>(&self) -> Option<&T> {
+        let value: &dyn Any = &*self.0;
+        value.downcast_ref()
+    }
+}
+
+impl fmt::Display for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+trait Value: Any + fmt::Debug + Send + Sync {}
+
+impl<T: Any + fmt::Debug + Send + Sync> Value for T {}
+
 /// The same text as Display: it is what a `main` that returns the error prints.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,6 +161,31 @@ impl Error {
     /// ```
     pub fn failed(message: impl Into<String>) -> Error {
         Error::Remote { message: message.into() }
+    }
+
+    /// A typed error for a user's own method to return: one that its schema declares (with
+    /// `$Proxy.exception`). The caller receives it as [`Error::Raised`].
+    ///
+    /// ```
+    /// use multiprocess::Error;
+    ///
+    /// #[derive(Debug, Clone, PartialEq)]
+    /// struct NoFunds { missing: u64 }
+    ///
+    /// let error = Error::raised(NoFunds { missing: 7 });
+    /// assert_eq!(error.raised_as::<NoFunds>(), Some(&NoFunds { missing: 7 }));
+    /// assert_eq!(error.raised_as::<String>(), None);
+    /// ```
+    pub fn raised(value: impl fmt::Debug + Send + Sync + 'static) -> Error {
+        Error::Raised(Raised(Arc::new(value)))
+    }
+
+    /// The typed error of [`Error::Raised`], if it is a `T`.
+    pub fn raised_as<T: 'static>(&self) -> Option<&T> {
+        match self {
+            Error::Raised(raised) => raised.get(),
+            _ => None,
+        }
     }
 
     /// What a trait's default method answers.

@@ -1,6 +1,9 @@
 //! Keeps a panic in user code from reaching the runtime's threads.
 
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Context, Poll};
 
 use crate::connection::panic_text;
 use crate::{Error, Result};
@@ -10,6 +13,16 @@ pub(crate) fn catch_panic<T>(method: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(method)).unwrap_or_else(|panic| {
         Err(Error::Remote { message: format!("the method panicked: {}", panic_text(&*panic)) })
     })
+}
+
+/// The same for a method that is a future.
+pub(crate) async fn catch_panics<T>(method: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut method = pin!(method);
+    let poll = |context: &mut Context<'_>| {
+        let polled = catch_panic(|| Ok(method.as_mut().poll(context)));
+        polled.unwrap_or_else(|panicked| Poll::Ready(Err(panicked)))
+    };
+    poll_fn(poll).await
 }
 
 /// Runs user code that nobody waits for; a panic in it is logged.

@@ -10,7 +10,11 @@ use capnp::private::capability::ClientHook;
 
 use crate::call::Call;
 use crate::connection::{ArcConn, CapId, Tables};
+use crate::method::Incoming;
+use crate::part::fields;
 use crate::rt::Interface;
+use crate::server::Job;
+use crate::wire::{Builder, Size};
 use crate::{Error, Result};
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -21,7 +25,8 @@ type Hook = Box<dyn FnOnce() + Send>;
 pub struct Handle<O: ?Sized>(Inner<O>);
 
 enum Inner<O: ?Sized> {
-    Local(Arc<LocalObject<O>>),
+    /// The object goes first when a handle is dropped: its cleanup hooks run after its destructor.
+    Local(Arc<O>, Arc<Identity>),
     Remote(RemoteObject),
 }
 
@@ -33,15 +38,43 @@ pub enum Target<O: ?Sized> {
     Remote(RemoteObject),
 }
 
-struct LocalObject<O: ?Sized> {
-    object: Arc<O>,
+/// What all handles on an object of this process have in common, whichever of its interfaces they
+/// are for.
+#[derive(Default)]
+struct Identity {
+    /// How the object's methods are served where they are futures. It holds the object, and so goes
+    /// before the hooks.
+    dispatch: Option<Dispatch>,
     cleanup: Cleanup,
 }
+
+/// Decodes a call of an object and leaves it for where the object's methods run.
+pub(crate) type Dispatch = Box<dyn Fn(Incoming<'_, '_>) -> Result<Job> + Send + Sync>;
 
 impl<O: ?Sized> Handle<O> {
     /// A handle on an object of this process.
     pub fn local(object: Arc<O>) -> Handle<O> {
-        Handle(Inner::Local(Arc::new(LocalObject { object, cleanup: Cleanup::default() })))
+        Handle(Inner::Local(object, Arc::default()))
+    }
+
+    /// A handle on an object of this process whose methods are futures. Peers' calls go through
+    /// `dispatch`; calls of this process's block until the method has ended.
+    pub fn local_async(
+        object: Arc<O>,
+        dispatch: impl Fn(Incoming<'_, '_>) -> Result<Job> + Send + Sync + 'static,
+    ) -> Handle<O> {
+        let dispatch: Option<Dispatch> = Some(Box::new(dispatch));
+        let identity = Identity { dispatch, cleanup: Cleanup::default() };
+        Handle(Inner::Local(object, Arc::new(identity)))
+    }
+
+    /// What serves peers' calls where the object's methods are futures. It may be that of an
+    /// interface that extends this one, and then takes more calls than this one has.
+    pub(crate) fn dispatcher(&self) -> Option<&Dispatch> {
+        match &self.0 {
+            Inner::Local(_, identity) => identity.dispatch.as_ref(),
+            Inner::Remote(_) => None,
+        }
     }
 
     pub(crate) fn remote_object(object: RemoteObject) -> Handle<O> {
@@ -51,14 +84,14 @@ impl<O: ?Sized> Handle<O> {
     /// Where calls go.
     pub fn target(&self) -> Target<O> {
         match &self.0 {
-            Inner::Local(local) => Target::Local(Arc::clone(&local.object)),
+            Inner::Local(object, _) => Target::Local(Arc::clone(object)),
             Inner::Remote(remote) => Target::Remote(remote.clone()),
         }
     }
 
     /// Whether the object is in this process.
     pub fn is_local(&self) -> bool {
-        matches!(self.0, Inner::Local(_))
+        matches!(self.0, Inner::Local(..))
     }
 
     /// Runs `hook` once no handle on the object is left, or when it was closed.
@@ -68,32 +101,40 @@ impl<O: ?Sized> Handle<O> {
     /// others run.
     pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
         match &self.0 {
-            Inner::Local(local) => local.cleanup.add(Box::new(hook)),
+            Inner::Local(_, identity) => identity.cleanup.add(Box::new(hook)),
             Inner::Remote(remote) => remote.0.cleanup.add(Box::new(hook)),
         }
     }
 
     pub(crate) fn local_object(&self) -> Option<Arc<O>> {
         match &self.0 {
-            Inner::Local(local) => Some(Arc::clone(&local.object)),
+            Inner::Local(object, _) => Some(Arc::clone(object)),
             Inner::Remote(_) => None,
         }
     }
 
-    /// Keeps the object and its cleanup hooks while a call of it runs.
-    pub(crate) fn keep(&self) -> Option<Arc<dyn Any + Send + Sync>>
-    where
-        O: Send + Sync + 'static,
-    {
+    /// Keeps the object's cleanup hooks while a call of it runs, which keeps the object itself.
+    pub(crate) fn keep(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         match &self.0 {
-            Inner::Local(local) => Some(Arc::clone(local) as Arc<dyn Any + Send + Sync>),
+            Inner::Local(_, identity) => Some(Arc::clone(identity) as Arc<dyn Any + Send + Sync>),
             Inner::Remote(_) => None,
         }
+    }
+
+    /// The handle for an interface that this one's extends. Calls are served as they are through
+    /// this one.
+    pub fn upcast<B: ?Sized>(&self, upcast: impl FnOnce(Arc<O>) -> Arc<B>) -> Handle<B> {
+        Handle(match &self.0 {
+            Inner::Local(object, identity) => {
+                Inner::Local(upcast(Arc::clone(object)), Arc::clone(identity))
+            }
+            Inner::Remote(remote) => Inner::Remote(remote.clone()),
+        })
     }
 
     pub(crate) fn remote(&self) -> Option<&RemoteObject> {
         match &self.0 {
-            Inner::Local(_) => None,
+            Inner::Local(..) => None,
             Inner::Remote(remote) => Some(remote),
         }
     }
@@ -101,7 +142,7 @@ impl<O: ?Sized> Handle<O> {
     /// What tells this object's handles from others', as long as one of them lives.
     pub(crate) fn address(&self) -> usize {
         match &self.0 {
-            Inner::Local(local) => Arc::as_ptr(local).cast::<()>() as usize,
+            Inner::Local(_, identity) => Arc::as_ptr(identity) as usize,
             Inner::Remote(remote) => Arc::as_ptr(&remote.0) as usize,
         }
     }
@@ -110,7 +151,9 @@ impl<O: ?Sized> Handle<O> {
 impl<O: ?Sized> Clone for Handle<O> {
     fn clone(&self) -> Self {
         Handle(match &self.0 {
-            Inner::Local(local) => Inner::Local(Arc::clone(local)),
+            Inner::Local(object, identity) => {
+                Inner::Local(Arc::clone(object), Arc::clone(identity))
+            }
             Inner::Remote(remote) => Inner::Remote(remote.clone()),
         })
     }
@@ -129,8 +172,9 @@ pub struct RemoteObject(Arc<RemoteInner>);
 struct RemoteInner {
     /// The capability, or why there is none: the call that was to return it could not be sent.
     place: Result<(ArcConn, CapId)>,
-    /// Set once the object's destroy was sent: nothing may be sent to it after that.
-    closed: AtomicBool,
+    /// Set once the object's destroy was sent: nothing may be sent to it after that. Shared with
+    /// what may call the object later, without a handle.
+    closed: Arc<AtomicBool>,
     cleanup: Cleanup,
 }
 
@@ -146,7 +190,7 @@ impl RemoteObject {
     fn with_place(place: Result<(ArcConn, CapId)>) -> RemoteObject {
         RemoteObject(Arc::new(RemoteInner {
             place,
-            closed: AtomicBool::new(false),
+            closed: Arc::default(),
             cleanup: Cleanup::default(),
         }))
     }
@@ -162,6 +206,11 @@ impl RemoteObject {
             Ok((conn, cap)) => Ok((conn, *cap)),
             Err(error) => Err(error.clone()),
         }
+    }
+
+    /// What tells, under the connection's lock, whether the object's destroy was sent.
+    pub(crate) fn closed_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0.closed)
     }
 
     /// The capability as the engine of `conn` knows it, if the object is that peer's.
@@ -197,13 +246,17 @@ pub fn close<I: Interface>(handle: &I) -> Call<()> {
         Some(destroy) if !remote.0.closed.load(Ordering::Acquire) => {
             let closing = remote.clone();
             Call::remote(
-                destroy.method,
+                destroy.id,
                 remote.clone(),
                 move |cx, params| {
                     closing.0.closed.store(true, Ordering::Release);
-                    (destroy.encode)(cx, params)
+                    let mut params = Builder::content(params, destroy.params);
+                    if let Some(slot) = destroy.context {
+                        cx.context(&mut params, slot);
+                    }
+                    Ok(())
                 },
-                |_cx, _results| Ok(()),
+                fields::<()>(Size(0, 0), &[]),
             )
             .then(cleanup)
         }
@@ -214,8 +267,8 @@ pub fn close<I: Interface>(handle: &I) -> Call<()> {
 
 impl<O: ?Sized> Handle<O> {
     fn run_cleanup(&self) {
-        if let Inner::Local(local) = &self.0 {
-            local.cleanup.run();
+        if let Inner::Local(_, identity) = &self.0 {
+            identity.cleanup.run();
         }
     }
 }

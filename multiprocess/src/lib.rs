@@ -10,7 +10,7 @@
 //! ```text
 //!  this process                                    the other process
 //!  echo.echo("x")      generated handle
-//!  Call::wait          call.rs
+//!  Call::wait          call.rs, waiting.rs
 //!  start_call          connection/caller.rs
 //!  Conn::enter         connection/conn.rs
 //!  engine, tables      connection/core.rs
@@ -56,6 +56,8 @@ mod driver;
 mod error;
 mod guard;
 mod handle;
+mod method;
+mod part;
 #[cfg_attr(not(target_os = "linux"), allow(unsafe_code, reason = "registering descriptors"))]
 mod poller;
 #[allow(unsafe_code, reason = "process and descriptor calls")]
@@ -64,32 +66,26 @@ pub mod process;
 pub mod rt;
 mod server;
 mod thread;
-
-/// The raw types of `mp/proxy.capnp`, which generated code refers to.
-#[doc(hidden)]
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    unused_qualifications,
-    clippy::all,
-    clippy::pedantic,
-    clippy::unimplemented
-)]
-pub mod proxy_capnp {
-    include!(concat!(env!("OUT_DIR"), "/proxy_capnp.rs"));
-}
+mod versions;
+mod waiting;
+mod wire;
 
 pub use call::Call;
 pub use connection::{Connection, ConnectionBuilder, Limits, Server};
-pub use error::{Error, Result};
-pub use rt::Interface;
+pub use error::{Error, Raised, Result};
+pub use rt::{Interface, capnp};
 pub use server::{CancelToken, CurrentCall, current_call};
+pub use wire::{AnyPointer, Codec, CodecError, Each, ListView, TryConvert};
 
 /// Includes what `multiprocess-build` generated. To be the content of the module that the build
-/// script names, `generated` unless it says otherwise.
+/// script names, `generated` unless it says otherwise. With a directory, such as
+/// `include_generated!("other")`, what was generated there, below `OUT_DIR`.
 #[macro_export]
 macro_rules! include_generated {
     () => {
         include!(concat!(env!("OUT_DIR"), "/multiprocess.rs"));
+    };
+    ($directory:literal) => {
+        include!(concat!(env!("OUT_DIR"), "/", $directory, "/multiprocess.rs"));
     };
 }

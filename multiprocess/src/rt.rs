@@ -1,47 +1,54 @@
 //! What generated code is written against. Not for other use: it changes with the generator.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 pub use crate::call::Call;
 pub(crate) use crate::codec::CallThreads;
-pub use crate::codec::{
-    At, Decoder, Encoder, checked, data, length, list, malformed, set_enum, set_enum_item, text,
-    unknown_method,
-};
+pub(crate) use crate::codec::malformed;
+pub use crate::codec::{Decoder, Encoder};
 pub use crate::handle::{Handle, RemoteObject, Target, close};
-pub use crate::server::Job;
+pub use crate::method::{Exception, Incoming, Method, MethodId, call, exception, unimplemented};
+pub use crate::part::{Fields, Part, Slot, code, field, fields};
+pub use crate::server::{Async, Job};
+pub use crate::versions::{Variant, call_versions};
+pub use crate::wire::{
+    AnyPointerWire, Argument, As, BTreeMapOf, BTreeSetOf, Boxed, Builder, Data, Entry, Enum,
+    HashMapOf, HashSetOf, Lend, List, ListView, Message, NotNull, Nullable, Object, PointerWire,
+    Reader, Shared, SharedNotNull, Size, Struct, Text, View, Viewed, Void, Wire,
+};
+pub use crate::{AnyPointer, Error, Result};
 pub use capnp;
 
-use crate::Result;
+/// What an object whose methods are futures gives to its executor: one call of the peer's.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A message's content, to be read.
 pub type AnyReader<'a> = capnp::any_pointer::Reader<'a>;
 /// A message's content, to be written.
 pub type AnyBuilder<'a> = capnp::any_pointer::Builder<'a>;
 
-/// A method as the wire knows it.
+/// The method that exchanges ThreadMaps when a connection begins.
 #[derive(Debug, Clone, Copy)]
-pub struct Method {
-    /// The id of the interface that declares it.
-    pub interface: u64,
-    /// Its ordinal.
-    pub id: u16,
-    /// `Interface.method`, as the schema spells it.
-    pub name: &'static str,
-    /// Which pointer of the results is the capability that calls can be pipelined to.
-    pub result: u16,
+pub struct Construct {
+    /// The method.
+    pub id: MethodId,
+    /// The room that the parameters take, and the slot of the ThreadMap in them.
+    pub params: (Size, u32),
+    /// The same of the results.
+    pub results: (Size, u32),
 }
 
-/// Writes the parameters of one of the runtime's own methods.
-pub type Encode = fn(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>;
-
-/// A method that the runtime calls itself: construct or destroy.
-#[derive(Clone, Copy)]
-pub struct Lifecycle {
+/// The method that ends an object.
+#[derive(Debug, Clone, Copy)]
+pub struct Destroy {
     /// The method.
-    pub method: Method,
-    /// Writes its parameters.
-    pub encode: Encode,
+    pub id: MethodId,
+    /// The room that the parameters take.
+    pub params: Size,
+    /// The slot of the Context in them.
+    pub context: Option<u32>,
 }
 
 /// The handle of an interface; implemented by generated code.
@@ -52,10 +59,12 @@ pub trait Interface: Clone + Send + Sync + Sized + 'static {
     const ID: u64;
     /// The interface's name.
     const NAME: &'static str;
+    /// The ids of the interfaces that it extends, at any depth.
+    const ANCESTORS: &'static [u64] = &[];
     /// The method that exchanges ThreadMaps, on a bootstrap interface.
-    const CONSTRUCT: Option<Lifecycle>;
+    const CONSTRUCT: Option<Construct> = None;
     /// The method that ends the object.
-    const DESTROY: Option<Lifecycle>;
+    const DESTROY: Option<Destroy> = None;
 
     /// Wraps an untyped handle.
     fn from_handle(handle: Handle<Self::Object>) -> Self;
@@ -68,42 +77,10 @@ pub trait Interface: Clone + Send + Sync + Sized + 'static {
     /// # Errors
     /// [`Error::Unimplemented`](crate::Error::Unimplemented) for a method that the interface does
     /// not have, [`Error::Decode`](crate::Error::Decode) for arguments that do not fit.
-    fn dispatch(
-        object: Arc<Self::Object>,
-        interface: u64,
-        method: u16,
-        cx: &mut Decoder<'_>,
-        params: AnyReader<'_>,
-    ) -> Result<Job>;
-}
+    fn dispatch(call: Incoming<'_, '_>, object: Arc<Self::Object>) -> Result<Job>;
 
-/// A struct of a schema as a plain Rust type; implemented by generated code.
-pub trait Message: Sized {
-    /// The raw type.
-    type Owned: capnp::traits::Owned;
-    /// Reads the struct.
-    ///
-    /// # Errors
-    /// [`Error::Decode`](crate::Error::Decode) with the field's path.
-    fn read(
-        cx: &mut Decoder<'_>,
-        reader: <Self::Owned as capnp::traits::Owned>::Reader<'_>,
-    ) -> Result<Self>;
-    /// Writes the struct.
-    ///
-    /// # Errors
-    /// A value that does not fit in a message.
-    fn write(
-        &self,
-        cx: &mut Encoder<'_>,
-        builder: <Self::Owned as capnp::traits::Owned>::Builder<'_>,
-    ) -> Result<()>;
-}
-
-/// Reads a struct of a message.
-pub fn read<T: Message>(
-    cx: &mut Decoder<'_>,
-    reader: capnp::Result<<T::Owned as capnp::traits::Owned>::Reader<'_>>,
-) -> Result<T> {
-    T::read(cx, reader.map_err(malformed)?)
+    /// Whether the interface is the one with this id, or extends it.
+    fn extends(id: u64) -> bool {
+        id == Self::ID || Self::ANCESTORS.contains(&id)
+    }
 }

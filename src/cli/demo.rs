@@ -113,11 +113,13 @@ fn make_block(
     output::step(started.elapsed(), format_args!("solved it here, with nonce {}", header.nonce));
 
     let version = u32::from_ne_bytes(header.version.to_consensus().to_ne_bytes());
-    let (accepted, time) = timed(|| {
+    let (answer, time) = timed(|| {
         template.submit_solution(version, header.time, header.nonce, serialize(&coinbase)).wait()
     })?;
-    if !accepted {
-        return Err(Failure("the node did not accept the solved block".to_owned()));
+    if !answer.result {
+        let why = [": ", &answer.reason, ", ", &answer.debug].concat();
+        let why = why.trim_end_matches([',', ':', ' ']);
+        return Err(Failure(format!("the node did not accept the solved block{why}")));
     }
     output::step(time, "submitted it: accepted");
 

@@ -13,8 +13,9 @@ use crate::echo::{EchoClient, EchoServer};
 use crate::init::Init;
 use crate::mining::{
     BlockCheckOptions, BlockCreateOptions, BlockRef, BlockTemplate, BlockTemplateClient,
-    BlockWaitOptions, CoinbaseTx, Mining, MiningCheckBlockResults, MiningClient,
-    MiningSubmitBlockResults, block_hash, decode, timeout_from_ms,
+    BlockTemplateSubmitSolutionResults, BlockWaitOptions, CoinbaseTx, Mining,
+    MiningCheckBlockResults, MiningClient, MiningSubmitBlockResults, block_hash, decode,
+    timeout_from_ms,
 };
 use crate::rpc::{Rpc, RpcClient};
 
@@ -187,9 +188,17 @@ impl BlockTemplate for NodeTemplate {
         timestamp: u32,
         nonce: u32,
         coinbase: Vec<u8>,
-    ) -> Result<bool> {
+    ) -> Result<BlockTemplateSubmitSolutionResults> {
         let coinbase: Transaction = decode("coinbase", &coinbase)?;
-        Ok(self.template.submit_solution(version, timestamp, nonce, coinbase).is_ok())
+        let outcome = self.template.submit_solution(version, timestamp, nonce, coinbase);
+        let (reason, debug, result) = verdict(outcome);
+        Ok(BlockTemplateSubmitSolutionResults { reason, debug, result })
+    }
+
+    fn submit_solution_old7(&self) -> Result<()> {
+        Err(Error::failed(
+            "submitSolution @7 was Bitcoin Core 31's; this node has submitSolution @10, as Bitcoin Core 32",
+        ))
     }
 
     fn wait_next(&self, options: BlockWaitOptions) -> Result<Option<BlockTemplateClient>> {

@@ -4,6 +4,7 @@ mod cli;
 mod listen;
 mod node;
 mod steps;
+mod versions;
 
 use std::time::{Duration, Instant};
 

@@ -62,7 +62,7 @@ fn submit(template: &BlockTemplateClient, block: &Block) -> bool {
         block.header.nonce,
         serialize(coinbase),
     );
-    call.wait().unwrap()
+    call.wait().unwrap().result
 }
 
 #[test]

@@ -1,30 +1,139 @@
-//! Tokens to text: prettyplease, and a blank line between items.
+//! Tokens to text: prettyplease, wider lines than its own where what it broke fits in one, and a
+//! blank line between items.
 
 use proc_macro2::TokenStream;
 
 use crate::error::Error;
+
+/// How long a line may become when what was broken is put together again.
+const WIDTH: usize = 100;
 
 /// Formats the items of a file.
 pub(super) fn format(tokens: TokenStream) -> Result<String, Error> {
     let file: syn::File = syn::parse2(tokens).map_err(|error| Error::Generator {
         problem: format!("the generated code is not Rust: {error}"),
     })?;
-    Ok(spread(&prettyplease::unparse(&file)))
+    let text = prettyplease::unparse(&file);
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    // What is inside comes together first, and with it what is around it may.
+    while join(&mut lines) {}
+    shorten(&mut lines);
+    Ok(spread(&lines))
+}
+
+/// Puts what belongs together on one line again where it fits. Whether anything did.
+fn join(lines: &mut Vec<String>) -> bool {
+    let before = lines.len();
+    let mut index = 0;
+    while index < lines.len() {
+        let rest = &lines[index..];
+        let found = bracket(rest).or_else(|| types(rest)).or_else(|| chain(rest));
+        if let Some((count, line)) = found.or_else(|| closure(rest)) {
+            lines.splice(index..index + count, [line]);
+        }
+        index += 1;
+    }
+    lines.len() < before
+}
+
+/// What the last bracket of the first line holds: arguments, parameters, or a struct's fields.
+/// How many lines it took, and the one that it fits in.
+fn bracket(lines: &[String]) -> Option<(usize, String)> {
+    let first = lines.first().filter(|line| opens(line))?;
+    let space = if first.ends_with('{') { " " } else { "" };
+    let mut line = first.clone();
+    for (index, next) in lines.iter().enumerate().skip(1) {
+        let code = next.trim_start();
+        if indent(next) == indent(first) {
+            let closed = code.starts_with([')', '>', '}']);
+            let line = format!("{}{space}{code}", line.trim_end_matches(','));
+            return (closed && line.len() <= WIDTH).then_some((index + 1, line));
+        }
+        let item = code.ends_with(',') && !code.starts_with("//") || code.starts_with("..");
+        if indent(next) != indent(first) + 4 || !item || line.len() > WIDTH {
+            return None;
+        }
+        line.push_str(if index > 1 { " " } else { space });
+        line.push_str(code);
+    }
+    None
+}
+
+/// Whether the line ends in a bracket whose items need no comma after the last: not a tuple's.
+fn opens(line: &str) -> bool {
+    let code = line.trim_start();
+    let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if code.starts_with("//") {
+        return false;
+    }
+    if let Some(before) = code.strip_suffix(['(', '<']) {
+        return before.ends_with(|c| name(c) || c == '>');
+    }
+    // The value of a struct, not a declaration or a block.
+    let last = code.strip_suffix(" {").and_then(|before| before.rsplit([' ', '(', ':']).next());
+    let declares = ["pub ", "impl", "struct ", "fn ", "for ", "match ", "if ", "->"];
+    last.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_uppercase()))
+        && !declares.iter().any(|word| code.contains(word))
+}
+
+/// `f::<`, one type, and `>(`, which prettyplease breaks where the arguments are long.
+fn types(lines: &[String]) -> Option<(usize, String)> {
+    let [first, ty, last, ..] = lines else { return None };
+    let (ty, last) = (ty.trim_start().strip_suffix(',')?, last.trim_start());
+    let line = format!("{first}{ty}{last}");
+    (first.ends_with("::<") && last == ">(" && line.len() <= WIDTH).then_some((3, line))
+}
+
+/// A call of one method.
+fn chain(lines: &[String]) -> Option<(usize, String)> {
+    let [first, next, rest @ ..] = lines else { return None };
+    let code = next.trim_start();
+    let last = rest.first().is_none_or(|line| indent(line) <= indent(first));
+    let line = format!("{first}{code}");
+    let one = code.starts_with('.') && !code.starts_with("..") && !first.ends_with([',', '{']);
+    (one && last && indent(next) == indent(first) + 4 && line.len() <= WIDTH).then_some((2, line))
+}
+
+/// A closure whose body needs no braces.
+fn closure(lines: &[String]) -> Option<(usize, String)> {
+    let [first, body, last, ..] = lines else { return None };
+    let before = first.strip_suffix('{').filter(|before| before.ends_with("| "))?;
+    let after = last.trim_start().strip_prefix('}')?;
+    let line = format!("{before}{}{after}", body.trim_start());
+    let value = !body.ends_with([';', ',', '{']) && !body.trim_start().starts_with("//");
+    (value && line.len() <= WIDTH).then_some((3, line))
+}
+
+/// Puts functions that implement a trait's in one expression on one line.
+fn shorten(lines: &mut Vec<String>) {
+    let mut index = 0;
+    while index + 2 < lines.len() {
+        let [first, body, last] = [&lines[index], &lines[index + 1], &lines[index + 2]];
+        let line = format!("{first} {} }}", body.trim_start());
+        let documented = index > 0 && lines[index - 1].trim_start().starts_with(['/', '#']);
+        let whole = first.trim_start().starts_with("fn ") && first.ends_with('{');
+        if whole && last.trim_start() == "}" && !documented && line.len() <= WIDTH {
+            lines.splice(index..index + 3, [line]);
+        }
+        index += 1;
+    }
 }
 
 /// Puts a blank line between items, which prettyplease prints close together.
-fn spread(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + text.len() / 16);
+fn spread(lines: &[String]) -> String {
+    let mut out = String::new();
     let mut last = "";
-    for line in text.lines() {
+    for line in lines {
         let (depth, last_depth) = (indent(line), indent(last));
         let (code, last_code) = (line.trim_start(), last.trim_start());
         let same = depth == last_depth && begins_item(code);
-        let closed = last_code == "}" || last_code.ends_with("{}");
+        let closed = last_code == "}" || last_code == "};" || last_code.ends_with("{}");
         let ended = closed || last_code.ends_with(';') && !last_code.starts_with("//");
         let apart = code.starts_with("///") || code.starts_with("#[") || !is_line(code);
         let imports = last.starts_with("use ") && !code.starts_with("use ");
-        if imports || same && ended && (apart || closed) {
+        let short = last_code.starts_with("fn ") && last_code.ends_with(" }");
+        let after_short = short && !(code.starts_with("fn ") && code.ends_with(" }"));
+        if imports || same && (ended && (apart || closed) || after_short) {
             out.push('\n');
         }
         out.push_str(line);
@@ -60,13 +169,26 @@ mod tests {
             use a; use b;
             #[doc = " A."] pub const A: u8 = 1;
             #[doc = " B."] pub struct B { #[doc = " c"] pub c: u8, #[doc = " d"] pub d: u8 }
-            impl B { fn e() { loop {} } fn g() {} }
+            impl B { #[doc = " e"] fn e() { loop {} } fn g() {} fn h() { 1 } fn i() { 2 } }
         });
         let text = text.unwrap_or_default();
         let want = "use a;\nuse b;\n\n/// A.\npub const A: u8 = 1;\n\n/// B.\npub struct B {\n    \
-                    /// c\n    pub c: u8,\n    /// d\n    pub d: u8,\n}\n\nimpl B {\n    fn e() {\n        \
-                    loop {}\n    }\n\n    fn g() {}\n}\n";
+                    /// c\n    pub c: u8,\n    /// d\n    pub d: u8,\n}\n\nimpl B {\n    /// e\n    \
+                    fn e() {\n        loop {}\n    }\n\n    fn g() {}\n\n    fn h() { 1 }\n    \
+                    fn i() { 2 }\n}\n";
         assert_eq!(text, want);
+    }
+
+    #[test]
+    fn what_fits_comes_together() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let mut call = lines("f(\n    g(\n        a,\n        b,\n    ),\n)");
+        while join(&mut call) {}
+        assert_eq!(call, ["f(g(a, b))"]);
+        let mut tuple = lines("Ok((\n    a,\n))");
+        assert!(!join(&mut tuple));
+        let mut long = lines(&format!("f(\n    {},\n    b,\n)", "a".repeat(WIDTH)));
+        assert!(!join(&mut long));
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use capnp::schema_capnp::node;
+use capnp::schema_capnp::{field, node};
 
-use super::{Parser, Place, find, id};
+use super::marks::{self, find};
+use super::{Parser, Place, id, source};
 use crate::error::Error;
 use crate::model::{Module, Named};
 use crate::names;
@@ -16,6 +17,8 @@ pub(super) enum Kind {
     Const,
     Enum,
     Struct,
+    /// A group or union in a struct.
+    Group,
     Interface,
 }
 
@@ -27,8 +30,12 @@ pub(super) struct Declared {
     pub named: Named,
     /// The name of an interface's trait; else the type's own.
     pub own_name: String,
+    /// The name of an interface's trait of futures.
+    pub async_name: String,
     pub schema_name: String,
     pub place: Place,
+    /// Whether it is nested in nothing but its file.
+    pub top: bool,
 }
 
 /// A file and what it declares, in its order.
@@ -38,9 +45,12 @@ pub(super) struct Scope {
     pub stem: String,
     pub module: Module,
     pub place: Place,
+    /// All but groups and unions, which their structs lead to.
     pub nodes: Vec<(u64, Kind)>,
     /// The names taken in the file's Rust module.
     pub names: HashSet<String>,
+    /// What the schema file says, where it is at hand.
+    pub source: Vec<u8>,
 }
 
 impl Scope {
@@ -53,63 +63,101 @@ impl Scope {
     }
 }
 
+/// The id of the unnamed union in a struct or group, which has none of its own. Cap'n Proto's ids
+/// have the highest bit set.
+pub(super) fn union_id(owner: u64) -> u64 {
+    owner & !(1 << 63)
+}
+
+/// The id of the node that declares a struct, group or union.
+pub(super) fn node_id(id: u64) -> u64 {
+    id | (1 << 63)
+}
+
+/// Whether a struct or group has an unnamed union, and whether it has fields beside it.
+pub(super) fn has_union(body: node::struct_::Reader<'_>) -> Result<(bool, bool), Error> {
+    let plain = |field: field::Reader<'_>| field.get_discriminant_value() == field::NO_DISCRIMINANT;
+    Ok((body.get_discriminant_count() != 0, body.get_fields()?.iter().any(plain)))
+}
+
 impl Parser<'_> {
-    /// Declares all of a file; nothing where the file itself cannot be mapped.
-    pub(super) fn declare_file(&mut self, id: u64, filename: &str) -> Result<Option<Scope>, Error> {
-        let place = Place::file(filename);
+    /// Declares all of a file; nothing where the file itself cannot be mapped. `filename` is as
+    /// the compiler gives it, `outside` the path of the crate's module that has the file's types,
+    /// where it is not this one.
+    pub(super) fn declare_file(
+        &mut self,
+        id: u64,
+        filename: &str,
+        outside: Option<String>,
+    ) -> Result<Option<Scope>, Error> {
+        let place = Place::file(filename, outside.is_some());
         let path = Path::new(filename);
-        let text = |part: Option<&std::ffi::OsStr>| {
+        let part = |part: Option<&std::ffi::OsStr>| {
             part.and_then(|part| part.to_str()).unwrap_or_default().to_owned()
         };
-        let (name, stem) = (text(path.file_name()), text(path.file_stem()));
-        let module = Module { ours: names::module(&stem), raw: names::raw_file(&stem) };
-        if !names::is_identifier(&module.ours) {
+        let (name, stem) = (part(path.file_name()), part(path.file_stem()));
+        let Some(&node) = self.nodes.get(&id) else { return Ok(None) };
+        let renamed = marks::text(node.get_annotations()?, id::NAME)?;
+        let module = names::module(renamed.unwrap_or(&stem));
+        if !names::is_identifier(&module) {
             let what = format!("the file's name gives no name for a Rust module: {stem:?}");
-            self.report.add(&place, what, Some("letters, digits, - and _, a letter first"));
+            self.report.add(&place, what, "letters, digits, - and _, a letter first");
             return Ok(None);
         }
-        if module.ours == "multiprocess" {
-            let what = "the file's name is that of the generated file with all modules in it";
-            self.report.add(&place, what, Some("another name"));
-            return Ok(None);
-        }
-        for taken in [&module.ours, &module.raw] {
-            if let Some(other) = self.modules.insert(taken.clone(), filename.to_owned()) {
-                let what =
-                    format!("two schema files would be the Rust module {taken}: {other} too");
-                self.report.add(&place, what, Some("another name for one of them"));
+        if outside.is_none() {
+            if module == "multiprocess" {
+                let what = "the file's name is that of the generated file with all modules in it";
+                self.report.add(&place, what, "another name");
                 return Ok(None);
             }
-        }
-        let Some(&node) = self.nodes.get(&id) else { return Ok(None) };
-        for refused in [id::RAW_PARENT_MODULE, id::RAW_NAME] {
-            if find(node.get_annotations()?, refused).is_some() {
-                let what = "capnpc's annotations for the place of the raw code are not supported";
-                self.report.add(&place, what, Some("Builder::module"));
+            let raw = self.options.raw.then(|| names::raw_file(&stem));
+            for taken in [Some(module.clone()), raw].into_iter().flatten() {
+                if let Some(other) = self.modules.insert(taken.clone(), filename.to_owned()) {
+                    let what =
+                        format!("two schema files would be the Rust module {taken}: {other} too");
+                    self.report.add(&place, what, "another name for one of them");
+                    return Ok(None);
+                }
             }
         }
+        for refused in [id::RAW_PARENT_MODULE, id::RAW_NAME] {
+            if self.options.raw && find(node.get_annotations()?, refused).is_some() {
+                let what = "capnpc's annotations for the place of the raw code are not supported";
+                self.report.add(&place, what, "Builder::module");
+            }
+        }
+        let source = match source::file_of(self.options.sources, filename) {
+            Some(path) => std::fs::read(path).map_err(|error| Error::io("read", path, error))?,
+            None => Vec::new(),
+        };
+        let module = Module { name: module, outside };
         let (nodes, names) = (Vec::new(), HashSet::new());
-        let mut scope = Scope { id, name, stem, module, place, nodes, names };
-        self.declare_nested(&mut scope, node, "", &[])?;
+        let mut scope = Scope { id, name, stem, module, place, nodes, names, source };
+        self.declare_nested(&mut scope, node, "")?;
         self.name_handles(&mut scope);
+        self.declare_groups(&mut scope)?;
         Ok(Some(scope))
     }
 
-    /// Declares what is nested in `node`. `prefix` and `raw` are the names of the scopes around
-    /// it: Rust's names run them together, capnpc nests modules.
+    /// Declares what is nested in `node`. `prefix` is the names of the scopes around it, which
+    /// Rust's names begin with.
     fn declare_nested(
         &mut self,
         scope: &mut Scope,
         node: node::Reader<'_>,
         prefix: &str,
-        raw: &[String],
     ) -> Result<(), Error> {
         for nested in node.get_nested_nodes()? {
             let id = nested.get_id();
-            let Some(&node) = self.nodes.get(&id) else { continue };
             let schema_name = nested.get_name()?.to_str()?;
-            let renamed = self.renamed(node.get_annotations()?)?;
-            let name = renamed.as_deref().unwrap_or(schema_name);
+            let Some(&node) = self.nodes.get(&id) else {
+                // Of another crate's file the request has only what is used. The names of its
+                // other types are taken all the same.
+                if schema_name.starts_with(|first: char| first.is_ascii_uppercase()) {
+                    scope.claim(names::type_name(&format!("{prefix}{schema_name}")));
+                }
+                continue;
+            };
             let (kind, word) = match node.which()? {
                 node::Struct(_) => (Kind::Struct, "struct"),
                 node::Enum(_) => (Kind::Enum, "enum"),
@@ -117,35 +165,26 @@ impl Parser<'_> {
                 node::Const(_) => (Kind::Const, "const"),
                 node::File(()) | node::Annotation(_) => continue,
             };
-            let full = format!("{prefix}{}", names::camel(name));
-            let place = scope.place.declaration(word, &full);
-            if !node.get_parameters()?.is_empty() {
-                self.report.add(&place, "generic types are not supported", Some("a type each"));
-                continue;
+            let line = self.line(id, &scope.source);
+            let place = format!("{prefix}{}", names::camel(schema_name));
+            let place = scope.place.declaration(word, &place, line);
+            let name = self.name(node.get_annotations()?, schema_name, &place)?;
+            let full = format!("{prefix}{}", names::camel(&name));
+            if self.options.raw && kind != Kind::Const {
+                let raw = marks::text(node.get_annotations()?, id::RAW_NAME)?;
+                if names::breaks_capnpc(raw.unwrap_or(schema_name)) {
+                    self.report.add(&place, "capnpc cannot name this type", "another name");
+                }
             }
-            let last = match kind {
-                Kind::Enum => name.to_owned(),
-                _ => names::raw_module(name),
-            };
-            if kind != Kind::Const && names::breaks_capnpc(name) {
-                self.report.add(&place, "capnpc cannot name this type", Some("another name"));
-            }
-            let raw: Vec<String> = raw.iter().cloned().chain([last]).collect();
             let own_name = match kind {
                 Kind::Const => names::constant(&full),
                 _ => names::type_name(&full),
             };
             let own_name = scope.claim(own_name);
-            let named = Named {
-                id,
-                module: scope.module.clone(),
-                name: own_name.clone(),
-                raw: raw.clone(),
-            };
-            let schema_name = schema_name.to_owned();
-            self.declared.insert(id, Declared { kind, named, own_name, schema_name, place });
+            let declared = declared(scope, id, kind, own_name, schema_name, place);
+            self.declared.insert(id, Declared { top: prefix.is_empty(), ..declared });
             scope.nodes.push((id, kind));
-            self.declare_nested(scope, node, &full, &raw)?;
+            self.declare_nested(scope, node, &full)?;
         }
         Ok(())
     }
@@ -153,11 +192,10 @@ impl Parser<'_> {
     /// Names the handle of each interface `FooClient`, or `FooHandle` where the schema itself
     /// declares a FooClient. This comes after all types, whose names stay as the schema has them.
     fn name_handles(&mut self, scope: &mut Scope) {
-        for (id, kind) in scope.nodes.clone() {
-            if kind != Kind::Interface {
-                continue;
-            }
-            let Some(declared) = self.declared.get_mut(&id) else { continue };
+        let interfaces = scope.nodes.iter().filter(|(_, kind)| *kind == Kind::Interface);
+        let interfaces: Vec<u64> = interfaces.map(|(id, _)| *id).collect();
+        for id in &interfaces {
+            let Some(declared) = self.declared.get_mut(id) else { continue };
             let client = format!("{}Client", declared.own_name);
             let name = match scope.names.contains(&client) {
                 false => client,
@@ -165,5 +203,68 @@ impl Parser<'_> {
             };
             declared.named.name = scope.claim(name);
         }
+        for id in &interfaces {
+            let Some(declared) = self.declared.get_mut(id) else { continue };
+            declared.async_name = scope.claim(format!("{}Async", declared.own_name));
+        }
+    }
+
+    /// Names the groups and unions of each struct: `FooG`, `FooWhich`.
+    fn declare_groups(&mut self, scope: &mut Scope) -> Result<(), Error> {
+        for (id, kind) in scope.nodes.clone() {
+            let (Kind::Struct, Some(declared)) = (kind, self.declared.get(&id)) else { continue };
+            let (name, place) = (declared.own_name.clone(), declared.place.clone());
+            self.groups_of(scope, id, &name, &place)?;
+        }
+        Ok(())
+    }
+
+    fn groups_of(
+        &mut self,
+        scope: &mut Scope,
+        id: u64,
+        prefix: &str,
+        place: &Place,
+    ) -> Result<(), Error> {
+        let Some(&node) = self.nodes.get(&id) else { return Ok(()) };
+        let node::Struct(body) = node.which()? else { return Ok(()) };
+        if has_union(body)? == (true, true) {
+            let name = scope.claim(format!("{prefix}Which"));
+            let id = union_id(id);
+            let declared = declared(scope, id, Kind::Group, name, "which", place.clone());
+            self.declared.insert(id, declared);
+        }
+        for field in body.get_fields()? {
+            let field::Group(group) = field.which()? else { continue };
+            let schema_name = field.get_name()?.to_str()?;
+            let place = place.field("field", schema_name);
+            let name = self.name(field.get_annotations()?, schema_name, &place)?;
+            let name = scope.claim(format!("{prefix}{}", names::camel(&name)));
+            let id = group.get_type_id();
+            let declared =
+                declared(scope, id, Kind::Group, name.clone(), schema_name, place.clone());
+            self.declared.insert(id, declared);
+            self.groups_of(scope, id, &name, &place)?;
+        }
+        Ok(())
+    }
+}
+
+fn declared(
+    scope: &Scope,
+    id: u64,
+    kind: Kind,
+    own_name: String,
+    schema_name: &str,
+    place: Place,
+) -> Declared {
+    Declared {
+        kind,
+        named: Named { id, module: scope.module.clone(), name: own_name.clone() },
+        own_name,
+        async_name: String::new(),
+        schema_name: schema_name.to_owned(),
+        place,
+        top: false,
     }
 }

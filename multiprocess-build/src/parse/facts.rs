@@ -1,40 +1,35 @@
-//! The last pass: what follows for a struct from all that it holds, at any depth.
+//! What follows for a struct from all that it holds, at any depth: whether it has an equality and
+//! a default.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
+use super::declare::Declared;
+use super::visit::{each_field, fields, initial, structs};
 use super::{Place, Report};
-use crate::model::{Defaults, Field, Optional, Schema, Struct, Type};
+use crate::model::{Body, Defaults, Field, Presence, Schema, Struct, Type, Value};
 
-/// Fills in what each struct has (equality, a default) and which of its fields need a box.
-pub(super) fn complete(schema: &mut Schema, report: &mut Report) {
-    let held = holdings(schema, |_| true);
-    let always = holdings(schema, |field| field.optional == Optional::No);
-    let inner: HashMap<u64, Facts> = facts(schema);
-    for file in &mut schema.files {
+/// Fills in what each struct has.
+pub(super) fn complete(schema: &mut Schema) {
+    let all = facts(schema);
+    for file in schema.files.iter_mut().chain(&mut schema.outside) {
         for item in &mut file.structs {
-            let id = item.named.id;
-            let facts = inner.get(&id).copied().unwrap_or_default();
+            let facts = all.get(&item.named.id).copied().unwrap_or_default();
             item.comparable = !facts.holds_handle;
-            item.default = match (facts.no_default, item.fields.iter().any(|f| f.default.is_some()))
-            {
+            item.default = match (facts.no_default, &item.body) {
                 (true, _) => Defaults::Absent,
-                (false, true) => Defaults::Written,
-                (false, false) => Defaults::Derived,
-            };
-            for field in &mut item.fields {
-                let Some(target) = field.ty.held_struct() else { continue };
-                if field.optional == Optional::No {
-                    if reaches(&always, target.id, id) {
-                        let place = Place::file(&file.name)
-                            .declaration("struct", &item.named.name)
-                            .field("field", &field.schema_name);
-                        let what = "a struct that always holds another of its own has no end";
-                        report.add(&place, what, Some("nullable of /rust-multiprocess.capnp"));
-                    }
-                } else {
-                    field.boxed = reaches(&held, target.id, id);
+                (false, Body::Union(_)) => Defaults::Written,
+                // What can be absent is absent by default.
+                (false, Body::Fields(fields))
+                    if fields
+                        .iter()
+                        .any(|f| f.default.is_some() && f.presence == Presence::Always) =>
+                {
+                    Defaults::Written
                 }
-            }
+                (false, Body::Fields(_)) => Defaults::Derived,
+            };
+            // It has said what it is for.
+            item.derives.retain(|name| name != "Default");
         }
     }
 }
@@ -45,28 +40,13 @@ struct Facts {
     no_default: bool,
 }
 
-type Graph = HashMap<u64, Vec<u64>>;
-
-/// Which structs each struct holds in place, through the fields that `take` accepts.
-fn holdings(schema: &Schema, take: impl Fn(&Field) -> bool) -> Graph {
-    let target = |field: &Field| field.ty.held_struct().map(|named| named.id);
-    let of = |item: &Struct| {
-        item.fields.iter().filter(|field| take(field)).filter_map(target).collect::<Vec<_>>()
-    };
-    structs(schema).map(|item| (item.named.id, of(item))).collect()
-}
-
-fn reaches(graph: &Graph, from: u64, to: u64) -> bool {
-    let (mut open, mut seen) = (vec![from], HashSet::new());
-    while let Some(id) = open.pop() {
-        if id == to {
-            return true;
-        }
-        if seen.insert(id) {
-            open.extend(graph.get(&id).into_iter().flatten());
+impl Facts {
+    fn and(self, other: Facts) -> Facts {
+        Facts {
+            holds_handle: self.holds_handle || other.holds_handle,
+            no_default: self.no_default || other.no_default,
         }
     }
-    false
 }
 
 /// Carries the facts from the structs inside to those around them until nothing changes.
@@ -75,19 +55,7 @@ fn facts(schema: &Schema) -> HashMap<u64, Facts> {
     loop {
         let mut changed = false;
         for item in structs(schema) {
-            let mut facts = Facts::default();
-            for field in &item.fields {
-                let inner = match field.ty.innermost() {
-                    Type::Interface { nullable, .. } => {
-                        Facts { holds_handle: true, no_default: !nullable }
-                    }
-                    Type::Struct(named) => all.get(&named.id).copied().unwrap_or_default(),
-                    _ => Facts::default(),
-                };
-                facts.holds_handle |= inner.holds_handle;
-                let in_place = !matches!(field.ty, Type::List(_));
-                facts.no_default |= inner.no_default && in_place && field.optional == Optional::No;
-            }
+            let facts = of_struct(item, &all);
             changed |= all.insert(item.named.id, facts) != Some(facts);
         }
         if !changed {
@@ -96,6 +64,84 @@ fn facts(schema: &Schema) -> HashMap<u64, Facts> {
     }
 }
 
-fn structs(schema: &Schema) -> impl Iterator<Item = &Struct> {
-    schema.files.iter().flat_map(|file| &file.structs)
+fn of_struct(item: &Struct, all: &HashMap<u64, Facts>) -> Facts {
+    let holds = |ty: &Type| of_type(ty, all).holds_handle;
+    let promised = item.derives.iter().any(|name| name == "Default");
+    let no_default = |field: &Field| {
+        let named = matches!(field.ty, Type::As { .. });
+        let made = field.presence == Presence::Always && !(named && promised);
+        made && of_type(&field.ty, all).no_default
+    };
+    Facts {
+        holds_handle: fields(&item.body).iter().any(|field| holds(&field.ty)),
+        no_default: initial(&item.body).iter().any(no_default),
+    }
+}
+
+fn of_type(ty: &Type, all: &HashMap<u64, Facts>) -> Facts {
+    match ty {
+        Type::Interface(object) => Facts { holds_handle: true, no_default: !object.nullable },
+        Type::Struct(named, arguments) | Type::Group(named, arguments) => {
+            let own = all.get(&named.id).copied().unwrap_or_default();
+            arguments.iter().fold(own, |facts, argument| facts.and(of_type(argument, all)))
+        }
+        Type::List(item) | Type::Set(_, item) => Facts { no_default: false, ..of_type(item, all) },
+        Type::Map(_, entry) => {
+            let (_, key, value) = &**entry;
+            Facts { no_default: false, ..of_type(key, all).and(of_type(value, all)) }
+        }
+        // Nothing is known of it; it is taken to have an equality.
+        Type::As { .. } => Facts { holds_handle: false, no_default: true },
+        _ => Facts::default(),
+    }
+}
+
+/// Reports values that would need a default which their struct has not.
+pub(super) fn check_values(
+    schema: &mut Schema,
+    declared: &HashMap<u64, Declared>,
+    report: &mut Report,
+) {
+    let known = structs(schema)
+        .map(|item| (item.named.id, (item.default == Defaults::Absent, fields(&item.body).len())));
+    let known: HashMap<u64, (bool, usize)> = known.collect();
+    let mut check = |value: &Value, place: &Place| {
+        if let Some(name) = lacks_default(value, &known) {
+            let what = format!("a value of {name}, which has no default, is not supported");
+            let instead = "in that struct, derive of /rust-multiprocess.capnp with Default where a \
+                           type is annotated, and no notNull";
+            report.add(place, what, instead);
+        }
+    };
+    each_field(schema, declared, |place, _, field| {
+        field.default.iter().for_each(|value| check(value, place));
+    });
+    for file in &schema.files {
+        for item in &file.consts {
+            let named = |found: &&Declared| {
+                found.named.module == file.module && found.named.name == item.name
+            };
+            if let Some(found) = declared.values().find(named) {
+                check(&item.value, &found.place);
+            }
+        }
+    }
+}
+
+/// The struct in a value that has no default, although the value does not give all of its fields.
+fn lacks_default<'v>(value: &'v Value, known: &HashMap<u64, (bool, usize)>) -> Option<&'v str> {
+    match value {
+        Value::Struct(named, fields) => {
+            let (absent, count) = known.get(&named.id).copied().unwrap_or_default();
+            if absent && fields.len() < count {
+                return Some(&named.name);
+            }
+            fields.iter().find_map(|(_, value)| lacks_default(value, known))
+        }
+        Value::List(items) => items.iter().find_map(|value| lacks_default(value, known)),
+        Value::Union(_, _, value) | Value::Some(value) | Value::Boxed(value) => {
+            lacks_default(value, known)
+        }
+        _ => None,
+    }
 }

@@ -2,23 +2,39 @@
 
 use capnp::schema_capnp::{method, node};
 
-use super::declare::{Declared, Scope};
+use super::declare::{Declared, Kind as Declares, Scope};
+use super::marks::{self, find};
 use super::{Parser, Place, id};
 use crate::error::Error;
-use crate::model::{Interface, Kind, Message, Method, Type};
+use crate::model::{Interface, Kind, Message, Method, Parent, Presence, Type};
 use crate::names;
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     pub(super) fn interface(
         &mut self,
         scope: &mut Scope,
         declared: Declared,
-        body: node::interface::Reader<'_>,
+        body: node::interface::Reader<'a>,
     ) -> Result<Interface, Error> {
         let id = declared.named.id;
-        if !body.get_superclasses()?.is_empty() {
-            let what = "an interface that extends another is not supported";
-            self.report.add(&declared.place, what, Some("the methods themselves"));
+        let mut parents = Vec::new();
+        for parent in body.get_superclasses()? {
+            let id = parent.get_id();
+            let Some(found) = self.declared(id, Declares::Interface, &declared.place)? else {
+                continue;
+            };
+            // The rest follows when all interfaces are known.
+            parents.push(Parent {
+                arguments: self.arguments(id, parent.get_brand()?, &declared.place)?,
+                named: found.named,
+                trait_name: found.own_name,
+                async_name: found.async_name,
+                methods: Vec::new(),
+                ids: Vec::new(),
+                ancestors: Vec::new(),
+                destroy: None,
+                construct: None,
+            });
         }
         let mut methods = Vec::new();
         for (ordinal, method) in body.get_methods()?.iter().enumerate() {
@@ -27,14 +43,20 @@ impl Parser<'_> {
             }
         }
         methods.sort_by_key(|(order, _)| *order);
-        let methods: Vec<Method> = methods.into_iter().map(|(_, method)| method).collect();
-        self.same_names(&declared.place, methods.iter().map(|m| (&m.name, &m.schema_name)));
+        let mut methods: Vec<Method> = methods.into_iter().map(|(_, method)| method).collect();
+        self.interrupts(&declared.place, body, &mut methods)?;
+        let names = methods.iter().map(|m| (m.name.as_str(), m.schema_name.as_str()));
+        self.same_names(&declared.place, names);
+        let stem = scope.stem.replace('-', "_");
         Ok(Interface {
             docs: self.docs(id)?,
-            main: names::snake(&declared.schema_name) == scope.stem.replace('-', "_"),
+            main: declared.top && names::snake(&declared.schema_name) == stem,
+            parameters: self.parameters(id),
             named: declared.named,
             trait_name: declared.own_name,
+            async_name: declared.async_name,
             schema_name: declared.schema_name,
+            parents,
             methods,
         })
     }
@@ -44,38 +66,27 @@ impl Parser<'_> {
         scope: &mut Scope,
         interface: &Declared,
         ordinal: usize,
-        method: method::Reader<'_>,
+        method: method::Reader<'a>,
     ) -> Result<Option<Method>, Error> {
         let schema_name = method.get_name()?.to_str()?;
         let place = interface.place.method(schema_name);
         let Ok(ordinal16) = u16::try_from(ordinal) else { return Ok(None) };
-        if names::breaks_capnpc(schema_name) {
-            self.report.add(&place, "capnpc cannot name this method", Some("another name"));
-        }
-        let branded = |brand: capnp::Result<capnp::schema_capnp::brand::Reader<'_>>| {
-            Ok::<_, Error>(!brand?.get_scopes()?.is_empty())
-        };
-        if !method.get_implicit_parameters()?.is_empty()
-            || branded(method.get_param_brand())?
-            || branded(method.get_result_brand())?
-        {
-            self.report.add(&place, "generic methods are not supported", Some("a method each"));
-            return Ok(None);
-        }
-        if method.get_result_struct_type() == id::STREAM_RESULT {
-            self.report.add(&place, "streaming methods are not supported", Some("-> ()"));
-            return Ok(None);
+        let annotations = method.get_annotations()?;
+        let raw = marks::text(annotations, id::RAW_NAME)?.unwrap_or(schema_name);
+        if self.options.raw && names::breaks_capnpc(raw) {
+            self.report.add(&place, "capnpc cannot name this method", "another name");
         }
         let params_id = method.get_param_struct_type();
         let results_id = method.get_result_struct_type();
-        let params =
-            self.message(interface, "Params", "parameter", params_id, &place, schema_name)?;
-        let results =
-            self.message(interface, "Results", "result", results_id, &place, schema_name)?;
+        let params = self.message(params_id, method.get_param_brand()?, "parameter", &place)?;
+        let results = self.message(results_id, method.get_result_brand()?, "result", &place)?;
         let (Some(params), Some(results)) = (params, results) else { return Ok(None) };
-        self.refuse_pairs(&params, &results, &place);
+        let (params, exceptions, mut results) =
+            (params.message, results.exceptions, results.message);
+        wanted(&params, &mut results);
 
         let kind = match (schema_name, params.fields.as_slice(), results.fields.as_slice()) {
+            _ if !exceptions.is_empty() => Kind::Plain,
             ("construct", [], [])
                 if params.thread_map.is_some() && results.thread_map.is_some() =>
             {
@@ -84,71 +95,88 @@ impl Parser<'_> {
             ("destroy", [], []) => Kind::Destroy,
             _ => Kind::Plain,
         };
-        let mut results_name =
-            format!("{}{}Results", interface.own_name, names::camel(schema_name));
+        let name = self.name(annotations, schema_name, &place)?;
+        let mut results_name = format!("{}{}Results", interface.own_name, names::camel(&name));
         if results.fields.len() > 1 {
             results_name = scope.claim(results_name);
         }
         Ok(Some(Method {
-            id: ordinal16,
+            ordinal: ordinal16,
             schema_name: schema_name.to_owned(),
-            name: names::method(schema_name),
+            name: names::method(&name),
             docs: self.member_docs(interface.named.id, ordinal)?,
             kind,
-            result_pointer: self.result_pointer(results_id, &results)?,
+            pipeline: pipeline(&results),
+            long: find(annotations, id::LONG_WAIT).is_some(),
+            interrupt: None,
+            versions: 1,
+            older: Vec::new(),
+            exceptions,
             results_name,
             params,
             results,
         }))
     }
 
-    /// What a parameter and a result mean together is the next step's.
-    fn refuse_pairs(&mut self, params: &Message, results: &Message, place: &Place) {
-        for param in &params.fields {
-            let same = results.fields.iter().any(|result| result.schema_name == param.schema_name);
-            if same {
-                let place = place.field("parameter", &param.schema_name);
-                let what = "a parameter that is a result too (in-out) is not supported";
-                self.report.add(&place, what, Some("two names"));
-            }
-            let wanted = param.schema_name.strip_prefix("want").filter(|name| !name.is_empty());
-            let wanted = wanted.filter(|_| matches!(param.ty, Type::Bool)).filter(|name| {
-                results.fields.iter().any(|result| names::camel(&result.schema_name) == *name)
-            });
-            if wanted.is_some() {
-                let place = place.field("parameter", &param.schema_name);
-                let what = "asking for an output (wantX) is not supported";
-                self.report.add(&place, what, Some("the output always"));
-            }
-        }
-    }
-
-    /// The pointer that calls are pipelined to: that of the interface named `result`, or else of
-    /// the only interface there is.
-    fn result_pointer(&self, results: u64, message: &Message) -> Result<u16, Error> {
-        let handles = message.fields.iter().filter(|f| matches!(f.ty, Type::Interface { .. }));
-        let handles: Vec<&str> = handles.map(|field| field.raw.as_str()).collect();
-        let wanted = match handles.as_slice() {
-            [] => message.thread_map.as_deref(),
-            [only] => Some(*only),
-            several => several.iter().copied().find(|name| *name == "result"),
-        };
-        let Some(wanted) = wanted else { return Ok(0) };
-        self.pointer_of(results, wanted)
-    }
-
-    /// Reports names that are one in Rust.
-    pub(super) fn same_names<'s>(
+    /// Fills in which method ends a call of which other.
+    fn interrupts(
         &mut self,
         place: &Place,
-        names: impl Iterator<Item = (&'s String, &'s String)>,
-    ) {
-        let mut seen = std::collections::HashMap::new();
-        for (name, schema_name) in names {
-            if let Some(other) = seen.insert(name, schema_name) {
-                let what = format!("{other} and {schema_name} would both be {name} in Rust");
-                self.report.add(place, what, Some("another name for one of them"));
+        body: node::interface::Reader<'_>,
+        methods: &mut [Method],
+    ) -> Result<(), Error> {
+        for (ordinal, method) in (0..).zip(body.get_methods()?) {
+            let Some(name) = marks::text(method.get_annotations()?, id::INTERRUPTED_BY)? else {
+                continue;
+            };
+            let found = methods.iter().find(|other| other.schema_name == name);
+            let other = found.filter(|other| other.params.fields.is_empty());
+            let interrupt = other.map(|other| other.ordinal);
+            if interrupt.is_none() {
+                let place = place.method(method.get_name()?.to_str()?);
+                let what = match found {
+                    Some(_) => format!("{name} has parameters, so that it cannot end other calls"),
+                    None => format!("{name} is no method of this interface"),
+                };
+                let instead = "the name, as in the schema, of one that has no parameters";
+                self.report.add(&place, what, instead);
+            }
+            if let Some(method) = methods.iter_mut().find(|method| method.ordinal == ordinal) {
+                method.interrupt = interrupt;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes a result `x` beside a parameter `wantX :Bool` an optional one.
+fn wanted(params: &Message, results: &mut Message) {
+    for param in params.fields.iter().filter(|param| matches!(param.ty, Type::Bool)) {
+        let Some(wanted) = param.schema_name.strip_prefix("want") else { continue };
+        for result in &mut results.fields {
+            if names::camel(&result.schema_name) != wanted || result.presence != Presence::Always {
+                continue;
+            }
+            match &mut result.ty {
+                // A reference has null to say that it is not there.
+                Type::Interface(object) => object.nullable = true,
+                _ => result.presence = Presence::Wanted(param.name.clone()),
             }
         }
     }
+}
+
+/// The pointer that calls are pipelined to: that of the interface named `result`, or else of the
+/// only interface there is, or else of the ThreadMap.
+fn pipeline(results: &Message) -> u16 {
+    let handle = |ty: &Type| matches!(ty, Type::Interface(object) if !object.shared);
+    let handles: Vec<_> = results.fields.iter().filter(|field| handle(&field.ty)).collect();
+    let named = handles.iter().find(|field| field.schema_name == "result");
+    let slot = match (named, handles.as_slice()) {
+        (Some(named), _) => named.slot,
+        (None, [only]) => only.slot,
+        (None, []) => results.thread_map.unwrap_or(0),
+        (None, _) => 0,
+    };
+    u16::try_from(slot).unwrap_or(0)
 }

@@ -1,15 +1,18 @@
 //! The fields of a struct, of a call and of an answer.
 
-use capnp::schema_capnp::{field, node, type_, value};
+use capnp::schema_capnp::{brand, field, node, type_, value};
 
-use super::declare::Declared;
-use super::{Parser, Place, find, id};
+use super::declare::{Kind, has_union};
+use super::generics::{bindings, substitute, union_of};
+use super::marks::{Marks, find};
+use super::{Parser, Place, id};
 use crate::error::Error;
-use crate::model::{Field, Message, Optional, Type};
+use crate::model::{Field, Message, Presence, Type};
 use crate::names;
 
 /// What a field is for.
-enum Role {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
     Context,
     ThreadMap,
     /// Stands for no argument: it neither shows nor is written or read.
@@ -17,101 +20,150 @@ enum Role {
     Value,
 }
 
-impl Parser<'_> {
-    /// The fields of a declared struct.
-    pub(super) fn struct_fields(
-        &mut self,
-        id: u64,
-        body: node::struct_::Reader<'_>,
-        place: &Place,
-    ) -> Result<Vec<Field>, Error> {
-        if body.get_discriminant_count() != 0 {
-            let what = "a union is not supported";
-            self.report.add(place, what, Some("a field each, of which all but one are absent"));
-        }
-        let mut mapped = Vec::new();
-        for (index, field) in body.get_fields()?.iter().enumerate() {
-            let name = field.get_name()?.to_str()?;
-            let place = place.field("field", name);
-            match self.role(field)? {
-                Role::Value => {
-                    if let Some(made) = self.field(id, index, field, &place)? {
-                        mapped.push((field.get_code_order(), made));
-                    }
-                }
-                Role::Hidden => {}
-                Role::Context | Role::ThreadMap => {
-                    let what = "a Context or ThreadMap can be a parameter or result only";
-                    self.report.add(&place, what, None);
-                }
-            }
-        }
-        mapped.sort_by_key(|(order, _)| *order);
-        let fields = fold_flags(mapped.into_iter().map(|(_, field)| field).collect());
-        self.same_names(place, fields.iter().map(|field| (&field.name, &field.schema_name)));
-        Ok(fields)
-    }
+/// The parameters or results of a method, and the results that are typed exceptions.
+pub(super) struct Parsed {
+    pub message: Message,
+    pub exceptions: Vec<Field>,
+}
 
-    /// The parameters (`suffix` Params) or results (Results) of a method.
+impl<'a> Parser<'a> {
+    /// The parameters (`word` parameter) or results (result) of a method.
     pub(super) fn message(
         &mut self,
-        interface: &Declared,
-        suffix: &str,
-        word: &str,
         id: u64,
+        brand: brand::Reader<'a>,
+        word: &str,
         place: &Place,
-        method: &str,
-    ) -> Result<Option<Message>, Error> {
+    ) -> Result<Option<Parsed>, Error> {
+        let empty = Message { size: (0, 0), context: None, thread_map: None, fields: Vec::new() };
+        let mut parsed = Parsed { message: empty, exceptions: Vec::new() };
+        if id == id::STREAM_RESULT {
+            return Ok(Some(parsed));
+        }
         let Some(&node) = self.nodes.get(&id) else { return Ok(None) };
         let node::Struct(body) = node.which()? else { return Ok(None) };
-        let (module, raw) = if node.get_scope_id() == 0 {
-            // Written in place: capnpc puts it in the interface's module.
-            let own = names::raw_module(&format!("{method}{suffix}"));
-            let raw = interface.named.raw.iter().cloned().chain([own]).collect();
-            (interface.named.module.clone(), raw)
-        } else {
-            let Some(declared) = self.declared.get(&id) else {
-                self.foreign(id, place)?;
-                return Ok(None);
-            };
-            (declared.named.module.clone(), declared.named.raw.clone())
-        };
-        if body.get_discriminant_count() != 0 {
-            self.report.add(place, "a union of parameters or results is not supported", None);
+        let in_place = node.get_scope_id() == 0;
+        if !in_place && self.declared(id, Kind::Struct, place)?.is_none() {
             return Ok(None);
         }
-        let mut message =
-            Message { module, raw, context: None, thread_map: None, fields: Vec::new() };
-        for (index, field) in body.get_fields()?.iter().enumerate() {
-            let name = field.get_name()?.to_str()?;
-            let place = place.field(word, name);
-            if find(field.get_annotations()?, id::EXCEPTION).is_some() {
-                let what = "a typed exception is not supported";
-                self.report.add(&place, what, Some("a result that says what failed"));
-                continue;
-            }
-            let renamed = self.renamed(field.get_annotations()?)?;
-            let raw = || names::raw_accessor(renamed.as_deref().unwrap_or(name));
+        parsed.message.size = (body.get_data_word_count(), body.get_pointer_count());
+        for field in body.get_fields()? {
+            let field::Slot(slot) = field.which()? else { continue };
+            let message = &mut parsed.message;
+            let place = place.field(word, field.get_name()?.to_str()?);
             match self.role(field)? {
                 Role::Context if message.context.is_none() && word == "parameter" => {
-                    message.context = Some(raw());
+                    message.context = Some(slot.get_offset());
                 }
-                Role::ThreadMap if message.thread_map.is_none() => message.thread_map = Some(raw()),
+                Role::ThreadMap if message.thread_map.is_none() => {
+                    message.thread_map = Some(slot.get_offset());
+                }
                 Role::Context | Role::ThreadMap => {
                     let what =
                         "one Context among the parameters, and one ThreadMap, is all there can be";
-                    self.report.add(&place, what, None);
+                    self.report.add(&place, what, "no further one");
                 }
-                Role::Hidden => {}
-                Role::Value => message.fields.extend(self.field(id, index, field, &place)?),
+                Role::Hidden | Role::Value => {}
             }
         }
-        message.fields = fold_flags(message.fields);
-        self.same_names(place, message.fields.iter().map(|f| (&f.name, &f.schema_name)));
-        Ok(Some(message))
+        let mut fields = self.fields(id, body, word, place)?;
+        // Declared parameters are in scope where they are written in place.
+        if !in_place {
+            let bindings = bindings(&self.parameters(id), &self.arguments(id, brand, place)?);
+            for (field, _) in &mut fields {
+                field.ty = substitute(&field.ty, &bindings);
+            }
+        }
+        for (field, exception) in fields {
+            match exception {
+                true => parsed.exceptions.push(field),
+                false => parsed.message.fields.push(field),
+            }
+        }
+        let fields = parsed.message.fields.iter();
+        self.same_names(place, fields.map(|f| (f.name.as_str(), f.schema_name.as_str())));
+        Ok(Some(parsed))
     }
 
-    fn role(&mut self, field: field::Reader<'_>) -> Result<Role, Error> {
+    /// What shows of a struct's fields, each with whether it is a typed exception; an unnamed union
+    /// is the last.
+    pub(super) fn fields(
+        &mut self,
+        owner: u64,
+        body: node::struct_::Reader<'a>,
+        word: &str,
+        place: &Place,
+    ) -> Result<Vec<(Field, bool)>, Error> {
+        let mut mapped = Vec::new();
+        for (index, field) in body.get_fields()?.iter().enumerate() {
+            let member = field.get_discriminant_value() != field::NO_DISCRIMINANT;
+            if member || self.role(field)? != Role::Value {
+                continue;
+            }
+            let place = place.field(word, field.get_name()?.to_str()?);
+            let marks = self.marks(field.get_annotations()?, &place)?;
+            if let Some(made) = self.field(owner, index, field, &marks, &place)? {
+                if marks.exception {
+                    self.exception(&made, word, &place);
+                }
+                mapped.push((field.get_code_order(), (made, marks.exception)));
+            }
+        }
+        mapped.sort_by_key(|(order, _)| *order);
+        let fields: Vec<(Field, bool)> = mapped.into_iter().map(|(_, field)| field).collect();
+        let mut fields = self.fold_flags(fields, body, word, place)?;
+        if has_union(body)?.0 {
+            let mut name = "which".to_owned();
+            while fields.iter().any(|(field, _)| field.name == name) {
+                name.push('_');
+            }
+            fields.extend(self.unnamed_union(owner, body, name)?.map(|field| (field, false)));
+        }
+        Ok(fields)
+    }
+
+    /// The field that stands for the unnamed union among the fields beside it.
+    fn unnamed_union(
+        &mut self,
+        owner: u64,
+        body: node::struct_::Reader<'_>,
+        name: String,
+    ) -> Result<Option<Field>, Error> {
+        let Some(id) = union_of(owner, body)? else { return Ok(None) };
+        let Some(declared) = self.declared.get(&id) else { return Ok(None) };
+        let ty = Type::Group(declared.named.clone(), self.own_arguments(id));
+        Ok(Some(Field {
+            schema_name: "which".to_owned(),
+            name,
+            docs: String::new(),
+            ty,
+            slot: 0,
+            presence: Presence::Always,
+            default: None,
+            boxed: false,
+            redacted: false,
+        }))
+    }
+
+    fn exception(&mut self, field: &Field, word: &str, place: &Place) {
+        if word != "result" {
+            let what = "a typed exception can be a result only";
+            self.report.add(place, what, "no annotation exception");
+        } else if !field.ty.is_pointer() || matches!(field.ty, Type::Interface(_)) {
+            let what = "a typed exception of this type is not supported";
+            self.report.add(place, what, "a struct");
+        }
+    }
+
+    /// Whether a field is one that shows.
+    pub(super) fn is_value(&self, field: field::Reader<'_>) -> Result<bool, Error> {
+        Ok(self.role(field)? == Role::Value)
+    }
+
+    pub(super) fn role(&self, field: field::Reader<'_>) -> Result<Role, Error> {
+        if find(field.get_annotations()?, id::SKIP).is_some() {
+            return Ok(Role::Hidden);
+        }
         let field::Slot(slot) = field.which()? else { return Ok(Role::Value) };
         let type_id = match slot.get_type()?.which()? {
             type_::Void(()) => return Ok(Role::Hidden),
@@ -136,99 +188,117 @@ impl Parser<'_> {
         }
     }
 
-    fn field(
+    /// One field, parameter, result or member of a union.
+    pub(super) fn field(
         &mut self,
         owner: u64,
         index: usize,
-        field: field::Reader<'_>,
+        field: field::Reader<'a>,
+        marks: &Marks,
         place: &Place,
     ) -> Result<Option<Field>, Error> {
-        let annotations = field.get_annotations()?;
-        let schema_name = field.get_name()?.to_str()?.to_owned();
-        let field::Slot(slot) = field.which()? else {
-            self.report.add(place, "a group is not supported", Some("a struct"));
-            return Ok(None);
+        let schema_name = field.get_name()?.to_str()?;
+        let name = self.name(field.get_annotations()?, schema_name, place)?;
+        let mut made = Field {
+            schema_name: schema_name.to_owned(),
+            name: names::value(&name),
+            docs: self.member_docs(owner, index)?,
+            ty: Type::Void,
+            slot: 0,
+            presence: Presence::Always,
+            default: None,
+            boxed: false,
+            redacted: marks.redacted,
         };
-        if field.get_discriminant_value() != field::NO_DISCRIMINANT {
-            return Ok(None); // The union around it is reported.
+        match field.which()? {
+            field::Group(group) => {
+                let id = group.get_type_id();
+                let Some(declared) = self.declared.get(&id) else { return Ok(None) };
+                made.ty = Type::Group(declared.named.clone(), self.own_arguments(id));
+                let plain = !(marks.nullable || marks.not_null || marks.shared || marks.exception);
+                if !plain || marks.rust.is_some() || marks.collection.is_some() {
+                    let what =
+                        "of these annotations a group or union has name, derive and redacted";
+                    self.report.add(place, what, "a struct");
+                }
+            }
+            field::Slot(slot) => {
+                let Some(ty) = self.field_type(slot.get_type()?, marks, place)? else {
+                    return Ok(None);
+                };
+                (made.ty, made.slot) = (ty, slot.get_offset());
+                if slot.get_had_explicit_default() {
+                    made.default = self.default(&made.ty, slot.get_default_value()?)?;
+                }
+                self.nullable(&mut made, marks, slot.get_had_explicit_default(), place);
+            }
         }
-        if let Some(count) = find(annotations, id::COUNT)
-            && !matches!(count.get_value()?.which()?, value::Int32(1))
+        Ok(Some(made))
+    }
+
+    fn nullable(&mut self, field: &mut Field, marks: &Marks, default: bool, place: &Place) {
+        if !marks.nullable {
+            return;
+        }
+        let mut wire = &field.ty;
+        while let Type::As { wire: inner, .. } = wire {
+            wire = inner;
+        }
+        if matches!(wire, Type::Interface(_) | Type::AnyPointer | Type::Parameter(_))
+            || !wire.is_pointer()
         {
-            let what = "one field for several arguments (count) is not supported";
-            self.report.add(place, what, Some("a field each"));
-        }
-        if find(annotations, id::RAW_OPTION).is_some() {
-            let what = "capnpc's annotation option is not supported";
-            self.report.add(place, what, Some("nullable of /rust-multiprocess.capnp"));
-        }
-        let not_null = find(annotations, id::NOT_NULL).is_some();
-        let nullable = find(annotations, id::NULLABLE).is_some();
-        let Some(ty) = self.map_type(slot.get_type()?, not_null, place)? else { return Ok(None) };
-        if not_null && !matches!(ty.innermost(), Type::Interface { .. }) {
-            self.report.add(place, "notNull is for interfaces only", None);
-        }
-        let pointer = matches!(ty, Type::Text | Type::Data | Type::Struct(_) | Type::List(_));
-        if nullable && !pointer {
             let instead = "a Bool beside it whose name is `has` and this name";
             let what = "nullable is for structs, lists, text and data only";
-            self.report.add(place, what, Some(instead));
+            self.report.add(place, what, instead);
+        } else if default {
+            let what = "a field with a default is never absent";
+            self.report.add(place, what, "either nullable or the default");
+        } else {
+            field.presence = Presence::Null;
         }
-        let optional = if nullable { Optional::Null } else { Optional::No };
-        let default = match slot.get_had_explicit_default() {
-            true => self.default(&ty, slot.get_default_value()?, place)?,
-            false => None,
-        };
-        let renamed = self.renamed(annotations)?;
-        let name = renamed.as_deref().unwrap_or(&schema_name);
-        Ok(Some(Field {
-            name: names::value(name),
-            raw: names::raw_accessor(name),
-            docs: self.member_docs(owner, index)?,
-            schema_name,
-            ty,
-            optional,
-            default,
-            boxed: false,
-        }))
     }
 
-    /// The index in the pointer section of the field with this raw name.
-    pub(super) fn pointer_of(&self, id: u64, raw: &str) -> Result<u16, Error> {
-        let Some(&node) = self.nodes.get(&id) else { return Ok(0) };
-        let node::Struct(body) = node.which()? else { return Ok(0) };
+    /// Makes `x` beside `hasX :Bool` an optional `x`.
+    fn fold_flags(
+        &mut self,
+        mut fields: Vec<(Field, bool)>,
+        body: node::struct_::Reader<'_>,
+        word: &str,
+        place: &Place,
+    ) -> Result<Vec<(Field, bool)>, Error> {
+        let mut flags: Vec<(String, u32)> = Vec::new();
         for field in body.get_fields()? {
-            let renamed = self.renamed(field.get_annotations()?)?;
-            let name = field.get_name()?.to_str()?;
-            if names::raw_accessor(renamed.as_deref().unwrap_or(name)) == raw
-                && let field::Slot(slot) = field.which()?
+            let member = field.get_discriminant_value() != field::NO_DISCRIMINANT;
+            let field::Slot(slot) = field.which()? else { continue };
+            if !member
+                && self.is_value(field)?
+                && matches!(slot.get_type()?.which()?, type_::Bool(_))
             {
-                return Ok(u16::try_from(slot.get_offset()).unwrap_or(0));
+                flags.push((field.get_name()?.to_str()?.to_owned(), slot.get_offset()));
             }
         }
-        Ok(0)
-    }
-}
-
-/// Makes `x` beside `hasX :Bool` an optional `x`.
-fn fold_flags(fields: Vec<Field>) -> Vec<Field> {
-    let flag_of = |field: &Field| {
-        let flag = format!("has{}", names::camel(&field.schema_name));
-        let found = fields.iter().find(|other| other.schema_name == flag);
-        found.filter(|other| matches!(other.ty, Type::Bool)).map(|other| other.raw.clone())
-    };
-    let flags: Vec<Option<String>> = fields.iter().map(flag_of).collect();
-    let folded: Vec<String> = flags.iter().flatten().cloned().collect();
-    let fields = fields.into_iter().zip(flags).map(|(mut field, flag)| {
-        if let Some(flag) = flag {
-            field.optional = Optional::Flag(flag);
-            field.default = None;
+        let mut folded = Vec::new();
+        for (field, exception) in &mut fields {
+            let flag = format!("has{}", names::camel(&field.schema_name));
+            let found = flags.iter().find(|(name, _)| *name == flag);
+            let Some((_, slot)) = found.filter(|_| !*exception) else { continue };
+            if matches!(field.ty, Type::Group(..)) {
+                continue;
+            }
+            field.presence = Presence::Flag(*slot);
             // Absence is the flag's alone; a handle in the Option is no second one.
-            if let Type::Interface { nullable, .. } = &mut field.ty {
-                *nullable = false;
+            if let Type::Interface(object) = &mut field.ty {
+                object.nullable = false;
+            }
+            folded.push(flag);
+        }
+        for (field, _) in &fields {
+            if folded.contains(&field.schema_name) && field.default.is_some() {
+                let what = "a default of true for what says whether another is there";
+                self.report.add(&place.field(word, &field.schema_name), what, "no default");
             }
         }
-        field
-    });
-    fields.filter(|field| !folded.contains(&field.raw)).collect()
+        fields.retain(|(field, _)| !folded.contains(&field.schema_name));
+        Ok(fields)
+    }
 }

@@ -1,21 +1,71 @@
-//! Types and values.
+//! Types.
 
-use capnp::schema_capnp::{type_, value};
+use capnp::schema_capnp::type_;
 
-use super::declare::Kind;
+use super::declare::{Declared, Kind};
+use super::marks::{Collection, Marks};
 use super::{Parser, Place, id};
 use crate::error::Error;
-use crate::model::{Int, Named, Type, Value};
+use crate::model::{Int, Object, Type};
 
-impl Parser<'_> {
-    /// The type of a field. `not_null` says that the references in it are never null.
+impl<'a> Parser<'a> {
+    /// The type of a field, with all that its annotations say.
+    pub(super) fn field_type(
+        &mut self,
+        ty: type_::Reader<'a>,
+        marks: &Marks,
+        place: &Place,
+    ) -> Result<Option<Type>, Error> {
+        let Some(mut ty) = self.map_type(ty, marks, place)? else { return Ok(None) };
+        let mut innermost = &ty;
+        while let Type::List(item) = innermost {
+            innermost = item;
+        }
+        let interface = matches!(innermost, Type::Interface(_));
+        for (mark, name) in [(marks.not_null, "notNull"), (marks.shared, "shared")] {
+            if mark && !interface {
+                let what = format!("{name} is for interfaces only");
+                self.report.add(place, what, "no such annotation");
+            }
+        }
+        if let Some(collection) = marks.collection {
+            ty = self.collection(ty, collection, place);
+        }
+        if let Some((rust, codec)) = marks.rust.clone() {
+            ty = Type::As { rust, codec, wire: Box::new(ty) };
+        }
+        Ok(Some(ty))
+    }
+
+    /// A list as a map or set. The key and the value of a map are filled in when all structs are
+    /// known.
+    fn collection(&mut self, ty: Type, collection: Collection, place: &Place) -> Type {
+        match (collection, ty) {
+            (Collection::Set(order), Type::List(item)) => Type::Set(order, item),
+            (Collection::Map(order), Type::List(item)) if matches!(*item, Type::Struct(..)) => {
+                Type::Map(order, Box::new((*item, Type::Void, Type::Void)))
+            }
+            (Collection::Map(_), ty) => {
+                let what = "hashMap and btreeMap are for lists of structs only";
+                self.report.add(place, what, "a list of structs with two fields, key and value");
+                ty
+            }
+            (Collection::Set(_), ty) => {
+                self.report.add(place, "hashSet and btreeSet are for lists only", "a list");
+                ty
+            }
+        }
+    }
+
+    /// A type as the schema has it. The marks say what the references in it are.
     pub(super) fn map_type(
         &mut self,
-        ty: type_::Reader<'_>,
-        not_null: bool,
+        ty: type_::Reader<'a>,
+        marks: &Marks,
         place: &Place,
     ) -> Result<Option<Type>, Error> {
         Ok(Some(match ty.which()? {
+            type_::Void(()) => Type::Void,
             type_::Bool(()) => Type::Bool,
             type_::Int8(()) => Type::Int(Int::I8),
             type_::Int16(()) => Type::Int(Int::I16),
@@ -29,69 +79,70 @@ impl Parser<'_> {
             type_::Float64(()) => Type::Float64,
             type_::Text(()) => Type::Text,
             type_::Data(()) => Type::Data,
-            type_::Enum(ty) => match self.named(ty.get_type_id(), Kind::Enum, place)? {
-                Some(named) => Type::Enum(named),
+            type_::Enum(ty) => match self.declared(ty.get_type_id(), Kind::Enum, place)? {
+                Some(declared) => Type::Enum(declared.named),
                 None => return Ok(None),
             },
             type_::Struct(ty) => {
-                if self.generic(ty.get_brand()?, place)? {
-                    return Ok(None);
-                }
-                match self.named(ty.get_type_id(), Kind::Struct, place)? {
-                    Some(named) => Type::Struct(named),
+                let id = ty.get_type_id();
+                match self.declared(id, Kind::Struct, place)? {
+                    Some(declared) => {
+                        let arguments = self.arguments(id, ty.get_brand()?, place)?;
+                        Type::Struct(declared.named, arguments)
+                    }
                     None => return Ok(None),
                 }
             }
             type_::Interface(ty) => {
-                if self.generic(ty.get_brand()?, place)? {
-                    return Ok(None);
-                }
-                match self.named(ty.get_type_id(), Kind::Interface, place)? {
-                    Some(named) => Type::Interface { named, nullable: !not_null },
+                let id = ty.get_type_id();
+                match self.declared(id, Kind::Interface, place)? {
+                    Some(declared) => Type::Interface(Object {
+                        arguments: self.arguments(id, ty.get_brand()?, place)?,
+                        named: declared.named,
+                        trait_name: declared.own_name,
+                        nullable: !marks.not_null,
+                        shared: marks.shared,
+                    }),
                     None => return Ok(None),
                 }
             }
-            type_::List(list) => match self.map_type(list.get_element_type()?, not_null, place)? {
+            type_::List(list) => match self.map_type(list.get_element_type()?, marks, place)? {
                 Some(item) => Type::List(Box::new(item)),
                 None => return Ok(None),
             },
-            type_::Void(()) => {
-                self.report.add(place, "a list of Void is not supported", Some("a number"));
-                return Ok(None);
-            }
-            type_::AnyPointer(pointer) => {
-                match pointer.which()? {
-                    type_::any_pointer::Unconstrained(_) => {
-                        let what = "AnyPointer is not supported";
-                        self.report.add(place, what, Some("the type itself, or Data"));
-                    }
-                    _ => self.report.add(place, "type parameters are not supported", None),
-                }
-                return Ok(None);
-            }
+            type_::AnyPointer(any) => return self.any_pointer(any, place),
         }))
     }
 
-    fn generic(
+    fn any_pointer(
         &mut self,
-        brand: capnp::schema_capnp::brand::Reader<'_>,
+        any: type_::any_pointer::Reader<'_>,
         place: &Place,
-    ) -> Result<bool, Error> {
-        let generic = !brand.get_scopes()?.is_empty();
-        if generic {
-            self.report.add(place, "generic types are not supported", Some("a type each"));
+    ) -> Result<Option<Type>, Error> {
+        if let Some(parameter) = self.parameter(any)? {
+            return Ok(Some(Type::Parameter(self.parameter_name(parameter))));
         }
-        Ok(generic)
+        if let type_::any_pointer::Unconstrained(kind) = any.which()?
+            && let type_::any_pointer::unconstrained::Capability(()) = kind.which()?
+        {
+            self.report.add(place, "Capability is not supported", "an interface");
+            return Ok(None);
+        }
+        Ok(Some(Type::AnyPointer))
     }
 
-    fn named(&mut self, id: u64, kind: Kind, place: &Place) -> Result<Option<Named>, Error> {
-        match self.declared.get(&id).filter(|declared| declared.kind == kind) {
-            Some(declared) => Ok(Some(declared.named.clone())),
-            None => {
-                self.foreign(id, place)?;
-                Ok(None)
-            }
+    /// A declared type of this kind; reported if there is none.
+    pub(super) fn declared(
+        &mut self,
+        id: u64,
+        kind: Kind,
+        place: &Place,
+    ) -> Result<Option<Declared>, Error> {
+        let found = self.declared.get(&id).filter(|declared| declared.kind == kind).cloned();
+        if found.is_none() {
+            self.foreign(id, place)?;
         }
+        Ok(found)
     }
 
     /// Reports the use of a type that has no Rust type here.
@@ -99,82 +150,19 @@ impl Parser<'_> {
         if [id::THREAD, id::THREAD_MAP].contains(&id) || self.context == Some(id) {
             let what =
                 "Thread, ThreadMap and Context of /mp/proxy.capnp are no values of a program";
-            self.report.add(place, what, Some("no parameter: the runtime sends them itself"));
+            self.report.add(place, what, "no parameter: the runtime sends them itself");
             return Ok(());
         }
         let Some(node) = self.nodes.get(&id) else {
-            self.report.add(place, "the type is not in the compiled schema", None);
+            let what = "the type is not in the compiled schema";
+            self.report.add(place, what, "a type that is declared in a file of the Builder's");
             return Ok(());
         };
-        if node.get_is_generic() {
-            return Ok(()); // Its declaration is reported.
-        }
         let name = node.get_display_name()?.to_str()?;
         let (file, name) = name.split_once(':').unwrap_or(("", name));
         let what = format!("{name} is declared in {file}, which is not among this crate's schemas");
-        self.report.add(place, what, Some("add the file to the Builder"));
+        let instead = "add the file to the Builder, or name its crate with Builder::crate_provides";
+        self.report.add(place, what, instead);
         Ok(())
-    }
-
-    /// The value of a constant.
-    pub(super) fn constant(
-        &mut self,
-        ty: type_::Reader<'_>,
-        value: value::Reader<'_>,
-        place: &Place,
-    ) -> Result<Option<Value>, Error> {
-        if matches!(ty.which()?, type_::Void(())) {
-            return Ok(None);
-        }
-        if matches!(ty.which()?, type_::List(_) | type_::Struct(_) | type_::AnyPointer(_)) {
-            let what = "a constant that is a list or struct is not supported";
-            self.report.add(place, what, Some("constants for its parts"));
-            return Ok(None);
-        }
-        let Some(ty) = self.map_type(ty, false, place)? else { return Ok(None) };
-        self.value(&ty, value)
-    }
-
-    /// The explicit default of a field; nothing where it is the type's own.
-    pub(super) fn default(
-        &mut self,
-        ty: &Type,
-        value: value::Reader<'_>,
-        place: &Place,
-    ) -> Result<Option<Value>, Error> {
-        if matches!(ty, Type::List(_) | Type::Struct(_)) {
-            let what = "a default for a list or struct is not supported";
-            self.report.add(place, what, Some("defaults in the struct's own fields"));
-            return Ok(None);
-        }
-        Ok(self.value(ty, value)?.filter(|value| match value {
-            Value::Bool(value) => *value,
-            Value::Int(_, value) => *value != 0,
-            Value::Float32(value) => value.to_bits() != 0,
-            Value::Float64(value) => value.to_bits() != 0,
-            Value::Text(value) => !value.is_empty(),
-            Value::Data(value) => !value.is_empty(),
-            Value::Enum(_, value) => *value != 0,
-        }))
-    }
-
-    fn value(&self, ty: &Type, value: value::Reader<'_>) -> Result<Option<Value>, Error> {
-        Ok(Some(match (ty, value.which()?) {
-            (Type::Bool, value::Bool(value)) => Value::Bool(value),
-            (Type::Int(int), value::Int8(value)) => Value::Int(*int, value.into()),
-            (Type::Int(int), value::Int16(value)) => Value::Int(*int, value.into()),
-            (Type::Int(int), value::Int32(value)) => Value::Int(*int, value.into()),
-            (Type::Int(int), value::Int64(value)) => Value::Int(*int, value.into()),
-            (Type::Int(int), value::Uint8(value)) => Value::Int(*int, value.into()),
-            (Type::Int(int), value::Uint16(value)) => Value::Int(*int, value.into()),
-            (Type::Int(int), value::Uint32(value)) => Value::Int(*int, value.into()),
-            (Type::Int(int), value::Uint64(value)) => Value::Int(*int, value.into()),
-            (Type::Float32, value::Float32(value)) => Value::Float32(value),
-            (Type::Float64, value::Float64(value)) => Value::Float64(value),
-            (Type::Text, value::Text(value)) => Value::Text(value?.to_str()?.to_owned()),
-            (Type::Data, value::Data(value)) => Value::Data(value?.to_vec()),
-            (Type::Enum(named), value::Enum(value)) => Value::Enum(named.clone(), value),
-            _ => return Ok(None),
-        }))
     }
 }

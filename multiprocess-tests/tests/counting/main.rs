@@ -190,7 +190,7 @@ fn threads_made_by_a_raw_peer_start_when_used_and_end_with_it() {
     for _ in 0..2000 {
         let question = peer.call(threads, (THREAD_MAP, 0), &[], |content| {
             content
-                .init_as::<multiprocess::proxy_capnp::thread_map::make_thread_params::Builder<'_>>()
+                .init_as::<multiprocess_tests::generated::proxy_capnp::thread_map::make_thread_params::Builder<'_>>()
                 .set_name("server-raw");
         });
         if let multiprocess_tests::raw::Answer::Exception(_) = peer.wait(question) {

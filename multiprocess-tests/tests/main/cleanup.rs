@@ -232,7 +232,7 @@ fn raw_counter(server: &LabServer) -> (Connection, RawPeer, u32) {
     let threads = Target::Export(peer.wait(construct).export());
     let pool = (multiprocess_tests::raw::THREAD_MAP, 1);
     peer.ask(threads, pool, &[], |content| {
-        let mut params: multiprocess::proxy_capnp::thread_map::make_pool_params::Builder<'_> =
+        let mut params: multiprocess_tests::generated::proxy_capnp::thread_map::make_pool_params::Builder<'_> =
             content.init_as();
         params.set_count(2);
     })

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use capnp::any_pointer;
-use multiprocess::proxy_capnp::{context, thread_map};
 use multiprocess::{Connection, Error, Limits};
 use multiprocess_tests::generated::lab_capnp::{callback, counter, lab};
+use multiprocess_tests::generated::proxy_capnp::{context, thread_map};
 use multiprocess_tests::raw::{
     Answer, COUNTER, Cap, LAB, RawPeer, THREAD, THREAD_MAP, Target, bytes_of, call_bytes, cap,
 };

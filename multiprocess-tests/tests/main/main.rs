@@ -2,11 +2,13 @@
 //! process, over a socket pair, or one end is a raw socket that breaks the protocol.
 
 mod asyncs;
+mod asyncs_served;
 mod callbacks;
 mod calls;
 mod cleanup;
 mod disconnect;
 mod faults;
+mod interrupt;
 mod listener;
 mod local;
 mod parties;

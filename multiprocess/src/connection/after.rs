@@ -17,6 +17,8 @@ pub(crate) enum After {
     Lane(Arc<Lanes>),
     /// A call for any thread.
     Pool(Task),
+    /// A call for its object's executor.
+    Spawn(Task),
     /// A user's object or hook to be dropped or run where it can hold nobody up.
     Drop(Box<dyn Any + Send>),
     /// Something quick of the runtime's own.
@@ -30,6 +32,7 @@ impl After {
             After::Wake(waker) => crate::guard::run_hook("a waker", || waker.wake()),
             After::Lane(lanes) => lanes.start(),
             After::Pool(task) => pool::run(move || task.run()),
+            After::Spawn(task) => task.run(),
             After::Drop(object) => pool::run(move || drop(object)),
             After::Run(work) => crate::guard::run_hook("the runtime", work),
         }

@@ -6,9 +6,13 @@ use std::task::Waker;
 
 use super::after::After;
 use super::conn::ArcConn;
+use super::interrupt::Interrupt;
 use super::tables::{CallId, CapId, RunningId};
-use crate::rt::{AnyBuilder, AnyReader, Decoder, Encoder, Method};
+use crate::handle::RemoteObject;
+use crate::part::Part;
+use crate::rt::{AnyBuilder, Decoder, Encoder, MethodId};
 use crate::thread::Inbox;
+use crate::wire::Reader;
 use crate::{Error, Result};
 
 /// Who waits for a call: that decides on which of the peer's threads it runs.
@@ -16,7 +20,12 @@ pub(crate) enum Caller {
     /// This thread blocks. If it serves a call of the same peer's, that call's number.
     Thread(Arc<Inbox>, Option<RunningId>),
     /// A future.
-    Future,
+    Future {
+        /// The call of the same peer's whose method is the future that awaits this one.
+        running: Option<RunningId>,
+        /// The method may wait long: it gets a thread that other calls do not share.
+        long: bool,
+    },
 }
 
 /// Where an answer arrives.
@@ -45,6 +54,11 @@ impl<T> Slot<T> {
     /// Where nobody waits yet.
     pub(super) fn unwatched() -> Slot<T> {
         Slot::new(Waiter::Nobody)
+    }
+
+    /// Where this thread waits.
+    pub(crate) fn for_thread(inbox: Arc<Inbox>) -> Slot<T> {
+        Slot::new(Waiter::Thread(inbox))
     }
 
     /// Where the answer of a local object's method arrives.
@@ -140,21 +154,21 @@ impl<T> Drop for SentCall<T> {
     }
 }
 
-/// Sends a call to the object `cap` of the peer's.
+/// Sends a call to an object of the peer's.
 pub(crate) fn start_call<T: Send + 'static>(
-    conn: &ArcConn,
-    cap: CapId,
-    method: Method,
+    object: &RemoteObject,
+    method: MethodId,
     caller: Caller,
     waker: Option<&Waker>,
     // Called under the lock, dropped here outside it: it owns what the user passed.
     mut encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
-    decode: fn(&mut Decoder<'_>, AnyReader<'_>) -> Result<T>,
+    results: Part<T>,
 ) -> Result<SentCall<T>> {
+    let (conn, cap) = object.place()?;
     let slot = Arc::new(Slot::new(match (&caller, waker) {
         (Caller::Thread(inbox, _), _) => Waiter::Thread(Arc::clone(inbox)),
-        (Caller::Future, Some(waker)) => Waiter::Future(waker.clone()),
-        (Caller::Future, None) => Waiter::Nobody,
+        (Caller::Future { .. }, Some(waker)) => Waiter::Future(waker.clone()),
+        (Caller::Future { .. }, None) => Waiter::Nobody,
     }));
     let id = conn.enter(|core| {
         let tables = Rc::clone(&core.tables);
@@ -164,41 +178,46 @@ pub(crate) fn start_call<T: Send + 'static>(
         let Some(hook) = tables.cap(cap) else {
             return Err(tables.end_reason());
         };
-        let mut request = hook.new_call(method.interface, method.id, None);
-        let mut cx = Encoder::new(conn, &tables, &caller);
+        let mut request = hook.new_call(method.interface, method.ordinal, None);
+        let mut cx = Encoder::new(conn, &tables, &caller).of_version(method.version);
         encode(&mut cx, request.get())?;
         let busy = cx.take_busy();
-        let sent = request.hook.send();
-        if let Some(busy) = busy {
-            tables.net.keep_until_return(busy);
+        let (sent, question) = tables.net.sent_by(|| request.hook.send());
+        if let (Some(question), Some(busy)) = (question, busy) {
+            tables.net.keep_until_return(question, busy);
         }
+        let interrupt = question.zip(method.interrupt).map(|(question, ordinal)| {
+            let returned = tables.net.watch_return(question);
+            Interrupt::new(hook, (method.interface, ordinal), object.closed_flag(), returned)
+        });
         let slot = Arc::clone(&slot);
         let weak_tables = Rc::downgrade(&tables);
         let weak_conn = ArcConn::downgrade(conn);
         let complete = Box::new(move |answer: super::tables::Answer| {
             let tables = weak_tables.upgrade()?;
             let result = match (answer, weak_conn.upgrade()) {
-                (Ok(response), Some(conn)) => response
-                    .hook
-                    .get()
-                    .map_err(crate::rt::malformed)
-                    .and_then(|results| decode(&mut Decoder::new(&conn, &tables), results)),
+                (Ok(response), Some(conn)) => {
+                    response.hook.get().map_err(crate::rt::malformed).and_then(|content| {
+                        let mut cx = Decoder::new(&conn, &tables).of_version(method.version);
+                        results.read(&mut cx, Reader::content(content)?)
+                    })
+                }
                 (Ok(_), None) => Err(Error::disconnected("this side let the connection go")),
                 (Err(error), _) => Err(tables.call_error(&error)),
             };
             slot.fill(result.map_err(|error| in_method(error, method)))
         });
-        Ok(tables.add_call(sent.promise, complete))
+        Ok(tables.add_call(sent.promise, complete, interrupt))
     })?;
     let thread = match &caller {
         Caller::Thread(inbox, None) => Some(inbox.id()),
-        Caller::Thread(_, Some(_)) | Caller::Future => None,
+        Caller::Thread(_, Some(_)) | Caller::Future { .. } => None,
     };
     Ok(SentCall { slot, conn: ArcConn::clone(conn), id, thread, over: false })
 }
 
 /// Says which method's answer it was that did not decode, or that the peer does not have.
-fn in_method(error: Error, method: Method) -> Error {
+fn in_method(error: Error, method: MethodId) -> Error {
     match error {
         Error::Decode { path, problem } => {
             Error::Decode { path: format!("{}.{path}", method.name), problem }
@@ -218,7 +237,7 @@ fn in_method(error: Error, method: Method) -> Error {
 pub(crate) fn start_pipelined(
     conn: &ArcConn,
     cap: CapId,
-    method: Method,
+    method: MethodId,
     // Called under the lock, dropped here outside it: it owns what the user passed.
     mut encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
 ) -> Result<CapId> {
@@ -230,17 +249,18 @@ pub(crate) fn start_pipelined(
         let Some(hook) = tables.cap(cap) else {
             return Err(tables.end_reason());
         };
-        let mut request = hook.new_call(method.interface, method.id, None);
-        let mut cx = Encoder::new(conn, &tables, &Caller::Future);
+        let mut request = hook.new_call(method.interface, method.ordinal, None);
+        let caller = Caller::Future { running: None, long: method.long };
+        let mut cx = Encoder::new(conn, &tables, &caller).of_version(method.version);
         encode(&mut cx, request.get())?;
         let busy = cx.take_busy();
-        let sent = request.hook.send();
-        if let Some(busy) = busy {
-            tables.net.keep_until_return(busy);
+        let (sent, question) = tables.net.sent_by(|| request.hook.send());
+        if let (Some(question), Some(busy)) = (question, busy) {
+            tables.net.keep_until_return(question, busy);
         }
-        let promised = sent.pipeline.get_pointer_field(method.result).as_cap();
+        let promised = sent.pipeline.get_pointer_field(method.pipeline).as_cap();
         // Kept, as dropping it would cancel the call.
-        tables.add_call(sent.promise, Box::new(|_answer| None));
+        tables.add_call(sent.promise, Box::new(|_answer| None), None);
         Ok(tables.keep_cap(promised))
     })
 }

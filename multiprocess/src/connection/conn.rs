@@ -26,6 +26,8 @@ use crate::poller::SourceId;
 use crate::rt::{Encoder, Interface};
 use crate::server::{Local, ServedObject, Token};
 use crate::thread::{Lanes, pool};
+use crate::versions::PeerVersions;
+use crate::wire::Builder;
 use crate::{Error, Result};
 
 pub(crate) type ArcConn = Arc<Conn>;
@@ -88,6 +90,7 @@ pub(crate) struct Conn {
     limits: Limits,
     inline: Arc<Lanes>,
     ended: OnceLock<Error>,
+    versions: PeerVersions,
     /// Set once the core has been emptied and the socket shut.
     closing: AtomicBool,
     idle: Idle,
@@ -163,6 +166,7 @@ impl Conn {
             limits,
             inline: Lanes::new(1),
             ended: OnceLock::new(),
+            versions: PeerVersions::default(),
             closing: AtomicBool::new(false),
             idle: Idle::default(),
             on_disconnect: Mutex::default(),
@@ -173,8 +177,17 @@ impl Conn {
         Ok(conn)
     }
 
+    /// What is known of the peer's versions.
+    pub(crate) fn versions(&self) -> &PeerVersions {
+        &self.versions
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    pub(super) fn driver(&self) -> &'static Driver {
+        self.driver
     }
 
     pub(crate) fn inline_lane(&self) -> Arc<Lanes> {
@@ -204,6 +217,7 @@ impl Conn {
         self.take_deferred(core);
         let result = f(core);
         let mut failed = core.run_until_quiet().err();
+        core.tables.interrupts.release_over();
         if failed.is_none() && self.ended.get().is_none() {
             failed = core.tables.net.over();
         }
@@ -289,7 +303,11 @@ impl Conn {
         for work in deferred {
             match work {
                 Deferred::ReleaseCap(id) => core.tables.release_cap(id),
-                Deferred::Cancel(id) => core.tables.cancel_call(id),
+                Deferred::Cancel(id) => {
+                    if let Some(interrupt) = core.tables.cancel_call(id) {
+                        self.interrupt_later(&core.tables, interrupt);
+                    }
+                }
                 Deferred::ReleaseCaller(inbox) => core.tables.threads.release_caller(inbox),
                 Deferred::Abandon(id, error) => self.finish_locked(&core.tables, id, Err(error)),
             }
@@ -326,13 +344,14 @@ impl Conn {
             let client: capnp::capability::Client = system.bootstrap(());
             let answer = match I::CONSTRUCT {
                 Some(construct) => {
-                    let mut request =
-                        client.hook.new_call(construct.method.interface, construct.method.id, None);
-                    (construct.encode)(&mut Encoder::immediate(&conn, &tables), request.get())?;
+                    let (id, (size, slot)) = (construct.id, construct.params);
+                    let mut request = client.hook.new_call(id.interface, id.ordinal, None);
+                    let mut params = Builder::content(request.get(), size);
+                    Encoder::immediate(&conn, &tables).thread_map(&mut params, slot);
                     let sent = request.send();
-                    tables.threads.set_peer_map(
-                        sent.pipeline.get_pointer_field(construct.method.result).as_cap(),
-                    );
+                    tables
+                        .threads
+                        .set_peer_map(sent.pipeline.get_pointer_field(id.pipeline).as_cap());
                     sent.promise
                 }
                 None => arrived(client.hook.when_resolved()),
@@ -344,6 +363,7 @@ impl Conn {
                     let tables = weak.upgrade()?;
                     filled.fill(answer.map(drop).map_err(|error| tables.call_error(&error)))
                 }),
+                None,
             );
             Ok(tables.keep_cap(client.into_client_hook()))
         })?;

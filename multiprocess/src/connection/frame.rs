@@ -7,7 +7,7 @@
 use capnp::message::{Reader, ReaderOptions};
 use capnp::serialize;
 
-use super::network::Incoming;
+use super::network::{Incoming, Segments};
 use crate::{Error, Result};
 
 const WORD: usize = 8;
@@ -74,7 +74,7 @@ impl Frames {
                 serialize::read_message(&mut bytes, options(length)).map_err(|error| {
                     misbehaved(format!("sent a message that does not parse: {error}"))
                 })?;
-            messages.push(message);
+            messages.push(Segments::message(message, options(length)));
             self.start += length;
             self.wanted = 0;
         }

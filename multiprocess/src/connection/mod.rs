@@ -9,7 +9,8 @@
 //! - `tables` is what handles and calls point into;
 //! - `network`, `frame`, `outbox` carry messages;
 //! - `conn` ties them together; `public` is the type that users hold;
-//! - `caller` starts calls of this side; `lead` lets who waits read the socket.
+//! - `caller` starts calls of this side, `interrupt` ends those that a peer does not end itself;
+//! - `lead` lets who waits read the socket.
 
 mod after;
 mod caller;
@@ -17,6 +18,7 @@ mod conn;
 #[allow(unsafe_code, reason = "says why the core may be handed between threads")]
 mod core;
 mod frame;
+mod interrupt;
 mod lead;
 mod listener;
 mod network;
@@ -32,6 +34,7 @@ pub(crate) use conn::{ArcConn, WeakConn};
 pub(crate) use core::panic_text;
 pub(crate) use lead::{IdleLead, Lead};
 pub use listener::Server;
+pub(crate) use network::Segments;
 pub use public::{Connection, ConnectionBuilder};
 pub(crate) use tables::{Answer, CapId, RunningCall, RunningId, Tables, to_engine};
 pub(crate) use threads::{BusyGuard, ThreadCount, ThreadPair, Threads};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use capnp::capability::Promise;
-use capnp::message::{Builder, HeapAllocator, Reader};
+use capnp::message::{Builder, HeapAllocator, Reader, ReaderOptions, ReaderSegments};
 use capnp::serialize::OwnedSegments;
 use capnp_rpc::rpc_capnp::{
     call, cap_descriptor, message, message_target, promised_answer, resolve,
@@ -25,7 +25,32 @@ use crate::Error;
 use crate::server::Token;
 
 /// A message as it came from the socket.
-pub(super) type Incoming = Reader<OwnedSegments>;
+pub(super) struct Incoming {
+    reader: Reader<Segments>,
+    options: ReaderOptions,
+}
+
+/// The bytes of a message, which a method that is lent its parameters shares with the engine.
+#[derive(Clone)]
+pub(crate) struct Segments(Arc<OwnedSegments>);
+
+impl Segments {
+    /// A message whose bytes can be shared.
+    pub(super) fn message(message: Reader<OwnedSegments>, options: ReaderOptions) -> Incoming {
+        let segments = Segments(Arc::new(message.into_segments()));
+        Incoming { reader: Reader::new(segments, options), options }
+    }
+}
+
+impl ReaderSegments for Segments {
+    fn get_segment(&self, id: u32) -> Option<&[u8]> {
+        self.0.get_segment(id)
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
 
 /// The messages of one connection on their way in and out.
 #[derive(Default)]
@@ -45,7 +70,10 @@ pub(super) struct Net {
     /// The call of this side's that was sent last, and what is kept until such a call returns:
     /// cancelled or not, it occupies its thread there until then.
     last_call: Cell<Option<u32>>,
-    until_return: RefCell<HashMap<u32, BusyGuard>>,
+    until_return: RefCell<HashMap<u32, UntilReturn>>,
+    /// Set while it is asked in which message a call's parameters are, and the answer.
+    asked: Cell<bool>,
+    body: RefCell<Option<(Segments, ReaderOptions)>>,
     /// How often the peer has resolved a promise to a further promise.
     further_promises: Cell<usize>,
     cancelled: RefCell<Vec<Arc<Token>>>,
@@ -64,6 +92,23 @@ struct Question {
     /// The peer's Finish that came early. capnp-rpc would drop the call's promise on it and then
     /// never free the slot, so it is kept back until the Return has gone out.
     finish: Option<Incoming>,
+}
+
+/// What belongs to a call of this side's until it returns.
+#[derive(Default)]
+struct UntilReturn {
+    /// Its thread there is occupied.
+    busy: Option<BusyGuard>,
+    /// Set when it has returned.
+    returned: Option<Rc<Cell<bool>>>,
+}
+
+impl Drop for UntilReturn {
+    fn drop(&mut self) {
+        if let Some(returned) = self.returned.take() {
+            returned.set(true);
+        }
+    }
 }
 
 /// What becomes of a message.
@@ -110,7 +155,7 @@ impl Net {
 
     fn admit(&self, incoming: &Incoming) -> Result<Admitted, String> {
         let mut questions = self.questions.borrow_mut();
-        match incoming.get_root::<message::Reader<'_>>().map(|root| root.which()) {
+        match incoming.reader.get_root::<message::Reader<'_>>().map(|root| root.which()) {
             Ok(Ok(message::Finish(Ok(finish)))) => {
                 let question = finish.get_question_id();
                 match questions.get(&question) {
@@ -141,8 +186,8 @@ impl Net {
                 self.current.set(Some(question));
             }
             Ok(Ok(message::Return(Ok(ret)))) => {
-                let busy = self.until_return.borrow_mut().remove(&ret.get_answer_id());
-                drop(busy);
+                let over = self.until_return.borrow_mut().remove(&ret.get_answer_id());
+                drop(over);
             }
             Ok(Ok(message::Resolve(Ok(resolve)))) if resolves_to_promise(resolve) => {
                 let further = self.further_promises.get() + 1;
@@ -219,11 +264,32 @@ impl Net {
         self.outgoing.take()
     }
 
-    /// Keeps `busy` until the call that was sent last returns.
-    pub(super) fn keep_until_return(&self, busy: BusyGuard) {
-        if let Some(question) = self.last_call.take() {
-            self.until_return.borrow_mut().insert(question, busy);
-        }
+    /// Sends a call, and says which question it became; none if it did not go to the peer now.
+    pub(super) fn sent_by<R>(&self, send: impl FnOnce() -> R) -> (R, Option<u32>) {
+        self.last_call.set(None);
+        let sent = send();
+        (sent, self.last_call.take())
+    }
+
+    /// The message out of which `get` takes a call's parameters; none where they are in none that
+    /// came from the peer.
+    pub(super) fn body_of(&self, get: impl FnOnce()) -> Option<(Segments, ReaderOptions)> {
+        self.asked.set(true);
+        get();
+        self.asked.set(false);
+        self.body.take()
+    }
+
+    /// Keeps `busy` until this call returns.
+    pub(super) fn keep_until_return(&self, question: u32, busy: BusyGuard) {
+        self.until_return.borrow_mut().entry(question).or_default().busy = Some(busy);
+    }
+
+    /// What tells when this call has returned, or never will as the connection has ended.
+    pub(super) fn watch_return(&self, question: u32) -> Rc<Cell<bool>> {
+        let mut until_return = self.until_return.borrow_mut();
+        let watched = until_return.entry(question).or_default();
+        Rc::clone(watched.returned.get_or_insert_default())
     }
 
     /// How many of the peer's questions are not answered, and how many are not finished.
@@ -235,7 +301,8 @@ impl Net {
         let incoming = self.incoming.take();
         drop(incoming);
         self.questions.take();
-        self.until_return.take();
+        let over = self.until_return.take();
+        drop(over);
     }
 }
 
@@ -294,7 +361,7 @@ impl Connection<()> for Peer {
         Promise::from_future(poll_fn(move |context| {
             if let Some(message) = net.next() {
                 let received =
-                    message.map(|m| Some(Box::new(Received(m)) as Box<dyn IncomingMessage>));
+                    message.map(|m| Some(Box::new(Received(m, Rc::clone(&net))) as Box<_>));
                 return Poll::Ready(received);
             }
             match &*net.end.borrow() {
@@ -321,11 +388,15 @@ impl Connection<()> for Peer {
     }
 }
 
-struct Received(Incoming);
+struct Received(Incoming, Rc<Net>);
 
 impl IncomingMessage for Received {
     fn get_body(&self) -> capnp::Result<capnp::any_pointer::Reader<'_>> {
-        self.0.get_root()
+        if self.1.asked.get() {
+            let segments = self.0.reader.get_segments().clone();
+            *self.1.body.borrow_mut() = Some((segments, self.0.options));
+        }
+        self.0.reader.get_root()
     }
 }
 

@@ -10,12 +10,14 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use capnp::any_pointer;
 use capnp::capability::{Promise, Response, Results};
+use capnp::message::ReaderOptions;
 use capnp::private::capability::ClientHook;
 use futures_channel::oneshot;
 use slab::Slab;
 
 use super::after::After;
-use super::network::Net;
+use super::interrupt::{Interrupt, Interrupts};
+use super::network::{Net, Segments};
 use super::threads::Threads;
 use crate::Error;
 use crate::server::{Local, Token};
@@ -38,6 +40,7 @@ pub(crate) struct Tables {
     calls: RefCell<Slab<PendingCall>>,
     next_call: Cell<u64>,
     ready: Arc<ReadyCalls>,
+    pub(super) interrupts: Interrupts,
     running: RefCell<Slab<RunningCall>>,
     /// Objects of this process that are exported here, by the address that the engine knows.
     locals: RefCell<HashMap<usize, Weak<Local>>>,
@@ -51,6 +54,8 @@ struct PendingCall {
     promise: Promise<Response<any_pointer::Owned>, capnp::Error>,
     complete: Complete,
     waker: Waker,
+    /// What ends the call if it is cancelled and the peer does not end it.
+    interrupt: Option<Interrupt>,
 }
 
 /// A call of the peer's whose results are not sent yet.
@@ -72,6 +77,7 @@ impl Tables {
             calls: RefCell::default(),
             next_call: Cell::new(0),
             ready: Arc::default(),
+            interrupts: Interrupts::default(),
             running: RefCell::default(),
             locals: RefCell::default(),
             exported: RefCell::default(),
@@ -96,6 +102,11 @@ impl Tables {
     /// How many calls of the peer's have no answer yet: being served, or not yet where they go.
     pub(crate) fn bind_token(&self, token: &Arc<Token>) {
         self.net.bind_token(token);
+    }
+
+    /// The message out of which `get` takes a call's parameters.
+    pub(crate) fn body_of(&self, get: impl FnOnce()) -> Option<(Segments, ReaderOptions)> {
+        self.net.body_of(get)
     }
 
     /// Why nothing can be asked of the engine any more.
@@ -165,6 +176,7 @@ impl Tables {
         &self,
         promise: Promise<Response<any_pointer::Owned>, capnp::Error>,
         complete: Complete,
+        interrupt: Option<Interrupt>,
     ) -> CallId {
         let serial = self.next_call.get();
         self.next_call.set(serial + 1);
@@ -172,14 +184,15 @@ impl Tables {
         let entry = calls.vacant_entry();
         let id = (entry.key(), serial);
         let waker = Waker::from(Arc::new(CallWaker { id, ready: Arc::clone(&self.ready) }));
-        entry.insert(PendingCall { serial, promise, complete, waker });
+        entry.insert(PendingCall { serial, promise, complete, waker, interrupt });
         drop(calls);
         self.ready.push(id);
         id
     }
 
-    /// Forgets a call; the engine tells the peer that nobody wants its answer.
-    pub(super) fn cancel_call(&self, (key, serial): CallId) {
+    /// Forgets a call; the engine tells the peer that nobody wants its answer. Returns what ends it
+    /// if the peer takes no notice.
+    pub(super) fn cancel_call(&self, (key, serial): CallId) -> Option<Interrupt> {
         let call = {
             let mut calls = self.calls.borrow_mut();
             match calls.get(key) {
@@ -187,7 +200,7 @@ impl Tables {
                 _ => None,
             }
         };
-        drop(call);
+        call?.interrupt
     }
 
     /// Polls the calls that were woken. False if there was none.
@@ -254,6 +267,7 @@ impl Tables {
         let caps = self.caps.take();
         drop(caps);
         self.threads.clear();
+        self.interrupts.clear();
         self.net.clear();
         for (_, running) in self.running.borrow_mut().iter_mut() {
             running.thread = None;

@@ -14,6 +14,10 @@ use crate::{Error, Result};
 /// Server threads for the calls of futures. Up to this many calls each have one for themselves, so
 /// that one that waits holds up no other; beyond it they share.
 const ASYNC_THREADS: usize = 64;
+/// The same for calls of methods that may wait long: they share with each other only, so that any
+/// number of them leaves the others' threads free. With those of above they are less than what a
+/// peer allows one connection ([`Limits::threads`](super::Limits)); the rest is for calling threads.
+const LONG_THREADS: usize = 128;
 
 /// Where a call runs on the peer, and where its callbacks run here.
 pub(crate) struct ThreadPair {
@@ -27,25 +31,30 @@ impl ThreadPair {
     }
 }
 
-/// One of the threads that the calls of futures share.
-struct AsyncThread {
-    id: u64,
-    pair: ThreadPair,
-    /// How many calls it has.
-    busy: Rc<Cell<usize>>,
-}
-
-#[derive(Default)]
 pub(crate) struct Threads {
     peer_map: RefCell<Option<Box<dyn ClientHook>>>,
     own_map: RefCell<Option<Box<dyn ClientHook>>>,
     /// For each thread of this process that has called: by its inbox.
     callers: RefCell<HashMap<u64, ThreadPair>>,
-    asyncs: RefCell<Vec<AsyncThread>>,
-    next_async: Cell<u64>,
+    asyncs: SharedThreads,
+    longs: SharedThreads,
     /// Threads made for the peer.
     made: Rc<Cell<usize>>,
     pool: RefCell<Option<(Arc<Lanes>, ThreadCount)>>,
+}
+
+impl Default for Threads {
+    fn default() -> Threads {
+        Threads {
+            peer_map: RefCell::default(),
+            own_map: RefCell::default(),
+            callers: RefCell::default(),
+            asyncs: SharedThreads::new(ASYNC_THREADS),
+            longs: SharedThreads::new(LONG_THREADS),
+            made: Rc::default(),
+            pool: RefCell::default(),
+        }
+    }
 }
 
 impl Threads {
@@ -79,36 +88,9 @@ impl Threads {
         drop(pair);
     }
 
-    /// The least busy of the threads for futures' calls; none where one more should be made.
-    pub(crate) fn async_thread(&self) -> Option<(ThreadPair, BusyGuard)> {
-        let asyncs = self.asyncs.borrow();
-        let thread = asyncs.iter().min_by_key(|thread| thread.busy.get())?;
-        if thread.busy.get() > 0 && asyncs.len() < ASYNC_THREADS {
-            return None;
-        }
-        Some((thread.pair.add_ref(), BusyGuard::new(&thread.busy)))
-    }
-
-    /// A number for a thread that is about to be added.
-    pub(crate) fn next_async(&self) -> u64 {
-        let id = self.next_async.get();
-        self.next_async.set(id + 1);
-        id
-    }
-
-    pub(crate) fn add_async_thread(&self, id: u64, pair: &ThreadPair) -> BusyGuard {
-        let busy = Rc::new(Cell::new(0));
-        let guard = BusyGuard::new(&busy);
-        self.asyncs.borrow_mut().push(AsyncThread { id, pair: pair.add_ref(), busy });
-        guard
-    }
-
-    pub(crate) fn release_async(&self, id: u64) {
-        let mut asyncs = self.asyncs.borrow_mut();
-        let place = asyncs.iter().position(|thread| thread.id == id);
-        let thread = place.map(|place| asyncs.swap_remove(place));
-        drop(asyncs);
-        drop(thread);
+    /// The threads for the calls of futures, of methods that may wait long or of others.
+    pub(crate) fn shared(&self, long: bool) -> &SharedThreads {
+        if long { &self.longs } else { &self.asyncs }
     }
 
     /// Counts `more` threads that are made for the peer, within `limit`.
@@ -139,7 +121,59 @@ impl Threads {
     /// Lets go of every capability.
     pub(super) fn clear(&self) {
         drop((self.peer_map.take(), self.own_map.take()));
-        drop((self.callers.take(), self.asyncs.take()));
+        drop((self.callers.take(), self.asyncs.threads.take(), self.longs.threads.take()));
+    }
+}
+
+/// The peer's threads that the calls of futures of one kind share.
+pub(crate) struct SharedThreads {
+    threads: RefCell<Vec<SharedThread>>,
+    most: usize,
+    next: Cell<u64>,
+}
+
+struct SharedThread {
+    id: u64,
+    pair: ThreadPair,
+    /// How many calls it has.
+    busy: Rc<Cell<usize>>,
+}
+
+impl SharedThreads {
+    fn new(most: usize) -> SharedThreads {
+        SharedThreads { threads: RefCell::default(), most, next: Cell::new(0) }
+    }
+
+    /// The least busy; none where one more should be made.
+    pub(crate) fn thread(&self) -> Option<(ThreadPair, BusyGuard)> {
+        let threads = self.threads.borrow();
+        let thread = threads.iter().min_by_key(|thread| thread.busy.get())?;
+        if thread.busy.get() > 0 && threads.len() < self.most {
+            return None;
+        }
+        Some((thread.pair.add_ref(), BusyGuard::new(&thread.busy)))
+    }
+
+    /// A number for a thread that is about to be added.
+    pub(crate) fn next(&self) -> u64 {
+        let id = self.next.get();
+        self.next.set(id + 1);
+        id
+    }
+
+    pub(crate) fn add(&self, id: u64, pair: &ThreadPair) -> BusyGuard {
+        let busy = Rc::new(Cell::new(0));
+        let guard = BusyGuard::new(&busy);
+        self.threads.borrow_mut().push(SharedThread { id, pair: pair.add_ref(), busy });
+        guard
+    }
+
+    pub(crate) fn release(&self, id: u64) {
+        let mut threads = self.threads.borrow_mut();
+        let place = threads.iter().position(|thread| thread.id == id);
+        let thread = place.map(|place| threads.swap_remove(place));
+        drop(threads);
+        drop(thread);
     }
 }
 

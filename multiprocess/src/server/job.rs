@@ -1,5 +1,6 @@
 //! A decoded call: the user's method with its arguments, ready to run on any thread.
 
+use super::Spawned;
 use crate::codec::EncodeFn;
 use crate::rt::{AnyBuilder, Encoder};
 use crate::{Error, Result};
@@ -13,6 +14,8 @@ pub struct Job(pub(crate) Kind);
 pub(crate) enum Kind {
     /// User code, run outside the lock.
     Run(Run),
+    /// User code that is a future, run by its object's executor.
+    Spawn(Spawned),
     /// The runtime's own answer, given under the lock.
     Immediate(EncodeFn),
     /// Lets go of the object that was called.
@@ -32,6 +35,11 @@ impl Job {
         })))
     }
 
+    /// A call of user code that is a future. Nothing of the user's may run before it is polled.
+    pub(crate) fn spawn(method: Spawned) -> Job {
+        Job(Kind::Spawn(method))
+    }
+
     /// An answer that needs no user code. It is given at once, on the thread that received the call.
     pub fn immediate<E>(encode: E) -> Job
     where
@@ -41,7 +49,9 @@ impl Job {
     }
 
     /// Ends the served object: its destructor and cleanup hooks run on the call's thread, then the
-    /// call returns. Later calls on it fail; a second destroy does nothing.
+    /// call returns. Where other threads' calls of the object are running these end first, for a
+    /// second at most, and the rest happens on a pool thread. Later calls on it fail; a second
+    /// destroy does nothing.
     pub fn destroy() -> Job {
         Job(Kind::Destroy)
     }

@@ -1,6 +1,5 @@
 //! The capability behind which an object of this process is served.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -12,112 +11,12 @@ use capnp::private::capability::{ClientHook, ParamsHook, ResultsHook};
 use futures_channel::oneshot;
 
 use super::job::{Kind, destroyed};
-use super::{Job, Task, Token};
+use super::task::{Kept, Work};
+use super::uses::Uses;
+use super::{Served, Task, Token};
 use crate::connection::{After, RunningCall, Tables, WeakConn, to_engine};
-use crate::rt::{AnyReader, Decoder, Encoder, Interface};
-use crate::thread::ThreadServer;
+use crate::rt::{Decoder, Encoder};
 use crate::{Error, Result};
-
-/// What a [`Local`] serves.
-pub(crate) trait Served {
-    fn name(&self) -> &'static str;
-    fn dispatch(
-        &self,
-        interface: u64,
-        method: u16,
-        cx: &mut Decoder<'_>,
-        params: AnyReader<'_>,
-    ) -> Result<Job>;
-    /// The method that ends the object, if its interface has one.
-    fn destroy_method(&self) -> Option<(u64, u16)> {
-        None
-    }
-    /// The address of the user's object.
-    fn object(&self) -> Option<usize> {
-        None
-    }
-    /// What a running call holds so that the object and its cleanup hooks wait for its end.
-    fn keep(&self) -> Option<Arc<dyn Any + Send + Sync>> {
-        None
-    }
-    /// The handle of a user's object, to give back when it comes home.
-    fn handle(&self) -> Option<&dyn Any> {
-        None
-    }
-    /// The thread, if that is what is served.
-    fn thread(&self) -> Option<&ThreadServer> {
-        None
-    }
-    /// What is to be dropped where it may block: the user's object.
-    fn into_remains(self: Box<Self>) -> Option<Box<dyn Any + Send>>;
-}
-
-/// A user's object, through its handle.
-pub(crate) struct ServedObject<I: Interface>(pub(crate) I);
-
-impl<I: Interface> Served for ServedObject<I> {
-    fn name(&self) -> &'static str {
-        I::NAME
-    }
-
-    fn dispatch(
-        &self,
-        interface: u64,
-        method: u16,
-        cx: &mut Decoder<'_>,
-        params: AnyReader<'_>,
-    ) -> Result<Job> {
-        let object = self.0.handle().local_object().unwrap_or_else(|| self.0.clone().into_object());
-        I::dispatch(object, interface, method, cx, params)
-    }
-
-    fn destroy_method(&self) -> Option<(u64, u16)> {
-        I::DESTROY.map(|destroy| (destroy.method.interface, destroy.method.id))
-    }
-
-    fn object(&self) -> Option<usize> {
-        Some(self.0.handle().address())
-    }
-
-    fn keep(&self) -> Option<Arc<dyn Any + Send + Sync>> {
-        self.0.handle().keep()
-    }
-
-    fn handle(&self) -> Option<&dyn Any> {
-        Some(&self.0)
-    }
-
-    fn into_remains(self: Box<Self>) -> Option<Box<dyn Any + Send>> {
-        Some(Box::new(self.0))
-    }
-}
-
-/// One of this process's threads, as the peer names it in a context.
-pub(crate) struct ServedThread(pub(crate) ThreadServer);
-
-impl Served for ServedThread {
-    fn name(&self) -> &'static str {
-        "Thread"
-    }
-
-    fn dispatch(
-        &self,
-        interface: u64,
-        method: u16,
-        _cx: &mut Decoder<'_>,
-        _params: AnyReader<'_>,
-    ) -> Result<Job> {
-        crate::thread::dispatch_thread(&self.0, interface, method)
-    }
-
-    fn thread(&self) -> Option<&ThreadServer> {
-        Some(&self.0)
-    }
-
-    fn into_remains(self: Box<Self>) -> Option<Box<dyn Any + Send>> {
-        None
-    }
-}
 
 /// An exported object. The engine holds it through [`LocalHook`]s.
 pub(crate) struct Local {
@@ -129,6 +28,8 @@ pub(crate) struct Local {
     destroy: Option<(u64, u16)>,
     /// The address of the user's object.
     object: Option<usize>,
+    /// The object's running calls.
+    uses: Arc<Uses>,
 }
 
 impl Local {
@@ -140,6 +41,7 @@ impl Local {
             destroy: served.destroy_method(),
             object: served.object(),
             served: RefCell::new(Some(served)),
+            uses: Arc::default(),
         });
         tables.add_local(&local, local.object);
         local
@@ -173,7 +75,7 @@ impl Local {
                 ),
             });
         }
-        let mut cx = Decoder::new(&conn, &tables);
+        let mut cx = Decoder::new(&conn, &tables).of_call(params);
         let params = params.hook.get().map_err(crate::rt::malformed)?;
         let job = match self.served.borrow().as_deref() {
             Some(served) => served.dispatch(interface, method, &mut cx, params)?,
@@ -188,9 +90,23 @@ impl Local {
                 drop(results);
                 Ok(Promise::ok(()))
             }
-            Kind::Run(run) => Ok(self.start(&conn, &tables, context, results, Some(run))),
-            Kind::Destroy => Ok(self.start(&conn, &tables, context, results, None)),
+            Kind::Run(method) => {
+                let work = Work::Call(method, self.kept());
+                Ok(self.start(&conn, &tables, context, results, work))
+            }
+            Kind::Spawn(method) => {
+                let work = Work::Spawn(method, self.kept());
+                Ok(self.start(&conn, &tables, context, results, work))
+            }
+            Kind::Destroy => {
+                let remains = self.served.borrow_mut().take().and_then(Served::into_remains);
+                Ok(self.start(&conn, &tables, context, results, Work::Destroy(remains)))
+            }
         }
+    }
+
+    fn kept(&self) -> Kept {
+        self.with_served(|served| served.keep()).flatten()
     }
 
     /// Calls on a destroyed object: a second destroy does nothing, anything else is an error.
@@ -209,7 +125,7 @@ impl Local {
         tables: &Rc<Tables>,
         context: Option<crate::rt::CallThreads>,
         results: Results<any_pointer::Owned>,
-        run: Option<super::job::Run>,
+        work: Work,
     ) -> Promise<(), capnp::Error> {
         let token = Arc::new(Token::default());
         tables.bind_token(&token);
@@ -229,15 +145,7 @@ impl Local {
             thread,
             callback,
         });
-        let work = match run {
-            Some(run) => {
-                super::task::Work::Call(run, self.with_served(|served| served.keep()).flatten())
-            }
-            None => super::task::Work::Destroy(
-                self.served.borrow_mut().take().and_then(Served::into_remains),
-            ),
-        };
-        let task = Task::new(conn.clone(), id, token, work);
+        let task = Task::new(conn.clone(), id, token, work, &self.uses);
         let finished = async move {
             match finished.await {
                 Ok(outcome) => outcome,

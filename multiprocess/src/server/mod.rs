@@ -1,19 +1,32 @@
 //! Serving: from a call that the engine hands over to the user's object and back.
 //!
-//! `local` is the capability that the engine calls, under the connection's lock. It decodes the
-//! arguments into a [`Job`] and leaves a [`Task`] for a thread; the task runs the user's method
-//! outside the lock and enters the connection again to send the results.
+//! `local` is the capability that the engine calls, under the connection's lock; `served` is what it
+//! stands for. It decodes the arguments into a [`Job`] and leaves a [`Task`] for a thread; the task
+//! runs the user's method outside the lock and enters the connection again to send the results.
+//! `uses` counts these, for the object's end.
+//!
+//! A method that is a future has no thread: outside the lock its task goes to the object's executor
+//! (`executor`), and answers from there (`polled`).
 
 mod current;
+mod executor;
 mod job;
+mod lent;
 mod local;
+mod polled;
+mod served;
 mod task;
 mod token;
+mod uses;
 
 pub use current::{CurrentCall, current_call};
-pub(crate) use current::{depth, innermost};
+pub(crate) use current::{depth, innermost, innermost_future};
+pub use executor::Async;
 pub use job::Job;
-pub(crate) use local::{Local, Served, ServedObject, ServedThread};
+pub(crate) use lent::Lent;
+pub(crate) use local::Local;
+pub(crate) use polled::Spawned;
+pub(crate) use served::{Served, ServedObject, ServedThread};
 pub(crate) use task::Task;
 pub use token::CancelToken;
 pub(crate) use token::Token;

@@ -1,7 +1,8 @@
 //! Tells a running method that nobody waits for its answer any more.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -30,7 +31,14 @@ impl CancelToken {
 #[derive(Default)]
 pub(crate) struct Token {
     fired: AtomicBool,
-    hooks: Mutex<Vec<Hook>>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    hooks: Vec<Hook>,
+    /// Of the task that serves the call, where the method is a future.
+    task: Option<Waker>,
 }
 
 impl Token {
@@ -38,24 +46,46 @@ impl Token {
         self.fired.load(Ordering::Acquire)
     }
 
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn add_hook(&self, hook: Hook) {
         {
-            let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = self.waiting();
             if !self.is_fired() {
-                hooks.push(hook);
+                waiting.hooks.push(hook);
                 return;
             }
         }
         hook();
     }
 
-    /// Marks the token, and has its hooks run where they hold nobody up.
-    pub(crate) fn fire(&self) {
-        let hooks = {
-            let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
-            self.fired.store(true, Ordering::Release);
-            std::mem::take(&mut *hooks)
+    /// Whether the call was cancelled; if not, `task` is woken when it is.
+    pub(crate) fn is_fired_or_wakes(&self, task: &Waker) -> bool {
+        let mut waiting = self.waiting();
+        if self.is_fired() {
+            return true;
+        }
+        let before = match &waiting.task {
+            Some(known) if known.will_wake(task) => None,
+            _ => waiting.task.replace(task.clone()),
         };
+        drop(waiting);
+        drop(before);
+        false
+    }
+
+    /// Marks the token, wakes the call's task, and has the hooks run where they hold nobody up.
+    pub(crate) fn fire(&self) {
+        let Waiting { hooks, task } = {
+            let mut waiting = self.waiting();
+            self.fired.store(true, Ordering::Release);
+            std::mem::take(&mut *waiting)
+        };
+        if let Some(task) = task {
+            crate::guard::run_hook("a waker", || task.wake());
+        }
         for hook in hooks {
             crate::thread::pool::run(move || crate::guard::run_hook("a cancel hook", hook));
         }
@@ -63,7 +93,7 @@ impl Token {
 
     /// The call has ended: what was to run on cancel no longer is.
     pub(crate) fn retire(&self) {
-        let hooks = std::mem::take(&mut *self.hooks.lock().unwrap_or_else(PoisonError::into_inner));
-        drop(hooks);
+        let waiting = std::mem::take(&mut *self.waiting());
+        drop(waiting);
     }
 }

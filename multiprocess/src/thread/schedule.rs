@@ -68,13 +68,10 @@ fn post(
     let Some(local) = local else { return Err(task) };
     let mut task = Some(task);
     local.with_served(|served| match (served.thread(), task.take()) {
-        (Some(ThreadServer::Worker(worker, _)), Some(task)) => {
-            hand_over(tables, worker.inbox(), task);
+        (Some(thread), Some(mut task)) => {
+            task.sent_to(Rc::as_ptr(&local) as usize);
+            hand_over(tables, thread, task);
         }
-        (Some(ThreadServer::Caller(inbox)), Some(task)) => {
-            hand_over(tables, inbox.clone(), task);
-        }
-        (Some(ThreadServer::Pool), Some(task)) => tables.after(After::Pool(task)),
         (None, given_back) => task = given_back,
         (_, None) => {}
     });
@@ -84,17 +81,30 @@ fn post(
     }
 }
 
+/// Leaves a call for a thread.
+fn hand_over(tables: &Tables, thread: &ThreadServer, task: Task) {
+    match thread {
+        // Its thread need not even have started.
+        _ if task.is_spawned() => tables.after(After::Spawn(task)),
+        ThreadServer::Worker(worker, _) => push(tables, worker.inbox(), task),
+        ThreadServer::Caller(inbox) => push(tables, Arc::clone(inbox), task),
+        ThreadServer::Pool => tables.after(After::Pool(task)),
+    }
+}
+
 /// Puts a call into a thread's inbox now, so that calls are in the order in which the engine had
 /// them, whichever thread leaves the lock first; the thread is woken outside.
-fn hand_over(tables: &Tables, inbox: Arc<Inbox>, task: Task) {
+fn push(tables: &Tables, inbox: Arc<Inbox>, task: Task) {
     if inbox.push(task) {
         tables.after(After::Unpark(inbox));
     }
 }
 
-/// The same for lanes.
+/// The same for lanes. A call that takes no thread takes no lane either.
 pub(crate) fn queue(tables: &Tables, lanes: Arc<Lanes>, task: Task) {
-    if lanes.push(task) {
+    if task.is_spawned() {
+        tables.after(After::Spawn(task));
+    } else if lanes.push(task) {
         tables.after(After::Lane(lanes));
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::{Inbox, Worker};
 use crate::connection::{Tables, ThreadCount, WeakConn};
-use crate::proxy_capnp::{thread, thread_map};
 use crate::rt::{AnyReader, Decoder};
 use crate::server::{Job, Local, Served, ServedThread};
+use crate::wire::{Builder, Reader, Size, Text};
 use crate::{Error, Result};
 
 pub(crate) const THREAD_MAP: u64 = 0xee5e_3717_9ad9_dc9d;
@@ -36,12 +36,11 @@ impl ThreadServer {
 
 pub(crate) fn dispatch_thread(server: &ThreadServer, interface: u64, method: u16) -> Result<Job> {
     if (interface, method) != (THREAD, 0) {
-        return Err(crate::rt::unknown_method("Thread", interface, method));
+        return Err(crate::codec::unknown_method("Thread", interface, method));
     }
     let name = server.name().to_owned();
-    Ok(Job::immediate(move |_cx, results| {
-        results.init_as::<thread::get_name_results::Builder<'_>>().set_result(name.as_str());
-        Ok(())
+    Ok(Job::immediate(move |cx, results| {
+        Builder::content(results, Size(0, 1)).set::<Text>(cx, 0, "result", &name)
     }))
 }
 
@@ -62,32 +61,24 @@ impl Served for ServedThreadMap {
     ) -> Result<Job> {
         match (interface, method) {
             (THREAD_MAP, 0) => {
-                let params = params
-                    .get_as::<thread_map::make_thread_params::Reader<'_>>()
-                    .map_err(crate::rt::malformed)?;
-                let name = crate::rt::text(params.get_name())?;
+                let name = Reader::content(params)?.get::<Text>(cx, 0, "name")?;
                 Ok(Job::immediate(move |cx, results| {
                     let count = cx.tables().threads.count(1, cx.conn().limits().threads)?;
                     let hook =
                         cx.export_thread(ThreadServer::Worker(Worker::new(name.clone()), count));
-                    let mut results =
-                        results.init_as::<thread_map::make_thread_results::Builder<'_>>();
-                    results.set_result(capnp::capability::FromClientHook::new(hook));
+                    Builder::content(results, Size(0, 1)).pointer(0).set_capability(hook);
                     Ok(())
                 }))
             }
             (THREAD_MAP, 1) => {
-                let params = params
-                    .get_as::<thread_map::make_pool_params::Reader<'_>>()
-                    .map_err(crate::rt::malformed)?;
-                let count = params.get_count();
+                let count = Reader::content(params)?.get::<u32>(cx, 0, "count")?;
                 if count == 0 {
                     return Err(Error::failed("a pool needs at least one thread"));
                 }
                 cx.tables().threads.make_pool(count as usize, cx.conn().limits().threads)?;
                 Ok(Job::immediate(|_cx, _results| Ok(())))
             }
-            _ => Err(crate::rt::unknown_method("ThreadMap", interface, method)),
+            _ => Err(crate::codec::unknown_method("ThreadMap", interface, method)),
         }
     }
 

@@ -1,0 +1,3 @@
+//! The proxies that `build.rs` makes of `schema/`.
+
+multiprocess::include_generated!();

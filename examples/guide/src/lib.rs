@@ -1,0 +1,3 @@
+//! What the two programs of the guide share: the code that is generated from `schema/`.
+
+pub mod generated;

@@ -1,0 +1,213 @@
+//! How one field is read and written, by its slot.
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::quote;
+
+use super::{Context, Locals};
+use crate::model::{Field, Presence, Type, Value};
+
+/// The variables around a field that is read or written.
+pub(super) struct Names {
+    /// The encoder or decoder.
+    pub cx: Ident,
+    /// What is read from.
+    pub from: Ident,
+    /// What is written to.
+    pub to: Ident,
+}
+
+impl Names {
+    pub(super) fn new(locals: &Locals<'_>) -> Names {
+        Names { cx: locals.get("cx"), from: locals.get("from"), to: locals.get("to") }
+    }
+}
+
+/// An expression that makes a value of what was read.
+pub(super) enum Read {
+    /// Of the value's type.
+    Value(TokenStream),
+    /// Of a Result of it.
+    Result(TokenStream),
+}
+
+impl Read {
+    /// An expression of the value's type, within a function that returns a Result.
+    pub(super) fn value(self) -> TokenStream {
+        match self {
+            Read::Value(tokens) => tokens,
+            Read::Result(tokens) => quote!(#tokens?),
+        }
+    }
+
+    pub(super) fn result(self) -> TokenStream {
+        match self {
+            Read::Value(tokens) => quote!(Ok(#tokens)),
+            Read::Result(tokens) => tokens,
+        }
+    }
+}
+
+/// One step of writing a message.
+pub(super) enum Write {
+    /// A statement.
+    Done(TokenStream),
+    /// An expression that is a Result of nothing.
+    Result(TokenStream),
+}
+
+/// A value that is written.
+pub(super) enum Source {
+    /// A variable that refers to it.
+    Variable(Ident),
+    /// A place, such as `self.x`.
+    Place(TokenStream),
+}
+
+impl Source {
+    /// An expression that refers to the value.
+    fn reference(&self) -> TokenStream {
+        match self {
+            Source::Variable(name) => quote!(#name),
+            Source::Place(place) => quote!(&#place),
+        }
+    }
+
+    fn place(&self) -> TokenStream {
+        match self {
+            Source::Variable(name) => quote!(#name),
+            Source::Place(place) => place.clone(),
+        }
+    }
+}
+
+impl Context<'_> {
+    pub(super) fn read(&self, field: &Field, names: &Names) -> Read {
+        let (cx, from, name) = (&names.cx, &names.from, &field.schema_name);
+        let present = self.read_present(field, names);
+        match &field.presence {
+            Presence::Always | Presence::Null => Read::Result(present),
+            Presence::Wanted(_) => Read::Result(quote!(#present.map(Some))),
+            Presence::Flag(flag) => {
+                let flag = Literal::u32_unsuffixed(*flag);
+                if plain(field) {
+                    let (wire, slot) = (self.field_wire(field), slot(field));
+                    return Read::Result(quote!(#from.get_if::<#wire>(#cx, #flag, #slot, #name)));
+                }
+                Read::Value(quote! {
+                    match #from.get::<bool>(#cx, #flag, #name)? {
+                        true => Some(#present?),
+                        false => None,
+                    }
+                })
+            }
+        }
+    }
+
+    /// Reads what is there.
+    fn read_present(&self, field: &Field, names: &Names) -> TokenStream {
+        let (cx, from, name) = (&names.cx, &names.from, &field.schema_name);
+        if let Type::Group(..) = field.ty {
+            let boxed = field.boxed.then(|| quote!(.map(Box::new)));
+            return quote!(#from.group(#cx, #name)#boxed);
+        }
+        let (wire, slot) = (self.field_wire(field), slot(field));
+        match self.wire_default(field) {
+            Some(default) => quote!(#from.get_or::<#wire>(#cx, #slot, #name, #default)),
+            None => quote!(#from.get::<#wire>(#cx, #slot, #name)),
+        }
+    }
+
+    pub(super) fn write(&self, field: &Field, source: &Source, names: &Names) -> Write {
+        let (cx, to, name) = (&names.cx, &names.to, &field.schema_name);
+        let (reference, place) = (source.reference(), source.place());
+        let some = |written: TokenStream| quote!(if let Some(value) = #reference { #written?; });
+        let value = || self.write_present(field, &quote!(value), names);
+        match &field.presence {
+            Presence::Always | Presence::Null => {
+                Write::Result(self.write_present(field, &reference, names))
+            }
+            Presence::Wanted(_) => Write::Done(some(value())),
+            Presence::Flag(flag) => {
+                let flag = Literal::u32_unsuffixed(*flag);
+                if plain(field) {
+                    let (wire, slot) = (self.field_wire(field), slot(field));
+                    let set = quote!(#to.set_if::<#wire>(#cx, #flag, #slot, #name, #reference));
+                    return Write::Result(set);
+                }
+                let some = some(value());
+                Write::Done(quote! {
+                    #to.set::<bool>(#cx, #flag, #name, &#place.is_some())?;
+                    #some
+                })
+            }
+        }
+    }
+
+    fn write_present(&self, field: &Field, value: &TokenStream, names: &Names) -> TokenStream {
+        let (cx, to, name) = (&names.cx, &names.to, &field.schema_name);
+        if let Type::Group(..) = field.ty {
+            // Named where the value is in a box, which is then looked through.
+            let ty = field.boxed.then(|| self.ty(&field.ty)).map(|ty| quote!(::<#ty>));
+            return quote!(#to.group #ty(#cx, #name, #value));
+        }
+        let (wire, slot) = (self.field_wire(field), slot(field));
+        match self.wire_default(field) {
+            Some(default) => quote!(#to.set_or::<#wire>(#cx, #slot, #name, #value, #default)),
+            None => quote!(#to.set::<#wire>(#cx, #slot, #name, #value)),
+        }
+    }
+
+    /// The schema's default as the wire has it. A pointer that may be null has none: null is what
+    /// says that the value is absent.
+    fn wire_default(&self, field: &Field) -> Option<TokenStream> {
+        let default = field.default.as_ref()?;
+        if field.presence == Presence::Null {
+            return None;
+        }
+        let ty = match &field.ty {
+            Type::As { wire, .. } => wire,
+            ty => ty,
+        };
+        Some(self.in_box(field, self.value(inner(default), Some(ty))))
+    }
+
+    /// The value in a box, where the field is one.
+    pub(super) fn in_box(&self, field: &Field, value: TokenStream) -> TokenStream {
+        if field.boxed { quote!(Box::new(#value)) } else { value }
+    }
+}
+
+/// The default without the wrapping that its field's type calls for.
+pub(super) fn inner(value: &Value) -> &Value {
+    match value {
+        Value::Some(value) | Value::Boxed(value) => inner(value),
+        value => value,
+    }
+}
+
+/// Whether a field that is absent where its Bool says so needs nothing else.
+fn plain(field: &Field) -> bool {
+    field.default.is_none() && !matches!(field.ty, Type::Group(..))
+}
+
+fn slot(field: &Field) -> Literal {
+    Literal::u32_unsuffixed(field.slot)
+}
+
+/// The steps as statements; the last is the value of the block where it can be.
+pub(super) fn block(steps: impl IntoIterator<Item = Write>) -> TokenStream {
+    let mut body = TokenStream::new();
+    let mut steps = steps.into_iter().peekable();
+    while let Some(step) = steps.next() {
+        match step {
+            Write::Done(statement) => body.extend(statement),
+            Write::Result(last) if steps.peek().is_none() => {
+                body.extend(last);
+                return body;
+            }
+            Write::Result(step) => body.extend(quote!(#step?;)),
+        }
+    }
+    body.extend(quote!(Ok(())));
+    body
+}

@@ -1,0 +1,107 @@
+//! The trait whose methods are futures, and how an object of it is served.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use super::interface::{arms, dispatch};
+use super::lineage::Lineage;
+use super::method::table;
+use super::object::{names, supertraits, unimplemented};
+use super::{Locals, docs, ident, tuple};
+use crate::model::Method;
+
+/// The trait.
+pub(super) fn object(lineage: &Lineage<'_>) -> TokenStream {
+    let interface = lineage.interface;
+    let name = ident(&interface.async_name);
+    let generics = lineage.generics(None);
+    let docs = docs::lines(&format!(
+        " [`{}`] with methods that are futures; see [`{}::new_async`].",
+        interface.trait_name, interface.named.name
+    ));
+    let parents: Vec<_> = lineage.parents.iter().map(|parent| parent.future()).collect();
+    let bounds = supertraits(&parents);
+    let methods = interface.plain().map(|method| {
+        let (docs, name) = (lineage.own.docs(method), ident(&method.name));
+        let (params, returns) = (lineage.own.params(method), lineage.own.returns(method));
+        let future = quote!(impl Future<Output = rt::Result<#returns>> + Send);
+        let unimplemented = unimplemented(interface, method);
+        let moved = (!params.is_empty()).then(|| quote!(move));
+        quote! {
+            #docs
+            fn #name(&self #(, #params)*) -> #future { async #moved { #unimplemented } }
+        }
+    });
+    quote! {
+        #docs
+        pub trait #name #generics: #bounds { #(#methods)* }
+    }
+}
+
+/// What makes a handle of an object of it.
+pub(super) fn handle(lineage: &Lineage<'_>) -> TokenStream {
+    let (future, handle) = (lineage.own.future(), lineage.own.handle());
+    let generics = lineage.generics(None);
+    let object = lineage.parameter("T");
+    let bound = quote!(#object: #future);
+    let own = |method: &Method| {
+        let table = table(lineage.interface, method);
+        let (name, names, object) = (ident(&method.name), names(method), local(method));
+        let pattern = tuple(&names);
+        let run = quote!(async move { #object.#name(#(#names),*).await });
+        quote!(call.serve_async(Self::#table, object, |#object, #pattern| #run))
+    };
+    let arms = arms(lineage, own, |parent| {
+        let handle = parent.handle_path();
+        quote!(#handle::dispatch_async(call, object))
+    });
+    let dispatch = dispatch(&arms, &quote!(<Self as rt::Interface>::NAME));
+    let served = if arms.is_empty() { quote!(_) } else { quote!(object) };
+    quote! {
+        impl #generics #handle {
+            /// A handle on an object of this process whose methods are futures. `spawn` gives each
+            /// call to an executor, as `tokio::runtime::Handle::spawn` does.
+            pub fn new_async<#bound>(
+                object: #object,
+                spawn: impl Fn(rt::Task) + Send + Sync + 'static,
+            ) -> Self {
+                let object = rt::Async::new(object, spawn);
+                let served = ::std::sync::Arc::clone(&object);
+                Self(rt::Handle::local_async(object, move |call| Self::dispatch_async(call, &served)))
+            }
+
+            /// Serves a call of such an object; for the handles of interfaces that extend this one.
+            #[doc(hidden)]
+            pub fn dispatch_async<#bound>(
+                call: rt::Incoming<'_, '_>,
+                #served: &::std::sync::Arc<rt::Async<#object>>,
+            ) -> rt::Result<rt::Job> {
+                #dispatch
+            }
+        }
+    }
+}
+
+/// The plain trait on such an object: calls from this process wait for the future.
+pub(super) fn implementations(lineage: &Lineage<'_>) -> TokenStream {
+    let own = &lineage.own;
+    let (future, trait_path) = (own.future(), own.object());
+    let parameter = lineage.parameter("T");
+    let generics = lineage.generics(Some(quote!(#parameter: #future)));
+    let methods = own.methods.iter().map(|method| {
+        let (signature, name, names) = (own.signature(method), ident(&method.name), names(method));
+        let object = local(method);
+        quote! {
+            #signature {
+                self.wait(move |#object| async move { #object.#name(#(#names),*).await })
+            }
+        }
+    });
+    quote!(impl #generics #trait_path for rt::Async<#parameter> { #(#methods)* })
+}
+
+/// The variable for the object, beside those for the parameters.
+fn local(method: &Method) -> Ident {
+    let names = method.params.fields.iter().map(|field| field.name.as_str());
+    Locals::new(names).get("object")
+}

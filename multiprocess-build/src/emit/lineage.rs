@@ -1,0 +1,230 @@
+//! An interface together with those that it extends, as the printed code refers to them.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use super::types::{bounded, listed, names};
+use super::{Context, docs, fresh, ident};
+use crate::model::{Interface, Kind, Lifecycle, Method, Named, Parent, Presence, Type};
+
+/// What the printing of one interface goes by.
+pub(super) struct Lineage<'a> {
+    pub cx: Context<'a>,
+    pub interface: &'a Interface,
+    /// The interface itself.
+    pub own: Owner<'a>,
+    /// Those that it extends itself.
+    pub parents: Vec<Owner<'a>>,
+    /// Those that it extends, at any depth, each once.
+    pub ancestors: Vec<Owner<'a>>,
+}
+
+/// An interface that has methods to offer to the handle: itself, or one that it extends.
+pub(super) struct Owner<'a> {
+    cx: Context<'a>,
+    /// Names the handle.
+    named: &'a Named,
+    trait_name: &'a str,
+    async_name: &'a str,
+    /// What the schema calls it, as far as this place knows.
+    pub display: &'a str,
+    arguments: Vec<Type>,
+    /// Its own plain methods.
+    pub methods: Vec<&'a Method>,
+}
+
+impl<'a> Lineage<'a> {
+    pub(super) fn new(cx: &Context<'a>, interface: &'a Interface) -> Self {
+        let own = Owner {
+            cx: *cx,
+            named: &interface.named,
+            trait_name: &interface.trait_name,
+            async_name: &interface.async_name,
+            display: &interface.schema_name,
+            arguments: interface.parameters.iter().cloned().map(Type::Parameter).collect(),
+            methods: interface.plain().collect(),
+        };
+        let parents = interface.parents.iter().map(|parent| Owner::parent(cx, parent)).collect();
+        let mut ancestors: Vec<Owner<'a>> = Vec::new();
+        for parent in &interface.parents {
+            for ancestor in std::iter::once(parent).chain(&parent.ancestors) {
+                if ancestors.iter().all(|known| known.named.id != ancestor.named.id) {
+                    ancestors.push(Owner::parent(cx, ancestor));
+                }
+            }
+        }
+        Self { cx: *cx, interface, own, parents, ancestors }
+    }
+
+    /// `<T: rt::Argument, more>`, or nothing.
+    pub(super) fn generics(&self, more: Option<TokenStream>) -> TokenStream {
+        bounded(&self.interface.parameters, &quote!(rt::Argument), more)
+    }
+
+    /// `<T>`, or nothing.
+    pub(super) fn arguments(&self) -> TokenStream {
+        listed(&self.interface.parameters)
+    }
+
+    /// A type parameter's name that neither the interface's methods nor its parameters use.
+    pub(super) fn parameter(&self, name: &str) -> Ident {
+        let mut mentioned = self.arguments();
+        for owner in std::iter::once(&self.own).chain(&self.ancestors) {
+            mentioned.extend(owner.object());
+            mentioned.extend(owner.methods.iter().map(|method| owner.signature(method)));
+        }
+        fresh(name, &mentioned)
+    }
+
+    /// The method of `kind`, its own or inherited.
+    pub(super) fn lifecycle(&self, kind: Kind) -> Option<Lifecycle> {
+        if let Some(method) = self.interface.lifecycle(kind) {
+            return Some(Lifecycle {
+                interface: self.interface.named.id,
+                path: format!("{}.{}", self.interface.schema_name, method.schema_name),
+                method: Box::new(method.clone()),
+            });
+        }
+        let inherited = |parent: &'a Parent| match kind {
+            Kind::Construct => parent.construct.clone(),
+            Kind::Destroy => parent.destroy.clone(),
+            Kind::Plain => None,
+        };
+        self.interface.parents.iter().find_map(inherited)
+    }
+
+    /// The ids of the interfaces that it extends, at any depth.
+    pub(super) fn ancestor_ids(&self) -> impl Iterator<Item = u64> {
+        self.ancestors.iter().map(|ancestor| ancestor.named.id)
+    }
+}
+
+impl<'a> Owner<'a> {
+    fn parent(cx: &Context<'a>, parent: &'a Parent) -> Self {
+        // Names are unique among an interface's ancestors: what has a name that an ancestor of the
+        // parent has is the ancestor's.
+        let inherited = |method: &&Method| {
+            let mut methods = parent.ancestors.iter().flat_map(|ancestor| &ancestor.methods);
+            methods.all(|other| other.name != method.name)
+        };
+        let plain = parent.methods.iter().filter(|method| method.kind == Kind::Plain);
+        Owner {
+            cx: *cx,
+            named: &parent.named,
+            trait_name: &parent.trait_name,
+            async_name: &parent.async_name,
+            display: &parent.trait_name,
+            arguments: parent.arguments.clone(),
+            methods: plain.filter(inherited).collect(),
+        }
+    }
+
+    /// The trait.
+    pub(super) fn object(&self) -> TokenStream {
+        self.named(self.trait_name)
+    }
+
+    /// The trait whose methods are futures.
+    pub(super) fn future(&self) -> TokenStream {
+        self.named(self.async_name)
+    }
+
+    /// The handle, as a type.
+    pub(super) fn handle(&self) -> TokenStream {
+        self.named(&self.named.name)
+    }
+
+    /// The handle, in an expression.
+    pub(super) fn handle_path(&self) -> TokenStream {
+        let name = self.cx.named(self.named);
+        let arguments = self.cx.arguments(&self.arguments);
+        if self.arguments.is_empty() { name } else { quote!(#name::#arguments) }
+    }
+
+    /// Whether the handle's fields can be seen where the code is printed.
+    pub(super) fn is_here(&self) -> bool {
+        self.named.module == *self.cx.module
+    }
+
+    /// Whether its methods' types are as the schema has them: no type arguments are filled in.
+    pub(super) fn is_open(&self) -> bool {
+        self.arguments.iter().all(|argument| matches!(argument, Type::Parameter(_)))
+    }
+
+    fn named(&self, name: &str) -> TokenStream {
+        let name = self.cx.path(&self.named.module, name);
+        let arguments = self.cx.arguments(&self.arguments);
+        quote!(#name #arguments)
+    }
+
+    /// What a method returns, besides the Result or Call around it.
+    pub(super) fn returns(&self, method: &Method) -> TokenStream {
+        match method.results.fields.as_slice() {
+            [] => quote!(()),
+            [field] => self.cx.field_type(field),
+            _ => {
+                let name = self.cx.path(&self.named.module, &method.results_name);
+                let arguments = self.cx.arguments(&self.results_arguments(method));
+                quote!(#name #arguments)
+            }
+        }
+    }
+
+    /// The struct of several results has those type parameters that its fields name.
+    fn results_arguments(&self, method: &Method) -> Vec<Type> {
+        let interfaces = self.cx.schema.files.iter().flat_map(|file| &file.interfaces);
+        let declared = interfaces.filter(|item| item.named.id == self.named.id).find_map(|item| {
+            let declared = item.plain().find(|declared| declared.name == method.name)?;
+            Some(results_parameters(item, declared))
+        });
+        // Of another crate's interface all are taken to be named.
+        let used = |index: usize| declared.as_ref().is_none_or(|used| used[index]);
+        let arguments = self.arguments.iter().enumerate();
+        arguments.filter(|(index, _)| used(*index)).map(|(_, ty)| ty.clone()).collect()
+    }
+
+    /// `a: A, b: B`.
+    pub(super) fn params(&self, method: &Method) -> Vec<TokenStream> {
+        let params = method.params.fields.iter().map(|field| {
+            let (name, ty) = (ident(&field.name), self.cx.field_type(field));
+            quote!(#name: #ty)
+        });
+        params.collect()
+    }
+
+    /// The trait's method, without a body.
+    pub(super) fn signature(&self, method: &Method) -> TokenStream {
+        let (name, params) = (ident(&method.name), self.params(method));
+        let returns = self.returns(method);
+        quote!(fn #name(&self #(, #params)*) -> rt::Result<#returns>)
+    }
+
+    pub(super) fn docs(&self, method: &Method) -> TokenStream {
+        let otherwise = || format!("The method `{}` of `{}`.", method.schema_name, self.display);
+        let exceptions = method.exceptions.iter().filter_map(|field| field.ty.held_struct());
+        let exceptions: Vec<_> = exceptions.map(|named| self.cx.link(named)).collect();
+        if exceptions.is_empty() {
+            return docs::attributes(&method.docs, otherwise);
+        }
+        let text = format!(
+            "It can fail with {}: see [`Error::raised_as`](::multiprocess::Error::raised_as).",
+            exceptions.join(" or ")
+        );
+        docs::with(&method.docs, otherwise, &text)
+    }
+}
+
+/// Which of the interface's type parameters the struct of the method's results has.
+pub(super) fn results_parameters(interface: &Interface, method: &Method) -> Vec<bool> {
+    let fields = &method.results.fields;
+    let named = |parameter: &String| fields.iter().any(|field| names(&field.ty, parameter));
+    interface.parameters.iter().map(named).collect()
+}
+
+/// The methods' results that are there only if asked for: each with the parameter that asks.
+pub(super) fn wanted(method: &Method) -> impl Iterator<Item = (&str, Ident)> {
+    method.results.fields.iter().filter_map(|field| match &field.presence {
+        Presence::Wanted(by) => Some((field.name.as_str(), ident(by))),
+        _ => None,
+    })
+}

@@ -1,0 +1,227 @@
+//! Structs and unions: the types, and how they lie in a message.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+
+use super::fields::{Names, Source, Write, block};
+use super::lineage::{Lineage, results_parameters};
+use super::method::size;
+use super::part::value;
+use super::shape::{Shape, bounds, default, default_kind, is_void, needs_bounds};
+use super::types::{bounded, fields, listed};
+use super::{Context, Locals, docs, ident, used};
+use crate::model::{Body, Defaults, Field, Struct, Union};
+
+/// A struct, group or union.
+pub(super) fn structure(cx: &Context<'_>, item: &Struct) -> TokenStream {
+    let name = &item.named.name;
+    let kind = if matches!(item.body, Body::Union(_)) { "union" } else { "struct" };
+    let shape = Shape {
+        docs: docs::attributes(&item.docs, || format!("The {kind} `{name}`.")),
+        name,
+        parameters: &item.parameters,
+        bounded: needs_bounds(cx, item, &mut Vec::new()),
+        derives: &item.derives,
+        comparable: item.comparable,
+        default: default_kind(item),
+        member_docs: &|field| format!("The `{}` of `{name}`.", field.schema_name),
+    };
+    let declaration = match &item.body {
+        Body::Fields(fields) => shape.structure(cx, fields),
+        Body::Union(union) => shape.union(cx, union, item.default != Defaults::Absent),
+    };
+    let default = (shape.default == Defaults::Written).then(|| default(cx, item, &shape));
+    let message = message(cx, item);
+    let entry = item.entry.then(|| entry(cx, item));
+    quote!(#declaration #default #message #entry)
+}
+
+/// The structs for methods with several results.
+pub(super) fn results(lineage: &Lineage<'_>) -> TokenStream {
+    let (cx, interface) = (&lineage.cx, lineage.interface);
+    let several = interface.plain().filter(|method| method.results.fields.len() > 1);
+    let structs = several.map(|method| {
+        let fields = &method.results.fields;
+        let path = format!("{}.{}", interface.schema_name, method.schema_name);
+        let used = results_parameters(interface, method);
+        let parameters = interface.parameters.iter().zip(used).filter(|(_, used)| *used);
+        let parameters: Vec<_> = parameters.map(|(name, _)| name.clone()).collect();
+        let shape = Shape {
+            docs: docs::lines(&format!(
+                " What [`{0}::{1}`] returns.",
+                interface.named.name, method.name
+            )),
+            name: &method.results_name,
+            bounded: fields.iter().any(|field| bounds(cx, &field.ty, &mut Vec::new())),
+            parameters: &parameters,
+            derives: &[],
+            comparable: fields.iter().all(|field| cx.comparable(&field.ty)),
+            default: Defaults::Absent,
+            member_docs: &|field| format!("The `{}` that `{path}` returns.", field.schema_name),
+        };
+        shape.structure(cx, fields)
+    });
+    quote!(#(#structs)*)
+}
+
+fn message(cx: &Context<'_>, item: &Struct) -> TokenStream {
+    let (name, arguments) = (ident(&item.named.name), listed(&item.parameters));
+    let generics = bounded(&item.parameters, &quote!(rt::Argument), None);
+    let size = size(item.size);
+    let names = Names::new(&Locals::new([]));
+    let (read, write) = match &item.body {
+        Body::Fields(fields) => {
+            let (older_read, older_write) = older(cx, item, fields, &names);
+            let (read, write) = (read_fields(cx, fields, &names), write_fields(cx, fields, &names));
+            (quote!(#older_read #read), quote!(#older_write #write))
+        }
+        Body::Union(union) => (read_union(cx, union, &names), write_union(cx, union, &names)),
+    };
+    let (read_cx, from) = (used(&names.cx, &read), used(&names.from, &read));
+    let (write_cx, to) = (used(&names.cx, &write), used(&names.to, &write));
+    quote! {
+        impl #generics rt::Message for #name #arguments {
+            const SIZE: rt::Size = #size;
+
+            fn read(#read_cx: &mut rt::Decoder<'_>, #from: rt::Reader<'_>) -> rt::Result<Self> {
+                #read
+            }
+
+            fn write(
+                &self,
+                #write_cx: &mut rt::Encoder<'_>,
+                #to: &mut rt::Builder<'_>,
+            ) -> rt::Result<()> {
+                #write
+            }
+        }
+    }
+}
+
+fn read_fields(cx: &Context<'_>, fields: &[Field], names: &Names) -> TokenStream {
+    let values = fields.iter().map(|field| {
+        let (name, value) = (ident(&field.name), cx.read(field, names).value());
+        quote!(#name: #value)
+    });
+    quote!(Ok(Self { #(#values),* }))
+}
+
+fn write_fields(cx: &Context<'_>, fields: &[Field], names: &Names) -> TokenStream {
+    let steps = fields.iter().map(|field| {
+        let name = ident(&field.name);
+        cx.write(field, &Source::Place(quote!(self.#name)), names)
+    });
+    block(steps)
+}
+
+/// How a message of an older version is read and written instead.
+fn older(
+    cx: &Context<'_>,
+    item: &Struct,
+    fields: &[Field],
+    names: &Names,
+) -> (TokenStream, TokenStream) {
+    let (mut read, mut write) = (TokenStream::new(), TokenStream::new());
+    for older in &item.older {
+        let (newest, oldest) =
+            (Literal::u8_unsuffixed(older.newest), Literal::u8_unsuffixed(older.oldest));
+        let decoder = &names.cx;
+        let version = match older.newest == older.oldest {
+            true => quote!(#decoder.version() == #newest),
+            false => quote!((#newest..=#oldest).contains(&#decoder.version())),
+        };
+        let values = fields.iter().zip(&older.fields).map(|(field, older)| {
+            let name = ident(&field.name);
+            let value = match (older, &field.default) {
+                (None, Some(_)) => quote!(Self::default().#name),
+                (older, _) => value(cx, older.as_ref(), names),
+            };
+            quote!(#name: #value)
+        });
+        read.extend(quote!(if #version { return Ok(Self { #(#values),* }); }));
+        let steps = fields.iter().zip(&older.fields).filter_map(|(field, older)| {
+            let name = ident(&field.name);
+            Some(cx.write(older.as_ref()?, &Source::Place(quote!(self.#name)), names))
+        });
+        let written = block(steps);
+        write.extend(quote!(if #version { return { #written }; }));
+    }
+    (read, write)
+}
+
+fn read_union(cx: &Context<'_>, union: &Union, names: &Names) -> TokenStream {
+    let from = &names.from;
+    let members = (0..).zip(&union.members).map(|(number, field)| {
+        let (number, name) = (Literal::u16_unsuffixed(number), ident(&field.name));
+        if is_void(field) {
+            return quote!(#number => Ok(Self::#name));
+        }
+        let value = cx.read(field, names).value();
+        quote!(#number => Ok(Self::#name(#value)))
+    });
+    let (tag, unknown) = (Literal::u32_unsuffixed(union.tag), ident(&union.unknown));
+    quote!(match #from.tag(#tag) {
+        #(#members,)*
+        tag => Ok(Self::#unknown(tag)),
+    })
+}
+
+fn write_union(cx: &Context<'_>, union: &Union, names: &Names) -> TokenStream {
+    let to = &names.to;
+    let tag = Literal::u32_unsuffixed(union.tag);
+    let members = (0..).zip(&union.members).map(|(number, field)| {
+        let (number, name) = (Literal::u16_unsuffixed(number), ident(&field.name));
+        if is_void(field) {
+            return quote!(Self::#name => #to.set_tag(#tag, #number));
+        }
+        let written = match cx.write(field, &Source::Variable(ident("value")), names) {
+            Write::Result(written) => quote!(#written?;),
+            Write::Done(written) => written,
+        };
+        quote!(Self::#name(value) => { #to.set_tag(#tag, #number); #written })
+    });
+    let unknown = ident(&union.unknown);
+    quote! {
+        match self {
+            #(#members,)*
+            Self::#unknown(tag) => #to.set_tag(#tag, *tag),
+        }
+        Ok(())
+    }
+}
+
+/// The struct as an entry of a map.
+fn entry(cx: &Context<'_>, item: &Struct) -> Option<TokenStream> {
+    let [key, value] = fields(&item.body) else { return None };
+    let (name, arguments) = (ident(&item.named.name), listed(&item.parameters));
+    let generics = bounded(&item.parameters, &quote!(rt::Argument), None);
+    let (key_type, value_type) = (cx.field_type(key), cx.field_type(value));
+    let names = Names::new(&Locals::new([]));
+    let (read_key, read_value) = (cx.read(key, &names).value(), cx.read(value, &names).value());
+    let write = block([
+        cx.write(key, &Source::Variable(ident("key")), &names),
+        cx.write(value, &Source::Variable(ident("value")), &names),
+    ]);
+    Some(quote! {
+        impl #generics rt::Entry for #name #arguments {
+            type Key = #key_type;
+            type Value = #value_type;
+
+            fn read_entry(
+                cx: &mut rt::Decoder<'_>,
+                from: rt::Reader<'_>,
+            ) -> rt::Result<(Self::Key, Self::Value)> {
+                Ok((#read_key, #read_value))
+            }
+
+            fn write_entry(
+                cx: &mut rt::Encoder<'_>,
+                to: &mut rt::Builder<'_>,
+                key: &Self::Key,
+                value: &Self::Value,
+            ) -> rt::Result<()> {
+                #write
+            }
+        }
+    })
+}

@@ -1,0 +1,205 @@
+//! How the parameters and the results of a method are written and read: as a list of fields where
+//! they are plain, by functions of their own where they are not.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+
+use super::fields::{Names, Source, Write, block};
+use super::lineage::Lineage;
+use super::method::{locals, raised, size};
+use super::{Context, Locals, ident, tuple, used};
+use crate::model::{Field, Method, Presence, Type};
+
+/// As many fields as the runtime's tuples have room for.
+const MOST: usize = 8;
+
+/// A message of a method, present or older: one field or none for each of the method's.
+pub(super) struct Form<'a> {
+    pub size: (u16, u16),
+    pub thread_map: Option<u32>,
+    pub fields: Vec<Option<&'a Field>>,
+}
+
+/// The parameters.
+pub(super) fn params(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
+    params_form(lineage, method, &form(&method.params))
+}
+
+/// The results.
+pub(super) fn results(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
+    results_form(lineage, method, &form(&method.results), &method.exceptions)
+}
+
+fn form(message: &crate::model::Message) -> Form<'_> {
+    let (size, thread_map) = (message.size, message.thread_map);
+    Form { size, thread_map, fields: message.fields.iter().map(Some).collect() }
+}
+
+pub(super) fn params_form(lineage: &Lineage<'_>, method: &Method, form: &Form<'_>) -> TokenStream {
+    let size = size(form.size);
+    if let Some(fields) = plain(form).filter(|fields| fields.len() <= MOST) {
+        let wires: Vec<_> = fields.iter().map(|field| lineage.cx.field_wire(field)).collect();
+        let (wires, slots) = (tuple(&wires), slots(&fields));
+        return quote!(rt::fields::<#wires>(#size, #slots));
+    }
+    let (write, read) = (write_params(lineage, method, form), read_params(lineage, form));
+    quote!(rt::code(#size, #write, #read))
+}
+
+pub(super) fn results_form(
+    lineage: &Lineage<'_>,
+    method: &Method,
+    form: &Form<'_>,
+    exceptions: &[Field],
+) -> TokenStream {
+    let size = size(form.size);
+    match plain(form).filter(|_| exceptions.is_empty()).as_deref() {
+        Some([]) => return quote!(rt::fields::<()>(#size, &[])),
+        Some([field]) => {
+            let (wire, slots) = (lineage.cx.field_wire(field), slots(&[field]));
+            return quote!(rt::field::<#wire>(#size, #slots));
+        }
+        _ => {}
+    }
+    let write = write_results(lineage, method, form);
+    let read = read_results(lineage, method, form, exceptions);
+    quote!(rt::code(#size, #write, #read))
+}
+
+/// The fields, where each is read and written by its slot and nothing else.
+fn plain<'a>(form: &Form<'a>) -> Option<Vec<&'a Field>> {
+    let simple = |field: &&Field| {
+        matches!(field.presence, Presence::Always | Presence::Null)
+            && (field.default.is_none() || field.presence == Presence::Null)
+            && !matches!(field.ty, Type::Group(..))
+    };
+    let fields: Option<Vec<&Field>> = form.fields.iter().copied().collect();
+    fields.filter(|fields| form.thread_map.is_none() && fields.iter().all(simple))
+}
+
+fn slots(fields: &[&Field]) -> TokenStream {
+    let slots = fields.iter().map(|field| {
+        let (slot, name) = (Literal::u32_unsuffixed(field.slot), &field.schema_name);
+        quote!((#slot, #name))
+    });
+    quote!(&[#(#slots),*])
+}
+
+/// A closure: its body without braces where it is an expression.
+fn closure(params: &[TokenStream], body: &TokenStream) -> TokenStream {
+    match syn::parse2::<syn::Expr>(body.clone()) {
+        Ok(_) => quote!(|#(#params),*| #body),
+        Err(_) => quote!(|#(#params),*| { #body }),
+    }
+}
+
+/// The ThreadMap, which the runtime fills in.
+fn write_silent(form: &Form<'_>, names: &Names) -> Option<TokenStream> {
+    let (cx, to) = (&names.cx, &names.to);
+    let slot = form.thread_map.map(Literal::u32_unsuffixed);
+    slot.map(|slot| quote!(#cx.thread_map(#to, #slot);))
+}
+
+fn read_silent(form: &Form<'_>, names: &Names) -> Option<Write> {
+    let (cx, from) = (&names.cx, &names.from);
+    let slot = form.thread_map.map(Literal::u32_unsuffixed);
+    slot.map(|slot| Write::Result(quote!(#cx.thread_map(#from, #slot))))
+}
+
+fn write_params(lineage: &Lineage<'_>, method: &Method, form: &Form<'_>) -> TokenStream {
+    let names = Names::new(&locals(method));
+    let silent = write_silent(form, &names);
+    let own = || method.params.fields.iter().zip(&form.fields);
+    let fields = block(own().filter_map(|(own, field)| {
+        Some(lineage.cx.write((*field)?, &Source::Variable(ident(&own.name)), &names))
+    }));
+    let body = quote!(#silent #fields);
+    let pattern: Vec<_> = own()
+        .map(|(own, field)| match field {
+            Some(_) => {
+                let name = ident(&own.name);
+                quote!(#name)
+            }
+            None => quote!(_),
+        })
+        .collect();
+    closure(&[used(&names.cx, &body), used(&names.to, &body), tuple(&pattern)], &body)
+}
+
+fn read_params(lineage: &Lineage<'_>, form: &Form<'_>) -> TokenStream {
+    let names = Names::new(&Locals::new([]));
+    let mut steps: Vec<_> = read_silent(form, &names).into_iter().collect();
+    if !form.fields.is_empty() {
+        let values: Vec<_> =
+            form.fields.iter().map(|field| value(&lineage.cx, *field, &names)).collect();
+        let values = tuple(&values);
+        steps.push(Write::Result(quote!(Ok(#values))));
+    }
+    let body = block(steps);
+    closure(&[used(&names.cx, &body), used(&names.from, &body)], &body)
+}
+
+/// What was read, or the type's own default for what an older version does not have.
+pub(super) fn value(cx: &Context<'_>, field: Option<&Field>, names: &Names) -> TokenStream {
+    match field {
+        Some(field) => cx.read(field, names).value(),
+        None => quote!(Default::default()),
+    }
+}
+
+fn write_results(lineage: &Lineage<'_>, method: &Method, form: &Form<'_>) -> TokenStream {
+    let names = Names::new(&Locals::new([]));
+    let own = &method.results.fields;
+    let silent = write_silent(form, &names);
+    let written = own.iter().zip(&form.fields).filter_map(|(own_field, field)| {
+        let source = match own.len() {
+            1 => Source::Variable(ident("result")),
+            _ => {
+                let name = ident(&own_field.name);
+                Source::Place(quote!(results.#name))
+            }
+        };
+        Some(lineage.cx.write((*field)?, &source, &names))
+    });
+    let written = block(written);
+    let body = quote!(#silent #written);
+    let pattern = match own.len() {
+        0 => quote!(()),
+        1 => used(&ident("result"), &body),
+        _ => used(&ident("results"), &body),
+    };
+    closure(&[used(&names.cx, &body), used(&names.to, &body), pattern], &body)
+}
+
+fn read_results(
+    lineage: &Lineage<'_>,
+    method: &Method,
+    form: &Form<'_>,
+    exceptions: &[Field],
+) -> TokenStream {
+    let names = Names::new(&Locals::new([]));
+    let (decoder, from) = (&names.cx, &names.from);
+    let mut steps: Vec<_> = exceptions
+        .iter()
+        .map(|field| {
+            let (wire, slot, name) = raised(lineage, field);
+            Write::Result(quote!(#from.raised::<#wire>(#decoder, #slot, #name)))
+        })
+        .collect();
+    steps.extend(read_silent(form, &names));
+    match form.fields.as_slice() {
+        [] => {}
+        [Some(field)] => steps.push(Write::Result(lineage.cx.read(field, &names).result())),
+        [None] => steps.push(Write::Result(quote!(Ok(Default::default())))),
+        fields => {
+            let name = ident(&method.results_name);
+            let values = method.results.fields.iter().zip(fields).map(|(own, field)| {
+                let (name, value) = (ident(&own.name), value(&lineage.cx, *field, &names));
+                quote!(#name: #value)
+            });
+            steps.push(Write::Result(quote!(Ok(#name { #(#values),* }))));
+        }
+    }
+    let body = block(steps);
+    closure(&[used(decoder, &body), used(from, &body)], &body)
+}

@@ -1,0 +1,253 @@
+//! How a struct or union is declared in Rust: its fields, what it derives, and what is written by
+//! hand in place of a derive.
+
+use std::cell::RefCell;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::types::{bounded, contains, fields, listed};
+use super::values::{allow_approximate, has_defaults};
+use super::{Context, docs, ident, tokens};
+use crate::model::{Body, Defaults, Field, Struct, Type, Union};
+
+/// What the declaration of a type goes by.
+pub(super) struct Shape<'a> {
+    pub docs: TokenStream,
+    pub name: &'a str,
+    pub parameters: &'a [String],
+    /// Whether the type parameters have bounds already where the type is declared.
+    pub bounded: bool,
+    pub derives: &'a [String],
+    pub comparable: bool,
+    pub default: Defaults,
+    pub member_docs: &'a dyn Fn(&Field) -> String,
+}
+
+impl Shape<'_> {
+    pub(super) fn structure(&self, cx: &Context<'_>, fields: &[Field]) -> TokenStream {
+        let (docs, name, generics) = (&self.docs, ident(self.name), self.generics());
+        let debug = fields.iter().any(hidden).then(|| self.debug_structure(fields));
+        let derive = self.derive(debug.is_some());
+        let declared = fields.iter().map(|field| {
+            let docs = docs::attributes(&field.docs, || (self.member_docs)(field));
+            let (name, ty) = (ident(&field.name), cx.field_type(field));
+            quote!(#docs pub #name: #ty)
+        });
+        quote! {
+            #docs
+            #derive
+            pub struct #name #generics { #(#declared),* }
+
+            #debug
+        }
+    }
+
+    /// A union whose first member is nothing but a name derives its default.
+    pub(super) fn union(&self, cx: &Context<'_>, union: &Union, default: bool) -> TokenStream {
+        let (docs, name, generics) = (&self.docs, ident(self.name), self.generics());
+        let debug = union.members.iter().any(hidden).then(|| self.debug_union(union));
+        let derive = self.derive(debug.is_some());
+        let members = union.members.iter().enumerate().map(|(index, field)| {
+            let docs = docs::attributes(&field.docs, || (self.member_docs)(field));
+            let name = ident(&field.name);
+            if is_void(field) {
+                let default = (default && index == 0).then(|| quote!(#[default]));
+                return quote!(#docs #default #name);
+            }
+            let ty = cx.field_type(field);
+            quote!(#docs #name(#ty))
+        });
+        let unknown = ident(&union.unknown);
+        quote! {
+            #docs
+            #derive
+            pub enum #name #generics {
+                #(#members,)*
+                /// A member that the schema does not know, by its number. What it holds is lost.
+                #unknown(u16),
+            }
+
+            #debug
+        }
+    }
+
+    fn generics(&self) -> TokenStream {
+        match self.bounded {
+            true => bounded(self.parameters, &quote!(rt::Argument), None),
+            false => listed(self.parameters),
+        }
+    }
+
+    /// `<T: bound>` for an implementation.
+    fn with_bound(&self, bound: &TokenStream) -> TokenStream {
+        match self.bounded {
+            true => bounded(self.parameters, &quote!(rt::Argument + #bound), None),
+            false => bounded(self.parameters, bound, None),
+        }
+    }
+
+    fn derive(&self, debug_written: bool) -> TokenStream {
+        let mut derives = vec!["Clone"];
+        if !debug_written {
+            derives.push("Debug");
+        }
+        if self.default == Defaults::Derived {
+            derives.push("Default");
+        }
+        if self.comparable {
+            derives.push("PartialEq");
+        }
+        let written = |name: &str| match name {
+            "Default" => self.default == Defaults::Written,
+            "Debug" => debug_written,
+            _ => false,
+        };
+        let more: Vec<_> = self.derives.iter().filter(|name| !written(name)).cloned().collect();
+        derive(&derives, &more)
+    }
+
+    fn debug_structure(&self, fields: &[Field]) -> TokenStream {
+        let name = self.name;
+        let fields = fields.iter().map(|field| {
+            let (name, shown) = (ident(&field.name), &field.name);
+            match hiding(field) {
+                Some(text) => quote!(.field(#shown, &format_args!(#text))),
+                None => quote!(.field(#shown, &self.#name)),
+            }
+        });
+        self.debug(&quote!(f.debug_struct(#name) #(#fields)*.finish()))
+    }
+
+    fn debug_union(&self, union: &Union) -> TokenStream {
+        let members = union.members.iter().map(|field| {
+            let (name, shown) = (ident(&field.name), &field.name);
+            if is_void(field) {
+                return quote!(Self::#name => f.write_str(#shown));
+            }
+            match hiding(field) {
+                Some(text) => {
+                    let text = format!("{shown}({text})");
+                    quote!(Self::#name(_) => f.write_str(#text))
+                }
+                None => quote!(Self::#name(value) => f.debug_tuple(#shown).field(value).finish()),
+            }
+        });
+        let (unknown, shown) = (ident(&union.unknown), &union.unknown);
+        self.debug(&quote!(match self {
+            #(#members,)*
+            Self::#unknown(tag) => f.debug_tuple(#shown).field(tag).finish(),
+        }))
+    }
+
+    fn debug(&self, body: &TokenStream) -> TokenStream {
+        let (name, arguments) = (ident(self.name), listed(self.parameters));
+        let generics = self.with_bound(&quote!(::std::fmt::Debug));
+        quote! {
+            impl #generics ::std::fmt::Debug for #name #arguments {
+                fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result { #body }
+            }
+        }
+    }
+}
+
+/// `#[derive(..)]` of ours, and of what the schema asks for beyond that.
+pub(super) fn derive(ours: &[&str], more: &[String]) -> TokenStream {
+    let more = more.iter().map(String::as_str).filter(|name| !ours.contains(name));
+    let all = ours.iter().copied().chain(more).map(tokens);
+    quote!(#[derive(#(#all),*)])
+}
+
+pub(super) fn is_void(field: &Field) -> bool {
+    matches!(field.ty, Type::Void)
+}
+
+/// What Debug shows in a value's place.
+fn hiding(field: &Field) -> Option<&'static str> {
+    let shared = |ty: &Type| matches!(ty, Type::Interface(object) if object.shared);
+    if field.redacted {
+        return Some("<redacted>");
+    }
+    // A trait object has no Debug.
+    contains(&field.ty, &shared).then_some("<object>")
+}
+
+fn hidden(field: &Field) -> bool {
+    hiding(field).is_some()
+}
+
+/// How the struct comes by its default, as Rust wants it: what can be derived is.
+pub(super) fn default_kind(item: &Struct) -> Defaults {
+    let derivable = match &item.body {
+        Body::Fields(_) => !has_defaults(item),
+        Body::Union(union) => union.members.first().is_some_and(is_void),
+    };
+    match item.default {
+        Defaults::Written if derivable => Defaults::Derived,
+        Defaults::Absent if item.derives.iter().any(|name| name == "Default") => Defaults::Derived,
+        default => default,
+    }
+}
+
+/// `Default` by hand.
+pub(super) fn default(cx: &Context<'_>, item: &Struct, shape: &Shape<'_>) -> TokenStream {
+    let (name, arguments) = (ident(&item.named.name), listed(&item.parameters));
+    let generics = shape.with_bound(&quote!(Default));
+    let value = match &item.body {
+        Body::Fields(fields) => {
+            let values = fields.iter().map(|field| {
+                let (name, value) = (ident(&field.name), cx.field_default(field));
+                quote!(#name: #value)
+            });
+            quote!(Self { #(#values),* })
+        }
+        Body::Union(union) => match union.members.first() {
+            Some(field) => {
+                let (name, value) = (ident(&field.name), cx.field_default(field));
+                quote!(Self::#name(#value))
+            }
+            None => {
+                let unknown = ident(&union.unknown);
+                quote!(Self::#unknown(0))
+            }
+        },
+    };
+    let values = fields(&item.body).iter().filter_map(|field| field.default.as_ref());
+    let allow = allow_approximate(values);
+    quote! {
+        #allow
+        impl #generics Default for #name #arguments {
+            fn default() -> Self { #value }
+        }
+    }
+}
+
+/// Whether a struct's type parameters must have bounds where it is declared: it holds handles
+/// that they are arguments of, and handles have the bounds.
+pub(super) fn needs_bounds(cx: &Context<'_>, item: &Struct, seen: &mut Vec<String>) -> bool {
+    if item.parameters.is_empty() || seen.contains(&item.named.name) {
+        return false;
+    }
+    seen.push(item.named.name.clone());
+    fields(&item.body).iter().any(|field| bounds(cx, &field.ty, seen))
+}
+
+/// Whether a type must be declared with bounds on the type parameters that it names.
+pub(super) fn bounds(cx: &Context<'_>, ty: &Type, seen: &mut Vec<String>) -> bool {
+    let open = |types: &[Type]| {
+        types.iter().any(|ty| contains(ty, &|ty| matches!(ty, Type::Parameter(_))))
+    };
+    let mut structs = Vec::new();
+    let direct = {
+        let found = RefCell::new(&mut structs);
+        contains(ty, &|ty| match ty {
+            Type::Interface(object) => open(&object.arguments),
+            Type::Struct(named, arguments) | Type::Group(named, arguments) if open(arguments) => {
+                found.borrow_mut().extend(cx.structure(named));
+                false
+            }
+            _ => false,
+        })
+    };
+    direct || structs.into_iter().any(|item| needs_bounds(cx, item, seen))
+}

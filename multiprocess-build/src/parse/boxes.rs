@@ -1,0 +1,106 @@
+//! Which fields need a box, as a struct contains itself through them.
+//!
+//! A struct behind a pointer that is null reads as one whose pointers are null in turn, without
+//! end. Where a struct would always contain itself, a null pointer is therefore no value: the field
+//! is an Option. A union ends such a chain with its first member, unless that is part of it.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::visit::{fields, fields_mut, initial, structs};
+use crate::model::{Body, Field, Presence, Schema, Type};
+
+/// Fills in `boxed` of all fields, and `presence` where there must be an end.
+pub(super) fn complete(schema: &mut Schema) {
+    let held = Graph::of(schema, |body| fields(body).iter().collect());
+    let always = Graph::of(schema, |body| {
+        initial(body).iter().filter(|field| field.presence == Presence::Always).collect()
+    });
+    for file in schema.files.iter_mut().chain(&mut schema.outside) {
+        for item in &mut file.structs {
+            let id = item.named.id;
+            let first = initial(&item.body).len();
+            for (index, field) in fields_mut(&mut item.body).iter_mut().enumerate() {
+                if !matches!(field.ty, Type::Struct(..)) {
+                    continue;
+                }
+                let initial = index < first && field.presence == Presence::Always;
+                if initial && always.closes(&field.ty, id) {
+                    field.presence = Presence::Null;
+                }
+                field.boxed = held.closes(&field.ty, id);
+            }
+        }
+    }
+}
+
+/// What a struct holds in place.
+#[derive(Debug, Default, Clone, PartialEq)]
+struct Held {
+    structs: BTreeSet<u64>,
+    /// The type parameters whose arguments it holds.
+    parameters: BTreeSet<String>,
+}
+
+#[derive(Debug, Default)]
+struct Graph {
+    held: HashMap<u64, Held>,
+    /// The names of each struct's type parameters.
+    parameters: HashMap<u64, Vec<String>>,
+}
+
+impl Graph {
+    /// Goes through the fields that `take` gives until nothing changes: whether an argument is
+    /// held is known once all is known that its struct holds.
+    fn of(schema: &Schema, take: impl Fn(&Body) -> Vec<&Field>) -> Self {
+        let parameters = structs(schema).map(|item| (item.named.id, item.parameters.clone()));
+        let mut graph = Graph { parameters: parameters.collect(), ..Graph::default() };
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for item in structs(schema) {
+                let mut held = Held::default();
+                for field in take(&item.body) {
+                    graph.hold(&field.ty, &mut held);
+                }
+                changed |= graph.held.get(&item.named.id) != Some(&held);
+                graph.held.insert(item.named.id, held);
+            }
+        }
+        graph
+    }
+
+    fn hold(&self, ty: &Type, held: &mut Held) {
+        match ty {
+            Type::Struct(named, arguments) | Type::Group(named, arguments) => {
+                held.structs.insert(named.id);
+                let Some(inner) = self.held.get(&named.id) else { return };
+                let names = self.parameters.get(&named.id).into_iter().flatten();
+                for (name, argument) in names.zip(arguments) {
+                    if inner.parameters.contains(name) {
+                        self.hold(argument, held);
+                    }
+                }
+            }
+            Type::Parameter(name) => {
+                held.parameters.insert(name.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a value of the type has the struct `id` in it.
+    fn closes(&self, ty: &Type, id: u64) -> bool {
+        let mut held = Held::default();
+        self.hold(ty, &mut held);
+        let (mut open, mut seen) = (Vec::from_iter(held.structs), HashSet::new());
+        while let Some(next) = open.pop() {
+            if next == id {
+                return true;
+            }
+            if seen.insert(next) {
+                open.extend(self.held.get(&next).into_iter().flat_map(|held| &held.structs));
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,50 @@
+//! What `everything-client` asks of a server, whoever wrote that: a file for each group of methods.
+
+mod calls;
+mod foo;
+mod objects;
+mod values;
+
+use std::fmt::Debug;
+
+use multiprocess::{Error, Result};
+
+use crate::generated::everything::{EverythingClient, SCHEMA_VERSION};
+
+/// Calls every method and checks the answers. Prints a line for each group.
+///
+/// # Errors
+/// What is not as it should be.
+pub fn check_all(everything: &EverythingClient) -> Result<()> {
+    same("version", everything.version().wait()?, SCHEMA_VERSION)?;
+    println!("everything");
+    foo::check(&everything.clone().into())?;
+    println!("foo");
+    values::check(&everything.clone().into())?;
+    println!("values");
+    objects::check(&everything.clone().into())?;
+    println!("objects");
+    calls::check(&everything.clone().into())?;
+    println!("calls");
+    Ok(())
+}
+
+/// That what came is what was to come.
+fn same<T: PartialEq + Debug>(what: &str, got: T, wanted: T) -> Result<()> {
+    if got == wanted {
+        return Ok(());
+    }
+    Err(Error::failed(format!("{what}: {got:?} came instead of {wanted:?}")))
+}
+
+/// That a call failed in the right way.
+fn fails<T: Debug>(
+    what: &str,
+    result: Result<T>,
+    as_wanted: impl FnOnce(&Error) -> bool,
+) -> Result<()> {
+    match result {
+        Err(error) if as_wanted(&error) => Ok(()),
+        other => Err(Error::failed(format!("{what}: it ended with {other:?}"))),
+    }
+}

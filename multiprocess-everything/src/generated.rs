@@ -1,0 +1,3 @@
+//! What the build script makes of `schema/`.
+
+multiprocess::include_generated!();

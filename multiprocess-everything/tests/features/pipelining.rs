@@ -1,0 +1,126 @@
+//! Calls on results that are not there yet: how many messages go out, and that none of them waits
+//! for an answer.
+
+use std::thread;
+
+use capnp::message::ReaderOptions;
+use capnp_rpc::rpc_capnp::message::{self, Which};
+use multiprocess::Call;
+use multiprocess_everything::generated::everything::EverythingClient;
+use multiprocess_everything::generated::objects::FolderClient;
+use multiprocess_everything::pair::{Pair, Wire, serve_watched};
+use multiprocess_everything::server::EverythingServer;
+
+/// The id of the interface that makes threads.
+const THREAD_MAP: u64 = 0xee5e_3717_9ad9_dc9d;
+
+fn watched() -> (Pair<EverythingClient>, Wire) {
+    let (pair, wire) = serve_watched(EverythingServer::new().client()).unwrap();
+    let pair: Pair<EverythingClient> = pair;
+    pair.object.add(1, 2).wait().unwrap();
+    pair.object.thread_name().wait().unwrap();
+    wire.forget();
+    (pair, wire)
+}
+
+/// The interfaces of the calls that are among the messages.
+fn all_calls(messages: &[Vec<u8>]) -> Vec<u64> {
+    let interface = |message: &Vec<u8>| {
+        let mut bytes = message.as_slice();
+        let read = capnp::serialize::read_message(&mut bytes, ReaderOptions::new()).unwrap();
+        let root: message::Reader<'_> = read.get_root().unwrap();
+        match root.which() {
+            Ok(Which::Call(call)) => Some(call.unwrap().get_interface_id()),
+            _ => None,
+        }
+    };
+    messages.iter().filter_map(interface).collect()
+}
+
+/// How many calls are among the messages, without those that ask for a thread to run one on.
+fn calls(messages: &[Vec<u8>]) -> usize {
+    all_calls(messages).into_iter().filter(|interface| *interface != THREAD_MAP).count()
+}
+
+/// Waits for the answer while the server's messages are held back, until `wanted` calls have gone
+/// out. Whoever waits for an answer before the last of them would wait for ever.
+fn in_one_round_trip<T: Send + 'static>(
+    wire: &Wire,
+    wanted: usize,
+    make: impl FnOnce() -> Call<T> + Send,
+) -> T {
+    wire.hold();
+    let answer = thread::scope(|scope| {
+        let answer = scope.spawn(|| make().wait());
+        wire.wait_until(|messages| calls(messages) >= wanted);
+        wire.let_go();
+        answer.join().unwrap()
+    });
+    assert_eq!(calls(&wire.asked()), wanted);
+    answer.unwrap()
+}
+
+fn deepest(root: FolderClient) -> FolderClient {
+    root.open("a").pipelined().find("b").pipelined().open("c").pipelined()
+}
+
+#[test]
+fn four_levels_in_one_round_trip() {
+    let (pair, wire) = watched();
+    let root = pair.object.clone();
+    let path = in_one_round_trip(&wire, 5, move || deepest(root.root().pipelined()).path());
+    assert_eq!(path, "/a/b/c");
+}
+
+#[test]
+fn without_contexts_too() {
+    let (pair, wire) = watched();
+    let root = pair.object.root().wait().unwrap();
+    wire.forget();
+    let path = in_one_round_trip(&wire, 4, move || {
+        let inner = root.open_inline("a").pipelined().open_inline("b").pipelined();
+        inner.open_inline("c").pipelined().path_inline()
+    });
+    assert_eq!(path, "/a/b/c");
+}
+
+#[test]
+fn a_result_that_is_not_there_yet_as_an_argument() {
+    let (pair, wire) = watched();
+    let objects = pair.object.clone();
+    let name = in_one_round_trip(&wire, 2, move || {
+        let whole = objects.make_whole("w").pipelined();
+        objects.name_of(whole.into())
+    });
+    assert_eq!(name, "w");
+}
+
+#[test]
+fn an_inherited_method_of_a_result_that_is_not_there_yet() {
+    let (pair, wire) = watched();
+    let objects = pair.object.clone();
+    let size = in_one_round_trip(&wire, 2, move || objects.make_whole("w").pipelined().size());
+    assert_eq!(size, 3);
+}
+
+#[test]
+fn one_call_is_one_message() {
+    let (pair, wire) = watched();
+    let foo = pair.object.clone();
+    assert_eq!(in_one_round_trip(&wire, 1, move || foo.add(1, 2)), 3);
+    // This thread has one of the server's already.
+    wire.forget();
+    pair.object.thread_name().wait().unwrap();
+    assert_eq!(all_calls(&wire.asked()).len(), 1);
+}
+
+#[test]
+fn a_failure_on_the_way_is_that_of_the_rest() {
+    let (pair, _wire) = watched();
+    let deep = deepest(pair.object.root().pipelined());
+    let error = deep.open("d").pipelined().open("e").pipelined().path().wait().unwrap_err();
+    assert!(error.to_string().contains("nothing is deeper than 3"), "{error}");
+    let error = deep.find("d").pipelined().path().wait().unwrap_err();
+    assert!(!error.is_disconnect(), "{error}");
+    assert_eq!(deep.path().wait().unwrap(), "/a/b/c");
+}

@@ -1,0 +1,55 @@
+# What the tests of futures that serve, of long waits and of interrupts call.
+
+@0xe7a1c3d94b5f6082;
+
+using Proxy = import "/mp/proxy.capnp";
+using Rust = import "/rust-multiprocess.capnp";
+
+interface Sum {
+    # Extended by another.
+
+    add @0 (context :Proxy.Context, a :Int32, b :Int32) -> (result :Int32);
+    # The sum.
+}
+
+interface Waits extends(Sum) {
+    # The bootstrap object.
+
+    construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap);
+
+    wait @1 (context :Proxy.Context, name :Text) -> (result :Bool) $Rust.longWait $Rust.interruptedBy("interrupt");
+    # Waits until let go of.
+
+    interrupt @2 () -> ();
+    # Ends all waits.
+
+    addInline @3 (a :Int32, b :Int32) -> (result :Int32);
+    # The sum, without a context.
+
+    callBack @4 (context :Proxy.Context, callback :Waits $Rust.notNull, value :Int32) -> (result :Int32);
+    # Calls back.
+
+    panics @5 (context :Proxy.Context) -> ();
+    # Panics.
+
+    asSum @6 (context :Proxy.Context) -> (result :Sum $Rust.notNull);
+    # An object of this interface as one of the interface that it extends.
+
+    makeChild @7 (context :Proxy.Context) -> (result :Child $Rust.notNull);
+    # An object that can be closed.
+
+    threadName @8 (context :Proxy.Context) -> (result :Text);
+    # Left at its default.
+}
+
+interface Child {
+    # An object that can be closed.
+
+    destroy @0 (context :Proxy.Context) -> ();
+
+    hold @1 (context :Proxy.Context, name :Text) -> (result :Bool);
+    # Waits until let go of, or cancelled.
+
+    closeFrom @2 (context :Proxy.Context, callback :Waits $Rust.notNull) -> (result :Int32);
+    # Calls back; the callback closes this.
+}

@@ -1,0 +1,117 @@
+//! Waiting for an answer: by a thread, which meanwhile runs callbacks and reads the socket; and for
+//! how long.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::connection::{ArcConn, Lead, SentCall, Slot};
+use crate::driver::{TimerId, driver};
+use crate::server;
+use crate::thread::{Inbox, release_lane, this_inbox};
+use crate::{Error, Result};
+
+/// How deep calls may run within calls on one thread: a callback of a callback is two.
+const MAX_DEPTH: usize = 64;
+
+/// Blocks until the answer is there. `ours`: the call was sent by this thread, so that its answer
+/// wakes it.
+pub(crate) fn wait_for<T>(mut sent: SentCall<T>, deadline: Deadline, ours: bool) -> Result<T> {
+    if !ours {
+        sent.slot.wake_thread(&this_inbox());
+    }
+    let result = wait_for_slot(&sent.slot, Some(sent.conn()), &deadline);
+    if !matches!(result, Err(Error::Timeout(_))) {
+        sent.set_over();
+    }
+    result
+}
+
+/// Blocks until the slot is filled, running this thread's callbacks meanwhile, and reading the
+/// connection where no other thread does.
+pub(crate) fn wait_for_slot<T>(
+    slot: &Slot<T>,
+    conn: Option<&ArcConn>,
+    deadline: &Deadline,
+) -> Result<T> {
+    let inbox = this_inbox();
+    release_lane();
+    let mut lead: Option<Lead> = None;
+    loop {
+        if let Some(answer) = slot.take() {
+            return answer;
+        }
+        if let Some(task) = inbox.pop() {
+            drop(lead.take());
+            if server::depth() < MAX_DEPTH {
+                task.run();
+            } else {
+                task.refuse(Error::Overloaded {
+                    message: format!("more than {MAX_DEPTH} calls within calls on one thread"),
+                });
+            }
+            continue;
+        }
+        if deadline.passed() {
+            return Err(deadline.error());
+        }
+        if lead.is_none() {
+            lead = conn.and_then(Lead::take);
+        }
+        match &lead {
+            Some(lead) => lead.wait(&inbox, deadline.at, || slot.is_filled()),
+            None => Inbox::park(deadline.at),
+        }
+    }
+}
+
+/// When a call has taken too long.
+pub(crate) struct Deadline {
+    timeout: Duration,
+    /// None: never.
+    at: Option<Instant>,
+    timer: Option<TimerId>,
+}
+
+impl Deadline {
+    /// None.
+    pub(crate) fn never() -> Deadline {
+        Deadline { timeout: Duration::MAX, at: None, timer: None }
+    }
+
+    pub(crate) fn new(timeout: Option<Duration>, started: Instant) -> Deadline {
+        let at = timeout.and_then(|timeout| started.checked_add(timeout));
+        Deadline { timeout: timeout.unwrap_or(Duration::MAX), at, timer: None }
+    }
+
+    /// Wakes the future that waits at `slot` when the time has come.
+    pub(crate) fn watched<T: Send + 'static>(mut self, slot: &Arc<Slot<T>>) -> Deadline {
+        if let (Some(at), Ok(driver)) = (self.at, driver()) {
+            let slot = Arc::downgrade(slot);
+            self.timer = Some(driver.add_timer(
+                at,
+                Box::new(move || {
+                    if let Some(slot) = slot.upgrade() {
+                        slot.wake();
+                    }
+                }),
+            ));
+        }
+        self
+    }
+
+    pub(crate) fn passed(&self) -> bool {
+        self.at.is_some_and(|at| at <= Instant::now())
+    }
+
+    pub(crate) fn error(&self) -> Error {
+        Error::Timeout(self.timeout)
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        if let (Some(timer), Ok(driver)) = (self.timer.take(), driver()) {
+            driver.remove_timer(timer);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Rust types of the schema author's choice in place of those that the schema's own map to.
+
+use std::marker::PhantomData;
+
+use capnp::private::layout::{PointerBuilder, PointerReader};
+
+use super::{Builder, PointerWire, Reader, Wire};
+use crate::codec::{Decoder, Encoder, indexed};
+use crate::{Error, Result};
+
+/// Why a codec refuses a value: any error, or a text.
+pub type CodecError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Turns what travels into a Rust type of the schema author's choice, and back.
+///
+/// The schema names the type, and the codec where it is not the type itself:
+///
+/// ```capnp
+/// using Rust = import "/rust-multiprocess.capnp";
+///
+/// struct Block {
+///     hash @0 :Data $Rust.type("bitcoin::BlockHash") $Rust.codec("crate::Consensus");
+///     age @1 :Int64 $Rust.type("crate::Age");
+/// }
+/// ```
+///
+/// Where decoding fails, the one who reads gets an [`Error::Decode`] with the field's path; where
+/// encoding fails, the one who writes gets an [`Error::ApiMisuse`].
+///
+/// ```
+/// use multiprocess::{Codec, CodecError};
+///
+/// /// Seconds, never negative.
+/// #[derive(Debug, Clone, PartialEq)]
+/// struct Age(u32);
+///
+/// impl Codec for Age {
+///     type Wire = i64;
+///
+///     fn decode(wire: i64) -> Result<Age, CodecError> {
+///         Ok(Age(u32::try_from(wire)?))
+///     }
+///
+///     fn encode(value: &Age) -> Result<i64, CodecError> {
+///         Ok(value.0.into())
+///     }
+/// }
+///
+/// assert_eq!(Age::decode(7).unwrap(), Age(7));
+/// assert!(Age::decode(-1).is_err());
+/// ```
+pub trait Codec<T = Self> {
+    /// The Rust type that the schema's type maps to without a codec, such as `Vec<u8>` for Data.
+    type Wire;
+
+    /// Makes the value of what arrived.
+    ///
+    /// # Errors
+    /// Why it is no such value.
+    fn decode(wire: Self::Wire) -> Result<T, CodecError>;
+
+    /// Makes what travels of the value.
+    ///
+    /// # Errors
+    /// Why the value cannot travel.
+    fn encode(value: &T) -> Result<Self::Wire, CodecError>;
+}
+
+/// A codec for a `Vec`, from the codec `C` of its items.
+///
+/// `$Rust.type("Vec<bitcoin::Txid>") $Rust.codec("multiprocess::Each<crate::Consensus>")`
+pub struct Each<C>(PhantomData<C>);
+
+impl<T, C: Codec<T>> Codec<Vec<T>> for Each<C> {
+    type Wire = Vec<C::Wire>;
+
+    fn decode(wire: Vec<C::Wire>) -> Result<Vec<T>, CodecError> {
+        wire.into_iter().map(C::decode).collect()
+    }
+
+    fn encode(value: &Vec<T>) -> Result<Vec<C::Wire>, CodecError> {
+        value.iter().map(C::encode).collect()
+    }
+}
+
+/// A codec through the standard conversions: `T: TryFrom<W>` one way, `W: TryFrom<T>` the other.
+///
+/// `$Rust.type("std::num::NonZeroU32") $Rust.codec("multiprocess::TryConvert<u32>")`
+pub struct TryConvert<W>(PhantomData<W>);
+
+impl<W, T> Codec<T> for TryConvert<W>
+where
+    T: TryFrom<W, Error: Into<CodecError>> + Clone,
+    W: TryFrom<T, Error: Into<CodecError>>,
+{
+    type Wire = W;
+
+    fn decode(wire: W) -> Result<T, CodecError> {
+        T::try_from(wire).map_err(Into::into)
+    }
+
+    fn encode(value: &T) -> Result<W, CodecError> {
+        W::try_from(value.clone()).map_err(Into::into)
+    }
+}
+
+/// `T` in place of what `W` maps to, through the codec `C`.
+pub struct As<T, C, W>(PhantomData<(T, C, W)>);
+
+impl<T: 'static, C, W> As<T, C, W>
+where
+    W: Wire,
+    C: Codec<T, Wire = W::Value>,
+{
+    fn decode(wire: W::Value) -> Result<T> {
+        C::decode(wire).map_err(|error| Error::decode("", error.to_string()))
+    }
+
+    fn encode(value: &T) -> Result<W::Value> {
+        C::encode(value).map_err(|error| Error::misuse(format!("a value cannot be sent: {error}")))
+    }
+}
+
+impl<T: 'static, C, W> Wire for As<T, C, W>
+where
+    W: Wire,
+    C: Codec<T, Wire = W::Value>,
+{
+    type Value = T;
+    type Default = W::Default;
+
+    fn get(cx: &mut Decoder<'_>, from: Reader<'_>, slot: u32) -> Result<T> {
+        Self::decode(W::get(cx, from, slot)?)
+    }
+
+    fn get_or(cx: &mut Decoder<'_>, from: Reader<'_>, slot: u32, default: W::Default) -> Result<T> {
+        Self::decode(W::get_or(cx, from, slot, default)?)
+    }
+
+    fn set(cx: &mut Encoder<'_>, to: &mut Builder<'_>, slot: u32, value: &T) -> Result<()> {
+        W::set(cx, to, slot, &Self::encode(value)?)
+    }
+
+    fn set_or(
+        cx: &mut Encoder<'_>,
+        to: &mut Builder<'_>,
+        slot: u32,
+        value: &T,
+        default: W::Default,
+    ) -> Result<()> {
+        W::set_or(cx, to, slot, &Self::encode(value)?, default)
+    }
+
+    fn read_list(cx: &mut Decoder<'_>, from: PointerReader<'_>) -> Result<Vec<T>> {
+        let items = W::read_list(cx, from)?.into_iter();
+        (0..).zip(items).map(|(index, item)| indexed(Self::decode(item), index)).collect()
+    }
+
+    fn write_list<'v>(
+        cx: &mut Encoder<'_>,
+        to: PointerBuilder<'_>,
+        values: impl ExactSizeIterator<Item = &'v T>,
+    ) -> Result<()> {
+        let encode = |(index, value)| indexed(Self::encode(value), index);
+        let items = (0..).zip(values).map(encode).collect::<Result<Vec<_>>>()?;
+        W::write_list(cx, to, items.iter())
+    }
+}
+
+/// So that it can be absent ([`Nullable`](super::Nullable)).
+impl<T: 'static, C, W> PointerWire for As<T, C, W>
+where
+    W: Wire + PointerWire<Value = <W as Wire>::Value>,
+    C: Codec<T, Wire = <W as Wire>::Value>,
+{
+    type Value = T;
+
+    fn read(cx: &mut Decoder<'_>, from: PointerReader<'_>) -> Result<T> {
+        Self::decode(<W as PointerWire>::read(cx, from)?)
+    }
+
+    fn write(cx: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &T) -> Result<()> {
+        <W as PointerWire>::write(cx, to, &Self::encode(value)?)
+    }
+}

@@ -1,0 +1,181 @@
+//! What a pointer of a struct leads to: Text, Data, AnyPointer; and what all pointers have in
+//! common.
+
+use capnp::any_pointer_list;
+use capnp::private::layout::{ElementSize, PointerBuilder, PointerReader};
+use capnp::traits::FromPointerReader;
+
+use super::{AnyPointer, Pointer};
+use crate::Result;
+use crate::codec::{Decoder, Encoder, data, indexed, length, malformed, text};
+
+/// A type of the schema that lies behind a pointer. Each is a [`Wire`] as well.
+pub trait PointerWire {
+    /// The Rust type.
+    type Value: 'static;
+
+    /// Reads what the pointer leads to; a null pointer is the type's empty value.
+    ///
+    /// # Errors
+    /// [`Error::Decode`](crate::Error::Decode) for what does not fit.
+    fn read(cx: &mut Decoder<'_>, from: PointerReader<'_>) -> Result<Self::Value>;
+
+    /// Writes to a pointer that is null.
+    ///
+    /// # Errors
+    /// A value that does not fit in a message, or that a codec refuses.
+    fn write(cx: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &Self::Value) -> Result<()>;
+}
+
+/// `Text`.
+pub struct Text;
+
+/// `Data`.
+pub struct Data;
+
+/// `AnyPointer`.
+pub struct AnyPointerWire;
+
+impl PointerWire for Text {
+    type Value = String;
+
+    fn read(_: &mut Decoder<'_>, from: PointerReader<'_>) -> Result<String> {
+        text(from.get_text(None))
+    }
+
+    fn write(_: &mut Encoder<'_>, mut to: PointerBuilder<'_>, value: &String) -> Result<()> {
+        length(value.len() + 1)?;
+        to.set_text(value.as_str().into());
+        Ok(())
+    }
+}
+
+impl PointerWire for Data {
+    type Value = Vec<u8>;
+
+    fn read(_: &mut Decoder<'_>, from: PointerReader<'_>) -> Result<Vec<u8>> {
+        data(from.get_data(None))
+    }
+
+    fn write(_: &mut Encoder<'_>, mut to: PointerBuilder<'_>, value: &Vec<u8>) -> Result<()> {
+        length(value.len())?;
+        to.set_data(value);
+        Ok(())
+    }
+}
+
+impl PointerWire for AnyPointerWire {
+    type Value = AnyPointer;
+
+    fn read(_: &mut Decoder<'_>, from: PointerReader<'_>) -> Result<AnyPointer> {
+        AnyPointer::read(from)
+    }
+
+    fn write(_: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &AnyPointer) -> Result<()> {
+        value.write(to)
+    }
+}
+
+/// Makes a [`PointerWire`] a [`Wire`]. The second form is for types whose lists are no lists of
+/// pointers.
+macro_rules! pointer_wire {
+    ([$($generics:tt)*] $type:ty) => {
+        $crate::wire::pointer::pointer_wire! {
+            [$($generics)*] $type,
+            $crate::wire::pointer::read_pointers::<$type>,
+            $crate::wire::pointer::write_pointers::<$type>
+        }
+    };
+    ([$($generics:tt)*] $type:ty, $read_list:expr, $write_list:expr) => {
+        impl<$($generics)*> $crate::wire::Wire for $type {
+            type Value = <$type as $crate::wire::PointerWire>::Value;
+            type Default = Self::Value;
+
+            fn get(
+                cx: &mut $crate::codec::Decoder<'_>,
+                from: $crate::wire::Reader<'_>,
+                slot: u32,
+            ) -> $crate::Result<Self::Value> {
+                <$type as $crate::wire::PointerWire>::read(cx, from.pointer(slot))
+            }
+
+            fn get_or(
+                cx: &mut $crate::codec::Decoder<'_>,
+                from: $crate::wire::Reader<'_>,
+                slot: u32,
+                default: Self::Value,
+            ) -> $crate::Result<Self::Value> {
+                let pointer = from.pointer(slot);
+                if pointer.is_null() {
+                    return Ok(default);
+                }
+                <$type as $crate::wire::PointerWire>::read(cx, pointer)
+            }
+
+            fn set(
+                cx: &mut $crate::codec::Encoder<'_>,
+                to: &mut $crate::wire::Builder<'_>,
+                slot: u32,
+                value: &Self::Value,
+            ) -> $crate::Result<()> {
+                <$type as $crate::wire::PointerWire>::write(cx, to.pointer(slot), value)
+            }
+
+            fn set_or(
+                cx: &mut $crate::codec::Encoder<'_>,
+                to: &mut $crate::wire::Builder<'_>,
+                slot: u32,
+                value: &Self::Value,
+                _default: Self::Value,
+            ) -> $crate::Result<()> {
+                <$type as $crate::wire::PointerWire>::write(cx, to.pointer(slot), value)
+            }
+
+            fn read_list(
+                cx: &mut $crate::codec::Decoder<'_>,
+                from: capnp::private::layout::PointerReader<'_>,
+            ) -> $crate::Result<Vec<Self::Value>> {
+                $read_list(cx, from)
+            }
+
+            fn write_list<'v>(
+                cx: &mut $crate::codec::Encoder<'_>,
+                to: capnp::private::layout::PointerBuilder<'_>,
+                values: impl ExactSizeIterator<Item = &'v Self::Value>,
+            ) -> $crate::Result<()>
+            {
+                $write_list(cx, to, values)
+            }
+        }
+    };
+}
+pub(super) use pointer_wire;
+
+pointer_wire!([] Text);
+pointer_wire!([] Data);
+pointer_wire!([] AnyPointerWire);
+
+pub(super) fn read_pointers<P: PointerWire>(
+    cx: &mut Decoder<'_>,
+    from: PointerReader<'_>,
+) -> Result<Vec<P::Value>> {
+    let list = any_pointer_list::Reader::get_from_pointer(&from, None).map_err(malformed)?;
+    let mut values = Vec::new();
+    for index in 0..list.len() {
+        let Pointer(pointer) = list.get(index).get_as().map_err(malformed)?;
+        values.push(indexed(P::read(cx, pointer), index)?);
+    }
+    Ok(values)
+}
+
+pub(super) fn write_pointers<'v, P: PointerWire>(
+    cx: &mut Encoder<'_>,
+    to: PointerBuilder<'_>,
+    values: impl ExactSizeIterator<Item = &'v P::Value>,
+) -> Result<()> {
+    let mut list = to.init_list(ElementSize::Pointer, length(values.len())?);
+    for (index, value) in (0..).zip(values) {
+        indexed(P::write(cx, list.reborrow().get_pointer_element(index), value), index)?;
+    }
+    Ok(())
+}
