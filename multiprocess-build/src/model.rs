@@ -329,6 +329,8 @@ pub(crate) struct Method {
     /// The versions that have it in this form; none where only older ones have the method, which
     /// is then in `older` and not served.
     pub versions: u32,
+    /// The versions that have something else at this ordinal.
+    pub collides: u32,
     /// How older versions have it, from newer to older, where they have it in other forms.
     pub older: Vec<OlderMethod>,
 }
@@ -340,6 +342,8 @@ pub(crate) struct OlderMethod {
     pub versions: u32,
     /// The newest of them.
     pub version: u8,
+    /// The versions that have something else at this ordinal.
+    pub collides: u32,
     pub ordinal: u16,
     pub params: OlderMessage,
     pub results: OlderMessage,

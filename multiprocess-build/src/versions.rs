@@ -39,6 +39,9 @@ pub(crate) fn merge(schema: &mut Schema, older: Vec<Older>) -> Vec<Unsupported> 
     for (version, older) in (1_u8..).zip(&older) {
         interfaces(schema, older, version, &changed);
     }
+    for interface in schema.files.iter_mut().flat_map(|file| &mut file.interfaces) {
+        collisions(interface);
+    }
     report
 }
 
@@ -341,6 +344,24 @@ fn interfaces(schema: &mut Schema, older: &Older, version: u8, changed: &Changed
     }
 }
 
+/// Notes for each form of a method which other versions would take a call of it for something else.
+fn collisions(interface: &mut Interface) {
+    let mut taken: HashMap<u16, u32> = HashMap::new();
+    for method in &interface.methods {
+        *taken.entry(method.ordinal).or_default() |= method.versions;
+        for older in &method.older {
+            *taken.entry(older.ordinal).or_default() |= older.versions;
+        }
+    }
+    let others = |ordinal: u16, own: u32| taken.get(&ordinal).map_or(0, |taken| taken & !own);
+    for method in &mut interface.methods {
+        method.collides = others(method.ordinal, method.versions);
+        for older in &mut method.older {
+            older.collides = others(older.ordinal, older.versions);
+        }
+    }
+}
+
 /// Whether the older form can be called through the present one: what both have by the same name has
 /// the same type.
 fn fits(now: &Method, then: &Method) -> bool {
@@ -387,6 +408,7 @@ fn older_form(now: &Method, then: &Method, version: u8) -> OlderMethod {
     OlderMethod {
         versions: 1 << version,
         version,
+        collides: 0,
         ordinal: then.ordinal,
         params: message(&now.params, &then.params),
         results: message(&now.results, &then.results),

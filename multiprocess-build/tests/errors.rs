@@ -371,7 +371,7 @@ fn a_builder_that_cannot_work_says_why() {
     assert!(error.to_string().starts_with("cannot read the directory no/such: "), "{error}");
     let error = Builder::new().out_dir(&out).file("no.capnp").compile().expect_err("an error");
     assert!(error.to_string().starts_with("cannot find no.capnp: "), "{error}");
-    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema/scalars.capnp");
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema/plain/scalars.capnp");
     let builder = Builder::new().out_dir(&out).file(schema).system_capnp("/no/capnp");
     let error = builder.compile().expect_err("an error");
     assert!(error.to_string().starts_with("cannot run /no/capnp: "), "{error}");

@@ -20,6 +20,9 @@ use crate::{Error, Result};
 pub struct Variant<P: 'static, R: 'static> {
     /// The versions: bit 0 is the newest.
     pub versions: u32,
+    /// The versions that have something else in its place, so that a call of it would be a call of
+    /// that.
+    pub collides: u32,
     /// What it is on the wire.
     pub id: MethodId,
     /// The parameters.
@@ -38,9 +41,9 @@ impl<P: 'static, R: 'static> Copy for Variant<P, R> {}
 
 impl<O: ?Sized, P: 'static, R: 'static> Method<O, P, R> {
     /// The method as these versions have it.
-    pub const fn variant(self, versions: u32) -> Variant<P, R> {
+    pub const fn variant(self, versions: u32, collides: u32) -> Variant<P, R> {
         let Method { id, params, results, .. } = self;
-        Variant { versions, id, params, results }
+        Variant { versions, collides, id, params, results }
     }
 }
 
@@ -95,6 +98,13 @@ where
             method: format!("{} (not in the peer's version)", name.name),
         }));
     };
+    if first.collides & possible != 0 {
+        return Call::ready(Err(Error::misuse(format!(
+            "the peer's version is not known yet, and {} is another method in some: first call a \
+             method that tells the versions apart, such as the one that makes this object",
+            name.name
+        ))));
+    }
     let params = Arc::new(params);
     let one = |variant: &'static Variant<P, R>, object: RemoteObject, params: Arc<P>| {
         let encode = move |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| {
@@ -106,7 +116,7 @@ where
     if possible & !first.versions == 0 {
         return Call::attempt(call, None); // The peer has no other.
     }
-    let mut asked = first;
+    let (mut asked, mut ruled_out) = (first, first.versions);
     Call::attempt(
         call,
         Some(Box::new(move |outcome| match outcome {
@@ -115,7 +125,11 @@ where
                 None
             }
             Err(Error::Unimplemented { .. }) => {
-                asked = forms.next()?;
+                // What was asked for is in no version that the peer may have, and what comes now
+                // must not be mistaken for something else.
+                let left = conn.versions().of(family) & !ruled_out;
+                asked = forms.find(|form| form.collides & left == 0)?;
+                ruled_out |= asked.versions;
                 Some(one(asked, object.clone(), Arc::clone(&params)))
             }
             Err(_) => None,

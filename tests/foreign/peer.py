@@ -65,10 +65,10 @@ class ThreadMap(proxy.ThreadMap.Server):
 class Node:
     """A process of ours. What it says goes to a file; `stop` wants exit status 0 and no panic."""
 
-    def __init__(self, directory, args, **options):
+    def __init__(self, directory, args, program="bitcoin-node", **options):
         self.log = Path(directory) / f"stderr-{time.monotonic_ns()}"
         with open(self.log, "wb") as log:
-            command = [str(BIN_DIR / "bitcoin-node"), *args]
+            command = [str(BIN_DIR / program), *args]
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log, **options)
         self.pid = self.process.pid
 
@@ -178,11 +178,12 @@ class Case(unittest.IsolatedAsyncioTestCase):
         await wait_until(connects, "the node listens")
         return node
 
-    def spawn(self):
-        """A node that serves the other end of the socket."""
+    def spawn(self, program="bitcoin-node", **options):
+        """A node, or another program of ours, that has the other end of the socket."""
         ours, theirs = socket.socketpair()
         with theirs:
-            node = Node(self.dir, ["-ipcfd", str(theirs.fileno())], pass_fds=[theirs.fileno()])
+            fd = theirs.fileno()
+            node = Node(self.dir, ["-ipcfd", str(fd)], program, pass_fds=[fd], **options)
         node.socket = ours
         self.addCleanup(node.kill)
         self.addCleanup(ours.close)

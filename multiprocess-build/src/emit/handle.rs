@@ -129,20 +129,27 @@ fn adjust(method: &Method) -> Option<TokenStream> {
 fn inherited_call(owner: &Owner<'_>, method: &Method) -> TokenStream {
     let signature = signature(owner, method);
     let handle = owner.handle_path();
-    let (name, names) = (ident(&method.name), names(method));
-    quote!(#signature { #handle::from(self.clone()).#name(#(#names),*) })
-}
-
-fn signature(owner: &Owner<'_>, method: &Method) -> TokenStream {
-    let open = owner.is_open();
-    let (docs, name, returns) = (owner.docs(method), ident(&method.name), owner.returns(method));
-    let params = method.params.fields.iter().zip(owner.params(method)).map(|(field, param)| {
+    let (open, name) = (owner.is_open(), ident(&method.name));
+    let arguments = method.params.fields.iter().map(|field| {
         let name = ident(&field.name);
         // Where an interface's type arguments are filled in, its handle's own method takes them
         // as they are.
         match &field.ty {
-            Type::Text if open && converts(field) => quote!(#name: impl Into<String>),
-            Type::Data if open && converts(field) => quote!(#name: impl Into<Vec<u8>>),
+            Type::Text if !open && converts(field) => quote!(Into::<String>::into(#name)),
+            Type::Data if !open && converts(field) => quote!(Into::<Vec<u8>>::into(#name)),
+            _ => quote!(#name),
+        }
+    });
+    quote!(#signature { #handle::from(self.clone()).#name(#(#arguments),*) })
+}
+
+fn signature(owner: &Owner<'_>, method: &Method) -> TokenStream {
+    let (docs, name, returns) = (owner.docs(method), ident(&method.name), owner.returns(method));
+    let params = method.params.fields.iter().zip(owner.params(method)).map(|(field, param)| {
+        let name = ident(&field.name);
+        match &field.ty {
+            Type::Text if converts(field) => quote!(#name: impl Into<String>),
+            Type::Data if converts(field) => quote!(#name: impl Into<Vec<u8>>),
             _ => param,
         }
     });

@@ -90,6 +90,7 @@ pub(super) fn method(ordinal: u16, name: &str, params: Vec<Field>, results: Vec<
         long: false,
         interrupt: None,
         versions: 1,
+        collides: 0,
         older: Vec::new(),
     }
 }

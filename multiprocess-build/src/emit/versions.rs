@@ -30,8 +30,8 @@ pub(super) fn forms(lineage: &Lineage<'_>, method: &Method) -> Option<TokenStrea
     }
     let (list, table) = (list(lineage, method), table(lineage.interface, method));
     let present = (method.versions != 0).then(|| {
-        let versions = bits(method.versions);
-        quote!(Self::#table.variant(#versions),)
+        let (versions, collides) = (bits(method.versions), bits(method.collides));
+        quote!(Self::#table.variant(#versions, #collides),)
     });
     let older = method.older.iter().map(|older| variant(lineage, method, older));
     let (params, results) = (params_type(lineage, method), lineage.own.returns(method));
@@ -49,12 +49,14 @@ fn variant(lineage: &Lineage<'_>, method: &Method, older: &OlderMethod) -> Token
         interrupt: older.interrupt,
     };
     let id = place.id(lineage.interface, method);
-    let (versions, version) = (bits(older.versions), Literal::u8_unsuffixed(older.version));
+    let (versions, collides) = (bits(older.versions), bits(older.collides));
+    let version = Literal::u8_unsuffixed(older.version);
     let params = params_form(lineage, method, &form(&older.params));
     let results = results_form(lineage, method, &form(&older.results), &older.exceptions);
     quote! {
         rt::Variant {
             versions: #versions,
+            collides: #collides,
             id: #id.version(#version),
             params: #params,
             results: #results,

@@ -110,6 +110,7 @@ impl<'a> Parser<'a> {
             long: find(annotations, id::LONG_WAIT).is_some(),
             interrupt: None,
             versions: 1,
+            collides: 0,
             older: Vec::new(),
             exceptions,
             results_name,
