@@ -11,6 +11,7 @@
 //!   interface   the runtime's view of it: ids, lifecycle, dispatch
 //!   message     structs and unions
 //!     shape       how they are declared
+//!     views       what methods that borrow look at
 //!   enums       enums
 //!   values      constants and defaults
 //!     types       the Rust type of a value, and the marker for how it travels
@@ -41,6 +42,7 @@ mod tests;
 mod types;
 mod values;
 mod versions;
+mod views;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote;

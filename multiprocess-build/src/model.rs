@@ -91,6 +91,8 @@ pub(crate) struct Struct {
     pub default: Defaults,
     /// Whether it stands for an entry of a map somewhere: two fields, key and value.
     pub entry: bool,
+    /// The name of its view, where a method borrows it.
+    pub view: Option<String>,
     /// How older versions have it, where its fields lie or default otherwise there.
     pub older: Vec<OlderStruct>,
 }
@@ -326,6 +328,8 @@ pub(crate) struct Method {
     pub long: bool,
     /// The ordinal of the method that ends a call of this one.
     pub interrupt: Option<u16>,
+    /// Whether the object looks at the message itself.
+    pub borrowed: bool,
     /// The versions that have it in this form; none where only older ones have the method, which
     /// is then in `older` and not served.
     pub versions: u32,

@@ -17,6 +17,7 @@
 //! Whatever has no mapping is written down with its [`Place`] and left out, so that one run
 //! reports all of it; the model is used only if nothing was written down.
 
+mod borrows;
 mod boxes;
 mod collections;
 mod declare;
@@ -73,6 +74,7 @@ mod id {
     pub(super) const REDACTED: u64 = 0xa25e_9b78_30d6_c4f1;
     pub(super) const DERIVE: u64 = 0xcb61_74f2_8e05_d39a;
     pub(super) const NAME: u64 = 0x97d3_c8f0_5a41_e26b;
+    pub(super) const BORROWED: u64 = 0x8d2f_61b7_e94c_03a5;
     pub(super) const LONG_WAIT: u64 = 0xba40_e1f9_6c82_d573;
     pub(super) const INTERRUPTED_BY: u64 = 0xec59_72a3_d810_6fb4;
     // Annotations of capnpc's rust.capnp.
@@ -128,6 +130,7 @@ pub(crate) fn parse(
     boxes::complete(&mut schema);
     collections::complete(&mut schema, &parser.declared, &mut parser.report);
     parser.complete_values(&mut schema, &scopes)?;
+    borrows::complete(&mut schema, &parser.declared, &mut parser.report);
     facts::complete(&mut schema);
     facts::check_values(&mut schema, &parser.declared, &mut parser.report);
     inherit::complete(&mut schema, &parser.declared, &mut parser.report);

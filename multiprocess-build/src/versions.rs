@@ -108,6 +108,7 @@ fn copy(item: &Struct, label: &str) -> Struct {
         comparable: item.comparable,
         default: item.default,
         entry: item.entry,
+        view: item.view.clone(),
         older: Vec::new(),
     }
 }

@@ -47,6 +47,11 @@ annotation longWait @0xba40e1f96c82d573 (method) :Void;
 # The method may wait long for something. A future's call of it has a thread of its own in the
 # serving process.
 
+annotation borrowed @0x8d2f61b7e94c03a5 (method) :Void;
+# For hot methods: an object that is served gets `&str`, `&[u8]`, and views of lists and structs out of
+# the message itself, rather than copies. Not for parameters with interfaces, maps, sets, unions or
+# Rust types of their own in them. Nothing changes for the caller.
+
 annotation interruptedBy @0xec5972a3d8106fb4 (method) :Text;
 # The method of the same interface, without parameters, that ends a call of this one under way.
 # It is called where a call was cancelled, or its deadline passed, and the peer does not end it.

@@ -15,8 +15,9 @@ pub use crate::server::{Async, Job};
 pub use crate::versions::{Variant, call_versions};
 pub use crate::wire::{
     AnyPointerWire, Argument, As, BTreeMapOf, BTreeSetOf, Boxed, Builder, Data, Entry, Enum,
-    HashMapOf, HashSetOf, Lend, List, ListView, Message, NotNull, Nullable, Object, PointerWire,
-    Reader, Shared, SharedNotNull, Size, Struct, Text, View, Viewed, Void, Wire,
+    HashMapOf, HashSetOf, Lend, LendOr, List, ListView, Message, NotNull, Nullable, Object,
+    PointerWire, Reader, Shared, SharedNotNull, Size, Struct, Text, View, Viewed, Void, Wire,
+    owned, view,
 };
 pub use crate::{AnyPointer, Error, Result};
 pub use capnp;

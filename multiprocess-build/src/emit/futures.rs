@@ -91,8 +91,15 @@ pub(super) fn implementations(lineage: &Lineage<'_>) -> TokenStream {
     let methods = own.methods.iter().map(|method| {
         let (signature, name, names) = (own.signature(method), ident(&method.name), names(method));
         let object = local(method);
+        let owned = method.params.fields.iter().filter(|_| method.borrowed).map(|field| {
+            let name = ident(&field.name);
+            let value = lineage.cx.owned(field, &quote!(#name));
+            (value.to_string() != field.name).then(|| quote!(let #name = #value;))
+        });
+        let owned: Vec<_> = owned.flatten().collect();
         quote! {
             #signature {
+                #(#owned)*
                 self.wait(move |#object| async move { #object.#name(#(#names),*).await })
             }
         }

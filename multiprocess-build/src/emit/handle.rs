@@ -73,7 +73,10 @@ fn from_fn(lineage: &Lineage<'_>) -> Option<TokenStream> {
     let (Some((owner, method)), None) = (all.next(), all.next()) else { return None };
 
     let (function, bound) = (lineage.parameter("Function"), lineage.parameter("F"));
-    let types = method.params.fields.iter().map(|field| lineage.cx.field_type(field));
+    let types = method.params.fields.iter().map(|field| match method.borrowed {
+        true => lineage.cx.lent_type(field, &quote!('_)),
+        false => lineage.cx.field_type(field),
+    });
     let returns = owner.returns(method);
     let takes = quote!(Fn(#(#types),*) -> rt::Result<#returns> + Send + Sync + 'static);
     let generics = lineage.generics(Some(quote!(#bound: #takes)));
@@ -175,9 +178,14 @@ pub(super) fn implementations(lineage: &Lineage<'_>) -> TokenStream {
     let traits = [own].into_iter().chain(&lineage.ancestors).map(|owner| {
         let object = owner.object();
         let methods = owner.methods.iter().map(|method| {
-            let (signature, name, names) =
-                (owner.signature(method), ident(&method.name), names(method));
-            quote!(#signature { self.#name(#(#names),*).wait() })
+            let (signature, name) = (owner.signature(method), ident(&method.name));
+            let fields = method.params.fields.iter();
+            let arguments = fields.map(|field| {
+                let name = ident(&field.name);
+                let name = quote!(#name);
+                if method.borrowed { lineage.cx.owned(field, &name) } else { name }
+            });
+            quote!(#signature { self.#name(#(#arguments),*).wait() })
         });
         quote!(impl #generics #object for #handle { #(#methods)* })
     });

@@ -4,6 +4,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
+use super::ident;
 use super::lineage::{Lineage, Owner};
 use super::method::{hex, method_id, size, table};
 use super::versions::is_served;
@@ -20,6 +21,13 @@ pub(super) fn interface(lineage: &Lineage<'_>) -> TokenStream {
     let (construct, destroy) = (construct(lineage), destroy(lineage));
     let own = |method: &Method| {
         let table = table(lineage.interface, method);
+        if method.borrowed {
+            let (name, fields) = (ident(&method.name), method.params.fields.iter());
+            let arguments = fields.map(|field| lineage.cx.lend(field));
+            let from = if method.params.fields.is_empty() { quote!(_) } else { quote!(from) };
+            let run = quote!(object.#name(#(#arguments?),*));
+            return quote!(call.serve_lent(Self::#table, object, |object, #from| #run));
+        }
         quote!(call.serve(Self::#table, object))
     };
     let arms = arms(lineage, own, |parent| {

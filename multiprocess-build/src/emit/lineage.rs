@@ -192,9 +192,19 @@ impl<'a> Owner<'a> {
         params.collect()
     }
 
+    /// The same where the method borrows them.
+    fn lent_params(&self, method: &Method) -> Vec<TokenStream> {
+        let params = method.params.fields.iter().map(|field| {
+            let (name, ty) = (ident(&field.name), self.cx.lent_type(field, &quote!('_)));
+            quote!(#name: #ty)
+        });
+        params.collect()
+    }
+
     /// The trait's method, without a body.
     pub(super) fn signature(&self, method: &Method) -> TokenStream {
-        let (name, params) = (ident(&method.name), self.params(method));
+        let name = ident(&method.name);
+        let params = if method.borrowed { self.lent_params(method) } else { self.params(method) };
         let returns = self.returns(method);
         quote!(fn #name(&self #(, #params)*) -> rt::Result<#returns>)
     }

@@ -9,7 +9,7 @@ use super::method::size;
 use super::part::value;
 use super::shape::{Shape, bounds, default, default_kind, is_void, needs_bounds};
 use super::types::{bounded, fields, listed};
-use super::{Context, Locals, docs, ident, used};
+use super::{Context, Locals, docs, ident, used, views};
 use crate::model::{Body, Defaults, Field, Struct, Union};
 
 /// A struct, group or union.
@@ -33,7 +33,8 @@ pub(super) fn structure(cx: &Context<'_>, item: &Struct) -> TokenStream {
     let default = (shape.default == Defaults::Written).then(|| default(cx, item, &shape));
     let message = message(cx, item);
     let entry = item.entry.then(|| entry(cx, item));
-    quote!(#declaration #default #message #entry)
+    let view = views::view(cx, item);
+    quote!(#declaration #default #message #entry #view)
 }
 
 /// The structs for methods with several results.

@@ -37,7 +37,7 @@ fn of(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
     let (params_type, results_type) = (params_type(lineage, method), lineage.own.returns(method));
     let id = id(lineage.interface, method);
     let (params, results) = (part::params(lineage, method), part::results(lineage, method));
-    let call = call(method);
+    let call = call(lineage, method);
     let exception = exception(lineage, method);
     let forms = versions::forms(lineage, method);
     quote! {
@@ -122,11 +122,14 @@ pub(super) fn locals(method: &Method) -> Locals<'_> {
     Locals::new(method.params.fields.iter().map(|field| field.name.as_str()))
 }
 
-fn call(method: &Method) -> TokenStream {
+fn call(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
     let object = locals(method).get("object");
     let (name, names) = (ident(&method.name), names(method));
     let pattern = tuple(&names);
-    quote!(|#object, #pattern| #object.#name(#(#names),*))
+    let arguments = method.params.fields.iter().zip(&names).map(|(field, name)| {
+        if method.borrowed { lineage.cx.view(field, name) } else { name.clone() }
+    });
+    quote!(|#object, #pattern| #object.#name(#(#arguments),*))
 }
 
 /// What turns an error of the object's into one of the exceptions that the schema declares.

@@ -71,6 +71,7 @@ pub(super) fn structure(name: &str, body: Body) -> Struct {
         comparable: true,
         default: Defaults::Derived,
         entry: false,
+        view: None,
         older: Vec::new(),
     }
 }
@@ -89,6 +90,7 @@ pub(super) fn method(ordinal: u16, name: &str, params: Vec<Field>, results: Vec<
         pipeline: 0,
         long: false,
         interrupt: None,
+        borrowed: false,
         versions: 1,
         collides: 0,
         older: Vec::new(),

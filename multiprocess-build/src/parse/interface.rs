@@ -109,6 +109,7 @@ impl<'a> Parser<'a> {
             pipeline: pipeline(&results),
             long: find(annotations, id::LONG_WAIT).is_some(),
             interrupt: None,
+            borrowed: find(annotations, id::BORROWED).is_some(),
             versions: 1,
             collides: 0,
             older: Vec::new(),

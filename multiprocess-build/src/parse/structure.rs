@@ -52,6 +52,7 @@ impl<'a> Parser<'a> {
             comparable: true,
             default: Defaults::Derived,
             entry: false,
+            view: None,
             older: Vec::new(),
         };
         match has_union(body)? {
@@ -78,6 +79,7 @@ impl<'a> Parser<'a> {
                         comparable: true,
                         default: Defaults::Derived,
                         entry: false,
+                        view: None,
                         older: Vec::new(),
                     };
                     structs.push(made);

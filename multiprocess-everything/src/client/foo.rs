@@ -40,56 +40,56 @@ fn adds(number: i32) -> (FooCallbackClient, Arc<AtomicBool>) {
     (FooCallbackClient::new(Adds(number, Arc::clone(&dropped))), dropped)
 }
 
-pub(super) fn check(foo: &FooClient) -> Result<()> {
-    same("add", foo.add(40, 2).wait()?, 42)?;
-    same("addOut", foo.add_out(40, 3).wait()?, 43)?;
-    same("addInOut", foo.add_in_out(40, 4).wait()?, 44)?;
+pub(super) fn check(object: &FooClient) -> Result<()> {
+    same("add", object.add(40, 2).wait()?, 42)?;
+    same("addOut", object.add_out(40, 3).wait()?, 43)?;
+    same("addInOut", object.add_in_out(40, 4).wait()?, 44)?;
     let map = HashMap::from([("a".to_owned(), "b".to_owned()), ("c".to_owned(), "d".to_owned())]);
-    same("mapSize", foo.map_size(map).wait()?, 2)?;
+    same("mapSize", object.map_size(map).wait()?, 2)?;
     let arg = samples::foo_struct();
-    same("pass", foo.pass(arg.clone()).wait()?, arg.clone())?;
-    fails("raise", foo.raise(arg.clone()).wait(), |error| {
+    same("pass", object.pass(arg.clone()).wait()?, arg.clone())?;
+    fails("raise", object.raise(arg.clone()).wait(), |error| {
         error.raised_as::<FooStruct>() == Some(&arg)
     })?;
-    foo.init_thread_map().wait()?;
-    check_callbacks(foo)?;
-    check_passing(foo)?;
-    foo.call_fn().wait()?;
-    foo.call_fn_async().wait()?;
-    same("callIntFnAsync", foo.call_int_fn_async(5).wait()?, 10)
+    object.init_thread_map().wait()?;
+    check_callbacks(object)?;
+    check_passing(object)?;
+    object.call_fn().wait()?;
+    object.call_fn_async().wait()?;
+    same("callIntFnAsync", object.call_int_fn_async(5).wait()?, 10)
 }
 
-fn check_callbacks(foo: &FooClient) -> Result<()> {
-    same("callback", foo.callback(adds(1).0, 5).wait()?, 6)?;
+fn check_callbacks(object: &FooClient) -> Result<()> {
+    same("callback", object.callback(adds(1).0, 5).wait()?, 6)?;
     let (callback, dropped) = adds(2);
-    same("callbackUnique", foo.callback_unique(callback, 5).wait()?, 7)?;
+    same("callbackUnique", object.callback_unique(callback, 5).wait()?, 7)?;
     same("the callback is closed", dropped.load(Ordering::SeqCst), true)?;
     let shared: Arc<dyn FooCallback> = Arc::new(Adds(3, Arc::default()));
-    same("callbackShared", foo.callback_shared(shared, 5).wait()?, 8)?;
+    same("callbackShared", object.callback_shared(shared, 5).wait()?, 8)?;
     let kept: Arc<dyn FooCallback> = Arc::new(Adds(4, Arc::default()));
-    foo.save_callback(Some(kept)).wait()?;
-    same("callbackSaved", foo.callback_saved(5).wait()?, 9)?;
-    foo.save_callback(None).wait()?;
-    fails("callbackSaved without one", foo.callback_saved(5).wait(), |error| {
+    object.save_callback(Some(kept)).wait()?;
+    same("callbackSaved", object.callback_saved(5).wait()?, 9)?;
+    object.save_callback(None).wait()?;
+    fails("callbackSaved without one", object.callback_saved(5).wait(), |error| {
         error.to_string().contains("no callback is kept")
     })?;
     let extended = ExtendedCallbackClient::new(Adds(5, Arc::default()));
-    same("callbackExtended", foo.callback_extended(extended.clone(), 6).wait()?, 30)?;
-    same("callback with an extended one", foo.callback(extended.into(), 6).wait()?, 11)
+    same("callbackExtended", object.callback_extended(extended.clone(), 6).wait()?, 30)?;
+    same("callback with an extended one", object.callback(extended.into(), 6).wait()?, 11)
 }
 
-fn check_passing(foo: &FooClient) -> Result<()> {
+fn check_passing(object: &FooClient) -> Result<()> {
     let custom = Custom { text: "v1".to_owned(), number: 5 };
-    same("passCustom", foo.pass_custom(custom.clone()).wait()?, custom)?;
-    same("passEmpty", foo.pass_empty(FooEmpty {}).wait()?, FooEmpty {})?;
-    same("passData", foo.pass_data([0, 255, 1]).wait()?, vec![0, 255, 1])?;
-    let message = foo.pass_message(FooMessage { message: "init".to_owned() }).wait()?;
+    same("passCustom", object.pass_custom(custom.clone()).wait()?, custom)?;
+    same("passEmpty", object.pass_empty(FooEmpty {}).wait()?, FooEmpty {})?;
+    same("passData", object.pass_data([0, 255, 1]).wait()?, vec![0, 255, 1])?;
+    let message = object.pass_message(FooMessage { message: "init".to_owned() }).wait()?;
     same("passMessage", message.message.as_str(), "init call")?;
-    let mutable = foo.pass_mutable(FooMutable { message: "init".to_owned() }).wait()?;
+    let mutable = object.pass_mutable(FooMutable { message: "init".to_owned() }).wait()?;
     same("passMutable", mutable.message.as_str(), "init call")?;
-    same("passEnum", foo.pass_enum(FooEnum::Two).wait()?, FooEnum::Two)?;
-    same("passDouble", foo.pass_double(-1e300).wait()?, -1e300)?;
-    same("passFn", foo.pass_fn(FooFnClient::from_fn(|| Ok(10))).wait()?, 10)?;
+    same("passEnum", object.pass_enum(FooEnum::Two).wait()?, FooEnum::Two)?;
+    same("passDouble", object.pass_double(-1e300).wait()?, -1e300)?;
+    same("passFn", object.pass_fn(FooFnClient::from_fn(|| Ok(10))).wait()?, 10)?;
     let values = vec![Arc::new(vec![1, 2]), Arc::new(Vec::new())];
-    same("passDataPointers", foo.pass_data_pointers(values.clone()).wait()?, values)
+    same("passDataPointers", object.pass_data_pointers(values.clone()).wait()?, values)
 }

@@ -29,6 +29,16 @@ pub fn check_all(everything: &EverythingClient) -> Result<()> {
     Ok(())
 }
 
+/// Calls the methods that behave alike wherever the object is: those that return what they are
+/// given, and libmultiprocess's.
+///
+/// # Errors
+/// What is not as it should be.
+pub fn check_here(everything: &EverythingClient) -> Result<()> {
+    foo::check(&everything.clone().into())?;
+    values::check(&everything.clone().into())
+}
+
 /// That what came is what was to come.
 fn same<T: PartialEq + Debug>(what: &str, got: T, wanted: T) -> Result<()> {
     if got == wanted {

@@ -19,11 +19,11 @@ use multiprocess_everything::generated::unions::Shape;
 use multiprocess_everything::pair::{Pair, serve};
 
 /// Keeps one value.
-pub struct CellServer<T>(Mutex<T>);
+pub(crate) struct CellServer<T>(Mutex<T>);
 
 impl<T> CellServer<T> {
     /// With this in it.
-    pub fn new(value: T) -> CellServer<T> {
+    pub(crate) fn new(value: T) -> CellServer<T> {
         CellServer(Mutex::new(value))
     }
 }
@@ -40,14 +40,14 @@ impl<T: Argument> Cell<T> for CellServer<T> {
 }
 
 /// What the other side makes of a value that one side sends as a `T`.
-pub fn seen_as<T: Argument, U: Argument>(value: T) -> Result<U> {
+pub(crate) fn seen_as<T: Argument, U: Argument>(value: T) -> Result<U> {
     let cell: CellClient<T> = CellClient::new(CellServer::new(value));
     let pair: Pair<CellClient<U>> = serve(cell)?;
     pair.object.get().wait()
 }
 
 /// The path and the problem of the error with which this is refused.
-pub fn refused<T: Argument, U: Argument + Debug>(value: T) -> (String, String) {
+pub(crate) fn refused<T: Argument, U: Argument + Debug>(value: T) -> (String, String) {
     match seen_as::<T, U>(value) {
         Err(Error::Decode { path, problem }) => (path, problem),
         other => panic!("{other:?}"),
@@ -114,7 +114,7 @@ fn a_null_that_must_not_be_one_is_refused() {
     let (path, problem) = refused::<_, Holder>(BareHolder::default());
     assert!(path.ends_with("always"), "{path}");
     assert!(problem.contains("null"), "{problem}");
-    let callback = || FooCallbackClient::from_fn(|arg| Ok(arg));
+    let callback = || FooCallbackClient::from_fn(Ok);
     let always = Some(callback());
     let seen: Holder = seen_as(BareHolder { always, ..BareHolder::default() }).unwrap();
     assert!(seen.callback.is_none() && seen.shared.is_none() && seen.list.is_empty());

@@ -34,10 +34,10 @@ impl ExtendedCallback for Notes {
 #[test]
 fn add_and_its_outputs() {
     let (_server, pair) = pair().unwrap();
-    let foo = &pair.object;
-    assert_eq!(foo.add(i32::MAX, 1).wait().unwrap(), i32::MIN);
-    assert_eq!(foo.add_out(1, 2).wait().unwrap(), 3);
-    assert_eq!(foo.add_in_out(3, 4).wait().unwrap(), 7);
+    let object = &pair.object;
+    assert_eq!(object.add(i32::MAX, 1).wait().unwrap(), i32::MIN);
+    assert_eq!(object.add_out(1, 2).wait().unwrap(), 3);
+    assert_eq!(object.add_in_out(3, 4).wait().unwrap(), 7);
 }
 
 #[test]
@@ -87,13 +87,13 @@ fn thread_maps_in_a_method_of_ones_own() {
 fn callbacks_run_on_the_calling_thread() {
     let (_server, pair) = pair().unwrap();
     let notes = Notes::default();
-    let foo = &pair.object;
-    assert_eq!(foo.callback(FooCallbackClient::new(notes.clone()), 1).wait().unwrap(), 2);
-    assert_eq!(foo.callback_unique(FooCallbackClient::new(notes.clone()), 2).wait().unwrap(), 4);
+    let object = &pair.object;
+    assert_eq!(object.callback(FooCallbackClient::new(notes.clone()), 1).wait().unwrap(), 2);
+    assert_eq!(object.callback_unique(FooCallbackClient::new(notes.clone()), 2).wait().unwrap(), 4);
     let shared: Arc<dyn FooCallback> = Arc::new(notes.clone());
-    assert_eq!(foo.callback_shared(shared, 3).wait().unwrap(), 6);
+    assert_eq!(object.callback_shared(shared, 3).wait().unwrap(), 6);
     let extended = ExtendedCallbackClient::new(notes.clone());
-    assert_eq!(foo.callback_extended(extended, 4).wait().unwrap(), 12);
+    assert_eq!(object.callback_extended(extended, 4).wait().unwrap(), 12);
     let this = thread::current().id();
     assert_eq!(*notes.0.lock().unwrap(), [this, this, this]);
 }
@@ -128,28 +128,28 @@ fn types_with_a_codec() {
 #[test]
 fn plain_values() {
     let (_server, pair) = pair().unwrap();
-    let foo = &pair.object;
-    assert_eq!(foo.pass_empty(FooEmpty {}).wait().unwrap(), FooEmpty {});
-    assert_eq!(foo.pass_data(vec![0; 100_000]).wait().unwrap(), vec![0; 100_000]);
+    let object = &pair.object;
+    assert_eq!(object.pass_empty(FooEmpty {}).wait().unwrap(), FooEmpty {});
+    assert_eq!(object.pass_data(vec![0; 100_000]).wait().unwrap(), vec![0; 100_000]);
     let message = FooMessage { message: "message".to_owned() };
-    assert_eq!(foo.pass_message(message).wait().unwrap().message, "message call");
+    assert_eq!(object.pass_message(message).wait().unwrap().message, "message call");
     let mutable = FooMutable { message: "mutable".to_owned() };
-    assert_eq!(foo.pass_mutable(mutable).wait().unwrap().message, "mutable call");
+    assert_eq!(object.pass_mutable(mutable).wait().unwrap().message, "mutable call");
     for value in [0.0, -0.0, f64::NAN, f64::INFINITY, f64::MIN_POSITIVE] {
-        assert_eq!(foo.pass_double(value).wait().unwrap().to_bits(), value.to_bits());
+        assert_eq!(object.pass_double(value).wait().unwrap().to_bits(), value.to_bits());
     }
 }
 
 #[test]
 fn functions() {
     let (server, pair) = pair().unwrap();
-    let foo = &pair.object;
+    let object = &pair.object;
     let calling = thread::current().id();
     let function = FooFnClient::from_fn(move || {
         assert_eq!(thread::current().id(), calling);
         Ok(10)
     });
-    assert_eq!(foo.pass_fn(function).wait().unwrap(), 10);
+    assert_eq!(object.pass_fn(function).wait().unwrap(), 10);
     let called = Arc::new(AtomicI32::new(0));
     let counts = Arc::clone(&called);
     server.set_functions(
@@ -158,8 +158,8 @@ fn functions() {
         },
         |arg| arg + 1,
     );
-    foo.call_fn().wait().unwrap();
-    foo.call_fn_async().wait().unwrap();
+    object.call_fn().wait().unwrap();
+    object.call_fn_async().wait().unwrap();
     assert_eq!(called.load(Ordering::SeqCst), 2);
-    assert_eq!(foo.call_int_fn_async(41).wait().unwrap(), 42);
+    assert_eq!(object.call_int_fn_async(41).wait().unwrap(), 42);
 }

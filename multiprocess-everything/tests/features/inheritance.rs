@@ -76,8 +76,8 @@ fn a_childs_object_where_the_parent_is_wanted() {
     let parent: Pair<ExtendedCallbackClient> = serve(both).unwrap();
     let error = parent.object.call(1).wait().unwrap_err();
     assert!(error.to_string().contains("no thread specified"), "{error}");
-    let foo: Pair<FooClient> = serve(pair.object.clone()).unwrap();
-    assert_eq!(foo.object.add(1, 2).wait().unwrap(), 3);
+    let parent: Pair<FooClient> = serve(pair.object.clone()).unwrap();
+    assert_eq!(parent.object.add(1, 2).wait().unwrap(), 3);
 }
 
 #[test]
@@ -107,6 +107,6 @@ fn a_trait_object_of_the_child_is_one_of_the_parents() {
         "w is number 0, has size 3 and 3 parts"
     });
     let everything: Arc<dyn Everything> = server;
-    let foo: Arc<dyn Foo> = everything;
-    assert_eq!(foo.add(1, 2).unwrap(), 3);
+    let parent: Arc<dyn Foo> = everything;
+    assert_eq!(parent.add(1, 2).unwrap(), 3);
 }

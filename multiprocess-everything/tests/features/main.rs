@@ -9,6 +9,8 @@ mod defaults;
 mod errors;
 mod foo;
 mod inheritance;
+mod interrupts;
+mod malformed;
 mod names;
 mod objects;
 mod pipelining;

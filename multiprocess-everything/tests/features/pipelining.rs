@@ -106,8 +106,8 @@ fn an_inherited_method_of_a_result_that_is_not_there_yet() {
 #[test]
 fn one_call_is_one_message() {
     let (pair, wire) = watched();
-    let foo = pair.object.clone();
-    assert_eq!(in_one_round_trip(&wire, 1, move || foo.add(1, 2)), 3);
+    let object = pair.object.clone();
+    assert_eq!(in_one_round_trip(&wire, 1, move || object.add(1, 2)), 3);
     // This thread has one of the server's already.
     wire.forget();
     pair.object.thread_name().wait().unwrap();

@@ -2,6 +2,7 @@
 
 use multiprocess_everything::client;
 use multiprocess_everything::pair::pair;
+use multiprocess_everything::server::EverythingServer;
 
 #[test]
 fn every_method_over_a_connection() {
@@ -9,6 +10,13 @@ fn every_method_over_a_connection() {
     server.set_functions(|| (), |arg| arg * 2);
     client::check_all(&pair.object).unwrap();
     assert!(pair.calling.is_connected());
+}
+
+#[test]
+fn an_object_of_this_process() {
+    let server = EverythingServer::new();
+    server.set_functions(|| (), |arg| arg * 2);
+    client::check_here(&server.client()).unwrap();
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod cleanup;
 mod disconnect;
 mod faults;
 mod interrupt;
+mod lent;
 mod listener;
 mod local;
 mod parties;

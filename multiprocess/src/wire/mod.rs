@@ -35,7 +35,7 @@ pub use object::{NotNull, Object, Shared, SharedNotNull};
 pub use pointer::{AnyPointerWire, Data, PointerWire, Text};
 pub use structure::{Boxed, Nullable, Struct};
 pub use value::{Enum, Void};
-pub use view::{Lend, ListView, View, Viewed};
+pub use view::{Lend, LendOr, ListView, View, Viewed, owned, view};
 
 pub(crate) use message::Pointer;
 

@@ -73,7 +73,7 @@ macro_rules! numbers {
 numbers!(i8 i16 i32 i64 u8 u16 u32 u64 f32 f64);
 
 /// A default as the bits that the encoding combines a value with.
-trait Masked {
+pub(super) trait Masked {
     type Mask;
     fn mask(self) -> Self::Mask;
 }

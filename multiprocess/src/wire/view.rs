@@ -7,6 +7,7 @@ use capnp::struct_list;
 use capnp::traits::{FromPointerReader, IntoInternalStructReader};
 
 use super::structure::Item;
+use super::value::Masked;
 use super::{
     Boxed, Data, Enum, List, Message, Nullable, Pointer, PointerWire, Reader, Struct, Text, Wire,
 };
@@ -29,6 +30,12 @@ pub trait Lend: Wire + 'static {
     /// Looks at a value of this process.
     fn view(value: &Self::Value) -> Self::View<'_>;
 
+    /// Makes a value of what is looked at.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] for what does not fit, where that is found out only now.
+    fn owned(view: Self::View<'_>) -> Result<Self::Value>;
+
     /// Opens a list in a message, and tells its length.
     ///
     /// # Errors
@@ -48,6 +55,31 @@ pub trait Lend: Wire + 'static {
 pub trait Viewed: Message + 'static {
     /// The generated view, a struct with a method for each field.
     type View<'a>: From<View<'a, Self>>;
+
+    /// Makes a struct of what is looked at.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] for what does not fit.
+    fn owned(view: Self::View<'_>) -> Result<Self>;
+}
+
+/// What has a default in the schema and can be lent all the same: it is no pointer.
+pub trait LendOr: Lend {
+    /// Looks at a field to which the schema gives a default.
+    fn lend_or<'a>(from: Reader<'a>, slot: u32, default: Self::Default) -> Self::View<'a>;
+}
+
+/// Looks at a value of this process.
+pub fn view<W: Lend>(value: &W::Value) -> W::View<'_> {
+    W::view(value)
+}
+
+/// Makes a value of what is looked at.
+///
+/// # Errors
+/// [`Error::Decode`] for what does not fit.
+pub fn owned<W: Lend>(view: W::View<'_>) -> Result<W::Value> {
+    W::owned(view)
 }
 
 /// Where a lent struct is.
@@ -147,9 +179,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether a pointer is null, so that the schema's default is meant.
-    pub fn is_null(self, slot: u32) -> bool {
-        self.pointer(slot).is_null()
+    /// Looks at a field to which the schema gives a default.
+    ///
+    /// # Errors
+    /// None; it is called where others can fail.
+    pub fn lend_or<W: LendOr>(self, slot: u32, default: W::Default) -> Result<W::View<'a>> {
+        Ok(W::lend_or(self, slot, default))
     }
 }
 
@@ -167,6 +202,10 @@ macro_rules! lend_numbers {
                 *value
             }
 
+            fn owned(view: $type) -> Result<$type> {
+                Ok(view)
+            }
+
             fn items<'a>(from: PointerReader<'a>) -> Result<(ListReader<'a>, u32)> {
                 numbers::<$type>(from)
             }
@@ -176,6 +215,13 @@ macro_rules! lend_numbers {
                 Self: 'a,
             {
                 Ok(<$type as PrimitiveElement>::get(&items, index))
+            }
+        }
+
+        impl LendOr for $type {
+            fn lend_or<'a>(from: Reader<'a>, slot: u32, default: $type) -> $type {
+                let mask = <$type as Masked>::mask(default);
+                from.0.get_data_field_mask(slot as usize, mask)
             }
         }
     )* };
@@ -192,6 +238,10 @@ impl Lend for bool {
 
     fn view(value: &bool) -> bool {
         *value
+    }
+
+    fn owned(view: bool) -> Result<bool> {
+        Ok(view)
     }
 
     fn items<'a>(from: PointerReader<'a>) -> Result<(ListReader<'a>, u32)> {
@@ -218,6 +268,10 @@ impl<E: Copy + From<u16> + Into<u16> + 'static> Lend for Enum<E> {
         *value
     }
 
+    fn owned(view: E) -> Result<E> {
+        Ok(view)
+    }
+
     fn items<'a>(from: PointerReader<'a>) -> Result<(ListReader<'a>, u32)> {
         numbers::<u16>(from)
     }
@@ -227,6 +281,18 @@ impl<E: Copy + From<u16> + Into<u16> + 'static> Lend for Enum<E> {
         Self: 'a,
     {
         Ok(E::from(<u16 as PrimitiveElement>::get(&items, index)))
+    }
+}
+
+impl LendOr for bool {
+    fn lend_or(from: Reader<'_>, slot: u32, default: bool) -> bool {
+        from.0.get_bool_field_mask(slot as usize, default)
+    }
+}
+
+impl<E: Copy + From<u16> + Into<u16> + 'static> LendOr for Enum<E> {
+    fn lend_or(from: Reader<'_>, slot: u32, default: E) -> E {
+        E::from(from.0.get_data_field_mask::<u16>(slot as usize, default.into()))
     }
 }
 
@@ -241,6 +307,7 @@ pub trait LendPointer: PointerWire {
     type View<'a>;
     fn lend_pointer<'a>(from: PointerReader<'a>) -> Result<Self::View<'a>>;
     fn view(value: &<Self as PointerWire>::Value) -> Self::View<'_>;
+    fn owned(view: Self::View<'_>) -> Result<<Self as PointerWire>::Value>;
 }
 
 macro_rules! lend_pointer {
@@ -255,6 +322,10 @@ macro_rules! lend_pointer {
 
             fn view(value: &Self::Value) -> Self::View<'_> {
                 <$type as LendPointer>::view(value)
+            }
+
+            fn owned(view: Self::View<'_>) -> Result<Self::Value> {
+                <$type as LendPointer>::owned(view)
             }
 
             fn items<'a>(from: PointerReader<'a>) -> Result<(Self::Items<'a>, u32)> {
@@ -285,6 +356,10 @@ impl LendPointer for Text {
     fn view(value: &String) -> &str {
         value
     }
+
+    fn owned(view: &str) -> Result<String> {
+        Ok(view.to_owned())
+    }
 }
 lend_pointer!([] Text);
 
@@ -297,6 +372,10 @@ impl LendPointer for Data {
 
     fn view(value: &Vec<u8>) -> &[u8] {
         value
+    }
+
+    fn owned(view: &[u8]) -> Result<Vec<u8>> {
+        Ok(view.to_vec())
     }
 }
 lend_pointer!([] Data);
@@ -312,6 +391,10 @@ impl<W: Lend> LendPointer for List<W> {
     fn view(value: &Vec<W::Value>) -> ListView<'_, W> {
         ListView(Place::Here(value))
     }
+
+    fn owned(view: ListView<'_, W>) -> Result<Vec<W::Value>> {
+        view.iter().map(|item| W::owned(item?)).collect()
+    }
 }
 lend_pointer!([W: Lend] List<W>);
 
@@ -326,6 +409,10 @@ impl<M: Viewed> Lend for Struct<M> {
 
     fn view(value: &M) -> M::View<'_> {
         View::Here(value).into()
+    }
+
+    fn owned(view: M::View<'_>) -> Result<M> {
+        M::owned(view)
     }
 
     fn items<'a>(from: PointerReader<'a>) -> Result<(Self::Items<'a>, u32)> {
@@ -349,7 +436,7 @@ where
     type Items<'a> = W::Items<'a>;
 
     fn lend<'a>(from: Reader<'a>, slot: u32) -> Result<Self::View<'a>> {
-        match from.is_null(slot) {
+        match from.pointer(slot).is_null() {
             true => Ok(None),
             false => W::lend(from, slot).map(Some),
         }
@@ -357,6 +444,10 @@ where
 
     fn view(value: &Self::Value) -> Self::View<'_> {
         value.as_ref().map(W::view)
+    }
+
+    fn owned(view: Self::View<'_>) -> Result<Self::Value> {
+        view.map(W::owned).transpose()
     }
 
     fn items<'a>(from: PointerReader<'a>) -> Result<(Self::Items<'a>, u32)> {
@@ -384,6 +475,10 @@ where
 
     fn view(value: &Self::Value) -> Self::View<'_> {
         W::view(value)
+    }
+
+    fn owned(view: Self::View<'_>) -> Result<Self::Value> {
+        W::owned(view).map(Box::new)
     }
 
     fn items<'a>(from: PointerReader<'a>) -> Result<(Self::Items<'a>, u32)> {

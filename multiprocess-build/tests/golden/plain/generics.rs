@@ -190,8 +190,8 @@ impl TextsClient {
     }
 
     /// The method `put` of `Store`.
-    pub fn put(&self, item: String) -> rt::Call<String> {
-        StoreClient::<String>::from(self.clone()).put(item)
+    pub fn put(&self, item: impl Into<String>) -> rt::Call<String> {
+        StoreClient::<String>::from(self.clone()).put(Into::<String>::into(item))
     }
 
     /// The method `all` of `Store`.

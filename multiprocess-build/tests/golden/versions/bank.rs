@@ -115,9 +115,10 @@ impl BankClient {
     };
 
     const OPEN_FORMS: &'static [rt::Variant<(Options,), Option<AccountClient>>] = &[
-        Self::OPEN.variant(0b11),
+        Self::OPEN.variant(0b11, 0b0),
         rt::Variant {
             versions: 0b100,
+            collides: 0b11,
             id: rt::MethodId::new(0x8fbe06682618d87c, 0, "Bank.open").version(2),
             params: rt::fields::<
                 (rt::Struct<Options>,),
@@ -136,7 +137,7 @@ impl BankClient {
     };
 
     const OPEN_OLD_FORMS: &'static [rt::Variant<(), ()>] = &[
-        Self::OPEN_OLD.variant(0b11),
+        Self::OPEN_OLD.variant(0b11, 0b100),
     ];
     const RATE: rt::Method<dyn Bank, (), f64> = rt::Method {
         id: rt::MethodId::new(0x8fbe06682618d87c, 1, "Bank.rate"),
@@ -146,7 +147,9 @@ impl BankClient {
         exception: None,
     };
 
-    const RATE_FORMS: &'static [rt::Variant<(), f64>] = &[Self::RATE.variant(0b11)];
+    const RATE_FORMS: &'static [rt::Variant<(), f64>] = &[
+        Self::RATE.variant(0b11, 0b100),
+    ];
     const CLOSE_: rt::Method<dyn Bank, (), ()> = rt::Method {
         id: rt::MethodId::new(0x8fbe06682618d87c, 1, "Bank.close"),
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
@@ -158,6 +161,7 @@ impl BankClient {
     const CLOSE__FORMS: &'static [rt::Variant<(), ()>] = &[
         rt::Variant {
             versions: 0b100,
+            collides: 0b11,
             id: rt::MethodId::new(0x8fbe06682618d87c, 1, "Bank.close").version(2),
             params: rt::fields::<()>(rt::Size(0, 0), &[]),
             results: rt::fields::<()>(rt::Size(0, 0), &[]),
@@ -314,9 +318,10 @@ impl AccountClient {
     };
 
     const PAY_FORMS: &'static [rt::Variant<(super::common::Amount, String), AccountPayResults>] = &[
-        Self::PAY.variant(0b1),
+        Self::PAY.variant(0b1, 0b110),
         rt::Variant {
             versions: 0b10,
+            collides: 0b101,
             id: rt::MethodId::new(0xb44aec4acb5a15ed, 0, "Account.pay")
                 .context(0)
                 .version(1),
@@ -341,6 +346,7 @@ impl AccountClient {
         },
         rt::Variant {
             versions: 0b100,
+            collides: 0b11,
             id: rt::MethodId::new(0xb44aec4acb5a15ed, 1, "Account.pay").version(2),
             params: rt::code(
                 rt::Size(0, 1),
@@ -373,7 +379,7 @@ impl AccountClient {
     };
 
     const BALANCE_FORMS: &'static [rt::Variant<(), super::common::Amount>] = &[
-        Self::BALANCE.variant(0b11),
+        Self::BALANCE.variant(0b11, 0b100),
     ];
     const BALANCE_V1: rt::Method<dyn Account, (), i64> = rt::Method {
         id: rt::MethodId::new(0xb44aec4acb5a15ed, 0, "Account.balance"),
@@ -386,6 +392,7 @@ impl AccountClient {
     const BALANCE_V1_FORMS: &'static [rt::Variant<(), i64>] = &[
         rt::Variant {
             versions: 0b100,
+            collides: 0b11,
             id: rt::MethodId::new(0xb44aec4acb5a15ed, 0, "Account.balance").version(2),
             params: rt::fields::<()>(rt::Size(0, 0), &[]),
             results: rt::field::<i64>(rt::Size(1, 0), &[(0, "result")]),

@@ -1,0 +1,129 @@
+//! What a method that borrows looks at: the types of its parameters, and the views of structs.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+
+use super::fields::inner;
+use super::{Context, docs, ident};
+use crate::model::{Body, Field, Presence, Struct, Type};
+
+impl Context<'_> {
+    /// The type of a parameter that is lent.
+    pub(super) fn lent_type(&self, field: &Field, lifetime: &TokenStream) -> TokenStream {
+        let ty = self.lent(&field.ty, lifetime);
+        match field.presence {
+            Presence::Always => ty,
+            _ => quote!(Option<#ty>),
+        }
+    }
+
+    fn lent(&self, ty: &Type, lifetime: &TokenStream) -> TokenStream {
+        let reference = (lifetime.to_string() != "'_").then_some(lifetime);
+        match ty {
+            Type::Text => quote!(& #reference str),
+            Type::Data => quote!(& #reference [u8]),
+            Type::List(item) => {
+                let item = self.wire(item);
+                quote!(rt::ListView<#lifetime, #item>)
+            }
+            Type::Struct(named, _) => {
+                let view = self.structure(named).and_then(|item| item.view.as_deref());
+                let view = self.path(&named.module, view.unwrap_or(&named.name));
+                quote!(#view<#lifetime>)
+            }
+            other => self.ty(other),
+        }
+    }
+
+    /// Looks at a field of a message.
+    pub(super) fn lend(&self, field: &Field) -> TokenStream {
+        let (wire, name) = (self.field_wire(field), &field.schema_name);
+        let slot = Literal::u32_unsuffixed(field.slot);
+        match (&field.presence, &field.default) {
+            (Presence::Flag(flag), _) => {
+                let flag = Literal::u32_unsuffixed(*flag);
+                quote!(from.lend_if::<#wire>(#flag, #slot, #name))
+            }
+            (_, Some(default)) if field.presence == Presence::Always => {
+                let default = self.value(inner(default), Some(&field.ty));
+                quote!(from.lend_or::<#wire>(#slot, #default))
+            }
+            _ => quote!(from.lend::<#wire>(#slot, #name)),
+        }
+    }
+
+    /// Looks at a value of this process, given a place that holds it.
+    pub(super) fn view(&self, field: &Field, place: &TokenStream) -> TokenStream {
+        let wire = self.field_wire(field);
+        match field.presence {
+            _ if is_copied(&field.ty) => place.clone(),
+            Presence::Flag(_) => quote!(#place.as_ref().map(rt::view::<#wire>)),
+            _ => quote!(rt::view::<#wire>(&#place)),
+        }
+    }
+
+    /// Makes a value of what is looked at.
+    pub(super) fn owned(&self, field: &Field, view: &TokenStream) -> TokenStream {
+        let wire = self.field_wire(field);
+        match field.presence {
+            _ if is_copied(&field.ty) => view.clone(),
+            Presence::Flag(_) => quote!(#view.map(rt::owned::<#wire>).transpose()?),
+            _ => quote!(rt::owned::<#wire>(#view)?),
+        }
+    }
+}
+
+/// Whether a view of it is the value itself.
+fn is_copied(ty: &Type) -> bool {
+    let number = matches!(ty, Type::Int(_) | Type::Float32 | Type::Float64);
+    number || matches!(ty, Type::Bool | Type::Enum(_))
+}
+
+/// The view of a struct, where a method borrows it.
+pub(super) fn view(cx: &Context<'_>, item: &Struct) -> Option<TokenStream> {
+    let (view, Body::Fields(fields)) = (item.view.as_deref()?, &item.body) else { return None };
+    let (name, struct_name) = (ident(view), ident(&item.named.name));
+    let head = docs::lines(&format!(" A [`{}`] where it lies, without a copy.", item.named.name));
+    let lifetime = quote!('a);
+    let methods = fields.iter().map(|field| {
+        let docs = docs::attributes(&field.docs, || {
+            format!("The `{}` of `{}`.", field.schema_name, item.named.name)
+        });
+        let (method, ty) = (ident(&field.name), cx.lent_type(field, &lifetime));
+        let (here, there) = (cx.view(field, &quote!(here.#method)), cx.lend(field));
+        quote! {
+            #docs
+            pub fn #method(&self) -> rt::Result<#ty> {
+                match self.0 {
+                    rt::View::Here(here) => Ok(#here),
+                    rt::View::There(from) => #there,
+                }
+            }
+        }
+    });
+    let owned = fields.iter().map(|field| {
+        let field_name = ident(&field.name);
+        let value = cx.owned(field, &quote!(view.#field_name()?));
+        quote!(#field_name: #value)
+    });
+    let parameter = if fields.is_empty() { quote!(_) } else { quote!(view) };
+    Some(quote! {
+        #head
+        #[derive(Clone, Copy)]
+        pub struct #name<'a>(rt::View<'a, #struct_name>);
+
+        impl<'a> #name<'a> { #(#methods)* }
+
+        impl<'a> From<rt::View<'a, #struct_name>> for #name<'a> {
+            fn from(view: rt::View<'a, #struct_name>) -> Self { Self(view) }
+        }
+
+        impl rt::Viewed for #struct_name {
+            type View<'a> = #name<'a>;
+
+            fn owned(#parameter: #name<'_>) -> rt::Result<Self> {
+                Ok(Self { #(#owned),* })
+            }
+        }
+    })
+}
