@@ -50,34 +50,8 @@
 //!   here or in another process: `fn echo(&self, echo: impl Into<String>) ->
 //!   multiprocess::Call<String>`.
 //!
-//! | schema | Rust |
-//! |---|---|
-//! | `interface Foo` | trait `Foo`, handle `FooClient` (`FooHandle` where the schema has a FooClient) |
-//! | `interface Foo extends(Bar)` | trait `Foo: Bar`; `FooClient` has Bar's methods, and becomes a `BarClient` with `From` |
-//! | `method (context :Proxy.Context, ..)` | `fn method(&self, ..)`; neither Context nor ThreadMap shows |
-//! | `construct`, `destroy` | the runtime calls them, see below |
-//! | no result, one, several | `()`, the value, a struct `FooMethodResults` |
-//! | a result with `$Proxy.exception(..)` | a typed error: `Error::raised` |
-//! | a result `x` and a parameter `wantX :Bool` | `Option<T>`, and the parameter |
-//! | `Text`, `Data`, `List(T)` | `String`, `Vec<u8>`, `Vec<T>` |
-//! | AnyPointer | `multiprocess::AnyPointer` |
-//! | struct | struct with `Clone`, `Debug`, `PartialEq`, `Default` (the schema's defaults) |
-//! | group | a struct in the struct |
-//! | union | an enum with a variant for unknown members; an unnamed one beside fields is the field `which` |
-//! | enum | enum with a variant for unknown numbers |
-//! | type parameters | type parameters; unbound ones, and those of methods, are AnyPointer |
-//! | interface as a value | `Option<FooClient>`; `FooClient` with `$Rust.notNull`; an `Arc` of the trait with `$Rust.shared` |
-//! | struct, Text, Data, List with `$Rust.nullable` | `Option<T>` |
-//! | `x` beside `hasX :Bool` | `Option<T>`, no `has_x` |
-//! | a struct that always contains itself | `Option<Box<T>>` |
-//! | list with `$Rust.hashMap`, `btreeMap`, `hashSet`, `btreeSet` | the collection of that name |
-//! | anything with `$Rust.type("T")` | `T`, through its `Codec` |
-//! | `Void` | nothing; a variant without a value in a union |
-//! | const | const, or a static where it is made at run time |
-//!
-//! (`Rust` being `import "/rust-multiprocess.capnp"`, which describes each annotation.) Names become
-//! Rust's: `getTxID` is `get_tx_id`, a type nested in another `OuterInner`, a keyword gets an
-//! underscore; `$Rust.name`, or else `$Proxy.name`, gives another.
+//! [`guide`] goes on from there, to callbacks, maps, typed errors, several versions of an interface;
+//! [`mapping`] lists what everything in a schema becomes.
 //!
 //! An interface that is bootstrapped and whose methods, or whose objects' methods, have a Context
 //! needs `construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap)`: with it the two
@@ -118,6 +92,12 @@ use capnp::schema_capnp::code_generator_request;
 use capnp::serialize::OwnedSegments;
 
 pub use error::{Error, Unsupported};
+
+#[doc = include_str!("../docs/guide.md")]
+pub mod guide {}
+
+#[doc = include_str!("../docs/mapping.md")]
+pub mod mapping {}
 
 /// Compiles schemas to Rust; see the [crate's documentation](crate).
 #[derive(Debug, Clone, Default)]
@@ -196,7 +176,7 @@ impl Builder {
     ///
     /// Files, interfaces and structs are the same ones by their ids, methods and fields by their
     /// names. What has not changed need not be there again: files of the older version may import
-    /// the newer ones. See the [guide](guide#several-versions-of-an-interface).
+    /// the newer ones. See the [`guide`].
     pub fn older_version(mut self, label: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         self.older.push((label.into(), path.into()));
         self

@@ -61,6 +61,7 @@ const USED_METHODS: &[&str] = &[
     "close",
     "deref",
     "dispatch_async",
+    "drop",
     "from",
     "from_fn",
     "into",
@@ -147,6 +148,11 @@ pub(crate) fn breaks_capnpc(name: &str) -> bool {
         raw.push(c.to_ascii_lowercase());
     }
     KEYWORDS.contains(&raw.as_str()) && !CAPNPC_KEYWORDS.contains(&raw.as_str())
+}
+
+/// A type's name as the beginning of others: without what keeps it apart from names that are taken.
+pub(crate) fn stem(name: &str) -> &str {
+    name.trim_end_matches('_')
 }
 
 /// A text as a part of a name: what cannot be in one is an underscore.

@@ -1,4 +1,5 @@
-//! The proxies of `tests/schema/**` are what `tests/golden/**` say, a file for each feature.
+//! The proxies of `tests/schema/**` are what `tests/golden/**` say, a file for each feature. That they
+//! compile is for `compiled.rs` to see.
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p multiprocess-build --test golden` rewrites the golden files.
 
@@ -40,8 +41,9 @@ fn versions() -> Result {
 fn types_of_another_crate() -> Result {
     compare("sharing", |builder, schema| {
         builder
-            .file(schema.join("own.capnp"))
-            .crate_provides("other::generated", [0xb4f1_c1d7_e8a9_0020])
+            .schema_dir(schema)
+            .import_path(here().join("../multiprocess-tests/schema"))
+            .crate_provides("multiprocess_tests::generated", [0xe3b5_8c1f_6a27_d904])
     })
 }
 

@@ -7,6 +7,7 @@ using Proxy = import "/mp/proxy.capnp";
 using Rust = import "/rust-multiprocess.capnp";
 using Types = import "types.capnp";
 using Foo = import "foo.capnp";
+using Calls = import "calls.capnp";
 
 interface Objects {
     # Hands objects out and takes some.
@@ -110,8 +111,12 @@ interface Part extends(Named) {
     index @0 (context :Proxy.Context) -> (result :Int32);
 }
 
-interface Whole extends(Part, Sized) {
-    # Two parents, one of which extends another itself.
+interface Tinted extends(Named) {
+    color @0 (context :Proxy.Context) -> (result :Types.Color);
+}
+
+interface Whole extends(Part, Sized, Tinted) {
+    # Several parents, two of which extend the same one themselves.
 
     parts @0 (context :Proxy.Context) -> (result :List(Part));
     rename @1 (context :Proxy.Context, name :Text) -> (old :Text);
@@ -156,6 +161,9 @@ interface Folder {
     openInline @3 (name :Text) -> (result :Folder $Rust.notNull);
     pathInline @4 () -> (result :Text);
     # The same without a Context.
+
+    visit @5 (context :Proxy.Context, name :Text) -> (notFound :Calls.NotFound $Proxy.exception("NotFound"), result :Folder $Rust.notNull);
+    # As `open`, and a typed error for `nowhere`: the result is not the first pointer.
 }
 
 interface Counter {

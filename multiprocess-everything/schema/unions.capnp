@@ -146,6 +146,24 @@ struct Either(Left, Right) {
     }
 }
 
+struct Wrapped(T) {
+    # Groups and unions of a generic struct are generic as well.
+    inner :group {
+        value @0 :T;
+        count @1 :UInt32;
+    }
+    choice :union {
+        none @2 :Void;
+        one @3 :T;
+        more @4 :List(Wrapped(T));
+    }
+}
+
+struct Wraps {
+    text @0 :Wrapped(Text);
+    point @1 :Wrapped(Point);
+}
+
 struct Eithers {
     text @0 :Either(Text, Point);
     shapes @1 :List(Either(Shape, Data));

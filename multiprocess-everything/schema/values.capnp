@@ -80,4 +80,7 @@ interface Values {
 
     sum @34 (values :List(List(Int64))) -> (result :Int64);
     # The sum of all, which wraps.
+
+    wraps @35 (context :Proxy.Context, arg :Unions.Wraps) -> (result :Unions.Wraps);
+    # Returns what it is given, as the first ones do.
 }

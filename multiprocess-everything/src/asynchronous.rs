@@ -11,10 +11,10 @@ use crate::generated::calls::{CallsAsync, CallsChunksResults, CallsLookResults, 
 use crate::generated::everything::{EverythingAsync, EverythingClient, SCHEMA_VERSION};
 use crate::generated::foo::{FooAsync, FooCallbackClient, FooStruct};
 use crate::generated::objects::{
-    FnOneClient, NamedAsync, ObjectsAsync, PartAsync, PartClient, SizedAsync, WholeAsync,
-    WholeClient,
+    FnOneClient, NamedAsync, ObjectsAsync, PartAsync, PartClient, SizedAsync, TintedAsync,
+    WholeAsync, WholeClient,
 };
-use crate::generated::types::Scalars;
+use crate::generated::types::{Color, Scalars};
 use crate::generated::unions::Shape;
 use crate::generated::values::ValuesAsync;
 
@@ -161,6 +161,12 @@ impl PartAsync for AsyncWhole {
 impl SizedAsync for AsyncWhole {
     async fn size(&self) -> Result<u32> {
         Ok(9)
+    }
+}
+
+impl TintedAsync for AsyncWhole {
+    async fn color(&self) -> Result<Color> {
+        Ok(Color::Blue)
     }
 }
 

@@ -2,6 +2,7 @@
 //! are in `tests/`: `main` for all that can run in parallel, `counting` for what counts the threads
 //! and descriptors of the process.
 
+pub mod compile;
 pub mod generated;
 mod pair;
 pub mod raw;

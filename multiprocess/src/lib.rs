@@ -77,6 +77,50 @@ pub use rt::{Interface, capnp};
 pub use server::{CancelToken, CurrentCall, current_call};
 pub use wire::{AnyPointer, Codec, CodecError, Each, ListView, TryConvert};
 
+/// What every generated handle has. For generated code.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __handle {
+    ($handle:ident, $object:ident $(, $parameter:ident)*) => {
+        impl<$($parameter: $crate::rt::Argument),*> $handle<$($parameter),*> {
+            /// A handle on an object of this process.
+            pub fn new(object: impl $object<$($parameter),*>) -> Self {
+                Self::from(::std::sync::Arc::new(object))
+            }
+
+            /// Runs `hook` when the object is gone: after the last handle on it, or after
+            /// [`close`](Self::close).
+            pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
+                self.0.add_cleanup(hook);
+            }
+
+            /// Ends the object. The call returns when its destructor and cleanup hooks have run.
+            ///
+            /// Other calls of the object that are being served end first; one that does not within
+            /// a second is not waited for.
+            pub fn close(&self) -> $crate::Call<()> {
+                $crate::rt::close(self)
+            }
+        }
+
+        impl<__Object: $object<$($parameter),*> $(, $parameter: $crate::rt::Argument)*>
+            From<::std::sync::Arc<__Object>> for $handle<$($parameter),*>
+        {
+            fn from(object: ::std::sync::Arc<__Object>) -> Self {
+                Self($crate::rt::Handle::local(object))
+            }
+        }
+
+        impl<$($parameter: $crate::rt::Argument),*>
+            From<::std::sync::Arc<dyn $object<$($parameter),*>>> for $handle<$($parameter),*>
+        {
+            fn from(object: ::std::sync::Arc<dyn $object<$($parameter),*>>) -> Self {
+                Self($crate::rt::Handle::local(object))
+            }
+        }
+    };
+}
+
 /// Includes what `multiprocess-build` generated. To be the content of the module that the build
 /// script names, `generated` unless it says otherwise. With a directory, such as
 /// `include_generated!("other")`, what was generated there, below `OUT_DIR`.

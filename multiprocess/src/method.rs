@@ -87,8 +87,6 @@ pub struct Method<O: ?Sized, P: 'static, R: 'static> {
     pub call: fn(&O, P) -> Result<R>,
     /// The results.
     pub results: Part<R>,
-    /// Makes a result of an error that is one of the method's typed exceptions.
-    pub exception: Option<fn(&Error) -> Option<Exception>>,
 }
 
 impl<O: ?Sized, P: 'static, R: 'static> Clone for Method<O, P, R> {
@@ -269,7 +267,7 @@ impl<O: ?Sized, P, R: Send + 'static> Method<O, P, R> {
     {
         let mut outcome = match outcome {
             Ok(results) => Ok(results),
-            Err(error) => match self.exception.and_then(|exception| exception(&error)) {
+            Err(error) => match self.results.exception.and_then(|exception| exception(&error)) {
                 Some(exception) => Err(exception),
                 None => return Err(error),
             },

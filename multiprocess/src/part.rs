@@ -1,8 +1,9 @@
 //! The parameters or the results of a method: how they are written and read.
 
-use crate::Result;
 use crate::codec::{Decoder, Encoder};
+use crate::method::Exception;
 use crate::wire::{Builder, Reader, Size, Wire};
+use crate::{Error, Result};
 
 /// A field: its slot and the schema's name.
 pub type Slot = (u32, &'static str);
@@ -11,6 +12,8 @@ pub type Slot = (u32, &'static str);
 pub struct Part<T: 'static> {
     pub(crate) size: Size,
     how: How<T>,
+    /// Makes results of an error that is one of the method's typed exceptions.
+    pub(crate) exception: Option<fn(&Error) -> Option<Exception>>,
 }
 
 type WriteFields<T> = fn(&mut Encoder<'_>, &mut Builder<'_>, &T, &[Slot]) -> Result<()>;
@@ -41,20 +44,26 @@ impl<T> Copy for How<T> {}
 
 /// Plain fields, as a tuple of what the markers in `F` stand for.
 pub const fn fields<F: Fields>(size: Size, slots: &'static [Slot]) -> Part<F::Values> {
-    Part { size, how: How::Fields(slots, F::write, F::read) }
+    Part { size, how: How::Fields(slots, F::write, F::read), exception: None }
 }
 
 /// One plain field, as what the marker stands for.
 pub const fn field<W: Wire>(size: Size, slots: &'static [Slot]) -> Part<W::Value> {
-    Part { size, how: How::Fields(slots, write_one::<W>, read_one::<W>) }
+    Part { size, how: How::Fields(slots, write_one::<W>, read_one::<W>), exception: None }
 }
 
 /// Anything else, by functions of its own.
 pub const fn code<T>(size: Size, write: Write<T>, read: Read<T>) -> Part<T> {
-    Part { size, how: How::Code(write, read) }
+    Part { size, how: How::Code(write, read), exception: None }
 }
 
 impl<T> Part<T> {
+    /// Results in whose place there can be a typed exception.
+    pub const fn raises(mut self, exception: fn(&Error) -> Option<Exception>) -> Part<T> {
+        self.exception = Some(exception);
+        self
+    }
+
     pub(crate) fn write(
         &self,
         cx: &mut Encoder<'_>,
@@ -95,8 +104,8 @@ fn read_one<W: Wire>(cx: &mut Decoder<'_>, from: Reader<'_>, slots: &[Slot]) -> 
 }
 
 /// The generated code names as many fields as there are values.
-fn mismatch() -> crate::Error {
-    crate::Error::misuse("the generated code is another version's: build it again")
+fn mismatch() -> Error {
+    Error::misuse("the generated code is another version's: build it again")
 }
 
 /// A tuple of markers.

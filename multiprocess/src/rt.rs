@@ -15,11 +15,11 @@ pub use crate::server::{Async, Job};
 pub use crate::versions::{Variant, call_versions};
 pub use crate::wire::{
     AnyPointerWire, Argument, As, BTreeMapOf, BTreeSetOf, Boxed, Builder, Data, Entry, Enum,
-    HashMapOf, HashSetOf, Lend, LendOr, List, ListView, Message, NotNull, Nullable, Object,
+    HashMapOf, HashSetOf, If, Lend, LendOr, List, ListView, Message, NotNull, Nullable, Object,
     PointerWire, Reader, Shared, SharedNotNull, Size, Struct, Text, View, Viewed, Void, Wire,
     owned, view,
 };
-pub use crate::{AnyPointer, Error, Result};
+pub use crate::{__handle as handle, AnyPointer, Error, Result};
 pub use capnp;
 
 /// What an object whose methods are futures gives to its executor: one call of the peer's.

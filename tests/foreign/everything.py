@@ -95,6 +95,16 @@ SAMPLES = {
             "right": {"negate": {"number": -2}},
         },
     },
+    "wraps": {
+        "text": {
+            "inner": {"value": "a", "count": 3},
+            "choice": {"more": [
+                {"inner": {"value": "", "count": 1}, "choice": {"none": None}},
+                {"inner": {"value": "b", "count": 2}, "choice": {"one": "c"}},
+            ]},
+        },
+        "point": {"inner": {"value": point(0, 0), "count": 0}, "choice": {"one": point(5, 6)}},
+    },
     "ping": {"depth": 1, "pong": {"text": "pong", "ping": {"depth": 2}}},
     "link": {
         "label": "first",
@@ -128,6 +138,10 @@ EMPTY = {
         "group": {"inner": 0, "hasInner": False}, "hasNothing": False,
     },
     "tree": {"value": 0, "children": []},
+    "wraps": {
+        "text": {"inner": {"value": "", "count": 0}, "choice": {"none": None}},
+        "point": {"inner": {"value": point(0, 0), "count": 0}, "choice": {"none": None}},
+    },
 }
 # The containers that have no order.
 UNORDERED = {

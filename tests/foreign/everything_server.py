@@ -40,6 +40,9 @@ class Whole(objects.Whole.Server):
     async def size(self, **_):
         return 3
 
+    async def color(self, **_):
+        return "green"
+
     async def rename(self, name, **_):
         old, self.text = self.text, name
         return old
@@ -123,6 +126,12 @@ class Folder(objects.Folder.Server):
         return Folder((*self.names, name))
 
     openInline = open
+
+    async def visit(self, name, _context, **_):
+        if name == "nowhere":
+            _context.results.notFound = {"name": name, "tried": list(self.names)}
+        else:
+            _context.results.result = Folder((*self.names, name))
 
     async def find(self, name, **_):
         return None if len(self.names) == 3 else Folder((*self.names, name))
@@ -459,7 +468,7 @@ def _returns(method):
 RETURN = """
     pass passCustom passEmpty passData passEnum passDouble passDataPointers scalars defaults lists
     nullables optionals collections coded codedWithDefault partial secret keywords results tags open
-    shape event account chosen grouped tree expr ping link eithers direct withDefaults sets nullable
+    shape event account chosen grouped tree expr ping link eithers wraps direct withDefaults sets nullable
     age any generic point eventFields shapeFields passCallback passShared notNull passHolder
 """.split()
 for _method in RETURN:

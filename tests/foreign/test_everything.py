@@ -269,6 +269,7 @@ class TestObjects(ServedByRust):
         self.assertEqual(await self.result("name", on=whole), "w")
         self.assertEqual(await self.result("index", on=whole), 0)
         self.assertEqual(await self.result("size", on=whole), 3)
+        self.assertEqual(await self.result("color", on=whole), "green")
         parts = await self.result("parts", on=whole)
         self.assertEqual([await self.result("name", on=parts[index]) for index in (0, 2)], ["w.1", "w.2"])
         self.assertEqual(await self.result("nameOf", whole), "w")
@@ -298,6 +299,13 @@ class TestObjects(ServedByRust):
         self.assertEqual(await self.result("path", on=folder), "/a/b/c")
         await self.fails(self.call("open", "d", on=folder), "nothing is deeper than 3")
         self.assertFalse((await self.call("find", "d", on=folder))._has("result"))
+
+    async def test_pipelining_behind_a_typed_error(self):
+        visited = self.call("visit", "v", on=self.call("root").result).result
+        self.assertEqual(await self.result("path", on=visited), "/v")
+        answer = await self.call("visit", "nowhere", on=visited)
+        self.assertEqual(plain(answer.notFound), {"name": "nowhere", "tried": ["v"]})
+        self.assertFalse(answer._has("result"))
 
     async def test_destroy(self):
         counter = await self.result("makeCounter")

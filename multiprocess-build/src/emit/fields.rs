@@ -87,12 +87,9 @@ impl Context<'_> {
         match &field.presence {
             Presence::Always | Presence::Null => Read::Result(present),
             Presence::Wanted(_) => Read::Result(quote!(#present.map(Some))),
+            Presence::Flag(_) if !matches!(field.ty, Type::Group(..)) => Read::Result(present),
             Presence::Flag(flag) => {
                 let flag = Literal::u32_unsuffixed(*flag);
-                if plain(field) {
-                    let (wire, slot) = (self.field_wire(field), slot(field));
-                    return Read::Result(quote!(#from.get_if::<#wire>(#cx, #flag, #slot, #name)));
-                }
                 Read::Value(quote! {
                     match #from.get::<bool>(#cx, #flag, #name)? {
                         true => Some(#present?),
@@ -127,13 +124,11 @@ impl Context<'_> {
                 Write::Result(self.write_present(field, &reference, names))
             }
             Presence::Wanted(_) => Write::Done(some(value())),
+            Presence::Flag(_) if !matches!(field.ty, Type::Group(..)) => {
+                Write::Result(self.write_present(field, &reference, names))
+            }
             Presence::Flag(flag) => {
                 let flag = Literal::u32_unsuffixed(*flag);
-                if plain(field) {
-                    let (wire, slot) = (self.field_wire(field), slot(field));
-                    let set = quote!(#to.set_if::<#wire>(#cx, #flag, #slot, #name, #reference));
-                    return Write::Result(set);
-                }
                 let some = some(value());
                 Write::Done(quote! {
                     #to.set::<bool>(#cx, #flag, #name, &#place.is_some())?;
@@ -183,11 +178,6 @@ pub(super) fn inner(value: &Value) -> &Value {
         Value::Some(value) | Value::Boxed(value) => inner(value),
         value => value,
     }
-}
-
-/// Whether a field that is absent where its Bool says so needs nothing else.
-fn plain(field: &Field) -> bool {
-    field.default.is_none() && !matches!(field.ty, Type::Group(..))
 }
 
 fn slot(field: &Field) -> Literal {

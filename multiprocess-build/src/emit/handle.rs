@@ -28,6 +28,8 @@ pub(super) fn handle(lineage: &Lineage<'_>) -> TokenStream {
         }
     });
     let from_fn = from_fn(lineage);
+    let trait_name = ident(&interface.trait_name);
+    let interface_parameters = interface.parameters.iter().map(|name| ident(name));
     let methods = interface.plain().map(|method| call(lineage, method));
     let inherited = lineage.ancestors.iter().flat_map(|ancestor| {
         ancestor.methods.iter().map(|method| inherited_call(ancestor, method))
@@ -39,28 +41,14 @@ pub(super) fn handle(lineage: &Lineage<'_>) -> TokenStream {
 
         #alias
 
-        impl #generics #name #arguments {
-            /// A handle on an object of this process.
-            pub fn new(object: impl #object) -> Self {
-                Self::from(::std::sync::Arc::new(object))
-            }
+        rt::handle!(#name, #trait_name #(, #interface_parameters)*);
 
+        impl #generics #name #arguments {
             #from_fn
 
             #(#methods)*
 
             #(#inherited)*
-
-            /// Runs `hook` when the object is gone: after the last handle on it, or after
-            /// [`close`](Self::close).
-            pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-                self.0.add_cleanup(hook);
-            }
-
-            /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-            pub fn close(&self) -> rt::Call<()> {
-                rt::close(self)
-            }
         }
     }
 }
@@ -173,7 +161,7 @@ fn converts(field: &Field) -> bool {
 /// The traits on the handle, and what becomes one.
 pub(super) fn implementations(lineage: &Lineage<'_>) -> TokenStream {
     let own = &lineage.own;
-    let (object, handle) = (own.object(), own.handle());
+    let handle = own.handle();
     let generics = lineage.generics(None);
     let traits = [own].into_iter().chain(&lineage.ancestors).map(|owner| {
         let object = owner.object();
@@ -203,22 +191,8 @@ pub(super) fn implementations(lineage: &Lineage<'_>) -> TokenStream {
             }
         }
     });
-    let parameter = lineage.parameter("T");
-    let with_object = lineage.generics(Some(quote!(#parameter: #object)));
     quote! {
         #(#traits)*
-
-        impl #with_object From<::std::sync::Arc<#parameter>> for #handle {
-            fn from(object: ::std::sync::Arc<#parameter>) -> Self {
-                Self(rt::Handle::local(object))
-            }
-        }
-
-        impl #generics From<::std::sync::Arc<dyn #object>> for #handle {
-            fn from(object: ::std::sync::Arc<dyn #object>) -> Self {
-                Self(rt::Handle::local(object))
-            }
-        }
 
         #(#upcasts)*
     }

@@ -28,7 +28,7 @@ fn join(lines: &mut Vec<String>) -> bool {
     while index < lines.len() {
         let rest = &lines[index..];
         let found = bracket(rest).or_else(|| types(rest)).or_else(|| chain(rest));
-        if let Some((count, line)) = found.or_else(|| closure(rest)) {
+        if let Some((count, line)) = found.or_else(|| closure(rest)).or_else(|| arm(rest)) {
             lines.splice(index..index + count, [line]);
         }
         index += 1;
@@ -81,7 +81,8 @@ fn types(lines: &[String]) -> Option<(usize, String)> {
     let [first, ty, last, ..] = lines else { return None };
     let (ty, last) = (ty.trim_start().strip_suffix(',')?, last.trim_start());
     let line = format!("{first}{ty}{last}");
-    (first.ends_with("::<") && last == ">(" && line.len() <= WIDTH).then_some((3, line))
+    let call = last.starts_with(">(") && (last == ">(" || !last.ends_with(['(', '{', '[']));
+    (first.ends_with("::<") && call && line.len() <= WIDTH).then_some((3, line))
 }
 
 /// A call of one method.
@@ -102,6 +103,15 @@ fn closure(lines: &[String]) -> Option<(usize, String)> {
     let line = format!("{before}{}{after}", body.trim_start());
     let value = !body.ends_with([';', ',', '{']) && !body.trim_start().starts_with("//");
     (value && line.len() <= WIDTH).then_some((3, line))
+}
+
+/// A match arm of one expression.
+fn arm(lines: &[String]) -> Option<(usize, String)> {
+    let [first, body, last, ..] = lines else { return None };
+    let before = first.strip_suffix('{').filter(|before| before.ends_with("=> "))?;
+    let line = format!("{before}{},", body.trim_start());
+    let value = !body.ends_with([';', ',', '{']) && !body.trim_start().starts_with("//");
+    (value && last.trim() == "}" && line.len() <= WIDTH).then_some((3, line))
 }
 
 /// Puts functions that implement a trait's in one expression on one line.

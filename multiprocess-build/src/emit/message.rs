@@ -145,7 +145,11 @@ fn older(
             Some(cx.write(older.as_ref()?, &Source::Place(quote!(self.#name)), names))
         });
         let written = block(steps);
-        write.extend(quote!(if #version { return { #written }; }));
+        let written = match syn::parse2::<syn::Expr>(written.clone()) {
+            Ok(_) => written,
+            Err(_) => quote!({ #written }),
+        };
+        write.extend(quote!(if #version { return #written; }));
     }
     (read, write)
 }

@@ -38,7 +38,6 @@ fn of(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
     let id = id(lineage.interface, method);
     let (params, results) = (part::params(lineage, method), part::results(lineage, method));
     let call = call(lineage, method);
-    let exception = exception(lineage, method);
     let forms = versions::forms(lineage, method);
     quote! {
         const #table: rt::Method<dyn #object, #params_type, #results_type> = rt::Method {
@@ -46,7 +45,6 @@ fn of(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
             params: #params,
             call: #call,
             results: #results,
-            exception: #exception,
         };
 
         #forms
@@ -130,18 +128,6 @@ fn call(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
         if method.borrowed { lineage.cx.view(field, name) } else { name.clone() }
     });
     quote!(|#object, #pattern| #object.#name(#(#arguments),*))
-}
-
-/// What turns an error of the object's into one of the exceptions that the schema declares.
-fn exception(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
-    let mut exceptions = method.exceptions.iter().map(|field| {
-        let (wire, slot, name) = raised(lineage, field);
-        quote!(rt::exception::<#wire>(error, #slot, #name))
-    });
-    match exceptions.next() {
-        None => quote!(None),
-        Some(first) => quote!(Some(|error| #first #(.or_else(|| #exceptions))*)),
-    }
 }
 
 pub(super) fn raised<'a>(

@@ -63,13 +63,24 @@ pub(super) fn results_form(
     }
     let write = write_results(lineage, method, form);
     let read = read_results(lineage, method, form, exceptions);
-    quote!(rt::code(#size, #write, #read))
+    let raises = exception(lineage, exceptions);
+    quote!(rt::code(#size, #write, #read) #raises)
+}
+
+/// What turns an error of the object's into one of the exceptions that the schema declares.
+fn exception(lineage: &Lineage<'_>, exceptions: &[Field]) -> Option<TokenStream> {
+    let mut exceptions = exceptions.iter().map(|field| {
+        let (wire, slot, name) = raised(lineage, field);
+        quote!(rt::exception::<#wire>(error, #slot, #name))
+    });
+    let first = exceptions.next()?;
+    Some(quote!(.raises(|error| #first #(.or_else(|| #exceptions))*)))
 }
 
 /// The fields, where each is read and written by its slot and nothing else.
 fn plain<'a>(form: &Form<'a>) -> Option<Vec<&'a Field>> {
     let simple = |field: &&Field| {
-        matches!(field.presence, Presence::Always | Presence::Null)
+        !matches!(field.presence, Presence::Wanted(_))
             && (field.default.is_none() || field.presence == Presence::Null)
             && !matches!(field.ty, Type::Group(..))
     };

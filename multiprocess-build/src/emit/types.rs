@@ -85,6 +85,10 @@ impl Context<'_> {
         }
         match field.presence {
             Presence::Null => quote!(rt::Nullable<#wire>),
+            Presence::Flag(flag) => {
+                let flag = proc_macro2::Literal::u32_unsuffixed(flag);
+                quote!(rt::If<#flag, #wire>)
+            }
             _ => wire,
         }
     }

@@ -86,10 +86,14 @@ impl Context<'_> {
                 let value = self.value(value, ty);
                 quote!(Some(#value))
             }
-            Value::Boxed(value) => {
-                let value = self.value(value, ty);
-                quote!(Box::new(#value))
-            }
+            Value::Boxed(value) => match value.as_ref() {
+                Value::Default => quote!(Box::default()),
+                Value::Struct(_, fields) if fields.is_empty() => quote!(Box::default()),
+                value => {
+                    let value = self.value(value, ty);
+                    quote!(Box::new(#value))
+                }
+            },
             Value::Default => quote!(Default::default()),
         }
     }

@@ -40,10 +40,6 @@ impl Context<'_> {
         let (wire, name) = (self.field_wire(field), &field.schema_name);
         let slot = Literal::u32_unsuffixed(field.slot);
         match (&field.presence, &field.default) {
-            (Presence::Flag(flag), _) => {
-                let flag = Literal::u32_unsuffixed(*flag);
-                quote!(from.lend_if::<#wire>(#flag, #slot, #name))
-            }
             (_, Some(default)) if field.presence == Presence::Always => {
                 let default = self.value(inner(default), Some(&field.ty));
                 quote!(from.lend_or::<#wire>(#slot, #default))
@@ -55,21 +51,13 @@ impl Context<'_> {
     /// Looks at a value of this process, given a place that holds it.
     pub(super) fn view(&self, field: &Field, place: &TokenStream) -> TokenStream {
         let wire = self.field_wire(field);
-        match field.presence {
-            _ if is_copied(&field.ty) => place.clone(),
-            Presence::Flag(_) => quote!(#place.as_ref().map(rt::view::<#wire>)),
-            _ => quote!(rt::view::<#wire>(&#place)),
-        }
+        if is_copied(&field.ty) { place.clone() } else { quote!(rt::view::<#wire>(&#place)) }
     }
 
     /// Makes a value of what is looked at.
     pub(super) fn owned(&self, field: &Field, view: &TokenStream) -> TokenStream {
         let wire = self.field_wire(field);
-        match field.presence {
-            _ if is_copied(&field.ty) => view.clone(),
-            Presence::Flag(_) => quote!(#view.map(rt::owned::<#wire>).transpose()?),
-            _ => quote!(rt::owned::<#wire>(#view)?),
-        }
+        if is_copied(&field.ty) { view.clone() } else { quote!(rt::owned::<#wire>(#view)?) }
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn complete(
             .cloned()
             .collect();
         for item in file.structs.iter_mut().filter(|item| viewed.contains(&item.named.id)) {
-            let mut name = format!("{}View", item.named.name);
+            let mut name = format!("{}View", crate::names::stem(&item.named.name));
             while taken.contains(&name) {
                 name.push('_');
             }

@@ -196,16 +196,16 @@ impl Parser<'_> {
         let interfaces: Vec<u64> = interfaces.map(|(id, _)| *id).collect();
         for id in &interfaces {
             let Some(declared) = self.declared.get_mut(id) else { continue };
-            let client = format!("{}Client", declared.own_name);
+            let client = format!("{}Client", names::stem(&declared.own_name));
             let name = match scope.names.contains(&client) {
                 false => client,
-                true => format!("{}Handle", declared.own_name),
+                true => format!("{}Handle", names::stem(&declared.own_name)),
             };
             declared.named.name = scope.claim(name);
         }
         for id in &interfaces {
             let Some(declared) = self.declared.get_mut(id) else { continue };
-            declared.async_name = scope.claim(format!("{}Async", declared.own_name));
+            declared.async_name = scope.claim(format!("{}Async", names::stem(&declared.own_name)));
         }
     }
 
@@ -229,7 +229,7 @@ impl Parser<'_> {
         let Some(&node) = self.nodes.get(&id) else { return Ok(()) };
         let node::Struct(body) = node.which()? else { return Ok(()) };
         if has_union(body)? == (true, true) {
-            let name = scope.claim(format!("{prefix}Which"));
+            let name = scope.claim(format!("{}Which", names::stem(prefix)));
             let id = union_id(id);
             let declared = declared(scope, id, Kind::Group, name, "which", place.clone());
             self.declared.insert(id, declared);
@@ -239,7 +239,7 @@ impl Parser<'_> {
             let schema_name = field.get_name()?.to_str()?;
             let place = place.field("field", schema_name);
             let name = self.name(field.get_annotations()?, schema_name, &place)?;
-            let name = scope.claim(format!("{prefix}{}", names::camel(&name)));
+            let name = scope.claim(format!("{}{}", names::stem(prefix), names::camel(&name)));
             let id = group.get_type_id();
             let declared =
                 declared(scope, id, Kind::Group, name.clone(), schema_name, place.clone());

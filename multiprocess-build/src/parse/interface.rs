@@ -96,7 +96,10 @@ impl<'a> Parser<'a> {
             _ => Kind::Plain,
         };
         let name = self.name(annotations, schema_name, &place)?;
-        let mut results_name = format!("{}{}Results", interface.own_name, names::camel(&name));
+        let mut results_name = {
+            let stem = names::stem(&interface.own_name);
+            format!("{stem}{}Results", names::camel(&name))
+        };
         if results.fields.len() > 1 {
             results_name = scope.claim(results_name);
         }

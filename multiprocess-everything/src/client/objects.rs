@@ -6,12 +6,13 @@ use multiprocess::capnp::text;
 use multiprocess::{AnyPointer, Result};
 
 use super::{fails, same};
+use crate::generated::calls::NotFound;
 use crate::generated::foo::{FooCallback, FooCallbackClient};
 use crate::generated::objects::{
     FnNoneClient, FnOneClient, FnThreeCallResults, FnThreeClient, FnTwoClient, Holder,
     HolderChoice, NamedClient, ObjectsClient, StoreVisitorClient, WholeClient,
 };
-use crate::generated::types::Pair;
+use crate::generated::types::{Color, Pair};
 use crate::samples::point;
 
 pub(super) fn check(objects: &ObjectsClient) -> Result<()> {
@@ -119,6 +120,7 @@ fn check_inheritance(objects: &ObjectsClient) -> Result<()> {
     same("name", whole.name().wait()?.as_str(), "w")?;
     same("index", whole.index().wait()?, 0)?;
     same("size", whole.size().wait()?, 3)?;
+    same("color", whole.color().wait()?, Color::Green)?;
     same("rename", whole.rename("v").wait()?.as_str(), "w")?;
     let mut names = Vec::new();
     for part in whole.parts().wait()? {
@@ -184,6 +186,10 @@ fn check_folders(objects: &ObjectsClient) -> Result<()> {
     same("path", deep.path().wait()?.as_str(), "/a/b")?;
     let deepest = deep.open_inline("c").pipelined();
     same("pathInline", deepest.path_inline().wait()?.as_str(), "/a/b/c")?;
+    let visited = objects.root().pipelined().visit("v").pipelined();
+    same("visit", visited.path().wait()?.as_str(), "/v")?;
+    let wanted = NotFound { name: "nowhere".to_owned(), tried: vec!["v".to_owned()] };
+    fails("visit", visited.visit("nowhere").wait(), |error| error.raised_as() == Some(&wanted))?;
     same("find", deepest.find("d").wait()?.is_none(), true)?;
     fails("open", deepest.open("d").wait(), |error| {
         error.to_string().contains("nothing is deeper than 3")

@@ -8,7 +8,7 @@ use multiprocess::{AnyPointer, Result};
 use super::same;
 use crate::codecs::Age;
 use crate::generated::types::{CodedWithDefault, Color, Defaults, Lists, Nullables, Optionals};
-use crate::generated::unions::{Chosen, EventWhich, Tree};
+use crate::generated::unions::{Chosen, EventWhich, Tree, Wraps};
 use crate::generated::values::ValuesClient;
 use crate::samples::{self, point};
 
@@ -73,6 +73,9 @@ fn check_unions(values: &ValuesClient) -> Result<()> {
     same("ping", values.ping(arg.clone()).wait()?, arg)?;
     let arg = samples::link();
     same("link", values.link(arg.clone()).wait()?, arg)?;
+    for arg in [samples::wraps(), Wraps::default()] {
+        same("wraps", values.wraps(arg.clone()).wait()?, arg)?;
+    }
     let arg = samples::eithers();
     same("eithers", values.eithers(arg.clone()).wait()?, arg)
 }

@@ -9,6 +9,7 @@ use crate::generated::unions::{
     Account, AccountKind, AccountState, AccountStateClosed, AccountStateClosedReason, Either,
     Eithers, Event, EventWhich, Expr, ExprCall, ExprSum, Grouped, GroupedPosition,
     GroupedPositionLimits, GroupedTrailer, Link, LinkRest, Ping, Pong, Shape, ShapeRectangle, Tree,
+    Wrapped, WrappedChoice, WrappedInner, Wraps,
 };
 
 /// A shape for each member of the union.
@@ -99,6 +100,21 @@ pub fn link() -> Link {
     let next = Link { label: "second".to_owned(), ..Link::default() };
     let rest = LinkRest { count: 1, next: Some(Box::new(next)) };
     Link { label: "first".to_owned(), rest }
+}
+
+/// Groups and unions of generic structs.
+pub fn wraps() -> Wraps {
+    fn wrapped<T: Clone>(value: T, count: u32, choice: WrappedChoice<T>) -> Wrapped<T> {
+        Wrapped { inner: WrappedInner { value, count }, choice }
+    }
+    let inner = vec![
+        wrapped(String::new(), 1, WrappedChoice::None),
+        wrapped("b".to_owned(), 2, WrappedChoice::One("c".to_owned())),
+    ];
+    Wraps {
+        text: wrapped("a".to_owned(), 3, WrappedChoice::More(inner)),
+        point: wrapped(point(0, 0), 0, WrappedChoice::One(point(5, 6))),
+    }
 }
 
 /// A generic union.

@@ -2,6 +2,7 @@
 
 use multiprocess::{Error, Result};
 
+use crate::generated::calls::NotFound;
 use crate::generated::objects::{Folder, FolderClient};
 
 /// How deep folders lie within folders.
@@ -39,6 +40,13 @@ impl Folder for FolderServer {
 
     fn find(&self, name: String) -> Result<Option<FolderClient>> {
         Ok(self.child(name))
+    }
+
+    fn visit(&self, name: String) -> Result<FolderClient> {
+        if name == "nowhere" {
+            return Err(Error::raised(NotFound { name, tried: self.names.clone() }));
+        }
+        self.open(name)
     }
 
     fn open_inline(&self, name: String) -> Result<FolderClient> {

@@ -12,9 +12,9 @@ use crate::generated::foo::{FooCallback, FooCallbackClient};
 use crate::generated::objects::{
     CountedStoreClient, Counter, CounterClient, FnNoneClient, FnOneClient, FnThreeClient,
     FnTwoClient, FolderClient, Holder, Named, NamedClient, Objects, ObjectsCallEachResults,
-    ObjectsCallThreeResults, Part, PartClient, Sized, StoreClient, Whole, WholeClient,
+    ObjectsCallThreeResults, Part, PartClient, Sized, StoreClient, Tinted, Whole, WholeClient,
 };
-use crate::generated::types::Point;
+use crate::generated::types::{Color, Point};
 
 impl Objects for EverythingServer {
     fn pass_callback(
@@ -133,7 +133,7 @@ impl Objects for EverythingServer {
     }
 }
 
-/// Extends everything that it can: `Part`, which extends `Named`, and `Sized`.
+/// Extends everything that it can: `Part` and `Tinted`, which extend `Named`, and `Sized`.
 struct WholeServer {
     name: Mutex<String>,
 }
@@ -153,6 +153,12 @@ impl Part for WholeServer {
 impl Sized for WholeServer {
     fn size(&self) -> Result<u32> {
         Ok(3)
+    }
+}
+
+impl Tinted for WholeServer {
+    fn color(&self) -> Result<Color> {
+        Ok(Color::Green)
     }
 }
 

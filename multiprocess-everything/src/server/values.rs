@@ -11,7 +11,7 @@ use crate::generated::types::{
     Partial, Point, Result_, Scalars, Secret, Tags, Type,
 };
 use crate::generated::unions::{
-    Account, Chosen, Eithers, Event, EventWhich, Expr, Grouped, Link, Ping, Shape, Tree,
+    Account, Chosen, Eithers, Event, EventWhich, Expr, Grouped, Link, Ping, Shape, Tree, Wraps,
 };
 use crate::generated::values::{
     Values, ValuesDirectResults, ValuesEventFieldsResults, ValuesNullableResults,
@@ -57,6 +57,7 @@ impl Values for EverythingServer {
         any: AnyPointer,
         generic: AnyPointer,
         shape_fields: Shape,
+        wraps: Wraps,
     }
 
     #[allow(clippy::too_many_arguments, reason = "as the schema has them")]

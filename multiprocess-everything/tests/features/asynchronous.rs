@@ -12,6 +12,7 @@ use multiprocess_everything::generated::calls::NotFound;
 use multiprocess_everything::generated::everything::EverythingClient;
 use multiprocess_everything::generated::foo::{FooCallbackClient, FooStruct};
 use multiprocess_everything::generated::objects::{FnOneClient, PartClient};
+use multiprocess_everything::generated::types::Color;
 use multiprocess_everything::pair::{Pair, serve};
 use multiprocess_everything::samples;
 
@@ -90,12 +91,27 @@ fn methods_that_call_back() {
 }
 
 #[test]
+fn an_executor_that_drops_its_tasks() {
+    let object = EverythingClient::new_async(AsyncServer::default(), drop);
+    let error = object.add(1, 2).wait().unwrap_err();
+    assert!(error.to_string().contains("the executor dropped"), "{error}");
+    let pair: Pair<EverythingClient> = serve(object).unwrap();
+    for _ in 0..3 {
+        let error = pair.object.add(1, 2).wait().unwrap_err();
+        assert!(error.to_string().contains("the executor dropped"), "{error}");
+        let error = pair.object.thread_name().wait().unwrap_err();
+        assert!(error.to_string().contains("the executor dropped"), "{error}");
+    }
+}
+
+#[test]
 fn objects_that_extend_others() {
     let pair = served();
     let whole = pair.object.make_whole("async").wait().unwrap();
     assert_eq!(whole.name().wait().unwrap(), "async");
     assert_eq!(whole.index().wait().unwrap(), 8);
     assert_eq!(whole.size().wait().unwrap(), 9);
+    assert_eq!(whole.color().wait().unwrap(), Color::Blue);
     assert_eq!(PartClient::from(whole.clone()).name().wait().unwrap(), "async");
     assert!(matches!(whole.rename("x").wait(), Err(Error::Unimplemented { .. })));
     whole.close().wait().unwrap();

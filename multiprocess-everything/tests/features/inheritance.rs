@@ -8,8 +8,9 @@ use multiprocess_everything::generated::foo::{
     ExtendedCallback, ExtendedCallbackClient, Foo, FooCallback, FooCallbackClient, FooClient,
 };
 use multiprocess_everything::generated::objects::{
-    Named, NamedClient, ObjectsClient, PartClient, SizedClient, Whole, WholeClient,
+    Named, NamedClient, ObjectsClient, PartClient, SizedClient, TintedClient, Whole, WholeClient,
 };
+use multiprocess_everything::generated::types::Color;
 use multiprocess_everything::pair::{Pair, pair, serve};
 
 #[test]
@@ -19,6 +20,7 @@ fn a_handle_has_the_methods_of_all_parents() {
     assert_eq!(whole.name().wait().unwrap(), "w");
     assert_eq!(whole.index().wait().unwrap(), 0);
     assert_eq!(whole.size().wait().unwrap(), 3);
+    assert_eq!(whole.color().wait().unwrap(), Color::Green);
     assert_eq!(whole.rename("v").wait().unwrap(), "w");
     let parts = whole.parts().wait().unwrap();
     let names = parts.iter().map(|part| part.as_ref().map(|part| part.name().wait().unwrap()));
@@ -36,6 +38,7 @@ fn a_handle_becomes_one_of_any_parent() {
         assert_eq!((part.name().wait().unwrap(), part.index().wait().unwrap()), ("w".into(), 0));
         assert_eq!(NamedClient::from(part).name().wait().unwrap(), "w");
         assert_eq!(NamedClient::from(whole.clone()).name().wait().unwrap(), "w");
+        assert_eq!(TintedClient::from(whole.clone()).name().wait().unwrap(), "w");
         assert_eq!(SizedClient::from(whole.clone()).size().wait().unwrap(), 3);
         assert_eq!(FooClient::from(object.clone()).add(1, 2).wait().unwrap(), 3);
         assert_eq!(ObjectsClient::from(object).counters().wait().unwrap(), 0);

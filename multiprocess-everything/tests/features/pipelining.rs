@@ -6,6 +6,7 @@ use std::thread;
 use capnp::message::ReaderOptions;
 use capnp_rpc::rpc_capnp::message::{self, Which};
 use multiprocess::Call;
+use multiprocess_everything::generated::calls::NotFound;
 use multiprocess_everything::generated::everything::EverythingClient;
 use multiprocess_everything::generated::objects::FolderClient;
 use multiprocess_everything::pair::{Pair, Wire, serve_watched};
@@ -101,6 +102,20 @@ fn an_inherited_method_of_a_result_that_is_not_there_yet() {
     let objects = pair.object.clone();
     let size = in_one_round_trip(&wire, 2, move || objects.make_whole("w").pipelined().size());
     assert_eq!(size, 3);
+}
+
+#[test]
+fn a_result_behind_a_typed_error() {
+    let (pair, wire) = watched();
+    let root = pair.object.root().wait().unwrap();
+    wire.forget();
+    let visited = root.clone();
+    let path = in_one_round_trip(&wire, 2, move || visited.visit("v").pipelined().path());
+    assert_eq!(path, "/v");
+    let error = root.visit("nowhere").pipelined().path().wait().unwrap_err();
+    assert!(!error.is_disconnect(), "{error}");
+    let error = root.visit("nowhere").wait().unwrap_err();
+    assert_eq!(error.raised_as::<NotFound>().map(|error| error.name.as_str()), Some("nowhere"));
 }
 
 #[test]

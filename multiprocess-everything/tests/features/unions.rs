@@ -6,7 +6,7 @@ use multiprocess::AnyPointer;
 use multiprocess::capnp::{text, text_list};
 use multiprocess_everything::generated::types::{Open, Pair, Point};
 use multiprocess_everything::generated::unions::{
-    AccountKind, Either, Event, EventWhich, Expr, Shape, Tree,
+    AccountKind, Either, Event, EventWhich, Expr, Shape, Tree, WrappedChoice, Wraps,
 };
 use multiprocess_everything::pair::pair;
 use multiprocess_everything::samples;
@@ -101,6 +101,20 @@ fn generic_structs_and_unions() {
     assert_eq!(back.text, Either::Right(Point { x: 1, y: 2 }));
     assert_eq!(back.shapes[1], Either::Right(vec![1, 2]));
     assert_eq!(back.shapes[2], Either::Neither);
+}
+
+#[test]
+fn groups_and_unions_of_generic_structs() {
+    let (_server, pair) = pair().unwrap();
+    let back = pair.object.wraps(samples::wraps()).wait().unwrap();
+    assert_eq!(back, samples::wraps());
+    assert_eq!((back.text.inner.value.as_str(), back.text.inner.count), ("a", 3));
+    let WrappedChoice::More(more) = back.text.choice else { panic!("{:?}", back.text) };
+    assert_eq!(more[1].choice, WrappedChoice::One("c".to_owned()));
+    let default = Wraps::default();
+    assert_eq!(default.point.choice, WrappedChoice::None);
+    assert_eq!(default.text.choice, WrappedChoice::None);
+    assert_eq!(pair.object.wraps(default.clone()).wait().unwrap(), default);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn maps_and_sets() {
         lists: m.6,
         plain,
     });
-    same(60, values, |object, value| object.collections(value));
+    same(180, values, |object, value| object.collections(value));
 }
 
 #[test]

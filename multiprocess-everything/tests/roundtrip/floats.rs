@@ -59,5 +59,5 @@ pub(crate) fn same<T: Clone + Debug + Floats + Send + 'static>(
 
 #[test]
 fn doubles() {
-    same(300, any_f64(), |object, value| object.pass_double(value));
+    same(900, any_f64(), |object, value| object.pass_double(value));
 }

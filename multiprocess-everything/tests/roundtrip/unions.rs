@@ -6,6 +6,7 @@ use multiprocess_everything::generated::unions::{
     Account, AccountKind, AccountState, AccountStateClosed, AccountStateClosedReason, Chosen,
     Either, Eithers, Event, EventWhich, Expr, ExprCall, ExprSum, Grouped, GroupedPosition,
     GroupedPositionLimits, GroupedTrailer, Link, LinkRest, Ping, Pong, Shape, ShapeRectangle, Tree,
+    Wrapped, WrappedChoice, WrappedInner, Wraps,
 };
 use proptest::collection::btree_set;
 use proptest::option;
@@ -112,14 +113,14 @@ impl Floats for Eithers {
 
 #[test]
 fn a_struct_that_is_a_union() {
-    same_floats(300, shape(), |object, value| object.shape(value));
-    same_floats(100, shape(), |object, value| object.shape_fields(value));
+    same_floats(900, shape(), |object, value| object.shape(value));
+    same_floats(300, shape(), |object, value| object.shape_fields(value));
 }
 
 #[test]
 fn unions_beside_fields() {
-    same(150, event(), |object, value| object.event(value));
-    same(150, account(), |object, value| object.account(value));
+    same(450, event(), |object, value| object.event(value));
+    same(450, account(), |object, value| object.account(value));
 }
 
 #[test]
@@ -129,7 +130,7 @@ fn unions_with_defaults() {
         event,
         shapes,
     });
-    same_floats(100, values, |object, value| object.chosen(value));
+    same_floats(300, values, |object, value| object.chosen(value));
 }
 
 #[test]
@@ -143,7 +144,7 @@ fn groups() {
         position: GroupedPosition { x, y, limits },
         trailer: GroupedTrailer { x: trailer },
     });
-    same_floats(100, values, |object, value| object.grouped(value));
+    same_floats(300, values, |object, value| object.grouped(value));
 }
 
 #[test]
@@ -154,7 +155,7 @@ fn trees() {
         (any::<i32>(), side(), side(), few(tree.clone()))
             .prop_map(|(value, left, right, children)| Tree { value, left, right, children })
     });
-    same(100, trees, |object, value| object.tree(value));
+    same(300, trees, |object, value| object.tree(value));
 }
 
 #[test]
@@ -170,7 +171,7 @@ fn expressions() {
             (5u16..).prop_map(Expr::Unknown),
         ]
     });
-    same(150, exprs, |object, value| object.expr(value));
+    same(450, exprs, |object, value| object.expr(value));
 }
 
 #[test]
@@ -181,13 +182,13 @@ fn types_that_contain_each_other() {
             .prop_map(|(text, ping)| Box::new(Pong { text, ping }));
         (any::<u32>(), option::of(pong)).prop_map(|(depth, pong)| Ping { depth, pong })
     });
-    same(60, pings, |object, value| object.ping(value));
+    same(180, pings, |object, value| object.ping(value));
     let leaf = string().prop_map(|label| Link { label, ..Link::default() });
     let links = leaf.prop_recursive(5, 5, 1, |link| {
         (string(), any::<u32>(), option::of(link.prop_map(Box::new)))
             .prop_map(|(label, count, next)| Link { label, rest: LinkRest { count, next } })
     });
-    same(60, links, |object, value| object.link(value));
+    same(180, links, |object, value| object.link(value));
 }
 
 fn tagged<T, S>(value: S) -> impl Strategy<Value = Tagged<T>>
@@ -210,6 +211,25 @@ where
     };
     let further = level.clone().prop_map(move |level| Box::new(make(level, None)));
     (level, option::of(further)).prop_map(move |(level, chain)| make(level, chain))
+}
+
+fn wrapped<T, S>(value: S) -> impl Strategy<Value = Wrapped<T>>
+where
+    T: Clone + std::fmt::Debug + 'static,
+    S: Strategy<Value = T> + Clone + 'static,
+{
+    let inner = (value.clone(), any::<u32>())
+        .prop_map(|(value, count)| WrappedInner { value, count })
+        .boxed();
+    let leaf = inner.clone().prop_map(|inner| Wrapped { inner, choice: WrappedChoice::None });
+    leaf.prop_recursive(3, 10, 4, move |deeper| {
+        let choice = prop_oneof![
+            value.clone().prop_map(WrappedChoice::One),
+            few(deeper).prop_map(WrappedChoice::More),
+            (3u16..).prop_map(WrappedChoice::Unknown),
+        ];
+        (inner.clone(), choice).prop_map(|(inner, choice)| Wrapped { inner, choice })
+    })
 }
 
 #[test]
@@ -236,7 +256,10 @@ fn generics() {
         nested,
         inner,
     });
-    same(60, values, |object, value| object.tags(value));
+    same(180, values, |object, value| object.tags(value));
+    let values =
+        (wrapped(string()), wrapped(point())).prop_map(|(text, point)| Wraps { text, point });
+    same(180, values, |object, value| object.wraps(value));
     let text = prop_oneof![
         string().prop_map(Either::Left),
         point().prop_map(Either::Right),
@@ -244,5 +267,5 @@ fn generics() {
     ];
     let either = prop_oneof![shape().prop_map(Either::Left), bytes().prop_map(Either::Right)];
     let values = (text, few(either)).prop_map(|(text, shapes)| Eithers { text, shapes });
-    same_floats(60, values, |object, value| object.eithers(value));
+    same_floats(180, values, |object, value| object.eithers(value));
 }

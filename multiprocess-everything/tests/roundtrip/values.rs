@@ -106,7 +106,7 @@ fn scalars() {
             weather,
         }
     });
-    same_floats(200, values, |object, value| object.scalars(value));
+    same_floats(600, values, |object, value| object.scalars(value));
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn defaults() {
     });
     // Among them are the defaults themselves.
     let values = prop_oneof![9 => values, 1 => Just(Defaults::default())];
-    same_floats(100, values, |object, value| object.defaults(value));
+    same_floats(300, values, |object, value| object.defaults(value));
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn lists() {
         palettes: n.4,
         silences: n.5,
     });
-    same_floats(60, values, |object, value| object.lists(value));
+    same_floats(180, values, |object, value| object.lists(value));
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn nullables() {
         table,
         id,
     });
-    same(100, values, |object, value| object.nullables(value));
+    same(300, values, |object, value| object.nullables(value));
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn optionals() {
         group: OptionalsGroup { inner },
         has_nothing,
     });
-    same(100, values, |object, value| object.optionals(value));
+    same(300, values, |object, value| object.optionals(value));
 }
 
 #[test]
@@ -245,25 +245,25 @@ fn rust_types_of_ones_own() {
         place,
         kind,
     });
-    same(100, values, |object, value| object.coded(value));
+    same(300, values, |object, value| object.coded(value));
     let values = age().prop_map(|age| CodedWithDefault { age });
-    same(50, values, |object, value| object.coded_with_default(value));
-    same(50, age(), |object, value| object.age(value));
+    same(150, values, |object, value| object.coded_with_default(value));
+    same(150, age(), |object, value| object.age(value));
     let custom = (string(), any::<i32>()).prop_map(|(text, number)| Custom { text, number });
-    same(50, custom, |object, value| object.pass_custom(value));
+    same(150, custom, |object, value| object.pass_custom(value));
 }
 
 #[test]
 fn names_secrets_and_what_is_hidden() {
     let partial = string().prop_map(|kept| Partial { kept });
-    same(50, partial, |object, value| object.partial(value));
+    same(150, partial, |object, value| object.partial(value));
     let token = prop_oneof![Just(SecretToken::None), bytes().prop_map(SecretToken::Key)];
     let secret = (string(), string(), token);
     let secret = secret.prop_map(|(user, password, token)| Secret { user, password, token });
-    same(50, secret, |object, value| object.secret(value));
+    same(150, secret, |object, value| object.secret(value));
     let result = (string(), any::<i32>());
     let result = result.prop_map(|(ok, x)| Result_ { ok, vec: Vector { x } });
-    same(50, result, |object, value| object.results(value));
+    same(150, result, |object, value| object.results(value));
     let texts = (string(), string(), string(), string(), string(), string(), words());
     let numbers = any::<(i32, i32, i32, i32, i32, i32, i32, bool)>();
     let names = (texts, numbers).prop_map(|(t, n)| Type {
@@ -283,15 +283,15 @@ fn names_secrets_and_what_is_hidden() {
         value: n.6,
         async_: n.7,
     });
-    same(50, names, |object, value| object.keywords(value));
+    same(150, names, |object, value| object.keywords(value));
 }
 
 #[test]
 fn what_the_schema_leaves_open() {
     let open = any_pointer().prop_map(|any| Open { any, ..Open::default() });
-    same(50, open, |object, value| object.open(value));
-    same(50, any_pointer(), |object, value| object.any(value));
-    same(50, any_pointer(), |object, value| object.generic(value));
+    same(150, open, |object, value| object.open(value));
+    same(150, any_pointer(), |object, value| object.any(value));
+    same(150, any_pointer(), |object, value| object.generic(value));
 }
 
 #[test]
@@ -307,6 +307,6 @@ fn libmultiprocesss_struct() {
         unordered_set_int: sets.1,
         map_string_int,
     });
-    same(100, values, |object, value| object.pass(value));
-    same(50, bytes(), |object, value| object.pass_data(value));
+    same(300, values, |object, value| object.pass(value));
+    same(150, bytes(), |object, value| object.pass_data(value));
 }

@@ -77,24 +77,6 @@ impl<'a> Reader<'a> {
         W::get_or(cx, self, slot, default).at(name)
     }
 
-    /// Reads a field that is there if the Bool in the slot `flag` says so.
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    pub fn get_if<W: Wire>(
-        self,
-        cx: &mut Decoder<'_>,
-        flag: u32,
-        slot: u32,
-        name: &str,
-    ) -> Result<Option<W::Value>> {
-        if self.0.get_bool_field(flag as usize) {
-            self.get::<W>(cx, slot, name).map(Some)
-        } else {
-            Ok(None)
-        }
-    }
-
     /// Reads a group or union, whose fields are among this struct's own.
     ///
     /// # Errors
@@ -164,25 +146,6 @@ impl<'a> Builder<'a> {
         default: W::Default,
     ) -> Result<()> {
         W::set_or(cx, self, slot, value, default).at(name)
-    }
-
-    /// Writes a field that may be absent, and the Bool in the slot `flag` that says whether it is.
-    ///
-    /// # Errors
-    /// As [`set`](Self::set).
-    pub fn set_if<W: Wire>(
-        &mut self,
-        cx: &mut Encoder<'_>,
-        flag: u32,
-        slot: u32,
-        name: &str,
-        value: &Option<W::Value>,
-    ) -> Result<()> {
-        self.0.set_bool_field(flag as usize, value.is_some());
-        match value {
-            Some(value) => self.set::<W>(cx, slot, name, value),
-            None => Ok(()),
-        }
     }
 
     /// Writes a group or union.

@@ -7,6 +7,7 @@
 //!     Wire    one type of the schema in one field: a marker with the Rust type it stands for
 //!       value      numbers, Bool, Void, enums
 //!       pointer    Text, Data, AnyPointer, and what every pointer has in common
+//!       flagged    what a Bool beside it makes optional
 //!       list       List, and the collections that stand for one
 //!       structure  structs, boxed or absent
 //!       object     interfaces
@@ -19,6 +20,7 @@
 
 mod any;
 mod convert;
+mod flagged;
 mod list;
 mod message;
 mod object;
@@ -29,6 +31,7 @@ mod view;
 
 pub use any::AnyPointer;
 pub use convert::{As, Codec, CodecError, Each, TryConvert};
+pub use flagged::If;
 pub use list::{BTreeMapOf, BTreeSetOf, Entry, HashMapOf, HashSetOf, List};
 pub use message::{Builder, Message, Reader, Size};
 pub use object::{NotNull, Object, Shared, SharedNotNull};

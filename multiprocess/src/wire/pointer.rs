@@ -9,7 +9,7 @@ use super::{AnyPointer, Pointer};
 use crate::Result;
 use crate::codec::{Decoder, Encoder, data, indexed, length, malformed, text};
 
-/// A type of the schema that lies behind a pointer. Each is a [`Wire`] as well.
+/// A type of the schema that lies behind a pointer. Each is a [`Wire`](super::Wire) as well.
 pub trait PointerWire {
     /// The Rust type.
     type Value: 'static;

@@ -9,7 +9,8 @@ use capnp::traits::{FromPointerReader, IntoInternalStructReader};
 use super::structure::Item;
 use super::value::Masked;
 use super::{
-    Boxed, Data, Enum, List, Message, Nullable, Pointer, PointerWire, Reader, Struct, Text, Wire,
+    Boxed, Data, Enum, If, List, Message, Nullable, Pointer, PointerWire, Reader, Struct, Text,
+    Wire,
 };
 use crate::codec::{At, malformed};
 use crate::{Error, Result};
@@ -166,17 +167,6 @@ impl<'a> Reader<'a> {
     /// [`Error::Decode`], whose path `name` begins.
     pub fn lend<W: Lend>(self, slot: u32, name: &str) -> Result<W::View<'a>> {
         W::lend(self, slot).at(name)
-    }
-
-    /// Looks at a field that is there if the Bool in the slot `flag` says so.
-    ///
-    /// # Errors
-    /// As [`lend`](Self::lend).
-    pub fn lend_if<W: Lend>(self, flag: u32, slot: u32, name: &str) -> Result<Option<W::View<'a>>> {
-        match self.0.get_bool_field(flag as usize) {
-            true => self.lend::<W>(slot, name).map(Some),
-            false => Ok(None),
-        }
     }
 
     /// Looks at a field to which the schema gives a default.
@@ -439,6 +429,37 @@ where
         match from.pointer(slot).is_null() {
             true => Ok(None),
             false => W::lend(from, slot).map(Some),
+        }
+    }
+
+    fn view(value: &Self::Value) -> Self::View<'_> {
+        value.as_ref().map(W::view)
+    }
+
+    fn owned(view: Self::View<'_>) -> Result<Self::Value> {
+        view.map(W::owned).transpose()
+    }
+
+    fn items<'a>(from: PointerReader<'a>) -> Result<(Self::Items<'a>, u32)> {
+        W::items(from)
+    }
+
+    fn item<'a>(items: Self::Items<'a>, index: u32) -> Result<Self::View<'a>>
+    where
+        Self: 'a,
+    {
+        W::item(items, index).map(Some)
+    }
+}
+
+impl<const FLAG: u32, W: Lend> Lend for If<FLAG, W> {
+    type View<'a> = Option<W::View<'a>>;
+    type Items<'a> = W::Items<'a>;
+
+    fn lend<'a>(from: Reader<'a>, slot: u32) -> Result<Self::View<'a>> {
+        match from.0.get_bool_field(FLAG as usize) {
+            true => W::lend(from, slot).map(Some),
+            false => Ok(None),
         }
     }
 

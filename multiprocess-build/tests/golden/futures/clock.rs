@@ -28,13 +28,9 @@ pub struct ClockClient(rt::Handle<dyn Clock>);
 
 /// The handle of this file's main interface.
 pub type Client = ClockClient;
+rt::handle!(ClockClient, Clock);
 
 impl ClockClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Clock) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// A handle on an object of this process that answers with what `function` returns.
     pub fn from_fn(function: impl Fn() -> rt::Result<u64> + Send + Sync + 'static) -> Self {
         struct Function<F>(F);
@@ -48,17 +44,6 @@ impl ClockClient {
     /// Since 1970.
     pub fn now(&self) -> rt::Call<u64> {
         rt::call(&self.0, Self::NOW, ())
-    }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
     }
 }
 
@@ -93,14 +78,6 @@ impl Clock for ClockClient {
     fn now(&self) -> rt::Result<u64> { self.now().wait() }
 }
 
-impl<T: Clock> From<::std::sync::Arc<T>> for ClockClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Clock>> for ClockClient {
-    fn from(object: ::std::sync::Arc<dyn Clock>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl<T: ClockAsync> Clock for rt::Async<T> {
     fn now(&self) -> rt::Result<u64> { self.wait(move |object| async move { object.now().await }) }
 }
@@ -111,7 +88,6 @@ impl ClockClient {
         params: rt::fields::<()>(rt::Size(0, 1), &[]),
         call: |object, ()| object.now(),
         results: rt::field::<u64>(rt::Size(1, 0), &[(0, "seconds")]),
-        exception: None,
     };
 }
 
@@ -158,13 +134,9 @@ pub trait AlarmAsync: ClockAsync {
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
 pub struct AlarmClient(rt::Handle<dyn Alarm>);
+rt::handle!(AlarmClient, Alarm);
 
 impl AlarmClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Alarm) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// The method `ring` of `Alarm`.
     pub fn ring(&self, at: u64, text: impl Into<String>) -> rt::Call<()> {
         rt::call(&self.0, Self::RING, (at, text.into()))
@@ -173,17 +145,6 @@ impl AlarmClient {
     /// Since 1970.
     pub fn now(&self) -> rt::Call<u64> {
         ClockClient::from(self.clone()).now()
-    }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
     }
 }
 
@@ -229,14 +190,6 @@ impl Clock for AlarmClient {
     fn now(&self) -> rt::Result<u64> { self.now().wait() }
 }
 
-impl<T: Alarm> From<::std::sync::Arc<T>> for AlarmClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Alarm>> for AlarmClient {
-    fn from(object: ::std::sync::Arc<dyn Alarm>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl From<AlarmClient> for ClockClient {
     fn from(handle: AlarmClient) -> Self { Self(handle.0.upcast::<dyn Clock>(|object| object)) }
 }
@@ -253,7 +206,6 @@ impl AlarmClient {
         params: rt::fields::<(u64, rt::Text)>(rt::Size(1, 2), &[(0, "at"), (1, "text")]),
         call: |object, (at, text)| object.ring(at, text),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
-        exception: None,
     };
 }
 

@@ -26,13 +26,9 @@ pub trait Hot: Send + Sync + 'static {
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
 pub struct HotClient(rt::Handle<dyn Hot>);
+rt::handle!(HotClient, Hot);
 
 impl HotClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Hot) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// Looks at the message itself.
     pub fn write(
         &self,
@@ -47,17 +43,6 @@ impl HotClient {
     /// The method `index` of `Hot`.
     pub fn index(&self, rows: Vec<Row>, words: Vec<String>, maybe: Option<Row>) -> rt::Call<u32> {
         rt::call(&self.0, Self::INDEX, (rows, words, maybe))
-    }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
     }
 }
 
@@ -81,14 +66,6 @@ impl Hot for HotClient {
     }
 }
 
-impl<T: Hot> From<::std::sync::Arc<T>> for HotClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Hot>> for HotClient {
-    fn from(object: ::std::sync::Arc<dyn Hot>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl HotClient {
     const WRITE: rt::Method<dyn Hot, (String, Vec<u8>, u64, Option<i32>), u64> = rt::Method {
         id: rt::MethodId::new(0x93e6727a24a130d8, 0, "Hot.write").context(0),
@@ -98,20 +75,19 @@ impl HotClient {
                 to.set::<rt::Text>(cx, 1, "name", name)?;
                 to.set::<rt::Data>(cx, 2, "bytes", bytes)?;
                 to.set_or::<u64>(cx, 0, "at", at, 7)?;
-                to.set_if::<i32>(cx, 96, 2, "part", part)
+                to.set::<rt::If<96, i32>>(cx, 2, "part", part)
             },
             |cx, from| Ok((
                 from.get::<rt::Text>(cx, 1, "name")?,
                 from.get::<rt::Data>(cx, 2, "bytes")?,
                 from.get_or::<u64>(cx, 0, "at", 7)?,
-                from.get_if::<i32>(cx, 96, 2, "part")?,
+                from.get::<rt::If<96, i32>>(cx, 2, "part")?,
             )),
         ),
         call: |object, (name, bytes, at, part)| {
             object.write(rt::view::<rt::Text>(&name), rt::view::<rt::Data>(&bytes), at, part)
         },
         results: rt::field::<u64>(rt::Size(1, 0), &[(0, "result")]),
-        exception: None,
     };
 
     const INDEX: rt::Method<dyn Hot, (Vec<Row>, Vec<String>, Option<Row>), u32> = rt::Method {
@@ -132,7 +108,6 @@ impl HotClient {
                 )
         },
         results: rt::field::<u32>(rt::Size(1, 0), &[(0, "count")]),
-        exception: None,
     };
 }
 
@@ -160,7 +135,7 @@ impl rt::Interface for HotClient {
                                 from.lend::<rt::Text>(1, "name")?,
                                 from.lend::<rt::Data>(2, "bytes")?,
                                 from.lend_or::<u64>(0, 7)?,
-                                from.lend_if::<i32>(96, 2, "part")?,
+                                from.lend::<rt::If<96, i32>>(2, "part")?,
                             )
                     },
                 )

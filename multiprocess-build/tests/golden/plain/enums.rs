@@ -24,13 +24,9 @@ pub trait Painter: Send + Sync + 'static {
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
 pub struct PainterClient(rt::Handle<dyn Painter>);
+rt::handle!(PainterClient, Painter);
 
 impl PainterClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Painter) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// The method `mix` of `Painter`.
     pub fn mix(&self, color: Color, palette: Vec<Color>) -> rt::Call<Color> {
         rt::call(&self.0, Self::MIX, (color, palette))
@@ -39,17 +35,6 @@ impl PainterClient {
     /// The method `palettes` of `Painter`.
     pub fn palettes(&self) -> rt::Call<Vec<Vec<Color>>> {
         rt::call(&self.0, Self::PALETTES, ())
-    }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
     }
 }
 
@@ -61,14 +46,6 @@ impl Painter for PainterClient {
     fn palettes(&self) -> rt::Result<Vec<Vec<Color>>> { self.palettes().wait() }
 }
 
-impl<T: Painter> From<::std::sync::Arc<T>> for PainterClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Painter>> for PainterClient {
-    fn from(object: ::std::sync::Arc<dyn Painter>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl PainterClient {
     const MIX: rt::Method<dyn Painter, (Color, Vec<Color>), Color> = rt::Method {
         id: rt::MethodId::new(0xcc479df2318755b9, 0, "Painter.mix"),
@@ -77,17 +54,13 @@ impl PainterClient {
         >(rt::Size(1, 1), &[(0, "color"), (0, "palette")]),
         call: |object, (color, palette)| object.mix(color, palette),
         results: rt::field::<rt::Enum<Color>>(rt::Size(1, 0), &[(0, "result")]),
-        exception: None,
     };
 
     const PALETTES: rt::Method<dyn Painter, (), Vec<Vec<Color>>> = rt::Method {
         id: rt::MethodId::new(0xcc479df2318755b9, 1, "Painter.palettes"),
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.palettes(),
-        results: rt::field::<
-            rt::List<rt::List<rt::Enum<Color>>>,
-        >(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
+        results: rt::field::<rt::List<rt::List<rt::Enum<Color>>>>(rt::Size(0, 1), &[(0, "result")]),
     };
 }
 
@@ -133,14 +106,14 @@ impl rt::Message for Brush {
     fn read(cx: &mut rt::Decoder<'_>, from: rt::Reader<'_>) -> rt::Result<Self> {
         Ok(Self {
             color: from.get_or::<rt::Enum<Color>>(cx, 0, "color", Color::DeepBlue)?,
-            other: from.get_if::<rt::Enum<Color>>(cx, 32, 1, "other")?,
+            other: from.get::<rt::If<32, rt::Enum<Color>>>(cx, 1, "other")?,
             used: from.get::<rt::List<rt::Enum<Color>>>(cx, 0, "used")?,
         })
     }
 
     fn write(&self, cx: &mut rt::Encoder<'_>, to: &mut rt::Builder<'_>) -> rt::Result<()> {
         to.set_or::<rt::Enum<Color>>(cx, 0, "color", &self.color, Color::DeepBlue)?;
-        to.set_if::<rt::Enum<Color>>(cx, 32, 1, "other", &self.other)?;
+        to.set::<rt::If<32, rt::Enum<Color>>>(cx, 1, "other", &self.other)?;
         to.set::<rt::List<rt::Enum<Color>>>(cx, 0, "used", &self.used)
     }
 }

@@ -49,13 +49,9 @@ pub struct ErrandClient(rt::Handle<dyn Errand>);
 
 /// The handle of this file's main interface.
 pub type Client = ErrandClient;
+rt::handle!(ErrandClient, Errand);
 
 impl ErrandClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Errand) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// Neither takes nor gives anything, and runs on no thread of the caller's.
     pub fn plain(&self) -> rt::Call<()> {
         rt::call(&self.0, Self::PLAIN, ())
@@ -90,17 +86,6 @@ impl ErrandClient {
     pub fn get_tx_ids(&self) -> rt::Call<Vec<u64>> {
         rt::call(&self.0, Self::GET_TX_IDS, ())
     }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
 }
 
 /// What [`ErrandClient::several`] returns.
@@ -128,21 +113,12 @@ impl Errand for ErrandClient {
     fn get_tx_ids(&self) -> rt::Result<Vec<u64>> { self.get_tx_ids().wait() }
 }
 
-impl<T: Errand> From<::std::sync::Arc<T>> for ErrandClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Errand>> for ErrandClient {
-    fn from(object: ::std::sync::Arc<dyn Errand>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl ErrandClient {
     const PLAIN: rt::Method<dyn Errand, (), ()> = rt::Method {
         id: rt::MethodId::new(0xf8a142926346a00c, 2, "Errand.plain"),
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.plain(),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
-        exception: None,
     };
 
     const ONE: rt::Method<dyn Errand, (String,), String> = rt::Method {
@@ -150,14 +126,11 @@ impl ErrandClient {
         params: rt::fields::<(rt::Text,)>(rt::Size(0, 2), &[(1, "name")]),
         call: |object, (name,)| object.one(name),
         results: rt::field::<rt::Text>(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
     };
 
     const SEVERAL: rt::Method<dyn Errand, (Vec<u8>, u32), ErrandSeveralResults> = rt::Method {
         id: rt::MethodId::new(0xf8a142926346a00c, 4, "Errand.several").context(0),
-        params: rt::fields::<
-            (rt::Data, u32),
-        >(rt::Size(1, 2), &[(1, "bytes"), (0, "count")]),
+        params: rt::fields::<(rt::Data, u32)>(rt::Size(1, 2), &[(1, "bytes"), (0, "count")]),
         call: |object, (bytes, count)| object.several(bytes, count),
         results: rt::code(
             rt::Size(2, 1),
@@ -172,7 +145,6 @@ impl ErrandClient {
                 result: from.get::<bool>(cx, 64, "result")?,
             }),
         ),
-        exception: None,
     };
 
     const SILENT: rt::Method<dyn Errand, (bool,), bool> = rt::Method {
@@ -200,7 +172,6 @@ impl ErrandClient {
                 from.get::<bool>(cx, 0, "result")
             },
         ),
-        exception: None,
     };
 
     const HIDDEN: rt::Method<dyn Errand, (i8,), i8> = rt::Method {
@@ -208,7 +179,6 @@ impl ErrandClient {
         params: rt::fields::<(i8,)>(rt::Size(1, 2), &[(4, "value")]),
         call: |object, (value,)| object.hidden(value),
         results: rt::field::<i8>(rt::Size(1, 0), &[(0, "result")]),
-        exception: None,
     };
 
     const STRUCTS: rt::Method<dyn Errand, (String,), String> = rt::Method {
@@ -216,7 +186,6 @@ impl ErrandClient {
         params: rt::fields::<(rt::Text,)>(rt::Size(0, 1), &[(0, "text")]),
         call: |object, (text,)| object.structs(text),
         results: rt::field::<rt::Text>(rt::Size(0, 1), &[(0, "answer")]),
-        exception: None,
     };
 
     const GET_TX_IDS: rt::Method<dyn Errand, (), Vec<u64>> = rt::Method {
@@ -224,7 +193,6 @@ impl ErrandClient {
         params: rt::fields::<()>(rt::Size(0, 1), &[]),
         call: |object, ()| object.get_tx_ids(),
         results: rt::field::<rt::List<u64>>(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
     };
 }
 

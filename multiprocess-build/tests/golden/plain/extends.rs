@@ -16,13 +16,9 @@ pub trait Thing: Send + Sync + 'static {
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
 pub struct ThingClient(rt::Handle<dyn Thing>);
+rt::handle!(ThingClient, Thing);
 
 impl ThingClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Thing) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// A handle on an object of this process that answers with what `function` returns.
     pub fn from_fn(function: impl Fn() -> rt::Result<String> + Send + Sync + 'static) -> Self {
         struct Function<F>(F);
@@ -38,29 +34,10 @@ impl ThingClient {
     pub fn name(&self) -> rt::Call<String> {
         rt::call(&self.0, Self::NAME_, ())
     }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
 }
 
 impl Thing for ThingClient {
     fn name(&self) -> rt::Result<String> { self.name().wait() }
-}
-
-impl<T: Thing> From<::std::sync::Arc<T>> for ThingClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Thing>> for ThingClient {
-    fn from(object: ::std::sync::Arc<dyn Thing>) -> Self { Self(rt::Handle::local(object)) }
 }
 
 impl ThingClient {
@@ -69,7 +46,6 @@ impl ThingClient {
         params: rt::fields::<()>(rt::Size(0, 1), &[]),
         call: |object, ()| object.name(),
         results: rt::field::<rt::Text>(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
     };
 }
 
@@ -118,13 +94,9 @@ pub trait Heavy: Send + Sync + 'static {
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
 pub struct HeavyClient(rt::Handle<dyn Heavy>);
+rt::handle!(HeavyClient, Heavy);
 
 impl HeavyClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Heavy) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// A handle on an object of this process that answers with what `function` returns.
     pub fn from_fn(
         function: impl Fn() -> rt::Result<HeavyWeightResults> + Send + Sync + 'static,
@@ -142,17 +114,6 @@ impl HeavyClient {
     pub fn weight(&self) -> rt::Call<HeavyWeightResults> {
         rt::call(&self.0, Self::WEIGHT, ())
     }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
 }
 
 /// What [`HeavyClient::weight`] returns.
@@ -166,14 +127,6 @@ pub struct HeavyWeightResults {
 
 impl Heavy for HeavyClient {
     fn weight(&self) -> rt::Result<HeavyWeightResults> { self.weight().wait() }
-}
-
-impl<T: Heavy> From<::std::sync::Arc<T>> for HeavyClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Heavy>> for HeavyClient {
-    fn from(object: ::std::sync::Arc<dyn Heavy>) -> Self { Self(rt::Handle::local(object)) }
 }
 
 impl HeavyClient {
@@ -192,7 +145,6 @@ impl HeavyClient {
                 exact: from.get::<bool>(cx, 64, "exact")?,
             }),
         ),
-        exception: None,
     };
 }
 
@@ -231,13 +183,9 @@ pub trait Crate: Thing + Heavy {
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
 pub struct CrateClient(rt::Handle<dyn Crate>);
+rt::handle!(CrateClient, Crate);
 
 impl CrateClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Crate) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// The method `open` of `Crate`.
     pub fn open(&self) -> rt::Call<Option<CrateClient>> {
         rt::call(&self.0, Self::OPEN, ())
@@ -252,17 +200,6 @@ impl CrateClient {
     pub fn weight(&self) -> rt::Call<HeavyWeightResults> {
         HeavyClient::from(self.clone()).weight()
     }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
 }
 
 impl Crate for CrateClient {
@@ -275,14 +212,6 @@ impl Thing for CrateClient {
 
 impl Heavy for CrateClient {
     fn weight(&self) -> rt::Result<HeavyWeightResults> { self.weight().wait() }
-}
-
-impl<T: Crate> From<::std::sync::Arc<T>> for CrateClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Crate>> for CrateClient {
-    fn from(object: ::std::sync::Arc<dyn Crate>) -> Self { Self(rt::Handle::local(object)) }
 }
 
 impl From<CrateClient> for ThingClient {
@@ -299,7 +228,6 @@ impl CrateClient {
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.open(),
         results: rt::field::<rt::Object<CrateClient>>(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
     };
 }
 
@@ -354,14 +282,10 @@ pub trait Box_: Crate {
 ///
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
-pub struct Box_Client(rt::Handle<dyn Box_>);
+pub struct BoxClient(rt::Handle<dyn Box_>);
+rt::handle!(BoxClient, Box_);
 
-impl Box_Client {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Box_) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
+impl BoxClient {
     /// The method `fold` of `Box`.
     pub fn fold(&self) -> rt::Call<()> {
         rt::call(&self.0, Self::FOLD, ())
@@ -381,66 +305,46 @@ impl Box_Client {
     pub fn weight(&self) -> rt::Call<HeavyWeightResults> {
         HeavyClient::from(self.clone()).weight()
     }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
 }
 
-impl Box_ for Box_Client {
+impl Box_ for BoxClient {
     fn fold(&self) -> rt::Result<()> { self.fold().wait() }
 }
 
-impl Crate for Box_Client {
+impl Crate for BoxClient {
     fn open(&self) -> rt::Result<Option<CrateClient>> { self.open().wait() }
 }
 
-impl Thing for Box_Client {
+impl Thing for BoxClient {
     fn name(&self) -> rt::Result<String> { self.name().wait() }
 }
 
-impl Heavy for Box_Client {
+impl Heavy for BoxClient {
     fn weight(&self) -> rt::Result<HeavyWeightResults> { self.weight().wait() }
 }
 
-impl<T: Box_> From<::std::sync::Arc<T>> for Box_Client {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
+impl From<BoxClient> for CrateClient {
+    fn from(handle: BoxClient) -> Self { Self(handle.0.upcast::<dyn Crate>(|object| object)) }
 }
 
-impl From<::std::sync::Arc<dyn Box_>> for Box_Client {
-    fn from(object: ::std::sync::Arc<dyn Box_>) -> Self { Self(rt::Handle::local(object)) }
+impl From<BoxClient> for ThingClient {
+    fn from(handle: BoxClient) -> Self { Self(handle.0.upcast::<dyn Thing>(|object| object)) }
 }
 
-impl From<Box_Client> for CrateClient {
-    fn from(handle: Box_Client) -> Self { Self(handle.0.upcast::<dyn Crate>(|object| object)) }
+impl From<BoxClient> for HeavyClient {
+    fn from(handle: BoxClient) -> Self { Self(handle.0.upcast::<dyn Heavy>(|object| object)) }
 }
 
-impl From<Box_Client> for ThingClient {
-    fn from(handle: Box_Client) -> Self { Self(handle.0.upcast::<dyn Thing>(|object| object)) }
-}
-
-impl From<Box_Client> for HeavyClient {
-    fn from(handle: Box_Client) -> Self { Self(handle.0.upcast::<dyn Heavy>(|object| object)) }
-}
-
-impl Box_Client {
+impl BoxClient {
     const FOLD: rt::Method<dyn Box_, (), ()> = rt::Method {
         id: rt::MethodId::new(0x94b36997fd6b1e4f, 0, "Box.fold"),
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.fold(),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
-        exception: None,
     };
 }
 
-impl rt::Interface for Box_Client {
+impl rt::Interface for BoxClient {
     type Object = dyn Box_;
     const ID: u64 = 0x94b36997fd6b1e4f;
     const NAME: &'static str = "Box";

@@ -24,13 +24,9 @@ pub struct FirstFileClient(rt::Handle<dyn FirstFile>);
 
 /// The handle of this file's main interface.
 pub type Client = FirstFileClient;
+rt::handle!(FirstFileClient, FirstFile);
 
 impl FirstFileClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl FirstFile) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// A handle on an object of this process that answers with what `function` returns.
     pub fn from_fn(
         function: impl Fn(
@@ -69,17 +65,6 @@ impl FirstFileClient {
     ) -> rt::Call<super::enums::Brush> {
         rt::call(&self.0, Self::ACROSS, (zeros, color, list))
     }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
 }
 
 impl FirstFile for FirstFileClient {
@@ -91,14 +76,6 @@ impl FirstFile for FirstFileClient {
     ) -> rt::Result<super::enums::Brush> {
         self.across(zeros, color, list).wait()
     }
-}
-
-impl<T: FirstFile> From<::std::sync::Arc<T>> for FirstFileClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn FirstFile>> for FirstFileClient {
-    fn from(object: ::std::sync::Arc<dyn FirstFile>) -> Self { Self(rt::Handle::local(object)) }
 }
 
 impl FirstFileClient {
@@ -116,10 +93,7 @@ impl FirstFileClient {
             ),
         >(rt::Size(1, 2), &[(0, "zeros"), (0, "color"), (1, "list")]),
         call: |object, (zeros, color, list)| object.across(zeros, color, list),
-        results: rt::field::<
-            rt::Struct<super::enums::Brush>,
-        >(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
+        results: rt::field::<rt::Struct<super::enums::Brush>>(rt::Size(0, 1), &[(0, "result")]),
     };
 }
 

@@ -26,13 +26,9 @@ pub trait Store<Item: rt::Argument>: Send + Sync + 'static {
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
 pub struct StoreClient<Item: rt::Argument>(rt::Handle<dyn Store<Item>>);
+rt::handle!(StoreClient, Store, Item);
 
 impl<Item: rt::Argument> StoreClient<Item> {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Store<Item>) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// The method `put` of `Store`.
     pub fn put(&self, item: Item) -> rt::Call<Item> {
         rt::call(&self.0, Self::PUT, (item,))
@@ -46,17 +42,6 @@ impl<Item: rt::Argument> StoreClient<Item> {
     /// The method `open` of `Store`.
     pub fn open(&self) -> rt::Call<Option<StoreClient<Item>>> {
         rt::call(&self.0, Self::OPEN, ())
-    }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
     }
 }
 
@@ -75,22 +60,12 @@ impl<Item: rt::Argument> Store<Item> for StoreClient<Item> {
     fn open(&self) -> rt::Result<Option<StoreClient<Item>>> { self.open().wait() }
 }
 
-impl<Item: rt::Argument, T: Store<Item>> From<::std::sync::Arc<T>>
-for StoreClient<Item> {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl<Item: rt::Argument> From<::std::sync::Arc<dyn Store<Item>>> for StoreClient<Item> {
-    fn from(object: ::std::sync::Arc<dyn Store<Item>>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl<Item: rt::Argument> StoreClient<Item> {
     const PUT: rt::Method<dyn Store<Item>, (Item,), Item> = rt::Method {
         id: rt::MethodId::new(0xf56e19e40201c664, 0, "Store.put"),
         params: rt::fields::<(Item::Wire,)>(rt::Size(0, 1), &[(0, "item")]),
         call: |object, (item,)| object.put(item),
         results: rt::field::<Item::Wire>(rt::Size(0, 1), &[(0, "before")]),
-        exception: None,
     };
 
     const ALL: rt::Method<dyn Store<Item>, (), StoreAllResults<Item>> = rt::Method {
@@ -108,17 +83,13 @@ impl<Item: rt::Argument> StoreClient<Item> {
                 count: from.get::<u64>(cx, 0, "count")?,
             }),
         ),
-        exception: None,
     };
 
     const OPEN: rt::Method<dyn Store<Item>, (), Option<StoreClient<Item>>> = rt::Method {
         id: rt::MethodId::new(0xf56e19e40201c664, 2, "Store.open"),
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.open(),
-        results: rt::field::<
-            rt::Object<StoreClient<Item>>,
-        >(rt::Size(0, 1), &[(0, "store")]),
-        exception: None,
+        results: rt::field::<rt::Object<StoreClient<Item>>>(rt::Size(0, 1), &[(0, "store")]),
     };
 }
 
@@ -168,13 +139,9 @@ pub trait Texts: Store<String> {
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
 pub struct TextsClient(rt::Handle<dyn Texts>);
+rt::handle!(TextsClient, Texts);
 
 impl TextsClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Texts) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// The method `join` of `Texts`.
     pub fn join(&self, with: Pair<String, Vec<i32>>) -> rt::Call<String> {
         rt::call(&self.0, Self::JOIN, (with,))
@@ -203,17 +170,6 @@ impl TextsClient {
     pub fn open(&self) -> rt::Call<Option<StoreClient<String>>> {
         StoreClient::<String>::from(self.clone()).open()
     }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
 }
 
 impl Texts for TextsClient {
@@ -234,14 +190,6 @@ impl Store<String> for TextsClient {
     fn open(&self) -> rt::Result<Option<StoreClient<String>>> { self.open().wait() }
 }
 
-impl<T: Texts> From<::std::sync::Arc<T>> for TextsClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Texts>> for TextsClient {
-    fn from(object: ::std::sync::Arc<dyn Texts>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl From<TextsClient> for StoreClient<String> {
     fn from(handle: TextsClient) -> Self {
         Self(handle.0.upcast::<dyn Store<String>>(|object| object))
@@ -251,12 +199,9 @@ impl From<TextsClient> for StoreClient<String> {
 impl TextsClient {
     const JOIN: rt::Method<dyn Texts, (Pair<String, Vec<i32>>,), String> = rt::Method {
         id: rt::MethodId::new(0xd6d1be46881a28bc, 0, "Texts.join"),
-        params: rt::fields::<
-            (rt::Struct<Pair<String, Vec<i32>>>,),
-        >(rt::Size(0, 1), &[(0, "with")]),
+        params: rt::fields::<(rt::Struct<Pair<String, Vec<i32>>>,)>(rt::Size(0, 1), &[(0, "with")]),
         call: |object, (with,)| object.join(with),
         results: rt::field::<rt::Text>(rt::Size(0, 1), &[(0, "text")]),
-        exception: None,
     };
 
     const ANY: rt::Method<
@@ -270,7 +215,6 @@ impl TextsClient {
         >(rt::Size(0, 2), &[(0, "value"), (1, "pair")]),
         call: |object, (value, pair)| object.any(value, pair),
         results: rt::field::<rt::AnyPointerWire>(rt::Size(0, 1), &[(0, "value")]),
-        exception: None,
     };
 }
 
@@ -358,17 +302,12 @@ impl<Row: rt::Argument> rt::Message for TableEntry<Row> {
     fn read(cx: &mut rt::Decoder<'_>, from: rt::Reader<'_>) -> rt::Result<Self> {
         Ok(Self {
             row: from.get::<Row::Wire>(cx, 0, "row")?,
-            next: from
-                .get::<
-                    rt::Nullable<rt::Boxed<rt::Struct<TableEntry<Row>>>>,
-                >(cx, 1, "next")?,
+            next: from.get::<rt::Nullable<rt::Boxed<rt::Struct<TableEntry<Row>>>>>(cx, 1, "next")?,
         })
     }
 
     fn write(&self, cx: &mut rt::Encoder<'_>, to: &mut rt::Builder<'_>) -> rt::Result<()> {
         to.set::<Row::Wire>(cx, 0, "row", &self.row)?;
-        to.set::<
-                rt::Nullable<rt::Boxed<rt::Struct<TableEntry<Row>>>>,
-            >(cx, 1, "next", &self.next)
+        to.set::<rt::Nullable<rt::Boxed<rt::Struct<TableEntry<Row>>>>>(cx, 1, "next", &self.next)
     }
 }

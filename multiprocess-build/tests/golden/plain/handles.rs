@@ -45,13 +45,9 @@ pub trait Node: Send + Sync + 'static {
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
 pub struct NodeClient(rt::Handle<dyn Node>);
+rt::handle!(NodeClient, Node);
 
 impl NodeClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Node) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// The method `makeChain` of `Node`.
     pub fn make_chain(&self) -> rt::Call<Option<ChainHandle>> {
         rt::call(&self.0, Self::MAKE_CHAIN, ())
@@ -84,17 +80,6 @@ impl NodeClient {
     /// The method `maybe` of `Node`.
     pub fn maybe(&self) -> rt::Call<Option<ChainHandle>> {
         rt::call(&self.0, Self::MAYBE, ())
-    }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
     }
 }
 
@@ -140,21 +125,12 @@ impl Node for NodeClient {
     fn maybe(&self) -> rt::Result<Option<ChainHandle>> { self.maybe().wait() }
 }
 
-impl<T: Node> From<::std::sync::Arc<T>> for NodeClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Node>> for NodeClient {
-    fn from(object: ::std::sync::Arc<dyn Node>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl NodeClient {
     const MAKE_CHAIN: rt::Method<dyn Node, (), Option<ChainHandle>> = rt::Method {
         id: rt::MethodId::new(0x8b679d947620e55c, 0, "Node.makeChain").context(0),
         params: rt::fields::<()>(rt::Size(0, 1), &[]),
         call: |object, ()| object.make_chain(),
         results: rt::field::<rt::Object<ChainHandle>>(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
     };
 
     const ATTACH: rt::Method<
@@ -184,7 +160,6 @@ impl NodeClient {
                 result: from.get::<rt::Object<ChainClientClient>>(cx, 1, "result")?,
             }),
         ),
-        exception: None,
     };
 
     const MANY: rt::Method<
@@ -200,10 +175,7 @@ impl NodeClient {
             ),
         >(rt::Size(0, 3), &[(1, "clients"), (2, "sure")]),
         call: |object, (clients, sure)| object.many(clients, sure),
-        results: rt::field::<
-            rt::List<rt::Object<ChainHandle>>,
-        >(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
+        results: rt::field::<rt::List<rt::Object<ChainHandle>>>(rt::Size(0, 1), &[(0, "result")]),
     };
 
     const HOLD: rt::Method<dyn Node, (Holder,), NodeHoldResults> = rt::Method {
@@ -213,9 +185,7 @@ impl NodeClient {
         results: rt::code(
             rt::Size(1, 1),
             |cx, to, results| {
-                to.set::<
-                        rt::List<rt::Struct<Holder>>,
-                    >(cx, 0, "holders", &results.holders)?;
+                to.set::<rt::List<rt::Struct<Holder>>>(cx, 0, "holders", &results.holders)?;
                 to.set::<i32>(cx, 0, "second", &results.second)
             },
             |cx, from| Ok(NodeHoldResults {
@@ -223,19 +193,13 @@ impl NodeClient {
                 second: from.get::<i32>(cx, 0, "second")?,
             }),
         ),
-        exception: None,
     };
 
     const MAYBE: rt::Method<dyn Node, (), Option<ChainHandle>> = rt::Method {
         id: rt::MethodId::new(0x8b679d947620e55c, 4, "Node.maybe"),
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.maybe(),
-        results: rt::code(
-            rt::Size(1, 1),
-            |cx, to, result| to.set_if::<rt::NotNull<ChainHandle>>(cx, 0, 0, "chain", result),
-            |cx, from| from.get_if::<rt::NotNull<ChainHandle>>(cx, 0, 0, "chain"),
-        ),
-        exception: None,
+        results: rt::field::<rt::If<0, rt::NotNull<ChainHandle>>>(rt::Size(1, 1), &[(0, "chain")]),
     };
 }
 
@@ -273,34 +237,11 @@ pub trait Chain: Send + Sync + 'static {}
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
 pub struct ChainHandle(rt::Handle<dyn Chain>);
+rt::handle!(ChainHandle, Chain);
 
-impl ChainHandle {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Chain) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
-}
+impl ChainHandle {}
 
 impl Chain for ChainHandle {}
-
-impl<T: Chain> From<::std::sync::Arc<T>> for ChainHandle {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Chain>> for ChainHandle {
-    fn from(object: ::std::sync::Arc<dyn Chain>) -> Self { Self(rt::Handle::local(object)) }
-}
 
 impl rt::Interface for ChainHandle {
     type Object = dyn Chain;
@@ -336,13 +277,9 @@ pub trait ChainClient: Send + Sync + 'static {
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
 pub struct ChainClientClient(rt::Handle<dyn ChainClient>);
+rt::handle!(ChainClientClient, ChainClient);
 
 impl ChainClientClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl ChainClient) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// A handle on an object of this process that answers with what `function` returns.
     pub fn from_fn(function: impl Fn() -> rt::Result<()> + Send + Sync + 'static) -> Self {
         struct Function<F>(F);
@@ -358,29 +295,10 @@ impl ChainClientClient {
     pub fn nothing(&self) -> rt::Call<()> {
         rt::call(&self.0, Self::NOTHING, ())
     }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
 }
 
 impl ChainClient for ChainClientClient {
     fn nothing(&self) -> rt::Result<()> { self.nothing().wait() }
-}
-
-impl<T: ChainClient> From<::std::sync::Arc<T>> for ChainClientClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn ChainClient>> for ChainClientClient {
-    fn from(object: ::std::sync::Arc<dyn ChainClient>) -> Self { Self(rt::Handle::local(object)) }
 }
 
 impl ChainClientClient {
@@ -389,7 +307,6 @@ impl ChainClientClient {
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.nothing(),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
-        exception: None,
     };
 }
 

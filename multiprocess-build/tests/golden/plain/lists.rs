@@ -39,13 +39,9 @@ pub struct ListsClient(rt::Handle<dyn Lists>);
 
 /// The handle of this file's main interface.
 pub type Client = ListsClient;
+rt::handle!(ListsClient, Lists);
 
 impl ListsClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Lists) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// The method `numbers` of `Lists`.
     pub fn numbers(&self, list: Vec<i64>, bits: Vec<bool>) -> rt::Call<Vec<f64>> {
         rt::call(&self.0, Self::NUMBERS, (list, bits))
@@ -70,17 +66,6 @@ impl ListsClient {
     pub fn names(&self, names: Vec<Vec<String>>) -> rt::Call<Vec<Vec<Vec<u8>>>> {
         rt::call(&self.0, Self::NAMES, (names,))
     }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
 }
 
 impl Lists for ListsClient {
@@ -100,14 +85,6 @@ impl Lists for ListsClient {
     }
 }
 
-impl<T: Lists> From<::std::sync::Arc<T>> for ListsClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Lists>> for ListsClient {
-    fn from(object: ::std::sync::Arc<dyn Lists>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl ListsClient {
     const NUMBERS: rt::Method<dyn Lists, (Vec<i64>, Vec<bool>), Vec<f64>> = rt::Method {
         id: rt::MethodId::new(0x81067967e9d6f27c, 0, "Lists.numbers").context(0),
@@ -116,7 +93,6 @@ impl ListsClient {
         >(rt::Size(0, 3), &[(1, "list"), (2, "bits")]),
         call: |object, (list, bits)| object.numbers(list, bits),
         results: rt::field::<rt::List<f64>>(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
     };
 
     const BLOBS: rt::Method<dyn Lists, (Vec<String>,), Vec<Vec<u8>>> = rt::Method {
@@ -124,43 +100,29 @@ impl ListsClient {
         params: rt::fields::<(rt::List<rt::Text>,)>(rt::Size(0, 2), &[(1, "items")]),
         call: |object, (items,)| object.blobs(items),
         results: rt::field::<rt::List<rt::Data>>(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
     };
 
     const POINTS: rt::Method<dyn Lists, (Vec<Point>,), Vec<Point>> = rt::Method {
         id: rt::MethodId::new(0x81067967e9d6f27c, 2, "Lists.points").context(0),
-        params: rt::fields::<
-            (rt::List<rt::Struct<Point>>,),
-        >(rt::Size(0, 2), &[(1, "i")]),
+        params: rt::fields::<(rt::List<rt::Struct<Point>>,)>(rt::Size(0, 2), &[(1, "i")]),
         call: |object, (i,)| object.points(i),
-        results: rt::field::<
-            rt::List<rt::Struct<Point>>,
-        >(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
+        results: rt::field::<rt::List<rt::Struct<Point>>>(rt::Size(0, 1), &[(0, "result")]),
     };
 
     const DEEP: rt::Method<dyn Lists, (Vec<Vec<Vec<u8>>>,), Vec<Vec<Point>>> = rt::Method {
         id: rt::MethodId::new(0x81067967e9d6f27c, 3, "Lists.deep").context(0),
-        params: rt::fields::<
-            (rt::List<rt::List<rt::List<u8>>>,),
-        >(rt::Size(0, 2), &[(1, "value")]),
+        params: rt::fields::<(rt::List<rt::List<rt::List<u8>>>,)>(rt::Size(0, 2), &[(1, "value")]),
         call: |object, (value,)| object.deep(value),
         results: rt::field::<
             rt::List<rt::List<rt::Struct<Point>>>,
         >(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
     };
 
     const NAMES: rt::Method<dyn Lists, (Vec<Vec<String>>,), Vec<Vec<Vec<u8>>>> = rt::Method {
         id: rt::MethodId::new(0x81067967e9d6f27c, 4, "Lists.names").context(0),
-        params: rt::fields::<
-            (rt::List<rt::List<rt::Text>>,),
-        >(rt::Size(0, 2), &[(1, "names")]),
+        params: rt::fields::<(rt::List<rt::List<rt::Text>>,)>(rt::Size(0, 2), &[(1, "names")]),
         call: |object, (names,)| object.names(names),
-        results: rt::field::<
-            rt::List<rt::List<rt::Data>>,
-        >(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
+        results: rt::field::<rt::List<rt::List<rt::Data>>>(rt::Size(0, 1), &[(0, "result")]),
     };
 }
 

@@ -52,13 +52,9 @@ pub struct MarksClient(rt::Handle<dyn Marks>);
 
 /// The handle of this file's main interface.
 pub type Client = MarksClient;
+rt::handle!(MarksClient, Marks);
 
 impl MarksClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Marks) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// The method `wait` of `Marks`.
     pub fn wait(&self, until: std::time::Duration) -> rt::Call<String> {
         rt::call(&self.0, Self::WAIT, (until,))
@@ -96,17 +92,6 @@ impl MarksClient {
     pub fn even(&self) -> rt::Call<()> {
         rt::call(&self.0, Self::EVEN, ())
     }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
 }
 
 /// What [`MarksClient::count`] returns.
@@ -142,14 +127,6 @@ impl Marks for MarksClient {
     fn even(&self) -> rt::Result<()> { self.even().wait() }
 }
 
-impl<T: Marks> From<::std::sync::Arc<T>> for MarksClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Marks>> for MarksClient {
-    fn from(object: ::std::sync::Arc<dyn Marks>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl MarksClient {
     const WAIT: rt::Method<dyn Marks, (std::time::Duration,), String> = rt::Method {
         id: rt::MethodId::new(0xa14405f3d886e1ba, 0, "Marks.wait")
@@ -161,7 +138,6 @@ impl MarksClient {
         >(rt::Size(1, 1), &[(0, "until")]),
         call: |object, (until,)| object.wait(until),
         results: rt::field::<rt::Text>(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
     };
 
     const STOP: rt::Method<dyn Marks, (), ()> = rt::Method {
@@ -169,7 +145,6 @@ impl MarksClient {
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.stop(),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
-        exception: None,
     };
 
     const COUNT: rt::Method<
@@ -193,7 +168,6 @@ impl MarksClient {
                 ids: from.get::<rt::HashSetOf<u64>>(cx, 1, "ids")?,
             }),
         ),
-        exception: None,
     };
 
     const KEEP: rt::Method<
@@ -206,10 +180,7 @@ impl MarksClient {
             (rt::Shared<ListenerClient>, rt::SharedNotNull<ListenerClient>),
         >(rt::Size(0, 2), &[(0, "listener"), (1, "sure")]),
         call: |object, (listener, sure)| object.keep(listener, sure),
-        results: rt::field::<
-            rt::NotNull<ListenerClient>,
-        >(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
+        results: rt::field::<rt::NotNull<ListenerClient>>(rt::Size(0, 1), &[(0, "result")]),
     };
 
     const LOGIN: rt::Method<dyn Marks, (Option<Account>,), ()> = rt::Method {
@@ -219,7 +190,6 @@ impl MarksClient {
         >(rt::Size(0, 1), &[(0, "account")]),
         call: |object, (account,)| object.login(account),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
-        exception: None,
     };
 
     const EVEN: rt::Method<dyn Marks, (), ()> = rt::Method {
@@ -227,7 +197,6 @@ impl MarksClient {
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.even(),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
-        exception: None,
     };
 }
 
@@ -271,13 +240,9 @@ pub trait Listener: Send + Sync + 'static {
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
 pub struct ListenerClient(rt::Handle<dyn Listener>);
+rt::handle!(ListenerClient, Listener);
 
 impl ListenerClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Listener) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// A handle on an object of this process that answers with what `function` returns.
     pub fn from_fn(
         function: impl Fn(String, Option<bool>) -> rt::Result<i32> + Send + Sync + 'static,
@@ -298,17 +263,6 @@ impl ListenerClient {
     pub fn heard(&self, what: impl Into<String>, loud: Option<bool>) -> rt::Call<i32> {
         rt::call(&self.0, Self::HEARD, (what.into(), loud))
     }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
 }
 
 impl Listener for ListenerClient {
@@ -317,31 +271,14 @@ impl Listener for ListenerClient {
     }
 }
 
-impl<T: Listener> From<::std::sync::Arc<T>> for ListenerClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Listener>> for ListenerClient {
-    fn from(object: ::std::sync::Arc<dyn Listener>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl ListenerClient {
     const HEARD: rt::Method<dyn Listener, (String, Option<bool>), i32> = rt::Method {
         id: rt::MethodId::new(0xfdf0160f6d4bd3d7, 0, "Listener.heard").context(0),
-        params: rt::code(
-            rt::Size(1, 2),
-            |cx, to, (what, loud)| {
-                to.set::<rt::Text>(cx, 1, "what", what)?;
-                to.set_if::<bool>(cx, 1, 0, "loud", loud)
-            },
-            |cx, from| Ok((
-                from.get::<rt::Text>(cx, 1, "what")?,
-                from.get_if::<bool>(cx, 1, 0, "loud")?,
-            )),
-        ),
+        params: rt::fields::<
+            (rt::Text, rt::If<1, bool>),
+        >(rt::Size(1, 2), &[(1, "what"), (0, "loud")]),
         call: |object, (what, loud)| object.heard(what, loud),
         results: rt::field::<i32>(rt::Size(1, 0), &[(0, "result")]),
-        exception: None,
     };
 }
 
@@ -470,9 +407,7 @@ impl rt::Message for Age {
             years: from.get::<rt::As<crate::Years, crate::Years, u8>>(cx, 0, "years")?,
             shown: from.get::<u8>(cx, 1, "hidden")?,
             other: from
-                .get::<
-                    rt::Nullable<rt::As<crate::Hash, crate::Hash, rt::Data>>,
-                >(cx, 0, "other")?,
+                .get::<rt::Nullable<rt::As<crate::Hash, crate::Hash, rt::Data>>>(cx, 0, "other")?,
         })
     }
 

@@ -45,13 +45,9 @@ pub struct NamesClient(rt::Handle<dyn Names>);
 
 /// The handle of this file's main interface.
 pub type Client = NamesClient;
+rt::handle!(NamesClient, Names);
 
 impl NamesClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Names) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// The method `type` of `Names`.
     pub fn type_(&self, self_: impl Into<String>, match_: u8) -> rt::Call<String> {
         rt::call(&self.0, Self::TYPE_, (self_.into(), match_))
@@ -78,17 +74,6 @@ impl NamesClient {
     /// The method `show` of `Names`.
     pub fn show(&self, nested: NamesNested) -> rt::Call<Vec<NamesNestedKind>> {
         rt::call(&self.0, Self::SHOW, (nested,))
-    }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
     }
 }
 
@@ -133,23 +118,12 @@ impl Names for NamesClient {
     }
 }
 
-impl<T: Names> From<::std::sync::Arc<T>> for NamesClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Names>> for NamesClient {
-    fn from(object: ::std::sync::Arc<dyn Names>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl NamesClient {
     const TYPE_: rt::Method<dyn Names, (String, u8), String> = rt::Method {
         id: rt::MethodId::new(0xa716a366eb71d44c, 0, "Names.type"),
-        params: rt::fields::<
-            (rt::Text, u8),
-        >(rt::Size(1, 1), &[(0, "self"), (0, "match")]),
+        params: rt::fields::<(rt::Text, u8)>(rt::Size(1, 1), &[(0, "self"), (0, "match")]),
         call: |object, (self_, match_)| object.type_(self_, match_),
         results: rt::field::<rt::Text>(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
     };
 
     const CLOSE_: rt::Method<
@@ -158,24 +132,25 @@ impl NamesClient {
         NamesCloseResults_,
     > = rt::Method {
         id: rt::MethodId::new(0xa716a366eb71d44c, 1, "Names.close"),
-        params: rt::code(
+        params: rt::fields::<
+            (
+                rt::Text,
+                rt::Struct<Option_>,
+                rt::Struct<Option_>,
+                rt::List<rt::Text>,
+                rt::If<0, rt::Text>,
+                i32,
+            ),
+        >(
             rt::Size(1, 5),
-            |cx_, to, (params, cx, object, results, value, reader)| {
-                to.set::<rt::Text>(cx_, 0, "params", params)?;
-                to.set::<rt::Struct<Option_>>(cx_, 1, "cx", cx)?;
-                to.set::<rt::Struct<Option_>>(cx_, 2, "object", object)?;
-                to.set::<rt::List<rt::Text>>(cx_, 3, "results", results)?;
-                to.set_if::<rt::Text>(cx_, 0, 4, "value", value)?;
-                to.set::<i32>(cx_, 1, "reader", reader)
-            },
-            |cx, from| Ok((
-                from.get::<rt::Text>(cx, 0, "params")?,
-                from.get::<rt::Struct<Option_>>(cx, 1, "cx")?,
-                from.get::<rt::Struct<Option_>>(cx, 2, "object")?,
-                from.get::<rt::List<rt::Text>>(cx, 3, "results")?,
-                from.get_if::<rt::Text>(cx, 0, 4, "value")?,
-                from.get::<i32>(cx, 1, "reader")?,
-            )),
+            &[
+                (0, "params"),
+                (1, "cx"),
+                (2, "object"),
+                (3, "results"),
+                (4, "value"),
+                (1, "reader"),
+            ],
         ),
         call: |object_, (params, cx, object, results, value, reader)| {
             object_.close_(params, cx, object, results, value, reader)
@@ -197,29 +172,20 @@ impl NamesClient {
                 self_: from.get::<rt::Text>(cx, 4, "self")?,
             }),
         ),
-        exception: None,
     };
 
     const NEW_: rt::Method<dyn Names, (u64, u16), u8> = rt::Method {
         id: rt::MethodId::new(0xa716a366eb71d44c, 2, "Names.new"),
-        params: rt::fields::<
-            (u64, u16),
-        >(rt::Size(2, 0), &[(0, "interface"), (4, "method")]),
+        params: rt::fields::<(u64, u16)>(rt::Size(2, 0), &[(0, "interface"), (4, "method")]),
         call: |object, (interface, method)| object.new_(interface, method),
         results: rt::field::<u8>(rt::Size(1, 0), &[(0, "results")]),
-        exception: None,
     };
 
     const SHOW: rt::Method<dyn Names, (NamesNested,), Vec<NamesNestedKind>> = rt::Method {
         id: rt::MethodId::new(0xa716a366eb71d44c, 3, "Names.show"),
-        params: rt::fields::<
-            (rt::Struct<NamesNested>,),
-        >(rt::Size(0, 1), &[(0, "nested")]),
+        params: rt::fields::<(rt::Struct<NamesNested>,)>(rt::Size(0, 1), &[(0, "nested")]),
         call: |object, (nested,)| object.show(nested),
-        results: rt::field::<
-            rt::List<rt::Enum<NamesNestedKind>>,
-        >(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
+        results: rt::field::<rt::List<rt::Enum<NamesNestedKind>>>(rt::Size(0, 1), &[(0, "result")]),
     };
 }
 

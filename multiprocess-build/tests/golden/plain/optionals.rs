@@ -34,13 +34,9 @@ pub struct OptionalsClient(rt::Handle<dyn Optionals>);
 
 /// The handle of this file's main interface.
 pub type Client = OptionalsClient;
+rt::handle!(OptionalsClient, Optionals);
 
 impl OptionalsClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Optionals) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// The method `flags` of `Optionals`.
     pub fn flags(&self, height: Option<i32>, name: Option<String>) -> rt::Call<Option<Leaf>> {
         rt::call(&self.0, Self::FLAGS, (height, name))
@@ -59,17 +55,6 @@ impl OptionalsClient {
     /// The method `both` of `Optionals`.
     pub fn both(&self, has_nothing: bool) -> rt::Call<OptionalsBothResults> {
         rt::call(&self.0, Self::BOTH, (has_nothing,))
-    }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
     }
 }
 
@@ -101,14 +86,6 @@ impl Optionals for OptionalsClient {
     }
 }
 
-impl<T: Optionals> From<::std::sync::Arc<T>> for OptionalsClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Optionals>> for OptionalsClient {
-    fn from(object: ::std::sync::Arc<dyn Optionals>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl OptionalsClient {
     const FLAGS: rt::Method<
         dyn Optionals,
@@ -116,24 +93,11 @@ impl OptionalsClient {
         Option<Leaf>,
     > = rt::Method {
         id: rt::MethodId::new(0xae8a3951e7328d8b, 0, "Optionals.flags"),
-        params: rt::code(
-            rt::Size(1, 1),
-            |cx, to, (height, name)| {
-                to.set_if::<i32>(cx, 32, 0, "height", height)?;
-                to.set_if::<rt::Text>(cx, 33, 0, "name", name)
-            },
-            |cx, from| Ok((
-                from.get_if::<i32>(cx, 32, 0, "height")?,
-                from.get_if::<rt::Text>(cx, 33, 0, "name")?,
-            )),
-        ),
+        params: rt::fields::<
+            (rt::If<32, i32>, rt::If<33, rt::Text>),
+        >(rt::Size(1, 1), &[(0, "height"), (0, "name")]),
         call: |object, (height, name)| object.flags(height, name),
-        results: rt::code(
-            rt::Size(1, 1),
-            |cx, to, result| to.set_if::<rt::Struct<Leaf>>(cx, 0, 0, "result", result),
-            |cx, from| from.get_if::<rt::Struct<Leaf>>(cx, 0, 0, "result"),
-        ),
-        exception: None,
+        results: rt::field::<rt::If<0, rt::Struct<Leaf>>>(rt::Size(1, 1), &[(0, "result")]),
     };
 
     const NULLS: rt::Method<
@@ -150,10 +114,7 @@ impl OptionalsClient {
             ),
         >(rt::Size(0, 3), &[(0, "name"), (1, "bytes"), (2, "items")]),
         call: |object, (name, bytes, items)| object.nulls(name, bytes, items),
-        results: rt::field::<
-            rt::Nullable<rt::Struct<Leaf>>,
-        >(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
+        results: rt::field::<rt::Nullable<rt::Struct<Leaf>>>(rt::Size(0, 1), &[(0, "result")]),
     };
 
     const BOTH: rt::Method<dyn Optionals, (bool,), OptionalsBothResults> = rt::Method {
@@ -163,15 +124,14 @@ impl OptionalsClient {
         results: rt::code(
             rt::Size(1, 1),
             |cx, to, results| {
-                to.set_if::<i32>(cx, 32, 0, "value", &results.value)?;
+                to.set::<rt::If<32, i32>>(cx, 0, "value", &results.value)?;
                 to.set::<rt::Nullable<rt::Text>>(cx, 0, "note", &results.note)
             },
             |cx, from| Ok(OptionalsBothResults {
-                value: from.get_if::<i32>(cx, 32, 0, "value")?,
+                value: from.get::<rt::If<32, i32>>(cx, 0, "value")?,
                 note: from.get::<rt::Nullable<rt::Text>>(cx, 0, "note")?,
             }),
         ),
-        exception: None,
     };
 }
 
@@ -213,22 +173,16 @@ impl rt::Message for Leaf {
 
     fn read(cx: &mut rt::Decoder<'_>, from: rt::Reader<'_>) -> rt::Result<Self> {
         Ok(Self {
-            number: match from.get::<bool>(cx, 16, "number")? {
-                true => Some(from.get_or::<u16>(cx, 0, "number", 3)?),
-                false => None,
-            },
+            number: from.get_or::<rt::If<16, u16>>(cx, 0, "number", 3)?,
             name: from.get::<rt::Nullable<rt::Text>>(cx, 0, "name")?,
-            hashes: from.get_if::<rt::List<rt::Data>>(cx, 17, 1, "hashes")?,
+            hashes: from.get::<rt::If<17, rt::List<rt::Data>>>(cx, 1, "hashes")?,
         })
     }
 
     fn write(&self, cx: &mut rt::Encoder<'_>, to: &mut rt::Builder<'_>) -> rt::Result<()> {
-        to.set::<bool>(cx, 16, "number", &self.number.is_some())?;
-        if let Some(value) = &self.number {
-            to.set_or::<u16>(cx, 0, "number", value, 3)?;
-        }
+        to.set_or::<rt::If<16, u16>>(cx, 0, "number", &self.number, 3)?;
         to.set::<rt::Nullable<rt::Text>>(cx, 0, "name", &self.name)?;
-        to.set_if::<rt::List<rt::Data>>(cx, 17, 1, "hashes", &self.hashes)
+        to.set::<rt::If<17, rt::List<rt::Data>>>(cx, 1, "hashes", &self.hashes)
     }
 }
 
@@ -249,14 +203,14 @@ impl rt::Message for Tree {
     fn read(cx: &mut rt::Decoder<'_>, from: rt::Reader<'_>) -> rt::Result<Self> {
         Ok(Self {
             left: from.get::<rt::Nullable<rt::Boxed<rt::Struct<Tree>>>>(cx, 0, "left")?,
-            right: from.get_if::<rt::Boxed<rt::Struct<Tree>>>(cx, 0, 1, "right")?,
+            right: from.get::<rt::If<0, rt::Boxed<rt::Struct<Tree>>>>(cx, 1, "right")?,
             leaf: from.get::<rt::Struct<Leaf>>(cx, 2, "leaf")?,
         })
     }
 
     fn write(&self, cx: &mut rt::Encoder<'_>, to: &mut rt::Builder<'_>) -> rt::Result<()> {
         to.set::<rt::Nullable<rt::Boxed<rt::Struct<Tree>>>>(cx, 0, "left", &self.left)?;
-        to.set_if::<rt::Boxed<rt::Struct<Tree>>>(cx, 0, 1, "right", &self.right)?;
+        to.set::<rt::If<0, rt::Boxed<rt::Struct<Tree>>>>(cx, 1, "right", &self.right)?;
         to.set::<rt::Struct<Leaf>>(cx, 2, "leaf", &self.leaf)
     }
 }

@@ -56,13 +56,9 @@ pub struct OutcomesClient(rt::Handle<dyn Outcomes>);
 
 /// The handle of this file's main interface.
 pub type Client = OutcomesClient;
+rt::handle!(OutcomesClient, Outcomes);
 
 impl OutcomesClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Outcomes) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// The method `pay` of `Outcomes`.
     ///
     /// It can fail with [`NoFunds`]: see [`Error::raised_as`](::multiprocess::Error::raised_as).
@@ -117,17 +113,6 @@ impl OutcomesClient {
     pub fn renamed_in_cpp(&self) -> rt::Call<()> {
         rt::call(&self.0, Self::RENAMED_IN_CPP, ())
     }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
 }
 
 /// What [`OutcomesClient::look`] returns.
@@ -154,39 +139,29 @@ impl Outcomes for OutcomesClient {
     fn renamed_in_cpp(&self) -> rt::Result<()> { self.renamed_in_cpp().wait() }
 }
 
-impl<T: Outcomes> From<::std::sync::Arc<T>> for OutcomesClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Outcomes>> for OutcomesClient {
-    fn from(object: ::std::sync::Arc<dyn Outcomes>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl OutcomesClient {
     const PAY: rt::Method<dyn Outcomes, (u64,), u64> = rt::Method {
         id: rt::MethodId::new(0xe6ce9f724eacc920, 0, "Outcomes.pay").context(0),
         params: rt::fields::<(u64,)>(rt::Size(1, 1), &[(0, "amount")]),
         call: |object, (amount,)| object.pay(amount),
         results: rt::code(
-            rt::Size(1, 2),
-            |cx, to, result| to.set::<u64>(cx, 0, "change", result),
-            |cx, from| {
-                from.raised::<rt::Struct<NoFunds>>(cx, 0, "noFunds")?;
-                from.raised::<rt::Text>(cx, 1, "why")?;
-                from.get::<u64>(cx, 0, "change")
-            },
-        ),
-        exception: Some(|error| {
-            rt::exception::<rt::Struct<NoFunds>>(error, 0, "noFunds")
-                .or_else(|| rt::exception::<rt::Text>(error, 1, "why"))
-        }),
+                rt::Size(1, 2),
+                |cx, to, result| to.set::<u64>(cx, 0, "change", result),
+                |cx, from| {
+                    from.raised::<rt::Struct<NoFunds>>(cx, 0, "noFunds")?;
+                    from.raised::<rt::Text>(cx, 1, "why")?;
+                    from.get::<u64>(cx, 0, "change")
+                },
+            )
+            .raises(|error| {
+                rt::exception::<rt::Struct<NoFunds>>(error, 0, "noFunds")
+                    .or_else(|| rt::exception::<rt::Text>(error, 1, "why"))
+            }),
     };
 
     const LOOK: rt::Method<dyn Outcomes, (bool, bool), OutcomesLookResults> = rt::Method {
         id: rt::MethodId::new(0xe6ce9f724eacc920, 1, "Outcomes.look"),
-        params: rt::fields::<
-            (bool, bool),
-        >(rt::Size(1, 0), &[(0, "wantName"), (1, "wantAge")]),
+        params: rt::fields::<(bool, bool)>(rt::Size(1, 0), &[(0, "wantName"), (1, "wantAge")]),
         call: |object, (want_name, want_age)| object.look(want_name, want_age),
         results: rt::code(
             rt::Size(1, 1),
@@ -204,7 +179,6 @@ impl OutcomesClient {
                 age: from.get::<u32>(cx, 0, "age").map(Some)?,
             }),
         ),
-        exception: None,
     };
 
     const ONE: rt::Method<dyn Outcomes, (bool,), Option<i32>> = rt::Method {
@@ -221,7 +195,6 @@ impl OutcomesClient {
             },
             |cx, from| from.get::<i32>(cx, 0, "x").map(Some),
         ),
-        exception: None,
     };
 
     const ADD_IN_OUT: rt::Method<dyn Outcomes, (i32, i32), i32> = rt::Method {
@@ -229,7 +202,6 @@ impl OutcomesClient {
         params: rt::fields::<(i32, i32)>(rt::Size(1, 0), &[(0, "x"), (1, "sum")]),
         call: |object, (x, sum)| object.add_in_out(x, sum),
         results: rt::field::<i32>(rt::Size(1, 0), &[(0, "sum")]),
-        exception: None,
     };
 
     const SWAP: rt::Method<dyn Outcomes, (i32,), ()> = rt::Method {
@@ -254,7 +226,6 @@ impl OutcomesClient {
             },
             |cx, from| cx.thread_map(from, 0),
         ),
-        exception: None,
     };
 
     const SEND: rt::Method<dyn Outcomes, (Vec<u8>,), ()> = rt::Method {
@@ -262,7 +233,6 @@ impl OutcomesClient {
         params: rt::fields::<(rt::Data,)>(rt::Size(0, 1), &[(0, "chunk")]),
         call: |object, (chunk,)| object.send(chunk),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
-        exception: None,
     };
 
     const HIDDEN: rt::Method<dyn Outcomes, (String,), i32> = rt::Method {
@@ -274,7 +244,6 @@ impl OutcomesClient {
             |cx, to, result| to.set_or::<i32>(cx, 0, "result", result, 5),
             |cx, from| from.get_or::<i32>(cx, 0, "result", 5),
         ),
-        exception: None,
     };
 
     const RENAMED_IN_CPP: rt::Method<dyn Outcomes, (), ()> = rt::Method {
@@ -282,7 +251,6 @@ impl OutcomesClient {
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.renamed_in_cpp(),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
-        exception: None,
     };
 }
 

@@ -21,13 +21,9 @@ pub trait Draw: Send + Sync + 'static {
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
 pub struct DrawClient(rt::Handle<dyn Draw>);
+rt::handle!(DrawClient, Draw);
 
 impl DrawClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Draw) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// The method `draw` of `Draw`.
     pub fn draw(&self, which: Shape) -> rt::Call<DrawDrawResults> {
         rt::call(&self.0, Self::DRAW, (which,))
@@ -36,17 +32,6 @@ impl DrawClient {
     /// The method `move` of `Draw`.
     pub fn move_(&self, shape: Shape, by: Point) -> rt::Call<DrawMoveResults> {
         rt::call(&self.0, Self::MOVE_, (shape, by))
-    }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
     }
 }
 
@@ -76,14 +61,6 @@ impl Draw for DrawClient {
     }
 }
 
-impl<T: Draw> From<::std::sync::Arc<T>> for DrawClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Draw>> for DrawClient {
-    fn from(object: ::std::sync::Arc<dyn Draw>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl DrawClient {
     const DRAW: rt::Method<dyn Draw, (Shape,), DrawDrawResults> = rt::Method {
         id: rt::MethodId::new(0x9915058ba46c87c9, 0, "Draw.draw"),
@@ -104,7 +81,6 @@ impl DrawClient {
                 y: from.get::<i32>(cx, 1, "y")?,
             }),
         ),
-        exception: None,
     };
 
     const MOVE_: rt::Method<dyn Draw, (Shape, Point), DrawMoveResults> = rt::Method {
@@ -124,7 +100,6 @@ impl DrawClient {
                 moved: from.get::<bool>(cx, 0, "moved")?,
             }),
         ),
-        exception: None,
     };
 }
 
@@ -175,9 +150,7 @@ impl rt::Message for Shape {
             0 => Ok(Self::None),
             1 => Ok(Self::Circle(from.get::<f64>(cx, 1, "circle")?)),
             2 => Ok(Self::Named(from.get::<rt::Text>(cx, 0, "named")?)),
-            3 => {
-                Ok(Self::Corners(from.get::<rt::List<rt::Struct<Point>>>(cx, 0, "corners")?))
-            }
+            3 => Ok(Self::Corners(from.get::<rt::List<rt::Struct<Point>>>(cx, 0, "corners")?)),
             4 => Ok(Self::Inside(from.group(cx, "inside")?)),
             tag => Ok(Self::Unknown(tag)),
         }
@@ -378,11 +351,11 @@ impl rt::Message for PersonWorkSelf {
     const SIZE: rt::Size = rt::Size(2, 3);
 
     fn read(cx: &mut rt::Decoder<'_>, from: rt::Reader<'_>) -> rt::Result<Self> {
-        Ok(Self { since: from.get_if::<u16>(cx, 64, 3, "since")? })
+        Ok(Self { since: from.get::<rt::If<64, u16>>(cx, 3, "since")? })
     }
 
     fn write(&self, cx: &mut rt::Encoder<'_>, to: &mut rt::Builder<'_>) -> rt::Result<()> {
-        to.set_if::<u16>(cx, 64, 3, "since", &self.since)
+        to.set::<rt::If<64, u16>>(cx, 3, "since", &self.since)
     }
 }
 

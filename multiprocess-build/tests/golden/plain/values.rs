@@ -76,10 +76,7 @@ impl rt::Message for Paint {
     fn read(cx: &mut rt::Decoder<'_>, from: rt::Reader<'_>) -> rt::Result<Self> {
         Ok(Self {
             color: from.get_or::<rt::Enum<Color>>(cx, 0, "color", Color::Blue)?,
-            names: from
-                .get_or::<
-                    rt::List<rt::Text>,
-                >(cx, 0, "names", vec!["a".into(), "b".into()])?,
+            names: from.get_or::<rt::List<rt::Text>>(cx, 0, "names", vec!["a".into(), "b".into()])?,
             mix: from
                 .get_or::<rt::List<rt::Struct<Part>>>(
                     cx,
@@ -112,9 +109,7 @@ impl rt::Message for Paint {
 
     fn write(&self, cx: &mut rt::Encoder<'_>, to: &mut rt::Builder<'_>) -> rt::Result<()> {
         to.set_or::<rt::Enum<Color>>(cx, 0, "color", &self.color, Color::Blue)?;
-        to.set_or::<
-                rt::List<rt::Text>,
-            >(cx, 0, "names", &self.names, vec!["a".into(), "b".into()])?;
+        to.set_or::<rt::List<rt::Text>>(cx, 0, "names", &self.names, vec!["a".into(), "b".into()])?;
         to.set_or::<rt::List<rt::Struct<Part>>>(
             cx,
             1,

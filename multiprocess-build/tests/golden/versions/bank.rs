@@ -34,13 +34,9 @@ pub struct BankClient(rt::Handle<dyn Bank>);
 
 /// The handle of this file's main interface.
 pub type Client = BankClient;
+rt::handle!(BankClient, Bank);
 
 impl BankClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Bank) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// Moved from 0 since version 1.
     pub fn open(&self, options: Options) -> rt::Call<Option<AccountClient>> {
         rt::call_versions(
@@ -72,17 +68,6 @@ impl BankClient {
     pub fn close_(&self) -> rt::Call<()> {
         rt::call_versions(&self.0, 0xdd12427839fb0028, Self::CLOSE_.call, Self::CLOSE__FORMS, ())
     }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
 }
 
 impl Bank for BankClient {
@@ -95,23 +80,12 @@ impl Bank for BankClient {
     fn close_(&self) -> rt::Result<()> { self.close_().wait() }
 }
 
-impl<T: Bank> From<::std::sync::Arc<T>> for BankClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Bank>> for BankClient {
-    fn from(object: ::std::sync::Arc<dyn Bank>) -> Self { Self(rt::Handle::local(object)) }
-}
-
 impl BankClient {
     const OPEN: rt::Method<dyn Bank, (Options,), Option<AccountClient>> = rt::Method {
         id: rt::MethodId::new(0x8fbe06682618d87c, 2, "Bank.open").context(0),
         params: rt::fields::<(rt::Struct<Options>,)>(rt::Size(0, 2), &[(1, "options")]),
         call: |object, (options,)| object.open(options),
-        results: rt::field::<
-            rt::Object<AccountClient>,
-        >(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
+        results: rt::field::<rt::Object<AccountClient>>(rt::Size(0, 1), &[(0, "result")]),
     };
 
     const OPEN_FORMS: &'static [rt::Variant<(Options,), Option<AccountClient>>] = &[
@@ -120,12 +94,8 @@ impl BankClient {
             versions: 0b100,
             collides: 0b11,
             id: rt::MethodId::new(0x8fbe06682618d87c, 0, "Bank.open").version(2),
-            params: rt::fields::<
-                (rt::Struct<Options>,),
-            >(rt::Size(0, 1), &[(0, "options")]),
-            results: rt::field::<
-                rt::Object<AccountClient>,
-            >(rt::Size(0, 1), &[(0, "result")]),
+            params: rt::fields::<(rt::Struct<Options>,)>(rt::Size(0, 1), &[(0, "options")]),
+            results: rt::field::<rt::Object<AccountClient>>(rt::Size(0, 1), &[(0, "result")]),
         },
     ];
     const OPEN_OLD: rt::Method<dyn Bank, (), ()> = rt::Method {
@@ -133,7 +103,6 @@ impl BankClient {
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.open_old(),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
-        exception: None,
     };
 
     const OPEN_OLD_FORMS: &'static [rt::Variant<(), ()>] = &[
@@ -144,7 +113,6 @@ impl BankClient {
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.rate(),
         results: rt::field::<f64>(rt::Size(1, 0), &[(0, "result")]),
-        exception: None,
     };
 
     const RATE_FORMS: &'static [rt::Variant<(), f64>] = &[
@@ -155,7 +123,6 @@ impl BankClient {
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.close_(),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
-        exception: None,
     };
 
     const CLOSE__FORMS: &'static [rt::Variant<(), ()>] = &[
@@ -216,13 +183,9 @@ pub trait Account: Send + Sync + 'static {
 /// Cheap to clone: every clone is the same object. Any thread can use it.
 #[derive(Clone, Debug)]
 pub struct AccountClient(rt::Handle<dyn Account>);
+rt::handle!(AccountClient, Account);
 
 impl AccountClient {
-    /// A handle on an object of this process.
-    pub fn new(object: impl Account) -> Self {
-        Self::from(::std::sync::Arc::new(object))
-    }
-
     /// The method `pay` of `Account`.
     pub fn pay(
         &self,
@@ -253,17 +216,6 @@ impl AccountClient {
             (),
         )
     }
-
-    /// Runs `hook` when the object is gone: after the last handle on it, or after
-    /// [`close`](Self::close).
-    pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.add_cleanup(hook);
-    }
-
-    /// Ends the object. The call returns when its destructor and cleanup hooks have run.
-    pub fn close(&self) -> rt::Call<()> {
-        rt::close(self)
-    }
 }
 
 /// What [`AccountClient::pay`] returns.
@@ -282,14 +234,6 @@ impl Account for AccountClient {
 
     fn balance(&self) -> rt::Result<super::common::Amount> { self.balance().wait() }
     fn balance_v1(&self) -> rt::Result<i64> { self.balance_v1().wait() }
-}
-
-impl<T: Account> From<::std::sync::Arc<T>> for AccountClient {
-    fn from(object: ::std::sync::Arc<T>) -> Self { Self(rt::Handle::local(object)) }
-}
-
-impl From<::std::sync::Arc<dyn Account>> for AccountClient {
-    fn from(object: ::std::sync::Arc<dyn Account>) -> Self { Self(rt::Handle::local(object)) }
 }
 
 impl AccountClient {
@@ -314,7 +258,6 @@ impl AccountClient {
                 why: from.get::<rt::Text>(cx, 0, "why")?,
             }),
         ),
-        exception: None,
     };
 
     const PAY_FORMS: &'static [rt::Variant<(super::common::Amount, String), AccountPayResults>] = &[
@@ -372,10 +315,7 @@ impl AccountClient {
         id: rt::MethodId::new(0xb44aec4acb5a15ed, 1, "Account.balance"),
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.balance(),
-        results: rt::field::<
-            rt::Struct<super::common::Amount>,
-        >(rt::Size(0, 1), &[(0, "result")]),
-        exception: None,
+        results: rt::field::<rt::Struct<super::common::Amount>>(rt::Size(0, 1), &[(0, "result")]),
     };
 
     const BALANCE_FORMS: &'static [rt::Variant<(), super::common::Amount>] = &[
@@ -386,7 +326,6 @@ impl AccountClient {
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |object, ()| object.balance_v1(),
         results: rt::field::<i64>(rt::Size(1, 0), &[(0, "result")]),
-        exception: None,
     };
 
     const BALANCE_V1_FORMS: &'static [rt::Variant<(), i64>] = &[
@@ -449,7 +388,7 @@ impl rt::Message for Options {
 
     fn write(&self, cx: &mut rt::Encoder<'_>, to: &mut rt::Builder<'_>) -> rt::Result<()> {
         if cx.version() == 2 {
-            return { to.set::<u32>(cx, 0, "limit", &self.limit) };
+            return to.set::<u32>(cx, 0, "limit", &self.limit);
         }
         to.set_or::<u32>(cx, 0, "limit", &self.limit, 100)?;
         to.set::<rt::Text>(cx, 0, "name", &self.name)

@@ -1,9 +1,11 @@
 @0xb4f1c1d7e8a90021;
 
-using Shared = import "shared.capnp";
+using Lab = import "/lab.capnp";
 
-interface Guide extends(Shared.Map) {
-    near @0 (place :Shared.Place) -> (places :List(Shared.Place), map :Shared.Map);
+interface Clinic extends(Lab.Counter) {
+    # Extends another crate's interface, and passes its objects.
+
+    treat @0 (counter :Lab.Counter, callbacks :List(Lab.Callback)) -> (lab :Lab.Lab);
 }
 
-struct Trip { stops @0 :List(Shared.Place); by @1 :Shared.Kind; }
+struct Room { counter @0 :Lab.Counter; }
