@@ -54,8 +54,7 @@ fn a_table_says_how_a_method_travels() {
         &text,
         r#"params: rt::fields::<(rt::Text,)>(rt::Size(4, 12), &[(1, "cx")]),
         call: |object, (cx,)| object.echo(cx),
-        results: rt::field::<rt::Text>(rt::Size(4, 8), &[(0, "result")]),
-        exception: None,"#,
+        results: rt::field::<rt::Text>(rt::Size(4, 8), &[(0, "result")]),"#,
     );
     assert_has(
         &text,
@@ -82,10 +81,10 @@ fn exceptions_come_before_the_results() {
     assert_has(&text, r#"from.raised::<rt::Struct<Trouble>>(cx, 1, "error")?;"#);
     assert_has(
         &text,
-        r#"exception: Some(|error| {
-            rt::exception::<rt::Struct<Trouble>>(error, 1, "error")
-                .or_else(|| rt::exception::<rt::Struct<Worse>>(error, 2, "other"))
-        }),"#,
+        r#".raises(|error| {
+                rt::exception::<rt::Struct<Trouble>>(error, 1, "error")
+                    .or_else(|| rt::exception::<rt::Struct<Worse>>(error, 2, "other"))
+            }),"#,
     );
     assert_has(&text, "/// It can fail with [`Trouble`] or [`Worse`]: see");
 }
@@ -165,11 +164,8 @@ fn fields_are_read_as_they_are_declared() {
     assert_has(
         &text,
         r#"a: from.get_or::<i32>(cx, 0, "a", 5)?,
-        b: from.get_if::<i32>(cx, 64, 1, "b")?,
-        c: match from.get::<bool>(cx, 65, "c")? {
-            true => Some(from.get_or::<i32>(cx, 3, "c", 5)?),
-            false => None,
-        },
+            b: from.get::<rt::If<64, i32>>(cx, 1, "b")?,
+            c: from.get_or::<rt::If<65, i32>>(cx, 3, "c", 5)?,
         d: from.get::<rt::Nullable<rt::Boxed<rt::Struct<Node>>>>(cx, 0, "d")?,
         e: from.group(cx, "e")?,"#,
     );
