@@ -57,13 +57,17 @@ pub const fn code<T>(size: Size, write: Write<T>, read: Read<T>) -> Part<T> {
     Part { size, how: How::Code(write, read), exception: None }
 }
 
-impl<T> Part<T> {
-    /// Results in whose place there can be a typed exception.
-    pub const fn raises(mut self, exception: fn(&Error) -> Option<Exception>) -> Part<T> {
-        self.exception = Some(exception);
-        self
-    }
+/// Results in whose place there can be a typed exception, which `exception` makes of an error.
+pub const fn raising<T>(
+    size: Size,
+    write: Write<T>,
+    read: Read<T>,
+    exception: fn(&Error) -> Option<Exception>,
+) -> Part<T> {
+    Part { size, how: How::Code(write, read), exception: Some(exception) }
+}
 
+impl<T> Part<T> {
     pub(crate) fn write(
         &self,
         cx: &mut Encoder<'_>,

@@ -63,8 +63,10 @@ pub(super) fn results_form(
     }
     let write = write_results(lineage, method, form);
     let read = read_results(lineage, method, form, exceptions);
-    let raises = exception(lineage, exceptions);
-    quote!(rt::code(#size, #write, #read) #raises)
+    match exception(lineage, exceptions) {
+        Some(exception) => quote!(rt::raising(#size, #write, #read, #exception)),
+        None => quote!(rt::code(#size, #write, #read)),
+    }
 }
 
 /// What turns an error of the object's into one of the exceptions that the schema declares.
@@ -74,7 +76,7 @@ fn exception(lineage: &Lineage<'_>, exceptions: &[Field]) -> Option<TokenStream>
         quote!(rt::exception::<#wire>(error, #slot, #name))
     });
     let first = exceptions.next()?;
-    Some(quote!(.raises(|error| #first #(.or_else(|| #exceptions))*)))
+    Some(quote!(|error| #first #(.or_else(|| #exceptions))*))
 }
 
 /// The fields, where each is read and written by its slot and nothing else.

@@ -81,10 +81,10 @@ fn exceptions_come_before_the_results() {
     assert_has(&text, r#"from.raised::<rt::Struct<Trouble>>(cx, 1, "error")?;"#);
     assert_has(
         &text,
-        r#".raises(|error| {
+        r#"|error| {
                 rt::exception::<rt::Struct<Trouble>>(error, 1, "error")
                     .or_else(|| rt::exception::<rt::Struct<Worse>>(error, 2, "other"))
-            }),"#,
+            },"#,
     );
     assert_has(&text, "/// It can fail with [`Trouble`] or [`Worse`]: see");
 }

@@ -395,7 +395,6 @@ fn interrupt_of_a_sum(sum: &SumClient) -> rt::Call<()> {
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
         call: |_, ()| Ok(()),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
-        exception: None,
     };
     rt::call(sum.handle(), method, ())
 }

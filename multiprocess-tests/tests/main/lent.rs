@@ -41,7 +41,7 @@ fn connect(shelf: ShelfClient) -> (ShelfClient, Connection) {
 
 fn tell(row: RowView<'_>) -> Result<String> {
     let tags = row.tags()?;
-    let tags = tags.iter().map(|tags| Ok(tags?.iter().collect::<Result<Vec<u8>>>()?));
+    let tags = tags.iter().map(|tags| tags?.iter().collect::<Result<Vec<u8>>>());
     let tags = tags.collect::<Result<Vec<_>>>()?;
     let next = row.next()?.map(tell).transpose()?;
     Ok(format!("{} {} {tags:?} {:?} {next:?}", row.key()?, row.size()?, row.color()?))

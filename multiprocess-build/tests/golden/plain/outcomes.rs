@@ -144,19 +144,19 @@ impl OutcomesClient {
         id: rt::MethodId::new(0xe6ce9f724eacc920, 0, "Outcomes.pay").context(0),
         params: rt::fields::<(u64,)>(rt::Size(1, 1), &[(0, "amount")]),
         call: |object, (amount,)| object.pay(amount),
-        results: rt::code(
-                rt::Size(1, 2),
-                |cx, to, result| to.set::<u64>(cx, 0, "change", result),
-                |cx, from| {
-                    from.raised::<rt::Struct<NoFunds>>(cx, 0, "noFunds")?;
-                    from.raised::<rt::Text>(cx, 1, "why")?;
-                    from.get::<u64>(cx, 0, "change")
-                },
-            )
-            .raises(|error| {
+        results: rt::raising(
+            rt::Size(1, 2),
+            |cx, to, result| to.set::<u64>(cx, 0, "change", result),
+            |cx, from| {
+                from.raised::<rt::Struct<NoFunds>>(cx, 0, "noFunds")?;
+                from.raised::<rt::Text>(cx, 1, "why")?;
+                from.get::<u64>(cx, 0, "change")
+            },
+            |error| {
                 rt::exception::<rt::Struct<NoFunds>>(error, 0, "noFunds")
                     .or_else(|| rt::exception::<rt::Text>(error, 1, "why"))
-            }),
+            },
+        ),
     };
 
     const LOOK: rt::Method<dyn Outcomes, (bool, bool), OutcomesLookResults> = rt::Method {
