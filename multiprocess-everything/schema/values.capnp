@@ -83,4 +83,13 @@ interface Values {
 
     wraps @35 (context :Proxy.Context, arg :Unions.Wraps) -> (result :Unions.Wraps);
     # Returns what it is given, as the first ones do.
+
+    borrowed @36 (context :Proxy.Context, number :Int64, text :Text, data :Data, color :Color,
+            point :Point, points :List(Point), texts :List(Text), numbers :List(List(Int32)),
+            tree :Unions.Tree, absent :Text $Rust.nullable, maybe :Text, hasMaybe :Bool)
+        -> (result :Text, bytes :UInt64) $Rust.borrowed;
+    # All of it as one text, and how many bytes the data has; the served object looks at the message.
+
+    borrowedInline @37 (texts :List(Text)) -> (result :UInt32) $Rust.borrowed;
+    # How many texts there are, without a Context.
 }

@@ -9,8 +9,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::socket::{
@@ -20,6 +21,10 @@ use crate::{Error, Result};
 
 /// How many times the path may change under our hands before we give up.
 const ATTEMPTS: u32 = 16;
+
+/// How long others are waited for who are taking a place in the same directory.
+const LOCK_ATTEMPTS: u32 = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 const NO_FLAGS: AtFlags = AtFlags::empty();
 
@@ -161,6 +166,7 @@ impl Place {
             address_error(path, format!("cannot make the socket {}: {error}", path.display()))
         };
         let own = identity(&self.stat(private).map_err(failed)?);
+        let _lock = self.lock();
         for _ in 0..ATTEMPTS {
             match self.rename_to_free(private, &self.name) {
                 Ok(()) => return Ok(own),
@@ -169,6 +175,24 @@ impl Place {
             }
         }
         Err(address_error(path, format!("other processes keep changing {}", path.display())))
+    }
+
+    /// Keeps others who take a place in this directory away: between the look at a stale socket and
+    /// its removal the place could become theirs. Whoever holds the lock for longer than it takes is
+    /// not waited for; then the second look in `clear_stale` is all there is.
+    fn lock(&self) -> Option<OwnedFd> {
+        // Of its own, so that closing it unlocks.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::openat(&self.dir, ".", flags, Mode::empty()).ok()?;
+        for _ in 0..LOCK_ATTEMPTS {
+            match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Some(directory),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::sleep(LOCK_PAUSE),
+                // Not on every file system.
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     /// Renames, failing with EEXIST where there is a file of the new name.
