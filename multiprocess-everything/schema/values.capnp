@@ -88,7 +88,7 @@ interface Values {
             point :Point, points :List(Point), texts :List(Text), numbers :List(List(Int32)),
             tree :Unions.Tree, absent :Text $Rust.nullable, maybe :Text, hasMaybe :Bool)
         -> (result :Text, bytes :UInt64) $Rust.borrowed;
-    # All of it as one text, and how many bytes the data has; the served object looks at the message.
+    # All of it as one text, and the sum of the data's bytes; the served object looks at the message.
 
     borrowedInline @37 (texts :List(Text)) -> (result :UInt32) $Rust.borrowed;
     # How many texts there are, without a Context.

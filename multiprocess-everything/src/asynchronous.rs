@@ -70,6 +70,10 @@ impl ValuesAsync for AsyncServer {
         Ok(arg)
     }
 
+    async fn borrowed_inline(&self, texts: Vec<String>) -> Result<u32> {
+        u32::try_from(texts.len()).map_err(|_| Error::failed("too many"))
+    }
+
     async fn shape(&self, arg: Shape) -> Result<Shape> {
         Ok(arg)
     }

@@ -13,6 +13,12 @@ def on_caller(context):
     return {"thread": context.callbackThread}
 
 
+def total(tree):
+    """The sum of a tree's values."""
+    sides = [getattr(tree, side) for side in ("left", "right") if tree._has(side)]
+    return tree.value + sum(total(child) for child in [*sides, *tree.children])
+
+
 class Part(objects.Part.Server):
     def __init__(self, name, index):
         self.text, self.number = name, index
@@ -251,6 +257,19 @@ class Everything(everything.Everything.Server):
 
     async def sum(self, values, **_):
         return sum(sum(row) for row in values)
+
+    async def borrowed_context(self, context):
+        params = context.params
+        parts = [params.number, params.text, params.color.raw]
+        parts += [f"{point.x},{point.y}" for point in [params.point, *params.points]]
+        parts += [*params.texts, *(number for row in params.numbers for number in row), total(params.tree)]
+        parts += [params.absent if params._has("absent") else "-"]
+        parts += [params.maybe if params.hasMaybe else "-"]
+        context.results.result = " ".join(str(part) for part in parts)
+        context.results.bytes = sum(params.data)
+
+    async def borrowedInline(self, texts, **_):
+        return len(texts)
 
     # ---- objects
 

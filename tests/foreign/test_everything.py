@@ -226,6 +226,16 @@ class TestValues(ServedByRust):
         self.assertEqual((back.x, back.y), (3, -4))
         self.assertEqual(await self.result("sum", [[1, 2], [], [-10]]), -7)
 
+    async def test_methods_that_look_at_the_message(self):
+        answer = await self.call(
+            "borrowed", -1, "text", b"\x01\xff", "blue", point(1, 2), [point(3, 4)], ["x"], [[7], [8]],
+            SAMPLES["tree"], "there", "here", True,
+        )
+        self.assertEqual((answer.result, answer.bytes), ("-1 text 2 1,2 3,4 x 7 8 15 there here", 256))
+        answer = await self.object.borrowed(context=self.context())
+        self.assertEqual((answer.result, answer.bytes), ("0  0 0,0 0 - -", 0))
+        self.assertEqual(await self.result("borrowedInline", ["a", "b"]), 2)
+
     async def test_what_the_schema_leaves_open(self):
         request = self.object.any_request()
         request.any.set_as_text("any")

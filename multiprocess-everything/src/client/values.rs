@@ -15,7 +15,48 @@ use crate::samples::{self, point};
 pub(super) fn check(values: &ValuesClient) -> Result<()> {
     check_types(values)?;
     check_unions(values)?;
-    check_arguments(values)
+    check_arguments(values)?;
+    check_borrowed(values)
+}
+
+fn check_borrowed(values: &ValuesClient) -> Result<()> {
+    let points = vec![point(3, 4), point(5, 6)];
+    let (texts, numbers) =
+        (vec!["x".to_owned(), "é".to_owned()], vec![vec![7], vec![], vec![8, 9]]);
+    let all = values
+        .borrowed(
+            -1,
+            "text",
+            vec![1, 255],
+            Color::Blue,
+            point(1, 2),
+            points,
+            texts.clone(),
+            numbers,
+            samples::tree(),
+            Some("there".to_owned()),
+            None,
+        )
+        .wait()?;
+    let wanted = "-1 text 2 1,2 3,4 5,6 x é 7 8 9 15 there -";
+    same("borrowed", (all.result.as_str(), all.bytes), (wanted, 256))?;
+    let none = values
+        .borrowed(
+            0,
+            "",
+            Vec::new(),
+            Color::Unknown(9),
+            point(0, 0),
+            Vec::new(),
+            Vec::new(),
+            Vec::new(),
+            Tree::default(),
+            None,
+            Some(String::new()),
+        )
+        .wait()?;
+    same("borrowed", (none.result.as_str(), none.bytes), ("0  9 0,0 0 - ", 0))?;
+    same("borrowedInline", values.borrowed_inline(texts).wait()?, 2)
 }
 
 fn check_types(values: &ValuesClient) -> Result<()> {

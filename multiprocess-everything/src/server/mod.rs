@@ -1,5 +1,6 @@
 //! One object that serves all of `Everything`: each group of methods is a file.
 
+mod borrowed;
 mod calls;
 mod folders;
 mod foo;

@@ -2,20 +2,22 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use multiprocess::{AnyPointer, Result};
+use multiprocess::rt::{List, Struct, Text};
+use multiprocess::{AnyPointer, Error, ListView, Result};
 
-use super::EverythingServer;
+use super::{EverythingServer, borrowed};
 use crate::codecs::Age;
 use crate::generated::types::{
     Coded, CodedWithDefault, Collections, Color, Defaults, Lists, Nullables, Open, Optionals,
-    Partial, Point, Result_, Scalars, Secret, Tags, Type,
+    Partial, Point, PointView, Result_, Scalars, Secret, Tags, Type,
 };
 use crate::generated::unions::{
-    Account, Chosen, Eithers, Event, EventWhich, Expr, Grouped, Link, Ping, Shape, Tree, Wraps,
+    Account, Chosen, Eithers, Event, EventWhich, Expr, Grouped, Link, Ping, Shape, Tree, TreeView,
+    Wraps,
 };
 use crate::generated::values::{
-    Values, ValuesDirectResults, ValuesEventFieldsResults, ValuesNullableResults,
-    ValuesPointResults, ValuesSetsResults, ValuesWithDefaultsResults,
+    Values, ValuesBorrowedResults, ValuesDirectResults, ValuesEventFieldsResults,
+    ValuesNullableResults, ValuesPointResults, ValuesSetsResults, ValuesWithDefaultsResults,
 };
 
 /// Methods that return their only argument.
@@ -126,6 +128,36 @@ impl Values for EverythingServer {
         which_: EventWhich,
     ) -> Result<ValuesEventFieldsResults> {
         Ok(ValuesEventFieldsResults { id, which, which_ })
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "as the schema has them")]
+    fn borrowed(
+        &self,
+        number: i64,
+        text: &str,
+        data: &[u8],
+        color: Color,
+        point: PointView<'_>,
+        points: ListView<'_, Struct<Point>>,
+        texts: ListView<'_, Text>,
+        numbers: ListView<'_, List<i32>>,
+        tree: TreeView<'_>,
+        absent: Option<&str>,
+        maybe: Option<&str>,
+    ) -> Result<ValuesBorrowedResults> {
+        let mut parts = vec![number.to_string(), text.to_owned(), u16::from(color).to_string()];
+        parts.push(borrowed::point(point)?);
+        parts.extend(borrowed::points(points)?);
+        parts.extend(borrowed::texts(texts)?);
+        parts.extend(borrowed::numbers(numbers)?);
+        parts.push(borrowed::total(tree)?.to_string());
+        parts.extend([absent, maybe].map(|text| text.unwrap_or("-").to_owned()));
+        let bytes = data.iter().copied().map(u64::from).sum();
+        Ok(ValuesBorrowedResults { result: parts.join(" "), bytes })
+    }
+
+    fn borrowed_inline(&self, texts: ListView<'_, Text>) -> Result<u32> {
+        u32::try_from(texts.len()).map_err(|_| Error::failed("too many"))
     }
 
     fn sum(&self, values: Vec<Vec<i64>>) -> Result<i64> {

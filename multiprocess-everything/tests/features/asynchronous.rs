@@ -27,6 +27,7 @@ fn values_and_errors() {
     assert_eq!(object.version().wait().unwrap(), 3);
     assert_eq!(object.add(1, 2).wait().unwrap(), 3);
     assert_eq!(object.scalars(samples::scalars()).wait().unwrap(), samples::scalars());
+    assert_eq!(object.borrowed_inline(vec![String::new(); 3]).wait().unwrap(), 3);
     for shape in samples::shapes() {
         assert_eq!(object.shape(shape.clone()).wait().unwrap(), shape);
     }

@@ -6,6 +6,7 @@ use capnp::private::layout::{PointerBuilder, PointerReader};
 
 use super::{Builder, PointerWire, Reader, Wire};
 use crate::codec::{Decoder, Encoder, indexed};
+use crate::guard::catch_panic;
 use crate::{Error, Result};
 
 /// Why a codec refuses a value: any error, or a text.
@@ -23,6 +24,9 @@ pub type CodecError = Box<dyn std::error::Error + Send + Sync>;
 ///     age @1 :Int64 $Rust.type("crate::Age");
 /// }
 /// ```
+///
+/// Both functions run while the connection is locked, and so may the destructor of a value: they must
+/// neither block nor call objects. A panic in them is that call's error.
 ///
 /// Where decoding fails, the one who reads gets an [`Error::Decode`] with the field's path; where
 /// encoding fails, the one who writes gets an [`Error::ApiMisuse`].
@@ -113,11 +117,12 @@ where
     C: Codec<T, Wire = W::Value>,
 {
     fn decode(wire: W::Value) -> Result<T> {
-        C::decode(wire).map_err(|error| Error::decode("", error.to_string()))
+        catch_panic(|| C::decode(wire).map_err(|error| Error::decode("", error.to_string())))
     }
 
     fn encode(value: &T) -> Result<W::Value> {
-        C::encode(value).map_err(|error| Error::misuse(format!("a value cannot be sent: {error}")))
+        let refused = |error| Error::misuse(format!("a value cannot be sent: {error}"));
+        catch_panic(|| C::encode(value).map_err(refused))
     }
 }
 
