@@ -74,6 +74,11 @@ impl Core {
     }
 
     /// The node is well: it answers, and goes when asked.
+    fn threads(&self) -> usize {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        tasks.expect("the node's threads").count()
+    }
+
     fn stop(mut self) {
         assert_eq!(self.ok(&["echo", "still there"]), "still there\n");
         self.ok(&["rpc", "stop"]);
@@ -219,6 +224,29 @@ fn cut_short_waits_hold_up_no_later_call() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A wait that is cut short ends in the node as well: no thread of the node's stays behind.
+fn cut_short_waits_end_in_the_node() -> Result<(), Failed> {
+    let core = Core::start();
+    let init = core.connect();
+    let mining = init.make_mining().wait()?.expect("the node has Mining");
+    let tip = mining.get_tip().wait()?.expect("a tip");
+    let before = core.threads();
+    for _ in 0..20 {
+        let wait = mining.wait_tip_changed(tip.hash.clone(), timeout_ms(None));
+        let cut = wait.timeout(Duration::from_millis(5)).wait();
+        assert!(matches!(cut, Err(Error::Timeout(_))), "{cut:?}");
+    }
+    let end = Instant::now() + LONG;
+    // One thread of the node's for this one, and those that have not been interrupted yet.
+    while core.threads() > before + 1 {
+        assert!(Instant::now() < end, "{} threads, {before} before", core.threads());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop((mining, init));
+    core.stop();
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let ignored = std::env::var_os("BITCOIN_NODE").is_none();
     let mut args = Arguments::from_args();
@@ -231,6 +259,7 @@ fn main() -> ExitCode {
         ("rude_clients_leave_the_node_well", rude_clients_leave_the_node_well),
         ("threads_and_waits", threads_and_waits),
         ("cut_short_waits_hold_up_no_later_call", cut_short_waits_hold_up_no_later_call),
+        ("cut_short_waits_end_in_the_node", cut_short_waits_end_in_the_node),
     ];
     let tests = tests.map(|(name, test)| {
         Trial::test(name, test).with_kind("BITCOIN_NODE").with_ignored_flag(ignored)

@@ -4,6 +4,7 @@
 @0xf8d4616f5cdd14e2;
 
 using Rust = import "/rust-multiprocess.capnp";
+$Rust.name("unmarked");
 using Types = import "types.capnp";
 using Unions = import "unions.capnp";
 using Foo = import "foo.capnp";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use multiprocess::{Error, Result};
 
-use super::{fails, same};
+use super::{eventually, fails, same};
 use crate::generated::calls::{CallsClient, Denied, DeniedReason, NotFound};
 use crate::samples::point;
 
@@ -88,19 +88,14 @@ fn check_waits(calls: &CallsClient) -> Result<()> {
     let late = calls.wait("late").timeout(Duration::from_millis(1)).wait();
     fails("wait, timed out", late, |error| matches!(error, Error::Timeout(_)))?;
     // The wait that nobody waits for ends as well: the server cancels it, or it is interrupted.
-    while calls.waiting().wait()? > 0 {
-        std::thread::yield_now();
-    }
+    eventually("no wait is left", || Ok(calls.waiting().wait()? == 0))?;
     let first = calls.meet(2).start();
     same("meet", calls.meet(2).wait()?, 2)?;
     same("meet", first.wait()?, 2)
 }
 
 fn until_one_waits(calls: &CallsClient) -> Result<()> {
-    while calls.waiting().wait()? == 0 {
-        std::thread::yield_now();
-    }
-    Ok(())
+    eventually("one waits", || Ok(calls.waiting().wait()? == 1))
 }
 
 fn check_names(calls: &CallsClient) -> Result<()> {

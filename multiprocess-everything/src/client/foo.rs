@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use multiprocess::Result;
 
-use super::{fails, same};
+use super::{eventually, fails, same};
 use crate::codecs::{Custom, FooEnum};
 use crate::generated::foo::{
     ExtendedCallback, ExtendedCallbackClient, FooCallback, FooCallbackClient, FooClient, FooEmpty,
@@ -63,7 +63,7 @@ fn check_callbacks(object: &FooClient) -> Result<()> {
     same("callback", object.callback(adds(1).0, 5).wait()?, 6)?;
     let (callback, dropped) = adds(2);
     same("callbackUnique", object.callback_unique(callback, 5).wait()?, 7)?;
-    same("the callback is closed", dropped.load(Ordering::SeqCst), true)?;
+    eventually("the callback is closed", || Ok(dropped.load(Ordering::SeqCst)))?;
     let shared: Arc<dyn FooCallback> = Arc::new(Adds(3, Arc::default()));
     same("callbackShared", object.callback_shared(shared, 5).wait()?, 8)?;
     let kept: Arc<dyn FooCallback> = Arc::new(Adds(4, Arc::default()));

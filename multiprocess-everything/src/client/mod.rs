@@ -6,6 +6,7 @@ mod objects;
 mod values;
 
 use std::fmt::Debug;
+use std::time::{Duration, Instant};
 
 use multiprocess::{Error, Result};
 
@@ -45,6 +46,19 @@ fn same<T: PartialEq + Debug>(what: &str, got: T, wanted: T) -> Result<()> {
         return Ok(());
     }
     Err(Error::failed(format!("{what}: {got:?} came instead of {wanted:?}")))
+}
+
+/// That something comes to hold. Where the object is a process further away, what ends there ends
+/// after the answer.
+fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds()? {
+        if Instant::now() > deadline {
+            return Err(Error::failed(format!("{what}: it does not come to that")));
+        }
+        std::thread::yield_now();
+    }
+    Ok(())
 }
 
 /// That a call failed in the right way.

@@ -6,16 +6,16 @@ use std::sync::{Mutex, PoisonError};
 
 use multiprocess::rt::Argument;
 use multiprocess::{Error, Result};
-use multiprocess_everything::generated::bare::{
-    BareCollections, BareDefaults, BareHolder, BarePartial, BareSection, BareShape, Cell,
-    CellClient,
-};
 use multiprocess_everything::generated::foo::{FooCallbackClient, FooFnClient};
 use multiprocess_everything::generated::objects::{Holder, StoreEntry};
 use multiprocess_everything::generated::types::{
     Amount, Collections, Color, Defaults, Labelled, Painted, Partial, Point,
 };
 use multiprocess_everything::generated::unions::Shape;
+use multiprocess_everything::generated::unmarked::{
+    BareCollections, BareDefaults, BareHolder, BarePartial, BareSection, BareShape, Cell,
+    CellClient,
+};
 use multiprocess_everything::pair::{Pair, serve};
 
 /// Keeps one value.

@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 
 use multiprocess::{Error, Result};
 use multiprocess_everything::codecs::{Age, Id};
-use multiprocess_everything::generated::bare::BareCoded;
 use multiprocess_everything::generated::types::{Coded, CodedWithDefault, Color, Nullables, Point};
 use multiprocess_everything::generated::unions::Shape;
+use multiprocess_everything::generated::unmarked::BareCoded;
 use multiprocess_everything::generated::values::{Values, ValuesClient};
 use multiprocess_everything::pair::{Pair, pair, serve};
 use multiprocess_everything::samples;

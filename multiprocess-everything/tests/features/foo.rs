@@ -99,6 +99,16 @@ fn callbacks_run_on_the_calling_thread() {
 }
 
 #[test]
+fn a_callback_that_is_closed_ends_before_the_answer() {
+    let (_server, pair) = pair().unwrap();
+    let notes: Arc<dyn FooCallback> = Arc::new(Notes::default());
+    let alive = Arc::downgrade(&notes);
+    let callback = FooCallbackClient::from(notes);
+    assert_eq!(pair.object.callback_unique(callback, 1).wait().unwrap(), 2);
+    assert!(alive.upgrade().is_none());
+}
+
+#[test]
 fn a_callback_that_is_kept() {
     let (server, pair) = pair().unwrap();
     let notes: Arc<dyn FooCallback> = Arc::new(Notes::default());

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use multiprocess::{Error, Interface, Result};
-use multiprocess_everything::generated::bare::{BareHolder, CellClient};
 use multiprocess_everything::generated::foo::{FooCallback, FooCallbackClient};
 use multiprocess_everything::generated::objects::{
     FnNoneClient, FnOneClient, FnThreeCallResults, FnThreeClient, FnTwoClient, Holder,
     HolderChoice, StoreVisitorClient,
 };
 use multiprocess_everything::generated::types::Point;
+use multiprocess_everything::generated::unmarked::{BareHolder, CellClient};
 use multiprocess_everything::pair::{Pair, pair, serve};
 
 use crate::bare::CellServer;

@@ -1,13 +1,19 @@
 //! Starts a call of this side: encodes it, chooses its threads, and arranges for its answer.
 
 use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
+use capnp::any_pointer;
+use capnp::capability::{Promise, Request, Response};
+use capnp::private::capability::ClientHook;
+
 use super::after::After;
 use super::conn::ArcConn;
-use super::interrupt::Interrupt;
-use super::tables::{CallId, CapId, RunningId};
+use super::interrupt::{Interrupt, InterruptCell, released};
+use super::tables::{CallId, CapId, RunningId, Tables};
+use super::threads::BusyGuard;
 use crate::handle::RemoteObject;
 use crate::part::Part;
 use crate::rt::{AnyBuilder, Decoder, Encoder, MethodId};
@@ -182,14 +188,27 @@ pub(crate) fn start_call<T: Send + 'static>(
         let mut cx = Encoder::new(conn, &tables, &caller).of_version(method.version);
         encode(&mut cx, request.get())?;
         let busy = cx.take_busy();
-        let (sent, question) = tables.net.sent_by(|| request.hook.send());
-        if let (Some(question), Some(busy)) = (question, busy) {
-            tables.net.keep_until_return(question, busy);
-        }
-        let interrupt = question.zip(method.interrupt).map(|(question, ordinal)| {
-            let returned = tables.net.watch_return(question);
-            Interrupt::new(hook, (method.interface, ordinal), object.closed_flag(), returned)
-        });
+        let interrupt = method.interrupt.map(|_| InterruptCell::default());
+        let unsent = Unsent {
+            request,
+            object: (cap, hook),
+            method,
+            closed: object.closed_flag(),
+            busy,
+            interrupt: interrupt.clone(),
+        };
+        let promise = if method.interrupt.is_some() && tables.interrupts.holds(cap) {
+            let (tables, released) = (Rc::downgrade(&tables), released(&tables, cap));
+            Promise::from_future(async move {
+                released.await;
+                match tables.upgrade() {
+                    Some(tables) => unsent.send(&tables).await,
+                    None => Err(capnp::Error::disconnected("the connection has ended".to_owned())),
+                }
+            })
+        } else {
+            unsent.send(&tables)
+        };
         let slot = Arc::clone(&slot);
         let weak_tables = Rc::downgrade(&tables);
         let weak_conn = ArcConn::downgrade(conn);
@@ -207,13 +226,39 @@ pub(crate) fn start_call<T: Send + 'static>(
             };
             slot.fill(result.map_err(|error| in_method(error, method)))
         });
-        Ok(tables.add_call(sent.promise, complete, interrupt))
+        Ok(tables.add_call(promise, complete, interrupt))
     })?;
     let thread = match &caller {
         Caller::Thread(inbox, None) => Some(inbox.id()),
         Caller::Thread(_, Some(_)) | Caller::Future { .. } => None,
     };
     Ok(SentCall { slot, conn: ArcConn::clone(conn), id, thread, over: false })
+}
+
+/// A call that is written and not sent.
+struct Unsent {
+    request: Request<any_pointer::Owned, any_pointer::Owned>,
+    object: (CapId, Box<dyn ClientHook>),
+    method: MethodId,
+    closed: Arc<AtomicBool>,
+    busy: Option<BusyGuard>,
+    interrupt: Option<InterruptCell>,
+}
+
+impl Unsent {
+    fn send(self, tables: &Rc<Tables>) -> Promise<Response<any_pointer::Owned>, capnp::Error> {
+        let Unsent { request, object, method, closed, busy, interrupt } = self;
+        let (sent, question) = tables.net.sent_by(|| request.hook.send());
+        let Some(question) = question else { return sent.promise };
+        if let Some(busy) = busy {
+            tables.net.keep_until_return(question, busy);
+        }
+        if let (Some(cell), Some(ordinal)) = (interrupt, method.interrupt) {
+            let (returned, ends) = (tables.net.watch_return(question), (method.interface, ordinal));
+            cell.set(Some(Interrupt::new(tables, object, ends, closed, returned)));
+        }
+        sent.promise
+    }
 }
 
 /// Says which method's answer it was that did not decode, or that the peer does not have.

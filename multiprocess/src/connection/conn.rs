@@ -217,7 +217,9 @@ impl Conn {
         self.take_deferred(core);
         let result = f(core);
         let mut failed = core.run_until_quiet().err();
-        core.tables.interrupts.release_over();
+        while core.tables.interrupts.release_over() && failed.is_none() {
+            failed = core.run_until_quiet().err();
+        }
         if failed.is_none() && self.ended.get().is_none() {
             failed = core.tables.net.over();
         }

@@ -16,7 +16,7 @@ use futures_channel::oneshot;
 use slab::Slab;
 
 use super::after::After;
-use super::interrupt::{Interrupt, Interrupts};
+use super::interrupt::{Interrupt, InterruptCell, Interrupts};
 use super::network::{Net, Segments};
 use super::threads::Threads;
 use crate::Error;
@@ -55,7 +55,7 @@ struct PendingCall {
     complete: Complete,
     waker: Waker,
     /// What ends the call if it is cancelled and the peer does not end it.
-    interrupt: Option<Interrupt>,
+    interrupt: Option<InterruptCell>,
 }
 
 /// A call of the peer's whose results are not sent yet.
@@ -176,7 +176,7 @@ impl Tables {
         &self,
         promise: Promise<Response<any_pointer::Owned>, capnp::Error>,
         complete: Complete,
-        interrupt: Option<Interrupt>,
+        interrupt: Option<InterruptCell>,
     ) -> CallId {
         let serial = self.next_call.get();
         self.next_call.set(serial + 1);
@@ -200,7 +200,7 @@ impl Tables {
                 _ => None,
             }
         };
-        call?.interrupt
+        call?.interrupt?.take()
     }
 
     /// Polls the calls that were woken. False if there was none.
