@@ -334,6 +334,10 @@ impl Builder {
     }
 
     fn check_paths(&self) -> Result<(), Error> {
+        if self.older.len() > 30 {
+            let problem = "there can be 30 older versions at most".to_owned();
+            return Err(Error::Builder { problem });
+        }
         let module = self.module.as_deref().filter(|module| !module.is_empty());
         for path in self.provided.values().map(String::as_str).chain(module) {
             if syn::parse_str::<syn::Path>(path).is_err() {

@@ -8,6 +8,8 @@
 //! Nothing is done where a version lacks something: its calls leave the parameter out, its answers
 //! leave the result at its default.
 
+mod check;
+
 use std::collections::HashMap;
 
 use crate::error::Unsupported;
@@ -26,6 +28,9 @@ pub(crate) struct Older {
 /// Makes `schema` stand for the older ones as well, which come from newer to older.
 pub(crate) fn merge(schema: &mut Schema, older: Vec<Older>) -> Vec<Unsupported> {
     let mut report = Vec::new();
+    for older in &older {
+        report.extend(check::differences(schema, older));
+    }
     schema.older = older.iter().map(|older| older.label.clone()).collect();
     let all = (1_u32 << (older.len() + 1)) - 1;
     for interface in schema.files.iter_mut().flat_map(|file| &mut file.interfaces) {
@@ -42,6 +47,8 @@ pub(crate) fn merge(schema: &mut Schema, older: Vec<Older>) -> Vec<Unsupported> 
     for interface in schema.files.iter_mut().flat_map(|file| &mut file.interfaces) {
         collisions(interface);
     }
+    let label = schema.older.join(" or ");
+    report.extend(check::gaps(schema, &label));
     report
 }
 
@@ -119,16 +126,18 @@ fn only_in(docs: &str, label: &str) -> String {
 
 /// Compares the structs' fields.
 fn structs(schema: &mut Schema, older: &Schema, version: u8, report: &mut Vec<Unsupported>) {
-    let old: HashMap<u64, &Struct> = older
+    // A union without a name has the id of the struct around it.
+    let old: HashMap<(u64, &str), &Struct> = older
         .files
         .iter()
         .flat_map(|file| &file.structs)
-        .map(|item| (item.named.id, item))
+        .map(|item| ((item.named.id, item.named.name.as_str()), item))
         .collect();
     for file in &mut schema.files {
         let name = file.name.clone();
         for item in &mut file.structs {
-            let Some(old) = old.get(&item.named.id) else { continue };
+            let key = (item.named.id, item.named.name.as_str());
+            let Some(old) = old.get(&key) else { continue };
             let (Body::Fields(now), Body::Fields(then)) = (&item.body, &old.body) else { continue };
             let fields: Vec<_> = now.iter().map(|field| counterpart(field, then)).collect();
             let same = now.iter().zip(&fields).all(|(now, then)| {

@@ -39,6 +39,8 @@ pub struct Call<T: 'static> {
     method: &'static str,
     state: State<T>,
     timeout: Option<Duration>,
+    /// When it was first sent.
+    started: Option<Instant>,
     retry: Option<Retry<T>>,
     adjust: Option<Adjust<T>>,
     then: Option<Box<dyn FnOnce() + Send>>,
@@ -77,7 +79,7 @@ impl<T: Send + 'static> Call<T> {
     /// # Errors
     /// The method's own, or what became of the connection; see [`Error`].
     pub fn wait(mut self) -> Result<T> {
-        let started = Instant::now();
+        let started = *self.started.get_or_insert_with(Instant::now);
         let result = match std::mem::replace(&mut self.state, State::Done) {
             State::Ready(result) => result,
             State::Local(run) => run(),
@@ -104,6 +106,7 @@ impl<T: Send + 'static> Call<T> {
     /// A method of an object of this process that `wait` runs directly is not cut short.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self.started = self.started.map(|_| Instant::now());
         let from_now = || Deadline::new(Some(timeout), Instant::now());
         match &mut self.state {
             State::Sent(sent, deadline) => *deadline = from_now().watched(&sent.slot),
@@ -168,17 +171,18 @@ impl<T: Send + 'static> Call<T> {
     /// Sends the call for a future, which is being polled if `polled`.
     fn begin(&mut self, waker: &Waker, polled: bool) {
         let timeout = self.timeout;
+        let started = *self.started.get_or_insert_with(Instant::now);
         self.state = match std::mem::replace(&mut self.state, State::Done) {
             State::Remote(call) => match call.send_from_future(waker, polled) {
                 Ok(sent) => {
-                    let deadline = Deadline::new(timeout, Instant::now()).watched(&sent.slot);
+                    let deadline = Deadline::new(timeout, started).watched(&sent.slot);
                     State::Sent(sent, deadline)
                 }
                 Err(error) => State::Ready(Err(error)),
             },
             State::Local(run) => {
                 let slot = Arc::new(Slot::for_future(waker));
-                let deadline = Deadline::new(timeout, Instant::now()).watched(&slot);
+                let deadline = Deadline::new(timeout, started).watched(&slot);
                 let filled = Arc::clone(&slot);
                 pool::run(move || filled.fill_and_wake(catch_panic(run)));
                 State::Pooled(slot, deadline)
@@ -190,7 +194,7 @@ impl<T: Send + 'static> Call<T> {
 
 impl<T> Call<T> {
     fn new(method: &'static str, state: State<T>) -> Call<T> {
-        Call { method, state, timeout: None, retry: None, adjust: None, then: None }
+        Call { method, state, timeout: None, started: None, retry: None, adjust: None, then: None }
     }
 
     /// An answer that is under way already.
@@ -277,6 +281,9 @@ impl<I: Interface> Call<I> {
     /// Makes the call and returns a handle on its result without waiting for it: calls on the
     /// handle are sent behind this one and need no further round trip. If this call fails, they
     /// fail with its error.
+    ///
+    /// Of an interface in several versions this waits for the answer as long as the call could tell
+    /// the peer's version, which is not known yet; from a future, await that call instead.
     pub fn pipelined(self) -> I {
         match self.state {
             State::Remote(call) if self.retry.is_none() => {
@@ -291,6 +298,9 @@ impl<I: Interface> Call<Option<I>> {
     /// Makes the call and returns a handle on its result without waiting for it: calls on the
     /// handle are sent behind this one and need no further round trip. If this call fails or
     /// returns none, they fail.
+    ///
+    /// Of an interface in several versions this waits for the answer as long as the call could tell
+    /// the peer's version, which is not known yet; from a future, await that call instead.
     pub fn pipelined(self) -> I {
         match self.state {
             State::Remote(call) if self.retry.is_none() => {

@@ -4,8 +4,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use capnp::any_pointer;
-use capnp::capability::Params;
 use capnp::private::capability::ClientHook;
 use capnp::private::layout::{PointerReader, StructSize};
 
@@ -200,25 +198,53 @@ pub struct Decoder<'a> {
     tables: &'a Rc<Tables>,
     context: Option<CallThreads>,
     version: u8,
-    /// The call whose parameters are read.
-    call: Option<&'a Params<any_pointer::Owned>>,
+    /// Gets the content again, which tells the message that it is in.
+    content: Option<&'a dyn Fn()>,
+    /// Bytes of memory that lists have taken, and how many the message is good for, once that is
+    /// asked.
+    taken: usize,
+    allowance: Option<usize>,
 }
+
+/// What a message's lists may take without being looked at.
+const FREE: usize = 1 << 20;
+/// How many bytes of memory lists may take for each byte of a message. A struct that a peer writes
+/// with an older schema is small there and has all its fields here.
+const GROWTH: usize = 32;
 
 impl<'a> Decoder<'a> {
     pub(crate) fn new(conn: &'a ArcConn, tables: &'a Rc<Tables>) -> Self {
-        Decoder { conn, tables, context: None, version: 0, call: None }
+        let (content, taken, allowance) = (None, 0, None);
+        Decoder { conn, tables, context: None, version: 0, content, taken, allowance }
     }
 
-    /// For the parameters of a call.
-    pub(crate) fn of_call(mut self, call: &'a Params<any_pointer::Owned>) -> Self {
-        self.call = Some(call);
+    /// For content that `get` gets again.
+    pub(crate) fn of_content(mut self, get: &'a dyn Fn()) -> Self {
+        self.content = Some(get);
         self
     }
 
-    /// For results in the form of this version.
-    pub(crate) fn of_version(mut self, version: u8) -> Self {
+    /// Counts the memory that a list will take. A list of bytes is a list of structs as well, and one
+    /// of nothing takes no bytes at all.
+    pub(crate) fn take_memory(&mut self, items: u32, size: usize) -> Result<()> {
+        self.taken = self.taken.saturating_add((items as usize).saturating_mul(size));
+        if self.taken <= FREE {
+            return Ok(());
+        }
+        let body = || self.content.and_then(|get| self.tables.body_of(get));
+        let allowance = *self.allowance.get_or_insert_with(|| match body() {
+            Some((segments, _)) => FREE + segments.words().saturating_mul(8 * GROWTH),
+            None => usize::MAX, // This process's own message.
+        });
+        if self.taken > allowance {
+            return Err(Error::decode("", "the list is longer than its message is good for"));
+        }
+        Ok(())
+    }
+
+    /// Results are in the form of this version.
+    pub(crate) fn set_version(&mut self, version: u8) {
         self.version = version;
-        self
     }
 
     /// The version of the schema in whose form the message is; 0 is the newest.
@@ -228,16 +254,13 @@ impl<'a> Decoder<'a> {
 
     /// The parameters of the call, to be looked at outside the lock.
     pub(crate) fn lend(&self, params: AnyReader<'_>) -> Result<Lent> {
-        let body = self.call.and_then(|call| {
-            self.tables.body_of(|| {
-                let _ = call.hook.get();
-            })
-        });
+        let body = self.content.and_then(|get| self.tables.body_of(get));
         Ok(match body {
             Some((segments, options)) => Lent::Message(segments, options),
             None => {
                 let Pointer(params) = params.get_as().map_err(malformed)?;
-                Lent::Copy(AnyPointer::read(params)?)
+                // The Context has capabilities in it.
+                Lent::Copy(AnyPointer::copy(params)?.0)
             }
         })
     }

@@ -128,7 +128,8 @@ where
                 // What was asked for is in no version that the peer may have, and what comes now
                 // must not be mistaken for something else.
                 let left = conn.versions().of(family) & !ruled_out;
-                asked = forms.find(|form| form.collides & left == 0)?;
+                asked =
+                    forms.find(|form| form.versions & left != 0 && form.collides & left == 0)?;
                 ruled_out |= asked.versions;
                 Some(one(asked, object.clone(), Arc::clone(&params)))
             }

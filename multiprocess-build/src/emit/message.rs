@@ -134,7 +134,7 @@ fn older(
         let values = fields.iter().zip(&older.fields).map(|(field, older)| {
             let name = ident(&field.name);
             let value = match (older, &field.default) {
-                (None, Some(_)) => quote!(Self::default().#name),
+                (None, Some(_)) => cx.field_default(field),
                 (older, _) => value(cx, older.as_ref(), names),
             };
             quote!(#name: #value)

@@ -20,7 +20,8 @@ pub(super) fn is_served(schema: &Schema, method: &Method) -> bool {
 
 /// The name of the list of a method's forms.
 pub(super) fn list(lineage: &Lineage<'_>, method: &Method) -> Ident {
-    format_ident!("{}_FORMS", table(lineage.interface, method))
+    // No method's own name has two underscores in a row.
+    format_ident!("{}__FORMS", table(lineage.interface, method))
 }
 
 /// The list of a method's forms, from newer to older; none where there is one.

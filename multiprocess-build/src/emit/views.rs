@@ -91,7 +91,8 @@ pub(super) fn view(cx: &Context<'_>, item: &Struct) -> Option<TokenStream> {
     });
     let owned = fields.iter().map(|field| {
         let field_name = ident(&field.name);
-        let value = cx.owned(field, &quote!(view.#field_name()?));
+        // Not `view.into()`: traits have methods that take the view itself.
+        let value = cx.owned(field, &quote!(#name::#field_name(&view)?));
         quote!(#field_name: #value)
     });
     let parameter = if fields.is_empty() { quote!(_) } else { quote!(view) };

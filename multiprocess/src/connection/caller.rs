@@ -14,6 +14,7 @@ use super::conn::ArcConn;
 use super::interrupt::{Interrupt, InterruptCell, released};
 use super::tables::{CallId, CapId, RunningId, Tables};
 use super::threads::BusyGuard;
+use crate::guard::catch_panic;
 use crate::handle::RemoteObject;
 use crate::part::Part;
 use crate::rt::{AnyBuilder, Decoder, Encoder, MethodId};
@@ -186,7 +187,7 @@ pub(crate) fn start_call<T: Send + 'static>(
         };
         let mut request = hook.new_call(method.interface, method.ordinal, None);
         let mut cx = Encoder::new(conn, &tables, &caller).of_version(method.version);
-        encode(&mut cx, request.get())?;
+        catch_panic(|| encode(&mut cx, request.get()))?;
         let busy = cx.take_busy();
         let interrupt = method.interrupt.map(|_| InterruptCell::default());
         let unsent = Unsent {
@@ -217,8 +218,11 @@ pub(crate) fn start_call<T: Send + 'static>(
             let result = match (answer, weak_conn.upgrade()) {
                 (Ok(response), Some(conn)) => {
                     response.hook.get().map_err(crate::rt::malformed).and_then(|content| {
-                        let mut cx = Decoder::new(&conn, &tables).of_version(method.version);
-                        results.read(&mut cx, Reader::content(content)?)
+                        let again = || drop(response.hook.get());
+                        let mut cx = Decoder::new(&conn, &tables).of_content(&again);
+                        cx.set_version(method.version);
+                        let content = Reader::content(content)?;
+                        catch_panic(|| results.read(&mut cx, content))
                     })
                 }
                 (Ok(_), None) => Err(Error::disconnected("this side let the connection go")),
@@ -297,7 +301,7 @@ pub(crate) fn start_pipelined(
         let mut request = hook.new_call(method.interface, method.ordinal, None);
         let caller = Caller::Future { running: None, long: method.long };
         let mut cx = Encoder::new(conn, &tables, &caller).of_version(method.version);
-        encode(&mut cx, request.get())?;
+        catch_panic(|| encode(&mut cx, request.get()))?;
         let busy = cx.take_busy();
         let (sent, question) = tables.net.sent_by(|| request.hook.send());
         if let (Some(question), Some(busy)) = (question, busy) {

@@ -22,6 +22,7 @@ use super::outbox::{Flushed, Outbox};
 use super::tables::{CallId, CapId, RunningId, Tables, to_engine};
 use crate::codec::EncodeFn;
 use crate::driver::{Driver, Source, driver};
+use crate::guard::catch_panic;
 use crate::poller::SourceId;
 use crate::rt::{Encoder, Interface};
 use crate::server::{Local, ServedObject, Token};
@@ -311,7 +312,9 @@ impl Conn {
                     }
                 }
                 Deferred::ReleaseCaller(inbox) => core.tables.threads.release_caller(inbox),
-                Deferred::Abandon(id, error) => self.finish_locked(&core.tables, id, Err(error)),
+                Deferred::Abandon(id, error) => {
+                    self.finish_locked(&core.tables, id, Err(to_engine(&error)));
+                }
             }
         }
     }
@@ -383,7 +386,8 @@ impl Conn {
     pub(crate) fn finish(self: &Arc<Self>, id: RunningId, outcome: Result<EncodeFn>) {
         let (mut encode, outcome) = match outcome {
             Ok(encode) => (Some(encode), Ok(())),
-            Err(error) => (None, Err(error)),
+            // Here: an error that was raised is the user's value.
+            Err(error) => (None, Err(to_engine(&error))),
         };
         let ((), round) = self.core.with(|core| {
             self.round(core, |core| {
@@ -420,15 +424,17 @@ impl Conn {
         self: &Arc<Self>,
         tables: &Rc<Tables>,
         id: RunningId,
-        outcome: Result<Option<&mut EncodeFn>>,
+        outcome: std::result::Result<Option<&mut EncodeFn>, capnp::Error>,
     ) {
         let Some(mut call) = tables.finish_running(id) else { return };
         let outcome = outcome.and_then(|encode| {
-            let results = call.results.hook.get().map_err(crate::rt::malformed)?;
-            encode.map_or(Ok(()), |encode| encode(&mut Encoder::immediate(self, tables), results))
+            let results = call.results.hook.get()?;
+            let Some(encode) = encode else { return Ok(()) };
+            catch_panic(|| encode(&mut Encoder::immediate(self, tables), results))
+                .map_err(|error| to_engine(&error))
         });
         drop(call.results);
-        let _ = call.done.send(outcome.map_err(|error| to_engine(&error)));
+        let _ = call.done.send(outcome);
     }
 
     /// Waits until no call is being served, for `timeout` at most. Whether that came about.

@@ -40,6 +40,12 @@ impl Segments {
         let segments = Segments(Arc::new(message.into_segments()));
         Incoming { reader: Reader::new(segments, options), options }
     }
+
+    /// The size of the message.
+    pub(crate) fn words(&self) -> usize {
+        let segments = (0..).map_while(|id| self.0.get_segment(id));
+        segments.map(|segment| segment.len() / 8).sum()
+    }
 }
 
 impl ReaderSegments for Segments {

@@ -15,6 +15,7 @@ use super::task::{Kept, Work};
 use super::uses::Uses;
 use super::{Served, Task, Token};
 use crate::connection::{After, RunningCall, Tables, WeakConn, to_engine};
+use crate::guard::catch_panic;
 use crate::rt::{Decoder, Encoder};
 use crate::{Error, Result};
 
@@ -75,10 +76,11 @@ impl Local {
                 ),
             });
         }
-        let mut cx = Decoder::new(&conn, &tables).of_call(params);
+        let again = || drop(params.hook.get());
+        let mut cx = Decoder::new(&conn, &tables).of_content(&again);
         let params = params.hook.get().map_err(crate::rt::malformed)?;
         let job = match self.served.borrow().as_deref() {
-            Some(served) => served.dispatch(interface, method, &mut cx, params)?,
+            Some(served) => catch_panic(|| served.dispatch(interface, method, &mut cx, params))?,
             None => return self.call_destroyed(interface, method),
         };
         let context = cx.take_context();

@@ -34,7 +34,9 @@ pub(crate) fn schedule(
         };
     };
     let callback = threads.callback;
-    if tables.local(&*thread).is_some() || thread.when_more_resolved().is_none() {
+    // Our own call, come home: the thread that waits for it is here.
+    let ours = callback.as_deref().is_some_and(|callback| tables.local(callback).is_some());
+    if ours || tables.local(&*thread).is_some() || thread.when_more_resolved().is_none() {
         return match post(tables, &*thread, callback.as_deref(), task) {
             Ok(()) => Promise::from_future(finished),
             Err(task) => refuse_thread(tables, &*thread, task),

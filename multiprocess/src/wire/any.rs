@@ -65,19 +65,27 @@ impl AnyPointer {
     }
 
     pub(crate) fn read(from: PointerReader<'_>) -> Result<AnyPointer> {
-        if from.is_null() {
-            return Ok(AnyPointer::default());
+        match AnyPointer::copy(from)? {
+            (any, true) => Ok(any),
+            (_, false) => Err(Error::decode("", "an AnyPointer with a capability in it")),
         }
-        let mut message = message::Builder::new_default();
+    }
+
+    /// A copy, whose capabilities lead nowhere, and whether it has none.
+    pub(crate) fn copy(from: PointerReader<'_>) -> Result<(AnyPointer, bool)> {
+        if from.is_null() {
+            return Ok((AnyPointer::default(), true));
+        }
+        // Small ones are the rule; the allocator zeroes what it is asked for.
+        let allocator = message::HeapAllocator::new().first_segment_words(16);
+        let mut message = message::Builder::new(allocator);
         let mut capabilities = CapTable::new();
         let mut root: capnp::any_pointer::Builder<'_> = message.init_root();
         root.imbue_mut(&mut capabilities);
         let from = capnp::any_pointer::Reader::get_from_pointer(&from, None).map_err(malformed)?;
         root.set_as::<capnp::any_pointer::Owned>(from).map_err(malformed)?;
-        if !capabilities.is_empty() {
-            return Err(Error::decode("", "an AnyPointer with a capability in it"));
-        }
-        Ok(AnyPointer { bytes: capnp::serialize::write_message_to_words(&message) })
+        let bytes = capnp::serialize::write_message_to_words(&message);
+        Ok((AnyPointer { bytes }, capabilities.is_empty()))
     }
 
     pub(super) fn write(&self, to: PointerBuilder<'_>) -> Result<()> {

@@ -160,6 +160,7 @@ pub(super) fn read_pointers<P: PointerWire>(
     from: PointerReader<'_>,
 ) -> Result<Vec<P::Value>> {
     let list = any_pointer_list::Reader::get_from_pointer(&from, None).map_err(malformed)?;
+    cx.take_memory(list.len(), size_of::<P::Value>())?;
     let mut values = Vec::new();
     for index in 0..list.len() {
         let Pointer(pointer) = list.get(index).get_as().map_err(malformed)?;

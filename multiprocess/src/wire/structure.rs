@@ -75,6 +75,7 @@ fn read_structs<M: Message + 'static>(
     from: PointerReader<'_>,
 ) -> Result<Vec<M>> {
     let list = struct_list::Reader::<Item<M>>::get_from_pointer(&from, None).map_err(malformed)?;
+    cx.take_memory(list.len(), size_of::<M>())?;
     let mut values = Vec::new();
     for index in 0..list.len() {
         values.push(indexed(M::read(cx, Reader(list.get(index).0)), index)?);

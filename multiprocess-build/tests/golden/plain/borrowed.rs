@@ -267,11 +267,11 @@ impl rt::Viewed for Row {
 
     fn owned(view: RowView<'_>) -> rt::Result<Self> {
         Ok(Self {
-            key: rt::owned::<rt::Text>(view.key()?)?,
-            size: view.size()?,
-            next: rt::owned::<rt::Nullable<rt::Boxed<rt::Struct<Row>>>>(view.next()?)?,
-            tags: rt::owned::<rt::List<rt::List<u8>>>(view.tags()?)?,
-            color: view.color()?,
+            key: rt::owned::<rt::Text>(RowView::key(&view)?)?,
+            size: RowView::size(&view)?,
+            next: rt::owned::<rt::Nullable<rt::Boxed<rt::Struct<Row>>>>(RowView::next(&view)?)?,
+            tags: rt::owned::<rt::List<rt::List<u8>>>(RowView::tags(&view)?)?,
+            color: RowView::color(&view)?,
         })
     }
 }

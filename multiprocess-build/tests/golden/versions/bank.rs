@@ -43,7 +43,7 @@ impl BankClient {
             &self.0,
             0xdd12427839fb0028,
             Self::OPEN.call,
-            Self::OPEN_FORMS,
+            Self::OPEN__FORMS,
             (options,),
         )
     }
@@ -54,19 +54,19 @@ impl BankClient {
             &self.0,
             0xdd12427839fb0028,
             Self::OPEN_OLD.call,
-            Self::OPEN_OLD_FORMS,
+            Self::OPEN_OLD__FORMS,
             (),
         )
     }
 
     /// The method `rate` of `Bank`.
     pub fn rate(&self) -> rt::Call<f64> {
-        rt::call_versions(&self.0, 0xdd12427839fb0028, Self::RATE.call, Self::RATE_FORMS, ())
+        rt::call_versions(&self.0, 0xdd12427839fb0028, Self::RATE.call, Self::RATE__FORMS, ())
     }
 
     /// Only version 1 has it.
     pub fn close_(&self) -> rt::Call<()> {
-        rt::call_versions(&self.0, 0xdd12427839fb0028, Self::CLOSE_.call, Self::CLOSE__FORMS, ())
+        rt::call_versions(&self.0, 0xdd12427839fb0028, Self::CLOSE_.call, Self::CLOSE___FORMS, ())
     }
 }
 
@@ -88,7 +88,7 @@ impl BankClient {
         results: rt::field::<rt::Object<AccountClient>>(rt::Size(0, 1), &[(0, "result")]),
     };
 
-    const OPEN_FORMS: &'static [rt::Variant<(Options,), Option<AccountClient>>] = &[
+    const OPEN__FORMS: &'static [rt::Variant<(Options,), Option<AccountClient>>] = &[
         Self::OPEN.variant(0b11, 0b0),
         rt::Variant {
             versions: 0b100,
@@ -105,7 +105,7 @@ impl BankClient {
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
     };
 
-    const OPEN_OLD_FORMS: &'static [rt::Variant<(), ()>] = &[
+    const OPEN_OLD__FORMS: &'static [rt::Variant<(), ()>] = &[
         Self::OPEN_OLD.variant(0b11, 0b100),
     ];
     const RATE: rt::Method<dyn Bank, (), f64> = rt::Method {
@@ -115,7 +115,7 @@ impl BankClient {
         results: rt::field::<f64>(rt::Size(1, 0), &[(0, "result")]),
     };
 
-    const RATE_FORMS: &'static [rt::Variant<(), f64>] = &[
+    const RATE__FORMS: &'static [rt::Variant<(), f64>] = &[
         Self::RATE.variant(0b11, 0b100),
     ];
     const CLOSE_: rt::Method<dyn Bank, (), ()> = rt::Method {
@@ -125,7 +125,7 @@ impl BankClient {
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
     };
 
-    const CLOSE__FORMS: &'static [rt::Variant<(), ()>] = &[
+    const CLOSE___FORMS: &'static [rt::Variant<(), ()>] = &[
         rt::Variant {
             versions: 0b100,
             collides: 0b11,
@@ -196,14 +196,14 @@ impl AccountClient {
             &self.0,
             0xdd12427839fb0028,
             Self::PAY.call,
-            Self::PAY_FORMS,
+            Self::PAY__FORMS,
             (amount, note.into()),
         )
     }
 
     /// The method `balance` of `Account`.
     pub fn balance(&self) -> rt::Call<super::common::Amount> {
-        rt::call_versions(&self.0, 0xdd12427839fb0028, Self::BALANCE.call, Self::BALANCE_FORMS, ())
+        rt::call_versions(&self.0, 0xdd12427839fb0028, Self::BALANCE.call, Self::BALANCE__FORMS, ())
     }
 
     /// Only version 1 has it.
@@ -212,7 +212,7 @@ impl AccountClient {
             &self.0,
             0xdd12427839fb0028,
             Self::BALANCE_V1.call,
-            Self::BALANCE_V1_FORMS,
+            Self::BALANCE_V1__FORMS,
             (),
         )
     }
@@ -260,7 +260,10 @@ impl AccountClient {
         ),
     };
 
-    const PAY_FORMS: &'static [rt::Variant<(super::common::Amount, String), AccountPayResults>] = &[
+    const PAY__FORMS: &'static [rt::Variant<
+        (super::common::Amount, String),
+        AccountPayResults,
+    >] = &[
         Self::PAY.variant(0b1, 0b110),
         rt::Variant {
             versions: 0b10,
@@ -318,7 +321,7 @@ impl AccountClient {
         results: rt::field::<rt::Struct<super::common::Amount>>(rt::Size(0, 1), &[(0, "result")]),
     };
 
-    const BALANCE_FORMS: &'static [rt::Variant<(), super::common::Amount>] = &[
+    const BALANCE__FORMS: &'static [rt::Variant<(), super::common::Amount>] = &[
         Self::BALANCE.variant(0b11, 0b100),
     ];
     const BALANCE_V1: rt::Method<dyn Account, (), i64> = rt::Method {
@@ -328,7 +331,7 @@ impl AccountClient {
         results: rt::field::<i64>(rt::Size(1, 0), &[(0, "result")]),
     };
 
-    const BALANCE_V1_FORMS: &'static [rt::Variant<(), i64>] = &[
+    const BALANCE_V1__FORMS: &'static [rt::Variant<(), i64>] = &[
         rt::Variant {
             versions: 0b100,
             collides: 0b11,
