@@ -78,7 +78,9 @@ pub use server::{CancelToken, CurrentCall, current_call};
 /// The types of schemas, as markers: what a view of a list says of its items
 /// ([`ListView`]`<'_, Text>`), and what can stand for a type parameter ([`Argument`](schema::Argument)).
 pub mod schema {
-    pub use crate::wire::{Argument, Boxed, Data, Enum, Lend, List, Nullable, Struct, Text};
+    pub use crate::wire::{
+        Argument, Boxed, Data, Enum, Lend, List, ListView, Nullable, Struct, Text,
+    };
 }
 
 pub use wire::{AnyPointer, Codec, CodecError, Each, ListView, TryConvert};

@@ -60,7 +60,8 @@ pub(super) fn handle(lineage: &Lineage<'_>) -> TokenStream {
     quote! {
         impl #generics #handle {
             /// A handle on an object of this process whose methods are futures. `spawn` gives each
-            /// call to an executor, as `tokio::runtime::Handle::spawn` does.
+            /// call to an executor, as `tokio::runtime::Handle::spawn` does; it must neither block nor
+            /// run the call itself, and is called on threads that are not the executor's.
             pub fn new_async<#bound>(
                 object: #object,
                 spawn: impl Fn(rt::Task) + Send + Sync + 'static,

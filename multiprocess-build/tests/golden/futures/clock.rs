@@ -49,7 +49,8 @@ impl ClockClient {
 
 impl ClockClient {
     /// A handle on an object of this process whose methods are futures. `spawn` gives each
-    /// call to an executor, as `tokio::runtime::Handle::spawn` does.
+    /// call to an executor, as `tokio::runtime::Handle::spawn` does; it must neither block nor
+    /// run the call itself, and is called on threads that are not the executor's.
     pub fn new_async<T: ClockAsync>(
         object: T,
         spawn: impl Fn(rt::Task) + Send + Sync + 'static,
@@ -150,7 +151,8 @@ impl AlarmClient {
 
 impl AlarmClient {
     /// A handle on an object of this process whose methods are futures. `spawn` gives each
-    /// call to an executor, as `tokio::runtime::Handle::spawn` does.
+    /// call to an executor, as `tokio::runtime::Handle::spawn` does; it must neither block nor
+    /// run the call itself, and is called on threads that are not the executor's.
     pub fn new_async<T: AlarmAsync>(
         object: T,
         spawn: impl Fn(rt::Task) + Send + Sync + 'static,
