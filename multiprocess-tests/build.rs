@@ -1,5 +1,13 @@
-//! Makes the typed proxies of the tests' own schema.
+//! Makes the typed proxies of the tests' own schemas.
 
-fn main() -> Result<(), multiprocess_build::Error> {
-    multiprocess_build::Builder::new().schema_dir("schema").raw(true).async_traits(true).compile()
+use std::path::PathBuf;
+
+use multiprocess_build::{Builder, Error};
+
+fn main() -> Result<(), Error> {
+    Builder::new().schema_dir("schema").raw(true).async_traits(true).compile()?;
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
+    let newest = Builder::new().schema_dir("versions/newest").older_version("1", "versions/1");
+    newest.out_dir(out.join("newest")).compile()?;
+    Builder::new().schema_dir("versions/1").out_dir(out.join("old")).compile()
 }

@@ -140,10 +140,12 @@ fn structs(schema: &mut Schema, older: &Schema, version: u8, report: &mut Vec<Un
             let Some(old) = old.get(&key) else { continue };
             let (Body::Fields(now), Body::Fields(then)) = (&item.body, &old.body) else { continue };
             let fields: Vec<_> = now.iter().map(|field| counterpart(field, then)).collect();
-            let same = now.iter().zip(&fields).all(|(now, then)| {
-                // A field that came later is the type's own default in older messages.
-                then.as_ref().map_or(now.default.is_none(), |then| lies_alike(now, then))
-            });
+            // A field that came later is at its default in older messages, and not read by older
+            // peers: that is how schemas grow.
+            let same = now
+                .iter()
+                .zip(&fields)
+                .all(|(now, then)| then.as_ref().is_none_or(|then| lies_alike(now, then)));
             if same {
                 continue;
             }
@@ -394,7 +396,7 @@ fn note(now: &mut Method, then: &Method, version: u8, changed: &Changed) {
     let inner = |version| {
         (changed.form(&now.params.fields, version), changed.form(&now.results.fields, version))
     };
-    if now.versions & 1 == 1 && same_form(&form, &present) && inner(version) == inner(0) {
+    if now.versions & 1 == 1 && grows(&form, &present) && inner(version) == inner(0) {
         return; // Its bit is set already.
     }
     now.versions &= !(1 << version);
@@ -436,6 +438,22 @@ fn same_form(a: &OlderMethod, b: &OlderMethod) -> bool {
     (a.ordinal, a.pipeline, a.interrupt) == (b.ordinal, b.pipeline, b.interrupt)
         && message(&a.params, &b.params)
         && message(&a.results, &b.results)
+}
+
+/// Whether `then` is the same to a peer as `now`, but for parameters or results that came later.
+fn grows(then: &OlderMethod, now: &OlderMethod) -> bool {
+    let message = |then: &OlderMessage, now: &OlderMessage| {
+        let fields = then.fields.iter().zip(&now.fields);
+        (then.context, then.thread_map) == (now.context, now.thread_map)
+            && fields.into_iter().all(|(then, now)| match (then, now) {
+                (Some(then), Some(now)) => lies_alike(then, now),
+                (None, _) => true,
+                (Some(_), None) => false,
+            })
+    };
+    (then.ordinal, then.pipeline, then.interrupt) == (now.ordinal, now.pipeline, now.interrupt)
+        && message(&then.params, &now.params)
+        && message(&then.results, &now.results)
 }
 
 /// A method that only older versions have, or have with other types.

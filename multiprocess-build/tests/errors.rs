@@ -94,10 +94,10 @@ annotated, and no notNull",
         "struct S { v @0 :Text $Rust.notNull; w @1 :Text $Rust.shared; }",
         "struct S, field v
     notNull is for interfaces only
-    instead: no such annotation
+    instead: it without the annotation
 struct S, field w
     shared is for interfaces only
-    instead: no such annotation",
+    instead: it without the annotation",
     ),
     (
         "nullable",
@@ -198,7 +198,7 @@ enum E
         "struct S { g :group $Rust.name(\"h\") { v @0 :Text $Rust.notNull; w @1 :Text; } }",
         "struct S, field g.v
     notNull is for interfaces only
-    instead: no such annotation",
+    instead: it without the annotation",
     ),
     (
         "thread",

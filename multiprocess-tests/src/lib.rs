@@ -3,10 +3,12 @@
 //! and descriptors of the process.
 
 pub mod compile;
+mod fragile;
 pub mod generated;
 mod pair;
 pub mod raw;
 mod server;
 
-pub use pair::{Pair, eventually, pair, pair_with, wait_until};
+pub use fragile::Fragile;
+pub use pair::{LONG, Pair, eventually, pair, pair_with, wait_until, within_time};
 pub use server::{LabServer, Relay};

@@ -1,13 +1,16 @@
 //! Two ends of one connection in one process, and waiting for a condition.
 
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use multiprocess::{Connection, Error, Limits};
 
 use crate::LabServer;
 use crate::generated::lab::LabClient;
+
+/// Longer than anything here takes.
+pub const LONG: Duration = Duration::from_secs(20);
 
 /// A lab that is served over a socket, and a handle on it from the other end.
 pub struct Pair {
@@ -70,4 +73,12 @@ pub fn eventually(mut condition: impl FnMut() -> bool) -> bool {
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
     assert!(eventually(condition), "still not: {what}");
+}
+
+/// Runs `work` on a thread of its own, so that a deadlock fails the test instead of hanging it.
+#[track_caller]
+pub fn within_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, answer) = mpsc::channel();
+    std::thread::spawn(move || done.send(work()));
+    answer.recv_timeout(LONG).expect("it ends")
 }

@@ -116,7 +116,8 @@ impl<T: Send + 'static> Call<T> {
         self
     }
 
-    /// Sends the call now, to be waited for later.
+    /// Sends the call now, to be waited for later. Like a future's it has a thread of the peer's for
+    /// itself, so that calls that were started have no order.
     pub fn start(mut self) -> Self {
         self.begin(Waker::noop(), false);
         self

@@ -100,8 +100,8 @@ where
     };
     if first.collides & possible != 0 {
         return Call::ready(Err(Error::misuse(format!(
-            "the peer's version is not known yet, and {} is another method in some: first call a \
-             method that tells the versions apart, such as the one that makes this object",
+            "the peer's version is not known yet, and in some {} is something else: first make a \
+             call that only some versions can answer, such as one of a method that moved",
             name.name
         ))));
     }

@@ -108,7 +108,7 @@ pub(super) fn check_values(
     let mut check = |value: &Value, place: &Place| {
         if let Some(name) = lacks_default(value, &known) {
             let what = format!("a value of {name}, which has no default, is not supported");
-            let instead = "in that struct, derive of /rust-multiprocess.capnp with Default where a \
+            let instead = "on that struct $Rust.derive(\"Default\") (of /rust-multiprocess.capnp) where a \
                            type is annotated, and no notNull";
             report.add(place, what, instead);
         }

@@ -25,7 +25,7 @@ impl<'a> Parser<'a> {
         for (mark, name) in [(marks.not_null, "notNull"), (marks.shared, "shared")] {
             if mark && !interface {
                 let what = format!("{name} is for interfaces only");
-                self.report.add(place, what, "no such annotation");
+                self.report.add(place, what, "it without the annotation");
             }
         }
         if let Some(collection) = marks.collection {

@@ -8,16 +8,7 @@ use multiprocess::{Connection, Error, Limits, Result};
 use multiprocess_tests::generated::lab::{Callback, CallbackClient, Lab, LabClient};
 use multiprocess_tests::generated::lab_capnp::lab;
 use multiprocess_tests::raw::{Cap, LAB, RawPeer, Target, cap};
-use multiprocess_tests::{LabServer, pair, wait_until};
-
-const LONG: Duration = Duration::from_secs(20);
-
-/// Runs `work` on a thread of its own, so that a deadlock fails the test instead of hanging it.
-fn within_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (done, answer) = mpsc::channel();
-    std::thread::spawn(move || done.send(work()));
-    answer.recv_timeout(LONG).expect("it ends")
-}
+use multiprocess_tests::{LONG, LabServer, pair, wait_until, within_time};
 
 /// Between two connections: its method waits on the further one.
 struct Between {

@@ -226,7 +226,7 @@ pub(crate) fn start_call<T: Send + 'static>(
                     })
                 }
                 (Ok(_), None) => Err(Error::disconnected("this side let the connection go")),
-                (Err(error), _) => Err(tables.call_error(&error)),
+                (Err(error), _) => Err(without_threads(&tables, tables.call_error(&error))),
             };
             slot.fill(result.map_err(|error| in_method(error, method)))
         });
@@ -262,6 +262,20 @@ impl Unsent {
             cell.set(Some(Interrupt::new(tables, object, ends, closed, returned)));
         }
         sent.promise
+    }
+}
+
+/// Says what is missing where the peer could not tell which thread is meant.
+fn without_threads(tables: &Tables, error: Error) -> Error {
+    match error {
+        Error::Remote { message }
+            if message.contains("no thread specified") && tables.threads.peer_map().is_none() =>
+        {
+            let why =
+                "the interface that was bootstrapped has no construct method, which gives threads";
+            Error::Remote { message: format!("{message} ({why})") }
+        }
+        other => other,
     }
 }
 

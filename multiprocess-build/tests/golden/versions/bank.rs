@@ -264,32 +264,7 @@ impl AccountClient {
         (super::common::Amount, String),
         AccountPayResults,
     >] = &[
-        Self::PAY.variant(0b1, 0b110),
-        rt::Variant {
-            versions: 0b10,
-            collides: 0b101,
-            id: rt::MethodId::new(0xb44aec4acb5a15ed, 0, "Account.pay")
-                .context(0)
-                .version(1),
-            params: rt::code(
-                rt::Size(0, 2),
-                |cx, to, (amount, _)| {
-                    to.set::<rt::Struct<super::common::Amount>>(cx, 1, "amount", amount)
-                },
-                |cx, from| Ok((
-                    from.get::<rt::Struct<super::common::Amount>>(cx, 1, "amount")?,
-                    Default::default(),
-                )),
-            ),
-            results: rt::code(
-                rt::Size(1, 0),
-                |cx, to, results| to.set::<bool>(cx, 0, "result", &results.result),
-                |cx, from| Ok(AccountPayResults {
-                    result: from.get::<bool>(cx, 0, "result")?,
-                    why: Default::default(),
-                }),
-            ),
-        },
+        Self::PAY.variant(0b11, 0b100),
         rt::Variant {
             versions: 0b100,
             collides: 0b11,

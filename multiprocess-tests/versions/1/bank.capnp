@@ -1,0 +1,37 @@
+# What the tests of versions call, as it was.
+
+@0xd9c06b21f87e43c2;
+
+using Proxy = import "/mp/proxy.capnp";
+
+interface Bank {
+    construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap);
+    submit @1 (context :Proxy.Context, account :UInt32) -> ();
+    wait @2 (context :Proxy.Context, number :UInt32) -> (result :UInt32);
+    open @3 (context :Proxy.Context) -> (result :Account);
+    audit @4 (context :Proxy.Context, name :Text) -> (result :Summary);
+    describe @5 (context :Proxy.Context, options :Options) -> (result :Options);
+}
+
+interface Account {
+    destroy @0 (context :Proxy.Context) -> ();
+    pay @1 (context :Proxy.Context, amount :Int64) -> (result :Bool);
+}
+
+struct Options {
+    limit @0 :UInt32 = 7;
+    union {
+        nothing @1 :Void;
+        sum @2 :Int32;
+    }
+    level @3 :Level;
+}
+
+enum Level { low @0; high @1; }
+
+struct Summary {
+    # Only here.
+
+    name @0 :Text;
+    total @1 :Int64 = -1;
+}
