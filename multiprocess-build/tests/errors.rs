@@ -74,12 +74,12 @@ const E
          const c :S = (v = 1);\nstruct T { s @0 :S = (v = 1); }",
         "const C
     a value of S, which has no default, is not supported
-    instead: in that struct, derive of /rust-multiprocess.capnp with Default where a type is \
-annotated, and no notNull
+    instead: on that struct $Rust.derive(\"Default\") (of /rust-multiprocess.capnp) where a type \
+is annotated, and no notNull
 struct T, field s
     a value of S, which has no default, is not supported
-    instead: in that struct, derive of /rust-multiprocess.capnp with Default where a type is \
-annotated, and no notNull",
+    instead: on that struct $Rust.derive(\"Default\") (of /rust-multiprocess.capnp) where a type \
+is annotated, and no notNull",
     ),
     (
         "constant_of_a_type",
