@@ -140,15 +140,6 @@ fn structs(schema: &mut Schema, older: &Schema, version: u8, report: &mut Vec<Un
             let Some(old) = old.get(&key) else { continue };
             let (Body::Fields(now), Body::Fields(then)) = (&item.body, &old.body) else { continue };
             let fields: Vec<_> = now.iter().map(|field| counterpart(field, then)).collect();
-            // A field that came later is at its default in older messages, and not read by older
-            // peers: that is how schemas grow.
-            let same = now
-                .iter()
-                .zip(&fields)
-                .all(|(now, then)| then.as_ref().is_none_or(|then| lies_alike(now, then)));
-            if same {
-                continue;
-            }
             for field in then.iter().filter(|then| now.iter().all(|now| !matches(now, then))) {
                 if now.iter().any(|now| now.schema_name == field.schema_name) {
                     report.push(Unsupported {
@@ -161,6 +152,16 @@ fn structs(schema: &mut Schema, older: &Schema, version: u8, report: &mut Vec<Un
                         instead: Some("another name in one of them".to_owned()),
                     });
                 }
+            }
+            // A field that came later is at its default in older messages, and not read by older
+            // peers: that is how schemas grow.
+            let same = all_kept(now, then)
+                && now
+                    .iter()
+                    .zip(&fields)
+                    .all(|(now, then)| then.as_ref().is_none_or(|then| lies_alike(now, then)));
+            if same {
+                continue;
             }
             match item.older.last_mut() {
                 Some(last) if last.oldest + 1 == version && alike(&last.fields, &fields) => {
@@ -197,6 +198,11 @@ fn counterpart(now: &Field, then: &[Field]) -> Option<Field> {
         default: found.default.clone(),
         ..now.clone()
     })
+}
+
+/// Whether what was there is there still. Otherwise what came later may lie in its place.
+fn all_kept(now: &[Field], then: &[Field]) -> bool {
+    then.iter().all(|then| now.iter().any(|now| matches(now, then)))
 }
 
 fn matches(now: &Field, then: &Field) -> bool {
@@ -396,7 +402,9 @@ fn note(now: &mut Method, then: &Method, version: u8, changed: &Changed) {
     let inner = |version| {
         (changed.form(&now.params.fields, version), changed.form(&now.results.fields, version))
     };
-    if now.versions & 1 == 1 && grows(&form, &present) && inner(version) == inner(0) {
+    let kept = all_kept(&now.params.fields, &then.params.fields)
+        && all_kept(&now.results.fields, &then.results.fields);
+    if now.versions & 1 == 1 && kept && grows(&form, &present) && inner(version) == inner(0) {
         return; // Its bit is set already.
     }
     now.versions &= !(1 << version);

@@ -133,10 +133,7 @@ fn older(
         };
         let values = fields.iter().zip(&older.fields).map(|(field, older)| {
             let name = ident(&field.name);
-            let value = match (older, &field.default) {
-                (None, Some(_)) => cx.field_default(field),
-                (older, _) => value(cx, older.as_ref(), names),
-            };
+            let value = value(cx, older.as_ref(), Some(field), names);
             quote!(#name: #value)
         });
         read.extend(quote!(if #version { return Ok(Self { #(#values),* }); }));

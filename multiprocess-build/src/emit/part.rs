@@ -144,7 +144,7 @@ fn read_params(lineage: &Lineage<'_>, form: &Form<'_>) -> TokenStream {
     let mut steps: Vec<_> = read_silent(form, &names).into_iter().collect();
     if !form.fields.is_empty() {
         let values: Vec<_> =
-            form.fields.iter().map(|field| value(&lineage.cx, *field, &names)).collect();
+            form.fields.iter().map(|field| value(&lineage.cx, *field, None, &names)).collect();
         let values = tuple(&values);
         steps.push(Write::Result(quote!(Ok(#values))));
     }
@@ -152,11 +152,18 @@ fn read_params(lineage: &Lineage<'_>, form: &Form<'_>) -> TokenStream {
     closure(&[used(&names.cx, &body), used(&names.from, &body)], &body)
 }
 
-/// What was read, or the type's own default for what an older version does not have.
-pub(super) fn value(cx: &Context<'_>, field: Option<&Field>, names: &Names) -> TokenStream {
-    match field {
-        Some(field) => cx.read(field, names).value(),
-        None => quote!(Default::default()),
+/// What was read, or for what an older version does not have the default of the present field, or the
+/// type's own.
+pub(super) fn value(
+    cx: &Context<'_>,
+    field: Option<&Field>,
+    own: Option<&Field>,
+    names: &Names,
+) -> TokenStream {
+    match (field, own) {
+        (Some(field), _) => cx.read(field, names).value(),
+        (None, Some(own)) if own.default.is_some() => cx.field_default(own),
+        (None, _) => quote!(Default::default()),
     }
 }
 
@@ -203,11 +210,15 @@ fn read_results(
     match form.fields.as_slice() {
         [] => {}
         [Some(field)] => steps.push(Write::Result(lineage.cx.read(field, &names).result())),
-        [None] => steps.push(Write::Result(quote!(Ok(Default::default())))),
+        [None] => {
+            let value = value(&lineage.cx, None, method.results.fields.first(), &names);
+            steps.push(Write::Result(quote!(Ok(#value))));
+        }
         fields => {
             let name = ident(&method.results_name);
             let values = method.results.fields.iter().zip(fields).map(|(own, field)| {
-                let (name, value) = (ident(&own.name), value(&lineage.cx, *field, &names));
+                let (name, value) =
+                    (ident(&own.name), value(&lineage.cx, *field, Some(own), &names));
                 quote!(#name: #value)
             });
             steps.push(Write::Result(quote!(Ok(#name { #(#values),* }))));

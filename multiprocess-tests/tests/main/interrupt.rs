@@ -22,6 +22,8 @@ struct State {
     /// How often `interrupt` was called: a wait that sees it change ends.
     interrupts: usize,
     released: bool,
+    /// That of Bitcoin Core's objects: one for all waits, and the one that sees it takes it back.
+    flag: bool,
 }
 
 /// Waits as Bitcoin Core's objects do, which take no notice of cancelling; or as ours do.
@@ -30,6 +32,8 @@ struct Seen {
     state: Mutex<State>,
     changed: Condvar,
     heeds: bool,
+    /// An interrupt ends one wait, which may be the next.
+    sticky: bool,
     threads: Mutex<HashSet<std::thread::ThreadId>>,
     alive: AtomicUsize,
 }
@@ -78,17 +82,22 @@ impl Waits for Server {
         let before = state.interrupts;
         state.waiting += 1;
         while !state.released
-            && state.interrupts == before
+            && (self.0.sticky || state.interrupts == before)
+            && !(self.0.sticky && state.flag)
             && !(self.0.heeds && token.is_cancelled())
         {
             state = self.0.changed.wait(state).unwrap();
         }
+        state.flag = false;
         state.waiting -= 1;
         Ok(state.released)
     }
 
     fn interrupt(&self) -> Result<()> {
-        self.0.state.lock().unwrap().interrupts += 1;
+        let mut state = self.0.state.lock().unwrap();
+        state.interrupts += 1;
+        state.flag = true;
+        drop(state);
         self.0.changed.notify_all();
         Ok(())
     }
@@ -133,6 +142,44 @@ fn stubborn() -> Served {
 
 fn heeding() -> Served {
     served_by(Seen { heeds: true, ..Seen::default() }, Limits::default())
+}
+
+/// As Bitcoin Core's.
+fn sticky() -> Served {
+    served_by(Seen { sticky: true, ..Seen::default() }, Limits::default())
+}
+
+/// An interrupt that ends whichever wait comes first ends the one that was cancelled, and never the
+/// next.
+#[test]
+fn the_next_wait_is_not_what_is_interrupted() {
+    let Served { seen, waits, .. } = &sticky();
+    for _ in 0..20 {
+        let cut = waits.wait("cut").timeout(Duration::from_millis(5)).wait();
+        assert!(matches!(cut, Err(Error::Timeout(_))), "{cut:?}");
+        let cut = block_on(waits.wait("cut").timeout(Duration::from_millis(5)));
+        assert!(matches!(cut, Err(Error::Timeout(_))), "{cut:?}");
+    }
+    wait_until("none waits", || seen.waiting() == 0);
+    let last = waits.wait("last").start();
+    wait_until("it waits", || seen.waiting() == 1);
+    seen.release();
+    assert!(last.wait().unwrap());
+}
+
+/// While somebody waits for the object, what was cancelled goes on rather than end that.
+#[test]
+fn a_wait_that_is_wanted_is_not_interrupted_for_another() {
+    let Served { seen, waits, .. } = &sticky();
+    let wanted = waits.wait("wanted").start();
+    wait_until("it waits", || seen.waiting() == 1);
+    let unwanted = waits.wait("unwanted").start();
+    wait_until("both wait", || seen.waiting() == 2);
+    drop(unwanted);
+    std::thread::sleep(GRACE);
+    assert_eq!((seen.waiting(), seen.interrupts()), (2, 0));
+    seen.release();
+    assert!(wanted.wait().unwrap());
 }
 
 #[test]

@@ -1,0 +1,396 @@
+//! One set of handles for peers of two versions: which one a peer has is found by asking. And what
+//! is another method in some version is never called by mistake.
+
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_executor::block_on;
+use futures_util::poll;
+use multiprocess::{Connection, Error, Interface, Result, current_call};
+use multiprocess_tests::generated::newest::bank as newest;
+use multiprocess_tests::generated::old::bank as old;
+use multiprocess_tests::{LONG, wait_until};
+
+/// What a peer was asked, in order.
+#[derive(Clone, Default)]
+struct Asked(Arc<Mutex<Vec<String>>>);
+
+impl Asked {
+    fn note(&self, what: impl Into<String>) {
+        self.0.lock().unwrap().push(what.into());
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+/// A peer, its bank as a caller of today has it, and what it is asked.
+struct Peer {
+    bank: newest::BankClient,
+    asked: Asked,
+    serving: Connection,
+}
+
+fn peer<I: Interface>(make: impl FnOnce(Asked) -> I) -> Peer {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let asked = Asked::default();
+    let serving = Connection::builder().serve(make(asked.clone())).start(theirs).unwrap();
+    Peer { bank: Connection::new(ours).unwrap().bootstrap().unwrap(), asked, serving }
+}
+
+fn old_peer() -> Peer {
+    peer(|asked| old::BankClient::new(OldBank(asked)))
+}
+
+fn newest_peer() -> Peer {
+    peer(|asked| newest::BankClient::new(NewestBank(asked)))
+}
+
+/// One whose version the caller knows.
+fn known_old_peer() -> Peer {
+    let peer = old_peer();
+    peer.bank.wait(1).wait().unwrap();
+    peer.asked.take();
+    peer
+}
+
+fn known_newest_peer() -> Peer {
+    let peer = newest_peer();
+    peer.bank.tell().wait().unwrap();
+    peer.asked.take();
+    peer
+}
+
+struct OldBank(Asked);
+
+impl old::Bank for OldBank {
+    fn submit(&self, account: u32) -> Result<()> {
+        self.0.note(format!("submit {account}"));
+        Ok(())
+    }
+
+    fn wait(&self, number: u32) -> Result<u32> {
+        self.0.note(format!("wait {number}"));
+        Ok(number)
+    }
+
+    fn open(&self) -> Result<Option<old::AccountClient>> {
+        self.0.note("open");
+        Ok(Some(old::AccountClient::new(OldAccount(self.0.clone()))))
+    }
+
+    fn audit(&self, name: String) -> Result<old::Summary> {
+        self.0.note(format!("audit {name}"));
+        Ok(old::Summary { name, ..old::Summary::default() })
+    }
+
+    fn describe(&self, options: old::Options) -> Result<old::Options> {
+        self.0.note(format!("describe {options:?}"));
+        Ok(options)
+    }
+}
+
+struct OldAccount(Asked);
+
+impl old::Account for OldAccount {
+    fn pay(&self, amount: i64) -> Result<bool> {
+        self.0.note(format!("pay {amount}"));
+        Ok(true)
+    }
+
+    fn lend(&self, slip: old::Slip, weeks: i32) -> Result<old::Slip> {
+        self.0.note(format!("lend {slip:?} for {weeks} weeks"));
+        Ok(old::Slip { days: 9, ..slip })
+    }
+}
+
+impl Drop for OldAccount {
+    fn drop(&mut self) {
+        self.0.note("closed");
+    }
+}
+
+/// Has no `wait`.
+struct NewestBank(Asked);
+
+impl newest::Bank for NewestBank {
+    fn erase(&self, account: u32) -> Result<()> {
+        self.0.note(format!("erase {account}"));
+        Ok(())
+    }
+
+    fn wait_old(&self) -> Result<()> {
+        self.0.note("waitOld");
+        Err(Error::unimplemented("it is elsewhere now"))
+    }
+
+    fn submit(&self, account: u32) -> Result<()> {
+        self.0.note(format!("submit {account}"));
+        Ok(())
+    }
+
+    fn tell(&self) -> Result<u32> {
+        self.0.note("tell");
+        Ok(8)
+    }
+
+    fn open(&self) -> Result<Option<newest::AccountClient>> {
+        self.0.note("open");
+        Ok(Some(newest::AccountClient::new(NewestAccount(self.0.clone()))))
+    }
+
+    fn describe(&self, options: newest::Options) -> Result<newest::Options> {
+        self.0.note(format!("describe {options:?}"));
+        Ok(options)
+    }
+}
+
+struct NewestAccount(Asked);
+
+impl newest::Account for NewestAccount {
+    fn pay(&self, amount: i64, note: String) -> Result<newest::AccountPayResults> {
+        self.0.note(format!("pay {amount} {note}"));
+        Ok(newest::AccountPayResults { result: false, why: "poor".to_owned() })
+    }
+}
+
+#[track_caller]
+fn assert_unimplemented<T: std::fmt::Debug>(outcome: Result<T>) {
+    assert!(matches!(outcome, Err(Error::Unimplemented { .. })), "{outcome:?}");
+}
+
+#[test]
+fn a_method_that_moved_is_found_once() {
+    let Peer { bank, asked, .. } = &old_peer();
+    assert_eq!(bank.wait(1).wait().unwrap(), 1);
+    assert_eq!(block_on(bank.wait(2)).unwrap(), 2);
+    bank.submit(3).wait().unwrap();
+    assert_eq!(asked.take(), ["wait 1", "wait 2", "submit 3"]);
+    // The version is known: nothing is sent for what it lacks.
+    assert_unimplemented(bank.erase(4).wait());
+    assert_unimplemented(bank.tell().wait());
+    assert_unimplemented(block_on(bank.wait_old()));
+    assert_eq!(asked.take(), Vec::<String>::new());
+}
+
+#[test]
+fn a_method_that_is_another_in_some_version_is_not_called_before_it_is_known() {
+    for Peer { bank, asked, .. } in &[old_peer(), newest_peer()] {
+        let options = newest::Options::default();
+        let outcomes = [
+            bank.erase(1).wait(),
+            bank.submit(2).wait(),
+            bank.audit("x").wait().map(drop),
+            bank.describe(options).wait().map(drop),
+            bank.wait_old().wait(),
+        ];
+        for outcome in outcomes {
+            let Err(Error::ApiMisuse { problem }) = outcome else { panic!("{outcome:?}") };
+            assert!(problem.starts_with("the peer's version is not known yet"), "{problem}");
+        }
+        // What is the same in all versions can be called, and tells nothing.
+        let account = bank.open().wait().unwrap().unwrap();
+        assert!(matches!(account.balance().wait(), Err(Error::ApiMisuse { .. })));
+        assert_eq!(asked.take(), ["open"]);
+    }
+}
+
+#[test]
+fn what_tells_the_versions_apart_makes_the_others_callable() {
+    let Peer { bank, asked, .. } = &newest_peer();
+    assert_eq!(bank.tell().wait().unwrap(), 8);
+    bank.erase(1).wait().unwrap();
+    bank.submit(2).wait().unwrap();
+    assert_unimplemented(bank.audit("x").wait());
+    assert_eq!(asked.take(), ["tell", "erase 1", "submit 2"]);
+}
+
+/// A peer of the newest version may leave out a method. What then comes at the older place is another
+/// one, and fails as well.
+#[test]
+fn a_method_that_the_newest_version_lacks_is_asked_for_at_its_older_place() {
+    let Peer { bank, asked, .. } = &newest_peer();
+    assert_unimplemented(bank.wait(9).wait());
+    assert_eq!(asked.take(), ["waitOld"]);
+}
+
+#[test]
+fn a_method_that_the_known_newest_version_lacks_is_not_asked_for_elsewhere() {
+    let Peer { bank, asked, .. } = &known_newest_peer();
+    assert_unimplemented(bank.wait(9).wait());
+    assert_unimplemented(block_on(bank.wait(9)));
+    assert_eq!(asked.take(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_found_out_while_a_call_is_made_counts_for_it() {
+    for blocking in [true, false] {
+        let Peer { bank, asked, .. } = &newest_peer();
+        // Described while the version is not known.
+        let call = bank.wait(9);
+        bank.tell().wait().unwrap();
+        assert_unimplemented(if blocking { call.wait() } else { block_on(call) });
+        assert_eq!(asked.take(), ["tell"]);
+    }
+}
+
+#[test]
+fn a_method_of_the_older_version_only_can_be_called_there() {
+    let Peer { bank, asked, .. } = &known_old_peer();
+    let summary = bank.audit("x").wait().unwrap();
+    assert_eq!(summary, newest::Summary { name: "x".to_owned(), total: -1 });
+    assert_eq!(asked.take(), ["audit x"]);
+}
+
+#[test]
+fn parameters_that_a_version_lacks_are_left_out() {
+    let Peer { bank, asked, .. } = &known_old_peer();
+    let account = bank.open().wait().unwrap().unwrap();
+    assert!(account.pay(5, "rent").wait().unwrap().result);
+    assert_unimplemented(account.balance().wait());
+    assert_eq!(asked.take(), ["open", "pay 5"]);
+
+    let Peer { bank, asked, .. } = &known_newest_peer();
+    let account = bank.open().wait().unwrap().unwrap();
+    let paid = account.pay(5, "rent").wait().unwrap();
+    assert_eq!((paid.result, paid.why.as_str()), (false, "poor"));
+    assert_unimplemented(account.balance().wait());
+    assert_eq!(asked.take(), ["open", "pay 5 rent"]);
+}
+
+#[test]
+fn results_that_a_version_lacks_have_the_schemas_defaults() {
+    let Peer { bank, .. } = &known_old_peer();
+    let account = bank.open().wait().unwrap().unwrap();
+    assert_eq!(account.pay(5, "rent").wait().unwrap().why, "nobody said");
+}
+
+/// Both have the same type: a peer would take the one for the other.
+#[test]
+fn what_lies_where_something_else_was_is_left_out() {
+    let Peer { bank, asked, .. } = &known_old_peer();
+    let account = bank.open().wait().unwrap().unwrap();
+    let slip = newest::Slip { amount: 5, code: 6 };
+    let lent = account.lend(slip, 7).wait().unwrap();
+    assert_eq!(lent, newest::Slip { amount: 5, code: 0 });
+    assert_eq!(asked.take(), ["open", "lend Slip { amount: 5, days: 0 } for 0 weeks"]);
+}
+
+#[test]
+fn a_struct_is_written_and_read_as_its_version_has_it() {
+    let Peer { bank, asked, .. } = &known_old_peer();
+    // The default of today is none there, and the default of then none today.
+    for limit in [100, 7, 0] {
+        let sent = newest::Options {
+            limit,
+            name: "lost".to_owned(),
+            level: newest::Level::High,
+            which: newest::OptionsWhich::Sum(-3),
+        };
+        let seen =
+            old::Options { limit, level: old::Level::High, which: old::OptionsWhich::Sum(-3) };
+        let back = newest::Options { name: "unnamed".to_owned(), ..sent.clone() };
+        assert_eq!(bank.describe(sent).wait().unwrap(), back);
+        assert_eq!(asked.take(), [format!("describe {seen:?}")]);
+    }
+
+    let Peer { bank, asked, .. } = &known_newest_peer();
+    for limit in [100, 7, 0] {
+        let sent = newest::Options {
+            limit,
+            name: "kept".to_owned(),
+            level: newest::Level::Top,
+            which: newest::OptionsWhich::Word("x".to_owned()),
+        };
+        assert_eq!(bank.describe(sent.clone()).wait().unwrap(), sent);
+        assert_eq!(asked.take(), [format!("describe {sent:?}")]);
+    }
+}
+
+#[test]
+fn values_that_came_later_are_unknown_to_an_older_version() {
+    let Peer { bank, asked, .. } = &known_old_peer();
+    let sent = newest::Options {
+        level: newest::Level::Top,
+        which: newest::OptionsWhich::Word("x".to_owned()),
+        ..newest::Options::default()
+    };
+    // They come back by their numbers; what the union's member held is lost.
+    let back = newest::Options { which: newest::OptionsWhich::Word(String::new()), ..sent.clone() };
+    assert_eq!(bank.describe(sent).wait().unwrap(), back);
+    let seen = old::Options {
+        limit: 100,
+        level: old::Level::from(2),
+        which: old::OptionsWhich::Unknown(2),
+    };
+    assert_eq!(asked.take(), [format!("describe {seen:?}")]);
+}
+
+#[test]
+fn an_object_of_an_older_version_can_be_closed() {
+    let Peer { bank, asked, .. } = &old_peer();
+    // Before its version is known, and after.
+    for _ in 0..2 {
+        let account = bank.open().wait().unwrap().unwrap();
+        account.close().wait().unwrap();
+        assert_eq!(asked.take(), ["open", "closed"]);
+        assert!(account.pay(1, "").wait().is_err());
+        bank.wait(1).wait().unwrap();
+        assert_eq!(asked.take(), ["wait 1"]);
+    }
+}
+
+/// Answers that it has no `wait` when it is let to; what comes in its place then has no end.
+struct SlowBank {
+    gate: Mutex<mpsc::Receiver<()>>,
+    older: Mutex<mpsc::Receiver<()>>,
+}
+
+impl newest::Bank for SlowBank {
+    fn wait(&self, _number: u32) -> Result<u32> {
+        let _ = self.gate.lock().unwrap().recv();
+        Err(Error::unimplemented("wait"))
+    }
+
+    fn wait_old(&self) -> Result<()> {
+        let _ = self.older.lock().unwrap().recv();
+        Ok(())
+    }
+
+    fn open(&self) -> Result<Option<newest::AccountClient>> {
+        Ok(None)
+    }
+
+    fn idle(&self) -> Result<()> {
+        let (kept, gone) = mpsc::channel::<()>();
+        current_call().unwrap().cancel_token().on_cancel(move || drop(kept));
+        let _ = gone.recv();
+        Ok(())
+    }
+}
+
+/// A call's time is over when its first form is refused: it does not begin anew for the second one.
+#[test]
+fn the_forms_of_a_call_have_one_deadline() {
+    const TIMEOUT: Duration = Duration::from_millis(50);
+    let (refuse, gate) = mpsc::channel();
+    let (_never, older) = mpsc::channel();
+    let slow = SlowBank { gate: Mutex::new(gate), older: Mutex::new(older) };
+    let Peer { bank, serving, .. } = peer(|_| newest::BankClient::new(slow));
+    block_on(async {
+        let mut call = bank.wait(1).timeout(TIMEOUT);
+        assert!(poll!(&mut call).is_pending());
+        // Its deadline is later than that of the call.
+        let idle = bank.idle().timeout(TIMEOUT).wait();
+        assert!(matches!(idle, Err(Error::Timeout(_))), "{idle:?}");
+        // The first form is refused, and the answer is here: that of `open` comes behind it.
+        drop(refuse);
+        wait_until("both are answered", || serving.drain(LONG));
+        assert!(bank.open().wait().unwrap().is_none());
+        let ended = poll!(&mut call);
+        assert!(matches!(ended, Poll::Ready(Err(Error::Timeout(TIMEOUT)))), "{ended:?}");
+    });
+}

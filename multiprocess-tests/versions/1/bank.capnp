@@ -16,6 +16,13 @@ interface Bank {
 interface Account {
     destroy @0 (context :Proxy.Context) -> ();
     pay @1 (context :Proxy.Context, amount :Int64) -> (result :Bool);
+    spare @2 () -> ();
+    lend @3 (context :Proxy.Context, slip :Slip, weeks :Int32) -> (result :Slip);
+}
+
+struct Slip {
+    amount @0 :Int32;
+    days @1 :Int32;
 }
 
 struct Options {

@@ -39,7 +39,17 @@ interface Account {
     balance @1 (context :Proxy.Context) -> (result :Int64);
     # In version 1 that is `pay`.
 
-    pay @2 (context :Proxy.Context, amount :Int64, note :Text = "a gift") -> (result :Bool, why :Text = "nobody said");
+
+    pay @2 (context :Proxy.Context, amount :Int64, note :Text = "a gift")
+        -> (result :Bool, why :Text = "nobody said");
+
+    lend @3 (context :Proxy.Context, slip :Slip, rate :Int32) -> (result :Slip);
+    # What is last lies where something else was.
+}
+
+struct Slip {
+    amount @0 :Int32;
+    code @1 :Int32;
 }
 
 struct Options {
