@@ -384,12 +384,10 @@ interface I
          interface I { n @0 (); \
          m @1 (a :Int32, o :J $Rust.notNull, p :J) -> (a :Int32, r :J $Rust.notNull); }",
         "struct S { a @0 :Int32; }\ninterface I { m @0 (a :Int32) -> (a :Int32); }",
-        "interface I
-    in version 1: m, o: it is lacking, and has no default
+        "struct S
+    in version 1: o: it is lacking, and has no default
 interface I
-    in version 1: m, r: it is lacking, and has no default
-struct S
-    in version 1: o: it is lacking, and has no default",
+    in version 1: m, r: it is lacking, and has no default",
     ),
     (
         "another_type",

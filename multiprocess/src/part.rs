@@ -88,6 +88,15 @@ impl<T> Part<T> {
     }
 }
 
+/// In the place of a function that reads what is never read: the parameters of a form that is only
+/// called.
+///
+/// # Errors
+/// Always.
+pub fn unread<T>(_: &mut Decoder<'_>, _: Reader<'_>) -> Result<T> {
+    Err(mismatch())
+}
+
 fn write_one<W: Wire>(
     cx: &mut Encoder<'_>,
     to: &mut Builder<'_>,

@@ -42,7 +42,12 @@ pub(super) fn params_form(lineage: &Lineage<'_>, method: &Method, form: &Form<'_
         let (wires, slots) = (tuple(&wires), slots(&fields));
         return quote!(rt::fields::<#wires>(#size, #slots));
     }
-    let (write, read) = (write_params(lineage, method, form), read_params(lineage, form));
+    let write = write_params(lineage, method, form);
+    // An older form with something missing is called, and never served.
+    let read = match form.fields.iter().all(Option::is_some) {
+        true => read_params(lineage, form),
+        false => quote!(rt::unread),
+    };
     quote!(rt::code(#size, #write, #read))
 }
 

@@ -31,6 +31,14 @@ pub(super) fn differences(schema: &Schema, older: &Older) -> Vec<Unsupported> {
             if !alike {
                 report.add(&file.name, "union", &now.named.name, "its members lie otherwise");
             }
+            if let (Body::Fields(fields), Some(Body::Fields(then))) =
+                (&now.body, same.map(|then| &then.body))
+            {
+                for field in lacking(schema, fields, then) {
+                    let what = format!("{field}: it is lacking, and has no default");
+                    report.add(&file.name, "struct", &now.named.name, &what);
+                }
+            }
         }
         for now in &file.interfaces {
             let same = interfaces(then).find(|then| then.named.id == now.named.id);
@@ -40,13 +48,25 @@ pub(super) fn differences(schema: &Schema, older: &Older) -> Vec<Unsupported> {
                     report.add(&file.name, "interface", &now.schema_name, what);
                 }
             }
+            for method in now.plain() {
+                let then = same.and_then(|then| {
+                    then.plain().find(|then| then.schema_name == method.schema_name)
+                });
+                let Some(then) = then else { continue };
+                for field in lacking(schema, &method.results.fields, &then.results.fields) {
+                    let what = format!(
+                        "{}, {field}: it is lacking, and has no default",
+                        method.schema_name
+                    );
+                    report.add(&file.name, "interface", &now.schema_name, &what);
+                }
+            }
         }
     }
     report.found
 }
 
-/// Reports what the merged schema still lacks: types that only an older version has, and defaults
-/// for what an older version lacks.
+/// Reports what the merged schema still lacks: types that only an older version has.
 pub(super) fn gaps(schema: &Schema, label: &str) -> Vec<Unsupported> {
     let mut report = Report { label, found: Vec::new() };
     let known = known(schema);
@@ -57,31 +77,6 @@ pub(super) fn gaps(schema: &Schema, label: &str) -> Vec<Unsupported> {
                 if fields.chain(&method.exceptions).any(|field| !is_known(&field.ty, &known)) {
                     let what = format!("{} has a type that the newest lacks", method.schema_name);
                     report.add(&file.name, "interface", &interface.schema_name, &what);
-                }
-            }
-            for method in &interface.methods {
-                for older in &method.older {
-                    let pairs = method.params.fields.iter().zip(&older.params.fields);
-                    let results = method.results.fields.iter().zip(&older.results.fields);
-                    for (now, _) in pairs.chain(results).filter(|(_, then)| then.is_none()) {
-                        if !has_default(schema, now) {
-                            let what = format!(
-                                "{}, {}: it is lacking, and has no default",
-                                method.schema_name, now.schema_name
-                            );
-                            report.add(&file.name, "interface", &interface.schema_name, &what);
-                        }
-                    }
-                }
-            }
-        }
-        for item in &file.structs {
-            let Body::Fields(fields) = &item.body else { continue };
-            for older in &item.older {
-                let lacking = fields.iter().zip(&older.fields).filter(|(_, then)| then.is_none());
-                for (now, _) in lacking.filter(|(now, _)| !has_default(schema, now)) {
-                    let what = format!("{}: it is lacking, and has no default", now.schema_name);
-                    report.add(&file.name, "struct", &item.named.name, &what);
                 }
             }
         }
@@ -176,6 +171,13 @@ fn is_known(ty: &Type, known: &HashMap<u64, ()>) -> bool {
         Type::As { wire, .. } => is_known(wire, known),
         _ => true,
     }
+}
+
+/// The fields that `then` lacks and that have no value without.
+fn lacking<'a>(schema: &Schema, now: &'a [Field], then: &[Field]) -> impl Iterator<Item = &'a str> {
+    let lacks = |now: &&Field| then.iter().all(|then| then.schema_name != now.schema_name);
+    let without = now.iter().filter(lacks).filter(|now| !has_default(schema, now));
+    without.map(|field| field.schema_name.as_str()).collect::<Vec<_>>().into_iter()
 }
 
 /// Whether a field that a version lacks has a value all the same.

@@ -274,10 +274,7 @@ impl AccountClient {
                 |cx, to, (amount, _)| {
                     to.set::<rt::Struct<super::common::Amount>>(cx, 0, "amount", amount)
                 },
-                |cx, from| Ok((
-                    from.get::<rt::Struct<super::common::Amount>>(cx, 0, "amount")?,
-                    Default::default(),
-                )),
+                rt::unread,
             ),
             results: rt::code(
                 rt::Size(1, 0),
