@@ -24,6 +24,8 @@ struct State {
     released: bool,
     /// That of Bitcoin Core's objects: one for all waits, and the one that sees it takes it back.
     flag: bool,
+    /// The most waits that there were at once.
+    most: usize,
 }
 
 /// Waits as Bitcoin Core's objects do, which take no notice of cancelling; or as ours do.
@@ -81,6 +83,7 @@ impl Waits for Server {
         let mut state = self.0.state.lock().unwrap();
         let before = state.interrupts;
         state.waiting += 1;
+        state.most = state.most.max(state.waiting);
         while !state.released
             && (self.0.sticky || state.interrupts == before)
             && !(self.0.sticky && state.flag)
@@ -149,22 +152,19 @@ fn sticky() -> Served {
     served_by(Seen { sticky: true, ..Seen::default() }, Limits::default())
 }
 
-/// An interrupt that ends whichever wait comes first ends the one that was cancelled, and never the
-/// next.
+/// An interrupt ends whichever wait it finds. So the next one is not sent before the one that was
+/// cancelled has ended.
 #[test]
-fn the_next_wait_is_not_what_is_interrupted() {
+fn the_next_wait_begins_when_the_cancelled_one_has_ended() {
     let Served { seen, waits, .. } = &sticky();
     for _ in 0..20 {
-        let cut = waits.wait("cut").timeout(Duration::from_millis(5)).wait();
-        assert!(matches!(cut, Err(Error::Timeout(_))), "{cut:?}");
-        let cut = block_on(waits.wait("cut").timeout(Duration::from_millis(5)));
-        assert!(matches!(cut, Err(Error::Timeout(_))), "{cut:?}");
+        // Either ends by its deadline; or before that, by an interrupt that came too late for another.
+        let _ = waits.wait("cut").timeout(Duration::from_millis(5)).wait();
+        let _ = block_on(waits.wait("cut").timeout(Duration::from_millis(5)));
     }
     wait_until("none waits", || seen.waiting() == 0);
-    let last = waits.wait("last").start();
-    wait_until("it waits", || seen.waiting() == 1);
-    seen.release();
-    assert!(last.wait().unwrap());
+    assert!(seen.interrupts() > 0);
+    assert_eq!(seen.state.lock().unwrap().most, 1, "waits at once");
 }
 
 /// While somebody waits for the object, what was cancelled goes on rather than end that.

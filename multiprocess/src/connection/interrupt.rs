@@ -27,8 +27,11 @@ use super::conn::{ArcConn, Conn};
 use super::tables::{CapId, Tables};
 use crate::wire::{Builder, Size};
 
-/// How long a peer has to end a cancelled call by itself, and between one interrupt and the next.
+/// How long a peer has to end a cancelled call by itself.
 const GRACE: Duration = Duration::from_millis(20);
+/// When an interrupt that ended nothing is sent again: another call that was cancelled took it. Not
+/// soon, as one that comes when the call has just ended would wait for the next.
+const AGAIN: Duration = Duration::from_millis(400);
 /// How long a call is expected to end at all.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -43,6 +46,8 @@ pub(crate) struct Interrupt {
     returned: Rc<Cell<bool>>,
     /// As long as somebody waits for the call.
     live: Option<Live>,
+    /// When it was last sent.
+    sent: Cell<Option<Instant>>,
 }
 
 /// Where a call's interrupt is put when the call is sent.
@@ -57,7 +62,7 @@ impl Interrupt {
         returned: Rc<Cell<bool>>,
     ) -> Interrupt {
         let live = Some(tables.interrupts.live(cap));
-        Interrupt { cap, object, method, closed, returned, live }
+        Interrupt { cap, object, method, closed, returned, live, sent: Cell::new(None) }
     }
 
     fn is_over(&self) -> bool {
@@ -65,6 +70,10 @@ impl Interrupt {
     }
 
     fn send(&self, tables: &Tables) {
+        if self.sent.get().is_some_and(|sent| sent.elapsed() < AGAIN) {
+            return;
+        }
+        self.sent.set(Some(Instant::now()));
         let (interface, ordinal) = self.method;
         let mut request = self.object.new_call(interface, ordinal, None);
         Builder::content(request.get(), Size(0, 0));
