@@ -1,18 +1,18 @@
 //! What generated code reads and writes messages with: values, capabilities, and the parts of a
 //! message that belong to the runtime.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use capnp::private::capability::ClientHook;
 use capnp::private::layout::{PointerReader, StructSize};
 
-use crate::connection::{Answer, ArcConn, BusyGuard, Caller, Tables, ThreadPair, Threads};
+use crate::connection::{ArcConn, BusyGuard, Caller, Core, ThreadPair, Threads};
 use crate::handle::{Handle, RemoteObject};
-use crate::rt::{AnyBuilder, AnyReader, Interface};
-use crate::server::{Lent, Local, ServedObject};
+use crate::rpc::{Cap, Content, Outline, Waiter, Whole, find, hook};
+use crate::rt::{AnyBuilder, Interface, MethodId};
+use crate::server::{Lent, Local, ServedObject, ServedThread};
 use crate::thread::{ServedThreadMap, THREAD_MAP, ThreadServer};
-use crate::wire::{AnyPointer, Builder, Pointer, Reader, Size};
+use crate::wire::{Builder, Reader, Size};
 use crate::{Error, Result};
 
 /// The slots of proxy.capnp's struct Context.
@@ -28,28 +28,41 @@ pub(crate) type EncodeFn = Box<dyn FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Re
 /// Writes a message: turns handles into capabilities, and fills in threads.
 pub struct Encoder<'a> {
     conn: &'a ArcConn,
-    tables: &'a Rc<Tables>,
+    core: &'a mut Core,
     caller: Option<&'a Caller>,
+    /// The capabilities of the message, by the numbers of their hooks.
+    caps: Vec<Option<Cap>>,
     busy: Option<BusyGuard>,
     version: u8,
 }
 
 impl<'a> Encoder<'a> {
-    pub(crate) fn new(conn: &'a ArcConn, tables: &'a Rc<Tables>, caller: &'a Caller) -> Self {
-        Encoder { conn, tables, caller: Some(caller), busy: None, version: 0 }
-    }
-
-    /// For messages that are not calls of the user's: answers, and the first call of a connection.
-    pub(crate) fn immediate(conn: &'a ArcConn, tables: &'a Rc<Tables>) -> Self {
-        Encoder { conn, tables, caller: None, busy: None, version: 0 }
+    /// `caller`: none for messages that are not calls of the user's.
+    pub(crate) fn new(
+        conn: &'a ArcConn,
+        core: &'a mut Core,
+        caller: Option<&'a Caller>,
+    ) -> Encoder<'a> {
+        Encoder { conn, core, caller, caps: Vec::new(), busy: None, version: 0 }
     }
 
     pub(crate) fn conn(&self) -> &ArcConn {
         self.conn
     }
 
-    pub(crate) fn tables(&self) -> &Rc<Tables> {
-        self.tables
+    pub(crate) fn core(&mut self) -> &mut Core {
+        self.core
+    }
+
+    /// The capabilities that were written, and what keeps the call's thread busy.
+    pub(crate) fn finish(self) -> (Vec<Option<Cap>>, Option<BusyGuard>) {
+        (self.caps, self.busy)
+    }
+
+    /// What stands for a capability in the message.
+    pub(crate) fn give(&mut self, cap: Cap) -> Box<dyn ClientHook> {
+        self.caps.push(Some(cap));
+        hook(self.caps.len() - 1)
     }
 
     /// For parameters in the form of this version.
@@ -63,10 +76,6 @@ impl<'a> Encoder<'a> {
         self.version
     }
 
-    pub(crate) fn take_busy(&mut self) -> Option<BusyGuard> {
-        self.busy.take()
-    }
-
     /// Names the threads on which this call and its callbacks run, in the Context in this slot.
     ///
     /// Where the peer has given no ThreadMap the context stays empty.
@@ -74,52 +83,47 @@ impl<'a> Encoder<'a> {
         let mut context = to.pointer(slot).init_struct(StructSize { data: 0, pointers: 2 });
         let Some(caller) = self.caller else { return };
         let Some(pair) = self.threads_for(caller) else { return };
-        context.reborrow().get_pointer_field(THREAD_SLOT).set_capability(pair.thread);
-        context.get_pointer_field(CALLBACK_THREAD_SLOT).set_capability(pair.callback);
+        let (thread, callback) = (self.give(pair.thread), self.give(pair.callback));
+        context.reborrow().get_pointer_field(THREAD_SLOT).set_capability(thread);
+        context.get_pointer_field(CALLBACK_THREAD_SLOT).set_capability(callback);
     }
 
     fn threads_for(&mut self, caller: &Caller) -> Option<ThreadPair> {
-        let threads = &self.tables.threads;
+        let running = match caller {
+            Caller::Thread(_, running) => *running,
+            Caller::Future { running, long } => running.filter(|_| !long),
+        };
+        // Within a call of the peer's: its waiting thread runs this, and calls back here.
+        if let Some((thread, callback)) = running.and_then(|id| self.core.running_threads(id)) {
+            return Some(ThreadPair { thread: callback, callback: thread });
+        }
         match caller {
-            Caller::Thread(inbox, running) => {
-                // Within a call of the peer's: its waiting thread runs this, and calls back here.
-                if let Some((thread, callback)) =
-                    running.and_then(|id| self.tables.running_threads(id))
-                {
-                    return Some(ThreadPair { thread: callback, callback: thread });
-                }
-                if let Some(pair) = threads.caller(inbox.id()) {
+            Caller::Thread(inbox, _) => {
+                let id = inbox.id();
+                if let Some(pair) = self.core.threads.caller(id) {
                     return Some(pair);
                 }
-                let id = inbox.id();
-                let forget = move |threads: &Threads| threads.release_caller(id);
+                let forget = move |threads: &mut Threads| threads.release_caller(id);
                 let pair = self.make_thread(
                     inbox.name(),
                     ThreadServer::Caller(Arc::clone(inbox)),
                     forget,
                 )?;
-                threads.set_caller(id, &pair);
+                self.core.threads.set_caller(id, &pair);
                 crate::thread::use_connection(self.conn);
                 Some(pair)
             }
-            Caller::Future { running, long } => {
-                let running = running.filter(|_| !long);
-                // Within a call of the peer's whose method awaits this one, as above.
-                if let Some((thread, callback)) =
-                    running.and_then(|id| self.tables.running_threads(id))
-                {
-                    return Some(ThreadPair { thread: callback, callback: thread });
-                }
-                let shared = threads.shared(*long);
-                if let Some((pair, busy)) = shared.thread() {
+            Caller::Future { long, .. } => {
+                let long = *long;
+                if let Some((pair, busy)) = self.core.threads.shared(long).thread() {
                     self.busy = Some(busy);
                     return Some(pair);
                 }
-                let (id, long) = (shared.next(), *long);
-                let forget = move |threads: &Threads| threads.shared(long).release(id);
+                let id = self.core.threads.shared(long).next();
+                let forget = move |threads: &mut Threads| threads.shared(long).release(id);
                 let name = if long { "wait" } else { "async" };
                 let pair = self.make_thread(name, ThreadServer::Pool, forget)?;
-                self.busy = Some(shared.add(id, &pair));
+                self.busy = Some(self.core.threads.shared(long).add(id, &pair));
                 Some(pair)
             }
         }
@@ -131,79 +135,80 @@ impl<'a> Encoder<'a> {
         &mut self,
         name: &str,
         callbacks: ThreadServer,
-        forget: impl FnOnce(&Threads) + 'static,
+        forget: impl FnOnce(&mut Threads) + Send + 'static,
     ) -> Option<ThreadPair> {
-        let mut request = self.tables.threads.peer_map()?.new_call(THREAD_MAP, 0, None);
-        Builder::content(request.get(), Size(0, 1)).pointer(0).set_text(name.into());
-        let sent = request.hook.send();
-        let thread = sent.pipeline.get_pointer_field(0).as_cap();
-        let tables = Rc::downgrade(self.tables);
-        let answered = move |answer: Answer| {
-            if let (Err(_), Some(tables)) = (answer, tables.upgrade()) {
-                forget(&tables.threads);
+        const MAKE_THREAD: MethodId = MethodId::new(THREAD_MAP, 0, "ThreadMap.makeThread");
+        let map = self.core.threads.peer_map()?.clone();
+        let answered = Waiter::Complete(Box::new(move |core, _conn, answer| {
+            if answer.is_err() {
+                forget(&mut core.threads);
             }
             None
+        }));
+        let mut fill = |_: &mut Encoder<'_>, to: AnyBuilder<'_>| {
+            Builder::content(to, Size(0, 1)).pointer(0).set_text(name.into());
+            Ok(())
         };
-        self.tables.add_call(sent.promise, Box::new(answered), None);
+        let outline = Outline::new(MAKE_THREAD);
+        let made = self.core.call(self.conn, &map, &outline, &mut fill, answered, Some(vec![0]));
+        let (_, thread) = made.ok()?;
         let callback = self.export_thread(callbacks);
-        Some(ThreadPair { thread, callback })
+        Some(ThreadPair { thread: thread?, callback })
     }
 
     /// Gives this side's ThreadMap, in this slot.
     pub fn thread_map(&mut self, to: &mut Builder<'_>, slot: u32) {
-        let hook = self.tables.threads.own_map(|| {
-            Local::new(ArcConn::downgrade(self.conn), self.tables, Box::new(ServedThreadMap)).hook()
-        });
-        to.pointer(slot).set_capability(hook);
+        let map = match self.core.threads.own_map() {
+            Some(map) => map.clone(),
+            None => {
+                let map = Cap::Local(Local::new(self.core, Arc::new(ServedThreadMap)));
+                self.core.threads.set_own_map(map.clone());
+                map
+            }
+        };
+        let map = self.give(map);
+        to.pointer(slot).set_capability(map);
     }
 
-    pub(crate) fn export_thread(&self, server: ThreadServer) -> Box<dyn ClientHook> {
-        crate::thread::export(ArcConn::downgrade(self.conn), self.tables, server).hook()
+    pub(crate) fn export_thread(&mut self, server: ThreadServer) -> Cap {
+        Cap::Local(Local::new(self.core, Arc::new(ServedThread(server))))
     }
 
     /// A capability for the object behind a handle: the peer's own where it came from there, the
     /// user's object where it is here, and where it is with a third process an object that hands
     /// calls on.
-    pub(crate) fn export_hook<I: Interface>(&self, handle: &I) -> Box<dyn ClientHook> {
-        if let Some(hook) =
-            handle.handle().remote().and_then(|remote| remote.hook_on(self.conn, self.tables))
-        {
-            return hook;
+    pub(crate) fn export_hook<I: Interface>(&mut self, handle: &I) -> Box<dyn ClientHook> {
+        let remote = handle.handle().remote();
+        if let Some(cap) = remote.and_then(|remote| remote.cap_on(self.conn, self.core)) {
+            return self.give(cap);
         }
-        let known = self.tables.exported(handle.handle().address()).filter(|local| {
-            local
-                .with_served(|served| served.handle().is_some_and(|handle| handle.is::<I>()))
-                .unwrap_or(false)
+        let known = self.core.exported(handle.handle().address()).filter(|local| {
+            let served = local.served();
+            served.is_some_and(|served| served.handle().is_some_and(|handle| handle.is::<I>()))
         });
-        let local = known.unwrap_or_else(|| {
-            Local::new(
-                ArcConn::downgrade(self.conn),
-                self.tables,
-                Box::new(ServedObject(handle.clone())),
-            )
-        });
-        local.hook()
+        let local = known
+            .unwrap_or_else(|| Local::new(self.core, Arc::new(ServedObject(handle.clone()))));
+        self.give(Cap::Local(local))
     }
 }
 
 /// The threads that a call's context names.
 pub(crate) struct CallThreads {
-    pub(crate) thread: Option<Box<dyn ClientHook>>,
-    pub(crate) callback: Option<Box<dyn ClientHook>>,
+    pub(crate) thread: Option<Cap>,
+    pub(crate) callback: Option<Cap>,
 }
 
 /// Reads a message: turns capabilities into handles, and takes out what belongs to the runtime.
 pub struct Decoder<'a> {
-    conn: &'a ArcConn,
-    tables: &'a Rc<Tables>,
+    /// None where a message without capabilities is read outside the lock.
+    place: Option<(&'a ArcConn, &'a mut Core)>,
+    /// The capabilities of the message, by the numbers of their hooks.
+    caps: &'a [Option<Cap>],
+    whole: Whole<'a>,
     context: Option<CallThreads>,
     version: u8,
-    /// Gets the content again, which tells the message that it is in.
-    content: Option<&'a dyn Fn()>,
-    /// Bytes of memory that lists have taken, and how many the message is good for, once that is
-    /// asked.
+    /// Bytes of memory that lists have taken.
     taken: usize,
-    allowance: Option<usize>,
 }
 
 /// What a message's lists may take without being looked at.
@@ -213,30 +218,22 @@ const FREE: usize = 1 << 20;
 const GROWTH: usize = 32;
 
 impl<'a> Decoder<'a> {
-    pub(crate) fn new(conn: &'a ArcConn, tables: &'a Rc<Tables>) -> Self {
-        let (content, taken, allowance) = (None, 0, None);
-        Decoder { conn, tables, context: None, version: 0, content, taken, allowance }
+    pub(crate) fn new(conn: &'a ArcConn, core: &'a mut Core, content: &Content<'a>) -> Self {
+        let (caps, whole) = (content.caps, content.whole);
+        let place = Some((conn, core));
+        Decoder { place, caps, whole, context: None, version: 0, taken: 0 }
     }
 
-    /// For content that `get` gets again.
-    pub(crate) fn of_content(mut self, get: &'a dyn Fn()) -> Self {
-        self.content = Some(get);
-        self
+    /// For a message without capabilities, outside the lock.
+    pub(crate) fn outside(whole: Whole<'a>) -> Self {
+        Decoder { place: None, caps: &[], whole, context: None, version: 0, taken: 0 }
     }
 
     /// Counts the memory that a list will take. A list of bytes is a list of structs as well, and one
     /// of nothing takes no bytes at all.
     pub(crate) fn take_memory(&mut self, items: u32, size: usize) -> Result<()> {
         self.taken = self.taken.saturating_add((items as usize).saturating_mul(size));
-        if self.taken <= FREE {
-            return Ok(());
-        }
-        let body = || self.content.and_then(|get| self.tables.body_of(get));
-        let allowance = *self.allowance.get_or_insert_with(|| match body() {
-            Some((segments, _)) => FREE + segments.words().saturating_mul(8 * GROWTH),
-            None => usize::MAX, // This process's own message.
-        });
-        if self.taken > allowance {
+        if self.taken > FREE && self.taken > FREE + self.whole.len().saturating_mul(GROWTH) {
             return Err(Error::decode("", "the list is longer than its message is good for"));
         }
         Ok(())
@@ -253,24 +250,15 @@ impl<'a> Decoder<'a> {
     }
 
     /// The parameters of the call, to be looked at outside the lock.
-    pub(crate) fn lend(&self, params: AnyReader<'_>) -> Result<Lent> {
-        let body = self.content.and_then(|get| self.tables.body_of(get));
-        Ok(match body {
-            Some((segments, options)) => Lent::Message(segments, options),
-            None => {
-                let Pointer(params) = params.get_as().map_err(malformed)?;
-                // The Context has capabilities in it.
-                Lent::Copy(AnyPointer::copy(params)?.0)
-            }
-        })
+    pub(crate) fn lend(&self) -> Lent {
+        Lent::new(self.whole.keep())
     }
 
-    pub(crate) fn conn(&self) -> &ArcConn {
-        self.conn
-    }
-
-    pub(crate) fn tables(&self) -> &Rc<Tables> {
-        self.tables
+    pub(crate) fn place(&mut self) -> Result<(&ArcConn, &mut Core)> {
+        match &mut self.place {
+            Some((conn, core)) => Ok((conn, core)),
+            None => Err(Error::decode("", "a capability in a message that was said to have none")),
+        }
     }
 
     pub(crate) fn take_context(&mut self) -> Option<CallThreads> {
@@ -284,8 +272,8 @@ impl<'a> Decoder<'a> {
     pub fn context(&mut self, from: Reader<'_>, slot: u32) -> Result<()> {
         let context = from.pointer(slot).get_struct(None).map_err(malformed)?;
         self.context = Some(CallThreads {
-            thread: capability(context.get_pointer_field(THREAD_SLOT))?,
-            callback: capability(context.get_pointer_field(CALLBACK_THREAD_SLOT))?,
+            thread: self.capability(context.get_pointer_field(THREAD_SLOT))?,
+            callback: self.capability(context.get_pointer_field(CALLBACK_THREAD_SLOT))?,
         });
         Ok(())
     }
@@ -295,8 +283,8 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// [`Error::Decode`] where that is no ThreadMap.
     pub fn thread_map(&mut self, from: Reader<'_>, slot: u32) -> Result<()> {
-        if let Some(map) = capability(from.pointer(slot))? {
-            self.tables.threads.set_peer_map(map);
+        if let Some(map) = self.capability(from.pointer(slot))? {
+            self.place()?.1.threads.set_peer_map(map);
         }
         Ok(())
     }
@@ -306,30 +294,23 @@ impl<'a> Decoder<'a> {
         &mut self,
         from: PointerReader<'_>,
     ) -> Result<Option<I>> {
-        let Some(hook) = capability(from)? else { return Ok(None) };
-        let known = self.tables.local(&*hook).and_then(|local| {
-            local
-                .with_served(|served| {
-                    served.handle().and_then(|handle| handle.downcast_ref::<I>()).cloned()
-                })
-                .flatten()
-        });
+        let Some(cap) = self.capability(from)? else { return Ok(None) };
+        let home = cap.local().and_then(|local| local.served());
+        let known = home.as_ref().and_then(|served| served.handle()?.downcast_ref::<I>().cloned());
         if known.is_some() {
             return Ok(known);
         }
-        let cap = self.tables.keep_cap(hook);
-        Ok(Some(I::from_handle(Handle::remote_object(RemoteObject::new(
-            Arc::clone(self.conn),
-            cap,
-        )))))
+        let (conn, core) = self.place()?;
+        let cap = core.keep_cap(cap);
+        Ok(Some(I::from_handle(Handle::remote_object(RemoteObject::new(Arc::clone(conn), cap)))))
     }
-}
 
-/// The capability behind a pointer; none for a null pointer.
-fn capability(from: PointerReader<'_>) -> Result<Option<Box<dyn ClientHook>>> {
-    match from.is_null() {
-        true => Ok(None),
-        false => from.get_capability().map(Some).map_err(malformed),
+    /// The capability behind a pointer; none for a null pointer.
+    fn capability(&self, from: PointerReader<'_>) -> Result<Option<Cap>> {
+        if from.is_null() {
+            return Ok(None);
+        }
+        Ok(find(&*from.get_capability().map_err(malformed)?, self.caps))
     }
 }
 

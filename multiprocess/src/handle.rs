@@ -2,14 +2,13 @@
 
 use std::any::Any;
 use std::fmt;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use capnp::private::capability::ClientHook;
 
 use crate::call::Call;
-use crate::connection::{ArcConn, CapId, Tables};
+use crate::connection::{ArcConn, CapId, Core};
+use crate::rpc::Cap;
 use crate::method::Incoming;
 use crate::part::fields;
 use crate::rt::Interface;
@@ -213,14 +212,10 @@ impl RemoteObject {
         Arc::clone(&self.0.closed)
     }
 
-    /// The capability as the engine of `conn` knows it, if the object is that peer's.
-    pub(crate) fn hook_on(
-        &self,
-        conn: &ArcConn,
-        tables: &Rc<Tables>,
-    ) -> Option<Box<dyn ClientHook>> {
+    /// The capability, if the object is that peer's.
+    pub(crate) fn cap_on(&self, conn: &ArcConn, core: &Core) -> Option<Cap> {
         match &self.0.place {
-            Ok((own, cap)) if Arc::ptr_eq(own, conn) => tables.cap(*cap),
+            Ok((own, cap)) if Arc::ptr_eq(own, conn) => core.cap(*cap),
             _ => None,
         }
     }

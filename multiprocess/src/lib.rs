@@ -63,6 +63,7 @@ mod poller;
 #[allow(unsafe_code, reason = "process and descriptor calls")]
 pub mod process;
 #[doc(hidden)]
+mod rpc;
 pub mod rt;
 mod server;
 mod thread;

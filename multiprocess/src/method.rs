@@ -204,7 +204,7 @@ impl<'a, 'b> Incoming<'a, 'b> {
         if let Some(slot) = method.id.context {
             self.cx.context(Reader::content(self.params)?, slot)?;
         }
-        let lent = self.cx.lend(self.params)?;
+        let lent = self.cx.lend();
         Ok(Job::new(move || method.outcome(lent.with(|from| run(&object, from)))))
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 pub use crate::call::Call;
 pub(crate) use crate::codec::CallThreads;
-pub(crate) use crate::codec::malformed;
 pub use crate::codec::{Decoder, Encoder};
 pub use crate::handle::{Handle, RemoteObject, Target, close};
 pub use crate::method::{Exception, Incoming, Method, MethodId, call, exception, unimplemented};

@@ -97,18 +97,47 @@ fn ends_for_misbehaving(serving: &Connection) {
 }
 
 #[test]
-fn a_long_chain_of_calls_on_calls_ends_the_connection_not_the_stack() {
+fn a_long_chain_of_calls_on_calls_does_not_end_the_stack() {
     let ((_server, serving), mut peer) = raw();
     let bootstrap = peer.bootstrap();
     peer.gather();
-    // Never answered: it calls back, and nobody answers that.
+    // Not answered before the end: it calls back, and nobody answers that.
     let mut question =
         peer.call(Target::Bootstrap(bootstrap), (LAB, 8), &[Cap::Here(5)], |params| {
             let mut params = params.init_as::<lab::call_back_inline_params::Builder<'_>>();
             params.set_callback(cap());
             params.set_depth(1);
         });
+    let mut add = |target| {
+        peer.call(target, (LAB, 2), &[], |params| {
+            params.init_as::<lab::add_inline_params::Builder<'_>>();
+        })
+    };
     for _ in 0..5_000 {
+        question = add(Target::Answer(question));
+    }
+    // All of them wait, and this one does not.
+    let free = add(Target::Bootstrap(bootstrap));
+    peer.send_gathered().unwrap();
+    peer.wait(free).results();
+    // They fail one after the other.
+    drop(peer);
+    wait_until("the connection is ended", || !serving.is_connected());
+    assert_eq!(pair().lab.add(1, 2).wait().unwrap(), 3);
+}
+
+#[test]
+fn a_chain_of_more_calls_than_may_wait_ends_the_connection() {
+    let ((_server, serving), mut peer) = raw();
+    let bootstrap = peer.bootstrap();
+    peer.gather();
+    let mut question =
+        peer.call(Target::Bootstrap(bootstrap), (LAB, 8), &[Cap::Here(5)], |params| {
+            let mut params = params.init_as::<lab::call_back_inline_params::Builder<'_>>();
+            params.set_callback(cap());
+            params.set_depth(1);
+        });
+    for _ in 0..10_000 {
         question = peer.call(Target::Answer(question), (LAB, 2), &[], |params| {
             params.init_as::<lab::add_inline_params::Builder<'_>>();
         });

@@ -1,22 +1,16 @@
 //! Starts a call of this side: encodes it, chooses its threads, and arranges for its answer.
 
-use std::rc::Rc;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
-use capnp::any_pointer;
-use capnp::capability::{Promise, Request, Response};
-use capnp::private::capability::ClientHook;
-
 use super::after::After;
 use super::conn::ArcConn;
-use super::interrupt::{Interrupt, InterruptCell, released};
-use super::tables::{CallId, CapId, RunningId, Tables};
-use super::threads::BusyGuard;
+use super::core::{CapId, Core, RunningId};
+use super::interrupt::Interrupt;
 use crate::guard::catch_panic;
 use crate::handle::RemoteObject;
 use crate::part::Part;
+use crate::rpc::{CallId, Outline, Waiter as Answered};
 use crate::rt::{AnyBuilder, Decoder, Encoder, MethodId};
 use crate::thread::Inbox;
 use crate::wire::Reader;
@@ -178,59 +172,45 @@ pub(crate) fn start_call<T: Send + 'static>(
         (Caller::Future { .. }, None) => Waiter::Nobody,
     }));
     let id = conn.enter(|core| {
-        let tables = Rc::clone(&core.tables);
         if let Some(error) = conn.ended() {
             return Err(error.clone());
         }
-        let Some(hook) = tables.cap(cap) else {
-            return Err(tables.end_reason());
+        let Some(target) = core.cap(cap) else {
+            return Err(Error::disconnected("the connection has ended"));
         };
-        let mut request = hook.new_call(method.interface, method.ordinal, None);
-        let mut cx = Encoder::new(conn, &tables, &caller).of_version(method.version);
-        catch_panic(|| encode(&mut cx, request.get()))?;
-        let busy = cx.take_busy();
-        let interrupt = method.interrupt.map(|_| InterruptCell::default());
-        let unsent = Unsent {
-            request,
-            object: (cap, hook),
-            method,
-            closed: object.closed_flag(),
-            busy,
-            interrupt: interrupt.clone(),
-        };
-        let promise = if method.interrupt.is_some() && tables.interrupts.holds(cap) {
-            let (tables, released) = (Rc::downgrade(&tables), released(&tables, cap));
-            Promise::from_future(async move {
-                released.await;
-                match tables.upgrade() {
-                    Some(tables) => unsent.send(&tables).await,
-                    None => Err(capnp::Error::disconnected("the connection has ended".to_owned())),
+        let filled = Arc::clone(&slot);
+        let answered = Answered::Complete(Box::new(move |core, conn, answer| {
+            filled.fill(match answer {
+                Ok(content) => {
+                    let mut cx = Decoder::new(conn, core, &content);
+                    cx.set_version(method.version);
+                    let read = Reader::content(content.reader)
+                        .and_then(|from| catch_panic(|| results.read(&mut cx, from)));
+                    read.map_err(|error| in_method(error, method))
                 }
+                Err(error) => Err(in_method(without_threads(core, error), method)),
             })
-        } else {
-            unsent.send(&tables)
+        }));
+        let outline = Outline { caller: Some(&caller), ..Outline::new(method) };
+        let Some(ordinal) = method.interrupt else {
+            let (id, _) = core.call(conn, &target, &outline, &mut encode, answered, None)?;
+            return Ok(id);
         };
-        let slot = Arc::clone(&slot);
-        let weak_tables = Rc::downgrade(&tables);
-        let weak_conn = ArcConn::downgrade(conn);
-        let complete = Box::new(move |answer: super::tables::Answer| {
-            let tables = weak_tables.upgrade()?;
-            let result = match (answer, weak_conn.upgrade()) {
-                (Ok(response), Some(conn)) => {
-                    response.hook.get().map_err(crate::rt::malformed).and_then(|content| {
-                        let again = || drop(response.hook.get());
-                        let mut cx = Decoder::new(&conn, &tables).of_content(&again);
-                        cx.set_version(method.version);
-                        let content = Reader::content(content)?;
-                        catch_panic(|| results.read(&mut cx, content))
-                    })
-                }
-                (Ok(_), None) => Err(Error::disconnected("this side let the connection go")),
-                (Err(error), _) => Err(without_threads(&tables, tables.call_error(&error))),
-            };
-            slot.fill(result.map_err(|error| in_method(error, method)))
-        });
-        Ok(tables.add_call(promise, complete, interrupt))
+        let interrupt = |call| Interrupt {
+            call,
+            cap,
+            object: target.clone(),
+            method: (method.interface, ordinal),
+            closed: object.closed_flag(),
+        };
+        if core.holds(cap) {
+            let (id, held) = core.hold_call(conn, &outline, &mut encode, answered)?;
+            core.hold(interrupt(id), held);
+            return Ok(id);
+        }
+        let (id, _) = core.call(conn, &target, &outline, &mut encode, answered, None)?;
+        core.add_live(interrupt(id));
+        Ok(id)
     })?;
     let thread = match &caller {
         Caller::Thread(inbox, None) => Some(inbox.id()),
@@ -239,37 +219,11 @@ pub(crate) fn start_call<T: Send + 'static>(
     Ok(SentCall { slot, conn: ArcConn::clone(conn), id, thread, over: false })
 }
 
-/// A call that is written and not sent.
-struct Unsent {
-    request: Request<any_pointer::Owned, any_pointer::Owned>,
-    object: (CapId, Box<dyn ClientHook>),
-    method: MethodId,
-    closed: Arc<AtomicBool>,
-    busy: Option<BusyGuard>,
-    interrupt: Option<InterruptCell>,
-}
-
-impl Unsent {
-    fn send(self, tables: &Rc<Tables>) -> Promise<Response<any_pointer::Owned>, capnp::Error> {
-        let Unsent { request, object, method, closed, busy, interrupt } = self;
-        let (sent, question) = tables.net.sent_by(|| request.hook.send());
-        let Some(question) = question else { return sent.promise };
-        if let Some(busy) = busy {
-            tables.net.keep_until_return(question, busy);
-        }
-        if let (Some(cell), Some(ordinal)) = (interrupt, method.interrupt) {
-            let (returned, ends) = (tables.net.watch_return(question), (method.interface, ordinal));
-            cell.set(Some(Interrupt::new(tables, object, ends, closed, returned)));
-        }
-        sent.promise
-    }
-}
-
 /// Says what is missing where the peer could not tell which thread is meant.
-fn without_threads(tables: &Tables, error: Error) -> Error {
+fn without_threads(core: &Core, error: Error) -> Error {
     match error {
         Error::Remote { message }
-            if message.contains("no thread specified") && tables.threads.peer_map().is_none() =>
+            if message.contains("no thread specified") && core.threads.peer_map().is_none() =>
         {
             let why =
                 "the interface that was bootstrapped has no construct method, which gives threads";
@@ -305,25 +259,18 @@ pub(crate) fn start_pipelined(
     mut encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
 ) -> Result<CapId> {
     conn.enter(|core| {
-        let tables = Rc::clone(&core.tables);
         if let Some(error) = conn.ended() {
             return Err(error.clone());
         }
-        let Some(hook) = tables.cap(cap) else {
-            return Err(tables.end_reason());
+        let Some(target) = core.cap(cap) else {
+            return Err(Error::disconnected("the connection has ended"));
         };
-        let mut request = hook.new_call(method.interface, method.ordinal, None);
         let caller = Caller::Future { running: None, long: method.long };
-        let mut cx = Encoder::new(conn, &tables, &caller).of_version(method.version);
-        catch_panic(|| encode(&mut cx, request.get()))?;
-        let busy = cx.take_busy();
-        let (sent, question) = tables.net.sent_by(|| request.hook.send());
-        if let (Some(question), Some(busy)) = (question, busy) {
-            tables.net.keep_until_return(question, busy);
-        }
-        let promised = sent.pipeline.get_pointer_field(method.pipeline).as_cap();
-        // Kept, as dropping it would cancel the call.
-        tables.add_call(sent.promise, Box::new(|_answer| None), None);
-        Ok(tables.keep_cap(promised))
+        let outline = Outline { caller: Some(&caller), ..Outline::new(method) };
+        let path = Some(vec![method.pipeline]);
+        let (_, promised) =
+            core.call(conn, &target, &outline, &mut encode, Answered::Nobody, path)?;
+        let promised = promised.ok_or_else(|| Error::failed("the call promised nothing"))?;
+        Ok(core.keep_cap(promised))
     })
 }

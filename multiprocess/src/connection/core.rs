@@ -1,145 +1,131 @@
-//! What the lock of a connection guards: the protocol engine and everything of it that is not
-//! `Send`.
+//! What the lock of a connection guards: the protocol's tables, and those beside them that handles
+//! and calls point into.
 //!
 //! # Invariants
 //!
-//! capnp-rpc's object graph is made of `Rc` and `RefCell`. It is created, used and dropped only
-//! inside [`Locked::with`], one thread at a time:
-//!
-//! 1. No value that holds an `Rc` of the graph leaves `with`: its result must be `Send`, and what
-//!    is kept for later (pending calls, running calls, capabilities) stays in tables inside.
-//! 2. No user code runs inside: user objects, hooks and wakers are moved to [`After`] and run by
-//!    the caller when the lock is released. A handle that is dropped inside only queues its index.
-//! 3. Nothing beneath uses thread-locals, so it does not matter that the next entry is made by
-//!    another thread; the mutex orders the accesses.
+//! 1. No user code runs under the lock: user objects, hooks and wakers are moved to [`After`] and run
+//!    by the caller when the lock is released.
+//! 2. A handle that is dropped under the lock only queues its number; a capability notes what is to be
+//!    done in its [`Garbage`](crate::rpc::Garbage).
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 
-use capnp_rpc::RpcSystem;
+use slab::Slab;
 
 use super::after::After;
-use super::tables::Tables;
-use crate::{Error, Result};
+use super::conn::ArcConn;
+use super::interrupt::Interrupts;
+use super::threads::Threads;
+use crate::Error;
+use crate::rpc::{Cap, Destination, Rpc};
+use crate::server::{Local, Token};
 
-/// The engine of one connection and its tables.
-pub(super) struct Core {
-    /// Gone once the connection has ended.
-    system: Option<Pin<Box<RpcSystem<()>>>>,
-    woken: Arc<Woken>,
-    waker: Waker,
-    pub(super) tables: Rc<Tables>,
+/// A capability of this connection, as handles outside the lock know it.
+pub(crate) type CapId = usize;
+/// A call of the peer's that is being served.
+pub(crate) type RunningId = usize;
+
+/// The tables of one connection.
+#[derive(Default)]
+pub(crate) struct Core {
+    pub(crate) rpc: Rpc,
+    pub(crate) threads: Threads,
+    pub(super) interrupts: Interrupts,
+    caps: Slab<Cap>,
+    running: Slab<RunningCall>,
+    /// Objects of this process that are exported here, by the address of the user's object, so that
+    /// one object is one capability.
+    exported: HashMap<usize, Weak<Local>>,
+    /// Work for when the lock is released.
+    pub(crate) after: Vec<After>,
+    /// The tokens of calls that were cancelled, to be fired then as well.
+    pub(crate) cancelled: Vec<Arc<Token>>,
+}
+
+/// A call of the peer's whose results are not sent yet.
+pub(crate) struct RunningCall {
+    pub(crate) destination: Destination,
+    pub(crate) token: Arc<Token>,
+    /// The thread of this side that runs the call, and the thread of the peer that waits for it.
+    pub(crate) thread: Option<Cap>,
+    pub(crate) callback: Option<Cap>,
 }
 
 impl Core {
-    pub(super) fn new(tables: Rc<Tables>, system: RpcSystem<()>) -> Core {
-        let woken = Arc::new(Woken(AtomicBool::new(true)));
-        let waker = Waker::from(Arc::clone(&woken));
-        Core { system: Some(Box::pin(system)), woken, waker, tables }
+    // ---- capabilities that handles hold
+
+    pub(crate) fn keep_cap(&mut self, cap: Cap) -> CapId {
+        self.caps.insert(cap)
     }
 
-    /// The engine, unless the connection has ended.
-    pub(super) fn system(&mut self) -> Option<&mut RpcSystem<()>> {
-        self.system.as_deref_mut()
+    pub(crate) fn cap(&self, id: CapId) -> Option<Cap> {
+        self.caps.get(id).cloned()
     }
 
-    /// Polls the engine and the calls that wait for answers until nothing is woken.
-    ///
-    /// A panic in the engine ends this connection and is returned as its error.
-    pub(super) fn run_until_quiet(&mut self) -> Result<()> {
-        let quiet = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                let mut idle = true;
-                if self.woken.0.swap(false, Ordering::AcqRel) {
-                    idle = false;
-                    self.poll_system();
-                }
-                idle &= !self.tables.poll_calls();
-                if idle {
-                    break;
-                }
-            }
-        }));
-        quiet.map_err(|panic| Error::PeerMisbehaved {
-            problem: format!("the protocol engine gave up: {}", panic_text(&*panic)),
-        })
+    pub(super) fn release_cap(&mut self, id: CapId) {
+        let cap = self.caps.try_remove(id);
+        drop(cap);
     }
 
-    fn poll_system(&mut self) {
-        let Some(system) = self.system.as_mut() else { return };
-        let mut context = Context::from_waker(&self.waker);
-        if let Poll::Ready(_ended) = system.as_mut().poll(&mut context) {
-            self.system = None;
+    // ---- objects of this process that the peer can call
+
+    pub(crate) fn add_local(&mut self, object: usize, local: &Arc<Local>) {
+        self.exported.insert(object, Arc::downgrade(local));
+    }
+
+    /// What the user's object at this address is exported as.
+    pub(crate) fn exported(&self, object: usize) -> Option<Arc<Local>> {
+        self.exported.get(&object)?.upgrade()
+    }
+
+    /// It is exported no more, unless it is again.
+    pub(crate) fn forget_local(&mut self, object: Option<usize>) {
+        let Some(object) = object else { return };
+        if self.exported.get(&object).is_some_and(|local| local.strong_count() == 0) {
+            self.exported.remove(&object);
         }
     }
 
-    /// Ends the engine: every call that waits gets `error`, every served object is let go.
-    pub(super) fn end(&mut self, error: &Error) {
-        self.tables.net.end(error);
-        // Let the engine fail its questions and release its exports in its own order.
-        let _ = self.run_until_quiet();
-        self.tables.fail_calls(error);
-        let system = self.system.take();
-        let tables = Rc::clone(&self.tables);
-        // What a panic has torn may not drop cleanly either; then the pieces are leaked.
-        let _ = catch_unwind(AssertUnwindSafe(move || {
-            drop(system);
-            tables.clear();
-        }));
+    // ---- calls that are being served
+
+    /// How many calls of the peer's are being served.
+    pub(crate) fn running_calls(&self) -> usize {
+        self.running.len()
     }
 
-    pub(super) fn take_after(&mut self) -> Vec<After> {
-        self.tables.take_after()
-    }
-}
-
-/// Set by the engine's wakers.
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Release);
+    pub(crate) fn add_running(&mut self, call: RunningCall) -> RunningId {
+        self.running.insert(call)
     }
 
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
-/// The lock around a core: the only way to it.
-pub(super) struct Locked(Mutex<SendCore>);
-
-struct SendCore(Core);
-
-// SAFETY: see the module's invariants. The core is reached only through the mutex, so by one
-// thread at a time; every `Rc` of its graph lives inside it (1), nothing of it is touched by user
-// code (2), and nothing in it depends on the thread that it runs on (3).
-unsafe impl Send for SendCore {}
-
-impl Locked {
-    /// Builds the core in place: the engine's parts are never outside the lock's value.
-    pub(super) fn new(build: impl FnOnce() -> Core) -> Locked {
-        Locked(Mutex::new(SendCore(build())))
+    pub(super) fn finish_running(&mut self, id: RunningId) -> Option<RunningCall> {
+        self.running.try_remove(id)
     }
 
-    /// Runs `f` with the lock held. `R: Send` keeps the engine's own values inside.
-    pub(super) fn with<R: Send>(&self, f: impl FnOnce(&mut Core) -> R) -> R {
-        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        f(&mut guard.0)
+    /// The threads of a call that is being served: this side's, and the peer's that waits for it.
+    pub(crate) fn running_threads(&self, id: RunningId) -> Option<(Cap, Cap)> {
+        let call = self.running.get(id)?;
+        Some((call.thread.clone()?, call.callback.clone()?))
     }
 
-    /// The same unless another thread, or this one further up its stack, holds the lock.
-    pub(super) fn try_with<R: Send>(&self, f: impl FnOnce(&mut Core) -> R) -> Option<R> {
-        let mut guard: MutexGuard<'_, SendCore> = match self.0.try_lock() {
-            Ok(guard) => guard,
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(std::sync::TryLockError::WouldBlock) => return None,
-        };
-        Some(f(&mut guard.0))
+    // ---- the end
+
+    /// Ends every call that waits with `error` and lets go of every capability. Calls that are still
+    /// running end later, into nothing.
+    /// Without a connection nobody is left who waits.
+    pub(super) fn end(&mut self, conn: Option<&ArcConn>, error: &Error) {
+        self.end_rpc(conn, error);
+        let tokens = self.running.iter().map(|(_, running)| Arc::clone(&running.token));
+        self.cancelled.extend(tokens.collect::<Vec<_>>());
+        for (_, running) in self.running.iter_mut() {
+            running.thread = None;
+            running.callback = None;
+        }
+        let caps = std::mem::take(&mut self.caps);
+        drop(caps);
+        self.threads.clear();
+        self.interrupts.clear();
+        self.clear_garbage();
     }
 }
 

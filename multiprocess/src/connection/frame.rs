@@ -2,99 +2,141 @@
 //!
 //! A message begins with a table: the number of segments less one, then each segment's size in
 //! words (8 bytes), all little-endian u32, padded to whole words. Memory is taken as bytes arrive,
-//! never for what a table announces.
+//! never for what a table announces, and none of it is zeroed before it is read into.
+//!
+//! Messages are looked at where they were read, so that a short one costs no copy. A long one gets
+//! memory of its own, which whoever keeps the message shares.
 
-use capnp::message::{Reader, ReaderOptions};
-use capnp::serialize;
+use std::os::fd::OwnedFd;
 
-use super::network::{Incoming, Segments};
+use rustix::buffer::spare_capacity;
+use rustix::net::{RecvFlags, recv};
+
+use crate::rpc::{Body, Whole, first_word};
 use crate::{Error, Result};
 
 const WORD: usize = 8;
 const MAX_SEGMENTS: usize = 512;
-/// What a read asks for when no long message is under way.
+/// What a read asks for when no long message is under way. A message longer than this is long.
 const CHUNK: usize = 64 << 10;
 
 /// The part of the stream that is not a whole message yet.
 pub(super) struct Frames {
-    /// Bytes read; `start..end` are not used yet.
+    /// Bytes read. From `start` on they are not used yet; `start` is at a word in memory.
     buffer: Vec<u8>,
     start: usize,
-    end: usize,
-    /// Bytes of the message under way, once its table is there.
-    wanted: usize,
+    /// The length of the message at `start`, where it is long and not whole.
+    long: Option<usize>,
     limit: usize,
 }
 
-/// How much of a message may be read, in words: each part a few times over. A message that points to
-/// the same part again and again, or to a long list of nothing, would otherwise become many times
-/// what was sent.
-fn options(length: usize) -> ReaderOptions {
-    let mut options = ReaderOptions::new();
-    options.traversal_limit_in_words(Some(8 * (length / WORD) + 1024));
-    options
+/// A message that is whole.
+pub(super) enum Frame<'a> {
+    Short(&'a [u8]),
+    Long(Body),
+}
+
+impl Frame<'_> {
+    pub(super) fn whole(&self) -> Whole<'_> {
+        match self {
+            Frame::Short(bytes) => Whole::new(bytes),
+            Frame::Long(body) => body.whole(),
+        }
+    }
 }
 
 impl Frames {
     /// `limit`: the largest message in bytes.
     pub(super) fn new(limit: usize) -> Frames {
-        Frames { buffer: Vec::new(), start: 0, end: 0, wanted: 0, limit }
+        Frames { buffer: Vec::new(), start: 0, long: None, limit }
     }
 
-    /// Where the next read goes: room for a good part of what is missing.
-    pub(super) fn room(&mut self) -> &mut [u8] {
-        if self.start == self.end {
-            self.start = 0;
-            self.end = 0;
-        } else if self.start > 0 && self.buffer.len() - self.end < CHUNK {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
-        let missing = self.wanted.saturating_sub(self.end - self.start);
-        // A long message doubles the buffer as it arrives: an announced size costs nothing.
-        let more = missing.min(self.end.max(CHUNK)).max(CHUNK);
-        if self.buffer.len() < self.end + more {
-            self.buffer.resize(self.end + more, 0);
-        }
-        &mut self.buffer[self.end..]
+    /// Reads once. How many bytes: 0 at the end of the stream.
+    pub(super) fn read(&mut self, socket: &OwnedFd) -> rustix::io::Result<usize> {
+        self.make_room();
+        let (_, count) = recv(socket, spare_capacity(&mut self.buffer), RecvFlags::DONTWAIT)?;
+        Ok(count)
     }
 
-    /// Takes the messages that are whole now that `count` bytes were read into the room.
-    pub(super) fn take(&mut self, count: usize) -> Result<Vec<Incoming>> {
-        self.end += count;
-        let mut messages = Vec::new();
-        while let Some(length) = self.next_length()? {
-            if self.end - self.start < length {
-                self.wanted = length;
-                break;
+    /// Whether a read of so many bytes left none in the socket, as far as can be told.
+    pub(super) fn has_room(&self) -> bool {
+        self.buffer.len() < self.buffer.capacity()
+    }
+
+    fn make_room(&mut self) {
+        if self.start == self.buffer.len() {
+            self.buffer.clear();
+            self.start = first_word(&self.buffer);
+            self.buffer.resize(self.start, 0);
+        }
+        let spare = self.buffer.capacity() - self.buffer.len();
+        let more = match self.long {
+            // A long message doubles the buffer as it arrives: an announced size costs nothing.
+            Some(length) => {
+                let there = self.buffer.len() - self.start;
+                (length - there).min(there.max(CHUNK))
             }
-            let mut bytes = &self.buffer[self.start..self.start + length];
-            let message: Reader<_> =
-                serialize::read_message(&mut bytes, options(length)).map_err(|error| {
-                    misbehaved(format!("sent a message that does not parse: {error}"))
-                })?;
-            messages.push(Segments::message(message, options(length)));
-            self.start += length;
-            self.wanted = 0;
+            None => CHUNK / 4,
+        };
+        if spare < more {
+            self.move_to_front();
+            match self.long {
+                Some(_) => self.buffer.reserve_exact(more),
+                None => self.buffer.reserve_exact(CHUNK),
+            }
+            self.align();
         }
-        if self.start == self.end && self.buffer.len() > 4 * CHUNK {
-            // A long message has gone through: its memory goes back.
-            self.buffer = Vec::new();
-            self.start = 0;
-            self.end = 0;
+    }
+
+    fn move_to_front(&mut self) {
+        let first = first_word(&self.buffer);
+        if self.start > first {
+            self.buffer.drain(first..self.start);
+            self.start = first;
         }
-        Ok(messages)
+    }
+
+    /// Puts `start` at a word again where an allocation has moved it elsewhere, as few allocators do.
+    fn align(&mut self) {
+        if self.start % WORD == first_word(&self.buffer) {
+            return;
+        }
+        let mut moved = Vec::with_capacity(self.buffer.capacity() + WORD);
+        let start = first_word(&moved);
+        moved.resize(start, 0);
+        moved.extend_from_slice(&self.buffer[self.start..]);
+        (self.buffer, self.start) = (moved, start);
+    }
+
+    /// The next message that is whole.
+    pub(super) fn next(&mut self) -> Result<Option<Frame<'_>>> {
+        let Some(length) = self.next_length()? else { return Ok(None) };
+        let (start, end) = (self.start, self.start + length);
+        if self.buffer.len() < end {
+            self.long = (length > CHUNK).then_some(length);
+            return Ok(None);
+        }
+        if length <= CHUNK {
+            self.start = end;
+            return Ok(Some(Frame::Short(&self.buffer[start..end])));
+        }
+        let rest = self.buffer.split_off(end);
+        let whole = std::mem::replace(&mut self.buffer, rest);
+        (self.start, self.long) = (0, None);
+        if first_word(&self.buffer) != 0 {
+            self.align();
+        }
+        Ok(Some(Frame::Long(Body::new(whole, start))))
     }
 
     /// Whether a message has begun and is not whole.
     pub(super) fn is_partial(&self) -> bool {
-        self.start != self.end
+        self.start != self.buffer.len()
     }
 
     /// The length in bytes of the message that begins at `start`, once its table is there.
     fn next_length(&self) -> Result<Option<usize>> {
-        let bytes = &self.buffer[self.start..self.end];
+        let bytes = &self.buffer[self.start..];
         let Some(count) = read_u32(bytes, 0) else { return Ok(None) };
         let segments = count as usize + 1;
         if count as usize >= MAX_SEGMENTS {

@@ -13,18 +13,13 @@
 //! neither the connection nor the object; the object's capability is held here, until the call has
 //! returned, the patience is at its end, or the connection is.
 
-use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
-use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use capnp::private::capability::ClientHook;
-
 use super::conn::{ArcConn, Conn};
-use super::tables::{CapId, Tables};
+use super::core::{CapId, Core};
+use crate::rpc::{CallId, Cap, HeldCall, Outline, Waiter};
 use crate::wire::{Builder, Size};
 
 /// How long a peer has to end a cancelled call by itself.
@@ -37,151 +32,143 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What ends one call.
 pub(crate) struct Interrupt {
-    cap: CapId,
-    object: Box<dyn ClientHook>,
+    pub(super) call: CallId,
+    pub(super) cap: CapId,
+    pub(super) object: Cap,
     /// The interface and the ordinal of the method that ends the call. It has no parameters.
-    method: (u64, u16),
+    pub(super) method: (u64, u16),
     /// Set once the object's destroy was sent: on a C++ node a call after it is a crash.
-    closed: Arc<AtomicBool>,
-    returned: Rc<Cell<bool>>,
-    /// As long as somebody waits for the call.
-    live: Option<Live>,
-    /// When it was last sent.
-    sent: Cell<Option<Instant>>,
+    pub(super) closed: Arc<AtomicBool>,
 }
 
-/// Where a call's interrupt is put when the call is sent.
-pub(crate) type InterruptCell = Rc<Cell<Option<Interrupt>>>;
-
-impl Interrupt {
-    pub(super) fn new(
-        tables: &Tables,
-        (cap, object): (CapId, Box<dyn ClientHook>),
-        method: (u64, u16),
-        closed: Arc<AtomicBool>,
-        returned: Rc<Cell<bool>>,
-    ) -> Interrupt {
-        let live = Some(tables.interrupts.live(cap));
-        Interrupt { cap, object, method, closed, returned, live, sent: Cell::new(None) }
-    }
-
-    fn is_over(&self) -> bool {
-        self.returned.get() || self.closed.load(Ordering::Acquire)
-    }
-
-    fn send(&self, tables: &Tables) {
-        if self.sent.get().is_some_and(|sent| sent.elapsed() < AGAIN) {
-            return;
-        }
-        self.sent.set(Some(Instant::now()));
-        let (interface, ordinal) = self.method;
-        let mut request = self.object.new_call(interface, ordinal, None);
-        Builder::content(request.get(), Size(0, 0));
-        let sent = request.hook.send();
-        // Whether it worked is nobody's concern any more.
-        tables.add_call(sent.promise, Box::new(|_answer| None), None);
-    }
+/// A call that was cancelled and that the peer is to end.
+struct Ending {
+    id: u64,
+    interrupt: Interrupt,
+    /// When it was last sent.
+    sent: Option<Instant>,
 }
 
 /// The interrupts of calls that were cancelled and have not returned.
 #[derive(Default)]
-pub(super) struct Interrupts {
-    ending: RefCell<Vec<(u64, Interrupt)>>,
-    next: Cell<u64>,
-    /// The objects of interruptible calls that somebody waits for, each as often as there are calls.
-    live: Rc<RefCell<Vec<CapId>>>,
-    /// Calls that are held back.
-    held: RefCell<Vec<Waker>>,
-}
-
-/// Counts a call that somebody waits for.
-struct Live(Weak<RefCell<Vec<CapId>>>, CapId);
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        let Some(live) = self.0.upgrade() else { return };
-        let mut live = live.borrow_mut();
-        if let Some(place) = live.iter().position(|cap| *cap == self.1) {
-            live.swap_remove(place);
-        }
-    }
+pub(crate) struct Interrupts {
+    ending: Vec<Ending>,
+    next: u64,
+    /// The calls that somebody waits for and that an interrupt could end.
+    live: Vec<(CapId, CallId)>,
+    /// Calls that are held back, with what will end them.
+    held: Vec<(Interrupt, HeldCall)>,
 }
 
 impl Interrupts {
-    fn live(&self, cap: CapId) -> Live {
-        self.live.borrow_mut().push(cap);
-        Live(Rc::downgrade(&self.live), cap)
-    }
-
-    fn is_live(&self, cap: CapId) -> bool {
-        self.live.borrow().contains(&cap)
-    }
-
-    /// Whether a call of this object is yet to end that an interrupt is to end, so that another
-    /// could be ended in its place.
-    pub(super) fn holds(&self, cap: CapId) -> bool {
-        let ending =
-            |(_, interrupt): &(u64, Interrupt)| interrupt.cap == cap && !interrupt.is_over();
-        // Beside a call that somebody waits for no interrupt is sent.
-        !self.is_live(cap) && self.ending.borrow().iter().any(ending)
-    }
-
-    fn add(&self, interrupt: Interrupt) -> u64 {
-        let id = self.next.get();
-        self.next.set(id + 1);
-        self.ending.borrow_mut().push((id, interrupt));
-        id
-    }
-
-    /// Lets go of the objects of calls that are over, and lets calls go that were held back for
-    /// them. Whether there were any.
-    pub(super) fn release_over(&self) -> bool {
-        if self.ending.borrow().is_empty() {
-            return false;
-        }
-        let (over, ending): (Vec<_>, Vec<_>) =
-            self.ending.take().into_iter().partition(|(_, interrupt)| interrupt.is_over());
-        *self.ending.borrow_mut() = ending;
-        let some = !over.is_empty();
-        // A capability that goes may send its release.
-        drop(over);
-        some && self.wake_held()
-    }
-
-    fn wake_held(&self) -> bool {
-        let held = self.held.take();
-        let some = !held.is_empty();
-        held.into_iter().for_each(Waker::wake);
-        some
-    }
-
-    pub(super) fn clear(&self) {
-        let ending = self.ending.take();
-        drop(ending);
-        self.wake_held();
+    pub(super) fn clear(&mut self) {
+        *self = Interrupts::default();
     }
 }
 
-/// Ends when a call of this object need not be held back any more.
-pub(super) fn released(tables: &Rc<Tables>, cap: CapId) -> impl Future<Output = ()> + 'static {
-    let tables = Rc::downgrade(tables);
-    poll_fn(move |context| match tables.upgrade() {
-        Some(tables) if tables.interrupts.holds(cap) => {
-            tables.interrupts.held.borrow_mut().push(context.waker().clone());
-            Poll::Pending
+impl Core {
+    fn is_live(&mut self, cap: CapId) -> bool {
+        let mut live = std::mem::take(&mut self.interrupts.live);
+        live.retain(|(_, call)| self.is_open(*call));
+        self.interrupts.live = live;
+        self.interrupts.live.iter().any(|(known, _)| *known == cap)
+    }
+
+    fn is_over(&mut self, interrupt: &Interrupt) -> bool {
+        interrupt.closed.load(Ordering::Acquire) || !self.is_open(interrupt.call)
+    }
+
+    /// Somebody waits for this call.
+    pub(super) fn add_live(&mut self, interrupt: Interrupt) {
+        self.interrupts.live.push((interrupt.cap, interrupt.call));
+        self.set_interrupt(interrupt.call, interrupt);
+    }
+
+    /// Whether a call of this object is yet to end that an interrupt is to end, so that another could
+    /// be ended in its place.
+    pub(super) fn holds(&mut self, cap: CapId) -> bool {
+        self.release_over();
+        // Beside a call that somebody waits for no interrupt is sent.
+        self.interrupts.ending.iter().any(|ending| ending.interrupt.cap == cap)
+            && !self.is_live(cap)
+    }
+
+    pub(super) fn hold(&mut self, interrupt: Interrupt, call: HeldCall) {
+        self.interrupts.held.push((interrupt, call));
+    }
+
+    /// Lets go of the objects of calls that are over.
+    fn release_over(&mut self) {
+        if self.interrupts.ending.is_empty() {
+            return;
         }
-        _ => Poll::Ready(()),
-    })
+        let mut ending = std::mem::take(&mut self.interrupts.ending);
+        ending.retain(|ending| !self.is_over(&ending.interrupt));
+        self.interrupts.ending = ending;
+    }
+
+    /// Lets calls go that were held back for calls that are over.
+    pub(super) fn go_on_with_held(&mut self, conn: &ArcConn) {
+        self.release_over();
+        while let Some(place) = self.next_held() {
+            let (interrupt, call) = self.interrupts.held.remove(place);
+            let target = interrupt.object.clone();
+            self.add_live(interrupt);
+            self.route_held(conn, &target, call);
+        }
+    }
+
+    fn next_held(&mut self) -> Option<usize> {
+        let caps: Vec<CapId> = self.interrupts.held.iter().map(|(interrupt, _)| interrupt.cap).collect();
+        caps.into_iter().position(|cap| !self.holds(cap))
+    }
+
+    fn interrupt(&mut self, conn: &ArcConn, place: usize) {
+        let ending = &mut self.interrupts.ending[place];
+        if ending.sent.is_some_and(|sent| sent.elapsed() < AGAIN) {
+            return;
+        }
+        ending.sent = Some(Instant::now());
+        let ((interface, method), object) = (ending.interrupt.method, ending.interrupt.object.clone());
+        let outline = Outline { interface, method, version: 0, caller: None };
+        let mut fill = |_: &mut crate::codec::Encoder<'_>, to: crate::rt::AnyBuilder<'_>| {
+            Builder::content(to, Size(0, 0));
+            Ok(())
+        };
+        // Whether it worked is nobody's concern any more.
+        let _ = self.call(conn, &object, &outline, &mut fill, Waiter::Nobody, None);
+    }
+
+    /// Whether to try again.
+    fn interrupt_now(&mut self, conn: &ArcConn, id: u64, end: Instant) -> bool {
+        self.release_over();
+        let ending = &self.interrupts.ending;
+        let Some(place) = ending.iter().position(|ending| ending.id == id) else { return false };
+        let cap = ending[place].interrupt.cap;
+        // Of several calls of one object the oldest sends: one interrupt ends one call.
+        let oldest = ending.iter().position(|other| other.interrupt.cap == cap) == Some(place);
+        if oldest && !self.is_live(cap) {
+            self.interrupt(conn, place);
+        }
+        let again = Instant::now() < end;
+        if !again {
+            self.interrupts.ending.retain(|ending| ending.id != id);
+        }
+        again
+    }
 }
 
 impl Conn {
     /// Interrupts a call that was just cancelled, unless it returns within the grace.
-    pub(super) fn interrupt_later(self: &ArcConn, tables: &Tables, mut interrupt: Interrupt) {
-        interrupt.live = None;
-        if interrupt.is_over() {
+    pub(super) fn interrupt_later(self: &ArcConn, core: &mut Core, interrupt: Interrupt) {
+        let call = interrupt.call;
+        core.interrupts.live.retain(|(_, live)| *live != call);
+        if core.is_over(&interrupt) {
             return;
         }
-        let id = tables.interrupts.add(interrupt);
+        let id = core.interrupts.next;
+        core.interrupts.next += 1;
+        core.interrupts.ending.push(Ending { id, interrupt, sent: None });
         self.interrupt_in_time(id, Instant::now() + PATIENCE);
     }
 
@@ -190,36 +177,12 @@ impl Conn {
         let weak = ArcConn::downgrade(self);
         let timer = move || {
             let Some(conn) = weak.upgrade() else { return };
-            let again = conn.enter(|core| interrupt(&core.tables, id, end));
+            let again = conn.enter(|core| core.interrupt_now(&conn, id, end));
             if again {
                 conn.interrupt_in_time(id, end);
             }
         };
         // It is not taken back where the call ends first, and then finds nothing to do.
-        self.driver().add_timer(Instant::now() + GRACE, Box::new(timer));
+        self.driver.add_timer(Instant::now() + GRACE, Box::new(timer));
     }
-}
-
-/// Whether to try again.
-fn interrupt(tables: &Tables, id: u64, end: Instant) -> bool {
-    let interrupts = &tables.interrupts;
-    let ending = interrupts.ending.take();
-    let found = ending.iter().find(|(other, interrupt)| *other == id && !interrupt.is_over());
-    // Of several calls of one object the oldest sends: one interrupt ends one call.
-    let first = |cap| ending.iter().find(|(_, other)| other.cap == cap && !other.is_over());
-    let mut again = false;
-    if let Some((_, interrupt)) = found {
-        again = Instant::now() < end;
-        let oldest = first(interrupt.cap).is_some_and(|(oldest, _)| *oldest == id);
-        if oldest && !interrupts.is_live(interrupt.cap) {
-            interrupt.send(tables);
-        }
-    }
-    let left = ending.into_iter().filter(|(other, _)| again || *other != id).collect();
-    let given_up = std::mem::replace(&mut *interrupts.ending.borrow_mut(), left);
-    drop(given_up);
-    if !again {
-        interrupts.wake_held();
-    }
-    again
 }

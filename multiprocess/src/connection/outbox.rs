@@ -1,14 +1,17 @@
-//! The bytes of one connection on their way out.
+//! The messages of one connection on their way out.
 //!
-//! Messages are added under the connection's lock, so in the engine's order; they are written
-//! outside it by whichever thread comes first, one write for all that is there. While the socket
-//! is full the driver thread waits for it.
+//! They are added under the connection's lock, so in the protocol's order; they are written outside
+//! it by whichever thread comes first, one write for all that is there. While the socket is full the
+//! driver thread waits for it.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::net::{SendFlags, send};
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
+
+use super::batch::Batch;
 
 #[derive(Default)]
 pub(super) struct Outbox {
@@ -17,9 +20,11 @@ pub(super) struct Outbox {
 
 #[derive(Default)]
 struct State {
-    bytes: Vec<u8>,
+    batch: Batch,
     /// A thread is writing, or the driver waits until the socket has room.
     busy: bool,
+    /// What of that is not written, so that the bound holds for it too.
+    writing: usize,
     closed: bool,
 }
 
@@ -36,19 +41,21 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds what `write` appends. Returns how many bytes wait now.
-    pub(super) fn add(&self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+    /// Takes over what is in `batch`. Returns how many bytes wait now.
+    pub(super) fn add(&self, batch: &mut Batch) -> usize {
         let mut state = self.state();
-        if !state.closed {
-            write(&mut state.bytes);
+        if state.closed {
+            *batch = Batch::default();
+        } else {
+            state.batch.append(batch);
         }
-        state.bytes.len()
+        state.batch.len() + state.writing
     }
 
     /// Writes what is there, unless another thread does.
     pub(super) fn flush(&self, socket: &OwnedFd) -> io::Result<Flushed> {
         let mut state = self.state();
-        if state.busy || state.bytes.is_empty() {
+        if state.busy || state.batch.is_empty() {
             return Ok(Flushed::Done);
         }
         state.busy = true;
@@ -65,33 +72,35 @@ impl Outbox {
         mut state: MutexGuard<'a, State>,
         socket: BorrowedFd<'_>,
     ) -> io::Result<Flushed> {
+        let mut batch = Batch::default();
         loop {
-            let mut bytes = std::mem::take(&mut state.bytes);
-            if bytes.is_empty() || state.closed {
+            // What came meanwhile goes behind what is left. An empty batch takes the other's place,
+            // so that their memory is used in turn.
+            if batch.is_empty() {
+                std::mem::swap(&mut batch, &mut state.batch);
+            }
+            if batch.is_empty() || state.closed {
                 state.busy = false;
+                state.writing = 0;
                 return Ok(Flushed::Done);
             }
+            state.writing = batch.len();
             drop(state);
-            let written = write(socket, &bytes);
+            let written = write(socket, &mut batch);
             state = self.state();
             match written {
-                Ok(count) if count == bytes.len() => {
-                    // Reuse the allocation, unless a long message made it.
-                    if state.bytes.is_empty() && bytes.capacity() <= 256 << 10 {
-                        bytes.clear();
-                        state.bytes = bytes;
-                    }
-                }
-                Ok(count) => {
-                    bytes.drain(..count);
-                    bytes.append(&mut state.bytes);
-                    state.bytes = bytes;
+                Ok(true) => {}
+                Ok(false) => {
+                    let mut later = std::mem::replace(&mut state.batch, batch);
+                    state.batch.append(&mut later);
+                    state.writing = 0;
                     return Ok(Flushed::Full);
                 }
                 Err(error) => {
                     state.closed = true;
                     state.busy = false;
-                    state.bytes = Vec::new();
+                    state.writing = 0;
+                    state.batch = Batch::default();
                     return Err(error);
                 }
             }
@@ -102,24 +111,26 @@ impl Outbox {
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.closed = true;
-        state.bytes = Vec::new();
+        state.batch = Batch::default();
     }
 }
 
-/// Writes until all is gone or the socket is full. Returns how much went. Never raises SIGPIPE.
-fn write(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-    let mut written = 0;
-    while written < bytes.len() {
-        match send(socket, &bytes[written..], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
-            Ok(count) => written += count,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error)
-                if error == rustix::io::Errno::AGAIN || error == rustix::io::Errno::WOULDBLOCK =>
-            {
-                break;
+/// Writes until all is gone or the socket is full. Whether all is gone. Never raises SIGPIPE.
+fn write(socket: BorrowedFd<'_>, batch: &mut Batch) -> io::Result<bool> {
+    const FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
+    while !batch.is_empty() {
+        let sent = match batch.as_one() {
+            Some(bytes) => send(socket, bytes, FLAGS),
+            None => {
+                sendmsg(socket, &batch.slices(), &mut SendAncillaryBuffer::default(), FLAGS)
             }
+        };
+        match sent {
+            Ok(count) => batch.advance(count),
+            Err(Errno::INTR) => {}
+            Err(error) if error == Errno::AGAIN || error == Errno::WOULDBLOCK => return Ok(false),
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(written)
+    Ok(true)
 }

@@ -4,8 +4,9 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use super::conn::{ArcConn, Conn, Limits};
-use super::tables::CapId;
+use super::conn::{ArcConn, Conn};
+use super::core::CapId;
+use super::limits::Limits;
 use crate::call::Call;
 use crate::handle::{Handle, RemoteObject};
 use crate::process::{PeerCredentials, peer_credentials};

@@ -1,13 +1,11 @@
 //! The threads of one connection: those of the peer that run this side's calls, and those of this
 //! side that the peer asked for.
 
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use capnp::private::capability::ClientHook;
-
+use crate::rpc::Cap;
 use crate::thread::Lanes;
 use crate::{Error, Result};
 
@@ -20,187 +18,181 @@ const ASYNC_THREADS: usize = 64;
 const LONG_THREADS: usize = 128;
 
 /// Where a call runs on the peer, and where its callbacks run here.
+#[derive(Clone)]
 pub(crate) struct ThreadPair {
-    pub(crate) thread: Box<dyn ClientHook>,
-    pub(crate) callback: Box<dyn ClientHook>,
-}
-
-impl ThreadPair {
-    fn add_ref(&self) -> ThreadPair {
-        ThreadPair { thread: self.thread.add_ref(), callback: self.callback.add_ref() }
-    }
+    pub(crate) thread: Cap,
+    pub(crate) callback: Cap,
 }
 
 pub(crate) struct Threads {
-    peer_map: RefCell<Option<Box<dyn ClientHook>>>,
-    own_map: RefCell<Option<Box<dyn ClientHook>>>,
+    peer_map: Option<Cap>,
+    own_map: Option<Cap>,
     /// For each thread of this process that has called: by its inbox.
-    callers: RefCell<HashMap<u64, ThreadPair>>,
+    callers: HashMap<u64, ThreadPair>,
     asyncs: SharedThreads,
     longs: SharedThreads,
     /// Threads made for the peer.
-    made: Rc<Cell<usize>>,
-    pool: RefCell<Option<(Arc<Lanes>, ThreadCount)>>,
+    made: Arc<AtomicUsize>,
+    pool: Option<(Arc<Lanes>, ThreadCount)>,
 }
 
 impl Default for Threads {
     fn default() -> Threads {
         Threads {
-            peer_map: RefCell::default(),
-            own_map: RefCell::default(),
-            callers: RefCell::default(),
+            peer_map: None,
+            own_map: None,
+            callers: HashMap::new(),
             asyncs: SharedThreads::new(ASYNC_THREADS),
             longs: SharedThreads::new(LONG_THREADS),
-            made: Rc::default(),
-            pool: RefCell::default(),
+            made: Arc::default(),
+            pool: None,
         }
     }
 }
 
 impl Threads {
     /// Keeps the peer's ThreadMap. The first that it gives counts.
-    pub(crate) fn set_peer_map(&self, map: Box<dyn ClientHook>) {
-        self.peer_map.borrow_mut().get_or_insert(map);
+    pub(crate) fn set_peer_map(&mut self, map: Cap) {
+        self.peer_map.get_or_insert(map);
     }
 
-    pub(crate) fn peer_map(&self) -> Option<Box<dyn ClientHook>> {
-        self.peer_map.borrow().as_ref().map(|map| map.add_ref())
+    pub(crate) fn peer_map(&self) -> Option<&Cap> {
+        self.peer_map.as_ref()
     }
 
     /// This side's ThreadMap: one object for the connection.
-    pub(crate) fn own_map(
-        &self,
-        make: impl FnOnce() -> Box<dyn ClientHook>,
-    ) -> Box<dyn ClientHook> {
-        self.own_map.borrow_mut().get_or_insert_with(make).add_ref()
+    pub(crate) fn own_map(&self) -> Option<&Cap> {
+        self.own_map.as_ref()
+    }
+
+    pub(crate) fn set_own_map(&mut self, map: Cap) {
+        self.own_map = Some(map);
     }
 
     pub(crate) fn caller(&self, inbox: u64) -> Option<ThreadPair> {
-        self.callers.borrow().get(&inbox).map(ThreadPair::add_ref)
+        self.callers.get(&inbox).cloned()
     }
 
-    pub(crate) fn set_caller(&self, inbox: u64, pair: &ThreadPair) {
-        self.callers.borrow_mut().insert(inbox, pair.add_ref());
+    pub(crate) fn set_caller(&mut self, inbox: u64, pair: &ThreadPair) {
+        self.callers.insert(inbox, pair.clone());
     }
 
-    pub(crate) fn release_caller(&self, inbox: u64) {
-        let pair = self.callers.borrow_mut().remove(&inbox);
-        drop(pair);
+    pub(crate) fn release_caller(&mut self, inbox: u64) {
+        self.callers.remove(&inbox);
     }
 
     /// The threads for the calls of futures, of methods that may wait long or of others.
-    pub(crate) fn shared(&self, long: bool) -> &SharedThreads {
-        if long { &self.longs } else { &self.asyncs }
+    pub(crate) fn shared(&mut self, long: bool) -> &mut SharedThreads {
+        if long { &mut self.longs } else { &mut self.asyncs }
     }
 
     /// Counts `more` threads that are made for the peer, within `limit`.
     pub(crate) fn count(&self, more: usize, limit: usize) -> Result<ThreadCount> {
-        if self.made.get().saturating_add(more) > limit {
+        let made = self.made.load(Ordering::Relaxed);
+        if made.saturating_add(more) > limit {
             return Err(Error::Overloaded {
                 message: format!("more than {limit} threads on one connection"),
             });
         }
-        self.made.set(self.made.get() + more);
-        Ok(ThreadCount { made: Rc::clone(&self.made), count: more })
+        self.made.store(made + more, Ordering::Relaxed);
+        Ok(ThreadCount { made: Arc::clone(&self.made), count: more })
     }
 
     /// Makes the pool for calls that name no thread, once.
-    pub(crate) fn make_pool(&self, count: usize, limit: usize) -> Result<()> {
-        if self.pool.borrow().is_some() {
+    pub(crate) fn make_pool(&mut self, count: usize, limit: usize) -> Result<()> {
+        if self.pool.is_some() {
             return Err(Error::failed("this connection has a pool already"));
         }
         let counted = self.count(count, limit)?;
-        *self.pool.borrow_mut() = Some((Lanes::new(count), counted));
+        self.pool = Some((Lanes::new(count), counted));
         Ok(())
     }
 
     pub(crate) fn pool(&self) -> Option<Arc<Lanes>> {
-        self.pool.borrow().as_ref().map(|(lanes, _)| Arc::clone(lanes))
+        self.pool.as_ref().map(|(lanes, _)| Arc::clone(lanes))
     }
 
     /// Lets go of every capability.
-    pub(super) fn clear(&self) {
-        drop((self.peer_map.take(), self.own_map.take()));
-        drop((self.callers.take(), self.asyncs.threads.take(), self.longs.threads.take()));
+    pub(super) fn clear(&mut self) {
+        self.peer_map = None;
+        self.own_map = None;
+        self.callers.clear();
+        self.asyncs.threads.clear();
+        self.longs.threads.clear();
     }
 }
 
 /// The peer's threads that the calls of futures of one kind share.
 pub(crate) struct SharedThreads {
-    threads: RefCell<Vec<SharedThread>>,
+    threads: Vec<SharedThread>,
     most: usize,
-    next: Cell<u64>,
+    next: u64,
 }
 
 struct SharedThread {
     id: u64,
     pair: ThreadPair,
     /// How many calls it has.
-    busy: Rc<Cell<usize>>,
+    busy: Arc<AtomicUsize>,
 }
 
 impl SharedThreads {
     fn new(most: usize) -> SharedThreads {
-        SharedThreads { threads: RefCell::default(), most, next: Cell::new(0) }
+        SharedThreads { threads: Vec::new(), most, next: 0 }
     }
 
     /// The least busy; none where one more should be made.
     pub(crate) fn thread(&self) -> Option<(ThreadPair, BusyGuard)> {
-        let threads = self.threads.borrow();
-        let thread = threads.iter().min_by_key(|thread| thread.busy.get())?;
-        if thread.busy.get() > 0 && threads.len() < self.most {
+        let busy = |thread: &SharedThread| thread.busy.load(Ordering::Relaxed);
+        let thread = self.threads.iter().min_by_key(|thread| busy(thread))?;
+        if busy(thread) > 0 && self.threads.len() < self.most {
             return None;
         }
-        Some((thread.pair.add_ref(), BusyGuard::new(&thread.busy)))
+        Some((thread.pair.clone(), BusyGuard::new(&thread.busy)))
     }
 
     /// A number for a thread that is about to be added.
-    pub(crate) fn next(&self) -> u64 {
-        let id = self.next.get();
-        self.next.set(id + 1);
-        id
+    pub(crate) fn next(&mut self) -> u64 {
+        self.next += 1;
+        self.next
     }
 
-    pub(crate) fn add(&self, id: u64, pair: &ThreadPair) -> BusyGuard {
-        let busy = Rc::new(Cell::new(0));
+    pub(crate) fn add(&mut self, id: u64, pair: &ThreadPair) -> BusyGuard {
+        let busy = Arc::default();
         let guard = BusyGuard::new(&busy);
-        self.threads.borrow_mut().push(SharedThread { id, pair: pair.add_ref(), busy });
+        self.threads.push(SharedThread { id, pair: pair.clone(), busy });
         guard
     }
 
-    pub(crate) fn release(&self, id: u64) {
-        let mut threads = self.threads.borrow_mut();
-        let place = threads.iter().position(|thread| thread.id == id);
-        let thread = place.map(|place| threads.swap_remove(place));
-        drop(threads);
-        drop(thread);
+    pub(crate) fn release(&mut self, id: u64) {
+        self.threads.retain(|thread| thread.id != id);
     }
 }
 
 /// Threads made for the peer, counted until this is dropped.
 pub(crate) struct ThreadCount {
-    made: Rc<Cell<usize>>,
+    made: Arc<AtomicUsize>,
     count: usize,
 }
 
 impl Drop for ThreadCount {
     fn drop(&mut self) {
-        self.made.set(self.made.get().saturating_sub(self.count));
+        self.made.fetch_sub(self.count, Ordering::Relaxed);
     }
 }
 
 /// A future's call on a shared thread, until its answer is there.
-pub(crate) struct BusyGuard(Rc<Cell<usize>>);
+pub(crate) struct BusyGuard(Arc<AtomicUsize>);
 
 impl BusyGuard {
-    fn new(busy: &Rc<Cell<usize>>) -> BusyGuard {
-        busy.set(busy.get() + 1);
-        BusyGuard(Rc::clone(busy))
+    fn new(busy: &Arc<AtomicUsize>) -> BusyGuard {
+        busy.fetch_add(1, Ordering::Relaxed);
+        BusyGuard(Arc::clone(busy))
     }
 }
 
 impl Drop for BusyGuard {
     fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

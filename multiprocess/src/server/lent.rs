@@ -1,46 +1,54 @@
 //! The parameters of a call, to be looked at outside the connection's lock.
 
-use capnp::message::{Reader as Message, ReaderOptions};
-use capnp_rpc::rpc_capnp::message;
+use capnp_rpc::rpc_capnp::{message, return_};
 
 use crate::codec::malformed;
-use crate::connection::Segments;
-use crate::wire::{AnyPointer, Pointer, Reader};
+use crate::rpc::{Body, options};
+use crate::wire::Reader;
 use crate::{Error, Result};
 
 /// How often a message may be looked at from end to end.
 const LOOKS: usize = 1 << 16;
 
-/// A call's parameters without their capabilities.
-pub(crate) enum Lent {
-    /// The message that the call came in.
-    Message(Segments, ReaderOptions),
-    /// A copy, of a call that did not come in a message of its own.
-    Copy(AnyPointer),
-}
+/// A call's parameters without their capabilities, in the message that they came in.
+pub(crate) struct Lent(Body);
 
 impl Lent {
+    pub(crate) fn new(message: Body) -> Lent {
+        Lent(message)
+    }
+
     /// Looks at the parameters.
     pub(crate) fn with<R>(&self, look: impl FnOnce(Reader<'_>) -> Result<R>) -> Result<R> {
-        match self {
-            Lent::Message(segments, options) => {
-                let mut options = *options;
-                // Views copy nothing, and may look at the same place often. A list of nothing still
-                // counts, so that there is a bound.
-                let words = segments.words();
-                options.traversal_limit_in_words(Some(words.saturating_mul(LOOKS) + LOOKS));
-                let message = Message::new(segments, options);
-                let root: message::Reader<'_> = message.get_root().map_err(malformed)?;
-                let Ok(message::Call(call)) = root.which() else {
-                    return Err(Error::decode("", "the message is no call"));
-                };
-                let params = call.and_then(|call| call.get_params()).map_err(malformed)?;
-                look(Reader::content(params.get_content())?)
-            }
-            Lent::Copy(copy) => copy.with_root(|root| {
-                let Pointer(pointer) = root.get_as().map_err(malformed)?;
-                look(Reader::at(pointer)?)
-            }),
-        }
+        let length = self.0.bytes().len();
+        let mut options = options(length);
+        // Views copy nothing, and may look at the same place often. A list of nothing still counts,
+        // so that there is a bound.
+        let words = length / 8;
+        options.traversal_limit_in_words(Some(words.saturating_mul(LOOKS) + LOOKS));
+        let parsed = self.0.whole().parse(options).map_err(malformed)?;
+        let root: message::Reader<'_> = parsed.get_root().map_err(malformed)?;
+        let Ok(message::Call(call)) = root.which() else {
+            return Err(Error::decode("", "the message is no call"));
+        };
+        let params = call.and_then(|call| call.get_params()).map_err(malformed)?;
+        look(Reader::content(params.get_content())?)
     }
+}
+
+/// Looks at the results in a message of the peer's that has no capabilities.
+pub(crate) fn look_at_results<R>(
+    message: &Body,
+    look: impl FnOnce(Reader<'_>) -> Result<R>,
+) -> Result<R> {
+    let parsed = message.whole().parse(options(message.bytes().len())).map_err(malformed)?;
+    let root: message::Reader<'_> = parsed.get_root().map_err(malformed)?;
+    let results = match root.which() {
+        Ok(message::Return(answer)) => match answer.map_err(malformed)?.which() {
+            Ok(return_::Results(results)) => results.map_err(malformed)?,
+            _ => return Err(Error::decode("", "the answer has no results")),
+        },
+        _ => return Err(Error::decode("", "the message is no answer")),
+    };
+    look(Reader::content(results.get_content())?)
 }

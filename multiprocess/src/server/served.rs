@@ -11,7 +11,7 @@ use crate::thread::ThreadServer;
 use crate::wire::{Builder, Reader};
 
 /// What a [`Local`](super::Local) serves.
-pub(crate) trait Served {
+pub(crate) trait Served: Send + Sync {
     fn name(&self) -> &'static str;
     fn dispatch(
         &self,
@@ -40,8 +40,10 @@ pub(crate) trait Served {
     fn thread(&self) -> Option<&ThreadServer> {
         None
     }
-    /// What is to be dropped where it may block: the user's object.
-    fn into_remains(self: Box<Self>) -> Option<Box<dyn Any + Send>>;
+    /// Whether it is the user's, and so to be dropped where it may block.
+    fn is_users(&self) -> bool {
+        false
+    }
 }
 
 /// A user's object, through its handle.
@@ -107,8 +109,8 @@ impl<I: Interface> Served for ServedObject<I> {
         Some(&self.0)
     }
 
-    fn into_remains(self: Box<Self>) -> Option<Box<dyn Any + Send>> {
-        Some(Box::new(self.0))
+    fn is_users(&self) -> bool {
+        true
     }
 }
 
@@ -132,9 +134,5 @@ impl Served for ServedThread {
 
     fn thread(&self) -> Option<&ThreadServer> {
         Some(&self.0)
-    }
-
-    fn into_remains(self: Box<Self>) -> Option<Box<dyn Any + Send>> {
-        None
     }
 }

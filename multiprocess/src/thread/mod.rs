@@ -14,6 +14,6 @@ mod worker;
 
 pub(crate) use inbox::{Inbox, this_inbox, use_connection};
 pub(crate) use lanes::{Lanes, release_lane};
-pub(crate) use schedule::{queue, schedule};
-pub(crate) use serve::{ServedThreadMap, THREAD_MAP, ThreadServer, dispatch_thread, export};
+pub(crate) use schedule::{queue, schedule, schedule_on};
+pub(crate) use serve::{ServedThreadMap, THREAD_MAP, ThreadServer, dispatch_thread};
 pub(crate) use worker::Worker;

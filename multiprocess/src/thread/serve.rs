@@ -1,13 +1,11 @@
 //! The ThreadMap and Thread objects of `mp/proxy.capnp`, as this process serves them.
 
-use std::any::Any;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Inbox, Worker};
-use crate::connection::{Tables, ThreadCount, WeakConn};
+use crate::connection::ThreadCount;
 use crate::rt::{AnyReader, Decoder};
-use crate::server::{Job, Local, Served, ServedThread};
+use crate::server::{Job, Served};
 use crate::wire::{Builder, Reader, Size, Text};
 use crate::{Error, Result};
 
@@ -63,9 +61,11 @@ impl Served for ServedThreadMap {
             (THREAD_MAP, 0) => {
                 let name = Reader::content(params)?.get::<Text>(cx, 0, "name")?;
                 Ok(Job::immediate(move |cx, results| {
-                    let count = cx.tables().threads.count(1, cx.conn().limits().threads)?;
-                    let hook =
+                    let limit = cx.conn().limits().threads;
+                    let count = cx.core().threads.count(1, limit)?;
+                    let thread =
                         cx.export_thread(ThreadServer::Worker(Worker::new(name.clone()), count));
+                    let hook = cx.give(thread);
                     Builder::content(results, Size(0, 1)).pointer(0).set_capability(hook);
                     Ok(())
                 }))
@@ -75,19 +75,11 @@ impl Served for ServedThreadMap {
                 if count == 0 {
                     return Err(Error::failed("a pool needs at least one thread"));
                 }
-                cx.tables().threads.make_pool(count as usize, cx.conn().limits().threads)?;
+                let (conn, core) = cx.place()?;
+                core.threads.make_pool(count as usize, conn.limits().threads)?;
                 Ok(Job::immediate(|_cx, _results| Ok(())))
             }
             _ => Err(crate::codec::unknown_method("ThreadMap", interface, method)),
         }
     }
-
-    fn into_remains(self: Box<Self>) -> Option<Box<dyn Any + Send>> {
-        None
-    }
-}
-
-/// Makes a thread an object that the peer can be given.
-pub(crate) fn export(conn: WeakConn, tables: &Rc<Tables>, server: ThreadServer) -> Rc<Local> {
-    Local::new(conn, tables, Box::new(ServedThread(server)))
 }

@@ -1,0 +1,213 @@
+//! Messages that wait to be written, one after the other.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use capnp::message::{Builder, HeapAllocator};
+use capnp::serialize;
+
+/// A message of more bytes is written from where it was built; shorter ones are copied together.
+const LONG: usize = 32 << 10;
+/// How much is copied together.
+const PIECE: usize = 256 << 10;
+/// How many slices one write takes.
+const SLICES: usize = 64;
+
+/// What one write after the other is to send.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pieces: VecDeque<Piece>,
+    /// How much of the first piece is written already.
+    written: usize,
+    length: usize,
+    /// Memory of short messages, to be used again.
+    spare: Vec<u8>,
+}
+
+enum Piece {
+    Short(Vec<u8>),
+    /// The table of the message's segments, and the message.
+    Long(Vec<u8>, Box<Builder<HeapAllocator>>),
+}
+
+impl Piece {
+    fn length(&self) -> usize {
+        match self {
+            Piece::Short(bytes) => bytes.len(),
+            Piece::Long(table, message) => table.len() + 8 * message.size_in_words(),
+        }
+    }
+}
+
+impl Batch {
+    /// How many bytes wait.
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    pub(crate) fn push(&mut self, message: Builder<HeapAllocator>) {
+        let length = 8 * message.size_in_words();
+        if length > LONG {
+            let table = segment_table(&message);
+            self.length += length + table.len();
+            self.pieces.push_back(Piece::Long(table, Box::new(message)));
+            return;
+        }
+        let bytes = self.short();
+        let before = bytes.len();
+        // Writing to a Vec does not fail.
+        let _ = serialize::write_message(&mut *bytes, &message);
+        let more = bytes.len() - before;
+        self.length += more;
+    }
+
+    /// Where short messages are added.
+    fn short(&mut self) -> &mut Vec<u8> {
+        let fits = matches!(self.pieces.back(), Some(Piece::Short(bytes)) if bytes.len() < PIECE);
+        if !fits {
+            self.pieces.push_back(Piece::Short(std::mem::take(&mut self.spare)));
+        }
+        match self.pieces.back_mut() {
+            Some(Piece::Short(bytes)) => bytes,
+            // It was put there above.
+            _ => &mut self.spare,
+        }
+    }
+
+    /// Takes over what waits in `other`, behind what is here.
+    pub(crate) fn append(&mut self, other: &mut Batch) {
+        if self.is_empty() {
+            std::mem::swap(self, other);
+            return;
+        }
+        if let (Some(Piece::Short(bytes)), Some(more)) = (self.pieces.back_mut(), other.as_one())
+            && bytes.len() + more.len() <= PIECE
+        {
+            bytes.extend_from_slice(more);
+            self.length += other.length;
+            other.advance(other.length);
+            return;
+        }
+        self.length += std::mem::take(&mut other.length);
+        self.pieces.append(&mut other.pieces);
+    }
+
+    /// What one write sends.
+    pub(crate) fn slices(&self) -> Vec<IoSlice<'_>> {
+        let mut slices = Vec::new();
+        let mut left = self.written;
+        for piece in &self.pieces {
+            if slices.len() >= SLICES {
+                break;
+            }
+            match piece {
+                Piece::Short(bytes) => push_slice(&mut slices, bytes, &mut left),
+                Piece::Long(table, message) => {
+                    push_slice(&mut slices, table, &mut left);
+                    for segment in message.get_segments_for_output().iter() {
+                        push_slice(&mut slices, *segment, &mut left);
+                    }
+                }
+            }
+        }
+        slices
+    }
+
+    /// The bytes of a batch of short messages only, which one plain write sends.
+    pub(crate) fn as_one(&self) -> Option<&[u8]> {
+        match (self.pieces.front(), self.pieces.len()) {
+            (Some(Piece::Short(bytes)), 1) => Some(&bytes[self.written..]),
+            _ => None,
+        }
+    }
+
+    /// So many bytes were written.
+    pub(crate) fn advance(&mut self, count: usize) {
+        self.length -= count;
+        self.written += count;
+        while let Some(first) = self.pieces.front() {
+            let length = first.length();
+            if self.written < length {
+                return;
+            }
+            self.written -= length;
+            if let Some(Piece::Short(mut bytes)) = self.pieces.pop_front()
+                && bytes.capacity() <= PIECE
+            {
+                bytes.clear();
+                self.spare = bytes;
+            }
+        }
+    }
+}
+
+fn push_slice<'a>(slices: &mut Vec<IoSlice<'a>>, bytes: &'a [u8], skip: &mut usize) {
+    let skipped = (*skip).min(bytes.len());
+    *skip -= skipped;
+    if skipped < bytes.len() {
+        slices.push(IoSlice::new(&bytes[skipped..]));
+    }
+}
+
+fn segment_table(message: &Builder<HeapAllocator>) -> Vec<u8> {
+    let segments = message.get_segments_for_output();
+    let count = segments.len() as u32;
+    let mut table = Vec::with_capacity(8 * (segments.len() / 2 + 1));
+    table.extend_from_slice(&(count - 1).to_le_bytes());
+    for segment in segments.iter() {
+        table.extend_from_slice(&((segment.len() / 8) as u32).to_le_bytes());
+    }
+    table.resize(table.len().next_multiple_of(8), 0);
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use capnp::message::{Builder, HeapAllocator};
+
+    use super::Batch;
+
+    fn message(bytes: usize) -> Builder<HeapAllocator> {
+        let mut message = Builder::new_default();
+        let data: Vec<u8> = (0..bytes).map(|at| at as u8).collect();
+        message.set_root::<capnp::data::Owned>(&data[..]).unwrap();
+        message
+    }
+
+    /// Whatever a write takes, the bytes are those of the messages in their order.
+    #[test]
+    fn short_and_long_messages_keep_their_order() {
+        let sizes = [10, 100_000, 20, 30, 40_000, 300_000, 1];
+        let expected: Vec<u8> = sizes
+            .iter()
+            .flat_map(|size| capnp::serialize::write_message_to_words(&message(*size)))
+            .collect();
+        for step in [7, 4096, 1 << 20] {
+            let (mut batch, mut other) = (Batch::default(), Batch::default());
+            for size in &sizes[..3] {
+                batch.push(message(*size));
+            }
+            for size in &sizes[3..] {
+                other.push(message(*size));
+            }
+            batch.append(&mut other);
+            assert!(other.is_empty());
+            assert_eq!(batch.len(), expected.len());
+            let mut written = Vec::new();
+            while !batch.is_empty() {
+                let mut left = step;
+                for slice in batch.slices() {
+                    let take = slice.len().min(left);
+                    written.extend_from_slice(&slice[..take]);
+                    left -= take;
+                }
+                batch.advance(step - left);
+            }
+            assert!(written == expected, "in steps of {step}");
+        }
+    }
+}

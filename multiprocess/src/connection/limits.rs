@@ -1,0 +1,37 @@
+//! Bounds on what one peer can do here.
+
+use std::time::Duration;
+
+/// Bounds on what one peer can make this process hold.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The largest message, in bytes. A larger one ends the connection. 64 MiB unless set.
+    pub message: usize,
+    /// Calls of the peer's that are being served at once. More are refused as overloaded. As many
+    /// again may wait for the answer of another call, and twice as many and 1,024 more may be
+    /// answered and kept for what they returned; more end the connection. 4,096 unless set.
+    pub calls: usize,
+    /// Threads that the peer can have made. More are refused as overloaded. 256 unless set.
+    pub threads: usize,
+    /// Bytes that wait to be sent to a peer that does not read. More end the connection. 128 MiB
+    /// unless set.
+    pub unsent: usize,
+    /// How long the rest of a message that has begun may take. 60 seconds unless set.
+    pub partial_message: Duration,
+    /// Whether a thread that waits reads the socket itself, which is what makes calls fast. Off, one
+    /// thread of the process reads for all; for comparison and tests. On unless set.
+    pub lead: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            message: 64 << 20,
+            calls: 4096,
+            threads: 256,
+            unsent: 128 << 20,
+            partial_message: Duration::from_secs(60),
+            lead: true,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The socket of a connection: who reads it, how what came is taken in, how what waits goes out.
+
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use rustix::io::Errno;
+
+use super::conn::{ArcConn, Conn};
+use super::lead::Leader;
+use super::outbox::Flushed;
+use crate::Error;
+use crate::driver::Source;
+
+/// Who reads the socket: see `lead`.
+#[derive(Default)]
+pub(super) struct Watch {
+    /// The thread that leads, and its number; none while the driver reads.
+    pub(super) leader: Option<Leader>,
+    pub(super) next: u64,
+    /// The socket is full: the driver tells when it has room.
+    write: bool,
+}
+
+impl Conn {
+    /// Changes who reads and whether the driver waits for room, and tells the driver.
+    pub(super) fn set_watch<R>(&self, change: impl FnOnce(&mut Watch) -> R) -> std::io::Result<R> {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = (watch.leader.is_none(), watch.write);
+        let result = change(&mut watch);
+        let after = (watch.leader.is_none(), watch.write);
+        if before != after && !self.closing.load(Ordering::Acquire) {
+            // Under the lock, so that the last change is the last that the driver hears of.
+            self.driver.watch(self.source, self.socket.as_fd(), after.0, after.1)?;
+        }
+        Ok(result)
+    }
+
+    pub(super) fn flush(self: &ArcConn) {
+        let flushed = self.outbox.flush(&self.socket);
+        self.flushed(flushed);
+    }
+
+    fn flushed(self: &ArcConn, flushed: std::io::Result<Flushed>) {
+        match flushed {
+            Ok(Flushed::Done) => {}
+            Ok(Flushed::Full) => {
+                if let Err(error) = self.set_watch(|watch| watch.write = true) {
+                    self.end(Error::disconnected(format!("cannot watch the socket: {error}")));
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                self.end_after_reading("the other side closed the connection".to_owned());
+            }
+            Err(error) => self.end_after_reading(format!("cannot write: {error}")),
+        }
+    }
+
+    /// Ends the connection, once what the peer said before it stopped reading has been taken in.
+    /// On the driver thread: whoever failed to write may be in the middle of something.
+    fn end_after_reading(self: &ArcConn, reason: String) {
+        /// More than a socket's buffer holds: the peer is not followed for ever.
+        const READS: usize = 64;
+        let conn = Arc::clone(self);
+        self.driver.add_timer(
+            Instant::now(),
+            Box::new(move || {
+                let _ = (0..READS).find(|_| !conn.read());
+                conn.end(Error::disconnected(reason));
+            }),
+        );
+    }
+
+    /// Reads once and takes in the messages that are whole now. False when there is nothing more to
+    /// read now.
+    pub(super) fn read(self: &ArcConn) -> bool {
+        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        match frames.read(&self.socket) {
+            Ok(0) => {
+                let partial = frames.is_partial();
+                drop(frames);
+                let how = if partial { "in the middle of a message" } else { "the connection" };
+                self.end(Error::disconnected(format!("the other side closed {how}")));
+                return false;
+            }
+            Ok(_) => {}
+            Err(Errno::INTR) => return true,
+            Err(Errno::AGAIN) => return false,
+            // It closed without having read all that was sent to it.
+            Err(Errno::CONNRESET) => {
+                drop(frames);
+                self.end(Error::disconnected("the other side closed the connection"));
+                return false;
+            }
+            Err(error) => {
+                drop(frames);
+                self.end(Error::disconnected(format!("cannot read: {error}")));
+                return false;
+            }
+        }
+        let mut some = false;
+        // Others may read, too: the bytes must be taken in in their order, so under the lock of the
+        // frames.
+        let round = self.take_in(|core| {
+            while let Some(frame) = frames.next()? {
+                some = true;
+                core.receive(self, frame.whole())?;
+            }
+            Ok(())
+        });
+        if some {
+            // What is left over is the beginning of another message, with a time of its own.
+            self.watch_partial(false);
+        }
+        self.watch_partial(frames.is_partial());
+        drop(frames);
+        self.leave(round);
+        true
+    }
+
+    /// Starts or stops the deadline for the rest of a message.
+    pub(super) fn watch_partial(self: &ArcConn, partial: bool) {
+        let mut timer = self.partial_timer.lock().unwrap_or_else(PoisonError::into_inner);
+        match (partial, timer.take()) {
+            (true, None) => {
+                let weak = Arc::downgrade(self);
+                let Some(deadline) = Instant::now().checked_add(self.limits().partial_message) else {
+                    return;
+                };
+                *timer = Some(self.driver.add_timer(
+                    deadline,
+                    Box::new(move || {
+                        if let Some(conn) = weak.upgrade() {
+                            conn.end(Error::PeerMisbehaved {
+                                problem: "it began a message and did not send the rest".to_owned(),
+                            });
+                        }
+                    }),
+                ));
+            }
+            (true, running) => *timer = running,
+            (false, Some(running)) => self.driver.remove_timer(running),
+            (false, None) => {}
+        }
+    }
+
+}
+
+impl Source for Conn {
+    fn readable(self: Arc<Self>) {
+        self.read();
+    }
+
+    fn writable(self: Arc<Self>) {
+        // Before the outbox goes on: once it is empty another thread may fill the socket again, and
+        // its wish to be told must not be undone here.
+        let _ = self.set_watch(|watch| watch.write = false);
+        let flushed = self.outbox.resume(&self.socket);
+        self.flushed(flushed);
+    }
+}

@@ -1,0 +1,394 @@
+//! Calls of the peer's: what is known of them until it has finished them, and their results.
+
+use std::sync::Arc;
+
+use capnp::private::layout::CapTable;
+use capnp::traits::ImbueMut;
+use capnp_rpc::rpc_capnp::{exception, message, return_};
+
+use super::body::{Body, Content};
+use super::cap::{Cap, Path, Promise, Target};
+use super::held::{Destination, Held};
+use super::idmap::IdMap;
+use super::questions::{CallId, at, in_order, new_message};
+use super::misbehaved;
+use crate::codec::{EncodeFn, Encoder};
+use crate::connection::{ArcConn, Core};
+use crate::guard::catch_panic;
+use crate::server::Token;
+use crate::{Error, Result};
+
+/// What a call ended with.
+pub(crate) enum Outcome<'a> {
+    /// The results, to be written by this.
+    Encode(&'a mut EncodeFn),
+    /// The results of another call, whose message is still there.
+    Copy(&'a Content<'a>),
+    Error(Error),
+}
+
+#[derive(Default)]
+pub(super) struct Answers {
+    map: IdMap<Answer>,
+    pending: usize,
+}
+
+enum Answer {
+    Pending(Pending),
+    Done(Done),
+}
+
+/// A question that is not answered.
+#[derive(Default)]
+struct Pending {
+    /// What its cancelling fires.
+    token: Option<Arc<Token>>,
+    /// The call of this side's that it was passed on as.
+    forwarded: Option<CallId>,
+    /// The peer does not want the answer any more.
+    finished: bool,
+    /// The results stay here: the peer returns them to a call of this side's.
+    elsewhere: bool,
+    taker: Option<CallId>,
+    /// Capabilities of the results that were called or passed on already.
+    promises: Vec<(Path, Arc<Promise>)>,
+}
+
+/// A question that is answered and not finished: its capabilities can be called.
+struct Done {
+    results: std::result::Result<Held, Arc<Error>>,
+    /// What was exported with the results.
+    exports: Vec<u32>,
+}
+
+impl Answers {
+    /// How many are not answered, and how many are not finished.
+    pub(super) fn open(&self) -> (usize, usize) {
+        (self.pending, self.map.len())
+    }
+
+    /// Notes a question. False if there is one with this number.
+    pub(super) fn begin(&mut self, id: u32, elsewhere: bool) -> bool {
+        let before = self.map.get(id).is_some();
+        if !before {
+            self.map.insert(id, Answer::Pending(Pending { elsewhere, ..Pending::default() }));
+            self.pending += 1;
+        }
+        !before
+    }
+
+    fn pending(&mut self, id: u32) -> Option<&mut Pending> {
+        match self.map.get_mut(id)? {
+            Answer::Pending(pending) => Some(pending),
+            Answer::Done(_) => None,
+        }
+    }
+
+    fn take_pending(&mut self, id: u32) -> Option<Pending> {
+        self.pending(id)?;
+        match self.map.remove(id) {
+            Some(Answer::Pending(pending)) => {
+                self.pending -= 1;
+                Some(pending)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn set_forwarded(&mut self, id: u32, call: CallId) {
+        if let Some(pending) = self.pending(id) {
+            pending.forwarded = Some(call);
+        }
+    }
+
+    pub(super) fn set_token(&mut self, id: u32, token: &Arc<Token>) {
+        if let Some(pending) = self.pending(id) {
+            pending.token = Some(Arc::clone(token));
+        }
+    }
+
+    /// The results that were kept here for a call of this side's; none if they are not there yet,
+    /// and will be given to it then.
+    pub(super) fn take_elsewhere(
+        &mut self,
+        id: u32,
+        taker: CallId,
+    ) -> Option<std::result::Result<Held, Arc<Error>>> {
+        match self.map.get_mut(id) {
+            Some(Answer::Pending(pending)) if pending.elsewhere => {
+                pending.taker = Some(taker);
+                None
+            }
+            Some(Answer::Done(done)) => Some(done.results.clone()),
+            _ => Some(Err(Arc::new(Error::failed("the results were sent elsewhere and are gone")))),
+        }
+    }
+
+    /// What a path of the results leads to.
+    pub(super) fn cap_at(&mut self, id: u32, path: Path) -> Cap {
+        match self.map.get_mut(id) {
+            Some(Answer::Pending(pending)) => {
+                let known = pending.promises.iter().find(|(known, _)| *known == path);
+                let promise = match known {
+                    Some((_, promise)) => Arc::clone(promise),
+                    None => {
+                        let promise = Promise::new(Target::Here);
+                        pending.promises.push((path, Arc::clone(&promise)));
+                        promise
+                    }
+                };
+                Cap::Promise(promise)
+            }
+            Some(Answer::Done(done)) => match &done.results {
+                Ok(held) => held.with(|content| match content {
+                    Ok(content) => at(&content, &path),
+                    Err(error) => Cap::broken(crate::codec::malformed(error)),
+                }),
+                Err(error) => Cap::Broken(Arc::clone(error)),
+            },
+            // It returned without capabilities, or was never asked.
+            None => Cap::broken(Error::failed("called a null capability")),
+        }
+    }
+
+    pub(super) fn take_all(&mut self) -> Vec<Arc<Token>> {
+        let answers = std::mem::take(self);
+        let mut tokens = Vec::new();
+        answers.map.for_each(|answer| {
+            if let Answer::Pending(Pending { token: Some(token), .. }) = answer {
+                tokens.push(token);
+            }
+        });
+        tokens
+    }
+}
+
+impl Core {
+    /// Ties a call that is served to the token that its cancelling fires.
+    pub(crate) fn set_token(&mut self, destination: Destination, token: &Arc<Token>) {
+        match destination {
+            Destination::Peer(id) => self.rpc.answers.set_token(id, token),
+            Destination::Own(id, serial) => self.set_own_token((id, serial), token),
+        }
+    }
+
+    /// Answers a call.
+    pub(crate) fn answer(
+        &mut self,
+        conn: &ArcConn,
+        destination: Destination,
+        outcome: Outcome<'_>,
+    ) {
+        match destination {
+            Destination::Peer(id) => self.answer_peer(conn, id, outcome),
+            Destination::Own(id, serial) => self.answer_own(conn, (id, serial), outcome),
+        }
+    }
+
+    fn answer_peer(&mut self, conn: &ArcConn, id: u32, outcome: Outcome<'_>) {
+        let Some(pending) = self.rpc.answers.take_pending(id) else { return };
+        if pending.finished {
+            return self.answer_canceled(id, pending);
+        }
+        let written = match outcome {
+            Outcome::Error(error) => Err(error),
+            outcome => self.write_results(conn, id, outcome),
+        };
+        let (results, exports) = match written {
+            Ok((mut message, caps)) => {
+                let keep = !caps.is_empty() || !pending.promises.is_empty() || pending.elsewhere;
+                let held = keep.then(|| Held { body: Body::of(&message), caps: caps.clone() });
+                let mut exports = Vec::new();
+                if pending.elsewhere {
+                    self.send_elsewhere(id);
+                } else {
+                    let root: capnp::Result<message::Builder<'_>> = message.get_root();
+                    if let Ok(Ok(message::Return(Ok(mut answer)))) = root.map(message::Builder::which)
+                    {
+                        if caps.is_empty() {
+                            // Nothing of it can be called: the question is over with this.
+                            answer.set_no_finish_needed(true);
+                        } else if let Ok(return_::Results(Ok(payload))) = answer.which() {
+                            exports = self.describe_all(payload, &caps);
+                        }
+                    }
+                    self.rpc.out.push(message);
+                }
+                (Ok((held, caps.is_empty())), exports)
+            }
+            Err(error) => {
+                if pending.elsewhere {
+                    self.send_elsewhere(id);
+                } else {
+                    self.send_exception(id, &error);
+                }
+                (Err(Arc::new(error)), Vec::new())
+            }
+        };
+        for (path, promise) in pending.promises {
+            let cap = match &results {
+                Ok((Some(held), _)) => held.with(|content| match content {
+                    Ok(content) => at(&content, &path),
+                    Err(error) => Cap::broken(crate::codec::malformed(error)),
+                }),
+                Ok((None, _)) => Cap::broken(Error::failed("called a null capability")),
+                Err(error) => Cap::Broken(Arc::clone(error)),
+            };
+            self.resolve(&promise, cap);
+        }
+        let done = match results {
+            Ok((Some(held), plain)) if !plain || pending.elsewhere => Ok(held),
+            Ok(_) => return,
+            Err(error) => Err(error),
+        };
+        if let Some(taker) = pending.taker {
+            match &done {
+                Ok(held) => self.answered_by(conn, taker, held),
+                Err(error) => self.answered(conn, taker, Err((**error).clone())),
+            }
+        }
+        self.rpc.answers.map.insert(id, Answer::Done(Done { results: done, exports }));
+    }
+
+    /// Writes a Return with results. Its capabilities are not described yet.
+    fn write_results(
+        &mut self,
+        conn: &ArcConn,
+        id: u32,
+        outcome: Outcome<'_>,
+    ) -> Result<(capnp::message::Builder<capnp::message::HeapAllocator>, Vec<Option<Cap>>)> {
+        let mut message = new_message(64);
+        let mut table = CapTable::new();
+        let root: message::Builder<'_> = message.init_root();
+        let mut answer = root.init_return();
+        answer.set_answer_id(id);
+        // What came with the call is let go of one by one.
+        answer.set_release_param_caps(false);
+        let mut to = answer.init_results().get_content();
+        to.imbue_mut(&mut table);
+        let given = match outcome {
+            Outcome::Encode(encode) => {
+                let mut cx = Encoder::new(conn, self, None);
+                catch_panic(|| encode(&mut cx, to))?;
+                cx.finish().0
+            }
+            Outcome::Copy(content) => {
+                to.set_as::<capnp::any_pointer::Owned>(content.reader)
+                    .map_err(crate::codec::malformed)?;
+                content.caps.to_vec()
+            }
+            Outcome::Error(error) => return Err(error),
+        };
+        let caps = in_order(&table, &given);
+        Ok((message, caps))
+    }
+
+    fn answer_own(&mut self, conn: &ArcConn, call: CallId, outcome: Outcome<'_>) {
+        if !self.is_open(call) {
+            return;
+        }
+        match self.write_results(conn, call.0, outcome) {
+            Ok((message, caps)) => {
+                let held = Held { body: Body::of(&message), caps };
+                self.answered_by(conn, call, &held);
+            }
+            Err(error) => self.answered(conn, call, Err(error)),
+        }
+    }
+
+    fn send_elsewhere(&mut self, id: u32) {
+        let mut message = new_message(16);
+        let root: message::Builder<'_> = message.init_root();
+        let mut answer = root.init_return();
+        answer.set_answer_id(id);
+        answer.set_release_param_caps(false);
+        answer.set_results_sent_elsewhere(());
+        self.rpc.out.push(message);
+    }
+
+    fn send_exception(&mut self, id: u32, error: &Error) {
+        let mut message = new_message(64);
+        let root: message::Builder<'_> = message.init_root();
+        let mut answer = root.init_return();
+        answer.set_answer_id(id);
+        answer.set_release_param_caps(false);
+        write_exception(answer.init_exception(), error);
+        self.rpc.out.push(message);
+    }
+
+    /// Answers the peer's question for this side's first object.
+    pub(super) fn answer_bootstrap(&mut self, conn: &ArcConn, id: u32) -> Result<()> {
+        if !self.rpc.answers.begin(id, false) {
+            return Err(misbehaved(format!("asked question {id} twice")));
+        }
+        match self.rpc.bootstrap.clone() {
+            Some(cap) => {
+                let mut encode: EncodeFn = Box::new(move |cx, mut to| {
+                    to.set_as_capability(cx.give(cap.clone()));
+                    Ok(())
+                });
+                self.answer(conn, Destination::Peer(id), Outcome::Encode(&mut encode));
+            }
+            None => {
+                let error = Error::failed("this side offers no first object (bootstrap)");
+                self.answer(conn, Destination::Peer(id), Outcome::Error(error));
+            }
+        }
+        Ok(())
+    }
+
+    /// The peer does not need the answer any more, or what is left of it.
+    pub(super) fn receive_finish(&mut self, id: u32, release: bool) -> Result<()> {
+        if let Some(pending) = self.rpc.answers.pending(id) {
+            pending.finished = true;
+            let (token, forwarded) = (pending.token.take(), pending.forwarded.take());
+            self.cancelled.extend(token);
+            if let Some(call) = forwarded {
+                self.cancel_call(call);
+                // It will not be answered any other way.
+                let Some(pending) = self.rpc.answers.take_pending(id) else { return Ok(()) };
+                self.answer_canceled(id, pending);
+            }
+            return Ok(());
+        }
+        // One that is not there was over with its answer.
+        if let Some(Answer::Done(done)) = self.rpc.answers.map.remove(id)
+            && release
+        {
+            for export in done.exports {
+                self.release_export(export, 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers a question that was finished before.
+    fn answer_canceled(&mut self, id: u32, pending: Pending) {
+        let mut message = new_message(16);
+        let root: message::Builder<'_> = message.init_root();
+        let mut answer = root.init_return();
+        answer.set_answer_id(id);
+        answer.set_release_param_caps(false);
+        answer.set_canceled(());
+        self.rpc.out.push(message);
+        for (_, promise) in pending.promises {
+            self.resolve(&promise, Cap::broken(Error::Cancelled));
+        }
+    }
+}
+
+/// Errors as the peer is told them.
+pub(super) fn write_exception(mut to: exception::Builder<'_>, error: &Error) {
+    let text;
+    let (kind, reason) = match error {
+        Error::Unimplemented { method } => (exception::Type::Unimplemented, method.as_str()),
+        Error::Overloaded { message } => (exception::Type::Overloaded, message.as_str()),
+        Error::Remote { message } => (exception::Type::Failed, message.as_str()),
+        other => {
+            text = other.to_string();
+            (exception::Type::Failed, text.as_str())
+        }
+    };
+    to.set_type(kind);
+    to.set_reason(reason);
+}

@@ -1,0 +1,89 @@
+//! Cap'n Proto's RPC protocol, level 1: questions, answers, and the capabilities that travel with
+//! them.
+//!
+//! Plain tables under the connection's lock, without futures and without a task of its own: a message
+//! comes in through [`Core::receive`], a call of this side's through [`Core::call`], an answer of a
+//! served object's through [`Core::answer`]; each does all that follows from it at once and leaves
+//! what is to be sent in the [`Batch`](crate::connection::Batch). The messages are those of the
+//! protocol's own schema, rpc.capnp, whose comments say what each means.
+//!
+//! - `questions`: calls of this side's, and what their answers mean;
+//! - `answers`: calls of the peer's, and what becomes of their results;
+//! - `exports`: which objects either side has given the other;
+//! - `promises`: what resolves, what waits for it, and the order of calls (embargoes);
+//! - `receive`: one message at a time;
+//! - `cap`, `body`, `held`, `hook`, `idmap`: what the others are made of.
+
+mod answers;
+mod body;
+mod cap;
+mod exports;
+mod held;
+mod hook;
+mod idmap;
+mod promises;
+mod questions;
+mod receive;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use slab::Slab;
+
+pub(crate) use answers::Outcome;
+pub(crate) use body::{Body, Content, Whole, first_word, options};
+pub(crate) use cap::{Cap, Garbage, Waste};
+pub(crate) use held::{Destination, HeldCall};
+pub(crate) use hook::{find, hook};
+pub(crate) use questions::{CallId, Outline, Waiter};
+
+use crate::Error;
+use crate::connection::Batch;
+
+/// The protocol's tables of one connection.
+#[derive(Default)]
+pub(crate) struct Rpc {
+    /// What the peer's bootstrap returns.
+    bootstrap: Option<Cap>,
+    questions: questions::Questions,
+    answers: answers::Answers,
+    exports: Slab<exports::Export>,
+    imports: idmap::IdMap<exports::Imported>,
+    embargoes: Slab<promises::Embargo>,
+    /// What waited and can go on now.
+    work: VecDeque<promises::Work>,
+    garbage: Arc<Garbage>,
+    /// What is to be sent.
+    out: Batch,
+    /// How often the peer has resolved a promise to a further promise.
+    further_promises: usize,
+}
+
+impl Rpc {
+    pub(crate) fn set_bootstrap(&mut self, cap: Cap) {
+        self.bootstrap = Some(cap);
+    }
+
+    pub(crate) fn garbage(&self) -> &Arc<Garbage> {
+        &self.garbage
+    }
+
+    pub(crate) fn out(&mut self) -> &mut Batch {
+        &mut self.out
+    }
+
+    /// How many of the peer's questions are not answered, and how many are not finished.
+    pub(crate) fn open_answers(&self) -> (usize, usize) {
+        self.answers.open()
+    }
+}
+
+/// The peer broke the protocol: that ends the connection.
+fn misbehaved(problem: impl Into<String>) -> Error {
+    Error::PeerMisbehaved { problem: problem.into() }
+}
+
+/// A message that is not what the protocol's schema says.
+fn malformed(error: capnp::Error) -> Error {
+    misbehaved(error.to_string())
+}

@@ -1,0 +1,541 @@
+//! Calls of this side's: how they are sent, and what their answers mean.
+
+use std::sync::{Arc, Weak};
+
+use capnp::message::{Builder, HeapAllocator};
+use capnp::private::layout::CapTable;
+use capnp::traits::{Imbue, ImbueMut};
+use capnp_rpc::rpc_capnp::{exception, message, message_target, payload, promised_answer, return_};
+use slab::Slab;
+
+use super::answers::Outcome;
+use super::body::{Body, Content, Whole};
+use super::cap::{Cap, Path, Promise, Target};
+use super::held::{Destination, Held, HeldCall};
+use super::{hook, malformed, misbehaved};
+use crate::codec::Encoder;
+use crate::connection::{After, ArcConn, BusyGuard, Caller, Core, Interrupt};
+use crate::guard::catch_panic;
+use crate::rt::{AnyBuilder, MethodId};
+use crate::server::Token;
+use crate::{Error, Result};
+
+/// A call of this side that waits for its answer. The second number tells calls apart that use the
+/// same place one after the other.
+pub(crate) type CallId = (u32, u64);
+
+/// Takes in an answer. Under the lock; what is to happen outside is returned.
+pub(crate) type Complete =
+    Box<dyn FnOnce(&mut Core, &ArcConn, Result<Content<'_>>) -> Option<After> + Send>;
+
+/// Writes the parameters of a call.
+pub(crate) type Fill<'a> = dyn FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + 'a;
+
+/// Who wants an answer.
+pub(crate) enum Waiter {
+    Complete(Complete),
+    /// The call was passed on: its results are those of this one.
+    Forward(Destination),
+    Nobody,
+}
+
+/// Which method is called, and for whom.
+pub(crate) struct Outline<'a> {
+    pub(crate) interface: u64,
+    pub(crate) method: u16,
+    pub(crate) version: u8,
+    pub(crate) caller: Option<&'a Caller>,
+}
+
+impl Outline<'_> {
+    /// A call of the runtime's own, which no thread waits for.
+    pub(crate) fn new(id: MethodId) -> Outline<'static> {
+        Outline { interface: id.interface, method: id.ordinal, version: id.version, caller: None }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Questions {
+    slots: Slab<Question>,
+    next: u64,
+}
+
+struct Question {
+    serial: u64,
+    waiter: Waiter,
+    /// It went to the peer, which has not returned.
+    sent: bool,
+    /// The peer was told that nobody wants the answer. It returns all the same.
+    cancelled: bool,
+    /// Where capabilities of the results are waited for.
+    promises: Vec<(Path, Weak<Promise>)>,
+    /// What was exported with the parameters.
+    exports: Vec<u32>,
+    /// Its thread there is occupied until it returns, cancelled or not.
+    busy: Option<BusyGuard>,
+    interrupt: Option<Interrupt>,
+    /// What a cancel fires, where the call is served here.
+    token: Option<Arc<Token>>,
+}
+
+impl Questions {
+    fn add(&mut self, waiter: Waiter) -> CallId {
+        let serial = self.next;
+        self.next += 1;
+        let question = Question {
+            serial,
+            waiter,
+            sent: false,
+            cancelled: false,
+            promises: Vec::new(),
+            exports: Vec::new(),
+            busy: None,
+            interrupt: None,
+            token: None,
+        };
+        let id = self.slots.insert(question);
+        // There is no memory for so many.
+        (u32::try_from(id).unwrap_or(u32::MAX), serial)
+    }
+
+    fn get(&mut self, (id, serial): CallId) -> Option<&mut Question> {
+        self.slots.get_mut(id as usize).filter(|question| question.serial == serial)
+    }
+
+    fn remove(&mut self, (id, serial): CallId) -> Option<Question> {
+        self.get((id, serial))?;
+        self.slots.try_remove(id as usize)
+    }
+
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Waiter> + use<> {
+        std::mem::take(&mut self.slots).into_iter().map(|(_, question)| question.waiter)
+    }
+}
+
+/// A message that is written, and its capabilities in the order of its table.
+pub(super) struct Draft {
+    pub(super) message: Builder<HeapAllocator>,
+    pub(super) caps: Vec<Option<Cap>>,
+    busy: Option<BusyGuard>,
+}
+
+impl Draft {
+    fn held(self) -> Held {
+        Held { body: Body::of(&self.message), caps: self.caps }
+    }
+}
+
+/// Room for a small message. The allocator zeroes what it is asked for; a larger message gets further
+/// segments.
+pub(super) fn new_message(words: u32) -> Builder<HeapAllocator> {
+    Builder::new(HeapAllocator::new().first_segment_words(words))
+}
+
+/// The capabilities of a message in the order of its table: `given` by the numbers of the hooks.
+pub(super) fn in_order(table: &CapTable, given: &[Option<Cap>]) -> Vec<Option<Cap>> {
+    table.iter().map(|slot| slot.as_deref().and_then(|hook| hook::find(hook, given))).collect()
+}
+
+impl Core {
+    /// Calls a method of `target`. With a `path`, also gives the promise of a capability in the
+    /// results, to be called before they are there.
+    pub(crate) fn call(
+        &mut self,
+        conn: &ArcConn,
+        target: &Cap,
+        outline: &Outline<'_>,
+        fill: &mut Fill<'_>,
+        waiter: Waiter,
+        path: Option<Path>,
+    ) -> Result<(CallId, Option<Cap>)> {
+        let id = self.rpc.questions.add(waiter);
+        let draft = match self.write_call(conn, id.0, outline, fill) {
+            Ok(draft) => draft,
+            Err(error) => {
+                self.rpc.questions.remove(id);
+                return Err(error);
+            }
+        };
+        let promise = path.map(|path| {
+            let promise = Promise::new(Target::Here);
+            if let Some(question) = self.rpc.questions.get(id) {
+                question.promises.push((path, Arc::downgrade(&promise)));
+            }
+            promise
+        });
+        let target = target.resolved();
+        if is_remote(&target) {
+            self.send_call(id, &target, draft)?;
+            if let Some(promise) = &promise {
+                self.point_to_answers(id, promise);
+            }
+        } else {
+            let (interface, method) = (outline.interface, outline.method);
+            let destination = Destination::Own(id.0, id.1);
+            let held = HeldCall { interface, method, params: draft.held(), destination };
+            self.route_held(conn, &target, held);
+        }
+        Ok((id, promise.map(Cap::Promise)))
+    }
+
+    /// The same later, when `release` says so: the call is written now.
+    pub(crate) fn hold_call(
+        &mut self,
+        conn: &ArcConn,
+        outline: &Outline<'_>,
+        fill: &mut Fill<'_>,
+        waiter: Waiter,
+    ) -> Result<(CallId, HeldCall)> {
+        let id = self.rpc.questions.add(waiter);
+        match self.write_call(conn, id.0, outline, fill) {
+            Ok(mut draft) => {
+                if let Some(question) = self.rpc.questions.get(id) {
+                    question.busy = draft.busy.take();
+                }
+                let (interface, method) = (outline.interface, outline.method);
+                let destination = Destination::Own(id.0, id.1);
+                Ok((id, HeldCall { interface, method, params: draft.held(), destination }))
+            }
+            Err(error) => {
+                self.rpc.questions.remove(id);
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks for the peer's first object.
+    pub(crate) fn ask_bootstrap(&mut self, waiter: Waiter) -> Cap {
+        let id = self.rpc.questions.add(waiter);
+        let mut message = new_message(16);
+        let root: message::Builder<'_> = message.init_root();
+        root.init_bootstrap().set_question_id(id.0);
+        self.rpc.out.push(message);
+        let promise = Promise::new(Target::Here);
+        if let Some(question) = self.rpc.questions.get(id) {
+            question.sent = true;
+            question.promises.push((Path::new(), Arc::downgrade(&promise)));
+        }
+        self.point_to_answers(id, &promise);
+        Cap::Promise(promise)
+    }
+
+    fn point_to_answers(&mut self, id: CallId, promise: &Arc<Promise>) {
+        let Some(question) = self.rpc.questions.get(id) else { return };
+        let path = question.promises.last().map(|(path, _)| path.clone()).unwrap_or_default();
+        promise.state().target = Target::Answer { question: id.0, path, called: false };
+    }
+
+    fn write_call(
+        &mut self,
+        conn: &ArcConn,
+        id: u32,
+        outline: &Outline<'_>,
+        fill: &mut Fill<'_>,
+    ) -> Result<Draft> {
+        let mut message = new_message(64);
+        let mut table = CapTable::new();
+        let root: message::Builder<'_> = message.init_root();
+        let mut call = root.init_call();
+        call.set_question_id(id);
+        call.set_interface_id(outline.interface);
+        call.set_method_id(outline.method);
+        let mut content = call.init_params().get_content();
+        content.imbue_mut(&mut table);
+        let mut cx = Encoder::new(conn, self, outline.caller).of_version(outline.version);
+        catch_panic(|| fill(&mut cx, content))?;
+        let (given, busy) = cx.finish();
+        let caps = in_order(&table, &given);
+        Ok(Draft { message, caps, busy })
+    }
+
+    /// Sends a call that is written, to an object of the peer's.
+    fn send_call(&mut self, id: CallId, target: &Cap, draft: Draft) -> Result<()> {
+        let Draft { mut message, caps, busy } = draft;
+        let exports = {
+            let root: message::Builder<'_> = message.get_root().map_err(malformed)?;
+            let Ok(message::Call(Ok(mut call))) = root.which() else {
+                return Err(misbehaved("a call that is none"));
+            };
+            write_target(call.reborrow().init_target(), target);
+            match caps.is_empty() {
+                true => Vec::new(),
+                false => self.describe_all(call.get_params().map_err(malformed)?, &caps),
+            }
+        };
+        self.rpc.out.push(message);
+        if let Some(question) = self.rpc.questions.get(id) {
+            question.sent = true;
+            question.exports = exports;
+            if busy.is_some() {
+                question.busy = busy;
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes a call on to the peer: one of the peer's own, or one of this side's that had waited.
+    pub(super) fn forward(
+        &mut self,
+        target: &Cap,
+        (interface, method): (u64, u16),
+        content: &Content<'_>,
+        destination: Destination,
+    ) -> Result<()> {
+        let id = match destination {
+            Destination::Own(id, serial) => (id, serial),
+            Destination::Peer(_) => self.rpc.questions.add(Waiter::Forward(destination)),
+        };
+        let mut message = new_message(64);
+        let mut table = CapTable::new();
+        let root: message::Builder<'_> = message.init_root();
+        let mut call = root.init_call();
+        call.set_question_id(id.0);
+        call.set_interface_id(interface);
+        call.set_method_id(method);
+        let mut to = call.init_params().get_content();
+        to.imbue_mut(&mut table);
+        let copied = to.set_as::<capnp::any_pointer::Owned>(content.reader);
+        let draft = Draft { message, caps: in_order(&table, content.caps), busy: None };
+        if let Err(error) = copied.map_err(crate::codec::malformed) {
+            self.rpc.questions.remove(id);
+            return Err(error);
+        }
+        self.send_call(id, target, draft)?;
+        if let Destination::Peer(answer) = destination {
+            self.rpc.answers.set_forwarded(answer, id);
+        }
+        Ok(())
+    }
+
+    // ---- what belongs to a call that is under way
+
+    /// Whether the call has not returned.
+    pub(crate) fn is_open(&mut self, id: CallId) -> bool {
+        self.rpc.questions.get(id).is_some()
+    }
+
+    /// What ends the call if it is cancelled and the peer does not end it.
+    pub(crate) fn set_interrupt(&mut self, id: CallId, interrupt: Interrupt) {
+        if let Some(question) = self.rpc.questions.get(id) {
+            question.interrupt = Some(interrupt);
+        }
+    }
+
+    /// The call is served here: this fires when it is cancelled.
+    pub(super) fn set_own_token(&mut self, id: CallId, token: &Arc<Token>) {
+        if let Some(question) = self.rpc.questions.get(id) {
+            question.token = Some(Arc::clone(token));
+        }
+    }
+
+    /// Whether anybody wants the results.
+    pub(super) fn is_wanted(&mut self, destination: Destination) -> bool {
+        match destination {
+            Destination::Peer(_) => true,
+            Destination::Own(id, serial) => self.rpc.questions.get((id, serial)).is_some(),
+        }
+    }
+
+    /// Forgets who waits for a call, and tells the peer. Returns what ends the call if the peer takes
+    /// no notice.
+    pub(crate) fn cancel_call(&mut self, id: CallId) -> Option<Interrupt> {
+        let question = self.rpc.questions.get(id).filter(|question| !question.cancelled)?;
+        let waiter = std::mem::replace(&mut question.waiter, Waiter::Nobody);
+        let promises = std::mem::take(&mut question.promises);
+        let (token, interrupt, sent) =
+            (question.token.take(), question.interrupt.take(), question.sent);
+        question.cancelled = true;
+        if sent {
+            self.send_finish(id.0, true);
+        } else {
+            self.rpc.questions.remove(id);
+        }
+        self.cancelled.extend(token);
+        for (_, promise) in promises {
+            if let Some(promise) = promise.upgrade() {
+                self.resolve(&promise, Cap::broken(Error::Cancelled));
+            }
+        }
+        // It may be the last to hold what is the user's.
+        self.after.push(After::Run(Box::new(move || drop(waiter))));
+        interrupt
+    }
+
+    fn send_finish(&mut self, id: u32, release: bool) {
+        let mut message = new_message(16);
+        let root: message::Builder<'_> = message.init_root();
+        let mut finish = root.init_finish();
+        finish.set_question_id(id);
+        finish.set_release_result_caps(release);
+        self.rpc.out.push(message);
+    }
+
+    // ---- answers
+
+    pub(super) fn receive_return(
+        &mut self,
+        conn: &ArcConn,
+        answer: return_::Reader<'_>,
+        whole: Whole<'_>,
+    ) -> Result<()> {
+        let id = answer.get_answer_id();
+        let Some(question) = self.rpc.questions.slots.get_mut(id as usize).filter(|q| q.sent)
+        else {
+            return Err(misbehaved(format!("answered question {id}, which was not asked")));
+        };
+        let call = (id, question.serial);
+        let cancelled = question.cancelled;
+        if answer.get_release_param_caps() {
+            let exports = std::mem::take(&mut question.exports);
+            for export in exports {
+                self.release_export(export, 1)?;
+            }
+        }
+        let outcome = answer.which().map_err(|error| malformed(error.into()))?;
+        if cancelled {
+            // Its capabilities are none of ours: the Finish said so.
+            self.rpc.questions.remove(call);
+            return Ok(());
+        }
+        match outcome {
+            return_::Results(results) => {
+                let results = results.map_err(malformed)?;
+                let caps = self.receive_caps(results)?;
+                let table = hook::table(&caps);
+                let mut reader = results.get_content();
+                reader.imbue(&table);
+                self.answered(conn, call, Ok(Content { reader, caps: &caps, whole }));
+            }
+            return_::Exception(error) => {
+                let error = from_exception(error.map_err(malformed)?);
+                self.answered(conn, call, Err(error));
+            }
+            return_::Canceled(()) => self.answered(conn, call, Err(Error::Cancelled)),
+            return_::TakeFromOtherQuestion(other) => {
+                match self.rpc.answers.take_elsewhere(other, call) {
+                    Some(Ok(held)) => self.answered_by(conn, call, &held),
+                    Some(Err(error)) => self.answered(conn, call, Err((*error).clone())),
+                    // When that call has been answered.
+                    None => {}
+                }
+            }
+            return_::ResultsSentElsewhere(()) => {
+                return Err(misbehaved("sent results elsewhere that were asked for"));
+            }
+            return_::AcceptFromThirdParty(_) => {
+                return Err(misbehaved("answered through a third party"));
+            }
+        }
+        // The number is free once the peer knows that it is.
+        if !answer.get_no_finish_needed() {
+            self.send_finish(id, false);
+        }
+        Ok(())
+    }
+
+    pub(super) fn answered_by(&mut self, conn: &ArcConn, call: CallId, held: &Held) {
+        held.with(|content| {
+            let content = content.map_err(crate::codec::malformed);
+            self.answered(conn, call, content);
+        });
+    }
+
+    /// The call has its answer.
+    pub(super) fn answered(
+        &mut self,
+        conn: &ArcConn,
+        call: CallId,
+        answer: Result<Content<'_>>,
+    ) {
+        let Some(question) = self.rpc.questions.remove(call) else { return };
+        for (path, promise) in question.promises {
+            let Some(promise) = promise.upgrade() else { continue };
+            let cap = match &answer {
+                Ok(content) => at(content, &path),
+                Err(error) => Cap::broken(error.clone()),
+            };
+            self.resolve_in_order(&promise, cap);
+        }
+        match question.waiter {
+            Waiter::Complete(complete) => {
+                let after = complete(self, conn, answer);
+                self.after.extend(after);
+            }
+            Waiter::Forward(destination) => {
+                let outcome = match &answer {
+                    Ok(content) => Outcome::Copy(content),
+                    Err(error) => Outcome::Error(error.clone()),
+                };
+                self.answer(conn, destination, outcome);
+            }
+            Waiter::Nobody => {}
+        }
+    }
+}
+
+/// The capability at a path of an answer.
+pub(super) fn at(content: &Content<'_>, path: &[u16]) -> Cap {
+    match content.cap_at(path) {
+        Ok(Some(cap)) => cap,
+        Ok(None) => Cap::broken(Error::failed("called a null capability")),
+        Err(error) => Cap::broken(crate::codec::malformed(error)),
+    }
+}
+
+/// Whether calls of it go to the peer.
+pub(super) fn is_remote(cap: &Cap) -> bool {
+    match cap {
+        Cap::Local(_) | Cap::Broken(_) => false,
+        Cap::Import(_) => true,
+        Cap::Promise(promise) => {
+            matches!(promise.state().target, Target::Answer { .. } | Target::Import { .. })
+        }
+    }
+}
+
+/// Says where a call goes. False if that is not to the peer.
+pub(super) fn write_target(mut to: message_target::Builder<'_>, target: &Cap) -> bool {
+    match target {
+        Cap::Import(import) => to.set_imported_cap(import.id),
+        Cap::Promise(promise) => match &mut promise.state().target {
+            Target::Import { import, called } => {
+                *called = true;
+                to.set_imported_cap(import.id);
+            }
+            Target::Answer { question, path, called } => {
+                *called = true;
+                write_promised_answer(to.init_promised_answer(), *question, path);
+            }
+            Target::Here | Target::Resolved(_) => return false,
+        },
+        Cap::Local(_) | Cap::Broken(_) => return false,
+    }
+    true
+}
+
+pub(super) fn write_promised_answer(
+    mut to: promised_answer::Builder<'_>,
+    question: u32,
+    path: &[u16],
+) {
+    to.set_question_id(question);
+    let mut ops = to.init_transform(path.len() as u32);
+    for (place, field) in path.iter().enumerate() {
+        ops.reborrow().get(place as u32).set_get_pointer_field(*field);
+    }
+}
+
+/// Errors as the peer tells them.
+pub(super) fn from_exception(error: exception::Reader<'_>) -> Error {
+    let text = error.get_reason().ok().and_then(|text| text.to_string().ok()).unwrap_or_default();
+    match error.get_type() {
+        Ok(exception::Type::Unimplemented) => Error::Unimplemented { method: text },
+        Ok(exception::Type::Overloaded) => Error::Overloaded { message: text },
+        // A peer may answer so for something that it lost itself; this connection stands.
+        _ => Error::Remote { message: text },
+    }
+}
+
+/// The payload's capabilities are this side's to describe.
+pub(super) type Payload<'a> = payload::Builder<'a>;
+
