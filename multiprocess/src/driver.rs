@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::poller::{Poller, SourceId};
+use crate::poller::{Poller, Ready, SourceId};
 use crate::{Error, Result};
 
 /// Something with a descriptor that the driver watches.
@@ -19,6 +19,12 @@ pub(crate) trait Source: Send + Sync {
     fn readable(self: Arc<Self>);
     /// The descriptor can be written, after [`Driver::watch`] for that.
     fn writable(self: Arc<Self>) {}
+    /// A millisecond has passed, after [`Driver::look_after`]. Whether to look again.
+    fn look(self: Arc<Self>) -> bool {
+        false
+    }
+    /// Something waits to be written, after [`Driver::flush_soon`].
+    fn write(self: Arc<Self>) {}
 }
 
 type Timer = Box<dyn FnOnce() + Send>;
@@ -30,7 +36,15 @@ pub(crate) struct Driver {
     sources: Mutex<HashMap<SourceId, Weak<dyn Source>>>,
     timers: Mutex<BTreeMap<TimerId, Timer>>,
     next: AtomicUsize,
+    /// Sources to look at every [`TICK`].
+    looked_after: Mutex<Vec<Weak<dyn Source>>>,
+    /// Sources that have something to write.
+    to_flush: Mutex<Vec<Weak<dyn Source>>>,
+    /// The thread waits, or is about to, and has to be notified of what is added.
+    waits: AtomicBool,
 }
+
+const TICK: Duration = Duration::from_millis(1);
 
 /// The process's driver, started on first use. Where that fails, the next use tries again.
 pub(crate) fn driver() -> Result<&'static Driver> {
@@ -48,6 +62,9 @@ pub(crate) fn driver() -> Result<&'static Driver> {
         sources: Mutex::default(),
         timers: Mutex::default(),
         next: AtomicUsize::new(1),
+        looked_after: Mutex::default(),
+        to_flush: Mutex::default(),
+        waits: AtomicBool::new(false),
     });
     let runs = Arc::clone(&driver);
     std::thread::Builder::new()
@@ -122,11 +139,38 @@ impl Driver {
         drop(timer);
     }
 
+    /// Looks at a source every millisecond, as long as it wants that.
+    pub(crate) fn look_after(&self, source: Weak<dyn Source>) {
+        let mut looked_after = lock(&self.looked_after);
+        looked_after.push(source);
+        let first = looked_after.len() == 1;
+        drop(looked_after);
+        if first {
+            self.wake();
+        }
+    }
+
+    /// Has a source written to, on the driver thread.
+    pub(crate) fn flush_soon(&self, source: Weak<dyn Source>) {
+        lock(&self.to_flush).push(source);
+        self.wake();
+    }
+
+    /// Ends the thread's wait, if it waits.
+    fn wake(&self) {
+        // The other side of this is in `wait`: either that sees what was added, or this its flag.
+        if self.waits.swap(false, Ordering::SeqCst) {
+            self.poller.notify();
+        }
+    }
+
     fn run(&self) {
         let mut happened = Vec::new();
+        let mut looked = Instant::now();
         loop {
             happened.clear();
-            if let Err(error) = self.poller.wait(&mut happened, self.next_timeout()) {
+            self.flush_sources();
+            if let Err(error) = self.wait(&mut happened, looked) {
                 if error.kind() != io::ErrorKind::Interrupted {
                     tracing::error!("the driver cannot wait for events: {error}");
                     std::thread::sleep(Duration::from_millis(10));
@@ -147,6 +191,47 @@ impl Driver {
                 });
             }
             self.fire_timers();
+            if looked.elapsed() >= TICK {
+                looked = Instant::now();
+                self.look();
+            }
+        }
+    }
+
+    /// Waits until something happens or is to be done.
+    fn wait(&self, happened: &mut Vec<Ready>, looked: Instant) -> io::Result<()> {
+        self.waits.store(true, Ordering::SeqCst);
+        let mut timeout = self.next_timeout();
+        if !lock(&self.looked_after).is_empty() {
+            let left = TICK.saturating_sub(looked.elapsed());
+            timeout = Some(timeout.map_or(left, |timeout| timeout.min(left)));
+        }
+        if !lock(&self.to_flush).is_empty() {
+            timeout = Some(Duration::ZERO);
+        }
+        let waited = self.poller.wait(happened, timeout);
+        self.waits.store(false, Ordering::SeqCst);
+        waited
+    }
+
+    fn flush_sources(&self) {
+        let to_flush = std::mem::take(&mut *lock(&self.to_flush));
+        for source in to_flush {
+            if let Some(source) = source.upgrade() {
+                crate::guard::run_hook("the driver", || source.write());
+            }
+        }
+    }
+
+    fn look(&self) {
+        let looked_after = std::mem::take(&mut *lock(&self.looked_after));
+        for source in looked_after {
+            let Some(strong) = source.upgrade() else { continue };
+            let mut again = false;
+            crate::guard::run_hook("the driver", || again = strong.look());
+            if again {
+                lock(&self.looked_after).push(source);
+            }
         }
     }
 

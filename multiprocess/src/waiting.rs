@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::connection::{ArcConn, Lead, SentCall, Slot};
+use crate::connection::{ArcConn, Pending, SentCall, Slot, Turn};
 use crate::driver::{TimerId, driver};
 use crate::server;
 use crate::thread::{Inbox, release_lane, this_inbox};
@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 64;
 
 /// Blocks until the answer is there. `ours`: the call was sent by this thread, so that its answer
 /// wakes it.
-pub(crate) fn wait_for<T>(mut sent: SentCall<T>, deadline: Deadline, ours: bool) -> Result<T> {
+pub(crate) fn wait_for<T: Send + 'static>(mut sent: SentCall<T>, deadline: Deadline, ours: bool) -> Result<T> {
     if !ours {
         sent.slot.wake_thread(&this_inbox());
     }
@@ -28,20 +28,23 @@ pub(crate) fn wait_for<T>(mut sent: SentCall<T>, deadline: Deadline, ours: bool)
 
 /// Blocks until the slot is filled, running this thread's callbacks meanwhile, and reading the
 /// connection where no other thread does.
-pub(crate) fn wait_for_slot<T>(
-    slot: &Slot<T>,
+pub(crate) fn wait_for_slot<T: Send + 'static>(
+    slot: &Arc<Slot<T>>,
     conn: Option<&ArcConn>,
     deadline: &Deadline,
 ) -> Result<T> {
     let inbox = this_inbox();
     release_lane();
-    let mut lead: Option<Lead> = None;
+    let waits: Arc<dyn Pending> = Arc::clone(slot) as Arc<dyn Pending>;
+    let mut turn = conn.map(|conn| Turn::new(conn, &inbox, &waits));
     loop {
         if let Some(answer) = slot.take() {
             return answer;
         }
         if let Some(task) = inbox.pop() {
-            drop(lead.take());
+            if let Some(turn) = &mut turn {
+                turn.leave();
+            }
             if server::depth() < MAX_DEPTH {
                 task.run();
             } else {
@@ -54,11 +57,8 @@ pub(crate) fn wait_for_slot<T>(
         if deadline.passed() {
             return Err(deadline.error());
         }
-        if lead.is_none() {
-            lead = conn.and_then(Lead::take);
-        }
-        match &lead {
-            Some(lead) => lead.wait(&inbox, deadline.at, || slot.is_filled()),
+        match turn.as_mut().and_then(|turn| turn.lead().then_some(turn)) {
+            Some(turn) => turn.wait(deadline.at),
             None => Inbox::park(deadline.at),
         }
     }

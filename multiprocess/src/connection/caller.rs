@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 use super::after::After;
-use super::conn::ArcConn;
+use super::conn::{ArcConn, Flush};
 use super::core::{CapId, Core, RunningId};
 use super::interrupt::Interrupt;
+use super::lead::Pending;
 use crate::guard::catch_panic;
 use crate::handle::RemoteObject;
 use crate::part::Part;
@@ -88,11 +89,6 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Whether the answer is there.
-    pub(crate) fn is_filled(&self) -> bool {
-        self.state().answer.is_some()
-    }
-
     /// The answer, once.
     pub(crate) fn take(&self) -> Option<Result<T>> {
         self.state().answer.take()
@@ -116,6 +112,12 @@ impl<T> Slot<T> {
             Waiter::Thread(inbox) => inbox.wake(),
             Waiter::Future(waker) => waker.wake(),
         }
+    }
+}
+
+impl<T: Send> Pending for Slot<T> {
+    fn is_pending(&self) -> bool {
+        self.state().answer.is_none()
     }
 }
 
@@ -171,13 +173,19 @@ pub(crate) fn start_call<T: Send + 'static>(
         (Caller::Future { .. }, Some(waker)) => Waiter::Future(waker.clone()),
         (Caller::Future { .. }, None) => Waiter::Nobody,
     }));
-    let id = conn.enter(|core| {
+    /// From so many calls under way on, one more is not worth a write of its own.
+    const MANY: usize = 8;
+    let mut flush = Flush::Now;
+    let (id, round) = conn.within(|core| {
         if let Some(error) = conn.ended() {
             return Err(error.clone());
         }
         let Some(target) = core.cap(cap) else {
             return Err(Error::disconnected("the connection has ended"));
         };
+        if matches!(caller, Caller::Future { .. }) && core.rpc.open_questions() >= MANY {
+            flush = Flush::Soon;
+        }
         let filled = Arc::clone(&slot);
         let answered = Answered::Complete(Box::new(move |core, conn, answer| {
             filled.fill(match answer {
@@ -211,7 +219,9 @@ pub(crate) fn start_call<T: Send + 'static>(
         let (id, _) = core.call(conn, &target, &outline, &mut encode, answered, None)?;
         core.add_live(interrupt(id));
         Ok(id)
-    })?;
+    });
+    conn.leave_and(round, flush);
+    let id = id?;
     let thread = match &caller {
         Caller::Thread(inbox, None) => Some(inbox.id()),
         Caller::Thread(_, Some(_)) | Caller::Future { .. } => None,

@@ -47,6 +47,8 @@ pub(crate) struct Conn {
     /// Shared with idle workers that wait for it: see `lead`.
     pub(super) socket: Arc<OwnedFd>,
     pub(super) watch: Mutex<Watch>,
+    /// The driver was asked to write.
+    pub(super) flush_wanted: AtomicBool,
     pub(super) driver: &'static Driver,
     pub(super) source: SourceId,
     limits: Limits,
@@ -97,6 +99,7 @@ impl Conn {
             frames: Mutex::new(Frames::new(limits.message)),
             socket: Arc::new(socket),
             watch: Mutex::default(),
+            flush_wanted: AtomicBool::new(false),
             driver,
             source,
             limits,
@@ -122,10 +125,6 @@ impl Conn {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
-    }
-
-    pub(super) fn driver(&self) -> &'static Driver {
-        self.driver
     }
 
     pub(crate) fn inline_lane(&self) -> Arc<Lanes> {
@@ -220,12 +219,20 @@ impl Conn {
 
     /// After the lock: writes, wakes, and user code.
     pub(super) fn leave(self: &Arc<Self>, round: Round) {
-        self.settle(round);
+        self.leave_and(round, Flush::Now);
+    }
+
+    pub(super) fn leave_and(self: &Arc<Self>, round: Round, flush: Flush) {
+        self.settle(round, flush);
         self.poke();
     }
 
-    fn settle(self: &Arc<Self>, round: Round) {
-        self.flush();
+    fn settle(self: &Arc<Self>, round: Round, flush: Flush) {
+        match flush {
+            Flush::Now => self.flush(),
+            Flush::Soon => self.flush_soon(),
+            Flush::Later => self.flush_later(),
+        }
         for work in round.after {
             work.run();
         }
@@ -248,7 +255,7 @@ impl Conn {
             };
             let ((), round) = self.round(&mut core, |_| ());
             drop(core);
-            self.settle(round);
+            self.settle(round, Flush::Now);
         }
     }
 
@@ -372,6 +379,16 @@ impl Conn {
             hooks.push(hook);
         }
     }
+}
+
+/// When what a round has added is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flush {
+    Now,
+    /// By the driver, with what else comes until it does.
+    Soon,
+    /// By this thread, which is about to add more.
+    Later,
 }
 
 /// What one round in the core leaves to do.

@@ -2,13 +2,15 @@
 //!
 //! A thread that waits for an answer, or a worker that waits for its next call, leads: it waits for
 //! the socket itself, decodes for everybody, and wakes the others. So its own message costs no wake
-//! of another thread. While nobody leads, the driver reads; while somebody does, the driver does
-//! not watch the socket for reading.
+//! of another thread.
 //!
 //! Leading only saves wakes; nothing depends on there being one leader. Whoever reads holds the lock
-//! of the frames until the engine has the messages, so two may read one after the other. What must
-//! hold is that somebody is woken for what arrives: a leader that stops gives the socket back to the
-//! driver, in [`Conn::set_watch`], before it does anything else.
+//! of the frames until the messages are taken in, so two may read one after the other. What must hold
+//! is that somebody is woken for what arrives. So a leader that stops hands the socket on, in this
+//! order: to a caller that waits and has no answer yet, which it wakes; to nobody, where the last
+//! times the socket was soon led again ([`turns`](super::turns) judges that); to the driver. The
+//! second saves two system calls a call. The driver looks every millisecond at the sockets that were
+//! left so, and takes those over that nobody came back for.
 //!
 //! A caller leads with priority: it takes the lead from an idle worker.
 
@@ -16,49 +18,81 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::conn::{ArcConn, WeakConn};
+use super::conn::{ArcConn, Conn, WeakConn};
+use super::turns::{Handed, Taken};
 use crate::thread::Inbox;
 
-/// Who leads now.
-pub(super) struct Leader {
-    number: u64,
-    /// An idle worker, to be told when the lead is taken from it.
-    idle: Option<Arc<Inbox>>,
+/// Whether what a thread waits for is still to come.
+pub(crate) trait Pending: Send + Sync {
+    fn is_pending(&self) -> bool;
 }
 
-/// A caller's lead of a connection, until dropped.
-pub(crate) struct Lead {
-    conn: ArcConn,
-    number: u64,
+/// A caller's wait for an answer of one connection. It leads when it can.
+pub(crate) struct Turn<'a> {
+    conn: &'a ArcConn,
+    inbox: &'a Arc<Inbox>,
+    waits: &'a Arc<dyn Pending>,
+    /// Its number as the leader.
+    leads: Option<u64>,
+    /// Whether it may be handed the lead.
+    waiting: bool,
 }
 
-impl Lead {
-    /// Takes the lead, unless another caller has it.
-    pub(crate) fn take(conn: &ArcConn) -> Option<Lead> {
-        let (number, idle) = take(conn, None)?;
-        if let Some(idle) = idle {
-            idle.wake();
-        }
-        Some(Lead { conn: ArcConn::clone(conn), number })
+impl<'a> Turn<'a> {
+    pub(crate) fn new(
+        conn: &'a ArcConn,
+        inbox: &'a Arc<Inbox>,
+        waits: &'a Arc<dyn Pending>,
+    ) -> Turn<'a> {
+        Turn { conn, inbox, waits, leads: None, waiting: false }
     }
 
-    /// Waits for the socket or for `inbox` to be woken, until `deadline`, and reads what has come.
-    /// Does not wait if `ready` says so once a wake would be noticed.
-    pub(crate) fn wait(
-        &self,
-        inbox: &Inbox,
-        deadline: Option<Instant>,
-        ready: impl FnOnce() -> bool,
-    ) {
-        if inbox.wait_for(self.conn.socket(), deadline, ready) {
+    /// Takes the lead, unless another caller has it: then that one will hand it on.
+    pub(crate) fn lead(&mut self) -> bool {
+        if self.leads.is_some() {
+            return true;
+        }
+        if !self.conn.limits().lead || self.conn.ended().is_some() {
+            return false;
+        }
+        let taken = self.conn.turn(|turns| turns.take(Some((self.inbox, self.waits)), None));
+        match taken {
+            Some(Taken::Lead(number, before)) => {
+                if let Some(idle) = before {
+                    idle.wake();
+                }
+                (self.leads, self.waiting) = (Some(number), false);
+                true
+            }
+            Some(Taken::Wait) => {
+                self.waiting = true;
+                false
+            }
+            Some(Taken::No) | None => false,
+        }
+    }
+
+    /// Waits for the socket or for the inbox to be woken, until `deadline`, and reads what has come.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) {
+        let ready = || !self.waits.is_pending();
+        if self.inbox.wait_for(self.conn.socket(), deadline, ready) {
             self.conn.read();
         }
     }
+
+    /// Stops leading and waiting, for now.
+    pub(crate) fn leave(&mut self) {
+        if let Some(number) = self.leads.take() {
+            self.conn.hand_on(Some(number), None);
+        } else if std::mem::take(&mut self.waiting) {
+            self.conn.hand_on(None, Some(self.inbox.id()));
+        }
+    }
 }
 
-impl Drop for Lead {
+impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        give_back(&self.conn, self.number);
+        self.leave();
     }
 }
 
@@ -73,62 +107,47 @@ impl IdleLead {
     /// Takes the lead if nobody has it.
     pub(crate) fn take(conn: &WeakConn, inbox: &Arc<Inbox>) -> Option<IdleLead> {
         let strong = conn.upgrade()?;
-        let (number, _) = take(&strong, Some(inbox))?;
-        let socket = Arc::clone(strong.socket());
-        Some(IdleLead { conn: conn.clone(), socket, number })
+        if !strong.limits().lead || strong.ended().is_some() {
+            return None;
+        }
+        match strong.turn(|turns| turns.take(None, Some(inbox))) {
+            Some(Taken::Lead(number, _)) => {
+                let socket = Arc::clone(strong.socket());
+                Some(IdleLead { conn: conn.clone(), socket, number })
+            }
+            _ => None,
+        }
     }
 
-    /// Waits for the socket or for `inbox` to be woken, and reads what has come. False when this
-    /// worker leads no longer.
-    pub(crate) fn wait(&self, inbox: &Inbox) -> bool {
-        let readable = inbox.wait_for(&self.socket, None, || inbox.is_closed());
+    /// Waits for the socket or for `inbox` to be woken, until `deadline`, and reads what has come.
+    /// False when this worker leads no longer.
+    pub(crate) fn wait(&self, inbox: &Inbox, deadline: Option<Instant>) -> bool {
+        let readable = inbox.wait_for(&self.socket, deadline, || inbox.is_closed());
         let Some(conn) = self.conn.upgrade() else { return false };
         if readable {
             conn.read();
         }
-        conn.ended().is_none() && leads(&conn, self.number)
+        conn.ended().is_none() && conn.turn(|turns| turns.leads(self.number)).unwrap_or(false)
     }
 }
 
 impl Drop for IdleLead {
     fn drop(&mut self) {
         if let Some(conn) = self.conn.upgrade() {
-            give_back(&conn, self.number);
+            conn.hand_on(Some(self.number), None);
         }
     }
 }
 
-/// The new leader's number, and the idle worker that led before.
-fn take(conn: &ArcConn, idle: Option<&Arc<Inbox>>) -> Option<(u64, Option<Arc<Inbox>>)> {
-    if !conn.limits().lead || conn.ended().is_some() {
-        return None;
-    }
-    let taken = conn.set_watch(|watch| {
-        match &watch.leader {
-            None => {}
-            Some(leader) if leader.idle.is_some() && idle.is_none() => {}
-            Some(_) => return None,
+impl Conn {
+    /// A leader stops, or a caller that may have been handed the lead does not wait any more.
+    fn hand_on(self: &ArcConn, leader: Option<u64>, caller: Option<u64>) {
+        match self.turn(|turns| turns.leave(leader, caller)) {
+            Some(Handed::To(inbox)) => inbox.wake(),
+            Some(Handed::Nobody { watch: true }) => {
+                self.driver.look_after(ArcConn::downgrade(self));
+            }
+            _ => {}
         }
-        watch.next += 1;
-        let number = watch.next;
-        let before = watch.leader.replace(Leader { number, idle: idle.cloned() });
-        Some((number, before.and_then(|leader| leader.idle)))
-    });
-    taken.ok().flatten()
-}
-
-fn leads(conn: &ArcConn, number: u64) -> bool {
-    let leads = conn.set_watch(|watch| watch.leader.as_ref().is_some_and(|l| l.number == number));
-    leads.unwrap_or(false)
-}
-
-fn give_back(conn: &ArcConn, number: u64) {
-    let given = conn.set_watch(|watch| {
-        if watch.leader.as_ref().is_some_and(|leader| leader.number == number) {
-            watch.leader = None;
-        }
-    });
-    if let Err(error) = given {
-        conn.end(crate::Error::disconnected(format!("cannot watch the socket: {error}")));
     }
 }

@@ -10,7 +10,7 @@
 //! - `conn` ties them together, `stream` reads and writes, `serving` answers; `public` is the type
 //!   that users hold;
 //! - `caller` starts calls of this side, `interrupt` ends those that a peer does not end itself;
-//! - `lead` lets who waits read the socket.
+//! - `lead` lets who waits read the socket, `turns` says who that is.
 
 mod after;
 mod batch;
@@ -27,6 +27,7 @@ mod public;
 mod serving;
 mod stream;
 mod threads;
+mod turns;
 
 pub(crate) use after::After;
 pub(crate) use batch::Batch;
@@ -34,7 +35,7 @@ pub(crate) use caller::{Caller, SentCall, Slot, start_call, start_pipelined};
 pub(crate) use conn::{ArcConn, WeakConn};
 pub(crate) use core::{CapId, Core, RunningCall, RunningId, panic_text};
 pub(crate) use interrupt::Interrupt;
-pub(crate) use lead::{IdleLead, Lead};
+pub(crate) use lead::{IdleLead, Pending, Turn};
 pub use limits::Limits;
 pub use listener::Server;
 pub use public::{Connection, ConnectionBuilder};

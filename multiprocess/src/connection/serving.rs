@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::conn::{ArcConn, Conn, Deferred};
+use super::conn::{ArcConn, Conn, Deferred, Flush};
 use super::core::{Core, RunningId};
 use crate::Error;
 use crate::Result;
@@ -49,7 +49,9 @@ impl Conn {
         // What the method returned goes before the answer does: a caller that destroys the object
         // it got is the last to hold it.
         crate::guard::run_hook("a destructor", || drop(outcome));
-        self.leave(round);
+        // Calls that came together are answered together.
+        let flush = if crate::thread::more_follows(self) { Flush::Later } else { Flush::Now };
+        self.leave_and(round, flush);
         self.count_finished();
     }
 

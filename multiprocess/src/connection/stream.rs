@@ -8,33 +8,57 @@ use std::time::Instant;
 use rustix::io::Errno;
 
 use super::conn::{ArcConn, Conn};
-use super::lead::Leader;
 use super::outbox::Flushed;
+use super::turns::Turns;
 use crate::Error;
 use crate::driver::Source;
 
-/// Who reads the socket: see `lead`.
+/// What the driver watches the socket for.
 #[derive(Default)]
 pub(super) struct Watch {
-    /// The thread that leads, and its number; none while the driver reads.
-    pub(super) leader: Option<Leader>,
-    pub(super) next: u64,
+    turns: Turns,
     /// The socket is full: the driver tells when it has room.
     write: bool,
 }
 
 impl Conn {
     /// Changes who reads and whether the driver waits for room, and tells the driver.
-    pub(super) fn set_watch<R>(&self, change: impl FnOnce(&mut Watch) -> R) -> std::io::Result<R> {
+    fn set_watch<R>(&self, change: impl FnOnce(&mut Watch) -> R) -> std::io::Result<R> {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = (watch.leader.is_none(), watch.write);
+        let before = (watch.turns.driver_reads(), watch.write);
         let result = change(&mut watch);
-        let after = (watch.leader.is_none(), watch.write);
+        let after = (watch.turns.driver_reads(), watch.write);
         if before != after && !self.closing.load(Ordering::Acquire) {
             // Under the lock, so that the last change is the last that the driver hears of.
             self.driver.watch(self.source, self.socket.as_fd(), after.0, after.1)?;
         }
         Ok(result)
+    }
+
+    /// Changes who reads. None where the connection has ended of it.
+    pub(super) fn turn<R>(self: &ArcConn, change: impl FnOnce(&mut Turns) -> R) -> Option<R> {
+        match self.set_watch(|watch| change(&mut watch.turns)) {
+            Ok(result) => Some(result),
+            Err(error) => {
+                self.end(Error::disconnected(format!("cannot watch the socket: {error}")));
+                None
+            }
+        }
+    }
+
+    /// Leaves what waits to be written to the driver, which soon does it together with what comes
+    /// until then.
+    pub(super) fn flush_soon(self: &ArcConn) {
+        if !self.flush_wanted.swap(true, Ordering::AcqRel) {
+            self.driver.flush_soon(ArcConn::downgrade(self));
+        }
+    }
+
+    /// Leaves it to the thread that is about to write more; the driver sees to it otherwise.
+    pub(super) fn flush_later(self: &ArcConn) {
+        if self.turn(|turns| turns.look_after()) == Some(true) {
+            self.driver.look_after(ArcConn::downgrade(self));
+        }
     }
 
     pub(super) fn flush(self: &ArcConn) {
@@ -150,6 +174,17 @@ impl Conn {
 impl Source for Conn {
     fn readable(self: Arc<Self>) {
         self.read();
+    }
+
+    fn look(self: Arc<Self>) -> bool {
+        self.flush();
+        self.turn(|turns| turns.look()).unwrap_or(false)
+    }
+
+    fn write(self: Arc<Self>) {
+        // First, so that whoever adds more from now on asks again.
+        self.flush_wanted.store(false, Ordering::Release);
+        self.flush();
     }
 
     fn writable(self: Arc<Self>) {

@@ -72,6 +72,11 @@ impl Rpc {
         &mut self.out
     }
 
+    /// How many calls of this side's are under way.
+    pub(crate) fn open_questions(&self) -> usize {
+        self.questions.open()
+    }
+
     /// How many of the peer's questions are not answered, and how many are not finished.
     pub(crate) fn open_answers(&self) -> (usize, usize) {
         self.answers.open()

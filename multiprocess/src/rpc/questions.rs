@@ -98,6 +98,10 @@ impl Questions {
         (u32::try_from(id).unwrap_or(u32::MAX), serial)
     }
 
+    pub(super) fn open(&self) -> usize {
+        self.slots.len()
+    }
+
     fn get(&mut self, (id, serial): CallId) -> Option<&mut Question> {
         self.slots.get_mut(id as usize).filter(|question| question.serial == serial)
     }

@@ -99,6 +99,13 @@ impl Inbox {
         self.state().tasks.pop_front()
     }
 
+    /// The next call, and whether there is another behind it.
+    pub(super) fn pop_and_more(&self) -> Option<(Task, bool)> {
+        let mut state = self.state();
+        let task = state.tasks.pop_front()?;
+        Some((task, !state.tasks.is_empty()))
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.state().closed
     }

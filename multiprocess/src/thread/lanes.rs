@@ -5,13 +5,27 @@
 //! peer asked for with makePool. A method that waits for an answer itself must not hold up what
 //! comes after it, or two peers that call each other could wait for ever: before it waits, it gives
 //! its lane to another thread.
+//!
+//! A thread whose lanes have nothing to do reads the socket for a while, so that it runs the next
+//! call at once. Calls that come together are run one after the other by as few threads as keep up:
+//! one more is asked for when there is work, and that one asks for the next.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use super::inbox::{Inbox, this_inbox};
 use super::pool;
+use super::together::{Batch, none_follows};
+use crate::connection::{IdleLead, WeakConn};
 use crate::server::Task;
+
+/// How long a thread reads a socket that nothing comes from.
+const IDLE: Duration = Duration::from_secs(5);
+/// How many threads do so in this process; the driver reads for the others.
+const MOST_IDLE: usize = 16;
 
 pub(crate) struct Lanes {
     count: usize,
@@ -21,8 +35,22 @@ pub(crate) struct Lanes {
 #[derive(Default)]
 struct State {
     tasks: VecDeque<Task>,
-    /// Lanes that a thread is at.
+    /// Lanes that a thread is at, or on its way to.
     held: usize,
+    /// A thread was asked for and has not come yet.
+    starting: bool,
+    /// The inbox of the thread that is at a lane with nothing to do.
+    idle: Option<Arc<Inbox>>,
+}
+
+/// Who is to run a call that was added.
+pub(crate) enum Start {
+    /// Whoever is at the lanes already.
+    Nobody,
+    /// A thread of the pool, by [`Lanes::start`].
+    Thread,
+    /// The idle thread.
+    Wake(Arc<Inbox>),
 }
 
 thread_local! {
@@ -35,43 +63,98 @@ impl Lanes {
         Arc::new(Lanes { count, state: Mutex::default() })
     }
 
-    /// Adds a call. True when there is a lane for it, which is to be [started](Self::start).
-    pub(crate) fn push(&self, task: Task) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a call.
+    pub(crate) fn push(&self, task: Task) -> Start {
+        let mut state = self.state();
         state.tasks.push_back(task);
-        let start = state.held < self.count;
-        if start {
-            state.held += 1;
+        match state.idle.take() {
+            Some(inbox) => Start::Wake(inbox),
+            None if self.ask(&mut state) => Start::Thread,
+            None => Start::Nobody,
         }
-        start
+    }
+
+    /// Whether to ask for one more thread.
+    fn ask(&self, state: &mut State) -> bool {
+        let ask = !state.tasks.is_empty() && state.held < self.count && !state.starting;
+        if ask {
+            state.held += 1;
+            state.starting = true;
+        }
+        ask
     }
 
     pub(crate) fn start(self: Arc<Self>) {
-        pool::run(move || self.serve());
+        pool::run(move || {
+            self.state().starting = false;
+            self.serve();
+        });
     }
 
     fn serve(self: Arc<Self>) {
+        let mut batch = Batch::default();
+        let mut last = WeakConn::new();
         loop {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(task) = state.tasks.pop_front() else {
+            let mut state = self.state();
+            if let Some(task) = state.tasks.pop_front() {
+                let more = !state.tasks.is_empty();
+                let ask = self.ask(&mut state);
+                drop(state);
+                if ask {
+                    Arc::clone(&self).start();
+                }
+                last = task.connection();
+                HELD.set(Some(Arc::clone(&self)));
+                batch.run(task, more);
+                if HELD.take().is_none() {
+                    return; // given away while the method waited
+                }
+                continue;
+            }
+            if state.idle.is_some() {
                 state.held -= 1;
                 return;
-            };
+            }
+            let inbox = this_inbox();
+            state.idle = Some(Arc::clone(&inbox));
             drop(state);
-            HELD.set(Some(Arc::clone(&self)));
-            task.run();
-            if HELD.take().is_none() {
-                return; // given away while the method waited
+            self.read_for_a_while(&last, &inbox);
+            let mut state = self.state();
+            if state.idle.as_ref().is_some_and(|idle| idle.id() == inbox.id()) {
+                state.idle = None;
+            }
+            if state.tasks.is_empty() {
+                state.held -= 1;
+                return;
             }
         }
     }
 
-    fn give_away(self: Arc<Self>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = !state.tasks.is_empty();
-        if !start {
-            state.held -= 1;
+    /// Leads the connection until there is a call to run, or none for a while.
+    fn read_for_a_while(&self, conn: &WeakConn, inbox: &Arc<Inbox>) {
+        static IDLING: AtomicUsize = AtomicUsize::new(0);
+        if IDLING.fetch_add(1, Ordering::Relaxed) < MOST_IDLE
+            && let Some(lead) = IdleLead::take(conn, inbox)
+        {
+            let end = Instant::now() + IDLE;
+            while self.state().tasks.is_empty() && Instant::now() < end {
+                if !lead.wait(inbox, Some(end)) {
+                    break;
+                }
+            }
         }
+        IDLING.fetch_sub(1, Ordering::Relaxed);
+        inbox.drop_bell();
+    }
+
+    fn give_away(self: Arc<Self>) {
+        let mut state = self.state();
+        state.held -= 1;
+        let start = self.ask(&mut state);
         drop(state);
         if start {
             self.start();
@@ -81,6 +164,7 @@ impl Lanes {
 
 /// Gives the lane that the current thread holds, if it does, to another: the thread is about to wait.
 pub(crate) fn release_lane() {
+    none_follows();
     if let Some(lanes) = HELD.take() {
         lanes.give_away();
     }

@@ -10,10 +10,12 @@ mod lanes;
 pub(crate) mod pool;
 mod schedule;
 mod serve;
+mod together;
 mod worker;
 
 pub(crate) use inbox::{Inbox, this_inbox, use_connection};
-pub(crate) use lanes::{Lanes, release_lane};
+pub(crate) use lanes::{Lanes, Start, release_lane};
 pub(crate) use schedule::{queue, schedule, schedule_on};
 pub(crate) use serve::{ServedThreadMap, THREAD_MAP, ThreadServer, dispatch_thread};
+pub(crate) use together::more_follows;
 pub(crate) use worker::Worker;

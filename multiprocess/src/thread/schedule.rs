@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Inbox, Lanes, ThreadServer};
+use super::{Inbox, Lanes, Start, ThreadServer};
 use crate::Error;
 use crate::connection::{After, Core};
 use crate::rpc::Cap;
@@ -84,7 +84,11 @@ fn push(core: &mut Core, inbox: Arc<Inbox>, task: Task) {
 pub(crate) fn queue(core: &mut Core, lanes: Arc<Lanes>, task: Task) {
     if task.is_spawned() {
         core.after.push(After::Spawn(task));
-    } else if lanes.push(task) {
-        core.after.push(After::Lane(lanes));
+        return;
+    }
+    match lanes.push(task) {
+        Start::Nobody => {}
+        Start::Thread => core.after.push(After::Lane(lanes)),
+        Start::Wake(inbox) => core.after.push(After::Unpark(inbox)),
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Once};
 
 use super::inbox::{Inbox, adopt};
+use super::together::Batch;
 use crate::connection::{IdleLead, WeakConn};
 
 /// One server thread. Started by its first call, ended when the peer lets it go.
@@ -48,11 +49,12 @@ fn serve(inbox: Arc<Inbox>) {
     adopt(Arc::clone(&inbox));
     let mut lead: Option<IdleLead> = None;
     let mut last = WeakConn::new();
+    let mut batch = Batch::default();
     loop {
-        if let Some(task) = inbox.pop() {
+        if let Some((task, more)) = inbox.pop_and_more() {
             drop(lead.take());
             last = task.connection();
-            task.run();
+            batch.run(task, more);
             continue;
         }
         if inbox.is_closed() {
@@ -66,7 +68,7 @@ fn serve(inbox: Arc<Inbox>) {
                 inbox.drop_bell();
                 Inbox::park(None);
             }
-            Some(leads) if leads.wait(&inbox) => {}
+            Some(leads) if leads.wait(&inbox, None) => {}
             Some(_) => {
                 // Taken by a caller of this side, or the connection has ended: the driver wakes
                 // this thread from now on.

@@ -1,0 +1,173 @@
+//! Who reads a socket next: the state behind [`lead`](super::lead), without the socket.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::lead::Pending;
+use crate::thread::Inbox;
+
+/// How soon a socket must be led again for that to count as soon.
+const SOON: Duration = Duration::from_micros(100);
+/// How often in a row, before a leader leaves a socket to nobody.
+const OFTEN: u8 = 3;
+/// A leader that waited this long is not soon followed.
+const RARE: Duration = Duration::from_millis(1);
+
+/// Who reads now.
+#[derive(Default)]
+enum Reader {
+    #[default]
+    Driver,
+    /// Nobody: the one who left is expected back, or another was woken to lead.
+    Nobody { woken: Option<u64> },
+    Leader(Leader),
+}
+
+struct Leader {
+    number: u64,
+    /// An idle worker, to be told when the lead is taken from it.
+    idle: Option<Arc<Inbox>>,
+}
+
+/// The callers that wait, and who reads for them.
+#[derive(Default)]
+pub(super) struct Turns {
+    reader: Reader,
+    /// The next leader's number.
+    next: u64,
+    /// Callers that may be handed the lead.
+    waiting: Vec<(Arc<Inbox>, Arc<dyn Pending>)>,
+    /// When a leader last left, and how often in a row another came soon after.
+    left: Option<Instant>,
+    soon: u8,
+    /// When the leader began.
+    took: Option<Instant>,
+    /// How often a leader left; and how often when the driver last looked, where it does.
+    leaves: u64,
+    seen: Option<u64>,
+}
+
+/// What came of the wish to lead.
+pub(super) enum Taken {
+    /// The number of the leader, and the idle worker that led before.
+    Lead(u64, Option<Arc<Inbox>>),
+    /// The caller will be woken when it is its turn.
+    Wait,
+    No,
+}
+
+/// To whom a leader that stops has handed the socket.
+pub(super) enum Handed {
+    To(Arc<Inbox>),
+    /// `watch`: the driver is to look after it from now on.
+    Nobody { watch: bool },
+    Driver,
+    /// It did not lead.
+    NotLed,
+}
+
+impl Turns {
+    /// Whether the driver is to watch the socket for what arrives.
+    pub(super) fn driver_reads(&self) -> bool {
+        matches!(self.reader, Reader::Driver)
+    }
+
+    pub(super) fn leads(&self, number: u64) -> bool {
+        matches!(&self.reader, Reader::Leader(leader) if leader.number == number)
+    }
+
+    /// A caller wants to lead, or an idle worker.
+    pub(super) fn take(
+        &mut self,
+        caller: Option<(&Arc<Inbox>, &Arc<dyn Pending>)>,
+        idle: Option<&Arc<Inbox>>,
+    ) -> Taken {
+        if let Reader::Leader(leader) = &self.reader
+            && (leader.idle.is_none() || caller.is_none())
+        {
+            let Some((inbox, waits)) = caller else { return Taken::No };
+            if !self.waiting.iter().any(|(known, _)| known.id() == inbox.id()) {
+                self.waiting.push((Arc::clone(inbox), Arc::clone(waits)));
+            }
+            return Taken::Wait;
+        }
+        if let Some((inbox, _)) = caller {
+            self.forget(inbox.id());
+        }
+        let now = Instant::now();
+        if let Some(left) = self.left.take() {
+            let soon = now.saturating_duration_since(left) < SOON;
+            self.soon = if soon { self.soon.saturating_add(1) } else { 0 };
+        }
+        self.took = Some(now);
+        self.next += 1;
+        let leader = Leader { number: self.next, idle: idle.cloned() };
+        match std::mem::replace(&mut self.reader, Reader::Leader(leader)) {
+            Reader::Leader(before) => Taken::Lead(self.next, before.idle),
+            Reader::Driver | Reader::Nobody { .. } => Taken::Lead(self.next, None),
+        }
+    }
+
+    fn forget(&mut self, inbox: u64) {
+        if let Some(place) = self.waiting.iter().position(|(known, _)| known.id() == inbox) {
+            self.waiting.swap_remove(place);
+        }
+    }
+
+    /// The leader with this number stops; or a caller stops waiting, which may just have been woken
+    /// to lead.
+    pub(super) fn leave(&mut self, leader: Option<u64>, caller: Option<u64>) -> Handed {
+        if let Some(caller) = caller {
+            self.forget(caller);
+        }
+        let led = match &self.reader {
+            Reader::Leader(now) => leader == Some(now.number),
+            Reader::Nobody { woken } => woken.is_some() && *woken == caller,
+            Reader::Driver => false,
+        };
+        if !led {
+            return Handed::NotLed;
+        }
+        self.leaves += 1;
+        let now = Instant::now();
+        self.left = Some(now);
+        // Where calls are rare the driver would look at the socket in vain.
+        if self.took.is_some_and(|took| now.saturating_duration_since(took) > RARE) {
+            self.soon = 0;
+        }
+        // Whoever has its answer is awake, or will be, and does not wait for the socket.
+        self.waiting.retain(|(_, waits)| waits.is_pending());
+        if let Some((inbox, _)) = self.waiting.pop() {
+            self.reader = Reader::Nobody { woken: Some(inbox.id()) };
+            return Handed::To(inbox);
+        }
+        if self.soon < OFTEN {
+            self.reader = Reader::Driver;
+            return Handed::Driver;
+        }
+        self.reader = Reader::Nobody { woken: None };
+        Handed::Nobody { watch: self.look_after() }
+    }
+
+    /// The driver is to look at the socket until nothing happens there. Whether it does not yet.
+    pub(super) fn look_after(&mut self) -> bool {
+        let watch = self.seen.is_none();
+        // It looks twice at least: the first time may be at once.
+        self.seen.get_or_insert(self.leaves.wrapping_sub(1));
+        watch
+    }
+
+    /// The driver looks. Whether it is to look again; if not, it may have taken the socket over.
+    pub(super) fn look(&mut self) -> bool {
+        let moved = self.seen.replace(self.leaves) != Some(self.leaves);
+        if moved {
+            return true;
+        }
+        self.seen = None;
+        if let Reader::Nobody { woken: None } = self.reader {
+            self.reader = Reader::Driver;
+            self.soon = 0;
+        }
+        false
+    }
+}
