@@ -6,7 +6,9 @@ use std::sync::Arc;
 use capnp::private::capability::ClientHook;
 use capnp::private::layout::{PointerReader, StructSize};
 
-use crate::connection::{ArcConn, BusyGuard, Caller, Core, ThreadPair, Threads};
+use crate::connection::{
+    ASYNC_THREADS, ArcConn, BusyGuard, Caller, Core, PeerPool, ThreadPair, Threads,
+};
 use crate::handle::{Handle, RemoteObject};
 use crate::rpc::{Cap, Content, Outline, Waiter, Whole, find, hook};
 use crate::rt::{AnyBuilder, Interface, MethodId};
@@ -82,10 +84,51 @@ impl<'a> Encoder<'a> {
     pub fn context(&mut self, to: &mut Builder<'_>, slot: u32) {
         let mut context = to.pointer(slot).init_struct(StructSize { data: 0, pointers: 2 });
         let Some(caller) = self.caller else { return };
-        let Some(pair) = self.threads_for(caller) else { return };
-        let (thread, callback) = (self.give(pair.thread), self.give(pair.callback));
-        context.reborrow().get_pointer_field(THREAD_SLOT).set_capability(thread);
+        let callback = match caller {
+            // In the peer's pool: no thread in particular.
+            Caller::Future { running: None, long: false }
+                if self.core.threads.peer_pool() == PeerPool::Yes =>
+            {
+                self.any_thread()
+            }
+            caller => {
+                let Some(pair) = self.threads_for(caller) else { return };
+                let thread = self.give(pair.thread);
+                context.reborrow().get_pointer_field(THREAD_SLOT).set_capability(thread);
+                pair.callback
+            }
+        };
+        let callback = self.give(callback);
         context.get_pointer_field(CALLBACK_THREAD_SLOT).set_capability(callback);
+    }
+
+    fn any_thread(&mut self) -> Cap {
+        if let Some(thread) = self.core.threads.any_thread() {
+            return thread.clone();
+        }
+        let thread = self.export_thread(ThreadServer::Pool);
+        self.core.threads.set_any_thread(thread.clone());
+        thread
+    }
+
+    /// Asks the peer for a pool, once.
+    fn make_pool(&mut self) {
+        const MAKE_POOL: MethodId = MethodId::new(THREAD_MAP, 1, "ThreadMap.makePool");
+        let Some(map) = self.core.threads.peer_map().cloned() else { return };
+        self.core.threads.set_peer_pool(PeerPool::No);
+        let answered = Waiter::Complete(Box::new(|core, _conn, answer| {
+            if answer.is_ok() {
+                core.threads.set_peer_pool(PeerPool::Yes);
+            }
+            None
+        }));
+        let mut fill = |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| {
+            let count = ASYNC_THREADS as u32;
+            Builder::content(to, Size(1, 0)).set::<u32>(cx, 0, "count", &count)
+        };
+        let outline = Outline::new(MAKE_POOL);
+        // Without an answer there is no pool.
+        let _ = self.core.call(self.conn, &map, &outline, &mut fill, answered, None);
     }
 
     fn threads_for(&mut self, caller: &Caller) -> Option<ThreadPair> {
@@ -115,6 +158,9 @@ impl<'a> Encoder<'a> {
             }
             Caller::Future { long, .. } => {
                 let long = *long;
+                if !long && self.core.threads.wants_pool() {
+                    self.make_pool();
+                }
                 if let Some((pair, busy)) = self.core.threads.shared(long).thread() {
                     self.busy = Some(busy);
                     return Some(pair);
@@ -252,6 +298,15 @@ impl<'a> Decoder<'a> {
     /// The parameters of the call, to be looked at outside the lock.
     pub(crate) fn lend(&self) -> Lent {
         Lent::new(self.whole.keep())
+    }
+
+    /// The same, where the message is long and has no capabilities but those of its context.
+    pub(crate) fn lend_long(&self) -> Option<Lent> {
+        let context = self.context.as_ref();
+        let of_context = context.map_or(0, |context| {
+            usize::from(context.thread.is_some()) + usize::from(context.callback.is_some())
+        });
+        (self.caps.len() == of_context).then(|| self.whole.shared().map(Lent::new)).flatten()
     }
 
     pub(crate) fn place(&mut self) -> Result<(&ArcConn, &mut Core)> {

@@ -183,7 +183,19 @@ impl<'a, 'b> Incoming<'a, 'b> {
         P: Send + 'static,
         R: Send + 'static,
     {
-        let params = self.read_params(&method)?;
+        let from = Reader::content(self.params)?;
+        if let Some(slot) = method.id.context {
+            self.cx.context(from, slot)?;
+        }
+        // Long ones are decoded by the call's thread, outside the lock.
+        if let Some(lent) = self.cx.lend_long() {
+            return Ok(Job::new(move || {
+                let params = lent.decode(|cx, from| method.params.read(cx, from))?;
+                drop(lent);
+                method.outcome((method.call)(&object, params))
+            }));
+        }
+        let params = method.params.read(self.cx, from)?;
         Ok(Job::new(move || method.outcome((method.call)(&object, params))))
     }
 

@@ -33,7 +33,7 @@ impl After {
             After::Lane(lanes) => lanes.start(),
             After::Pool(task) => pool::run(move || task.run()),
             After::Spawn(task) => task.run(),
-            After::Drop(object) => pool::run(move || drop(object)),
+            After::Drop(object) => pool::clean_up(move || drop(object)),
             After::Run(work) => crate::guard::run_hook("the runtime", work),
         }
     }

@@ -11,7 +11,8 @@ use super::lead::Pending;
 use crate::guard::catch_panic;
 use crate::handle::RemoteObject;
 use crate::part::Part;
-use crate::rpc::{CallId, Outline, Waiter as Answered};
+use crate::rpc::{Body, CallId, Outline, Waiter as Answered};
+use crate::server::look_at_results;
 use crate::rt::{AnyBuilder, Decoder, Encoder, MethodId};
 use crate::thread::Inbox;
 use crate::wire::Reader;
@@ -31,11 +32,21 @@ pub(crate) enum Caller {
 }
 
 /// Where an answer arrives.
-pub(crate) struct Slot<T>(Mutex<SlotState<T>>);
+pub(crate) struct Slot<T: 'static> {
+    state: Mutex<SlotState<T>>,
+    /// How the results of the call are read.
+    results: Option<(Part<T>, MethodId)>,
+}
 
 struct SlotState<T> {
-    answer: Option<Result<T>>,
+    answer: Option<Arrived<T>>,
     waiter: Waiter,
+}
+
+enum Arrived<T> {
+    Answer(Result<T>),
+    /// Long results without capabilities: whoever waits for them decodes them, outside the lock.
+    Message(Body),
 }
 
 enum Waiter {
@@ -46,11 +57,11 @@ enum Waiter {
 
 impl<T> Slot<T> {
     fn new(waiter: Waiter) -> Slot<T> {
-        Slot(Mutex::new(SlotState { answer: None, waiter }))
+        Slot { state: Mutex::new(SlotState { answer: None, waiter }), results: None }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, SlotState<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where nobody waits yet.
@@ -80,6 +91,10 @@ impl<T> Slot<T> {
     }
 
     pub(super) fn fill(&self, answer: Result<T>) -> Option<After> {
+        self.arrived(Arrived::Answer(answer))
+    }
+
+    fn arrived(&self, answer: Arrived<T>) -> Option<After> {
         let mut state = self.state();
         state.answer = Some(answer);
         match std::mem::replace(&mut state.waiter, Waiter::Nobody) {
@@ -91,17 +106,34 @@ impl<T> Slot<T> {
 
     /// The answer, once.
     pub(crate) fn take(&self) -> Option<Result<T>> {
-        self.state().answer.take()
+        let arrived = self.state().answer.take()?;
+        Some(self.decode(arrived))
     }
 
     /// The answer, or the promise to wake `waker` when it comes.
     pub(crate) fn take_or_wake(&self, waker: &Waker) -> Option<Result<T>> {
         let mut state = self.state();
-        let answer = state.answer.take();
-        if answer.is_none() {
+        let Some(arrived) = state.answer.take() else {
             state.waiter = Waiter::Future(waker.clone());
+            return None;
+        };
+        drop(state);
+        Some(self.decode(arrived))
+    }
+
+    fn decode(&self, arrived: Arrived<T>) -> Result<T> {
+        match (arrived, &self.results) {
+            (Arrived::Answer(answer), _) => answer,
+            (Arrived::Message(message), Some((results, method))) => {
+                let read = look_at_results(&message, |from| {
+                    let mut cx = Decoder::outside(message.whole());
+                    cx.set_version(method.version);
+                    catch_panic(|| results.read(&mut cx, from))
+                });
+                read.map_err(|error| in_method(error, *method))
+            }
+            (Arrived::Message(_), None) => Err(Error::failed("an answer that nobody can read")),
         }
-        answer
     }
 
     /// Wakes whoever waits, without an answer.
@@ -123,7 +155,7 @@ impl<T: Send> Pending for Slot<T> {
 
 /// A call that is under way. Dropped, it is cancelled. It keeps its connection: the handle that it
 /// was made with may be gone.
-pub(crate) struct SentCall<T> {
+pub(crate) struct SentCall<T: 'static> {
     pub(crate) slot: Arc<Slot<T>>,
     conn: ArcConn,
     id: CallId,
@@ -168,11 +200,12 @@ pub(crate) fn start_call<T: Send + 'static>(
     results: Part<T>,
 ) -> Result<SentCall<T>> {
     let (conn, cap) = object.place()?;
-    let slot = Arc::new(Slot::new(match (&caller, waker) {
+    let waiter = match (&caller, waker) {
         (Caller::Thread(inbox, _), _) => Waiter::Thread(Arc::clone(inbox)),
         (Caller::Future { .. }, Some(waker)) => Waiter::Future(waker.clone()),
         (Caller::Future { .. }, None) => Waiter::Nobody,
-    }));
+    };
+    let slot = Arc::new(Slot { results: Some((results, method)), ..Slot::new(waiter) });
     /// From so many calls under way on, one more is not worth a write of its own.
     const MANY: usize = 8;
     let mut flush = Flush::Now;
@@ -188,6 +221,12 @@ pub(crate) fn start_call<T: Send + 'static>(
         }
         let filled = Arc::clone(&slot);
         let answered = Answered::Complete(Box::new(move |core, conn, answer| {
+            if let Ok(content) = &answer
+                && content.caps.is_empty()
+                && let Some(message) = content.whole.shared()
+            {
+                return filled.arrived(Arrived::Message(message));
+            }
             filled.fill(match answer {
                 Ok(content) => {
                     let mut cx = Decoder::new(conn, core, &content);

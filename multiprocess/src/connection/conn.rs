@@ -356,7 +356,7 @@ impl Conn {
         let hooks =
             std::mem::take(&mut *self.on_disconnect.lock().unwrap_or_else(PoisonError::into_inner));
         for hook in hooks {
-            pool::run(hook);
+            pool::clean_up(hook);
         }
         self.watch_partial(false);
         self.poke();
@@ -374,7 +374,7 @@ impl Conn {
         let mut hooks = self.on_disconnect.lock().unwrap_or_else(PoisonError::into_inner);
         if self.ended.get().is_some() {
             drop(hooks);
-            pool::run(hook);
+            pool::clean_up(hook);
         } else {
             hooks.push(hook);
         }
@@ -420,7 +420,7 @@ impl Drop for Conn {
                 self.on_disconnect.get_mut().unwrap_or_else(PoisonError::into_inner),
             );
             for hook in hooks {
-                pool::run(hook);
+                pool::clean_up(hook);
             }
         }
     }

@@ -58,11 +58,6 @@ impl Frames {
         Ok(count)
     }
 
-    /// Whether a read of so many bytes left none in the socket, as far as can be told.
-    pub(super) fn has_room(&self) -> bool {
-        self.buffer.len() < self.buffer.capacity()
-    }
-
     fn make_room(&mut self) {
         if self.start == self.buffer.len() {
             self.buffer.clear();

@@ -14,6 +14,7 @@
 //!
 //! A caller leads with priority: it takes the lead from an idle worker.
 
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -101,7 +102,12 @@ pub(crate) struct IdleLead {
     conn: WeakConn,
     socket: Arc<OwnedFd>,
     number: u64,
+    /// How often in a row it read what was for others.
+    misses: Cell<u8>,
 }
+
+/// An idle worker that so often in a row has read what was for others lets another lead.
+const MISSES: u8 = 3;
 
 impl IdleLead {
     /// Takes the lead if nobody has it.
@@ -113,19 +119,28 @@ impl IdleLead {
         match strong.turn(|turns| turns.take(None, Some(inbox))) {
             Some(Taken::Lead(number, _)) => {
                 let socket = Arc::clone(strong.socket());
-                Some(IdleLead { conn: conn.clone(), socket, number })
+                Some(IdleLead { conn: conn.clone(), socket, number, misses: Cell::new(0) })
             }
             _ => None,
         }
     }
 
     /// Waits for the socket or for `inbox` to be woken, until `deadline`, and reads what has come.
-    /// False when this worker leads no longer.
-    pub(crate) fn wait(&self, inbox: &Inbox, deadline: Option<Instant>) -> bool {
+    /// `hit`: whether that was for this worker. False when it leads no longer.
+    pub(crate) fn wait(
+        &self,
+        inbox: &Inbox,
+        deadline: Option<Instant>,
+        hit: impl FnOnce() -> bool,
+    ) -> bool {
         let readable = inbox.wait_for(&self.socket, deadline, || inbox.is_closed());
         let Some(conn) = self.conn.upgrade() else { return false };
         if readable {
             conn.read();
+            self.misses.set(if hit() { 0 } else { self.misses.get() + 1 });
+            if self.misses.get() >= MISSES {
+                return false;
+            }
         }
         conn.ended().is_none() && conn.turn(|turns| turns.leads(self.number)).unwrap_or(false)
     }

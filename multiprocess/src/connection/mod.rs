@@ -39,4 +39,4 @@ pub(crate) use lead::{IdleLead, Pending, Turn};
 pub use limits::Limits;
 pub use listener::Server;
 pub use public::{Connection, ConnectionBuilder};
-pub(crate) use threads::{BusyGuard, ThreadCount, ThreadPair, Threads};
+pub(crate) use threads::{ASYNC_THREADS, BusyGuard, PeerPool, ThreadCount, ThreadPair, Threads};

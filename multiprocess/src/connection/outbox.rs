@@ -80,6 +80,8 @@ impl Outbox {
                 std::mem::swap(&mut batch, &mut state.batch);
             }
             if batch.is_empty() || state.closed {
+                // With the memory that it has, to be filled again.
+                state.batch = batch;
                 state.busy = false;
                 state.writing = 0;
                 return Ok(Flushed::Done);

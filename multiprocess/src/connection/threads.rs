@@ -11,7 +11,9 @@ use crate::{Error, Result};
 
 /// Server threads for the calls of futures. Up to this many calls each have one for themselves, so
 /// that one that waits holds up no other; beyond it they share.
-const ASYNC_THREADS: usize = 64;
+pub(crate) const ASYNC_THREADS: usize = 64;
+/// From so many on the peer is asked for a pool of as many threads, which Bitcoin Core has from 32 on.
+const POOL_FROM: usize = 8;
 /// The same for calls of methods that may wait long: they share with each other only, so that any
 /// number of them leaves the others' threads free. With those of above they are less than what a
 /// peer allows one connection ([`Limits::threads`](super::Limits)); the rest is for calling threads.
@@ -34,6 +36,20 @@ pub(crate) struct Threads {
     /// Threads made for the peer.
     made: Arc<AtomicUsize>,
     pool: Option<(Arc<Lanes>, ThreadCount)>,
+    /// Whether the peer has a pool for calls that name no thread.
+    peer_pool: PeerPool,
+    /// Where callbacks of such calls run here.
+    any_thread: Option<Cap>,
+}
+
+/// A pool that the peer is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum PeerPool {
+    #[default]
+    Unasked,
+    /// Asked for, or it makes none.
+    No,
+    Yes,
 }
 
 impl Default for Threads {
@@ -46,6 +62,8 @@ impl Default for Threads {
             longs: SharedThreads::new(LONG_THREADS),
             made: Arc::default(),
             pool: None,
+            peer_pool: PeerPool::default(),
+            any_thread: None,
         }
     }
 }
@@ -112,10 +130,33 @@ impl Threads {
         self.pool.as_ref().map(|(lanes, _)| Arc::clone(lanes))
     }
 
+    pub(crate) fn peer_pool(&self) -> PeerPool {
+        self.peer_pool
+    }
+
+    pub(crate) fn set_peer_pool(&mut self, pool: PeerPool) {
+        self.peer_pool = pool;
+    }
+
+    /// Whether so many calls of futures are under way that the peer is to be asked for a pool: there
+    /// they need not have a thread each.
+    pub(crate) fn wants_pool(&self) -> bool {
+        self.peer_pool == PeerPool::Unasked && self.asyncs.threads.len() >= POOL_FROM
+    }
+
+    pub(crate) fn any_thread(&self) -> Option<&Cap> {
+        self.any_thread.as_ref()
+    }
+
+    pub(crate) fn set_any_thread(&mut self, thread: Cap) {
+        self.any_thread = Some(thread);
+    }
+
     /// Lets go of every capability.
     pub(super) fn clear(&mut self) {
         self.peer_map = None;
         self.own_map = None;
+        self.any_thread = None;
         self.callers.clear();
         self.asyncs.threads.clear();
         self.longs.threads.clear();

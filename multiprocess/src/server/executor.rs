@@ -66,9 +66,9 @@ pub(super) fn dropped() -> Error {
 }
 
 /// Where the outcome of a method goes; an error does if this is dropped first.
-struct Answer<R>(Option<Arc<Slot<R>>>);
+struct Answer<R: 'static>(Option<Arc<Slot<R>>>);
 
-impl<R> Answer<R> {
+impl<R: 'static> Answer<R> {
     fn give(mut self, outcome: Result<R>) {
         if let Some(slot) = self.0.take() {
             slot.fill_and_wake(outcome);
@@ -76,7 +76,7 @@ impl<R> Answer<R> {
     }
 }
 
-impl<R> Drop for Answer<R> {
+impl<R: 'static> Drop for Answer<R> {
     fn drop(&mut self) {
         if let Some(slot) = self.0.take() {
             slot.fill_and_wake(Err(dropped()));

@@ -1,8 +1,9 @@
 //! The parameters of a call, to be looked at outside the connection's lock.
 
+use capnp::message::ReaderOptions;
 use capnp_rpc::rpc_capnp::{message, return_};
 
-use crate::codec::malformed;
+use crate::codec::{Decoder, malformed};
 use crate::rpc::{Body, options};
 use crate::wire::Reader;
 use crate::{Error, Result};
@@ -26,6 +27,23 @@ impl Lent {
         // so that there is a bound.
         let words = length / 8;
         options.traversal_limit_in_words(Some(words.saturating_mul(LOOKS) + LOOKS));
+        self.look(options, look)
+    }
+
+    /// Reads them once.
+    pub(crate) fn decode<R>(
+        &self,
+        read: impl FnOnce(&mut Decoder<'_>, Reader<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let mut cx = Decoder::outside(self.0.whole());
+        self.look(options(self.0.bytes().len()), |from| read(&mut cx, from))
+    }
+
+    fn look<R>(
+        &self,
+        options: ReaderOptions,
+        look: impl FnOnce(Reader<'_>) -> Result<R>,
+    ) -> Result<R> {
         let parsed = self.0.whole().parse(options).map_err(malformed)?;
         let root: message::Reader<'_> = parsed.get_root().map_err(malformed)?;
         let Ok(message::Call(call)) = root.which() else {

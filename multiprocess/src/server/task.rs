@@ -139,7 +139,7 @@ impl Parts {
     /// nothing of the user's may be dropped.
     fn abandon(self, error: Error) {
         let Parts { answer, work, counted } = self;
-        crate::thread::pool::run(move || drop((work, counted)));
+        crate::thread::pool::clean_up(move || drop((work, counted)));
         answer.abandon(error);
     }
 }

@@ -87,7 +87,7 @@ impl Token {
             crate::guard::run_hook("a waker", || task.wake());
         }
         for hook in hooks {
-            crate::thread::pool::run(move || crate::guard::run_hook("a cancel hook", hook));
+            crate::thread::pool::clean_up(hook);
         }
     }
 

@@ -106,6 +106,10 @@ impl Inbox {
         Some((task, !state.tasks.is_empty()))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state().tasks.is_empty()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.state().closed
     }

@@ -7,19 +7,21 @@
 //! its lane to another thread.
 //!
 //! A thread whose lanes have nothing to do reads the socket for a while, so that it runs the next
-//! call at once. Calls that come together are run one after the other by as few threads as keep up:
-//! one more is asked for when there is work, and that one asks for the next.
+//! call at once. Calls that come together are run one after the other by as few threads as keep up.
+//! While methods are quick that is one; where one has no end within a millisecond or two, the driver
+//! sees that no other call was begun meanwhile, and asks for one more thread, which asks for the next.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::inbox::{Inbox, this_inbox};
 use super::pool;
 use super::together::{Batch, none_follows};
 use crate::connection::{IdleLead, WeakConn};
+use crate::driver::{Source, driver};
 use crate::server::Task;
 
 /// How long a thread reads a socket that nothing comes from.
@@ -41,6 +43,11 @@ struct State {
     starting: bool,
     /// The inbox of the thread that is at a lane with nothing to do.
     idle: Option<Arc<Inbox>>,
+    /// The call that ended last was quick.
+    quick: bool,
+    /// How many calls were begun; and how many when the driver last looked, where it does.
+    begun: u64,
+    seen: Option<u64>,
 }
 
 /// Who is to run a call that was added.
@@ -68,14 +75,25 @@ impl Lanes {
     }
 
     /// Adds a call.
-    pub(crate) fn push(&self, task: Task) -> Start {
+    pub(crate) fn push(self: &Arc<Self>, task: Task) -> Start {
         let mut state = self.state();
         state.tasks.push_back(task);
-        match state.idle.take() {
-            Some(inbox) => Start::Wake(inbox),
-            None if self.ask(&mut state) => Start::Thread,
-            None => Start::Nobody,
+        if let Some(inbox) = state.idle.take() {
+            return Start::Wake(inbox);
         }
+        if (state.held == 0 || !state.quick) && self.ask(&mut state) {
+            return Start::Thread;
+        }
+        if state.held < self.count && state.seen.is_none() {
+            // It looks twice at least: the first time may be at once.
+            state.seen = Some(state.begun.wrapping_sub(1));
+            drop(state);
+            if let Ok(driver) = driver() {
+                let lanes: Weak<Lanes> = Arc::downgrade(self);
+                driver.look_after(lanes);
+            }
+        }
+        Start::Nobody
     }
 
     /// Whether to ask for one more thread.
@@ -101,8 +119,9 @@ impl Lanes {
         loop {
             let mut state = self.state();
             if let Some(task) = state.tasks.pop_front() {
+                state.begun += 1;
                 let more = !state.tasks.is_empty();
-                let ask = self.ask(&mut state);
+                let ask = !batch.was_quick() && self.ask(&mut state);
                 drop(state);
                 if ask {
                     Arc::clone(&self).start();
@@ -113,6 +132,7 @@ impl Lanes {
                 if HELD.take().is_none() {
                     return; // given away while the method waited
                 }
+                self.state().quick = batch.was_quick();
                 continue;
             }
             if state.idle.is_some() {
@@ -129,6 +149,8 @@ impl Lanes {
             }
             if state.tasks.is_empty() {
                 state.held -= 1;
+                drop(state);
+                inbox.drop_bell();
                 return;
             }
         }
@@ -142,13 +164,12 @@ impl Lanes {
         {
             let end = Instant::now() + IDLE;
             while self.state().tasks.is_empty() && Instant::now() < end {
-                if !lead.wait(inbox, Some(end)) {
+                if !lead.wait(inbox, Some(end), || !self.state().tasks.is_empty()) {
                     break;
                 }
             }
         }
         IDLING.fetch_sub(1, Ordering::Relaxed);
-        inbox.drop_bell();
     }
 
     fn give_away(self: Arc<Self>) {
@@ -159,6 +180,27 @@ impl Lanes {
         if start {
             self.start();
         }
+    }
+}
+
+impl Source for Lanes {
+    fn readable(self: Arc<Self>) {}
+
+    /// Calls wait, and none was begun since the last look: those that run take long.
+    fn look(self: Arc<Self>) -> bool {
+        let mut state = self.state();
+        if state.tasks.is_empty() {
+            state.seen = None;
+            return false;
+        }
+        let begun = state.begun;
+        let stuck = state.seen.replace(begun) == Some(begun);
+        let start = stuck && self.ask(&mut state);
+        drop(state);
+        if start {
+            self.start();
+        }
+        true
     }
 }
 

@@ -2,17 +2,20 @@
 //! user objects, cleanup hooks. There are as many as are busy at once; idle ones end.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 type Work = Box<dyn FnOnce() + Send>;
 
 const IDLE: Duration = Duration::from_secs(5);
+/// How many destructors and hooks run at once. A peer decides how many there are to run, and one that
+/// blocks holds up no others until there are so many.
+const CLEANING: usize = 32;
 
 #[derive(Default)]
 struct State {
     work: VecDeque<Work>,
-    /// Threads that wait and are not yet spoken for.
+    /// Threads that wait for work.
     idle: usize,
 }
 
@@ -20,6 +23,32 @@ struct State {
 struct Pool {
     state: Mutex<State>,
     wake: Condvar,
+    cleaning: Mutex<Cleaning>,
+}
+
+/// Destructors and hooks that wait for a thread.
+#[derive(Default)]
+struct Cleaning {
+    work: VecDeque<Work>,
+    /// Threads that run them, or are on their way.
+    threads: usize,
+    starting: bool,
+}
+
+impl Cleaning {
+    /// Whether one more thread is to come.
+    fn ask(&mut self) -> bool {
+        let ask = !self.work.is_empty() && self.threads < CLEANING && !self.starting;
+        if ask {
+            self.threads += 1;
+            self.starting = true;
+        }
+        ask
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn pool() -> &'static Pool {
@@ -30,10 +59,11 @@ fn pool() -> &'static Pool {
 /// Runs `work` on some thread, soon.
 pub(crate) fn run(work: impl FnOnce() + Send + 'static) {
     let pool = pool();
-    let mut state = pool.state.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = lock(&pool.state);
     state.work.push_back(Box::new(work));
-    if state.idle > 0 {
-        state.idle -= 1;
+    // A thread that was told of other work and has not come yet counts as idle still, as does that
+    // work.
+    if state.idle >= state.work.len() {
         drop(state);
         pool.wake.notify_one();
         return;
@@ -48,12 +78,12 @@ pub(crate) fn run(work: impl FnOnce() + Send + 'static) {
 }
 
 fn serve(pool: &Pool) {
-    let mut state = pool.state.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = lock(&pool.state);
     loop {
         while let Some(work) = state.work.pop_front() {
             drop(state);
             crate::guard::run_hook("work on a pool thread", work);
-            state = pool.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state = lock(&pool.state);
         }
         state.idle += 1;
         let (locked, timeout) = pool
@@ -61,10 +91,37 @@ fn serve(pool: &Pool) {
             .wait_timeout_while(state, IDLE, |state| state.work.is_empty())
             .unwrap_or_else(PoisonError::into_inner);
         state = locked;
+        state.idle -= 1;
         if timeout.timed_out() && state.work.is_empty() {
-            // Whoever added work has counted this thread out already; here nobody did.
-            state.idle = state.idle.saturating_sub(1);
             return;
         }
+    }
+}
+
+/// Runs a destructor or a hook of the user's, soon.
+pub(crate) fn clean_up(work: impl FnOnce() + Send + 'static) {
+    let mut cleaning = lock(&pool().cleaning);
+    cleaning.work.push_back(Box::new(work));
+    let ask = cleaning.ask();
+    drop(cleaning);
+    if ask {
+        run(serve_cleaning);
+    }
+}
+
+fn serve_cleaning() {
+    lock(&pool().cleaning).starting = false;
+    loop {
+        let mut cleaning = lock(&pool().cleaning);
+        let Some(work) = cleaning.work.pop_front() else {
+            cleaning.threads -= 1;
+            return;
+        };
+        let ask = cleaning.ask();
+        drop(cleaning);
+        if ask {
+            run(serve_cleaning);
+        }
+        crate::guard::run_hook("a destructor or hook", work);
     }
 }

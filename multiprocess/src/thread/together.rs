@@ -37,6 +37,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// Whether the last call was quick.
+    pub(super) fn was_quick(&self) -> bool {
+        self.quick
+    }
+
     /// Runs a call. `next`: another is there already, of the same connection as far as is known.
     pub(super) fn run(&mut self, task: Task, next: bool) {
         let waits = next && self.quick && self.count < MOST;

@@ -68,7 +68,7 @@ fn serve(inbox: Arc<Inbox>) {
                 inbox.drop_bell();
                 Inbox::park(None);
             }
-            Some(leads) if leads.wait(&inbox, None) => {}
+            Some(leads) if leads.wait(&inbox, None, || !inbox.is_empty()) => {}
             Some(_) => {
                 // Taken by a caller of this side, or the connection has ended: the driver wakes
                 // this thread from now on.
