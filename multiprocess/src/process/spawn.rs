@@ -4,12 +4,12 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, mpsc};
 
 use super::child::Child;
 use super::descriptors;
+use super::start::{Start, refuse_ignored_sigchld};
 use crate::{Error, Result};
 
 /// How the number of the child's socket is put on its command line.
@@ -110,43 +110,32 @@ impl Command {
         refuse_ignored_sigchld()?;
         let filled = descriptors::fill_standard()?;
         let (ours, theirs) = UnixStream::pair()?;
-        let mut command = self.std_command(theirs.as_raw_fd());
-
-        let socket = theirs.as_raw_fd();
-        let dies_with = self.parent_death_signal.then(std::process::id);
-        let step = move || {
-            if let Some(parent) = dies_with {
-                die_with_parent_in_child(parent)?;
-            }
-            descriptors::keep_only_in_child(socket)
-        };
-        // SAFETY: the closure runs after fork, where only async-signal-safe calls are allowed.
-        // It makes system calls only, and allocates nothing: its errors are bare errno values.
-        unsafe { command.pre_exec(step) };
-
-        // Returns after exec, or with the errno of what failed; the child is reaped then.
-        let child = Child::new(command.spawn()?);
+        let child = Child::new(self.with_socket(theirs.as_raw_fd()).start()?);
         // Not before: the child's pidfd must not get the number of a closed standard input.
         drop(filled);
         Ok((child, ours))
     }
 
-    fn std_command(&self, socket: RawFd) -> std::process::Command {
-        let mut command = std::process::Command::new(&self.program);
-        if let Some(name) = &self.arg0 {
-            command.arg0(name);
-        }
+    fn with_socket(&self, socket: RawFd) -> Start {
+        let mut args = vec![self.arg0.clone().unwrap_or_else(|| self.program.clone().into())];
         let at_end = [Arg::Fd(FdArgs::Bare)];
         let placed = self.args.iter().any(|arg| matches!(arg, Arg::Fd(_)));
         for arg in self.args.iter().chain(if placed { &[][..] } else { &at_end }) {
             match arg {
-                Arg::Text(text) => command.arg(text),
-                Arg::Fd(FdArgs::Flag(flag)) => command.arg(flag).arg(socket.to_string()),
-                Arg::Fd(FdArgs::Bare) => command.arg(socket.to_string()),
+                Arg::Text(text) => args.push(text.clone()),
+                Arg::Fd(FdArgs::Flag(flag)) => {
+                    args.extend([flag.into(), socket.to_string().into()])
+                }
+                Arg::Fd(FdArgs::Bare) => args.push(socket.to_string().into()),
             };
         }
-        command.envs(self.env.iter().map(|(key, value)| (key, value)));
-        command
+        Start {
+            program: self.program.clone(),
+            args,
+            env: self.env.clone(),
+            socket,
+            dies_with: self.parent_death_signal.then(std::process::id),
+        }
     }
 }
 
@@ -174,43 +163,6 @@ fn sibling_of(argv0: Option<&OsStr>, name: &str) -> Result<PathBuf> {
             Ok(exe.with_file_name(name))
         }
     }
-}
-
-/// With SIGCHLD ignored the kernel reaps children itself: no exit status could ever be told, and
-/// `std::process` panics when exec fails.
-fn refuse_ignored_sigchld() -> io::Result<()> {
-    // SAFETY: sigaction is a plain C struct for which all zero is a value.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: a null new action only reads the present one, into a struct that lives here.
-    let read = unsafe { libc::sigaction(libc::SIGCHLD, std::ptr::null(), &mut action) };
-    if read == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    if action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0 {
-        return Err(io::Error::other(
-            "this process ignores SIGCHLD, so it cannot learn how a child exits; \
-             set SIGCHLD to its default first",
-        ));
-    }
-    Ok(())
-}
-
-#[cfg(any(target_os = "linux", target_os = "freebsd"))]
-fn die_with_parent_in_child(parent: u32) -> io::Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    // The parent may have died before that took effect. Its number is hidden (none) in a new
-    // pid namespace.
-    match rustix::process::getppid() {
-        Some(now) if i64::from(now.as_raw_nonzero().get()) != i64::from(parent) => {
-            Err(io::Error::from_raw_os_error(libc::ESRCH))
-        }
-        _ => Ok(()),
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
-fn die_with_parent_in_child(_parent: u32) -> io::Result<()> {
-    Ok(())
 }
 
 type Job = Box<dyn FnOnce() + Send>;

@@ -4,7 +4,6 @@ use super::super::testing::{only_test, wait_until};
 use super::*;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -46,25 +45,125 @@ fn leaky() -> OwnedFd {
     }
 }
 
+/// Starts sleepers from several threads of a process that has many descriptors open, while other
+/// threads open and close more, and looks at what each child has.
+#[cfg(target_os = "linux")]
+fn children_have_only_their_own(spawn: fn() -> (Child, UnixStream)) {
+    let _many: Vec<OwnedFd> = (0..500).map(|_| leaky()).collect();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    drop(leaky());
+                }
+            });
+        }
+        let spawn_some = || {
+            for _ in 0..5 {
+                let (child, _socket) = spawn();
+                // The loader opens and closes libraries first; what has leaked would stay.
+                wait_until("the child has 0, 1, 2 and its socket", || has_only_its_own(&child));
+                child.shutdown(Duration::ZERO).unwrap();
+            }
+        };
+        let spawners: Vec<_> = (0..4).map(|_| scope.spawn(spawn_some)).collect();
+        let ended: Vec<_> = spawners.into_iter().map(|spawner| spawner.join()).collect();
+        stop.store(true, Ordering::Relaxed);
+        ended.into_iter().for_each(|ended| ended.unwrap());
+    });
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn child_has_its_socket_and_the_standard_three() {
-    let _many: Vec<OwnedFd> = (0..500).map(|_| leaky()).collect();
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
-    let opener = std::thread::spawn(move || {
-        while !stopped.load(Ordering::Relaxed) {
-            drop(leaky());
-        }
-    });
-    for _ in 0..10 {
-        let (child, _socket) = sleeper().spawn().unwrap();
-        // The loader opens and closes libraries first; what has leaked would stay.
-        wait_until("the child has 0, 1, 2 and its socket", || has_only_its_own(&child));
+    children_have_only_their_own(|| sleeper().spawn().unwrap());
+}
+
+/// As systems other than Linux do it.
+fn spawn_by_fork(command: &Command) -> io::Result<(Child, UnixStream)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    Ok((Child::new(command.with_socket(theirs.as_raw_fd()).fork()?), ours))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn forked_child_has_its_socket_and_the_standard_three() {
+    children_have_only_their_own(|| spawn_by_fork(&sleeper()).unwrap());
+}
+
+#[test]
+fn fork_tells_why_a_program_cannot_run() {
+    let errno = |program: &str| spawn_by_fork(&Command::new(program)).unwrap_err().raw_os_error();
+    assert_eq!(errno("/nonexistent/prog"), Some(libc::ENOENT));
+    assert_eq!(errno("/etc/passwd"), Some(libc::EACCES));
+}
+
+/// The line of /proc/PID/status that begins so, as bits: the lowest is signal 1.
+#[cfg(target_os = "linux")]
+fn signals(child: &Child, line: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find_map(|text| text.strip_prefix(line)).unwrap();
+    u64::from_str_radix(line.trim_start_matches(':').trim(), 16).unwrap()
+}
+
+/// A child inherits what the calling thread blocks and what is ignored, but has SIGPIPE as it was
+/// before Rust's start code ignored it; this thread's mask stays.
+#[cfg(target_os = "linux")]
+#[test]
+fn child_gets_signals_and_the_parent_keeps_its_mask() {
+    extern "C" fn handler(_signal: libc::c_int) {}
+    let handler: extern "C" fn(libc::c_int) = handler;
+    let bit = |signal: libc::c_int| 1_u64 << (signal - 1);
+    // SAFETY: no other test uses these two signals, and the set is filled in before it is used.
+    let mask = || unsafe {
+        let mut mask: libc::sigset_t = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
+        [libc::SIGUSR1, libc::SIGUSR2].map(|signal| libc::sigismember(&mask, signal))
+    };
+    // SAFETY: as above; the handler does nothing.
+    unsafe {
+        libc::signal(libc::SIGUSR2, handler as libc::sighandler_t);
+        libc::signal(libc::SIGWINCH, libc::SIG_IGN);
+        let mut blocked: libc::sigset_t = std::mem::zeroed();
+        libc::sigaddset(&mut blocked, libc::SIGUSR1);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &blocked, std::ptr::null_mut());
+    }
+    let spawns: [fn() -> (Child, UnixStream); 2] =
+        [|| sleeper().spawn().unwrap(), || spawn_by_fork(&sleeper()).unwrap()];
+    for spawn in spawns {
+        let (child, _socket) = spawn();
+        assert_eq!(mask(), [1, 0]);
+        assert_eq!(signals(&child, "SigBlk"), bit(libc::SIGUSR1));
+        assert_eq!(signals(&child, "SigCgt"), 0);
+        let ignored = signals(&child, "SigIgn");
+        assert_eq!(ignored & (bit(libc::SIGPIPE) | bit(libc::SIGWINCH)), bit(libc::SIGWINCH));
         child.shutdown(Duration::ZERO).unwrap();
     }
-    stop.store(true, Ordering::Relaxed);
-    opener.join().unwrap();
+    assert!(Command::new("/none").spawn().is_err());
+    assert_eq!(mask(), [1, 0]);
+}
+
+/// Programs without a `/` are looked for in the child's `PATH`, and see the child's environment.
+#[test]
+fn program_is_found_in_the_childs_path_and_has_its_environment() {
+    let problem = |path: &str| {
+        let error = Command::new("mp-none").env("PATH", path).spawn().unwrap_err();
+        error.to_string()
+    };
+    assert!(problem("/:/bin").ends_with("No such file or directory (os error 2)"));
+    // Found where it may not be run, and nowhere else.
+    let dir = super::super::testing::TempDir::new();
+    std::fs::write(dir.path().join("mp-none"), "").unwrap();
+    let path = format!("/etc/passwd:{}:/", dir.path().display());
+    assert!(problem(&path).ends_with("Permission denied (os error 13)"));
+
+    let script = "test \"$MP_TEST_ENV\" = second && test -n \"$PATH\" && exit 7";
+    let command = Command::new("sh").env("MP_TEST_ENV", "first").env("MP_TEST_ENV", "second");
+    let (child, _socket) = command.arg("-c").arg(script).spawn().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    let error = Command::new("sh").env("MP_TEST_ENV", "a\0b").spawn().unwrap_err();
+    assert!(error.to_string().starts_with("cannot run sh: "), "{error}");
 }
 
 #[cfg(target_os = "linux")]
