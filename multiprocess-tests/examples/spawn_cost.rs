@@ -13,11 +13,13 @@
 //! - `spawn`: until `Command::spawn` has returned, which is when the program runs;
 //! - `std empty`: an empty Rust program started with `std::process`, until its end is known;
 //! - `empty`: the same started with `Command`;
+//! - `byte`: this program, until a byte is there that it writes to its socket first thing;
 //! - `first call`: this program started as a server, until its first answer is there;
 //! - `cold`: the same as the first that its parent does, threads and all;
 //! - `call`: one more call of that server, a round trip;
 //! - `ratio`: `first call` to `std empty` and `call` together, which is to be 1.3 at most.
 
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -38,6 +40,7 @@ fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match &args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["-ipcfd", fd] => serve(fd),
+        ["-byte", fd] => Ok(inherited_socket(fd)?.write_all(b"x")?),
         ["--parent", size] => measure(size.parse()?),
         [] => table(&[0, 1, 4]),
         sizes => {
@@ -54,7 +57,7 @@ fn serve(fd: &str) -> Result<(), Failure> {
 }
 
 /// The columns, which are also the order in which a parent prints them.
-const COLUMNS: [&str; 6] = ["spawn", "std empty", "empty", "first call", "cold", "call"];
+const COLUMNS: [&str; 7] = ["spawn", "std empty", "empty", "byte", "first call", "cold", "call"];
 
 fn table(sizes: &[usize]) -> Result<(), Failure> {
     print!("parent  ");
@@ -78,7 +81,7 @@ fn table(sizes: &[usize]) -> Result<(), Failure> {
         let figures: Vec<f64> = figures.into_iter().map(median).collect();
         print!("{size:>4} GiB");
         figures.iter().for_each(|figure| print!("{figure:>11.0}"));
-        println!("{:>11.2}", figures[3] / (figures[1] + figures[5]));
+        println!("{:>11.2}", figures[4] / (figures[1] + figures[6]));
     }
     Ok(())
 }
@@ -91,7 +94,7 @@ fn measure(size: usize) -> Result<(), Failure> {
     let mut add = |column: usize, time: Duration| figures[column].push(time.as_secs_f64() * 1e6);
 
     let (first, _, started) = first_call(&server)?;
-    add(4, first);
+    add(5, first);
     end(started)?;
     for _ in 0..ROUNDS {
         let start = Instant::now();
@@ -104,9 +107,15 @@ fn measure(size: usize) -> Result<(), Failure> {
         std::process::Command::new(&empty).spawn()?.wait()?;
         add(1, start.elapsed());
 
+        let start = Instant::now();
+        let (child, mut socket) = Command::new(&server).fd_args(FdArgs::Flag("-byte")).spawn()?;
+        socket.read_exact(&mut [0])?;
+        add(3, start.elapsed());
+        child.wait()?;
+
         let (first, call, started) = first_call(&server)?;
-        add(3, first);
-        add(5, call);
+        add(4, first);
+        add(6, call);
         end(started)?;
     }
     std::hint::black_box(memory);
