@@ -101,6 +101,35 @@ fn many_callers_at_once_leave_no_threads() {
     wait_until("as many threads as before", || threads().len() <= before);
 }
 
+/// The process's mappings: a stack that was not given back is one more.
+fn mappings() -> usize {
+    std::fs::read_to_string("/proc/self/maps").unwrap().lines().count()
+}
+
+#[test]
+fn a_spawned_process_leaves_nothing() {
+    use multiprocess::process::Command;
+    let _alone = alone();
+    let spawn = |round: usize| {
+        let program = if round.is_multiple_of(2) { "/bin/true" } else { "/none" };
+        match Command::new(program).parent_death_signal(round.is_multiple_of(4)).spawn() {
+            Ok((child, _socket)) => assert!(child.wait().unwrap().success()),
+            Err(error) => assert!(error.to_string().starts_with("cannot run /none: "), "{error}"),
+        }
+    };
+    // What the first start of each kind keeps: the thread that never ends.
+    (0..4).for_each(spawn);
+    let (threads_before, before, mapped) = (threads().len(), descriptors(), mappings());
+    (0..200).for_each(spawn);
+    assert_eq!(descriptors(), before);
+    assert_eq!(threads().len(), threads_before);
+    // The allocator may have got a little more.
+    assert!(mappings() < mapped + 50, "{} after {mapped}", mappings());
+    // No child is left, not even one that has ended.
+    let left = rustix::process::wait(rustix::process::WaitOptions::NOHANG);
+    assert!(matches!(left, Err(rustix::io::Errno::CHILD)), "{left:?}");
+}
+
 #[test]
 fn a_connection_leaves_nothing() {
     let _alone = alone();

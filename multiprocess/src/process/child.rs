@@ -1,10 +1,11 @@
 //! A child process: waiting for it from any thread, and making sure that it ends.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::reaper;
 use crate::{Error, Result};
@@ -26,13 +27,14 @@ pub struct Child {
 }
 
 impl Child {
-    pub(super) fn new(child: std::process::Child) -> Child {
-        Child { process: Arc::new(Process::new(child)) }
+    /// `pid` is a child of this process that nobody has waited for.
+    pub(super) fn new(pid: Pid) -> Child {
+        Child { process: Arc::new(Process::new(pid)) }
     }
 
     /// The process id. Once the child was waited for, it may be another process's.
     pub fn id(&self) -> u32 {
-        self.process.id
+        self.process.id()
     }
 
     /// The exit status, or `None` while the child runs.
@@ -94,27 +96,41 @@ impl Drop for Child {
 /// reaps the child, so nobody else gets its number, between the look and the signal.
 #[derive(Debug)]
 pub(super) struct Process {
-    id: u32,
+    pid: Pid,
     /// Becomes readable when the child exits. None where the kernel has no such thing, or no
     /// descriptor was left: then threads that wait look again and again.
     exit: ExitEvent,
-    child: Mutex<std::process::Child>,
+    /// The exit status, once the child is reaped. From then on its number may be another's.
+    status: Mutex<Option<ExitStatus>>,
 }
 
 impl Process {
-    pub(super) fn new(child: std::process::Child) -> Process {
-        let id = child.id();
-        Process { id, exit: ExitEvent::of(id), child: Mutex::new(child) }
+    pub(super) fn new(pid: Pid) -> Process {
+        Process { pid, exit: ExitEvent::of(pid), status: Mutex::default() }
     }
 
-    fn child(&self) -> MutexGuard<'_, std::process::Child> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    fn id(&self) -> u32 {
+        self.pid.as_raw_pid().unsigned_abs()
+    }
+
+    fn status(&self) -> MutexGuard<'_, Option<ExitStatus>> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The exit status, reaping the child if it has one.
     pub(super) fn try_wait(&self) -> Result<Option<ExitStatus>> {
-        let status = self.child().try_wait();
-        status.map_err(|error| Error::io(format!("wait for child process {}", self.id), error))
+        self.reap(&mut self.status())
+    }
+
+    fn reap(&self, status: &mut Option<ExitStatus>) -> Result<Option<ExitStatus>> {
+        if status.is_none() {
+            let reaped = rustix::process::waitpid(Some(self.pid), WaitOptions::NOHANG);
+            let reaped = reaped.map_err(|error| {
+                Error::io(format!("wait for child process {}", self.id()), error.into())
+            })?;
+            *status = reaped.map(|(_, status)| ExitStatus::from_raw(status.as_raw()));
+        }
+        Ok(*status)
     }
 
     /// Asks the child to end. A stopped one is continued, so that it can.
@@ -129,12 +145,11 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) {
-        let mut child = self.child();
-        if let Ok(None) = child.try_wait() {
-            let pid = i32::try_from(self.id).ok().and_then(Pid::from_raw);
-            if let Some(Err(error)) = pid.map(|pid| rustix::process::kill_process(pid, signal)) {
-                tracing::warn!(pid = self.id, %error, ?signal, "cannot signal child");
-            }
+        let mut status = self.status();
+        if let Ok(None) = self.reap(&mut status)
+            && let Err(error) = rustix::process::kill_process(self.pid, signal)
+        {
+            tracing::warn!(pid = self.id(), %error, ?signal, "cannot signal child");
         }
     }
 
@@ -169,11 +184,9 @@ struct ExitEvent(Option<std::os::fd::OwnedFd>);
 
 #[cfg(target_os = "linux")]
 impl ExitEvent {
-    /// `id` is a child that was not waited for yet, so that the number is surely its own.
-    fn of(id: u32) -> ExitEvent {
-        let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
-        let open = |pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
-        ExitEvent(pid.and_then(|pid| open(pid).ok()))
+    /// `pid` is a child that was not waited for yet, so that the number is surely its own.
+    fn of(pid: Pid) -> ExitEvent {
+        ExitEvent(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok())
     }
 
     fn exists(&self) -> bool {
@@ -200,7 +213,7 @@ struct ExitEvent;
 
 #[cfg(not(target_os = "linux"))]
 impl ExitEvent {
-    fn of(_id: u32) -> ExitEvent {
+    fn of(_pid: Pid) -> ExitEvent {
         ExitEvent
     }
 
@@ -218,7 +231,6 @@ mod tests {
     use super::super::Command;
     use super::super::testing::wait_until;
     use super::*;
-    use std::os::unix::process::ExitStatusExt;
 
     const SOON: Duration = Duration::from_millis(20);
     const LONG: Duration = Duration::from_secs(20);
@@ -262,11 +274,8 @@ mod tests {
 
     #[test]
     fn waiting_works_without_the_kernels_notice() {
-        let mut command = std::process::Command::new("/bin/sleep");
-        let child = command.arg("0.05").spawn().unwrap();
-        let id = child.id();
-        let process = Process { id, exit: ExitEvent(None), child: Mutex::new(child) };
-        let child = Child { process: Arc::new(process) };
+        let mut child = start("/bin/sh", &["-c", "exec sleep 0.05"]);
+        Arc::get_mut(&mut child.process).unwrap().exit = ExitEvent(None);
         assert!(child.wait_timeout(Duration::from_millis(1)).unwrap().is_none());
         assert!(child.wait_timeout(Duration::MAX).unwrap().unwrap().success());
     }

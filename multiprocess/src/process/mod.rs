@@ -37,6 +37,9 @@ mod place;
 mod reaper;
 mod socket;
 mod spawn;
+mod start;
+#[cfg(target_os = "linux")]
+mod vfork;
 
 pub use child::Child;
 pub use inherited::{ignore_sigint, inherited_socket};

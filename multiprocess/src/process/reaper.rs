@@ -100,15 +100,16 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::zombie_processes, reason = "the reaper waits for them")]
     fn children_are_terminated_then_killed_and_reaped_side_by_side() {
         let scripts = ["exec sleep 1000", "trap '' TERM; kill -STOP $$; exec sleep 1000"];
         let ids: Vec<u32> = (0..6)
             .map(|number| {
                 let mut command = std::process::Command::new("/bin/sh");
                 let child = command.args(["-c", scripts[number % 2]]).spawn().unwrap();
-                let id = child.id();
-                adopt(Arc::new(Process::new(child)), Duration::from_millis(100));
-                id
+                let pid = rustix::process::Pid::from_child(&child);
+                adopt(Arc::new(Process::new(pid)), Duration::from_millis(100));
+                child.id()
             })
             .collect();
         for id in ids {
