@@ -16,6 +16,5 @@ mod local;
 mod parties;
 mod pipelining;
 mod regressions;
-mod stress;
 mod threads;
 mod versions;
