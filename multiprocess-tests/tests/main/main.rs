@@ -9,6 +9,7 @@ mod cleanup;
 mod codecs;
 mod disconnect;
 mod faults;
+mod handover;
 mod interrupt;
 mod lent;
 mod listener;
