@@ -1,9 +1,9 @@
-//! Ends a test that hangs, and says what it was at.
+//! Ends a test that hangs, and says what it was at; and collects what a test's threads find wrong.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,13 +22,15 @@ struct Seen {
     run: String,
     progress: AtomicU64,
     places: Vec<Mutex<String>>,
+    wrong: Mutex<Vec<String>>,
 }
 
 impl Watchdog {
     /// Watches over this many threads of a run.
     pub fn new(run: String, threads: usize) -> Watchdog {
         let places = (0..threads).map(|_| Mutex::default()).collect();
-        let seen = Arc::new(Seen { run, progress: AtomicU64::new(0), places });
+        let seen =
+            Arc::new(Seen { run, progress: AtomicU64::new(0), places, wrong: Mutex::default() });
         let (stop, stopped) = mpsc::channel();
         let watched = Arc::clone(&seen);
         let thread = std::thread::Builder::new()
@@ -40,9 +42,7 @@ impl Watchdog {
 
     /// This thread is now here.
     pub fn at(&self, thread: usize, place: impl Into<String>) {
-        let mut known = self.seen.places[thread].lock().unwrap_or_else(PoisonError::into_inner);
-        *known = place.into();
-        drop(known);
+        *lock(&self.seen.places[thread]) = place.into();
         self.progress();
     }
 
@@ -50,6 +50,27 @@ impl Watchdog {
     pub fn progress(&self) {
         self.seen.progress.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// Something is wrong. A thread says so, rather than panic, where others wait for it.
+    pub fn wrong(&self, what: String) {
+        lock(&self.seen.wrong).push(what);
+    }
+
+    /// Whether anything is.
+    pub fn went_wrong(&self) -> bool {
+        !lock(&self.seen.wrong).is_empty()
+    }
+
+    /// Panics with all that is wrong.
+    #[track_caller]
+    pub fn assert_right(&self) {
+        let wrong = lock(&self.seen.wrong);
+        assert!(wrong.is_empty(), "{}: {}", self.seen.run, wrong.join("\n"));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Seen {
@@ -69,8 +90,10 @@ impl Seen {
         let mut out = std::io::stderr();
         let _ = writeln!(out, "\nno progress for {PATIENCE:?}: {}", self.run);
         for (thread, place) in self.places.iter().enumerate() {
-            let place = place.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = writeln!(out, "  thread {thread}: {place}");
+            let _ = writeln!(out, "  thread {thread}: {}", lock(place));
+        }
+        for wrong in &*lock(&self.wrong) {
+            let _ = writeln!(out, "  wrong before: {wrong}");
         }
         std::process::abort()
     }

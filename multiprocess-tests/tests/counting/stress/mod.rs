@@ -88,7 +88,7 @@ fn run(name: &str, leads: [Leads; 4]) {
                 .expect("a thread");
         }
     });
-    world.assert_right();
+    world.watchdog.assert_right();
     println!("{} connections were ended", world.connections().saturating_sub(leads.len()));
     finish(world, seed);
 
@@ -106,7 +106,7 @@ fn one_thread(world: &Arc<World>, seed: u64, number: usize, steps: usize) {
         actor.begin(step, name, dice);
         run(&mut actor);
         // One wrong answer is enough: what follows from it only hides it.
-        if world.went_wrong() {
+        if world.watchdog.went_wrong() {
             break;
         }
     }
@@ -135,5 +135,5 @@ fn finish(world: Arc<World>, seed: u64) {
     });
     world.watchdog.progress();
     wait_until("all callbacks and hooks have gone", || world.ledger.is_balanced());
-    world.assert_right();
+    world.watchdog.assert_right();
 }

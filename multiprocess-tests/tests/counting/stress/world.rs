@@ -1,4 +1,4 @@
-//! What the threads share: the connections, what is counted, and what was found to be wrong.
+//! What the threads share: the connections, what is counted, and what may come of a call.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -108,7 +108,6 @@ pub(super) struct World {
     connections: AtomicUsize,
     /// The labs of connections that were ended, as long as anything of them is left.
     ended: Mutex<Vec<Arc<LabServer>>>,
-    wrong: Mutex<Vec<String>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -123,7 +122,6 @@ impl World {
             links: leads.map(|leads| (leads, Mutex::default())).into(),
             connections: AtomicUsize::new(0),
             ended: Mutex::default(),
-            wrong: Mutex::default(),
         })
     }
 
@@ -193,19 +191,6 @@ impl World {
         callback
     }
 
-    pub(super) fn wrong(&self, what: String) {
-        lock(&self.wrong).push(what);
-    }
-
-    pub(super) fn went_wrong(&self) -> bool {
-        !lock(&self.wrong).is_empty()
-    }
-
-    pub(super) fn assert_right(&self) {
-        let wrong = lock(&self.wrong);
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    }
-
     /// The value, if it is there and right. The connection's end is right where it was asked for.
     pub(super) fn check<T: Debug>(
         &self,
@@ -219,7 +204,7 @@ impl World {
             Ok(value) => {
                 let mut value = format!("{value:?}");
                 value.truncate(200);
-                self.wrong(format!("{what}: a wrong answer: {value}"));
+                self.watchdog.wrong(format!("{what}: a wrong answer: {value}"));
             }
             Err(error) => self.check_end(link, what, &error),
         }
@@ -230,7 +215,7 @@ impl World {
     pub(super) fn check_end(&self, link: &Link, what: &str, error: &Error) {
         if !matches!(error, Error::Disconnected { .. }) || !link.is_doomed() {
             let doomed = if link.is_doomed() { "an ended" } else { "a standing" };
-            self.wrong(format!("{what}, on {doomed} connection: {error}"));
+            self.watchdog.wrong(format!("{what}, on {doomed} connection: {error}"));
         }
     }
 }
@@ -282,6 +267,6 @@ impl Actor {
     }
 
     pub(super) fn wrong(&self, what: impl Debug) {
-        self.world.wrong(format!("{}: {what:?}", self.place));
+        self.world.watchdog.wrong(format!("{}: {what:?}", self.place));
     }
 }

@@ -7,8 +7,10 @@
 //! `MULTIPROCESS_STRESS_SEED=N` repeats a run's choices; `MULTIPROCESS_STRESS_STEPS=N` is the number
 //! of rounds.
 
+mod last;
+
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -45,19 +47,24 @@ impl Bound {
     }
 }
 
-/// What became of the calls. A thread does not panic: the others would wait for it.
-#[derive(Default)]
+/// What became of the calls.
 struct Ends {
+    watchdog: Watchdog,
     in_time: AtomicUsize,
     timed_out: AtomicUsize,
-    wrong: Mutex<Vec<String>>,
 }
 
 impl Ends {
+    fn new(run: String, threads: usize) -> Ends {
+        println!("{run}");
+        let (in_time, timed_out) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Ends { watchdog: Watchdog::new(run, threads), in_time, timed_out }
+    }
+
     /// Three is always right.
     fn check(&self, result: Result<i32>) {
         if !matches!(result, Ok(3)) {
-            self.wrong.lock().unwrap().push(format!("{result:?}"));
+            self.watchdog.wrong(format!("{result:?}"));
         }
     }
 
@@ -78,10 +85,10 @@ impl Ends {
         }
     }
 
-    fn assert_right(self) {
+    fn assert_right(&self) {
         println!("{:?} calls ended in time, {:?} did not", self.in_time, self.timed_out);
-        assert_eq!(self.wrong.into_inner().unwrap(), [""; 0]);
-        assert!(self.timed_out.into_inner() > 0, "nobody ever left");
+        self.watchdog.assert_right();
+        assert!(self.timed_out.load(Ordering::Relaxed) > 0, "nobody ever left");
     }
 }
 
@@ -91,19 +98,18 @@ fn leaders_leave(lead: bool, threads: usize, usual_rounds: usize) {
     let (seed, rounds) = (Dice::seed(SEED_VARIABLE), rounds(usual_rounds));
     let repeat =
         format!("{SEED_VARIABLE}={seed} {STEPS_VARIABLE}={rounds}, lead {lead}, {threads} threads");
-    println!("{repeat}");
-    let watchdog = Watchdog::new(repeat, threads);
+    let ends = Ends::new(repeat, threads);
     let pair = served(lead);
-    let (barrier, ends) = (Barrier::new(threads), Ends::default());
+    let barrier = Barrier::new(threads);
     thread::scope(|scope| {
         for number in 0..threads {
-            let (watchdog, barrier, ends, lab) = (&watchdog, &barrier, &ends, &pair.lab);
+            let (barrier, ends, lab) = (&barrier, &ends, &pair.lab);
             scope.spawn(move || {
                 let mut bound = Bound(Duration::from_millis(1));
                 for round in 0..rounds {
                     let mut dice = Dice::of(seed, number, round);
                     barrier.wait();
-                    watchdog.at(number, format!("calls in round {round}"));
+                    ends.watchdog.at(number, format!("calls in round {round}"));
                     let inline = dice.one_in(4);
                     let call = if inline { lab.add_inline(1, 2) } else { lab.add(1, 2) };
                     match (number + round) % 2 {
@@ -111,7 +117,7 @@ fn leaders_leave(lead: bool, threads: usize, usual_rounds: usize) {
                         _ if dice.one_in(8) => ends.check(block_on(call)),
                         _ => ends.check(call.wait()),
                     }
-                    watchdog.at(number, format!("has ended round {round}"));
+                    ends.watchdog.at(number, format!("has ended round {round}"));
                 }
             });
         }
@@ -154,22 +160,20 @@ fn both_sides_call(lead: bool, threads: usize, usual_rounds: usize) {
     let repeat = format!(
         "{SEED_VARIABLE}={seed} {STEPS_VARIABLE}={rounds}, lead {lead}, {threads} threads of each side"
     );
-    println!("{repeat}");
-    let watchdog = Watchdog::new(repeat, 2 * threads);
+    let ends = Ends::new(repeat, 2 * threads);
     let pair = served(lead);
     pair.lab.hold(Some(Relay::client(|_, depth| Ok(depth)))).wait().unwrap();
     let back = pair.server.kept().expect("the callback that is kept");
-    let (barrier, ends) = (Barrier::new(2 * threads), Ends::default());
+    let barrier = Barrier::new(2 * threads);
     thread::scope(|scope| {
         for number in 0..2 * threads {
-            let (watchdog, barrier, ends) = (&watchdog, &barrier, &ends);
-            let (lab, back) = (&pair.lab, &back);
+            let (barrier, ends, lab, back) = (&barrier, &ends, &pair.lab, &back);
             scope.spawn(move || {
                 let mut bound = Bound(Duration::from_millis(1));
                 for round in 0..rounds {
                     let mut dice = Dice::of(seed, number, round);
                     barrier.wait();
-                    watchdog.at(number, format!("calls in round {round}"));
+                    ends.watchdog.at(number, format!("calls in round {round}"));
                     let call = match (number % 2, dice.roll(4)) {
                         (0, 0) => lab.call_back(returns_two(), 3),
                         (0, 1) => lab.add_inline(1, 2),
@@ -181,7 +185,7 @@ fn both_sides_call(lead: bool, threads: usize, usual_rounds: usize) {
                     } else {
                         ends.check(call.wait());
                     }
-                    watchdog.at(number, format!("has ended round {round}"));
+                    ends.watchdog.at(number, format!("has ended round {round}"));
                 }
             });
         }
