@@ -15,6 +15,9 @@ use multiprocess_tests::{LabServer, Watchdog, pair, wait_until};
 
 use crate::{alone, count, descriptors, place, threads};
 
+/// Far fewer than there are connections or handles. A peer decides how much it lets go of at once; it
+/// must not decide how many threads that takes.
+const MOST_POOL_THREADS: usize = 40;
 const LONG: Duration = Duration::from_secs(60);
 
 #[test]
@@ -97,11 +100,12 @@ fn idle_connections(wanted: usize) {
         assert_eq!(lab.add_inline(1, 2).wait().unwrap(), 3);
         watchdog.progress();
     }
-    assert!(count("mp-pool") < wanted / 4, "{}", count("mp-pool"));
+    assert!(count("mp-pool") <= MOST_POOL_THREADS, "{} threads of the pool", count("mp-pool"));
 
     drop(called);
     drop(peers);
     wait_until("they are forgotten", || server.connections().is_empty());
+    assert!(count("mp-pool") <= MOST_POOL_THREADS, "{} threads of the pool", count("mp-pool"));
     wait_until("as many threads as before", || threads().len() <= before.0);
     wait_until("as many descriptors as before", || descriptors() <= before.1);
     drop(server);
@@ -149,7 +153,8 @@ fn many_handles(wanted: usize) {
     wait_until("the dropped ones are dropped there", || pair.server.counters() == each);
     watchdog.progress();
     pair.assert_alive();
-    println!("{} threads of the pool dropped the first", count("mp-pool"));
+    // They stay for some seconds when they are idle, so that none that there was is missed.
+    assert!(count("mp-pool") <= MOST_POOL_THREADS, "{} threads of the pool", count("mp-pool"));
     drop(kept);
     wait_until("all are dropped there", || pair.server.counters() == 0);
     wait_until("their hooks have run", || pair.server.uncleaned() == 0);
