@@ -3,12 +3,16 @@
 //! and descriptors of the process.
 
 pub mod compile;
+mod dice;
 mod fragile;
 pub mod generated;
 mod pair;
 pub mod raw;
 mod server;
+mod watchdog;
 
+pub use dice::Dice;
 pub use fragile::Fragile;
-pub use pair::{LONG, Pair, eventually, pair, pair_with, wait_until, within_time};
+pub use pair::{LONG, Pair, eventually, pair, pair_of, pair_with, wait_until, within_time};
 pub use server::{LabServer, Relay};
+pub use watchdog::Watchdog;

@@ -31,14 +31,19 @@ pub fn pair() -> Pair {
 
 /// A served lab, both of whose ends have these limits.
 pub fn pair_with(limits: Limits) -> Pair {
+    pair_of(limits.clone(), limits)
+}
+
+/// A served lab, the ends of which have limits of their own.
+pub fn pair_of(calling: Limits, serving: Limits) -> Pair {
     let (ours, theirs) = UnixStream::pair().expect("a socket pair");
     let server = LabServer::new();
     let serving = Connection::builder()
-        .limits(limits.clone())
+        .limits(serving)
         .serve(server.client())
         .start(theirs)
         .expect("the serving end");
-    let calling = Connection::builder().limits(limits).start(ours).expect("the calling end");
+    let calling = Connection::builder().limits(calling).start(ours).expect("the calling end");
     let lab = calling.bootstrap().expect("a bootstrap handle");
     Pair { server, serving, calling, lab }
 }

@@ -17,6 +17,8 @@ pub struct LabServer {
     changed: Condvar,
     /// Counters of this lab that are not dropped.
     counters: Arc<AtomicUsize>,
+    /// Those whose cleanup hook has not run.
+    uncleaned: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -44,6 +46,7 @@ impl LabServer {
             state: Mutex::default(),
             changed: Condvar::new(),
             counters: Arc::default(),
+            uncleaned: Arc::default(),
         })
     }
 
@@ -86,6 +89,11 @@ impl LabServer {
         self.counters.load(Ordering::SeqCst)
     }
 
+    /// How many of the lab's counters have not been cleaned up after: their hooks run last.
+    pub fn uncleaned(&self) -> usize {
+        self.uncleaned.load(Ordering::SeqCst)
+    }
+
     /// Keeps a handle on the counters that are made from now on, for [`last`](Self::last).
     pub fn keep_last(&self) {
         self.state().keep_last = true;
@@ -122,6 +130,11 @@ impl LabServer {
         alive.fetch_add(1, Ordering::SeqCst);
         let next = AtomicI64::new(start);
         let counter = CounterClient::new(CounterServer { next, lab: self.this.clone(), alive });
+        let uncleaned = Arc::clone(&self.uncleaned);
+        uncleaned.fetch_add(1, Ordering::SeqCst);
+        counter.add_cleanup(move || {
+            uncleaned.fetch_sub(1, Ordering::SeqCst);
+        });
         let mut state = self.state();
         if state.keep_last {
             state.last = Some(counter.clone());

@@ -1,6 +1,9 @@
 //! What is left behind: tests that count the threads and descriptors of the process. One after the
 //! other, and not beside other tests.
 
+mod many;
+mod stress;
+
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
