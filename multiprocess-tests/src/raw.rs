@@ -199,9 +199,7 @@ impl RawPeer {
                         (ret.get_answer_id(), Some(text.to_string().expect("UTF-8")))
                     }
                     Ok(return_::Results(_)) => (ret.get_answer_id(), None),
-                    Ok(return_::Canceled(())) => {
-                        (ret.get_answer_id(), Some("canceled".to_owned()))
-                    }
+                    Ok(return_::Canceled(())) => (ret.get_answer_id(), Some("canceled".to_owned())),
                     _ => panic!("an answer that is neither results nor an exception"),
                 },
                 message::Abort(Ok(abort)) => panic!("aborted: {:?}", abort.get_reason()),

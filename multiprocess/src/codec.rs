@@ -232,8 +232,8 @@ impl<'a> Encoder<'a> {
             let served = local.served();
             served.is_some_and(|served| served.handle().is_some_and(|handle| handle.is::<I>()))
         });
-        let local = known
-            .unwrap_or_else(|| Local::new(self.core, Arc::new(ServedObject(handle.clone()))));
+        let local =
+            known.unwrap_or_else(|| Local::new(self.core, Arc::new(ServedObject(handle.clone()))));
         self.give(Cap::Local(local))
     }
 }

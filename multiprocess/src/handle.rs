@@ -5,12 +5,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-
 use crate::call::Call;
 use crate::connection::{ArcConn, CapId, Core};
-use crate::rpc::Cap;
 use crate::method::Incoming;
 use crate::part::fields;
+use crate::rpc::Cap;
 use crate::rt::Interface;
 use crate::server::Job;
 use crate::wire::{Builder, Size};

@@ -15,7 +15,11 @@ const MAX_DEPTH: usize = 64;
 
 /// Blocks until the answer is there. `ours`: the call was sent by this thread, so that its answer
 /// wakes it.
-pub(crate) fn wait_for<T: Send + 'static>(mut sent: SentCall<T>, deadline: Deadline, ours: bool) -> Result<T> {
+pub(crate) fn wait_for<T: Send + 'static>(
+    mut sent: SentCall<T>,
+    deadline: Deadline,
+    ours: bool,
+) -> Result<T> {
     if !ours {
         sent.slot.wake_thread(&this_inbox());
     }

@@ -119,7 +119,8 @@ impl Core {
     }
 
     fn next_held(&mut self) -> Option<usize> {
-        let caps: Vec<CapId> = self.interrupts.held.iter().map(|(interrupt, _)| interrupt.cap).collect();
+        let caps: Vec<CapId> =
+            self.interrupts.held.iter().map(|(interrupt, _)| interrupt.cap).collect();
         caps.into_iter().position(|cap| !self.holds(cap))
     }
 
@@ -129,7 +130,8 @@ impl Core {
             return;
         }
         ending.sent = Some(Instant::now());
-        let ((interface, method), object) = (ending.interrupt.method, ending.interrupt.object.clone());
+        let ((interface, method), object) =
+            (ending.interrupt.method, ending.interrupt.object.clone());
         let outline = Outline { interface, method, version: 0, caller: None };
         let mut fill = |_: &mut crate::codec::Encoder<'_>, to: crate::rt::AnyBuilder<'_>| {
             Builder::content(to, Size(0, 0));

@@ -146,6 +146,14 @@ impl IdleLead {
     }
 }
 
+/// Waits for what comes next, unless another thread does, and reads it.
+pub(super) fn read_once(conn: &ArcConn) {
+    let inbox = crate::thread::this_inbox();
+    if let Some(lead) = IdleLead::take(&ArcConn::downgrade(conn), &inbox) {
+        lead.wait(&inbox, None, || true);
+    }
+}
+
 impl Drop for IdleLead {
     fn drop(&mut self) {
         if let Some(conn) = self.conn.upgrade() {

@@ -123,9 +123,7 @@ fn write(socket: BorrowedFd<'_>, batch: &mut Batch) -> io::Result<bool> {
     while !batch.is_empty() {
         let sent = match batch.as_one() {
             Some(bytes) => send(socket, bytes, FLAGS),
-            None => {
-                sendmsg(socket, &batch.slices(), &mut SendAncillaryBuffer::default(), FLAGS)
-            }
+            None => sendmsg(socket, &batch.slices(), &mut SendAncillaryBuffer::default(), FLAGS),
         };
         match sent {
             Ok(count) => batch.advance(count),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::conn::{ArcConn, Conn};
 use super::core::CapId;
+use super::lead::read_once;
 use super::limits::Limits;
 use crate::call::Call;
 use crate::handle::{Handle, RemoteObject};
@@ -91,6 +92,8 @@ impl Connection {
     pub fn wait_disconnected(&self) {
         let (ended, end) = std::sync::mpsc::channel::<()>();
         self.on_disconnect(move || drop(ended));
+        // A process that was spawned has its first call at once: it need not wait for another thread.
+        read_once(&self.0);
         // Ends with an error when the hook has run, and so let go of the other side.
         let _ = end.recv();
     }

@@ -149,7 +149,8 @@ impl Conn {
         match (partial, timer.take()) {
             (true, None) => {
                 let weak = Arc::downgrade(self);
-                let Some(deadline) = Instant::now().checked_add(self.limits().partial_message) else {
+                let Some(deadline) = Instant::now().checked_add(self.limits().partial_message)
+                else {
                     return;
                 };
                 *timer = Some(self.driver.add_timer(
@@ -168,7 +169,6 @@ impl Conn {
             (false, None) => {}
         }
     }
-
 }
 
 impl Source for Conn {

@@ -19,7 +19,9 @@ enum Reader {
     #[default]
     Driver,
     /// Nobody: the one who left is expected back, or another was woken to lead.
-    Nobody { woken: Option<u64> },
+    Nobody {
+        woken: Option<u64>,
+    },
     Leader(Leader),
 }
 
@@ -60,7 +62,9 @@ pub(super) enum Taken {
 pub(super) enum Handed {
     To(Arc<Inbox>),
     /// `watch`: the driver is to look after it from now on.
-    Nobody { watch: bool },
+    Nobody {
+        watch: bool,
+    },
     Driver,
     /// It did not lead.
     NotLed,

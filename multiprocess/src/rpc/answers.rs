@@ -10,8 +10,8 @@ use super::body::{Body, Content};
 use super::cap::{Cap, Path, Promise, Target};
 use super::held::{Destination, Held};
 use super::idmap::IdMap;
-use super::questions::{CallId, at, in_order, new_message};
 use super::misbehaved;
+use super::questions::{CallId, at, in_order, new_message};
 use crate::codec::{EncodeFn, Encoder};
 use crate::connection::{ArcConn, Core};
 use crate::guard::catch_panic;
@@ -203,7 +203,8 @@ impl Core {
                     self.send_elsewhere(id);
                 } else {
                     let root: capnp::Result<message::Builder<'_>> = message.get_root();
-                    if let Ok(Ok(message::Return(Ok(mut answer)))) = root.map(message::Builder::which)
+                    if let Ok(Ok(message::Return(Ok(mut answer)))) =
+                        root.map(message::Builder::which)
                     {
                         if caps.is_empty() {
                             // Nothing of it can be called: the question is over with this.

@@ -91,9 +91,16 @@ pub(super) struct Promised {
 pub(super) enum Target {
     /// To the peer: to what its answer to this question of ours has at this path. `called`: calls
     /// were sent there, which later ones must not overtake.
-    Answer { question: u32, path: Path, called: bool },
+    Answer {
+        question: u32,
+        path: Path,
+        called: bool,
+    },
     /// To the peer: it will say to what this resolves.
-    Import { import: Arc<Import>, called: bool },
+    Import {
+        import: Arc<Import>,
+        called: bool,
+    },
     /// Nowhere yet: they wait here.
     Here,
     Resolved(Cap),

@@ -131,7 +131,10 @@ impl Core {
     // ---- from the peer
 
     /// Takes in the capabilities of a message.
-    pub(super) fn receive_caps(&mut self, payload: payload::Reader<'_>) -> Result<Vec<Option<Cap>>> {
+    pub(super) fn receive_caps(
+        &mut self,
+        payload: payload::Reader<'_>,
+    ) -> Result<Vec<Option<Cap>>> {
         if !payload.has_cap_table() {
             return Ok(Vec::new());
         }
@@ -184,10 +187,8 @@ impl Core {
             }
             (None, false) => None,
         };
-        let weak = (
-            Arc::downgrade(&import),
-            promise.as_ref().map(Arc::downgrade).unwrap_or_default(),
-        );
+        let weak =
+            (Arc::downgrade(&import), promise.as_ref().map(Arc::downgrade).unwrap_or_default());
         match known {
             Some(known) => {
                 known.refs = known.refs.saturating_add(1);
@@ -257,4 +258,3 @@ pub(super) fn path_of(answer: promised_answer::Reader<'_>) -> Result<Path> {
     }
     Ok(path)
 }
-

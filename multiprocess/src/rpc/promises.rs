@@ -47,10 +47,8 @@ impl Core {
             Cap::Broken(error) => Err((**error).clone()),
             _ if is_remote(&target) => self.forward(&target, method, content, destination),
             Cap::Promise(promise) => {
-                let params = super::held::Held {
-                    body: content.whole.keep(),
-                    caps: content.caps.to_vec(),
-                };
+                let params =
+                    super::held::Held { body: content.whole.keep(), caps: content.caps.to_vec() };
                 let (interface, method) = method;
                 let held = HeldCall { interface, method, params, destination };
                 promise.state().waiting.push(Waiting::Call(held));

@@ -445,12 +445,7 @@ impl Core {
     }
 
     /// The call has its answer.
-    pub(super) fn answered(
-        &mut self,
-        conn: &ArcConn,
-        call: CallId,
-        answer: Result<Content<'_>>,
-    ) {
+    pub(super) fn answered(&mut self, conn: &ArcConn, call: CallId, answer: Result<Content<'_>>) {
         let Some(question) = self.rpc.questions.remove(call) else { return };
         for (path, promise) in question.promises {
             let Some(promise) = promise.upgrade() else { continue };
@@ -542,4 +537,3 @@ pub(super) fn from_exception(error: exception::Reader<'_>) -> Error {
 
 /// The payload's capabilities are this side's to describe.
 pub(super) type Payload<'a> = payload::Builder<'a>;
-

@@ -45,12 +45,7 @@ pub(crate) fn schedule_on(core: &mut Core, thread: Cap, callback: Option<Cap>, t
 ///
 /// A call of this side's that comes back to an object of this side's, through a promise of the
 /// peer's, names a thread of the peer's; then the thread that waits for it runs it.
-fn post(
-    core: &mut Core,
-    thread: &Cap,
-    callback: Option<&Cap>,
-    mut task: Task,
-) -> Result<(), Task> {
+fn post(core: &mut Core, thread: &Cap, callback: Option<&Cap>, mut task: Task) -> Result<(), Task> {
     let Some(local) = thread.local().or_else(|| callback?.local()) else { return Err(task) };
     let served = local.served();
     let Some(thread) = served.as_ref().and_then(|served| served.thread()) else {

@@ -20,7 +20,9 @@ thread_local! {
 /// Whether this thread is about to answer another call of the connection.
 pub(crate) fn more_follows(conn: &ArcConn) -> bool {
     FOLLOWS.with_borrow(|follows| {
-        follows.as_ref().is_some_and(|follows| std::ptr::eq(follows.as_ptr(), ArcConn::as_ptr(conn)))
+        follows
+            .as_ref()
+            .is_some_and(|follows| std::ptr::eq(follows.as_ptr(), ArcConn::as_ptr(conn)))
     })
 }
 
