@@ -15,13 +15,16 @@
 //! its name in [`work`].
 
 mod cpu;
+mod docs;
 mod json;
 mod measure;
 mod memory;
 mod options;
+mod plots;
 mod report;
 mod rounds;
 mod sides;
+mod steps;
 mod system_calls;
 mod table;
 mod targets;
@@ -80,9 +83,23 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
             print!("{}", text(&rows, &columns, options));
             return Ok(outcome(&rows));
         }
-        Mode::Steps | Mode::UpdateDocs => return Err("not yet".into()),
+        Mode::Steps => print!("{}", steps::table(options)?),
+        Mode::UpdateDocs => return update_docs(&columns, options),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn update_docs(columns: &[Column], options: &Options) -> Result<ExitCode, Failure> {
+    let rows = measure(columns, options);
+    docs::write("table", &text(&rows, columns, options))?;
+    docs::write("steps", &steps::table(options)?)?;
+    let folder = docs::plots()?;
+    if let Some(mapped) = rows.iter().find(|row| row.work == Work::Mapped) {
+        plots::latency(&folder.join("latency.svg"), mapped, columns)?;
+    }
+    plots::threads(&folder.join("threads.svg"), options)?;
+    plots::sizes(&folder.join("sizes.svg"), options)?;
+    Ok(outcome(&rows))
 }
 
 /// The rows that are asked for.
@@ -92,8 +109,12 @@ fn measure(columns: &[Column], options: &Options) -> Vec<Row> {
     };
     let works: Vec<Work> = Work::TABLE.into_iter().filter(asked).collect();
     let (held, called): (Vec<Work>, Vec<Work>) =
-        works.into_iter().partition(|work| work.unit() == Unit::Bytes);
-    let mut rows = rounds::run(&called, columns, options);
+        works.iter().partition(|work| work.unit() == Unit::Bytes);
+    // First, as a process that has come to hold much memory starts others more slowly.
+    let (starts, calls): (Vec<Work>, Vec<Work>) =
+        called.into_iter().partition(|work| matches!(work, Work::Spawn | Work::Connect));
+    let mut rows = rounds::run(&starts, columns, options);
+    rows.extend(rounds::run(&calls, columns, options));
     if !options.quick && system_calls::can_be_counted() {
         for row in &mut rows {
             match system_calls::count(row.work) {
@@ -107,6 +128,7 @@ fn measure(columns: &[Column], options: &Options) -> Vec<Row> {
         memory::fill(&mut row, columns, options);
         rows.push(row);
     }
+    rows.sort_by_key(|row| works.iter().position(|work| *work == row.work));
     rows
 }
 

@@ -32,7 +32,7 @@ impl Link {
     }
 
     /// The same, but waits in poll(2) before each read.
-    pub(crate) fn polled(self) -> Link {
+    pub fn polled(self) -> Link {
         Link { polled: true, ..self }
     }
 
