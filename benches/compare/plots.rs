@@ -28,6 +28,8 @@ struct Labels {
     y: &'static str,
     x_text: fn(&f64) -> String,
     y_text: fn(&f64) -> String,
+    /// Where no line is.
+    legend: SeriesLabelPosition,
 }
 
 /// How the calls of a row are spread: of each hundred, how many were answered within a time.
@@ -41,7 +43,7 @@ pub(crate) fn latency(file: &Path, row: &Row, columns: &[Column]) -> Result<(), 
             let part = f64::from(promille) / 1000.0;
             Some((percentile(&mut times, part)? / 1e3, part * 100.0))
         };
-        (*column, (0..1000).step_by(5).chain(995..1000).filter_map(at).collect())
+        (*column, (0..1000).step_by(5).filter_map(at).collect())
     };
     let lines: Vec<Line> = columns.iter().map(line).collect();
     let labels = Labels {
@@ -50,6 +52,7 @@ pub(crate) fn latency(file: &Path, row: &Row, columns: &[Column]) -> Result<(), 
         y: "percent of the calls",
         x_text: |x| format!("{x}"),
         y_text: |y| format!("{y:.0}"),
+        legend: SeriesLabelPosition::LowerRight,
     };
     let x = span(&lines, |point| point.0);
     draw(file, &labels, x.log_scale(), 0.0..100.0, &lines)
@@ -69,8 +72,9 @@ pub(crate) fn threads(file: &Path, options: &Options) -> Result<(), Failure> {
         y: "1000 calls a second",
         x_text: |x| format!("{x}"),
         y_text: |y| format!("{y:.0}"),
+        legend: SeriesLabelPosition::UpperLeft,
     };
-    let top = span(&lines, |point| point.1).end;
+    let top = 1.3 * span(&lines, |point| point.1).end;
     draw(file, &labels, (1.0..64.0).log_scale().base(2.0), 0.0..top, &lines)
 }
 
@@ -86,8 +90,13 @@ pub(crate) fn sizes(file: &Path, options: &Options) -> Result<(), Failure> {
         title: "Echo of data: throughput against size",
         x: "bytes there and back",
         y: "MB a second, each way",
-        x_text: |x| format!("{x}"),
+        x_text: |x| match x {
+            ..1e3 => format!("{x} B"),
+            1e3..1e6 => format!("{} kB", x / 1e3),
+            _ => format!("{} MB", x / 1e6),
+        },
         y_text: |y| format!("{y}"),
+        legend: SeriesLabelPosition::LowerMiddle,
     };
     let (x, y) = (span(&lines, |point| point.0), span(&lines, |point| point.1));
     draw(file, &labels, x.log_scale(), y.log_scale(), &lines)
@@ -152,7 +161,7 @@ where
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
     }
     let mut legend = chart.configure_series_labels();
-    legend.background_style(WHITE).border_style(BLACK).position(SeriesLabelPosition::UpperLeft);
+    legend.background_style(WHITE).border_style(BLACK).position(labels.legend.clone());
     legend.draw().map_err(|error| text(&error))?;
     area.present().map_err(|error| text(&error))
 }

@@ -6,13 +6,15 @@ use crate::report::Row;
 use crate::sides::Column;
 use crate::work::Unit;
 
-/// Whoever is ours is compared with.
-const OTHERS: [Column; 3] = [Column::Raw, Column::CapnpRpc, Column::Tarpc];
-
 pub(crate) fn table(rows: &[Row], columns: &[Column]) -> String {
     let mut lines = vec![heading(columns)];
     lines.extend(rows.iter().map(|row| cells(row, columns)));
     aligned(&lines)
+}
+
+/// Those that ours is compared with.
+fn others(columns: &[Column]) -> impl Iterator<Item = Column> {
+    columns.iter().copied().filter(|column| *column != Column::Ours)
 }
 
 fn heading(columns: &[Column]) -> Vec<String> {
@@ -23,7 +25,7 @@ fn heading(columns: &[Column]) -> Vec<String> {
             cells.push("p99".into());
         }
     }
-    cells.extend(OTHERS.map(|column| format!("to {}", column.title())));
+    cells.extend(others(columns).map(|column| format!("to {}", column.title())));
     cells.extend(["CPU".into(), "system calls".into()]);
     cells
 }
@@ -41,8 +43,9 @@ fn cells(row: &Row, columns: &[Column]) -> Vec<String> {
             cells.push(or_dash(cell.p99().map(time)));
         }
     }
-    cells
-        .extend(OTHERS.map(|column| or_dash(row.ratio(column).map(|ratio| format!("{ratio:.2}")))));
+    for column in others(columns) {
+        cells.push(or_dash(row.ratio(column).map(|ratio| format!("{ratio:.2}"))));
+    }
     let cpu = row.cell(Column::Ours).cpu();
     cells.push(or_dash(cpu.map(|cpu| format!("{} + {}", time(cpu.client), time(cpu.server)))));
     let calls = row.system_calls.map(|[client, server]| format!("{client:.1} + {server:.1}"));
@@ -61,7 +64,7 @@ fn with_unit(unit: Unit, figure: f64) -> String {
 
 /// Nanoseconds, for a person.
 pub(crate) fn time(nanoseconds: f64) -> String {
-    match nanoseconds {
+    match nanoseconds.abs() {
         ..1e6 => format!("{:.1} us", nanoseconds / 1e3),
         1e6..1e7 => format!("{:.2} ms", nanoseconds / 1e6),
         _ => format!("{:.1} ms", nanoseconds / 1e6),
