@@ -66,7 +66,7 @@ impl Options {
             }
         }
         if options.quick {
-            options.rounds = 3;
+            options.rounds = if cfg!(debug_assertions) { 1 } else { 3 };
             options.slice = Duration::from_millis(20);
         }
         options.rounds = rounds.unwrap_or(options.rounds);
