@@ -55,7 +55,7 @@ pub(crate) fn latency(file: &Path, row: &Row, columns: &[Column]) -> Result<(), 
         legend: SeriesLabelPosition::LowerRight,
     };
     let x = span(&lines, |point| point.0);
-    draw(file, &labels, x.log_scale(), 0.0..100.0, &lines)
+    draw(file, &labels, x.log_scale().base(2.0), 0.0..100.0, &lines)
 }
 
 /// Measures and draws calls in a second against threads.

@@ -1,6 +1,6 @@
 //! What lies between a raw socket pair and a call, one thing after another, to see what each costs.
 //!
-//! All of them send [`raw`](crate::raw)'s frames. A layer has what those before it have:
+//! All of them send [`raw`]'s frames. A layer has what those before it have:
 //!
 //! - [`Layer::Poll`]: each side waits in poll(2) before it reads, as whoever waits for more than one
 //!   thing has to;
