@@ -1,121 +1,172 @@
-//! One small table: what work costs here, over a raw socket pair, and with capnp-rpc on tokio.
+//! What work costs here, over a raw socket pair, with capnp-rpc on tokio, and with tarpc.
 //!
 //! ```text
-//! cargo bench --bench compare                      the table, in less than a minute
+//! cargo bench --bench compare                      the table, in about two minutes
 //! cargo bench --bench compare -- --quick           rougher, in a few seconds
 //! cargo bench --bench compare -- --json mapped     one JSON object a line; only rows named "mapped.."
+//! cargo bench --bench compare -- --peer PATH       one more column: another program as server
+//! cargo bench --bench compare -- --steps           where the time of one call goes
+//! cargo bench --bench compare -- --update-docs     writes docs/PERFORMANCE.md's tables and plots
 //! ```
 //!
-//! The three are measured in turn within each of many short rounds, so that what else the machine
+//! The sides are measured in turn within each of many short rounds, so that what else the machine
 //! does meets all of them. A figure is the median over the rounds of the median call of each (or of
 //! the rate in each); a ratio is the median of the rounds' ratios. What each row does is said at
-//! its function in [`rows`].
+//! its name in [`work`].
 
+mod cpu;
+mod docs;
+mod json;
 mod measure;
+mod memory;
+mod options;
+mod plots;
 mod report;
-mod rows;
+mod rounds;
+mod sides;
+mod steps;
+mod system_calls;
+mod table;
+mod targets;
+mod work;
 
+use std::fmt::Write;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use multiprocess_bench::{Failure, serve_if_peer};
 
-use report::Report;
-use rows::{Row, Side};
-
-const USAGE: &str = "\
-Usage: cargo bench --bench compare -- [OPTIONS] [ROW]...
-
-  ROW          only rows whose name contains this
-  --json       one JSON object a line instead of the table
-  --rounds N   rounds of 60 ms for each cell (25)
-  --quick      3 rounds of 20 ms";
-
-struct Options {
-    json: bool,
-    rounds: usize,
-    slice: Duration,
-    names: Vec<String>,
-}
+use options::{Mode, Options, USAGE};
+use report::Row;
+use sides::Column;
+use work::{Unit, Work};
 
 fn main() -> ExitCode {
     if serve_if_peer() {
         return ExitCode::SUCCESS;
     }
-    match options(std::env::args().skip(1)) {
-        Ok(Some(options)) => match run(&options) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("compare: {error}");
-                ExitCode::FAILURE
-            }
-        },
-        Ok(None) => {
-            println!("{USAGE}");
-            ExitCode::SUCCESS
-        }
+    let mut options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
         Err(problem) => {
             eprintln!("compare: {problem}\n\n{USAGE}");
-            ExitCode::from(2)
+            return ExitCode::from(2);
         }
-    }
-}
-
-/// None where help is asked for.
-fn options(args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
-    let mut options =
-        Options { json: false, rounds: 25, slice: Duration::from_millis(60), names: Vec::new() };
-    // Figures of a debug build mean nothing: `cargo test --benches` is to see that it runs.
-    let mut quick = cfg!(debug_assertions);
-    let mut rounds = None;
-    let mut args = args;
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--bench" => {} // cargo's own
-            "--test" | "--quick" => quick = true,
-            "--json" => options.json = true,
-            "--rounds" => {
-                let number = args.next().and_then(|number| number.parse().ok());
-                rounds =
-                    Some(number.filter(|number| *number > 0).ok_or("--rounds takes a number")?);
-            }
-            "-h" | "--help" => return Ok(None),
-            _ if arg.starts_with('-') => return Err(format!("unknown option {arg}")),
-            _ => options.names.push(arg),
-        }
-    }
-    if quick {
-        options.rounds = 3;
-        options.slice = Duration::from_millis(20);
-    }
-    options.rounds = rounds.unwrap_or(options.rounds);
-    Ok(Some(options))
-}
-
-fn run(options: &Options) -> Result<(), Failure> {
-    let asked = |name: &str| {
-        options.names.is_empty() || options.names.iter().any(|part| name.contains(part))
     };
-    let mut all = rows::all()?;
-    let mut rows: Vec<&mut Row> = all.rows.iter_mut().filter(|row| asked(row.name)).collect();
-    let mut reports: Vec<Report> = rows.iter().map(|row| Report::new(row.name, row.unit)).collect();
-    // Round 0 warms up.
-    for round in 0..=options.rounds {
-        for (row, report) in rows.iter_mut().zip(&mut reports) {
-            let mut figures = [0.0; 3];
-            for turn in 0..3 {
-                let side = (round + turn) % 3;
-                figures[side] = row.measure(Side::ALL[side], options.slice)?;
-            }
-            if round > 0 {
-                report.add(figures);
+    if cfg!(debug_assertions) && options.peer.is_none() {
+        // Such a run is a test, and the bench is such a program, too.
+        options.peer = std::env::current_exe().ok();
+    }
+    match run(&options) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let columns: Vec<Column> = Column::ALL
+        .into_iter()
+        .filter(|column| *column != Column::Peer || options.peer.is_some())
+        .collect();
+    match &options.mode {
+        Mode::Help => println!("{USAGE}"),
+        Mode::Count(work, calls) => system_calls::print(work, *calls)?,
+        Mode::Memory(work, column, count) => memory::print(work, column, *count, options)?,
+        Mode::Json => {
+            let rows = measure(&columns, options);
+            rows.iter().for_each(|row| println!("{}", json::line(row, &columns)));
+            return Ok(outcome(&rows));
+        }
+        Mode::Table => {
+            let rows = measure(&columns, options);
+            print!("{}", text(&rows, &columns, options));
+            return Ok(outcome(&rows));
+        }
+        Mode::Steps => print!("{}", steps::table(options)?),
+        Mode::UpdateDocs => return update_docs(&columns, options),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn update_docs(columns: &[Column], options: &Options) -> Result<ExitCode, Failure> {
+    let rows = measure(columns, options);
+    docs::write("table", &text(&rows, columns, options))?;
+    docs::write("steps", &steps::table(options)?)?;
+    let folder = docs::plots()?;
+    if let Some(mapped) = rows.iter().find(|row| row.work == Work::Mapped) {
+        plots::latency(&folder.join("latency.svg"), mapped, columns)?;
+    }
+    plots::threads(&folder.join("threads.svg"), options)?;
+    plots::sizes(&folder.join("sizes.svg"), options)?;
+    Ok(outcome(&rows))
+}
+
+/// The rows that are asked for.
+fn measure(columns: &[Column], options: &Options) -> Vec<Row> {
+    let asked = |work: &Work| {
+        options.names.is_empty() || options.names.iter().any(|part| work.name().contains(part))
+    };
+    let works: Vec<Work> = Work::TABLE.into_iter().filter(asked).collect();
+    let (held, called): (Vec<Work>, Vec<Work>) =
+        works.iter().partition(|work| work.unit() == Unit::Bytes);
+    // First, as a process that has come to hold much memory starts others more slowly.
+    let (starts, calls): (Vec<Work>, Vec<Work>) =
+        called.into_iter().partition(|work| matches!(work, Work::Spawn | Work::Connect));
+    let mut rows = rounds::run(&starts, columns, options);
+    rows.extend(rounds::run(&calls, columns, options));
+    if !options.quick && system_calls::can_be_counted() {
+        for row in &mut rows {
+            match system_calls::count(row.work) {
+                Ok(counts) => row.system_calls = counts,
+                Err(error) => eprintln!("compare: {}: system calls: {error}", row.work.name()),
             }
         }
     }
-    if options.json {
-        reports.iter().for_each(|report| println!("{}", report.json()));
-    } else {
-        print!("{}", report::table(&reports, options.rounds));
+    for work in held {
+        let mut row = Row::new(work);
+        memory::fill(&mut row, columns, options);
+        rows.push(row);
     }
-    Ok(())
+    rows.sort_by_key(|row| works.iter().position(|work| *work == row.work));
+    rows
+}
+
+/// The table, with what is to be said about it.
+fn text(rows: &[Row], columns: &[Column], options: &Options) -> String {
+    let mut text = table::table(rows, columns);
+    let _ = writeln!(
+        text,
+        "\nMedians of {} rounds; p99 of all their calls. Ratios (to ..) are of the time a call \
+         takes, or\nof memory: below 1, ours is better. CPU time and system calls: of one of our \
+         calls, client + server.",
+        options.rounds
+    );
+    if rows.iter().all(|row| row.system_calls.is_none()) {
+        text.push_str(
+            "System calls are not counted: it takes strace, and is not done with --quick.\n",
+        );
+    }
+    for row in rows {
+        for column in columns {
+            if let Some(problem) = &row.cell(*column).failure {
+                let _ = writeln!(text, "{}, {}: {problem}", column.title(), row.work.name());
+            }
+        }
+    }
+    let targets = targets::lines(rows);
+    if !targets.is_empty() {
+        let _ = write!(text, "\nTargets:\n{targets}");
+    }
+    text
+}
+
+/// A side that fails hides nothing of the others, yet the bench has failed; a foreign peer may lack
+/// methods.
+fn outcome(rows: &[Row]) -> ExitCode {
+    let failed = |column: &Column| rows.iter().any(|row| row.cell(*column).failure.is_some());
+    match Column::ALL.iter().filter(|column| **column != Column::Peer).any(failed) {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
 }

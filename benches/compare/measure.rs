@@ -1,22 +1,88 @@
-//! Medians and rates.
+//! Ways to make calls, each with the time of every call.
 
+use std::future::Future;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use multiprocess_bench::Failure;
 
-/// The middle value; 0 where there is none.
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+use crate::cpu::{Cpu, Watch};
+
+/// How much of it: as many calls as fit in a time, at least one; or a number of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Amount {
+    Time(Duration),
+    Calls(usize),
 }
 
-/// The median call in nanoseconds, of as many as fit in the time, at least one.
-pub(crate) fn p50<T>(
-    time: Duration,
+/// What was measured.
+pub(crate) struct Sample {
+    pub(crate) calls: usize,
+    /// Nanoseconds of each call, in no order. None where they are not known one by one.
+    pub(crate) times: Vec<f32>,
+    /// From the first call's start to the last one's end.
+    pub(crate) elapsed: Duration,
+    /// Of all calls together.
+    pub(crate) cpu: Option<Cpu>,
+    pub(crate) watch: Watch,
+}
+
+impl Sample {
+    /// Calls in a second, all together.
+    pub(crate) fn rate(&self) -> f64 {
+        self.calls as f64 / self.elapsed.as_secs_f64()
+    }
+}
+
+/// One that is being taken.
+pub(crate) struct Tally {
+    amount: Amount,
+    watch: Watch,
+    before: Option<Cpu>,
+    start: Instant,
+    calls: usize,
+    times: Vec<f32>,
+}
+
+impl Tally {
+    pub(crate) fn start(watch: Watch, amount: Amount) -> Tally {
+        let before = watch.read();
+        Tally { amount, watch, before, start: Instant::now(), calls: 0, times: Vec::new() }
+    }
+
+    pub(crate) fn took(&mut self, time: Duration) {
+        self.calls += 1;
+        self.times.push(time.as_nanos() as f32);
+    }
+
+    /// That many calls, of whose times nothing is known.
+    pub(crate) fn took_together(&mut self, calls: usize) {
+        self.calls += calls;
+    }
+
+    pub(crate) fn done(&self) -> bool {
+        match self.amount {
+            Amount::Time(time) => self.start.elapsed() >= time,
+            Amount::Calls(calls) => self.calls >= calls,
+        }
+    }
+
+    pub(crate) fn sample(self) -> Sample {
+        let elapsed = self.start.elapsed();
+        let cpu = self.watch.read().zip(self.before).map(|(after, before)| after - before);
+        Sample { calls: self.calls, times: self.times, elapsed, cpu, watch: self.watch }
+    }
+}
+
+/// One call after the other.
+pub(crate) fn one_by_one<T>(
+    watch: Watch,
+    amount: Amount,
     mut call: impl FnMut() -> Result<T, Failure>,
-) -> Result<f64, Failure> {
-    p50_of(time, || {
+) -> Result<Sample, Failure> {
+    timed(watch, amount, || {
         let start = Instant::now();
         drop(call()?);
         Ok(start.elapsed())
@@ -24,69 +90,100 @@ pub(crate) fn p50<T>(
 }
 
 /// The same where a call says itself how long it took.
-pub(crate) fn p50_of(
-    time: Duration,
+pub(crate) fn timed(
+    watch: Watch,
+    amount: Amount,
     mut call: impl FnMut() -> Result<Duration, Failure>,
-) -> Result<f64, Failure> {
-    let end = Instant::now() + time;
-    let mut calls = vec![nanoseconds(call()?)];
-    while Instant::now() < end {
-        calls.push(nanoseconds(call()?));
+) -> Result<Sample, Failure> {
+    let mut tally = Tally::start(watch, amount);
+    loop {
+        tally.took(call()?);
+        if tally.done() {
+            return Ok(tally.sample());
+        }
     }
-    Ok(median(calls))
 }
 
 /// The same for calls that are awaited.
-pub(crate) async fn p50_async<T>(
-    time: Duration,
+pub(crate) async fn awaited<T>(
+    watch: Watch,
+    amount: Amount,
     mut call: impl AsyncFnMut() -> Result<T, Failure>,
-) -> Result<f64, Failure> {
-    let end = Instant::now() + time;
-    let mut calls = Vec::new();
-    while calls.is_empty() || Instant::now() < end {
+) -> Result<Sample, Failure> {
+    let mut tally = Tally::start(watch, amount);
+    loop {
         let start = Instant::now();
         drop(call().await?);
-        calls.push(nanoseconds(start.elapsed()));
+        tally.took(start.elapsed());
+        if tally.done() {
+            return Ok(tally.sample());
+        }
     }
-    Ok(median(calls))
 }
 
-/// Runs each of the callers on a thread of its own, in a loop. Calls in a second, all together.
-pub(crate) fn rate_of_threads<T, F>(time: Duration, callers: Vec<F>) -> Result<f64, Failure>
+/// Keeps `count` calls under way; `call` is told which of them it makes.
+pub(crate) async fn in_flight<T, F: Future<Output = Result<T, Failure>>>(
+    watch: Watch,
+    amount: Amount,
+    count: usize,
+    call: impl Fn(usize) -> F,
+) -> Result<Sample, Failure> {
+    let call = &call;
+    let one = |slot: usize| async move {
+        let start = Instant::now();
+        drop(call(slot).await?);
+        Ok::<_, Failure>((slot, start.elapsed()))
+    };
+    let mut tally = Tally::start(watch, amount);
+    let mut calls: FuturesUnordered<_> = (0..count).map(one).collect();
+    while let Some(answer) = calls.next().await {
+        let (slot, time) = answer?;
+        tally.took(time);
+        if !tally.done() {
+            calls.push(one(slot));
+        }
+    }
+    Ok(tally.sample())
+}
+
+/// Runs each of the callers on a thread of its own, in a loop.
+pub(crate) fn on_threads<T, F>(
+    watch: Watch,
+    amount: Amount,
+    callers: Vec<F>,
+) -> Result<Sample, Failure>
 where
     F: FnMut() -> Result<T, Failure> + Send,
 {
-    let ready = &Barrier::new(callers.len());
-    let counts: Vec<Result<u64, Failure>> = std::thread::scope(|scope| {
-        let run = |mut call: F| {
-            // The first call has the peer make a thread for this one.
-            let first = call().map(drop);
-            ready.wait();
-            first?;
-            let (end, mut count) = (Instant::now() + time, 0);
-            while Instant::now() < end {
-                call()?;
-                count += 1;
-            }
-            Ok(count)
-        };
+    let each = match amount {
+        Amount::Time(_) => amount,
+        Amount::Calls(calls) => Amount::Calls(calls.div_ceil(callers.len())),
+    };
+    // What threads cost at their first call and their end is not counted.
+    let (ready, finished) = (&Barrier::new(callers.len() + 1), &Barrier::new(callers.len() + 1));
+    let run = |mut call: F| {
+        let first = call().map(drop);
+        ready.wait();
+        let times = first.and_then(|()| {
+            let sample = one_by_one(Watch::nothing(), each, call)?;
+            Ok(sample.times)
+        });
+        finished.wait();
+        times
+    };
+    std::thread::scope(|scope| {
+        let run = &run;
         let threads: Vec<_> =
             callers.into_iter().map(|call| scope.spawn(move || run(call))).collect();
-        let failed = |_| Err("a calling thread panicked".into());
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(failed)).collect()
-    });
-    let mut total = 0;
-    for count in counts {
-        total += count?;
-    }
-    Ok(rate(total, time))
-}
-
-/// Calls in a second.
-pub(crate) fn rate(count: u64, time: Duration) -> f64 {
-    count as f64 / time.as_secs_f64()
-}
-
-fn nanoseconds(time: Duration) -> f64 {
-    time.as_nanos() as f64
+        ready.wait();
+        let tally = Tally::start(watch, amount);
+        finished.wait();
+        let mut sample = tally.sample();
+        for thread in threads {
+            let times = thread.join().map_err(|_| "a calling thread panicked")??;
+            sample.calls += times.len();
+            sample.times.extend(times);
+        }
+        Ok(sample)
+    })
 }

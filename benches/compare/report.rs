@@ -1,88 +1,108 @@
-//! What was measured, as a table or as JSON.
+//! What was measured: cells, rows, and what follows from them.
 
-use std::fmt::Write;
+use crate::cpu::Cpu;
+use crate::measure::Sample;
+use crate::sides::Column;
+use crate::work::{Unit, Work};
 
-use crate::measure::median;
-
-/// What a figure counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unit {
-    /// Nanoseconds a call.
-    Time,
-    /// Calls in a second.
-    Rate,
+/// One side's figures in one row.
+#[derive(Default)]
+pub(crate) struct Cell {
+    /// The figure of each round; none once it has failed.
+    rounds: Vec<f64>,
+    /// The nanoseconds of all calls of all rounds.
+    times: Vec<f32>,
+    /// Nanoseconds of each round's average call.
+    cpu: Vec<Cpu>,
+    pub(crate) failure: Option<String>,
 }
 
-/// The rounds of one row: ours, raw, capnp-rpc in each.
-pub(crate) struct Report {
-    name: &'static str,
-    unit: Unit,
-    rounds: Vec<[f64; 3]>,
-}
-
-impl Report {
-    pub(crate) fn new(name: &'static str, unit: Unit) -> Report {
-        Report { name, unit, rounds: Vec::new() }
-    }
-
-    pub(crate) fn add(&mut self, round: [f64; 3]) {
-        self.rounds.push(round);
-    }
-
-    /// One line. Figures are whole numbers.
-    pub(crate) fn json(&self) -> String {
-        let unit = match self.unit {
-            Unit::Time => "ns",
-            Unit::Rate => "per_s",
+impl Cell {
+    pub(crate) fn add(&mut self, unit: Unit, sample: Sample) {
+        let figure = match unit {
+            Unit::Rate => sample.rate(),
+            _ => percentile(&mut sample.times.clone(), 0.5).unwrap_or_default(),
         };
-        let [ours, raw, capnp_rpc] = [0, 1, 2].map(|side| self.figure(side));
-        format!(
-            r#"{{"work":"{}","ours_{unit}":{ours:.0},"raw_{unit}":{raw:.0},"capnp_rpc_{unit}":{capnp_rpc:.0}}}"#,
-            self.name
-        )
-    }
-
-    fn figure(&self, side: usize) -> f64 {
-        median(self.rounds.iter().map(|round| round[side]).collect())
-    }
-
-    /// Our time for a call as a multiple of the other side's.
-    fn ratio(&self, side: usize) -> f64 {
-        let of = |round: &[f64; 3]| match self.unit {
-            Unit::Time => round[0] / round[side],
-            Unit::Rate => round[side] / round[0],
-        };
-        median(self.rounds.iter().map(of).collect())
-    }
-
-    fn cell(&self, side: usize) -> String {
-        let figure = self.figure(side);
-        match self.unit {
-            Unit::Rate => format!("{:.1} k/s", figure / 1e3),
-            Unit::Time if figure >= 1e6 => format!("{:.2} ms", figure / 1e6),
-            Unit::Time => format!("{:.1} us", figure / 1e3),
+        self.add_figure(figure);
+        if let Some(cpu) = sample.cpu {
+            let calls = sample.calls as f64;
+            self.cpu.push(Cpu { client: cpu.client / calls, server: cpu.server / calls });
         }
+        self.times.extend(sample.times);
+    }
+
+    pub(crate) fn add_figure(&mut self, figure: f64) {
+        self.rounds.push(figure);
+    }
+
+    /// The median round's.
+    pub(crate) fn figure(&self) -> Option<f64> {
+        median(self.rounds.iter().copied())
+    }
+
+    /// Of all calls together; None where there are too few for that to mean anything.
+    pub(crate) fn p99(&self) -> Option<f64> {
+        if self.times.len() < 100 { None } else { percentile(&mut self.times.clone(), 0.99) }
+    }
+
+    /// What a call costs the processors.
+    pub(crate) fn cpu(&self) -> Option<Cpu> {
+        Some(Cpu {
+            client: median(self.cpu.iter().map(|cpu| cpu.client))?,
+            server: median(self.cpu.iter().map(|cpu| cpu.server))?,
+        })
+    }
+
+    pub(crate) fn times(&self) -> &[f32] {
+        &self.times
     }
 }
 
-pub(crate) fn table(reports: &[Report], rounds: usize) -> String {
-    let mut text = String::new();
-    let mut line = |cells: [&str; 6]| {
-        let [work, ours, raw, capnp_rpc, to_raw, to_capnp_rpc] = cells;
-        let _ = writeln!(
-            text,
-            "{work:<20}{ours:>12}{raw:>16}{capnp_rpc:>18}{to_raw:>10}{to_capnp_rpc:>16}"
-        );
-    };
-    line(["", "ours", "raw socketpair", "capnp-rpc, tokio", "ours/raw", "ours/capnp-rpc"]);
-    for report in reports {
-        let [ours, raw, capnp_rpc] = [0, 1, 2].map(|side| report.cell(side));
-        let [to_raw, to_capnp_rpc] = [1, 2].map(|side| format!("{:.2}", report.ratio(side)));
-        line([report.name, &ours, &raw, &capnp_rpc, &to_raw, &to_capnp_rpc]);
+/// What one work costs on each side.
+pub(crate) struct Row {
+    pub(crate) work: Work,
+    cells: [Cell; Column::ALL.len()],
+    /// Ours, in each process: system calls a call.
+    pub(crate) system_calls: Option<[f64; 2]>,
+}
+
+impl Row {
+    pub(crate) fn new(work: Work) -> Row {
+        Row { work, cells: Default::default(), system_calls: None }
     }
-    let _ = writeln!(
-        text,
-        "\nMedians of {rounds} rounds. Ratios are of the time a call takes: below 1, ours is faster."
-    );
-    text
+
+    pub(crate) fn cell(&self, column: Column) -> &Cell {
+        &self.cells[column as usize]
+    }
+
+    pub(crate) fn cell_mut(&mut self, column: Column) -> &mut Cell {
+        &mut self.cells[column as usize]
+    }
+
+    pub(crate) fn figure(&self, column: Column) -> Option<f64> {
+        self.cell(column).figure()
+    }
+
+    /// Our time for a call, or memory, as a multiple of the other side's: the median of the
+    /// rounds' ratios.
+    pub(crate) fn ratio(&self, column: Column) -> Option<f64> {
+        let rounds = self.cell(Column::Ours).rounds.iter().zip(&self.cell(column).rounds);
+        median(rounds.map(|(ours, other)| match self.work.unit() {
+            Unit::Rate => other / ours,
+            _ => ours / other,
+        }))
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+/// Sorts the values; `at` is between 0 and 1.
+pub(crate) fn percentile(values: &mut [f32], at: f64) -> Option<f64> {
+    values.sort_unstable_by(f32::total_cmp);
+    let index = (values.len() as f64 * at) as usize;
+    values.get(index).map(|value| f64::from(*value))
 }

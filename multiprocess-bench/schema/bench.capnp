@@ -21,6 +21,9 @@ interface Bench {
 
     callBack @4 (context :Proxy.Context, callback :Callback $Rust.notNull, text :Text) -> (result :Text);
     # Returns what the callback makes of the text.
+
+    makeObject @5 (context :Proxy.Context) -> (result :Callback $Rust.notNull);
+    # A new object of the server's, to hold a handle on.
 }
 
 interface Callback {

@@ -1,14 +1,12 @@
 //! The `multiprocess` runtime on both sides.
 
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::path::Path;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use multiprocess::{Connection, Result};
 
+use crate::Failure;
 use crate::generated::bench::{Bench, BenchClient, Callback, CallbackClient};
-use crate::{Failure, TEXT};
 
 struct Server;
 
@@ -27,6 +25,10 @@ impl Bench for Server {
 
     fn call_back(&self, callback: CallbackClient, text: String) -> Result<String> {
         callback.echo(text).wait()
+    }
+
+    fn make_object(&self) -> Result<CallbackClient> {
+        Ok(callback())
     }
 }
 
@@ -48,29 +50,15 @@ pub(crate) fn serve(socket: UnixStream) -> std::result::Result<(), Failure> {
     Ok(())
 }
 
+/// Serves all who connect, until the server is dropped.
+pub(crate) fn listen(path: &Path) -> Result<multiprocess::Server> {
+    multiprocess::Server::listen(path, BenchClient::new(Server))
+}
+
 /// A handle on the server's object.
 ///
 /// # Errors
 /// The connection cannot be made.
 pub fn connect(socket: UnixStream) -> Result<BenchClient> {
     Connection::new(socket)?.bootstrap()
-}
-
-/// Keeps `count` echoes under way from one thread for this long. How many were answered.
-///
-/// # Errors
-/// A call failed.
-pub fn in_flight(bench: &BenchClient, count: usize, time: Duration) -> Result<u64> {
-    futures_executor::block_on(async {
-        let mut calls: FuturesUnordered<_> = (0..count).map(|_| bench.echo(TEXT)).collect();
-        let (end, mut answered) = (Instant::now() + time, 0);
-        while let Some(answer) = calls.next().await {
-            answer?;
-            answered += 1;
-            if Instant::now() < end {
-                calls.push(bench.echo(TEXT));
-            }
-        }
-        Ok(answered)
-    })
 }

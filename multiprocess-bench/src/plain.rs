@@ -2,23 +2,22 @@
 //! sides, the two-party network over a unix socket, the generated raw types. It has no threads for
 //! calls: methods run in the server's event loop, and the contexts of the schema stay empty.
 
+mod gateway;
+
 use std::future::Future;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
-use std::sync::mpsc::sync_channel;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use capnp_rpc::rpc_twoparty_capnp::Side;
-use capnp_rpc::{RpcSystem, new_client, twoparty};
+use capnp_rpc::{Disconnector, RpcSystem, new_client, twoparty};
 use futures_util::io::{AsyncReadExt, BufReader, BufWriter};
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
+use crate::Failure;
 use crate::generated::bench_capnp::{bench, callback};
-use crate::{Failure, Peer, TEXT};
+
+pub use gateway::Gateway;
 
 /// An event loop: what the rest of this module runs in.
 pub struct Loop {
@@ -46,11 +45,23 @@ impl Loop {
     /// # Errors
     /// Tokio cannot watch the socket.
     pub fn connect(&self, socket: UnixStream) -> Result<bench::Client, Failure> {
+        Ok(self.connect_for_a_while(socket)?.0)
+    }
+
+    /// The same, with what closes the connection when it is run in the loop.
+    ///
+    /// # Errors
+    /// Tokio cannot watch the socket.
+    pub fn connect_for_a_while(
+        &self,
+        socket: UnixStream,
+    ) -> Result<(bench::Client, Disconnector<Side>), Failure> {
         self.run(async {
             let mut system = RpcSystem::new(Box::new(network(socket, Side::Client)?), None);
             let bench: bench::Client = system.bootstrap(Side::Server);
+            let disconnector = system.get_disconnector();
             tokio::task::spawn_local(system);
-            Ok(bench)
+            Ok((bench, disconnector))
         })
     }
 }
@@ -111,6 +122,15 @@ impl bench::Server for Server {
         results.get().set_result(response.get()?.get_result()?);
         Ok(())
     }
+
+    async fn make_object(
+        self: Rc<Self>,
+        _: bench::MakeObjectParams,
+        mut results: bench::MakeObjectResults,
+    ) -> capnp::Result<()> {
+        results.get().set_result(callback());
+        Ok(())
+    }
 }
 
 struct CallbackServer;
@@ -131,11 +151,23 @@ pub fn callback() -> callback::Client {
     new_client(CallbackServer)
 }
 
+async fn serve_socket(socket: UnixStream) -> Result<(), Failure> {
+    let bench: bench::Client = new_client(Server);
+    Ok(RpcSystem::new(Box::new(network(socket, Side::Server)?), Some(bench.client)).await?)
+}
+
 pub(crate) fn serve(socket: UnixStream) -> Result<(), Failure> {
-    let events = Loop::new()?;
-    events.run(async {
-        let bench: bench::Client = new_client(Server);
-        Ok(RpcSystem::new(Box::new(network(socket, Side::Server)?), Some(bench.client)).await?)
+    Loop::new()?.run(serve_socket(socket))
+}
+
+pub(crate) fn listen(listener: UnixListener) -> Result<(), Failure> {
+    listener.set_nonblocking(true)?;
+    Loop::new()?.run(async {
+        let listener = tokio::net::UnixListener::from_std(listener)?;
+        loop {
+            let socket = listener.accept().await?.0.into_std()?;
+            tokio::task::spawn_local(serve_socket(socket));
+        }
     })
 }
 
@@ -184,74 +216,10 @@ pub async fn call_back(
     Ok(request.send().promise.await?.get()?.get_result()?.to_string()?)
 }
 
-/// Keeps `count` echoes under way for this long. How many were answered.
+/// A new object of the server's.
 ///
 /// # Errors
-/// A call failed.
-pub async fn in_flight(bench: &bench::Client, count: usize, time: Duration) -> capnp::Result<u64> {
-    let mut calls: FuturesUnordered<_> = (0..count).map(|_| echo(bench, TEXT)).collect();
-    let (end, mut answered) = (Instant::now() + time, 0);
-    while let Some(answer) = calls.next().await {
-        answer?;
-        answered += 1;
-        if Instant::now() < end {
-            calls.push(echo(bench, TEXT));
-        }
-    }
-    Ok(answered)
-}
-
-type Request = (String, oneshot::Sender<capnp::Result<String>>);
-
-/// How threads call through capnp-rpc, whose objects belong to one thread: that one runs the loop,
-/// and the others hand it their calls through a channel and wait for the answers at another.
-#[derive(Clone)]
-pub struct Gateway(mpsc::UnboundedSender<Request>);
-
-impl Gateway {
-    /// Starts a server and the thread that talks to it; both end with the last clone of the
-    /// gateway.
-    ///
-    /// # Errors
-    /// The server cannot be started.
-    pub fn start() -> Result<(Gateway, JoinHandle<()>), Failure> {
-        let (sender, mut requests) = mpsc::unbounded_channel::<Request>();
-        let (started, outcome) = sync_channel(1);
-        let thread = std::thread::spawn(move || {
-            let connected = || {
-                let (child, socket) = Peer::Plain.start()?;
-                let events = Loop::new()?;
-                let bench = events.connect(socket)?;
-                Ok::<_, Failure>((child, events, bench))
-            };
-            let (_child, events, bench) = match connected() {
-                Ok(connected) => connected,
-                Err(error) => {
-                    let _ = started.send(Err(error));
-                    return;
-                }
-            };
-            let _ = started.send(Ok(()));
-            events.run(async move {
-                while let Some((text, answer)) = requests.recv().await {
-                    let bench = bench.clone();
-                    tokio::task::spawn_local(async move {
-                        let _ = answer.send(echo(&bench, &text).await);
-                    });
-                }
-            });
-        });
-        outcome.recv()??;
-        Ok((Gateway(sender), thread))
-    }
-
-    /// Echoes a text, from any thread but that of a loop.
-    ///
-    /// # Errors
-    /// The call failed.
-    pub fn echo(&self, text: &str) -> Result<String, Failure> {
-        let (answer, answered) = oneshot::channel();
-        self.0.send((text.to_owned(), answer))?;
-        Ok(answered.blocking_recv()??)
-    }
+/// The call failed.
+pub async fn make_object(bench: &bench::Client) -> capnp::Result<callback::Client> {
+    bench.make_object_request().send().promise.await?.get()?.get_result()
 }

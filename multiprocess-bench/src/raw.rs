@@ -6,8 +6,9 @@
 //! sends it to the client again as the answer.
 
 use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::Failure;
 
@@ -21,12 +22,35 @@ pub struct Link {
     buffer: Vec<u8>,
     /// How much of the buffer was read and not taken.
     filled: usize,
+    polled: bool,
 }
 
 impl Link {
     /// Talks over this socket.
     pub fn new(socket: UnixStream) -> Link {
-        Link { socket, buffer: vec![0; CHUNK], filled: 0 }
+        Link { socket, buffer: vec![0; CHUNK], filled: 0, polled: false }
+    }
+
+    /// The same, but waits in poll(2) before each read.
+    pub fn polled(self) -> Link {
+        Link { polled: true, ..self }
+    }
+
+    /// A frame's content, once one has come.
+    ///
+    /// # Errors
+    /// The other side is gone.
+    pub(crate) fn receive(&mut self) -> io::Result<Vec<u8>> {
+        loop {
+            if let Some((length, _)) = self.header(0)
+                && length <= self.filled
+            {
+                let content = self.buffer[HEADER..length].to_vec();
+                self.take(length);
+                return Ok(content);
+            }
+            self.read()?;
+        }
     }
 
     /// Sends a frame and waits until it is back.
@@ -47,27 +71,29 @@ impl Link {
         self.echo(frame)
     }
 
-    /// Keeps `count` frames under way for this long. How many came back.
+    /// Keeps `count` frames under way. `more` is asked whenever some have come back, how many
+    /// further ones may be sent in their place, and told how many those are.
     ///
     /// # Errors
     /// The server is gone.
-    pub fn in_flight(&mut self, frame: &[u8], count: usize, time: Duration) -> io::Result<u64> {
+    pub fn in_flight(
+        &mut self,
+        frame: &[u8],
+        count: usize,
+        mut more: impl FnMut(usize) -> usize,
+    ) -> io::Result<()> {
         let frames = frame.repeat(count);
-        let (end, mut answered) = (Instant::now() + time, 0);
         let mut open = count;
         self.socket.write_all(&frames)?;
         while open > 0 {
             self.read()?;
             let back = self.filled / frame.len();
             self.take(back * frame.len());
-            answered += back as u64;
-            open -= back;
-            if Instant::now() < end {
-                self.socket.write_all(&frames[..back * frame.len()])?;
-                open += back;
-            }
+            let next = more(back).min(back);
+            self.socket.write_all(&frames[..next * frame.len()])?;
+            open = open - back + next;
         }
-        Ok(answered)
+        Ok(())
     }
 
     fn expect(&mut self, length: usize) -> io::Result<()> {
@@ -82,6 +108,9 @@ impl Link {
     }
 
     fn read(&mut self) -> io::Result<()> {
+        if self.polled {
+            poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], None)?;
+        }
         match self.socket.read(&mut self.buffer[self.filled..])? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             count => {
@@ -152,8 +181,20 @@ fn with_header(content: &[u8], flag: u32) -> Vec<u8> {
 }
 
 pub(crate) fn serve(socket: UnixStream) -> Result<(), Failure> {
-    match Link::new(socket).serve() {
+    serve_link(Link::new(socket))
+}
+
+pub(crate) fn serve_link(mut link: Link) -> Result<(), Failure> {
+    match link.serve() {
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// Serves each connection on a thread of its own.
+pub(crate) fn listen(listener: UnixListener) -> Result<(), Failure> {
+    loop {
+        let (socket, _) = listener.accept()?;
+        std::thread::spawn(move || serve(socket));
     }
 }

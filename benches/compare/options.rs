@@ -1,0 +1,80 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) const USAGE: &str = "\
+Usage: cargo bench --bench compare -- [OPTIONS] [ROW]...
+
+  ROW            only rows whose name contains this
+  --json         one JSON object a line instead of the table
+  --peer PATH    a further column: our client, and PATH, started as PATH -ipcfd N, as server
+  --steps        another table: where the time of one call goes, step by step
+  --update-docs  both tables and the plots, into docs/PERFORMANCE.md and docs/performance/
+  --rounds N     rounds of 60 ms for each cell (21)
+  --quick        3 rounds of 20 ms, and no count of system calls";
+
+pub(crate) struct Options {
+    pub(crate) mode: Mode,
+    pub(crate) quick: bool,
+    pub(crate) rounds: usize,
+    pub(crate) slice: Duration,
+    pub(crate) peer: Option<PathBuf>,
+    pub(crate) names: Vec<String>,
+}
+
+pub(crate) enum Mode {
+    Help,
+    Table,
+    Json,
+    Steps,
+    UpdateDocs,
+    /// For the bench itself, which runs so under strace: that many of our calls of one row.
+    Count(String, usize),
+    /// For the bench itself: what that many of what a row holds take, on one side, in processes
+    /// that do nothing else.
+    Memory(String, String, usize),
+}
+
+impl Options {
+    pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
+        let mut options = Options {
+            mode: Mode::Table,
+            // Figures of a debug build mean nothing: `cargo test --benches` is to see that it runs.
+            quick: cfg!(debug_assertions),
+            rounds: 21,
+            slice: Duration::from_millis(60),
+            peer: None,
+            names: Vec::new(),
+        };
+        let mut rounds = None;
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or(format!("{arg} takes a value"));
+            match arg.as_str() {
+                "--bench" => {} // cargo's own
+                "--test" | "--quick" => options.quick = true,
+                "--json" => options.mode = Mode::Json,
+                "--steps" => options.mode = Mode::Steps,
+                "--update-docs" => options.mode = Mode::UpdateDocs,
+                "--peer" => options.peer = Some(value()?.into()),
+                "--rounds" => rounds = Some(number(&value()?)?),
+                "--count" => options.mode = Mode::Count(value()?, number(&value()?)?),
+                "--memory" => options.mode = Mode::Memory(value()?, value()?, number(&value()?)?),
+                "-h" | "--help" => options.mode = Mode::Help,
+                _ if arg.starts_with('-') => return Err(format!("unknown option {arg}")),
+                _ => options.names.push(arg),
+            }
+        }
+        if options.quick {
+            options.rounds = if cfg!(debug_assertions) { 1 } else { 3 };
+            options.slice = Duration::from_millis(20);
+        }
+        options.rounds = rounds.unwrap_or(options.rounds);
+        Ok(options)
+    }
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or(format!("{text} is not a number above 0"))
+}
