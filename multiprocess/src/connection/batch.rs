@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use capnp::message::{Builder, HeapAllocator};
 use capnp::serialize;
+
+use crate::rpc::Message;
 
 /// A message of more bytes is written from where it was built; shorter ones are copied together.
 const LONG: usize = 32 << 10;
@@ -27,7 +28,7 @@ pub(crate) struct Batch {
 enum Piece {
     Short(Vec<u8>),
     /// The table of the message's segments, and the message.
-    Long(Vec<u8>, Box<Builder<HeapAllocator>>),
+    Long(Vec<u8>, Box<Message>),
 }
 
 impl Piece {
@@ -49,7 +50,7 @@ impl Batch {
         self.length == 0
     }
 
-    pub(crate) fn push(&mut self, message: Builder<HeapAllocator>) {
+    pub(crate) fn push(&mut self, message: Message) {
         let length = 8 * message.size_in_words();
         if length > LONG {
             let table = segment_table(&message);
@@ -153,7 +154,7 @@ fn push_slice<'a>(slices: &mut Vec<IoSlice<'a>>, bytes: &'a [u8], skip: &mut usi
     }
 }
 
-fn segment_table(message: &Builder<HeapAllocator>) -> Vec<u8> {
+fn segment_table(message: &Message) -> Vec<u8> {
     let segments = message.get_segments_for_output();
     let count = segments.len() as u32;
     let mut table = Vec::with_capacity(8 * (segments.len() / 2 + 1));
@@ -167,12 +168,11 @@ fn segment_table(message: &Builder<HeapAllocator>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use capnp::message::{Builder, HeapAllocator};
-
     use super::Batch;
+    use crate::rpc::{Message, new_message};
 
-    fn message(bytes: usize) -> Builder<HeapAllocator> {
-        let mut message = Builder::new_default();
+    fn message(bytes: usize) -> Message {
+        let mut message = new_message(16);
         let data: Vec<u8> = (0..bytes).map(|at| at as u8).collect();
         message.set_root::<capnp::data::Owned>(&data[..]).unwrap();
         message

@@ -207,7 +207,7 @@ pub(crate) fn start_call<T: Send + 'static>(
     };
     let slot = Arc::new(Slot { results: Some((results, method)), ..Slot::new(waiter) });
     /// From so many calls under way on, one more is not worth a write of its own.
-    const MANY: usize = 8;
+    const MANY: usize = 4;
     let mut flush = Flush::Now;
     let (id, round) = conn.within(|core| {
         if let Some(error) = conn.ended() {

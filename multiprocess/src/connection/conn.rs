@@ -47,6 +47,8 @@ pub(crate) struct Conn {
     /// Shared with idle workers that wait for it: see `lead`.
     pub(super) socket: Arc<OwnedFd>,
     pub(super) watch: Mutex<Watch>,
+    /// The socket is full, as far as is known without the watch's lock.
+    pub(super) full: AtomicBool,
     /// The driver was asked to write.
     pub(super) flush_wanted: AtomicBool,
     pub(super) driver: &'static Driver,
@@ -99,6 +101,7 @@ impl Conn {
             frames: Mutex::new(Frames::new(limits.message)),
             socket: Arc::new(socket),
             watch: Mutex::default(),
+            full: AtomicBool::new(false),
             flush_wanted: AtomicBool::new(false),
             driver,
             source,

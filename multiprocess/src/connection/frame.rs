@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, recv};
 
-use crate::rpc::{Body, Whole, first_word};
+use crate::rpc::{Body, Whole, first_word, take_bytes};
 use crate::{Error, Result};
 
 const WORD: usize = 8;
@@ -74,6 +74,11 @@ impl Frames {
             None => CHUNK / 4,
         };
         if spare < more {
+            if let Some(length) = self.long
+                && let Some(kept) = take_bytes(length + WORD)
+            {
+                return self.move_to(kept);
+            }
             self.move_to_front();
             match self.long {
                 Some(_) => self.buffer.reserve_exact(more),
@@ -96,7 +101,10 @@ impl Frames {
         if self.start % WORD == first_word(&self.buffer) {
             return;
         }
-        let mut moved = Vec::with_capacity(self.buffer.capacity() + WORD);
+        self.move_to(Vec::with_capacity(self.buffer.capacity() + WORD));
+    }
+
+    fn move_to(&mut self, mut moved: Vec<u8>) {
         let start = first_word(&moved);
         moved.resize(start, 0);
         moved.extend_from_slice(&self.buffer[self.start..]);

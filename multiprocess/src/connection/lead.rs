@@ -76,7 +76,12 @@ impl<'a> Turn<'a> {
     /// Waits for the socket or for the inbox to be woken, until `deadline`, and reads what has come.
     pub(crate) fn wait(&self, deadline: Option<Instant>) {
         let ready = || !self.waits.is_pending();
-        if self.inbox.wait_for(self.conn.socket(), deadline, ready) {
+        let writes = self.conn.leader_writes();
+        let happened = self.inbox.wait_for(self.conn.socket(), writes, deadline, ready);
+        if happened.writable {
+            self.conn.write_on();
+        }
+        if happened.readable {
             self.conn.read();
         }
     }
@@ -133,9 +138,13 @@ impl IdleLead {
         deadline: Option<Instant>,
         hit: impl FnOnce() -> bool,
     ) -> bool {
-        let readable = inbox.wait_for(&self.socket, deadline, || inbox.is_closed());
+        let writes = self.conn.upgrade().is_some_and(|conn| conn.leader_writes());
+        let happened = inbox.wait_for(&self.socket, writes, deadline, || inbox.is_closed());
         let Some(conn) = self.conn.upgrade() else { return false };
-        if readable {
+        if happened.writable {
+            conn.write_on();
+        }
+        if happened.readable {
             conn.read();
             self.misses.set(if hit() { 0 } else { self.misses.get() + 1 });
             if self.misses.get() >= MISSES {

@@ -17,17 +17,26 @@ use crate::driver::Source;
 #[derive(Default)]
 pub(super) struct Watch {
     turns: Turns,
-    /// The socket is full: the driver tells when it has room.
+    /// The socket is full: whoever waits for it writes when it has room.
     write: bool,
+    /// That is the leader.
+    leader_writes: bool,
+}
+
+impl Watch {
+    /// Whether the driver watches for what arrives, and for room.
+    fn by_driver(&self) -> (bool, bool) {
+        (self.turns.driver_reads(), self.write && !self.leader_writes)
+    }
 }
 
 impl Conn {
     /// Changes who reads and whether the driver waits for room, and tells the driver.
     fn set_watch<R>(&self, change: impl FnOnce(&mut Watch) -> R) -> std::io::Result<R> {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = (watch.turns.driver_reads(), watch.write);
+        let before = watch.by_driver();
         let result = change(&mut watch);
-        let after = (watch.turns.driver_reads(), watch.write);
+        let after = watch.by_driver();
         if before != after && !self.closing.load(Ordering::Acquire) {
             // Under the lock, so that the last change is the last that the driver hears of.
             self.driver.watch(self.source, self.socket.as_fd(), after.0, after.1)?;
@@ -37,13 +46,42 @@ impl Conn {
 
     /// Changes who reads. None where the connection has ended of it.
     pub(super) fn turn<R>(self: &ArcConn, change: impl FnOnce(&mut Turns) -> R) -> Option<R> {
-        match self.set_watch(|watch| change(&mut watch.turns)) {
+        let change = |watch: &mut Watch| {
+            let result = change(&mut watch.turns);
+            // What a leader has not written when it leaves is the driver's again.
+            watch.leader_writes &= watch.turns.is_led();
+            result
+        };
+        match self.set_watch(change) {
             Ok(result) => Some(result),
             Err(error) => {
                 self.end(Error::disconnected(format!("cannot watch the socket: {error}")));
                 None
             }
         }
+    }
+
+    /// Whether the leader, who asks, is to wait for room as well and then to
+    /// [write](Self::write_on).
+    pub(super) fn leader_writes(self: &ArcConn) -> bool {
+        // Without the lock in most cases: it is looked at before each wait.
+        self.full.load(Ordering::Acquire)
+            && self
+                .set_watch(|watch| {
+                    watch.leader_writes = watch.write;
+                    watch.write
+                })
+                .unwrap_or(false)
+    }
+
+    /// The socket has room again.
+    pub(super) fn write_on(self: &ArcConn) {
+        // Before the outbox goes on: once it is empty another thread may fill the socket again, and
+        // its wish to be told must not be undone here.
+        self.full.store(false, Ordering::Release);
+        let _ = self.set_watch(|watch| (watch.write, watch.leader_writes) = (false, false));
+        let flushed = self.outbox.resume(&self.socket);
+        self.flushed(flushed);
     }
 
     /// Leaves what waits to be written to the driver, which soon does it together with what comes
@@ -70,6 +108,7 @@ impl Conn {
         match flushed {
             Ok(Flushed::Done) => {}
             Ok(Flushed::Full) => {
+                self.full.store(true, Ordering::Release);
                 if let Err(error) = self.set_watch(|watch| watch.write = true) {
                     self.end(Error::disconnected(format!("cannot watch the socket: {error}")));
                 }
@@ -188,10 +227,6 @@ impl Source for Conn {
     }
 
     fn writable(self: Arc<Self>) {
-        // Before the outbox goes on: once it is empty another thread may fill the socket again, and
-        // its wish to be told must not be undone here.
-        let _ = self.set_watch(|watch| watch.write = false);
-        let flushed = self.outbox.resume(&self.socket);
-        self.flushed(flushed);
+        self.write_on();
     }
 }

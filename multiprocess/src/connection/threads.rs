@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// that one that waits holds up no other; beyond it they share.
 pub(crate) const ASYNC_THREADS: usize = 64;
 /// From so many on the peer is asked for a pool of as many threads, which Bitcoin Core has from 32 on.
-const POOL_FROM: usize = 8;
+const POOL_FROM: usize = 4;
 /// The same for calls of methods that may wait long: they share with each other only, so that any
 /// number of them leaves the others' threads free. With those of above they are less than what a
 /// peer allows one connection ([`Limits::threads`](super::Limits)); the rest is for calling threads.

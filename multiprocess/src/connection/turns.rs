@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use super::lead::Pending;
 use crate::thread::Inbox;
 
-/// How soon a socket must be led again for that to count as soon.
+/// How soon a socket must be led again for that to count as soon. Sooner than it was led before that
+/// counts as well: it is led more often than not.
 const SOON: Duration = Duration::from_micros(100);
 /// How often in a row, before a leader leaves a socket to nobody.
 const OFTEN: u8 = 3;
@@ -76,6 +77,10 @@ impl Turns {
         matches!(self.reader, Reader::Driver)
     }
 
+    pub(super) fn is_led(&self) -> bool {
+        matches!(self.reader, Reader::Leader(_))
+    }
+
     pub(super) fn leads(&self, number: u64) -> bool {
         matches!(&self.reader, Reader::Leader(leader) if leader.number == number)
     }
@@ -99,8 +104,9 @@ impl Turns {
             self.forget(inbox.id());
         }
         let now = Instant::now();
-        if let Some(left) = self.left.take() {
-            let soon = now.saturating_duration_since(left) < SOON;
+        if let (Some(left), Some(took)) = (self.left.take(), self.took) {
+            let led = left.saturating_duration_since(took);
+            let soon = now.saturating_duration_since(left) < SOON.max(led);
             self.soon = if soon { self.soon.saturating_add(1) } else { 0 };
         }
         self.took = Some(now);

@@ -10,8 +10,9 @@ use super::body::{Body, Content};
 use super::cap::{Cap, Path, Promise, Target};
 use super::held::{Destination, Held};
 use super::idmap::IdMap;
+use super::memory::{Message, new_message};
 use super::misbehaved;
-use super::questions::{CallId, at, in_order, new_message};
+use super::questions::{CallId, at, in_order};
 use crate::codec::{EncodeFn, Encoder};
 use crate::connection::{ArcConn, Core};
 use crate::guard::catch_panic;
@@ -257,7 +258,7 @@ impl Core {
         conn: &ArcConn,
         id: u32,
         outcome: Outcome<'_>,
-    ) -> Result<(capnp::message::Builder<capnp::message::HeapAllocator>, Vec<Option<Cap>>)> {
+    ) -> Result<(Message, Vec<Option<Cap>>)> {
         let mut message = new_message(64);
         let mut table = CapTable::new();
         let root: message::Builder<'_> = message.init_root();

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use capnp::message::{Builder, HeapAllocator, Reader, ReaderOptions};
+use capnp::message::{Reader, ReaderOptions};
 use capnp::serialize::{self, NoAllocSliceSegments};
 use capnp::{Result, any_pointer};
 
 use super::cap::Cap;
 use super::hook;
+use super::memory::{Message, give_bytes};
 
 const WORD: usize = 8;
 
@@ -19,6 +20,12 @@ pub(crate) struct Body(Arc<Buffer>);
 struct Buffer {
     bytes: Vec<u8>,
     start: usize,
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        give_bytes(std::mem::take(&mut self.bytes));
+    }
 }
 
 /// Where in `buffer` the first word is: memory is mostly aligned, and need not be.
@@ -41,7 +48,7 @@ impl Body {
     }
 
     /// A message of this side's, as it would be sent.
-    pub(crate) fn of(message: &Builder<HeapAllocator>) -> Body {
+    pub(crate) fn of(message: &Message) -> Body {
         Body::copy(&serialize::write_message_to_words(message))
     }
 

@@ -6,7 +6,8 @@ use capnp_rpc::rpc_capnp::{cap_descriptor, message, payload, promised_answer};
 
 use super::answers::write_exception;
 use super::cap::{Cap, Import, Path, Promise, Target, Waste};
-use super::questions::{Payload, new_message, write_promised_answer};
+use super::memory::new_message;
+use super::questions::{Payload, write_promised_answer};
 use super::{malformed, misbehaved};
 use crate::connection::{After, Core};
 use crate::server::NOT_EXPORTED;

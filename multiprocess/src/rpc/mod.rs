@@ -12,7 +12,7 @@
 //! - `exports`: which objects either side has given the other;
 //! - `promises`: what resolves, what waits for it, and the order of calls (embargoes);
 //! - `receive`: one message at a time;
-//! - `cap`, `body`, `held`, `hook`, `idmap`: what the others are made of.
+//! - `cap`, `body`, `held`, `hook`, `idmap`, `memory`: what the others are made of.
 
 mod answers;
 mod body;
@@ -21,6 +21,8 @@ mod exports;
 mod held;
 mod hook;
 mod idmap;
+#[allow(unsafe_code, reason = "says why the memory given to capnp is sound")]
+mod memory;
 mod promises;
 mod questions;
 mod receive;
@@ -35,6 +37,7 @@ pub(crate) use body::{Body, Content, Whole, first_word, options};
 pub(crate) use cap::{Cap, Garbage, Waste};
 pub(crate) use held::{Destination, HeldCall};
 pub(crate) use hook::{find, hook};
+pub(crate) use memory::{Message, new_message, take_bytes};
 pub(crate) use questions::{CallId, Outline, Waiter};
 
 use crate::Error;

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Weak};
 
-use capnp::message::{Builder, HeapAllocator};
 use capnp::private::layout::CapTable;
 use capnp::traits::{Imbue, ImbueMut};
 use capnp_rpc::rpc_capnp::{exception, message, message_target, payload, promised_answer, return_};
@@ -12,6 +11,7 @@ use super::answers::Outcome;
 use super::body::{Body, Content, Whole};
 use super::cap::{Cap, Path, Promise, Target};
 use super::held::{Destination, Held, HeldCall};
+use super::memory::{Message, new_message};
 use super::{hook, malformed, misbehaved};
 use crate::codec::Encoder;
 use crate::connection::{After, ArcConn, BusyGuard, Caller, Core, Interrupt};
@@ -118,7 +118,7 @@ impl Questions {
 
 /// A message that is written, and its capabilities in the order of its table.
 pub(super) struct Draft {
-    pub(super) message: Builder<HeapAllocator>,
+    pub(super) message: Message,
     pub(super) caps: Vec<Option<Cap>>,
     busy: Option<BusyGuard>,
 }
@@ -127,12 +127,6 @@ impl Draft {
     fn held(self) -> Held {
         Held { body: Body::of(&self.message), caps: self.caps }
     }
-}
-
-/// Room for a small message. The allocator zeroes what it is asked for; a larger message gets further
-/// segments.
-pub(super) fn new_message(words: u32) -> Builder<HeapAllocator> {
-    Builder::new(HeapAllocator::new().first_segment_words(words))
 }
 
 /// The capabilities of a message in the order of its table: `given` by the numbers of the hooks.

@@ -13,6 +13,14 @@ pub(super) struct Bell {
     write: OwnedFd,
 }
 
+/// What a wait for a socket has seen there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Happened {
+    /// It can be read, or has ended.
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+}
+
 impl Bell {
     #[cfg(target_os = "linux")]
     pub(super) fn new() -> io::Result<Bell> {
@@ -46,9 +54,14 @@ impl Bell {
         self.write.as_fd()
     }
 
-    /// Waits until `socket` can be read, the bell rings, or `deadline`. Whether the socket can be
-    /// read, or has ended.
-    pub(super) fn wait(&self, socket: &OwnedFd, deadline: Option<Instant>) -> bool {
+    /// Waits until `socket` can be read (or written, where `writes` says so), the bell rings, or
+    /// `deadline`.
+    pub(super) fn wait(
+        &self,
+        socket: &OwnedFd,
+        writes: bool,
+        deadline: Option<Instant>,
+    ) -> Happened {
         let timeout = deadline.map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
             Timespec {
@@ -56,14 +69,21 @@ impl Bell {
                 tv_nsec: left.subsec_nanos().into(),
             }
         });
-        let mut fds = [PollFd::new(socket, PollFlags::IN), PollFd::new(&self.read, PollFlags::IN)];
+        let mut wanted = PollFlags::IN;
+        wanted.set(PollFlags::OUT, writes);
+        let mut fds = [PollFd::new(socket, wanted), PollFd::new(&self.read, PollFlags::IN)];
         if poll(&mut fds, timeout.as_ref()).is_err() {
             // Interrupted by a signal: whoever waits looks again.
-            return false;
+            return Happened::default();
         }
         if !fds[1].revents().is_empty() {
             let _ = rustix::io::read(&self.read, &mut [0; 64]);
         }
-        !fds[0].revents().is_empty()
+        let happened = fds[0].revents();
+        Happened {
+            // An end is seen by reading.
+            readable: !happened.difference(PollFlags::OUT).is_empty(),
+            writable: writes && !happened.is_empty(),
+        }
     }
 }

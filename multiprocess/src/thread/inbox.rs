@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use super::bell::Bell;
+use super::bell::{Bell, Happened};
 use crate::Error;
 use crate::connection::{ArcConn, WeakConn};
 use crate::server::Task;
@@ -140,18 +140,19 @@ impl Inbox {
         }
     }
 
-    /// Blocks until `socket` can be read, this inbox is woken, or `deadline`. May return early. Does
-    /// not block if `ready` is true once a wake would be noticed. Whether the socket can be read.
+    /// Blocks until `socket` can be read (or written, where `writes` says so), this inbox is woken, or
+    /// `deadline`. May return early. Does not block if `ready` is true once a wake would be noticed.
     pub(crate) fn wait_for(
         &self,
         socket: &OwnedFd,
+        writes: bool,
         deadline: Option<Instant>,
         ready: impl FnOnce() -> bool,
-    ) -> bool {
+    ) -> Happened {
         let bell = {
             let mut state = self.state();
             if !state.tasks.is_empty() {
-                return false;
+                return Happened::default();
             }
             if state.bell.is_none() {
                 state.bell = Bell::new().ok().map(Arc::new);
@@ -163,11 +164,14 @@ impl Inbox {
             // No descriptor left: the driver wakes this thread, at most a little late.
             let soon = Instant::now() + Duration::from_millis(1);
             Inbox::park(Some(deadline.map_or(soon, |deadline| deadline.min(soon))));
-            return true;
+            return Happened { readable: true, writable: writes };
         };
-        let readable = !ready() && bell.wait(socket, deadline);
+        let happened = match ready() {
+            true => Happened::default(),
+            false => bell.wait(socket, writes, deadline),
+        };
         self.state().polls = false;
-        readable
+        happened
     }
 
     /// Blocks until woken or `deadline`. May return early.
