@@ -33,10 +33,7 @@ pub(crate) struct Held {
 
 impl Held {
     /// Looks at the content of a call or a return.
-    pub(super) fn with<R>(
-        &self,
-        look: impl FnOnce(capnp::Result<Content<'_>>) -> R,
-    ) -> R {
+    pub(super) fn with<R>(&self, look: impl FnOnce(capnp::Result<Content<'_>>) -> R) -> R {
         use capnp::traits::Imbue;
         let table = hook::table(&self.caps);
         let options = options(self.body.bytes().len());

@@ -55,8 +55,6 @@ pub(crate) struct Rpc {
     garbage: Arc<Garbage>,
     /// What is to be sent.
     out: Batch,
-    /// How often the peer has resolved a promise to a further promise.
-    further_promises: usize,
 }
 
 impl Rpc {
@@ -70,6 +68,13 @@ impl Rpc {
 
     pub(crate) fn out(&mut self) -> &mut Batch {
         &mut self.out
+    }
+
+    /// How much is in each table: questions, answers, exports, imports, embargoes.
+    pub(crate) fn sizes(&self) -> [usize; 5] {
+        let (_, answers) = self.answers.open();
+        let (exports, imports) = (self.exports.len(), self.imports.len());
+        [self.questions.len(), answers, exports, imports, self.embargoes.len()]
     }
 
     /// How many of the peer's questions are not answered, and how many are not finished.
