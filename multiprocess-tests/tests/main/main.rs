@@ -15,6 +15,7 @@ mod listener;
 mod local;
 mod parties;
 mod pipelining;
+mod protocol;
 mod regressions;
 mod stress;
 mod threads;
