@@ -729,20 +729,20 @@ fn tables_are_as_they_were_after_all_kinds_of_calls() {
     on_thread(0, 10).join().unwrap();
     let quiet = || sizes().iter().all(|side| side[0] + side[4] == 0) && server.counters() == 0;
     wait_until("all calls are over", quiet);
-    // What the thread that has ended left is let go of as well.
-    let mut before = sizes();
-    wait_until("nothing changes", || std::mem::replace(&mut before, sizes()) == sizes());
+    // What the thread that has ended had may still be let go of: that only makes it less.
+    let before = sizes();
+    let within = |more: usize| {
+        let side = |now: [usize; 5], then: [usize; 5]| (0..5).all(|at| now[at] <= then[at] + more);
+        let now = sizes();
+        quiet() && side(now[0], before[0]) && side(now[1], before[1])
+    };
     on_thread(0, 500).join().unwrap();
-    let as_before = eventually(|| quiet() && sizes() == before);
-    assert!(as_before, "{:?} is not {before:?}", sizes());
+    assert!(eventually(|| within(0)), "{:?} is more than {before:?}", sizes());
     // At once, and cancelled at any point: but for threads for futures, of which up to 64 stay.
     let callers: Vec<_> = (0..4).map(|first| on_thread(first, 200)).collect();
     for round in 0..500 {
         drop(lab.make_counter(round).start());
     }
     callers.into_iter().for_each(|caller| caller.join().unwrap());
-    wait_until("no more than threads stay", || {
-        let more = |now: &[usize; 5], then: &[usize; 5]| (0..5).all(|at| now[at] <= then[at] + 70);
-        quiet() && sizes().iter().zip(&before).all(|(now, then)| more(now, then))
-    });
+    assert!(eventually(|| within(70)), "{:?} is much more than {before:?}", sizes());
 }
