@@ -12,7 +12,7 @@ use capnp::message::{Builder, HeapAllocator, ReaderOptions};
 use capnp::private::capability::{ClientHook, ParamsHook, ResultsHook};
 use capnp::serialize::{self, OwnedSegments};
 use capnp::traits::ImbueMut;
-use capnp_rpc::rpc_capnp::{cap_descriptor, message, message_target, return_};
+use capnp_rpc::rpc_capnp::{cap_descriptor, disembargo, message, message_target, return_};
 
 /// The id of the lab's interface.
 pub const LAB: u64 = 0xde12_c3d8_c321_5d71;
@@ -152,6 +152,105 @@ impl RawPeer {
         .expect("to send");
     }
 
+    /// Calls a method whose results are to stay with the other side. Its number as a question.
+    pub fn call_for_elsewhere(
+        &mut self,
+        target: Target,
+        (interface, method): (u64, u16),
+        fill: impl FnOnce(any_pointer::Builder<'_>),
+    ) -> u32 {
+        let question = self.question();
+        self.send(|message| {
+            let mut call = message.init_call();
+            call.set_question_id(question);
+            call.set_interface_id(interface);
+            call.set_method_id(method);
+            call.reborrow().init_send_results_to().set_yourself(());
+            write_target(call.reborrow().init_target(), target);
+            fill_payload(call.init_params(), &[], fill);
+        })
+        .expect("to send");
+        question
+    }
+
+    /// Answers a question of the other side's with the results of one that was asked there.
+    pub fn answer_from(&mut self, question: u32, other: u32) {
+        self.send(|message| {
+            let mut ret = message.init_return();
+            ret.set_answer_id(question);
+            ret.set_release_param_caps(false);
+            ret.set_take_from_other_question(other);
+        })
+        .expect("to send");
+    }
+
+    /// Says what a promise of this side's has become.
+    pub fn resolve(&mut self, promise: u32, cap: Cap) {
+        self.send(|message| {
+            let mut resolve = message.init_resolve();
+            resolve.set_promise_id(promise);
+            write_cap(resolve.init_cap(), cap);
+        })
+        .expect("to send");
+    }
+
+    /// Ends an embargo of the other side's.
+    pub fn end_embargo(&mut self, embargo: u32) {
+        self.send(|message| {
+            let mut disembargo = message.init_disembargo();
+            disembargo.reborrow().init_target().set_imported_cap(0);
+            disembargo.init_context().set_receiver_loopback(embargo);
+        })
+        .expect("to send");
+    }
+
+    /// Reads until a message is what `look` looks for. Answers that come before are kept.
+    pub fn find<T>(&mut self, mut look: impl FnMut(message::WhichReader<'_>) -> Option<T>) -> T {
+        loop {
+            let incoming = self.receive().expect("a message");
+            if let Some(found) = look(which(&incoming)) {
+                return found;
+            }
+            self.note(incoming);
+        }
+    }
+
+    /// Reads until the other side calls. The question, and the object if it is exported from here.
+    pub fn find_call(&mut self) -> (u32, Option<u32>) {
+        self.find(|message| {
+            let message::Call(Ok(call)) = message else { return None };
+            let target = match call.get_target().ok()?.which().ok()? {
+                message_target::ImportedCap(id) => Some(id),
+                message_target::PromisedAnswer(_) => None,
+            };
+            Some((call.get_question_id(), target))
+        })
+    }
+
+    /// Reads until the other side asks for the end of an embargo. Its number, and the object if it
+    /// is exported from here.
+    pub fn find_embargo(&mut self) -> (u32, Option<u32>) {
+        self.find(|message| {
+            let message::Disembargo(Ok(disembargo)) = message else { return None };
+            let Ok(disembargo::context::SenderLoopback(id)) = disembargo.get_context().which()
+            else {
+                return None;
+            };
+            match disembargo.get_target().ok()?.which().ok()? {
+                message_target::ImportedCap(target) => Some((id, Some(target))),
+                message_target::PromisedAnswer(_) => Some((id, None)),
+            }
+        })
+    }
+
+    /// Reads until the other side finishes a question of its own.
+    pub fn find_finish(&mut self, question: u32) {
+        self.find(|message| match message {
+            message::Finish(Ok(finish)) if finish.get_question_id() == question => Some(()),
+            _ => None,
+        });
+    }
+
     /// Lets go of an object of the other side's.
     pub fn release(&mut self, export: u32) {
         self.send(|message| {
@@ -192,22 +291,30 @@ impl RawPeer {
                 return answer;
             }
             let incoming = self.receive().expect("an answer");
-            let (question, exception) = match which(&incoming) {
-                message::Return(Ok(ret)) => match ret.which() {
-                    Ok(return_::Exception(Ok(exception))) => {
-                        let text = exception.get_reason().expect("a reason");
-                        (ret.get_answer_id(), Some(text.to_string().expect("UTF-8")))
-                    }
-                    Ok(return_::Results(_)) => (ret.get_answer_id(), None),
-                    Ok(return_::Canceled(())) => (ret.get_answer_id(), Some("canceled".to_owned())),
-                    _ => panic!("an answer that is neither results nor an exception"),
-                },
-                message::Abort(Ok(abort)) => panic!("aborted: {:?}", abort.get_reason()),
-                _ => continue,
-            };
-            let results = || Answer::Results(Box::new(incoming));
-            self.answers.insert(question, exception.map_or_else(results, Answer::Exception));
+            self.note(incoming);
         }
+    }
+
+    /// Keeps an answer; other messages are let go of.
+    fn note(&mut self, incoming: Incoming) {
+        let (question, exception) = match which(&incoming) {
+            message::Return(Ok(ret)) => match ret.which() {
+                Ok(return_::Exception(Ok(exception))) => {
+                    let text = exception.get_reason().expect("a reason");
+                    (ret.get_answer_id(), Some(text.to_string().expect("UTF-8")))
+                }
+                Ok(return_::Results(_)) => (ret.get_answer_id(), None),
+                Ok(return_::Canceled(())) => (ret.get_answer_id(), Some("canceled".to_owned())),
+                Ok(return_::ResultsSentElsewhere(())) => {
+                    (ret.get_answer_id(), Some("sent elsewhere".to_owned()))
+                }
+                _ => panic!("an answer that is neither results nor an exception"),
+            },
+            message::Abort(Ok(abort)) => panic!("aborted: {:?}", abort.get_reason()),
+            _ => return,
+        };
+        let results = || Answer::Results(Box::new(incoming));
+        self.answers.insert(question, exception.map_or_else(results, Answer::Exception));
     }
 
     /// Calls a method and waits for its answer.
@@ -324,16 +431,19 @@ fn fill_payload(
     fill(content);
     let mut descriptors = payload.init_cap_table(u32::try_from(caps.len()).expect("few"));
     for (index, cap) in (0..).zip(caps) {
-        let mut descriptor = descriptors.reborrow().get(index);
-        match *cap {
-            Cap::Here(id) => descriptor.set_sender_hosted(id),
-            Cap::Promise(id) => descriptor.set_sender_promise(id),
-            Cap::There(id) => descriptor.set_receiver_hosted(id),
-            Cap::Answer(question) => {
-                let mut promised = descriptor.init_receiver_answer();
-                promised.set_question_id(question);
-                promised.init_transform(1).get(0).set_get_pointer_field(0);
-            }
+        write_cap(descriptors.reborrow().get(index), *cap);
+    }
+}
+
+fn write_cap(mut descriptor: cap_descriptor::Builder<'_>, cap: Cap) {
+    match cap {
+        Cap::Here(id) => descriptor.set_sender_hosted(id),
+        Cap::Promise(id) => descriptor.set_sender_promise(id),
+        Cap::There(id) => descriptor.set_receiver_hosted(id),
+        Cap::Answer(question) => {
+            let mut promised = descriptor.init_receiver_answer();
+            promised.set_question_id(question);
+            promised.init_transform(1).get(0).set_get_pointer_field(0);
         }
     }
 }

@@ -4,6 +4,7 @@
 mod many;
 mod stress;
 
+use std::ffi::OsString;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,14 +17,43 @@ use multiprocess_tests::generated::lab_capnp::lab;
 use multiprocess_tests::raw::{LAB, RawPeer, THREAD_MAP, Target};
 use multiprocess_tests::{LabServer, Pair, Relay, pair, wait_until};
 
+/// The threads of tests that run or wait for their turn, by their numbers. The harness starts them
+/// when it likes.
+static TESTS: Mutex<Vec<OsString>> = Mutex::new(Vec::new());
+
+fn tests() -> MutexGuard<'static, Vec<OsString>> {
+    TESTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// One test at a time.
-fn alone() -> MutexGuard<'static, ()> {
+struct Alone(OsString, Option<MutexGuard<'static, ()>>);
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        tests().retain(|thread| *thread != self.0);
+    }
+}
+
+fn alone() -> Alone {
     static ALONE: Mutex<()> = Mutex::new(());
-    let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    // The driver thread and its descriptors come with the first connection and stay.
-    pair().assert_alive();
+    let thread = std::fs::read_link("/proc/thread-self").unwrap();
+    let thread = thread.file_name().unwrap().to_owned();
+    tests().push(thread.clone());
+    let mut alone = Alone(thread, None);
+    alone.1 = Some(ALONE.lock().unwrap_or_else(PoisonError::into_inner));
+    // The driver thread and its descriptors come with the first connection and stay, and so does
+    // the descriptor through which this thread is woken, which it gets when it first has to wait.
+    let pair = pair();
+    let server = pair.server.clone();
+    let waits = thread::spawn(move || {
+        wait_until("it waits", || server.is_blocked("first"));
+        server.let_go("first");
+    });
+    assert!(pair.lab.block("first").wait().unwrap());
+    waits.join().unwrap();
+    drop(pair);
     wait_until("the server threads have ended", || count("server") + count("async") == 0);
-    guard
+    alone
 }
 
 /// The names of the process's threads, without those that any work may use when they are idle.
@@ -34,8 +64,12 @@ fn threads() -> Vec<String> {
 fn all_threads() -> Vec<String> {
     let mut names = Vec::new();
     for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        let task = task.unwrap();
+        if tests().contains(&task.file_name()) {
+            continue;
+        }
         // A thread may end meanwhile.
-        if let Ok(name) = std::fs::read_to_string(task.unwrap().path().join("comm")) {
+        if let Ok(name) = std::fs::read_to_string(task.path().join("comm")) {
             names.push(name.trim_end().to_owned());
         }
     }

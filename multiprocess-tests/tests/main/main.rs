@@ -16,6 +16,7 @@ mod listener;
 mod local;
 mod parties;
 mod pipelining;
+mod protocol;
 mod regressions;
 mod threads;
 mod versions;

@@ -103,6 +103,13 @@ impl Connection {
         self.0.on_disconnect(Box::new(hook));
     }
 
+    /// How much the protocol's tables hold, for tests: questions, answers, exports, imports,
+    /// embargoes.
+    #[doc(hidden)]
+    pub fn table_sizes(&self) -> [usize; 5] {
+        self.0.enter(|core| core.rpc.sizes())
+    }
+
     /// The peer's process and user, where the socket tells.
     ///
     /// # Errors

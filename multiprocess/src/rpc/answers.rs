@@ -1,17 +1,18 @@
 //! Calls of the peer's: what is known of them until it has finished them, and their results.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use capnp::private::layout::CapTable;
 use capnp::traits::ImbueMut;
 use capnp_rpc::rpc_capnp::{exception, message, return_};
 
 use super::body::{Body, Content};
-use super::cap::{Cap, Path, Promise, Target};
+use super::cap::{Cap, Path, Promise};
 use super::held::{Destination, Held};
 use super::idmap::IdMap;
 use super::memory::{Message, new_message};
 use super::misbehaved;
+use super::promises::Work;
 use super::questions::{CallId, at, in_order};
 use crate::codec::{EncodeFn, Encoder};
 use crate::connection::{ArcConn, Core};
@@ -51,8 +52,20 @@ struct Pending {
     /// The results stay here: the peer returns them to a call of this side's.
     elsewhere: bool,
     taker: Option<CallId>,
+    /// Where the call waits, or did, to be passed on or served.
+    waits: Weak<Promise>,
     /// Capabilities of the results that were called or passed on already.
     promises: Vec<(Path, Arc<Promise>)>,
+}
+
+impl Pending {
+    /// Whether something needs the results, be the question finished or not.
+    fn is_used(&self) -> bool {
+        let used = |promise: &Arc<Promise>| {
+            Arc::strong_count(promise) > 1 || !promise.state().waiting.is_empty()
+        };
+        self.taker.is_some() || self.promises.iter().any(|(_, promise)| used(promise))
+    }
 }
 
 /// A question that is answered and not finished: its capabilities can be called.
@@ -108,32 +121,61 @@ impl Answers {
         }
     }
 
+    pub(super) fn set_waits(&mut self, id: u32, promise: &Arc<Promise>) {
+        if let Some(pending) = self.pending(id) {
+            pending.waits = Arc::downgrade(promise);
+        }
+    }
+
+    pub(super) fn is_pending(&mut self, id: u32) -> bool {
+        self.pending(id).is_some()
+    }
+
     /// The results that were kept here for a call of this side's; none if they are not there yet,
     /// and will be given to it then.
+    #[allow(clippy::type_complexity, reason = "that of an answer, if it is there")]
     pub(super) fn take_elsewhere(
         &mut self,
         id: u32,
         taker: CallId,
-    ) -> Option<std::result::Result<Held, Arc<Error>>> {
-        match self.map.get_mut(id) {
+    ) -> Result<Option<std::result::Result<Held, Arc<Error>>>> {
+        Ok(match self.map.get_mut(id) {
             Some(Answer::Pending(pending)) if pending.elsewhere => {
-                pending.taker = Some(taker);
+                if pending.taker.replace(taker).is_some() {
+                    return Err(misbehaved(format!("gave the results of question {id} twice")));
+                }
                 None
             }
             Some(Answer::Done(done)) => Some(done.results.clone()),
             _ => Some(Err(Arc::new(Error::failed("the results were sent elsewhere and are gone")))),
+        })
+    }
+
+    /// The call of this side's does not want them any more.
+    pub(super) fn take_back(&mut self, id: u32, taker: CallId) {
+        if let Some(pending) = self.pending(id)
+            && pending.taker == Some(taker)
+        {
+            pending.taker = None;
         }
     }
 
     /// What a path of the results leads to.
-    pub(super) fn cap_at(&mut self, id: u32, path: Path) -> Cap {
-        match self.map.get_mut(id) {
+    pub(super) fn cap_at(&mut self, id: u32, path: Path) -> Result<Cap> {
+        /// More capabilities than the results of any method have fields for, with room to spare.
+        const MOST: usize = 256;
+        Ok(match self.map.get_mut(id) {
             Some(Answer::Pending(pending)) => {
                 let known = pending.promises.iter().find(|(known, _)| *known == path);
                 let promise = match known {
                     Some((_, promise)) => Arc::clone(promise),
+                    None if pending.promises.len() >= MOST => {
+                        return Err(misbehaved(format!(
+                            "named more than {MOST} capabilities of one answer before it had it"
+                        )));
+                    }
                     None => {
-                        let promise = Promise::new(Target::Here);
+                        let promise = Promise::of_answer(id);
                         pending.promises.push((path, Arc::clone(&promise)));
                         promise
                     }
@@ -149,15 +191,19 @@ impl Answers {
             },
             // It returned without capabilities, or was never asked.
             None => Cap::broken(Error::failed("called a null capability")),
-        }
+        })
     }
 
-    pub(super) fn take_all(&mut self) -> Vec<Arc<Token>> {
+    /// The tokens of the calls that are served. What waited for results goes to `caps`.
+    pub(super) fn take_all(&mut self, caps: &mut Vec<Cap>) -> Vec<Arc<Token>> {
         let answers = std::mem::take(self);
         let mut tokens = Vec::new();
         answers.map.for_each(|answer| {
-            if let Answer::Pending(Pending { token: Some(token), .. }) = answer {
-                tokens.push(token);
+            let Answer::Pending(pending) = answer else { return };
+            tokens.extend(pending.token);
+            for (_, promise) in pending.promises {
+                promise.state().take_apart(caps);
+                caps.push(Cap::Promise(promise));
             }
         });
         tokens
@@ -188,7 +234,8 @@ impl Core {
 
     fn answer_peer(&mut self, conn: &ArcConn, id: u32, outcome: Outcome<'_>) {
         let Some(pending) = self.rpc.answers.take_pending(id) else { return };
-        if pending.finished {
+        let finished = pending.finished;
+        if finished && !pending.is_used() {
             return self.answer_canceled(id, pending);
         }
         let written = match outcome {
@@ -196,12 +243,18 @@ impl Core {
             outcome => self.write_results(conn, id, outcome),
         };
         let (results, exports) = match written {
-            Ok((mut message, caps)) => {
+            Ok((mut message, mut caps)) => {
+                if !pending.elsewhere {
+                    let told = |cap: &mut Option<Cap>| *cap = cap.as_ref().map(Cap::as_told);
+                    caps.iter_mut().for_each(told);
+                }
                 let keep = !caps.is_empty() || !pending.promises.is_empty() || pending.elsewhere;
                 let held = keep.then(|| Held { body: Body::of(&message), caps: caps.clone() });
                 let mut exports = Vec::new();
                 if pending.elsewhere {
                     self.send_elsewhere(id);
+                } else if finished {
+                    self.send_canceled(id);
                 } else {
                     let root: capnp::Result<message::Builder<'_>> = message.get_root();
                     if let Ok(Ok(message::Return(Ok(mut answer)))) =
@@ -221,6 +274,8 @@ impl Core {
             Err(error) => {
                 if pending.elsewhere {
                     self.send_elsewhere(id);
+                } else if finished {
+                    self.send_canceled(id);
                 } else {
                     self.send_exception(id, &error);
                 }
@@ -244,12 +299,11 @@ impl Core {
             Err(error) => Err(error),
         };
         if let Some(taker) = pending.taker {
-            match &done {
-                Ok(held) => self.answered_by(conn, taker, held),
-                Err(error) => self.answered(conn, taker, Err((**error).clone())),
-            }
+            self.rpc.work.push_back(Work::Taken(taker, done.clone()));
         }
-        self.rpc.answers.map.insert(id, Answer::Done(Done { results: done, exports }));
+        if !finished {
+            self.rpc.answers.map.insert(id, Answer::Done(Done { results: done, exports }));
+        }
     }
 
     /// Writes a Return with results. Its capabilities are not described yet.
@@ -343,14 +397,7 @@ impl Core {
     pub(super) fn receive_finish(&mut self, id: u32, release: bool) -> Result<()> {
         if let Some(pending) = self.rpc.answers.pending(id) {
             pending.finished = true;
-            let (token, forwarded) = (pending.token.take(), pending.forwarded.take());
-            self.cancelled.extend(token);
-            if let Some(call) = forwarded {
-                self.cancel_call(call);
-                // It will not be answered any other way.
-                let Some(pending) = self.rpc.answers.take_pending(id) else { return Ok(()) };
-                self.answer_canceled(id, pending);
-            }
+            self.give_up(id);
             return Ok(());
         }
         // One that is not there was over with its answer.
@@ -364,8 +411,42 @@ impl Core {
         Ok(())
     }
 
+    /// Cancels the call behind a question that the peer has finished, unless something else needs its
+    /// results: a call on them that is under way, above all. With it, the calls that only it needed.
+    pub(super) fn give_up(&mut self, id: u32) {
+        let mut next = Some(id);
+        while let Some(id) = next.take() {
+            let unused = |pending: &&mut Pending| pending.finished && !pending.is_used();
+            let Some(pending) = self.rpc.answers.pending(id).filter(unused) else { return };
+            let (token, forwarded) = (pending.token.take(), pending.forwarded.take());
+            let waits = std::mem::take(&mut pending.waits).upgrade();
+            self.cancelled.extend(token);
+            if let Some(call) = forwarded {
+                self.cancel_call(call);
+            } else if let Some((_held, answer)) =
+                waits.and_then(|promise| promise.unqueue(Destination::Peer(id)))
+            {
+                next = answer;
+            } else {
+                // It is being served, and answered when it ends.
+                return;
+            }
+            // It will not be answered any other way.
+            if let Some(pending) = self.rpc.answers.take_pending(id) {
+                self.answer_canceled(id, pending);
+            }
+        }
+    }
+
     /// Answers a question that was finished before.
     fn answer_canceled(&mut self, id: u32, pending: Pending) {
+        self.send_canceled(id);
+        for (_, promise) in pending.promises {
+            self.resolve(&promise, Cap::broken(Error::Cancelled));
+        }
+    }
+
+    fn send_canceled(&mut self, id: u32) {
         let mut message = new_message(16);
         let root: message::Builder<'_> = message.init_root();
         let mut answer = root.init_return();
@@ -373,9 +454,6 @@ impl Core {
         answer.set_release_param_caps(false);
         answer.set_canceled(());
         self.rpc.out.push(message);
-        for (_, promise) in pending.promises {
-            self.resolve(&promise, Cap::broken(Error::Cancelled));
-        }
     }
 }
 

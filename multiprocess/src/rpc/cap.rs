@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::held::HeldCall;
+use super::held::{Destination, HeldCall};
 use crate::Error;
 use crate::server::{Local, Task};
 
@@ -32,15 +32,25 @@ impl Cap {
     /// What it is by now: a promise only if it is not resolved.
     pub(crate) fn resolved(&self) -> Cap {
         let mut cap = self.clone();
-        loop {
-            let next = match &cap {
-                Cap::Promise(promise) => match &promise.state().target {
-                    Target::Resolved(next) => next.clone(),
-                    _ => break,
-                },
+        while let Cap::Promise(promise) = &cap {
+            let next = match &promise.state().target {
+                Target::Resolved(next) => next.clone(),
                 _ => break,
             };
             cap = next;
+        }
+        cap
+    }
+
+    /// What the peer is told that it is. Messages of the peer's for a promise that has resolved go
+    /// strictly there, even if that is a promise of the peer's which becomes something else: the
+    /// peer counts on it for the order of its calls (see `Resolve` in rpc.capnp).
+    pub(super) fn as_told(&self) -> Cap {
+        let cap = self.resolved();
+        if let Cap::Promise(promise) = &cap
+            && let Target::Import { import, .. } = &promise.state().target
+        {
+            return Cap::Import(Arc::clone(import));
         }
         cap
     }
@@ -85,6 +95,25 @@ pub(super) struct Promised {
     pub(super) waiting: Vec<Waiting>,
     /// Under which number the peer knows it, where it was given to it unresolved.
     pub(super) export: Option<u32>,
+    /// The question of the peer's whose results it is part of.
+    pub(super) answer: Option<u32>,
+    /// How many promises, one after the other, have become this one.
+    pub(super) depth: usize,
+}
+
+impl Promised {
+    /// Moves what it holds to `caps`.
+    pub(super) fn take_apart(&mut self, caps: &mut Vec<Cap>) {
+        if let Target::Resolved(cap) = std::mem::replace(&mut self.target, Target::Here) {
+            caps.push(cap);
+        }
+        for waiting in std::mem::take(&mut self.waiting) {
+            match waiting {
+                Waiting::Call(held) => caps.extend(held.params.caps.into_iter().flatten()),
+                Waiting::Thread(_task, callback) => caps.extend(callback),
+            }
+        }
+    }
 }
 
 /// Where calls of a promise go.
@@ -116,7 +145,28 @@ pub(super) enum Waiting {
 
 impl Promise {
     pub(super) fn new(target: Target) -> Arc<Promise> {
-        Arc::new(Promise(Mutex::new(Promised { target, waiting: Vec::new(), export: None })))
+        let (waiting, export, answer, depth) = (Vec::new(), None, None, 0);
+        Arc::new(Promise(Mutex::new(Promised { target, waiting, export, answer, depth })))
+    }
+
+    /// One of the capabilities that the peer's question will have as results.
+    pub(super) fn of_answer(question: u32) -> Arc<Promise> {
+        let promise = Promise::new(Target::Here);
+        promise.state().answer = Some(question);
+        promise
+    }
+
+    /// Takes a call back that waits here. None if it does not, otherwise the question of the peer's
+    /// that it waited for, if it is one.
+    pub(super) fn unqueue(&self, destination: Destination) -> Option<(HeldCall, Option<u32>)> {
+        let mut state = self.state();
+        let place = state.waiting.iter().position(
+            |waiting| matches!(waiting, Waiting::Call(held) if held.destination == destination),
+        )?;
+        match state.waiting.remove(place) {
+            Waiting::Call(held) => Some((held, state.answer)),
+            Waiting::Thread(..) => None,
+        }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, Promised> {
@@ -125,14 +175,22 @@ impl Promise {
 }
 
 impl Drop for Promise {
-    /// Promises that resolved to promises make chains, which must not be dropped one within the
-    /// other: the stack is not that deep.
+    /// Promises that resolved to promises make chains, and so do those whose waiting calls bring
+    /// others. They must not be dropped one within the other: the stack is not that deep.
     fn drop(&mut self) {
-        let state = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let mut next = std::mem::replace(&mut state.target, Target::Here);
-        while let Target::Resolved(Cap::Promise(promise)) = next {
-            let Some(promise) = Arc::into_inner(promise) else { break };
-            next = std::mem::replace(&mut promise.state().target, Target::Here);
+        let mut caps = Vec::new();
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take_apart(&mut caps);
+        drop_caps(caps);
+    }
+}
+
+/// Drops capabilities and what only they hold.
+pub(super) fn drop_caps(mut caps: Vec<Cap>) {
+    while let Some(cap) = caps.pop() {
+        if let Cap::Promise(promise) = cap
+            && let Some(promise) = Arc::into_inner(promise)
+        {
+            promise.state().take_apart(&mut caps);
         }
     }
 }

@@ -105,16 +105,20 @@ impl Core {
         };
         export.refs = left;
         if left == 0 {
+            // What a promise has become has a number of its own, or none.
             match self.rpc.exports.remove(id as usize).cap {
-                Cap::Local(local) => local.set_export(NOT_EXPORTED),
-                Cap::Promise(promise) => promise.state().export = None,
-                Cap::Import(_) | Cap::Broken(_) => {}
+                Cap::Local(local) if local.export() == id => local.set_export(NOT_EXPORTED),
+                Cap::Promise(promise) => {
+                    let mut state = promise.state();
+                    state.export = state.export.filter(|own| *own != id);
+                }
+                Cap::Local(_) | Cap::Import(_) | Cap::Broken(_) => {}
             }
         }
         Ok(())
     }
 
-    /// Tells the peer what a promise that it was given has become.
+    /// Tells the peer what a promise that it was given has become, as [`Cap::as_told`] has it.
     pub(super) fn send_resolve(&mut self, id: u32, cap: &Cap) {
         let mut message = new_message(32);
         let root: message::Builder<'_> = message.init_root();
@@ -127,19 +131,27 @@ impl Core {
             }
         }
         self.rpc.out.push(message);
+        if let Some(export) = self.rpc.exports.get_mut(id as usize) {
+            export.cap = cap.clone();
+        }
     }
 
     // ---- from the peer
 
-    /// Takes in the capabilities of a message.
+    /// Takes in the capabilities of a message of so many bytes.
     pub(super) fn receive_caps(
         &mut self,
         payload: payload::Reader<'_>,
+        length: usize,
     ) -> Result<Vec<Option<Cap>>> {
         if !payload.has_cap_table() {
             return Ok(Vec::new());
         }
         let table = payload.get_cap_table().map_err(malformed)?;
+        // A list of nothing, or of bytes, can be read as one of descriptors too.
+        if table.len() as usize > length / 8 {
+            return Err(misbehaved("sent a table of capabilities that has no room in its message"));
+        }
         let mut caps = Vec::with_capacity(table.len() as usize);
         for descriptor in table {
             caps.push(self.receive_cap(descriptor)?);
@@ -163,7 +175,7 @@ impl Core {
             cap_descriptor::ReceiverAnswer(answer) => {
                 let answer = answer.map_err(malformed)?;
                 let path = path_of(answer)?;
-                self.rpc.answers.cap_at(answer.get_question_id(), path)
+                self.rpc.answers.cap_at(answer.get_question_id(), path)?
             }
             // A third party's objects are reached through whoever names them.
             cap_descriptor::ThirdPartyHosted(third) => {
@@ -250,11 +262,16 @@ impl Core {
 
 /// The pointers that lead to a capability of an answer.
 pub(super) fn path_of(answer: promised_answer::Reader<'_>) -> Result<Path> {
+    /// Pointers within pointers are not read further than this.
+    const DEEPEST: usize = 64;
     let mut path = Path::new();
     for op in answer.get_transform().map_err(malformed)? {
         match op.which().map_err(|error| malformed(error.into()))? {
             promised_answer::op::Noop(()) => {}
             promised_answer::op::GetPointerField(field) => path.push(field),
+        }
+        if path.len() > DEEPEST {
+            return Err(misbehaved("named a capability that lies too deep in an answer"));
         }
     }
     Ok(path)

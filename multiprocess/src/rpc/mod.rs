@@ -12,7 +12,7 @@
 //! - `exports`: which objects either side has given the other;
 //! - `promises`: what resolves, what waits for it, and the order of calls (embargoes);
 //! - `receive`: one message at a time;
-//! - `cap`, `body`, `held`, `hook`, `idmap`, `memory`: what the others are made of.
+//! - `cap`, `body`, `held`, `hook`, `idmap`: what the others are made of.
 
 mod answers;
 mod body;
@@ -37,7 +37,9 @@ pub(crate) use body::{Body, Content, Whole, first_word, options};
 pub(crate) use cap::{Cap, Garbage, Waste};
 pub(crate) use held::{Destination, HeldCall};
 pub(crate) use hook::{find, hook};
-pub(crate) use memory::{Message, new_message, take_bytes};
+#[cfg(test)]
+pub(crate) use memory::new_message;
+pub(crate) use memory::{Message, take_bytes};
 pub(crate) use questions::{CallId, Outline, Waiter};
 
 use crate::Error;
@@ -58,8 +60,6 @@ pub(crate) struct Rpc {
     garbage: Arc<Garbage>,
     /// What is to be sent.
     out: Batch,
-    /// How often the peer has resolved a promise to a further promise.
-    further_promises: usize,
 }
 
 impl Rpc {
@@ -73,6 +73,13 @@ impl Rpc {
 
     pub(crate) fn out(&mut self) -> &mut Batch {
         &mut self.out
+    }
+
+    /// How much is in each table: questions, answers, exports, imports, embargoes.
+    pub(crate) fn sizes(&self) -> [usize; 5] {
+        let (_, answers) = self.answers.open();
+        let (exports, imports) = (self.exports.len(), self.imports.len());
+        [self.questions.len(), answers, exports, imports, self.embargoes.len()]
     }
 
     /// How many calls of this side's are under way.

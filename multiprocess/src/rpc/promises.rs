@@ -11,11 +11,11 @@ use capnp_rpc::rpc_capnp::message;
 
 use super::answers::Outcome;
 use super::body::Content;
-use super::cap::{Cap, Promise, Target, Waiting};
-use super::held::{Destination, HeldCall};
+use super::cap::{Cap, Promise, Target, Waiting, drop_caps};
+use super::held::{Destination, Held, HeldCall};
 use super::memory::new_message;
 use super::misbehaved;
-use super::questions::{is_remote, write_promised_answer, write_target};
+use super::questions::{CallId, is_remote, write_promised_answer, write_target};
 use crate::connection::{ArcConn, Core};
 use crate::server::Task;
 use crate::{Error, Result};
@@ -30,6 +30,9 @@ pub(super) struct Embargo {
 pub(super) enum Work {
     Call(Cap, HeldCall),
     Thread(Cap, Option<Cap>, Task),
+    /// A call of this side's gets the results of one of the peer's. Not from within that one's end:
+    /// the first may be a call that was passed on, whose results another takes, and so on.
+    Taken(CallId, std::result::Result<Held, Arc<Error>>),
 }
 
 impl Core {
@@ -48,11 +51,11 @@ impl Core {
             Cap::Broken(error) => Err((**error).clone()),
             _ if is_remote(&target) => self.forward(&target, method, content, destination),
             Cap::Promise(promise) => {
-                let params =
-                    super::held::Held { body: content.whole.keep(), caps: content.caps.to_vec() };
+                let params = Held { body: content.whole.keep(), caps: content.caps.to_vec() };
                 let (interface, method) = method;
                 let held = HeldCall { interface, method, params, destination };
                 promise.state().waiting.push(Waiting::Call(held));
+                self.set_waits(destination, promise);
                 Ok(())
             }
             Cap::Import(_) => Ok(()),
@@ -95,13 +98,20 @@ impl Core {
 
     /// A promise is known now.
     pub(super) fn resolve(&mut self, promise: &Arc<Promise>, cap: Cap) {
+        // To what is at the end, so that there is no way around in a circle.
+        let cap = match cap.resolved() {
+            Cap::Promise(end) if Arc::ptr_eq(&end, promise) => {
+                Cap::broken(Error::failed("the promise was resolved to itself"))
+            }
+            cap => cap,
+        };
         let (waiting, export, before) = {
             let mut state = promise.state();
             if matches!(state.target, Target::Resolved(_)) {
                 return;
             }
             let before = std::mem::replace(&mut state.target, Target::Resolved(cap.clone()));
-            (std::mem::take(&mut state.waiting), state.export, before)
+            (std::mem::take(&mut state.waiting), state.export.take(), before)
         };
         // The promise's own import goes here, outside its lock.
         drop(before);
@@ -112,7 +122,7 @@ impl Core {
             });
         }
         if let Some(id) = export {
-            self.send_resolve(id, &cap.resolved());
+            self.send_resolve(id, &cap.as_told());
         }
     }
 
@@ -123,6 +133,13 @@ impl Core {
             Target::Answer { called, .. } | Target::Import { called, .. } => *called,
             Target::Here | Target::Resolved(_) => false,
         };
+        if through_peer && let Cap::Promise(next) = &cap {
+            // The calls are on their way through that one now.
+            match &mut next.state().target {
+                Target::Answer { called, .. } | Target::Import { called, .. } => *called = true,
+                Target::Here | Target::Resolved(_) => {}
+            }
+        }
         // What is broken has no order to keep.
         if !through_peer || is_remote(&cap) || matches!(cap, Cap::Broken(_)) {
             return self.resolve(promise, cap);
@@ -157,15 +174,17 @@ impl Core {
             if Arc::ptr_eq(next, &promise) {
                 return Err(misbehaved("resolved a promise to itself"));
             }
-            /// Of which the whole chain is kept. Peers resolve to what a promise has become, so that
-            /// there are few.
-            const MOST: usize = 10_000;
-            self.rpc.further_promises += 1;
-            if self.rpc.further_promises > MOST {
+            /// The whole chain is kept. Peers resolve to what a promise has become, so that it is
+            /// short.
+            const LONGEST: usize = 10_000;
+            let depth = promise.state().depth + 1;
+            if depth > LONGEST {
                 return Err(misbehaved(format!(
-                    "resolved more than {MOST} promises to further promises"
+                    "resolved more than {LONGEST} promises each to the next"
                 )));
             }
+            let mut state = next.state();
+            state.depth = state.depth.max(depth);
         }
         self.resolve_in_order(&promise, cap);
         Ok(())
@@ -202,6 +221,7 @@ impl Core {
                 Work::Thread(thread, callback, task) => {
                     crate::thread::schedule_on(self, thread, callback, task);
                 }
+                Work::Taken(call, results) => self.answered_elsewhere(conn, call, results),
             }
         }
     }
@@ -214,14 +234,25 @@ impl Core {
             super::answers::write_exception(root.init_abort(), error);
             self.rpc.out.push(message);
         }
+        let promises = self.rpc.questions.promises();
         for waiter in self.rpc.questions.take_all() {
             if let (super::Waiter::Complete(complete), Some(conn)) = (waiter, conn) {
                 let after = complete(self, conn, Err(error.clone()));
                 self.after.extend(after);
             }
         }
-        let tokens = self.rpc.answers.take_all();
+        // A promise may hold itself, through a call that waits for it and names it.
+        let mut caps = Vec::new();
+        for promise in promises {
+            promise.state().take_apart(&mut caps);
+        }
+        let tokens = self.rpc.answers.take_all(&mut caps);
         self.cancelled.extend(tokens);
+        for (_, embargo) in std::mem::take(&mut self.rpc.embargoes) {
+            embargo.promise.state().take_apart(&mut caps);
+            caps.push(embargo.cap);
+        }
+        drop_caps(caps);
         let out = std::mem::take(&mut self.rpc.out);
         let garbage = Arc::clone(&self.rpc.garbage);
         let rest = std::mem::take(&mut self.rpc);

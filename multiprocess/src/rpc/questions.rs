@@ -12,6 +12,7 @@ use super::body::{Body, Content, Whole};
 use super::cap::{Cap, Path, Promise, Target};
 use super::held::{Destination, Held, HeldCall};
 use super::memory::{Message, new_message};
+use super::promises::Work;
 use super::{hook, malformed, misbehaved};
 use crate::codec::Encoder;
 use crate::connection::{After, ArcConn, BusyGuard, Caller, Core, Interrupt};
@@ -76,6 +77,10 @@ struct Question {
     interrupt: Option<Interrupt>,
     /// What a cancel fires, where the call is served here.
     token: Option<Arc<Token>>,
+    /// Where it waits, or did, to be sent or served.
+    waits: Weak<Promise>,
+    /// It has returned: its results are those of this question of the peer's, when they are there.
+    taken: Option<u32>,
 }
 
 impl Questions {
@@ -92,6 +97,8 @@ impl Questions {
             busy: None,
             interrupt: None,
             token: None,
+            waits: Weak::new(),
+            taken: None,
         };
         let id = self.slots.insert(question);
         // There is no memory for so many.
@@ -109,6 +116,16 @@ impl Questions {
     fn remove(&mut self, (id, serial): CallId) -> Option<Question> {
         self.get((id, serial))?;
         self.slots.try_remove(id as usize)
+    }
+
+    /// The capabilities of results that are waited for.
+    pub(super) fn promises(&self) -> Vec<Arc<Promise>> {
+        let promises = self.slots.iter().flat_map(|(_, question)| &question.promises);
+        promises.filter_map(|(_, promise)| promise.upgrade()).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
     }
 
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = Waiter> + use<> {
@@ -295,7 +312,9 @@ impl Core {
         let copied = to.set_as::<capnp::any_pointer::Owned>(content.reader);
         let draft = Draft { message, caps: in_order(&table, content.caps), busy: None };
         if let Err(error) = copied.map_err(crate::codec::malformed) {
-            self.rpc.questions.remove(id);
+            if let Destination::Peer(_) = destination {
+                self.rpc.questions.remove(id);
+            }
             return Err(error);
         }
         self.send_call(id, target, draft)?;
@@ -326,10 +345,22 @@ impl Core {
         }
     }
 
-    /// Whether anybody wants the results.
+    /// Notes where a call waits, so that it can be taken back.
+    pub(super) fn set_waits(&mut self, destination: Destination, promise: &Arc<Promise>) {
+        match destination {
+            Destination::Peer(id) => self.rpc.answers.set_waits(id, promise),
+            Destination::Own(id, serial) => {
+                if let Some(question) = self.rpc.questions.get((id, serial)) {
+                    question.waits = Arc::downgrade(promise);
+                }
+            }
+        }
+    }
+
+    /// Whether the call is still to be made.
     pub(super) fn is_wanted(&mut self, destination: Destination) -> bool {
         match destination {
-            Destination::Peer(_) => true,
+            Destination::Peer(id) => self.rpc.answers.is_pending(id),
             Destination::Own(id, serial) => self.rpc.questions.get((id, serial)).is_some(),
         }
     }
@@ -342,11 +373,24 @@ impl Core {
         let promises = std::mem::take(&mut question.promises);
         let (token, interrupt, sent) =
             (question.token.take(), question.interrupt.take(), question.sent);
+        let (waits, taken) = (std::mem::take(&mut question.waits), question.taken);
         question.cancelled = true;
         if sent {
             self.send_finish(id.0, true);
-        } else {
+        }
+        if !sent || taken.is_some() {
             self.rpc.questions.remove(id);
+        }
+        if let Some(other) = taken {
+            self.rpc.answers.take_back(other, id);
+            self.give_up(other);
+        }
+        let unqueued = match waits.upgrade() {
+            Some(promise) if !sent => promise.unqueue(Destination::Own(id.0, id.1)),
+            _ => None,
+        };
+        if let Some((_held, Some(answer))) = unqueued {
+            self.give_up(answer);
         }
         self.cancelled.extend(token);
         for (_, promise) in promises {
@@ -370,6 +414,27 @@ impl Core {
 
     // ---- answers
 
+    /// A question that the peer has to answer.
+    fn asked(&mut self, id: u32) -> Result<&mut Question> {
+        let question = self.rpc.questions.slots.get_mut(id as usize);
+        question
+            .filter(|question| question.sent && question.taken.is_none())
+            .ok_or_else(|| misbehaved(format!("answered question {id}, which was not asked")))
+    }
+
+    /// The peer does not know the kind of message that a question was asked with.
+    pub(super) fn receive_refused(&mut self, conn: &ArcConn, id: u32) -> Result<()> {
+        let question = self.asked(id)?;
+        let call = (id, question.serial);
+        for export in std::mem::take(&mut question.exports) {
+            self.release_export(export, 1)?;
+        }
+        // There is nothing to finish there.
+        let error = Error::unimplemented("the other side does not take such calls");
+        self.answered(conn, call, Err(error));
+        Ok(())
+    }
+
     pub(super) fn receive_return(
         &mut self,
         conn: &ArcConn,
@@ -377,10 +442,7 @@ impl Core {
         whole: Whole<'_>,
     ) -> Result<()> {
         let id = answer.get_answer_id();
-        let Some(question) = self.rpc.questions.slots.get_mut(id as usize).filter(|q| q.sent)
-        else {
-            return Err(misbehaved(format!("answered question {id}, which was not asked")));
-        };
+        let question = self.asked(id)?;
         let call = (id, question.serial);
         let cancelled = question.cancelled;
         if answer.get_release_param_caps() {
@@ -398,7 +460,7 @@ impl Core {
         match outcome {
             return_::Results(results) => {
                 let results = results.map_err(malformed)?;
-                let caps = self.receive_caps(results)?;
+                let caps = self.receive_caps(results, whole.len())?;
                 let table = hook::table(&caps);
                 let mut reader = results.get_content();
                 reader.imbue(&table);
@@ -410,12 +472,16 @@ impl Core {
             }
             return_::Canceled(()) => self.answered(conn, call, Err(Error::Cancelled)),
             return_::TakeFromOtherQuestion(other) => {
-                match self.rpc.answers.take_elsewhere(other, call) {
-                    Some(Ok(held)) => self.answered_by(conn, call, &held),
-                    Some(Err(error)) => self.answered(conn, call, Err((*error).clone())),
-                    // When that call has been answered.
-                    None => {}
+                let results = self.rpc.answers.take_elsewhere(other, call)?;
+                if let Some(question) = self.rpc.questions.get(call) {
+                    question.taken = Some(other);
                 }
+                // Otherwise when that call has been answered.
+                if let Some(results) = results {
+                    self.rpc.work.push_back(Work::Taken(call, results));
+                }
+                // Until then it is called by its number, and not finished.
+                return Ok(());
             }
             return_::ResultsSentElsewhere(()) => {
                 return Err(misbehaved("sent results elsewhere that were asked for"));
@@ -436,6 +502,23 @@ impl Core {
             let content = content.map_err(crate::codec::malformed);
             self.answered(conn, call, content);
         });
+    }
+
+    /// The results that a call's were said to be are there.
+    pub(super) fn answered_elsewhere(
+        &mut self,
+        conn: &ArcConn,
+        call: CallId,
+        results: std::result::Result<Held, Arc<Error>>,
+    ) {
+        if !self.is_open(call) {
+            return;
+        }
+        match results {
+            Ok(held) => self.answered_by(conn, call, &held),
+            Err(error) => self.answered(conn, call, Err((*error).clone())),
+        }
+        self.send_finish(call.0, false);
     }
 
     /// The call has its answer.

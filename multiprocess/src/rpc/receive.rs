@@ -75,7 +75,7 @@ impl Core {
                 )));
             }
             message::Unimplemented(message) => {
-                self.receive_unimplemented(message.map_err(malformed)?)?;
+                self.receive_unimplemented(conn, message.map_err(malformed)?)?;
             }
             _ => return self.send_unimplemented(root),
         }
@@ -103,7 +103,7 @@ impl Core {
             return Err(misbehaved(format!("asked question {id} twice")));
         }
         let params = call.get_params().map_err(malformed)?;
-        let caps = self.receive_caps(params)?;
+        let caps = self.receive_caps(params, whole.len())?;
         let table = hook::table(&caps);
         let mut reader = params.get_content();
         reader.imbue(&table);
@@ -120,7 +120,7 @@ impl Core {
                 .ok_or_else(|| misbehaved(format!("called object {id}, which it was not given"))),
             message_target::PromisedAnswer(answer) => {
                 let answer = answer.map_err(malformed)?;
-                Ok(self.rpc.answers.cap_at(answer.get_question_id(), path_of(answer)?))
+                self.rpc.answers.cap_at(answer.get_question_id(), path_of(answer)?)
             }
         }
     }
@@ -135,7 +135,11 @@ impl Core {
     }
 
     /// The peer has no use for a message of this side's.
-    fn receive_unimplemented(&mut self, message: message::Reader<'_>) -> Result<()> {
+    fn receive_unimplemented(
+        &mut self,
+        conn: &ArcConn,
+        message: message::Reader<'_>,
+    ) -> Result<()> {
         match message.which() {
             // It keeps using the promise; what was given with the Resolve is not held there.
             Ok(message::Resolve(Ok(resolve))) => {
@@ -147,6 +151,8 @@ impl Core {
                 }
                 Ok(())
             }
+            Ok(message::Call(Ok(call))) => self.receive_refused(conn, call.get_question_id()),
+            // One that does not know Bootstrap is no peer of ours: all other calls are made of that.
             _ => Err(misbehaved("does not know a message that every peer has to know")),
         }
     }

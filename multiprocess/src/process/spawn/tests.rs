@@ -135,7 +135,8 @@ fn child_gets_signals_and_the_parent_keeps_its_mask() {
         let (child, _socket) = spawn();
         assert_eq!(mask(), [1, 0]);
         assert_eq!(signals(&child, "SigBlk"), bit(libc::SIGUSR1));
-        assert_eq!(signals(&child, "SigCgt"), 0);
+        // The C library keeps signals of its own, beyond those that have names.
+        assert_eq!(signals(&child, "SigCgt") & u64::from(u32::MAX >> 1), 0);
         let ignored = signals(&child, "SigIgn");
         assert_eq!(ignored & (bit(libc::SIGPIPE) | bit(libc::SIGWINCH)), bit(libc::SIGWINCH));
         child.shutdown(Duration::ZERO).unwrap();
