@@ -32,13 +32,16 @@ pub struct MethodId {
     pub context: Option<u32>,
     /// The version of the schema in whose form it travels; 0 is the newest.
     pub version: u8,
+    /// It ends the object, and is called whatever became of the object's streaming calls.
+    pub(crate) closes: bool,
 }
 
 impl MethodId {
     /// A method whose first result is its capability, if it has any.
     pub const fn new(interface: u64, ordinal: u16, name: &'static str) -> MethodId {
         let (pipeline, long, interrupt, context, version) = (0, false, None, None, 0);
-        MethodId { interface, ordinal, name, pipeline, long, interrupt, context, version }
+        let closes = false;
+        MethodId { interface, ordinal, name, pipeline, long, interrupt, context, version, closes }
     }
 
     /// Whether it is this one.

@@ -31,6 +31,8 @@ pub(crate) struct Threads {
     callers: HashMap<u64, ThreadPair>,
     asyncs: SharedThreads,
     longs: SharedThreads,
+    /// For each object whose streaming calls are under way, the one that runs them all.
+    streams: HashMap<usize, (ThreadPair, BusyGuard)>,
     /// Threads made for the peer.
     made: Arc<AtomicUsize>,
     pool: Option<(Arc<Lanes>, ThreadCount)>,
@@ -44,6 +46,7 @@ impl Default for Threads {
             callers: HashMap::new(),
             asyncs: SharedThreads::new(ASYNC_THREADS),
             longs: SharedThreads::new(LONG_THREADS),
+            streams: HashMap::new(),
             made: Arc::default(),
             pool: None,
         }
@@ -86,6 +89,19 @@ impl Threads {
         if long { &mut self.longs } else { &mut self.asyncs }
     }
 
+    pub(crate) fn stream(&self, object: usize) -> Option<ThreadPair> {
+        self.streams.get(&object).map(|(pair, _)| pair.clone())
+    }
+
+    pub(crate) fn set_stream(&mut self, object: usize, pair: &ThreadPair, busy: BusyGuard) {
+        self.streams.insert(object, (pair.clone(), busy));
+    }
+
+    /// All of its streaming calls are answered: the next may have another thread.
+    pub(super) fn release_stream(&mut self, object: usize) {
+        self.streams.remove(&object);
+    }
+
     /// Counts `more` threads that are made for the peer, within `limit`.
     pub(crate) fn count(&self, more: usize, limit: usize) -> Result<ThreadCount> {
         let made = self.made.load(Ordering::Relaxed);
@@ -119,6 +135,7 @@ impl Threads {
         self.callers.clear();
         self.asyncs.threads.clear();
         self.longs.threads.clear();
+        self.streams.clear();
     }
 }
 
