@@ -186,8 +186,15 @@ impl<'a, 'b> Incoming<'a, 'b> {
         P: Send + 'static,
         R: Send + 'static,
     {
-        let params = self.read_params(&method)?;
-        Ok(Job::new(move || method.outcome((method.call)(&object, params))))
+        let streams = method.results.is_streamed();
+        let params = self.read_params(&method);
+        if !streams {
+            let params = params?;
+            return Ok(Job::new(move || method.outcome((method.call)(&object, params))));
+        }
+        // What does not decode has failed in its turn, for the calls behind it as well.
+        let run = move || method.outcome((method.call)(&object, params?));
+        Ok(Job::new(run).streaming(true))
     }
 
     /// Leaves the rest to the call's thread: `run` takes the parameters out of the message there.
@@ -208,7 +215,8 @@ impl<'a, 'b> Incoming<'a, 'b> {
             self.cx.context(Reader::content(self.params)?, slot)?;
         }
         let lent = self.cx.lend();
-        Ok(Job::new(move || method.outcome(lent.with(|from| run(&object, from)))))
+        let job = Job::new(move || method.outcome(lent.with(|from| run(&object, from))));
+        Ok(job.streaming(method.results.is_streamed()))
     }
 
     fn read_params<O: ?Sized, P, R>(self, method: &Method<O, P, R>) -> Result<P> {
@@ -237,13 +245,17 @@ impl<'a, 'b> Incoming<'a, 'b> {
         T: Send + Sync + 'static,
         F: Future<Output = Result<R>> + Send + 'static,
     {
-        let params = self.read_params(&method)?;
-        let running = run(object.object(), params);
+        let streams = method.results.is_streamed();
+        let running = match self.read_params(&method) {
+            Ok(params) => Ok(run(object.object(), params)),
+            Err(error) if streams => Err(error),
+            Err(error) => return Err(error),
+        };
         let outcome = async move {
-            let encode = method.outcome(running.await)?;
+            let encode = method.outcome(running?.await)?;
             Ok(Box::new(encode) as EncodeFn)
         };
-        Ok(Job::spawn(Spawned::new(object, outcome)))
+        Ok(Job::spawn(Spawned::new(object, outcome)).streaming(streams))
     }
 
     /// The answer to a call of a method that the schema does not have.
