@@ -16,6 +16,7 @@ mod local;
 mod parties;
 mod pipelining;
 mod regressions;
+mod streaming;
 mod stress;
 mod threads;
 mod versions;
