@@ -324,6 +324,8 @@ pub(crate) struct Method {
     pub results_name: String,
     /// The pointer in the results that a pipelined call goes to.
     pub pipeline: u16,
+    /// Whether it streams (`-> stream`): its calls do not wait for their answers.
+    pub streams: bool,
     /// Whether it may wait long.
     pub long: bool,
     /// The ordinal of the method that ends a call of this one.

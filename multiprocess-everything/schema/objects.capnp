@@ -61,6 +61,9 @@ interface Objects {
 
     counters @21 () -> (result :UInt32);
     # How many counters live.
+
+    makeUpload @22 (context :Proxy.Context) -> (result :Upload $Rust.notNull);
+    # A new upload.
 }
 
 struct Holder {
@@ -164,6 +167,14 @@ interface Folder {
 
     visit @5 (context :Proxy.Context, name :Text) -> (notFound :Calls.NotFound $Proxy.exception("NotFound"), result :Folder $Rust.notNull);
     # As `open`, and a typed error for `nowhere`: the result is not the first pointer.
+}
+
+interface Upload {
+    write @0 (context :Proxy.Context, bytes :Data) -> stream;
+    # Takes more bytes; fails where there are none.
+
+    done @1 (context :Proxy.Context) -> (bytes :Data, count :UInt32);
+    # All that was written, and by how many calls.
 }
 
 interface Counter {

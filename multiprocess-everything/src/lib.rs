@@ -19,6 +19,20 @@
 //!   client/         what the program `everything-client` asks of a server, whoever wrote that
 //!   bin/            `everything` serves, `everything-client` calls
 //! ```
+//!
+//! # A stream
+//!
+//! ```
+//! # fn main() -> multiprocess::Result<()> {
+//! let (_server, pair) = multiprocess_everything::pair::pair()?;
+//! let upload = pair.object.make_upload().wait()?;
+//! for byte in 0..200 {
+//!     upload.write([byte; 1000]).wait()?; // over when it was sent, or when there is room again
+//! }
+//! assert_eq!(upload.done().wait()?.count, 200); // sent when all of them are answered
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 

@@ -9,10 +9,12 @@ pub mod generated;
 mod pair;
 pub mod raw;
 mod server;
+mod sink;
 mod watchdog;
 
 pub use dice::Dice;
 pub use fragile::Fragile;
 pub use pair::{LONG, Pair, eventually, pair, pair_of, pair_with, wait_until, within_time};
 pub use server::{LabServer, Relay};
+pub use sink::{SinkPair, Taken, sink, sink_before, sink_of_futures};
 pub use watchdog::Watchdog;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::codec::{EncodeFn, Encoder};
-use crate::connection::{Caller, SentCall, Slot, start_call, start_pipelined};
+use crate::connection::{Caller, Room, SentCall, Slot, start_call, start_pipelined, start_stream};
 use crate::guard::catch_panic;
 use crate::handle::{Handle, RemoteObject};
 use crate::part::Part;
@@ -34,6 +34,37 @@ use crate::{Error, Result};
 /// says what ends such a wait (`$Rust.interruptedBy`), that method is called when the peer has not
 /// ended a cancelled call within 20 ms; it may end other waits of the same object as well. Later
 /// calls do not wait for a cancelled one.
+///
+/// # Streaming
+///
+/// A call of a peer's method that the schema declares `-> stream` is over when it has been sent, not
+/// when it has been answered, so that many are under way at once:
+///
+/// ```text
+/// for chunk in file {
+///     upload.write(chunk).wait()?; // or .await
+/// }
+/// upload.done().wait()?; // any method that does not stream
+/// ```
+///
+/// - **Flow control**: of one object, at most 64 streaming calls and 256 KiB of parameters (and one
+///   call more, however large) are under way; a call beyond that is sent, and then waits until some of
+///   them are answered.
+/// - **Order**: streaming calls of one object run in the order in which they were sent, on one of the
+///   peer's threads, whichever threads and futures of this process send them. Other calls of the
+///   object, [`start`](Call::start)ed ones as well, are sent when the streaming calls before them are
+///   answered.
+/// - **Errors**: when one fails, later ones and all other calls of the object fail with that error, and
+///   nothing more is sent. So a call that does not stream says whether all before it went well. The
+///   generated `close` does so, too, and ends the object in any case.
+/// - **Dropping** a streaming call that was sent does not cancel it, nor does a
+///   [`timeout`](Call::timeout), which bounds how long it waits for room. The last handle on a
+///   connection should not be dropped before the end of the stream was waited for.
+///
+/// "The object" is what a handle and its clones stand for. As an error ends all use of it, let it be
+/// one of its own for each stream. Where it is served, too, no other call of the same peer's runs while
+/// a streaming one does, nor after one that failed; so a method that streams must not wait for other
+/// calls of its object. A call of an object of this process is an ordinary one.
 #[must_use = "a call is made by waiting for it: use .wait() or .await"]
 pub struct Call<T: 'static> {
     method: &'static str,
@@ -57,6 +88,8 @@ enum State<T: 'static> {
     Remote(RemoteCall<T>),
     /// On its way to a peer, since then.
     Sent(SentCall<T>, Deadline),
+    /// A streaming call, sent; what it hands out once there is room for the next.
+    Streamed(Room, fn() -> T, Deadline),
     /// A local object's method on a pool thread, for a future.
     Pooled(Arc<Slot<T>>, Deadline),
     Done,
@@ -95,6 +128,7 @@ impl<T: Send + 'static> Call<T> {
                 slot.wake_thread(&this_inbox());
                 wait_for_slot(&slot, None, &deadline)
             }
+            State::Streamed(room, done, deadline) => room.wait(&deadline).map(|()| done()),
             State::Done => Err(Error::misuse("this call was polled after it had ended")),
         };
         self.finish(result)
@@ -111,6 +145,7 @@ impl<T: Send + 'static> Call<T> {
         match &mut self.state {
             State::Sent(sent, deadline) => *deadline = from_now().watched(&sent.slot),
             State::Pooled(slot, deadline) => *deadline = from_now().watched(slot),
+            State::Streamed(room, _, deadline) => *deadline = from_now().watched(room.slot()),
             _ => {}
         }
         self
@@ -155,6 +190,12 @@ impl<T: Send + 'static> Call<T> {
     fn wait_remote(&mut self, mut call: RemoteCall<T>, started: Instant) -> Result<T> {
         loop {
             let deadline = Deadline::new(self.timeout, started);
+            if let Some(done) = self.streams(&call) {
+                return match call.stream()? {
+                    Some(room) => room.wait(&deadline).map(|()| done()),
+                    None => Ok(done()),
+                };
+            }
             let sent = call.send_from_thread();
             let result = sent.and_then(|sent| wait_for(sent, deadline, true));
             match self.again(&result) {
@@ -169,11 +210,33 @@ impl<T: Send + 'static> Call<T> {
         self.retry.as_mut().and_then(|retry| retry(result))
     }
 
+    /// Sends a streaming call.
+    fn stream(&self, call: RemoteCall<T>, started: Instant) -> State<T> {
+        let Some(done) = self.streams(&call) else { return State::Remote(call) };
+        match call.stream() {
+            Ok(Some(room)) => {
+                let deadline = Deadline::new(self.timeout, started).watched(room.slot());
+                State::Streamed(room, done, deadline)
+            }
+            Ok(None) => State::Ready(Ok(done())),
+            Err(error) => State::Ready(Err(error)),
+        }
+    }
+
+    /// What the call hands out when it was sent, if it streams. One that may have to be made in
+    /// another form needs its answer.
+    fn streams(&self, call: &RemoteCall<T>) -> Option<fn() -> T> {
+        call.results.streamed.filter(|_| self.retry.is_none())
+    }
+
     /// Sends the call for a future, which is being polled if `polled`.
     fn begin(&mut self, waker: &Waker, polled: bool) {
         let timeout = self.timeout;
         let started = *self.started.get_or_insert_with(Instant::now);
         self.state = match std::mem::replace(&mut self.state, State::Done) {
+            State::Remote(call) if call.results.is_streamed() && self.retry.is_none() => {
+                self.stream(call, started)
+            }
             State::Remote(call) => match call.send_from_future(waker, polled) {
                 Ok(sent) => {
                     let deadline = Deadline::new(timeout, started).watched(&sent.slot);
@@ -265,6 +328,16 @@ impl<T: Send + 'static> RemoteCall<T> {
         let caller = Caller::Future { running, long: method.long };
         start_call(&object, method, caller, Some(waker), encode, results)
     }
+
+    /// Whether the object's streaming calls are to be answered first.
+    fn is_behind_stream(&self) -> bool {
+        self.object.streamed().is_some_and(|streaming| streaming.is_busy() || streaming.is_failed())
+    }
+
+    fn stream(self) -> Result<Option<Room>> {
+        let RemoteCall { method, object, encode, .. } = self;
+        start_stream(&object, method, encode)
+    }
 }
 
 impl<T> RemoteCall<T> {
@@ -287,7 +360,7 @@ impl<I: Interface> Call<I> {
     /// the peer's version, which is not known yet; from a future, await that call instead.
     pub fn pipelined(self) -> I {
         match self.state {
-            State::Remote(call) if self.retry.is_none() => {
+            State::Remote(call) if self.retry.is_none() && !call.is_behind_stream() => {
                 I::from_handle(Handle::remote_object(call.pipeline()))
             }
             state => Call { state, ..self }.wait().unwrap_or_else(broken),
@@ -304,7 +377,7 @@ impl<I: Interface> Call<Option<I>> {
     /// the peer's version, which is not known yet; from a future, await that call instead.
     pub fn pipelined(self) -> I {
         match self.state {
-            State::Remote(call) if self.retry.is_none() => {
+            State::Remote(call) if self.retry.is_none() && !call.is_behind_stream() => {
                 I::from_handle(Handle::remote_object(call.pipeline()))
             }
             state => match (Call { state, ..self }).wait() {
@@ -352,6 +425,13 @@ impl<T: Send + 'static> Call<T> {
                 None if deadline.passed() => Err(deadline.error()),
                 None => return Poll::Pending,
             },
+            State::Streamed(room, done, deadline) => {
+                match room.slot().take_or_wake(context.waker()) {
+                    Some(answer) => answer.map(|()| done()),
+                    None if deadline.passed() => Err(deadline.error()),
+                    None => return Poll::Pending,
+                }
+            }
             other => match std::mem::replace(other, State::Done) {
                 State::Ready(result) => result,
                 _ => Err(Error::misuse("this call was polled after it had ended")),

@@ -135,6 +135,8 @@ impl<'a> Encoder<'a> {
         let running = match caller {
             Caller::Thread(_, running) => *running,
             Caller::Future { running, long } => running.filter(|_| !long),
+            // Nobody waits for it, there or here.
+            Caller::Stream { .. } => None,
         };
         // Within a call of the peer's: its waiting thread runs this, and calls back here.
         if let Some((thread, callback)) = running.and_then(|id| self.core.running_threads(id)) {
@@ -157,22 +159,35 @@ impl<'a> Encoder<'a> {
                 Some(pair)
             }
             Caller::Future { long, .. } => {
-                let long = *long;
                 if !long && self.core.threads.wants_pool() {
                     self.make_pool();
                 }
-                if let Some((pair, busy)) = self.core.threads.shared(long).thread() {
-                    self.busy = Some(busy);
+                let (pair, busy) = self.shared_thread(*long)?;
+                self.busy = Some(busy);
+                Some(pair)
+            }
+            Caller::Stream { object, long } => {
+                if let Some(pair) = self.core.threads.stream(*object) {
                     return Some(pair);
                 }
-                let id = self.core.threads.shared(long).next();
-                let forget = move |threads: &mut Threads| threads.shared(long).release(id);
-                let name = if long { "wait" } else { "async" };
-                let pair = self.make_thread(name, ThreadServer::Pool, forget)?;
-                self.busy = Some(self.core.threads.shared(long).add(id, &pair));
+                let (pair, busy) = self.shared_thread(*long)?;
+                self.core.threads.set_stream(*object, &pair, busy);
                 Some(pair)
             }
         }
+    }
+
+    /// One of the threads for calls that no thread of this process waits for.
+    fn shared_thread(&mut self, long: bool) -> Option<(ThreadPair, BusyGuard)> {
+        if let Some(shared) = self.core.threads.shared(long).thread() {
+            return Some(shared);
+        }
+        let id = self.core.threads.shared(long).next();
+        let forget = move |threads: &mut Threads| threads.shared(long).release(id);
+        let name = if long { "wait" } else { "async" };
+        let pair = self.make_thread(name, ThreadServer::Pool, forget)?;
+        let busy = self.core.threads.shared(long).add(id, &pair);
+        Some((pair, busy))
     }
 
     /// Asks the peer for a thread. The call goes out with the one that needs it: its result is used

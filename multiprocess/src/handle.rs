@@ -3,11 +3,11 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::call::Call;
-use crate::connection::{ArcConn, CapId, Core};
-use crate::method::Incoming;
+use crate::connection::{ArcConn, CapId, Core, Streaming};
+use crate::method::{Incoming, MethodId};
 use crate::part::fields;
 use crate::rpc::Cap;
 use crate::rt::Interface;
@@ -173,6 +173,8 @@ struct RemoteInner {
     /// Set once the object's destroy was sent: nothing may be sent to it after that. Shared with
     /// what may call the object later, without a handle.
     closed: Arc<AtomicBool>,
+    /// Of an object that has been streamed to.
+    streaming: OnceLock<Arc<Streaming>>,
     cleanup: Cleanup,
 }
 
@@ -189,6 +191,7 @@ impl RemoteObject {
         RemoteObject(Arc::new(RemoteInner {
             place,
             closed: Arc::default(),
+            streaming: OnceLock::new(),
             cleanup: Cleanup::default(),
         }))
     }
@@ -209,6 +212,16 @@ impl RemoteObject {
     /// What tells, under the connection's lock, whether the object's destroy was sent.
     pub(crate) fn closed_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.0.closed)
+    }
+
+    /// The streaming calls of the object, whichever handle they are made with.
+    pub(crate) fn streaming(&self) -> &Arc<Streaming> {
+        self.0.streaming.get_or_init(Arc::default)
+    }
+
+    /// The same, if there were any.
+    pub(crate) fn streamed(&self) -> Option<&Arc<Streaming>> {
+        self.0.streaming.get()
     }
 
     /// The capability, if the object is that peer's.
@@ -240,7 +253,7 @@ pub fn close<I: Interface>(handle: &I) -> Call<()> {
         Some(destroy) if !remote.0.closed.load(Ordering::Acquire) => {
             let closing = remote.clone();
             Call::remote(
-                destroy.id,
+                MethodId { closes: true, ..destroy.id },
                 remote.clone(),
                 move |cx, params| {
                     closing.0.closed.store(true, Ordering::Release);

@@ -9,7 +9,7 @@ use crate::codec::{Decoder, EncodeFn, Encoder};
 use crate::handle::{Handle, Target};
 use crate::part::Part;
 use crate::rt::{AnyBuilder, AnyReader};
-use crate::server::{Async, Job, Spawned};
+use crate::server::{Async, Job, Lent, Spawned};
 use crate::wire::{Builder, Reader, Wire};
 use crate::{Error, Result};
 
@@ -32,13 +32,16 @@ pub struct MethodId {
     pub context: Option<u32>,
     /// The version of the schema in whose form it travels; 0 is the newest.
     pub version: u8,
+    /// It ends the object, and is called whatever became of the object's streaming calls.
+    pub(crate) closes: bool,
 }
 
 impl MethodId {
     /// A method whose first result is its capability, if it has any.
     pub const fn new(interface: u64, ordinal: u16, name: &'static str) -> MethodId {
         let (pipeline, long, interrupt, context, version) = (0, false, None, None, 0);
-        MethodId { interface, ordinal, name, pipeline, long, interrupt, context, version }
+        let closes = false;
+        MethodId { interface, ordinal, name, pipeline, long, interrupt, context, version, closes }
     }
 
     /// Whether it is this one.
@@ -183,20 +186,20 @@ impl<'a, 'b> Incoming<'a, 'b> {
         P: Send + 'static,
         R: Send + 'static,
     {
-        let from = Reader::content(self.params)?;
-        if let Some(slot) = method.id.context {
-            self.cx.context(from, slot)?;
-        }
-        // Long ones are decoded by the call's thread, outside the lock.
-        if let Some(lent) = self.cx.lend_long() {
+        let streams = method.results.is_streamed();
+        let params = self.read_or_lend(&method);
+        if !streams {
+            let params = params?;
             return Ok(Job::new(move || {
-                let params = lent.decode(|cx, from| method.params.read(cx, from))?;
-                drop(lent);
-                method.outcome((method.call)(&object, params))
+                method.outcome((method.call)(&object, params.get(&method)?))
             }));
         }
-        let params = method.params.read(self.cx, from)?;
-        Ok(Job::new(move || method.outcome((method.call)(&object, params))))
+        // What does not decode has failed in its turn, for the calls behind it as well.
+        let run = move || {
+            let params = params.and_then(|params| params.get(&method))?;
+            method.outcome((method.call)(&object, params))
+        };
+        Ok(Job::new(run).streaming(true))
     }
 
     /// Leaves the rest to the call's thread: `run` takes the parameters out of the message there.
@@ -217,7 +220,20 @@ impl<'a, 'b> Incoming<'a, 'b> {
             self.cx.context(Reader::content(self.params)?, slot)?;
         }
         let lent = self.cx.lend();
-        Ok(Job::new(move || method.outcome(lent.with(|from| run(&object, from)))))
+        let job = Job::new(move || method.outcome(lent.with(|from| run(&object, from))));
+        Ok(job.streaming(method.results.is_streamed()))
+    }
+
+    /// Reads the parameters; those of a long message are left to the call's thread, outside the lock.
+    fn read_or_lend<O: ?Sized, P, R>(self, method: &Method<O, P, R>) -> Result<Params<P>> {
+        let from = Reader::content(self.params)?;
+        if let Some(slot) = method.id.context {
+            self.cx.context(from, slot)?;
+        }
+        match self.cx.lend_long() {
+            Some(lent) => Ok(Params::Lent(lent)),
+            None => method.params.read(self.cx, from).map(Params::Read),
+        }
     }
 
     fn read_params<O: ?Sized, P, R>(self, method: &Method<O, P, R>) -> Result<P> {
@@ -246,13 +262,17 @@ impl<'a, 'b> Incoming<'a, 'b> {
         T: Send + Sync + 'static,
         F: Future<Output = Result<R>> + Send + 'static,
     {
-        let params = self.read_params(&method)?;
-        let running = run(object.object(), params);
+        let streams = method.results.is_streamed();
+        let running = match self.read_params(&method) {
+            Ok(params) => Ok(run(object.object(), params)),
+            Err(error) if streams => Err(error),
+            Err(error) => return Err(error),
+        };
         let outcome = async move {
-            let encode = method.outcome(running.await)?;
+            let encode = method.outcome(running?.await)?;
             Ok(Box::new(encode) as EncodeFn)
         };
-        Ok(Job::spawn(Spawned::new(object, outcome)))
+        Ok(Job::spawn(Spawned::new(object, outcome)).streaming(streams))
     }
 
     /// The answer to a call of a method that the schema does not have.
@@ -264,6 +284,21 @@ impl<'a, 'b> Incoming<'a, 'b> {
             "{name} has no method {} of interface {:#x}",
             self.ordinal, self.interface
         )))
+    }
+}
+
+/// The parameters of a call that is about to run.
+enum Params<P> {
+    Read(P),
+    Lent(Lent),
+}
+
+impl<P> Params<P> {
+    fn get<O: ?Sized, R>(self, method: &Method<O, P, R>) -> Result<P> {
+        match self {
+            Params::Read(params) => Ok(params),
+            Params::Lent(lent) => lent.decode(|cx, from| method.params.read(cx, from)),
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Part<T: 'static> {
     how: How<T>,
     /// Makes results of an error that is one of the method's typed exceptions.
     pub(crate) exception: Option<fn(&Error) -> Option<Exception>>,
+    /// Of a streaming method: what its call hands out once it was sent.
+    pub(crate) streamed: Option<fn() -> T>,
 }
 
 type WriteFields<T> = fn(&mut Encoder<'_>, &mut Builder<'_>, &T, &[Slot]) -> Result<()>;
@@ -44,17 +46,22 @@ impl<T> Copy for How<T> {}
 
 /// Plain fields, as a tuple of what the markers in `F` stand for.
 pub const fn fields<F: Fields>(size: Size, slots: &'static [Slot]) -> Part<F::Values> {
-    Part { size, how: How::Fields(slots, F::write, F::read), exception: None }
+    Part { size, how: How::Fields(slots, F::write, F::read), exception: None, streamed: None }
 }
 
 /// One plain field, as what the marker stands for.
 pub const fn field<W: Wire>(size: Size, slots: &'static [Slot]) -> Part<W::Value> {
-    Part { size, how: How::Fields(slots, write_one::<W>, read_one::<W>), exception: None }
+    Part {
+        size,
+        how: How::Fields(slots, write_one::<W>, read_one::<W>),
+        exception: None,
+        streamed: None,
+    }
 }
 
 /// Anything else, by functions of its own.
 pub const fn code<T>(size: Size, write: Write<T>, read: Read<T>) -> Part<T> {
-    Part { size, how: How::Code(write, read), exception: None }
+    Part { size, how: How::Code(write, read), exception: None, streamed: None }
 }
 
 /// Results in whose place there can be a typed exception, which `exception` makes of an error.
@@ -64,10 +71,20 @@ pub const fn raising<T>(
     read: Read<T>,
     exception: fn(&Error) -> Option<Exception>,
 ) -> Part<T> {
-    Part { size, how: How::Code(write, read), exception: Some(exception) }
+    Part { size, how: How::Code(write, read), exception: Some(exception), streamed: None }
+}
+
+/// The results of a method that streams: none, and its calls do not wait for them.
+pub const fn streamed() -> Part<()> {
+    Part { streamed: Some(|| ()), ..fields::<()>(Size(0, 0), &[]) }
 }
 
 impl<T> Part<T> {
+    /// Whether they are those of a streaming method.
+    pub(crate) fn is_streamed(&self) -> bool {
+        self.streamed.is_some()
+    }
+
     pub(crate) fn write(
         &self,
         cx: &mut Encoder<'_>,

@@ -9,7 +9,7 @@ pub(crate) use crate::codec::CallThreads;
 pub use crate::codec::{Decoder, Encoder};
 pub use crate::handle::{Handle, RemoteObject, Target, close};
 pub use crate::method::{Exception, Incoming, Method, MethodId, call, exception, unimplemented};
-pub use crate::part::{Fields, Part, Slot, code, field, fields, raising, unread};
+pub use crate::part::{Fields, Part, Slot, code, field, fields, raising, streamed, unread};
 pub use crate::server::{Async, Job};
 pub use crate::versions::{Variant, call_versions};
 pub use crate::wire::{

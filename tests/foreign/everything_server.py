@@ -156,6 +156,22 @@ class Counter(objects.Counter.Server):
         self.owner.alive -= 1
 
 
+class Upload(objects.Upload.Server):
+    def __init__(self):
+        self.written = []
+
+    async def write(self, bytes, **_):
+        # Later calls of a stream wait for it.
+        await asyncio.sleep(0)
+        if not bytes:
+            raise Exception("there is nothing to write")
+        self.written.append(bytes)
+
+    async def done(self, _context, **_):
+        _context.results.bytes = b"".join(self.written)
+        _context.results.count = len(self.written)
+
+
 METHODS = set(everything.Everything.schema.method_names_inherited)
 
 
@@ -333,6 +349,9 @@ class Everything(everything.Everything.Server):
 
     async def root(self, **_):
         return Folder()
+
+    async def makeUpload(self, **_):
+        return Upload()
 
     async def makeCounter(self, **_):
         return Counter(self)

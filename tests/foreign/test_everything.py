@@ -376,6 +376,28 @@ class TestCalls(ServedByRust):
         answer = await self.object.chunks()
         self.assertEqual((answer.count, answer.total), (3, 1010))
 
+    async def test_a_stream_without_waiting(self):
+        upload = await self.result("makeUpload")
+        writes = [self.call("write", bytes([n]) * 1000, on=upload) for n in range(200)]
+        answer = await self.call("done", on=upload)
+        self.assertEqual(answer.count, 200)
+        self.assertEqual(answer.bytes, b"".join(bytes([n]) * 1000 for n in range(200)))
+        for write in writes:
+            await write
+
+    async def test_nothing_runs_behind_what_failed_in_a_stream(self):
+        upload = await self.result("makeUpload")
+        writes = [self.call("write", data, on=upload) for data in (b"1", b"", b"2")]
+        await self.fails(self.call("done", on=upload), "there is nothing to write")
+        await self.fails(self.call("done", on=upload), "there is nothing to write")
+        for write in writes:
+            try:
+                await write
+            except capnp.KjException as error:
+                self.assertIn("there is nothing to write", str(error))
+        # Other objects go on.
+        self.assertEqual(await self.result("counters"), 0)
+
     async def test_waits(self):
         async def waiting(count):
             while (await self.object.waiting()).result != count:

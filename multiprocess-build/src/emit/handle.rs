@@ -144,7 +144,11 @@ fn signature(owner: &Owner<'_>, method: &Method) -> TokenStream {
             _ => param,
         }
     });
-    quote!(#docs pub fn #name(&self #(, #params)*) -> rt::Call<#returns>)
+    let streams = method.streams.then(|| {
+        let text = " Streams: over when it was sent; see [`Call`](::multiprocess::Call#streaming).";
+        quote!(#[doc = ""] #[doc = #text])
+    });
+    quote!(#docs #streams pub fn #name(&self #(, #params)*) -> rt::Call<#returns>)
 }
 
 /// An argument as the table takes it.

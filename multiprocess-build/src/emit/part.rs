@@ -57,6 +57,9 @@ pub(super) fn results_form(
     form: &Form<'_>,
     exceptions: &[Field],
 ) -> TokenStream {
+    if method.streams {
+        return quote!(rt::streamed());
+    }
     let size = size(form.size);
     match plain(form).filter(|_| exceptions.is_empty()).as_deref() {
         Some([]) => return quote!(rt::fields::<()>(#size, &[])),

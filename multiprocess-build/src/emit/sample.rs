@@ -88,6 +88,7 @@ pub(super) fn method(ordinal: u16, name: &str, params: Vec<Field>, results: Vec<
         exceptions: Vec::new(),
         results_name: names::camel(name) + "Results",
         pipeline: 0,
+        streams: false,
         long: false,
         interrupt: None,
         borrowed: false,

@@ -110,6 +110,7 @@ impl<'a> Parser<'a> {
             docs: self.member_docs(interface.named.id, ordinal)?,
             kind,
             pipeline: pipeline(&results),
+            streams: results_id == id::STREAM_RESULT,
             long: find(annotations, id::LONG_WAIT).is_some(),
             interrupt: None,
             borrowed: find(annotations, id::BORROWED).is_some(),

@@ -416,9 +416,10 @@ fn methods_and_what_is_inherited() -> Result {
     let m = "want_a: Bool@0, want_i: Bool@1, want_f: Bool@2, io: Text@1, both: Data@2 -> \
              a: Data@0 if want_a, i: IClient?@1, f: I32@0 if 32, io: Text@2";
     assert_eq!(shown_methods(&i.methods), [m, " -> ", "data: Data@0 -> ", " -> "]);
-    let [m, stop, _, destroy] = i.methods.as_slice() else { return Err("methods".into()) };
+    let [m, stop, write, destroy] = i.methods.as_slice() else { return Err("methods".into()) };
     assert_eq!((all(&m.exceptions), m.pipeline, m.interrupt), ("e: Entry@3".into(), 1, Some(1)));
     assert_eq!((stop.name.as_str(), stop.long, destroy.kind), ("interrupt", true, Kind::Destroy));
+    assert_eq!((write.streams, stop.streams), (true, false));
     let pipeline = interface(&schema, "J")?.methods.first().map(|method| method.pipeline);
     assert_eq!(pipeline, Some(2));
 

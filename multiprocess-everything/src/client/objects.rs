@@ -22,11 +22,31 @@ pub(super) fn check(objects: &ObjectsClient) -> Result<()> {
     check_inheritance(objects)?;
     check_stores(objects)?;
     check_folders(objects)?;
+    check_uploads(objects)?;
     let counter = objects.make_counter().wait()?;
     same("counter", (counter.next().wait()?, counter.next().wait()?), (0, 1))?;
     same("counters", objects.counters().wait()?, 1)?;
     counter.close().wait()?;
     eventually("the counter is closed", || Ok(objects.counters().wait()? == 0))
+}
+
+fn check_uploads(objects: &ObjectsClient) -> Result<()> {
+    let upload = objects.make_upload().wait()?;
+    for byte in 0..200 {
+        upload.write([byte; 1000]).wait()?;
+    }
+    let done = upload.done().wait()?;
+    same("upload", (done.count, done.bytes.len()), (200, 200_000))?;
+    same("the upload's order", done.bytes.is_sorted(), true)?;
+
+    // The error is of a call that had ended for this side.
+    let upload = objects.make_upload().wait()?;
+    for bytes in [vec![1], vec![], vec![2]] {
+        drop(upload.write(bytes).start());
+    }
+    fails("upload of nothing", upload.done().wait(), |error| {
+        error.to_string().contains("there is nothing to write")
+    })
 }
 
 fn adds(number: i32) -> FooCallbackClient {

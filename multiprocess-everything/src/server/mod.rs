@@ -6,6 +6,7 @@ mod folders;
 mod foo;
 mod objects;
 mod stores;
+mod uploads;
 mod values;
 
 use std::sync::atomic::AtomicU32;

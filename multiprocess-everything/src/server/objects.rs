@@ -8,11 +8,13 @@ use multiprocess::{AnyPointer, Result};
 use super::EverythingServer;
 use super::folders::FolderServer;
 use super::stores::{CountedStoreServer, StoreServer};
+use super::uploads::UploadServer;
 use crate::generated::foo::{FooCallback, FooCallbackClient};
 use crate::generated::objects::{
     CountedStoreClient, Counter, CounterClient, FnNoneClient, FnOneClient, FnThreeClient,
     FnTwoClient, FolderClient, Holder, Named, NamedClient, Objects, ObjectsCallEachResults,
-    ObjectsCallThreeResults, Part, PartClient, Sized, StoreClient, Tinted, Whole, WholeClient,
+    ObjectsCallThreeResults, Part, PartClient, Sized, StoreClient, Tinted, UploadClient, Whole,
+    WholeClient,
 };
 use crate::generated::types::{Color, Point};
 
@@ -126,6 +128,10 @@ impl Objects for EverythingServer {
         self.counters.fetch_add(1, Ordering::SeqCst);
         let alive = Arc::clone(&self.counters);
         Ok(CounterClient::new(CounterServer { next: AtomicI64::new(0), alive }))
+    }
+
+    fn make_upload(&self) -> Result<UploadClient> {
+        Ok(UploadClient::new(UploadServer::default()))
     }
 
     fn counters(&self) -> Result<u32> {

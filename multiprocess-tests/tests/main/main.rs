@@ -18,5 +18,6 @@ mod parties;
 mod pipelining;
 mod protocol;
 mod regressions;
+mod streaming;
 mod threads;
 mod versions;

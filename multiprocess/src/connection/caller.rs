@@ -29,6 +29,13 @@ pub(crate) enum Caller {
         /// The method may wait long: it gets a thread that other calls do not share.
         long: bool,
     },
+    /// Nobody: it is one of an object's streaming calls, which share a thread.
+    Stream {
+        /// The object.
+        object: usize,
+        /// As for a future's call.
+        long: bool,
+    },
 }
 
 /// Where an answer arrives.
@@ -202,8 +209,8 @@ pub(crate) fn start_call<T: Send + 'static>(
     let (conn, cap) = object.place()?;
     let waiter = match (&caller, waker) {
         (Caller::Thread(inbox, _), _) => Waiter::Thread(Arc::clone(inbox)),
-        (Caller::Future { .. }, Some(waker)) => Waiter::Future(waker.clone()),
-        (Caller::Future { .. }, None) => Waiter::Nobody,
+        (_, Some(waker)) => Waiter::Future(waker.clone()),
+        (_, None) => Waiter::Nobody,
     };
     let slot = Arc::new(Slot { results: Some((results, method)), ..Slot::new(waiter) });
     /// From so many calls under way on, one more is not worth a write of its own.
@@ -219,9 +226,16 @@ pub(crate) fn start_call<T: Send + 'static>(
         if matches!(caller, Caller::Future { .. }) && core.rpc.open_questions() >= MANY {
             flush = Flush::Soon;
         }
+        let streamed = object.streamed();
+        if let Some(error) = streamed.and_then(|streamed| streamed.failed())
+            && !method.closes
+        {
+            return Err(error);
+        }
+        let lost = streamed.filter(|_| method.closes).cloned();
         let filled = Arc::clone(&slot);
         let answered = Answered::Complete(Box::new(move |core, conn, answer| {
-            if let Ok(content) = &answer
+            if let (Ok(content), None) = (&answer, &lost)
                 && content.caps.is_empty()
                 && let Some(message) = content.whole.shared()
             {
@@ -233,43 +247,52 @@ pub(crate) fn start_call<T: Send + 'static>(
                     cx.set_version(method.version);
                     let read = Reader::content(content.reader)
                         .and_then(|from| catch_panic(|| results.read(&mut cx, from)));
-                    read.map_err(|error| in_method(error, method))
+                    match lost.and_then(|streamed| streamed.failed()) {
+                        Some(error) => Err(error),
+                        None => read.map_err(|error| in_method(error, method)),
+                    }
                 }
                 Err(error) => Err(in_method(without_threads(core, error), method)),
             })
         }));
         let outline = Outline { caller: Some(&caller), ..Outline::new(method) };
-        let Some(ordinal) = method.interrupt else {
-            let (id, _) = core.call(conn, &target, &outline, &mut encode, answered, None)?;
-            return Ok(id);
-        };
-        let interrupt = |call| Interrupt {
+        let interrupt = |call, ordinal| Interrupt {
             call,
             cap,
             object: target.clone(),
             method: (method.interface, ordinal),
             closed: object.closed_flag(),
         };
+        if let Some(streaming) = streamed.filter(|streamed| streamed.is_busy()) {
+            let (id, held) = core.hold_call(conn, &outline, &mut encode, answered)?;
+            let interrupt = method.interrupt.map(|ordinal| interrupt(id, ordinal));
+            streaming.hold(id, held, target, interrupt, method.closes);
+            return Ok(id);
+        }
+        let Some(ordinal) = method.interrupt else {
+            let (id, _) = core.call(conn, &target, &outline, &mut encode, answered, None)?;
+            return Ok(id);
+        };
         if core.holds(cap) {
             let (id, held) = core.hold_call(conn, &outline, &mut encode, answered)?;
-            core.hold(interrupt(id), held);
+            core.hold(interrupt(id, ordinal), held);
             return Ok(id);
         }
         let (id, _) = core.call(conn, &target, &outline, &mut encode, answered, None)?;
-        core.add_live(interrupt(id));
+        core.add_live(interrupt(id, ordinal));
         Ok(id)
     });
     conn.leave_and(round, flush);
     let id = id?;
     let thread = match &caller {
         Caller::Thread(inbox, None) => Some(inbox.id()),
-        Caller::Thread(_, Some(_)) | Caller::Future { .. } => None,
+        _ => None,
     };
     Ok(SentCall { slot, conn: ArcConn::clone(conn), id, thread, over: false })
 }
 
 /// Says what is missing where the peer could not tell which thread is meant.
-fn without_threads(core: &Core, error: Error) -> Error {
+pub(super) fn without_threads(core: &Core, error: Error) -> Error {
     match error {
         Error::Remote { message }
             if message.contains("no thread specified") && core.threads.peer_map().is_none() =>
@@ -283,7 +306,7 @@ fn without_threads(core: &Core, error: Error) -> Error {
 }
 
 /// Says which method's answer it was that did not decode, or that the peer does not have.
-fn in_method(error: Error, method: MethodId) -> Error {
+pub(super) fn in_method(error: Error, method: MethodId) -> Error {
     match error {
         Error::Decode { path, problem } => {
             Error::Decode { path: format!("{}.{path}", method.name), problem }

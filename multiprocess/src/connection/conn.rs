@@ -20,7 +20,7 @@ use crate::driver::{Driver, TimerId, driver};
 use crate::poller::SourceId;
 use crate::rpc::{CallId, Cap, Outcome, Outline, Waiter};
 use crate::rt::Interface;
-use crate::server::{Local, ServedObject, Token};
+use crate::server::{Local, ServedObject, Streams, Token};
 use crate::thread::{Lanes, pool};
 use crate::versions::PeerVersions;
 use crate::wire::Builder;
@@ -35,6 +35,7 @@ pub(super) enum Deferred {
     ReleaseCaller(u64),
     Cancel(CallId),
     Abandon(RunningId, Error),
+    GoOn(Arc<Streams>),
 }
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -282,6 +283,7 @@ impl Conn {
                 Deferred::Abandon(id, error) => {
                     self.answer_running(core, id, Outcome::Error(error));
                 }
+                Deferred::GoOn(streams) => streams.go_on(core, self),
             }
         }
     }

@@ -9,7 +9,8 @@
 //! - `frame`, `batch`, `outbox` carry messages;
 //! - `conn` ties them together, `stream` reads and writes, `serving` answers; `public` is the type
 //!   that users hold;
-//! - `caller` starts calls of this side, `interrupt` ends those that a peer does not end itself;
+//! - `caller` starts calls of this side, `streaming` those that stream; `interrupt` ends those that a
+//!   peer does not end itself;
 //! - `lead` lets who waits read the socket, `turns` says who that is.
 
 mod after;
@@ -26,6 +27,7 @@ mod outbox;
 mod public;
 mod serving;
 mod stream;
+mod streaming;
 mod threads;
 mod turns;
 
@@ -39,4 +41,5 @@ pub(crate) use lead::{IdleLead, Pending, Turn};
 pub use limits::Limits;
 pub use listener::Server;
 pub use public::{Connection, ConnectionBuilder};
+pub(crate) use streaming::{Room, Streaming, start_stream};
 pub(crate) use threads::{ASYNC_THREADS, BusyGuard, PeerPool, ThreadCount, ThreadPair, Threads};

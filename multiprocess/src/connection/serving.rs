@@ -1,6 +1,6 @@
 //! Calls of the peer's that are being served: their answers, and waiting for their end.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::conn::{ArcConn, Conn, Deferred, Flush};
@@ -9,6 +9,7 @@ use crate::Error;
 use crate::Result;
 use crate::codec::EncodeFn;
 use crate::rpc::Outcome;
+use crate::server::Streams;
 
 /// Tells those who drain that no call is being served any more.
 #[derive(Default)]
@@ -30,6 +31,11 @@ impl Idle {
 }
 
 impl Conn {
+    /// Lets the calls of an object go on that waited for a streaming call of it.
+    pub(crate) fn go_on(self: &ArcConn, streams: &Arc<Streams>) {
+        self.defer(Deferred::GoOn(Arc::clone(streams)));
+    }
+
     /// A served call has begun.
     pub(crate) fn count_running(&self) {
         self.idle.state().running += 1;

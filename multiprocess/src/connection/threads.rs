@@ -33,6 +33,8 @@ pub(crate) struct Threads {
     callers: HashMap<u64, ThreadPair>,
     asyncs: SharedThreads,
     longs: SharedThreads,
+    /// For each object whose streaming calls are under way, the one that runs them all.
+    streams: HashMap<usize, (ThreadPair, BusyGuard)>,
     /// Threads made for the peer.
     made: Arc<AtomicUsize>,
     pool: Option<(Arc<Lanes>, ThreadCount)>,
@@ -60,6 +62,7 @@ impl Default for Threads {
             callers: HashMap::new(),
             asyncs: SharedThreads::new(ASYNC_THREADS),
             longs: SharedThreads::new(LONG_THREADS),
+            streams: HashMap::new(),
             made: Arc::default(),
             pool: None,
             peer_pool: PeerPool::default(),
@@ -102,6 +105,19 @@ impl Threads {
     /// The threads for the calls of futures, of methods that may wait long or of others.
     pub(crate) fn shared(&mut self, long: bool) -> &mut SharedThreads {
         if long { &mut self.longs } else { &mut self.asyncs }
+    }
+
+    pub(crate) fn stream(&self, object: usize) -> Option<ThreadPair> {
+        self.streams.get(&object).map(|(pair, _)| pair.clone())
+    }
+
+    pub(crate) fn set_stream(&mut self, object: usize, pair: &ThreadPair, busy: BusyGuard) {
+        self.streams.insert(object, (pair.clone(), busy));
+    }
+
+    /// All of its streaming calls are answered: the next may have another thread.
+    pub(super) fn release_stream(&mut self, object: usize) {
+        self.streams.remove(&object);
     }
 
     /// Counts `more` threads that are made for the peer, within `limit`.
@@ -160,6 +176,7 @@ impl Threads {
         self.callers.clear();
         self.asyncs.threads.clear();
         self.longs.threads.clear();
+        self.streams.clear();
     }
 }
 

@@ -9,7 +9,11 @@ use crate::{Error, Result};
 pub(crate) type Run = Box<dyn FnOnce() -> Result<EncodeFn> + Send>;
 
 /// What generated dispatch code makes of a call: the method to run, its arguments decoded.
-pub struct Job(pub(crate) Kind);
+pub struct Job {
+    pub(crate) kind: Kind,
+    /// Whether the call streams: those behind it depend on it.
+    pub(crate) streaming: bool,
+}
 
 pub(crate) enum Kind {
     /// User code, run outside the lock.
@@ -23,13 +27,23 @@ pub(crate) enum Kind {
 }
 
 impl Job {
+    fn of(kind: Kind) -> Job {
+        Job { kind, streaming: false }
+    }
+
+    /// The same, of a method that streams or does not.
+    pub(crate) fn streaming(mut self, streaming: bool) -> Job {
+        self.streaming = streaming;
+        self
+    }
+
     /// A call of user code: `run` calls the method and returns what encodes its results.
     pub fn new<F, E>(run: F) -> Job
     where
         F: FnOnce() -> Result<E> + Send + 'static,
         E: FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
     {
-        Job(Kind::Run(Box::new(move || {
+        Job::of(Kind::Run(Box::new(move || {
             let encode = run()?;
             Ok(Box::new(encode) as EncodeFn)
         })))
@@ -37,7 +51,7 @@ impl Job {
 
     /// A call of user code that is a future. Nothing of the user's may run before it is polled.
     pub(crate) fn spawn(method: Spawned) -> Job {
-        Job(Kind::Spawn(method))
+        Job::of(Kind::Spawn(method))
     }
 
     /// An answer that needs no user code. It is given at once, on the thread that received the call.
@@ -45,7 +59,7 @@ impl Job {
     where
         E: FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
     {
-        Job(Kind::Immediate(Box::new(encode)))
+        Job::of(Kind::Immediate(Box::new(encode)))
     }
 
     /// Ends the served object: its destructor and cleanup hooks run on the call's thread, then the
@@ -53,7 +67,7 @@ impl Job {
     /// second at most, and the rest happens on a pool thread. Later calls on it fail; a second
     /// destroy does nothing.
     pub fn destroy() -> Job {
-        Job(Kind::Destroy)
+        Job::of(Kind::Destroy)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::job::{Kind, destroyed};
+use super::streams::Streams;
 use super::task::Work;
 use super::uses::Uses;
 use super::{Served, Task, Token};
@@ -32,6 +33,8 @@ pub(crate) struct Local {
     export: AtomicU32,
     /// The object's running calls.
     uses: Arc<Uses>,
+    /// The object's streaming calls over this connection.
+    streams: Arc<Streams>,
 }
 
 impl Local {
@@ -44,6 +47,7 @@ impl Local {
             export: AtomicU32::new(NOT_EXPORTED),
             served: Mutex::new(Some(served)),
             uses: Arc::default(),
+            streams: Arc::default(),
         });
         if let Some(object) = local.object {
             core.add_local(object, &local);
@@ -78,12 +82,12 @@ impl Local {
         destination: Destination,
     ) -> Result<()> {
         if core.running_calls() >= conn.limits().calls {
-            return Err(Error::Overloaded {
-                message: format!(
-                    "more than {} calls at once on one connection",
-                    conn.limits().calls
-                ),
-            });
+            let limit = conn.limits().calls;
+            let error = Error::Overloaded {
+                message: format!("more than {limit} calls at once on one connection"),
+            };
+            self.streams.refused(&error);
+            return Err(error);
         }
         let Some(served) = self.served() else {
             return self.call_destroyed(core, conn, (interface, method), destination);
@@ -91,19 +95,25 @@ impl Local {
         let mut cx = Decoder::new(conn, core, content);
         let job = catch_panic(|| served.dispatch(interface, method, &mut cx, content.reader))?;
         let context = cx.take_context();
-        let work = match job.0 {
+        let streaming = job.streaming;
+        let work = match job.kind {
             Kind::Immediate(mut encode) => {
                 core.answer(conn, destination, Outcome::Encode(&mut encode));
                 return Ok(());
             }
-            Kind::Run(method) => Work::Call(method, served.keep()),
-            Kind::Spawn(method) => Work::Spawn(method, served.keep()),
+            Kind::Run(method) => {
+                Work::Call(self.streams.run(conn, streaming, method), served.keep())
+            }
+            Kind::Spawn(method) => {
+                Work::Spawn(self.streams.spawn(conn, streaming, method), served.keep())
+            }
             Kind::Destroy => {
                 let remains = self.place().take().map(remains);
                 Work::Destroy(remains)
             }
         };
-        self.start(core, conn, context, destination, work);
+        let task = self.task(core, conn, &context, destination, work);
+        self.streams.arrive(core, conn, streaming, context, task);
         Ok(())
     }
 
@@ -123,29 +133,32 @@ impl Local {
         Ok(())
     }
 
-    /// Leaves the call for its thread.
-    fn start(
+    fn task(
         self: &Arc<Self>,
         core: &mut Core,
         conn: &ArcConn,
-        context: Option<CallThreads>,
+        context: &Option<CallThreads>,
         destination: Destination,
         work: Work,
-    ) {
+    ) -> Task {
         let token = Arc::new(Token::default());
         core.set_token(destination, &token);
-        let (thread, callback) = match &context {
+        let (thread, callback) = match context {
             Some(threads) => (threads.thread.clone(), threads.callback.clone()),
             None => (None, None),
         };
         conn.count_running();
         let running = RunningCall { destination, token: Arc::clone(&token), thread, callback };
         let id = core.add_running(running);
-        let task = Task::new(conn.clone(), id, token, work, &self.uses);
-        match context {
-            None => crate::thread::queue(core, conn.inline_lane(), task),
-            Some(threads) => crate::thread::schedule(core, threads, task),
-        }
+        Task::new(conn.clone(), id, token, work, &self.uses)
+    }
+}
+
+/// Leaves the call for its thread.
+pub(super) fn deliver(core: &mut Core, conn: &ArcConn, context: Option<CallThreads>, task: Task) {
+    match context {
+        None => crate::thread::queue(core, conn.inline_lane(), task),
+        Some(threads) => crate::thread::schedule(core, threads, task),
     }
 }
 

@@ -6,7 +6,8 @@
 //! `uses` counts these, for the object's end.
 //!
 //! A method that is a future has no thread: outside the lock its task goes to the object's executor
-//! (`executor`), and answers from there (`polled`).
+//! (`executor`), and answers from there (`polled`). `streams` keeps the order and the first error of
+//! an object's streaming calls.
 
 mod current;
 mod executor;
@@ -15,6 +16,7 @@ mod lent;
 mod local;
 mod polled;
 mod served;
+mod streams;
 mod task;
 mod token;
 mod uses;
@@ -27,6 +29,7 @@ pub(crate) use lent::{Lent, look_at_results};
 pub(crate) use local::{Local, NOT_EXPORTED};
 pub(crate) use polled::Spawned;
 pub(crate) use served::{Served, ServedObject, ServedThread};
+pub(crate) use streams::Streams;
 pub(crate) use task::Task;
 pub use token::CancelToken;
 pub(crate) use token::Token;

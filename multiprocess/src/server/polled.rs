@@ -14,7 +14,7 @@ use crate::guard::{catch_panic, run_hook};
 use crate::{Error, Result};
 
 /// A method of the user's, with its arguments and what makes its answer.
-type Method = Pin<Box<dyn Future<Output = Result<EncodeFn>> + Send>>;
+pub(super) type Method = Pin<Box<dyn Future<Output = Result<EncodeFn>> + Send>>;
 
 /// A method that is a future, and what gives it to its executor.
 pub(crate) struct Spawned {
@@ -28,6 +28,11 @@ impl Spawned {
         method: impl Future<Output = Result<EncodeFn>> + Send + 'static,
     ) -> Spawned {
         Spawned { method: Box::pin(method), spawn: object.spawn() }
+    }
+
+    /// The same with something around the method.
+    pub(super) fn wrapped(self, wrap: impl FnOnce(Method) -> Method) -> Spawned {
+        Spawned { method: wrap(self.method), ..self }
     }
 
     /// Hands the call over to the executor. Not under the lock: that is the user's code.

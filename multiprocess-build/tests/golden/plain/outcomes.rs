@@ -100,6 +100,8 @@ impl OutcomesClient {
     }
 
     /// The method `send` of `Outcomes`.
+    ///
+    /// Streams: over when it was sent; see [`Call`](::multiprocess::Call#streaming).
     pub fn send(&self, chunk: impl Into<Vec<u8>>) -> rt::Call<()> {
         rt::call(&self.0, Self::SEND, (chunk.into(),))
     }
@@ -232,7 +234,7 @@ impl OutcomesClient {
         id: rt::MethodId::new(0xe6ce9f724eacc920, 5, "Outcomes.send"),
         params: rt::fields::<(rt::Data,)>(rt::Size(0, 1), &[(0, "chunk")]),
         call: |object, (chunk,)| object.send(chunk),
-        results: rt::fields::<()>(rt::Size(0, 0), &[]),
+        results: rt::streamed(),
     };
 
     const HIDDEN: rt::Method<dyn Outcomes, (String,), i32> = rt::Method {

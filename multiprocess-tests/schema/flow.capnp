@@ -1,0 +1,45 @@
+# What the tests of streaming calls call.
+
+@0xc4b81f3e6a90d275;
+
+using Proxy = import "/mp/proxy.capnp";
+using Rust = import "/rust-multiprocess.capnp";
+
+interface Flow {
+    # The bootstrap object.
+
+    construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap);
+
+    open @1 (context :Proxy.Context) -> (result :Sink $Rust.notNull);
+    # The sink.
+}
+
+interface Sink {
+    # Takes numbers.
+
+    destroy @0 (context :Proxy.Context) -> ();
+
+    write @1 (context :Proxy.Context, number :UInt32, data :Data) -> stream;
+    # Takes a number; some bytes are there for their size.
+
+    note @2 (number :UInt32) -> stream;
+    # The same without a context.
+
+    done @3 (context :Proxy.Context) -> (result :List(UInt32));
+    # The numbers that it took.
+
+    count @4 () -> (result :UInt32);
+    # How many, without a context.
+
+    tell @5 (context :Proxy.Context, number :UInt32, listener :Listener $Rust.notNull) -> stream;
+    # The same as write; the listener hears of it first.
+
+    again @6 (context :Proxy.Context) -> (result :Sink $Rust.notNull);
+    # The same sink.
+}
+
+interface Listener {
+    # Hears of numbers.
+
+    hear @0 (context :Proxy.Context, number :UInt32) -> ();
+}
