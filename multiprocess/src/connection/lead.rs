@@ -139,7 +139,7 @@ impl IdleLead {
         hit: impl FnOnce() -> bool,
     ) -> bool {
         let writes = self.conn.upgrade().is_some_and(|conn| conn.leader_writes());
-        let happened = inbox.wait_for(&self.socket, writes, deadline, || inbox.is_closed());
+        let happened = inbox.wait_for(&self.socket, writes, deadline, || inbox.is_let_go());
         let Some(conn) = self.conn.upgrade() else { return false };
         if happened.writable {
             conn.write_on();

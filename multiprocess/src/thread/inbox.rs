@@ -28,6 +28,9 @@ struct State {
     /// The thread waits for a descriptor, and is woken through its bell.
     polls: bool,
     bell: Option<Arc<Bell>>,
+    /// The peer that a worker was made for has let it go. It ends when it has nothing to do: until
+    /// then it may wait for a call of its own, whose callbacks come here.
+    let_go: bool,
     closed: bool,
 }
 
@@ -40,6 +43,15 @@ impl State {
             _ => Wake::Nobody,
         }
     }
+}
+
+/// What a worker is to do next.
+pub(super) enum Next {
+    /// Run this call; and whether there is another behind it.
+    Call(Task, bool),
+    Wait,
+    /// Nothing more comes.
+    End,
 }
 
 enum Wake {
@@ -99,19 +111,32 @@ impl Inbox {
         self.state().tasks.pop_front()
     }
 
-    /// The next call, and whether there is another behind it.
-    pub(super) fn pop_and_more(&self) -> Option<(Task, bool)> {
+    /// What the thread is to do next. Calls that came before the end are run before it.
+    pub(super) fn next(&self) -> Next {
         let mut state = self.state();
-        let task = state.tasks.pop_front()?;
-        Some((task, !state.tasks.is_empty()))
+        match state.tasks.pop_front() {
+            Some(task) => Next::Call(task, !state.tasks.is_empty()),
+            None if state.let_go => {
+                // From now on calls are refused: nobody would run them.
+                state.closed = true;
+                Next::End
+            }
+            None => Next::Wait,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.state().tasks.is_empty()
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.state().closed
+    pub(crate) fn is_let_go(&self) -> bool {
+        self.state().let_go
+    }
+
+    /// Has a worker end when it has nothing to do.
+    pub(super) fn let_go(&self) {
+        self.state().let_go = true;
+        self.wake();
     }
 
     /// Wakes the thread to look at what it waits for.

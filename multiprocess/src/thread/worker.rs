@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Once};
 
-use super::inbox::{Inbox, adopt};
+use super::inbox::{Inbox, Next, adopt};
 use super::together::Batch;
 use crate::connection::{IdleLead, WeakConn};
 
@@ -39,7 +39,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.inbox.close();
+        self.inbox.let_go();
     }
 }
 
@@ -51,14 +51,15 @@ fn serve(inbox: Arc<Inbox>) {
     let mut last = WeakConn::new();
     let mut batch = Batch::default();
     loop {
-        if let Some((task, more)) = inbox.pop_and_more() {
-            drop(lead.take());
-            last = task.connection();
-            batch.run(task, more);
-            continue;
-        }
-        if inbox.is_closed() {
-            return;
+        match inbox.next() {
+            Next::Call(task, more) => {
+                drop(lead.take());
+                last = task.connection();
+                batch.run(task, more);
+                continue;
+            }
+            Next::End => return,
+            Next::Wait => {}
         }
         if lead.is_none() {
             lead = IdleLead::take(&last, &inbox);
