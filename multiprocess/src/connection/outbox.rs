@@ -21,8 +21,10 @@ pub(super) struct Outbox {
 #[derive(Default)]
 struct State {
     batch: Batch,
-    /// A thread is writing, or the driver waits until the socket has room.
+    /// A thread is writing, or the socket is full.
     busy: bool,
+    /// It is full: whoever sees first that it has room again goes on.
+    full: bool,
     /// What of that is not written, so that the bound holds for it too.
     writing: usize,
     closed: bool,
@@ -64,7 +66,12 @@ impl Outbox {
 
     /// Goes on after [`Flushed::Full`].
     pub(super) fn resume(&self, socket: &OwnedFd) -> io::Result<Flushed> {
-        self.write_all(self.state(), socket.as_fd())
+        let mut state = self.state();
+        // The leader and the driver may both have seen the room.
+        if !std::mem::take(&mut state.full) {
+            return Ok(Flushed::Done);
+        }
+        self.write_all(state, socket.as_fd())
     }
 
     fn write_all<'a>(
@@ -96,6 +103,7 @@ impl Outbox {
                     let mut later = std::mem::replace(&mut state.batch, batch);
                     state.batch.append(&mut later);
                     state.writing = 0;
+                    state.full = true;
                     return Ok(Flushed::Full);
                 }
                 Err(error) => {
