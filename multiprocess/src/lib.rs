@@ -13,9 +13,9 @@
 //!  Call::wait          call.rs, waiting.rs
 //!  start_call          connection/caller.rs
 //!  Conn::enter         connection/conn.rs
-//!  engine, tables      connection/core.rs
+//!  the protocol        rpc/, connection/core.rs
 //!  outbox -> socket ------------------------------> Conn::read    an idle worker, or the driver
-//!  reads the socket    connection/lead.rs           frame, network, engine
+//!  reads the socket    connection/lead.rs           frame, the protocol
 //!    |                                              server::Local (dispatch) -> Task
 //!    |                                              the user's object, on the caller's own thread
 //!  has the answer   <------------------------------ Conn::finish -> outbox -> socket

@@ -174,7 +174,8 @@ impl Conn {
         let mut core = self.lock();
         self.take_deferred(&mut core);
         let taken = catch_unwind(AssertUnwindSafe(|| f(&mut core))).unwrap_or_else(|panic| {
-            let problem = format!("the protocol engine gave up: {}", panic_text(&*panic));
+            let problem =
+                format!("it sent what this side could not take in: {}", panic_text(&*panic));
             Err(Error::PeerMisbehaved { problem })
         });
         let mut round = self.end_round(&mut core);

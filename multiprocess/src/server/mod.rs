@@ -1,6 +1,6 @@
-//! Serving: from a call that the engine hands over to the user's object and back.
+//! Serving: from a call that has reached its object to the user's method and back.
 //!
-//! `local` is the capability that the engine calls, under the connection's lock; `served` is what it
+//! `local` is the capability that calls reach, under the connection's lock; `served` is what it
 //! stands for. It decodes the arguments into a [`Job`] and leaves a [`Task`] for a thread; the task
 //! runs the user's method outside the lock and enters the connection again to send the results.
 //! `uses` counts these, for the object's end.

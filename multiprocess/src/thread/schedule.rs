@@ -67,7 +67,7 @@ fn hand_over(core: &mut Core, thread: &ThreadServer, task: Task) {
     }
 }
 
-/// Puts a call into a thread's inbox now, so that calls are in the order in which the engine had
+/// Puts a call into a thread's inbox now, so that calls are in the order in which the protocol had
 /// them, whichever thread leaves the lock first; the thread is woken outside.
 fn push(core: &mut Core, inbox: Arc<Inbox>, task: Task) {
     if inbox.push(task) {
