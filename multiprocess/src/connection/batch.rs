@@ -110,7 +110,7 @@ impl Batch {
                 Piece::Long(table, message) => {
                     push_slice(&mut slices, table, &mut left);
                     for segment in message.get_segments_for_output().iter() {
-                        push_slice(&mut slices, *segment, &mut left);
+                        push_slice(&mut slices, segment, &mut left);
                     }
                 }
             }

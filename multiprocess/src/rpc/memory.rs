@@ -111,7 +111,7 @@ fn take_words(words: usize) -> Vec<u64> {
 
 fn give_words(mut segment: Vec<u64>, used: usize) {
     let size = 8 * segment.len();
-    if size < LONG || size > MOST / 4 {
+    if !(LONG..=MOST / 4).contains(&size) {
         return;
     }
     let used = used.min(segment.len());
@@ -130,7 +130,7 @@ pub(crate) fn take_bytes(length: usize) -> Option<Vec<u8>> {
 
 pub(super) fn give_bytes(mut bytes: Vec<u8>) {
     let size = bytes.capacity();
-    if size < LONG || size > MOST / 4 {
+    if !(LONG..=MOST / 4).contains(&size) {
         return;
     }
     bytes.clear();
