@@ -72,6 +72,7 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
     match &options.mode {
         Mode::Help => println!("{USAGE}"),
         Mode::Count(work, calls) => system_calls::print(work, *calls)?,
+        Mode::SystemCalls(work, calls) => system_calls::print_count(work, *calls)?,
         Mode::Memory(work, column, count) => memory::print(work, column, *count, options)?,
         Mode::Json => {
             let rows = measure(&columns, options);

@@ -29,8 +29,11 @@ pub(crate) enum Mode {
     Json,
     Steps,
     UpdateDocs,
-    /// For the bench itself, which runs so under strace: that many of our calls of one row.
+    /// For the bench itself, which runs so under strace, and for `tests/guard/run`: that many of our
+    /// calls of one row.
     Count(String, usize),
+    /// For `tests/guard/run`: the system calls of one of our calls of one row, in twice that many.
+    SystemCalls(String, usize),
     /// For the bench itself: what that many of what a row holds take, on one side, in processes
     /// that do nothing else.
     Memory(String, String, usize),
@@ -59,6 +62,7 @@ impl Options {
                 "--peer" => options.peer = Some(value()?.into()),
                 "--rounds" => rounds = Some(number(&value()?)?),
                 "--count" => options.mode = Mode::Count(value()?, number(&value()?)?),
+                "--system-calls" => options.mode = Mode::SystemCalls(value()?, number(&value()?)?),
                 "--memory" => options.mode = Mode::Memory(value()?, value()?, number(&value()?)?),
                 "-h" | "--help" => options.mode = Mode::Help,
                 _ if arg.starts_with('-') => return Err(format!("unknown option {arg}")),

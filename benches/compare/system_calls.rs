@@ -28,10 +28,22 @@ pub(crate) fn count(work: Work) -> Result<Option<[f64; 2]>, Failure> {
         Work::Echo(size) if size > 1 << 16 => 40,
         _ => 400,
     };
+    per_call(work, calls).map(Some)
+}
+
+/// The same of that many calls, printed.
+pub(crate) fn print_count(work: &str, calls: usize) -> Result<(), Failure> {
+    let work = Work::named(work).ok_or("no such row")?;
+    let [client, server] = per_call(work, calls)?;
+    println!("{client:.2} {server:.2}");
+    Ok(())
+}
+
+fn per_call(work: Work, calls: usize) -> Result<[f64; 2], Failure> {
     // What is done once, to start and to end, is in both and cancels.
     let once = traced(work, calls)?;
     let twice = traced(work, 2 * calls)?;
-    Ok(Some([0, 1].map(|process| (twice[process] - once[process]) / calls as f64)))
+    Ok([0, 1].map(|process| (twice[process] - once[process]) / calls as f64))
 }
 
 fn traced(work: Work, calls: usize) -> Result<[f64; 2], Failure> {
