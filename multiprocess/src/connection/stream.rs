@@ -216,8 +216,10 @@ impl Source for Conn {
     }
 
     fn look(self: Arc<Self>) -> bool {
+        // First, so that whoever leaves something to be written from now on asks again.
+        let again = self.turn(|turns| turns.look()).unwrap_or(false);
         self.flush();
-        self.turn(|turns| turns.look()).unwrap_or(false)
+        again
     }
 
     fn write(self: Arc<Self>) {
