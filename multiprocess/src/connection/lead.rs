@@ -131,15 +131,18 @@ impl IdleLead {
     }
 
     /// Waits for the socket or for `inbox` to be woken, until `deadline`, and reads what has come.
-    /// `hit`: whether that was for this worker. False when it leads no longer.
+    /// `hit`: whether there is something to do for this worker. False when it leads no longer.
     pub(crate) fn wait(
         &self,
         inbox: &Inbox,
         deadline: Option<Instant>,
-        hit: impl FnOnce() -> bool,
+        hit: impl Fn() -> bool,
     ) -> bool {
         let writes = self.conn.upgrade().is_some_and(|conn| conn.leader_writes());
-        let happened = inbox.wait_for(&self.socket, writes, deadline, || inbox.is_closed());
+        let happened = inbox.wait_for(&self.socket, writes, deadline, || {
+            // Not all that a worker is woken for is in its inbox.
+            inbox.is_closed() || hit()
+        });
         let Some(conn) = self.conn.upgrade() else { return false };
         if happened.writable {
             conn.write_on();
@@ -159,7 +162,7 @@ impl IdleLead {
 pub(super) fn read_once(conn: &ArcConn) {
     let inbox = crate::thread::this_inbox();
     if let Some(lead) = IdleLead::take(&ArcConn::downgrade(conn), &inbox) {
-        lead.wait(&inbox, None, || true);
+        lead.wait(&inbox, None, || false);
     }
 }
 
