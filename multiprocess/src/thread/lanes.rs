@@ -189,7 +189,8 @@ impl Source for Lanes {
     /// Calls wait, and none was begun since the last look: those that run take long.
     fn look(self: Arc<Self>) -> bool {
         let mut state = self.state();
-        if state.tasks.is_empty() {
+        // Where every lane is held there is nothing to ask for: whoever is at one goes on with the rest.
+        if state.tasks.is_empty() || state.held >= self.count {
             state.seen = None;
             return false;
         }
