@@ -406,6 +406,8 @@ pub(super) struct Round {
 impl Drop for Conn {
     fn drop(&mut self) {
         self.driver.remove(self.source, self.socket.as_fd());
+        // What the driver was to write soon.
+        let _ = self.outbox.flush(&self.socket);
         // A worker may still wait for the socket: it sees the end, and that there is no connection.
         let _ = shutdown(&*self.socket, Shutdown::Both);
         if let Some(timer) =
