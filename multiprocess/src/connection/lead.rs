@@ -56,7 +56,9 @@ impl<'a> Turn<'a> {
         if !self.conn.limits().lead || self.conn.ended().is_some() {
             return false;
         }
-        let taken = self.conn.turn(|turns| turns.take(Some((self.inbox, self.waits)), None));
+        let taken = self
+            .conn
+            .turn(|turns| turns.take(Some((self.inbox, self.waits)), None, Instant::now()));
         match taken {
             Some(Taken::Lead(number, before)) => {
                 if let Some(idle) = before {
@@ -121,7 +123,7 @@ impl IdleLead {
         if !strong.limits().lead || strong.ended().is_some() {
             return None;
         }
-        match strong.turn(|turns| turns.take(None, Some(inbox))) {
+        match strong.turn(|turns| turns.take(None, Some(inbox), Instant::now())) {
             Some(Taken::Lead(number, _)) => {
                 let socket = Arc::clone(strong.socket());
                 Some(IdleLead { conn: conn.clone(), socket, number, misses: Cell::new(0) })
@@ -177,7 +179,7 @@ impl Drop for IdleLead {
 impl Conn {
     /// A leader stops, or a caller that may have been handed the lead does not wait any more.
     fn hand_on(self: &ArcConn, leader: Option<u64>, caller: Option<u64>) {
-        match self.turn(|turns| turns.leave(leader, caller)) {
+        match self.turn(|turns| turns.leave(leader, caller, Instant::now())) {
             Some(Handed::To(inbox)) => inbox.wake(),
             Some(Handed::Nobody { watch: true }) => {
                 self.driver.look_after(ArcConn::downgrade(self));

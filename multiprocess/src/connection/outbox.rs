@@ -64,10 +64,10 @@ impl Outbox {
         self.write_all(state, socket.as_fd())
     }
 
-    /// Goes on after [`Flushed::Full`].
+    /// Goes on after [`Flushed::Full`]. The driver and a leader may both have seen that there is room:
+    /// only the first of them goes on, or their bytes would mix.
     pub(super) fn resume(&self, socket: &OwnedFd) -> io::Result<Flushed> {
         let mut state = self.state();
-        // The leader and the driver may both have seen the room.
         if !std::mem::take(&mut state.full) {
             return Ok(Flushed::Done);
         }
@@ -141,4 +141,39 @@ fn write(socket: BorrowedFd<'_>, batch: &mut Batch) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::{Batch, Flushed, Outbox};
+    use crate::rpc::new_message;
+
+    fn batch(bytes: usize) -> Batch {
+        let mut message = new_message(16);
+        message.set_root::<capnp::data::Owned>(&vec![7; bytes][..]).unwrap();
+        let mut batch = Batch::default();
+        batch.push(message);
+        batch
+    }
+
+    /// Both the driver and a leader were told that there is room: the second must not write between
+    /// the bytes of the first.
+    #[test]
+    fn only_one_goes_on_when_there_is_room() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let ours = OwnedFd::from(ours);
+        let outbox = Outbox::default();
+        outbox.add(&mut batch(1 << 22));
+        assert!(matches!(outbox.flush(&ours), Ok(Flushed::Full)));
+        // The first is in the middle of its write: it has taken over all that there is.
+        outbox.state().full = false;
+        let _taken = std::mem::take(&mut outbox.state().batch);
+        let waiting = outbox.add(&mut batch(10));
+        assert!(matches!(outbox.resume(&ours), Ok(Flushed::Done)));
+        let state = outbox.state();
+        assert!(state.busy && state.batch.len() + state.writing == waiting);
+    }
 }

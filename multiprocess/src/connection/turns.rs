@@ -14,32 +14,43 @@ const OFTEN: u8 = 3;
 /// A leader that waited this long is not soon followed.
 const RARE: Duration = Duration::from_millis(1);
 
+/// A thread that waits; the model in the tests has others than inboxes.
+pub(super) trait Waiter: Clone {
+    fn id(&self) -> u64;
+}
+
+impl Waiter for Arc<Inbox> {
+    fn id(&self) -> u64 {
+        Inbox::id(self)
+    }
+}
+
 /// Who reads now.
-#[derive(Default)]
-enum Reader {
-    #[default]
+#[derive(Clone)]
+enum Reader<W> {
     Driver,
     /// Nobody: the one who left is expected back, or another was woken to lead.
     Nobody {
         woken: Option<u64>,
     },
-    Leader(Leader),
+    Leader(Leader<W>),
 }
 
-struct Leader {
+#[derive(Clone)]
+struct Leader<W> {
     number: u64,
     /// An idle worker, to be told when the lead is taken from it.
-    idle: Option<Arc<Inbox>>,
+    idle: Option<W>,
 }
 
 /// The callers that wait, and who reads for them.
-#[derive(Default)]
-pub(super) struct Turns {
-    reader: Reader,
+#[derive(Clone)]
+pub(super) struct Turns<W = Arc<Inbox>> {
+    reader: Reader<W>,
     /// The next leader's number.
     next: u64,
     /// Callers that may be handed the lead.
-    waiting: Vec<(Arc<Inbox>, Arc<dyn Pending>)>,
+    waiting: Vec<(W, Arc<dyn Pending>)>,
     /// When a leader last left, and how often in a row another came soon after.
     left: Option<Instant>,
     soon: u8,
@@ -51,17 +62,17 @@ pub(super) struct Turns {
 }
 
 /// What came of the wish to lead.
-pub(super) enum Taken {
+pub(super) enum Taken<W = Arc<Inbox>> {
     /// The number of the leader, and the idle worker that led before.
-    Lead(u64, Option<Arc<Inbox>>),
+    Lead(u64, Option<W>),
     /// The caller will be woken when it is its turn.
     Wait,
     No,
 }
 
 /// To whom a leader that stops has handed the socket.
-pub(super) enum Handed {
-    To(Arc<Inbox>),
+pub(super) enum Handed<W = Arc<Inbox>> {
+    To(W),
     /// `watch`: the driver is to look after it from now on.
     Nobody {
         watch: bool,
@@ -71,7 +82,22 @@ pub(super) enum Handed {
     NotLed,
 }
 
-impl Turns {
+impl<W> Default for Turns<W> {
+    fn default() -> Turns<W> {
+        Turns {
+            reader: Reader::Driver,
+            next: 0,
+            waiting: Vec::new(),
+            left: None,
+            soon: 0,
+            took: None,
+            leaves: 0,
+            seen: None,
+        }
+    }
+}
+
+impl<W: Waiter> Turns<W> {
     /// Whether the driver is to watch the socket for what arrives.
     pub(super) fn driver_reads(&self) -> bool {
         matches!(self.reader, Reader::Driver)
@@ -88,22 +114,22 @@ impl Turns {
     /// A caller wants to lead, or an idle worker.
     pub(super) fn take(
         &mut self,
-        caller: Option<(&Arc<Inbox>, &Arc<dyn Pending>)>,
-        idle: Option<&Arc<Inbox>>,
-    ) -> Taken {
+        caller: Option<(&W, &Arc<dyn Pending>)>,
+        idle: Option<&W>,
+        now: Instant,
+    ) -> Taken<W> {
         if let Reader::Leader(leader) = &self.reader
             && (leader.idle.is_none() || caller.is_none())
         {
             let Some((inbox, waits)) = caller else { return Taken::No };
             if !self.waiting.iter().any(|(known, _)| known.id() == inbox.id()) {
-                self.waiting.push((Arc::clone(inbox), Arc::clone(waits)));
+                self.waiting.push((inbox.clone(), Arc::clone(waits)));
             }
             return Taken::Wait;
         }
         if let Some((inbox, _)) = caller {
             self.forget(inbox.id());
         }
-        let now = Instant::now();
         if let (Some(left), Some(took)) = (self.left.take(), self.took) {
             let led = left.saturating_duration_since(took);
             let soon = now.saturating_duration_since(left) < SOON.max(led);
@@ -126,7 +152,12 @@ impl Turns {
 
     /// The leader with this number stops; or a caller stops waiting, which may just have been woken
     /// to lead.
-    pub(super) fn leave(&mut self, leader: Option<u64>, caller: Option<u64>) -> Handed {
+    pub(super) fn leave(
+        &mut self,
+        leader: Option<u64>,
+        caller: Option<u64>,
+        now: Instant,
+    ) -> Handed<W> {
         if let Some(caller) = caller {
             self.forget(caller);
         }
@@ -139,7 +170,6 @@ impl Turns {
             return Handed::NotLed;
         }
         self.leaves += 1;
-        let now = Instant::now();
         self.left = Some(now);
         // Where calls are rare the driver would look at the socket in vain.
         if self.took.is_some_and(|took| now.saturating_duration_since(took) > RARE) {
@@ -181,3 +211,7 @@ impl Turns {
         false
     }
 }
+
+#[cfg(test)]
+#[path = "turns_model.rs"]
+mod model;
