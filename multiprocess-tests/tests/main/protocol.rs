@@ -462,8 +462,7 @@ fn a_call_that_is_finished_while_its_result_is_called() {
     let made = bench.make(10);
     let next = bench.next(Target::Answer(made));
     bench.peer.finish(made);
-    // It has been taken in.
-    bench.assert_alive();
+    bench.be_heard();
     bench.end_busy(busy);
     assert_eq!(bench.result(next), 10);
     assert_eq!(bench.peer.wait(made).exception(), "canceled");
