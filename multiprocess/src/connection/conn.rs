@@ -11,6 +11,7 @@ use super::after::After;
 use super::caller::Slot;
 use super::core::{CapId, Core, RunningId, panic_text};
 use super::frame::Frames;
+use super::gather::Gather;
 use super::limits::Limits;
 use super::outbox::Outbox;
 use super::serving::Idle;
@@ -50,6 +51,7 @@ pub(crate) struct Conn {
     pub(super) watch: Mutex<Watch>,
     /// The socket is full, as far as is known without the watch's lock.
     pub(super) full: AtomicBool,
+    pub(super) gather: Gather,
     /// The driver was asked to write.
     pub(super) flush_wanted: AtomicBool,
     pub(super) driver: &'static Driver,
@@ -104,6 +106,7 @@ impl Conn {
             watch: Mutex::default(),
             full: AtomicBool::new(false),
             flush_wanted: AtomicBool::new(false),
+            gather: Gather::default(),
             driver,
             source,
             limits,
@@ -402,6 +405,15 @@ pub(super) struct Round {
     after: Vec<After>,
     cancelled: Vec<Arc<Token>>,
     failed: Option<Error>,
+}
+
+impl Round {
+    /// How many threads are to be woken, where that is all that is to be done. None: there is more.
+    pub(super) fn only_wakes(&self) -> Option<u32> {
+        let wakes = self.after.iter().all(|work| matches!(work, After::Unpark(_)));
+        let only = wakes && self.cancelled.is_empty() && self.failed.is_none();
+        only.then_some(self.after.len() as u32)
+    }
 }
 
 impl Drop for Conn {

@@ -19,6 +19,7 @@ mod caller;
 mod conn;
 mod core;
 mod frame;
+mod gather;
 mod interrupt;
 mod lead;
 mod limits;

@@ -99,7 +99,13 @@ impl Conn {
         }
     }
 
+    /// Writes what waits, unless another thread does or is about to.
     pub(super) fn flush(self: &ArcConn) {
+        // A reader that gathers writes after it has said that it does not any more: what was added
+        // before this look is in the outbox by then.
+        if self.gather.leave_to_reader() {
+            return;
+        }
         let flushed = self.outbox.flush(&self.socket);
         self.flushed(flushed);
     }
@@ -178,7 +184,12 @@ impl Conn {
         }
         self.watch_partial(frames.is_partial());
         drop(frames);
+        let gathering = round.only_wakes().and_then(|threads| self.gather.begin(threads));
         self.leave(round);
+        if let Some(gathering) = gathering {
+            gathering.end();
+            self.flush();
+        }
         true
     }
 
