@@ -81,7 +81,8 @@ impl Frames {
             }
             self.move_to_front();
             match self.long {
-                Some(_) => self.buffer.reserve_exact(more),
+                // With what makes it fit a message of the same length later, wherever that begins.
+                Some(_) => self.buffer.reserve_exact(more + WORD),
                 None => self.buffer.reserve_exact(CHUNK),
             }
             self.align();
@@ -173,4 +174,39 @@ fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
 
 fn misbehaved(problem: String) -> Error {
     Error::PeerMisbehaved { problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::{Frames, WORD};
+    use crate::rpc::new_message;
+
+    /// What a long message was read into fits the next of its length: else each takes new memory.
+    #[test]
+    fn memory_of_a_long_message_fits_another() {
+        let mut message = new_message(16);
+        message.set_root::<capnp::data::Owned>(&vec![7; 300_000][..]).unwrap();
+        let message = capnp::serialize::write_message_to_words(&message);
+        let (mut theirs, ours) = UnixStream::pair().unwrap();
+        let ours = OwnedFd::from(ours);
+        // Alone, and behind an empty message, so that it begins elsewhere.
+        for before in [0, WORD] {
+            let sent = [vec![0; before], message.clone()].concat();
+            let length = sent.len();
+            std::thread::scope(|scope| {
+                scope.spawn(|| theirs.write_all(&sent).unwrap());
+                let mut frames = Frames::new(1 << 20);
+                let mut there = 0;
+                while there < length {
+                    there += frames.read(&ours).unwrap_or(0);
+                    while there < length && frames.next().unwrap().is_some() {}
+                }
+                assert!(frames.buffer.capacity() >= message.len() + WORD);
+            });
+        }
+    }
 }

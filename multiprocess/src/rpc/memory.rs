@@ -1,7 +1,7 @@
 //! The memory of messages, and what is kept of it to be used again.
 //!
 //! A long message costs more by the pages that the system has to find and clear for it than by the
-//! copying. So the memory of long ones is kept, up to a bound, until none was needed for a second.
+//! copying. So the memory of long ones is kept, up to a bound, for a second.
 
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,9 +16,10 @@ pub(crate) type Message = Builder<Segments>;
 
 /// Memory of fewer bytes is the allocator's.
 const LONG: usize = 128 << 10;
-/// How many bytes are kept in this process.
-const MOST: usize = 64 << 20;
-/// For how long after the last use.
+/// How many bytes are kept in this process: what reads one of the longest messages by
+/// [`Limits`](crate::Limits)'s default, and what writes one.
+const MOST: usize = 144 << 20;
+/// For how long after they were last used.
 const KEEP: Duration = Duration::from_secs(1);
 /// Further segments of a message are this many words at least, and each twice the one before.
 const SECOND: u32 = 128;
@@ -75,76 +76,81 @@ unsafe impl Allocator for Segments {
 /// Memory that is kept.
 struct Spare {
     /// Zeroed throughout.
-    words: Vec<Vec<u64>>,
+    words: Vec<Kept<u64>>,
     /// Empty.
-    bytes: Vec<Vec<u8>>,
+    bytes: Vec<Kept<u8>>,
     held: usize,
-    used: Option<Instant>,
     /// The driver will look whether it is needed still.
     watched: bool,
 }
 
+struct Kept<T> {
+    memory: Vec<T>,
+    since: Instant,
+}
+
+impl<T> Kept<T> {
+    fn size(&self) -> usize {
+        self.memory.capacity() * size_of::<T>()
+    }
+}
+
 static SPARE: Mutex<Spare> =
-    Mutex::new(Spare { words: Vec::new(), bytes: Vec::new(), held: 0, used: None, watched: false });
+    Mutex::new(Spare { words: Vec::new(), bytes: Vec::new(), held: 0, watched: false });
 
 fn spare() -> MutexGuard<'static, Spare> {
     SPARE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The smallest that is large enough and not far too large.
-fn fitting(sizes: impl Iterator<Item = usize>, wanted: usize) -> Option<usize> {
-    let fits = |(_, size): &(usize, usize)| (wanted..=4 * wanted).contains(size);
-    Some(sizes.enumerate().filter(fits).min_by_key(|(_, size)| *size)?.0)
+/// Takes the smallest that is large enough and not far too large.
+fn take<T>(kept: &mut Vec<Kept<T>>, held: &mut usize, bytes: usize) -> Option<Vec<T>> {
+    let fits = |(_, size): &(usize, usize)| (bytes..=4 * bytes).contains(size);
+    let sizes = kept.iter().map(Kept::size).enumerate();
+    let (place, size) = sizes.filter(fits).min_by_key(|(_, size)| *size)?;
+    *held -= size;
+    Some(kept.swap_remove(place).memory)
 }
 
 fn take_words(words: usize) -> Vec<u64> {
-    if 8 * words >= LONG {
-        let mut spare = spare();
-        if let Some(place) = fitting(spare.words.iter().map(Vec::len), words) {
-            let found = spare.words.swap_remove(place);
-            spare.held -= 8 * found.len();
-            return found;
-        }
-    }
-    vec![0; words]
+    let kept = (8 * words >= LONG).then(|| {
+        let spare = &mut *spare();
+        take(&mut spare.words, &mut spare.held, 8 * words)
+    });
+    kept.flatten().unwrap_or_else(|| vec![0; words])
 }
 
 fn give_words(mut segment: Vec<u64>, used: usize) {
-    let size = 8 * segment.len();
-    if !(LONG..=MOST / 4).contains(&size) {
+    if 8 * segment.len() < LONG {
         return;
     }
     let used = used.min(segment.len());
     segment[..used].fill(0);
-    keep(size, |spare| spare.words.push(segment));
+    keep(segment, |spare| &mut spare.words);
 }
 
 /// Memory to read a long message into, if some is kept: empty, with room for so many bytes.
 pub(crate) fn take_bytes(length: usize) -> Option<Vec<u8>> {
-    let mut spare = spare();
-    let place = fitting(spare.bytes.iter().map(Vec::capacity), length)?;
-    let found = spare.bytes.swap_remove(place);
-    spare.held -= found.capacity();
-    Some(found)
+    let spare = &mut *spare();
+    take(&mut spare.bytes, &mut spare.held, length)
 }
 
 pub(super) fn give_bytes(mut bytes: Vec<u8>) {
-    let size = bytes.capacity();
-    if !(LONG..=MOST / 4).contains(&size) {
+    if bytes.capacity() < LONG {
         return;
     }
     bytes.clear();
-    keep(size, |spare| spare.bytes.push(bytes));
+    keep(bytes, |spare| &mut spare.bytes);
 }
 
-fn keep(size: usize, add: impl FnOnce(&mut Spare)) {
+fn keep<T>(memory: Vec<T>, place: impl FnOnce(&mut Spare) -> &mut Vec<Kept<T>>) {
+    let kept = Kept { memory, since: Instant::now() };
     let mut spare = spare();
+    let size = kept.size();
     if spare.held + size > MOST {
         return;
     }
-    add(&mut spare);
+    place(&mut spare).push(kept);
     spare.held += size;
-    spare.used = Some(Instant::now());
     let watched = std::mem::replace(&mut spare.watched, true);
     drop(spare);
     if !watched {
@@ -155,27 +161,60 @@ fn keep(size: usize, add: impl FnOnce(&mut Spare)) {
 fn look_later() {
     match driver() {
         Ok(driver) => drop(driver.add_timer(Instant::now() + KEEP, Box::new(look))),
-        Err(_) => clear(&mut spare()),
+        Err(_) => {
+            drop(too_old(Duration::ZERO));
+            spare().watched = false;
+        }
     }
 }
 
 /// On the driver thread.
 fn look() {
+    drop(too_old(KEEP));
     let mut spare = spare();
-    if spare.used.is_some_and(|used| used.elapsed() < KEEP) {
+    spare.watched = spare.held > 0;
+    if spare.watched {
         drop(spare);
-        return look_later();
+        look_later();
     }
-    clear(&mut spare);
 }
 
-fn clear(spare: &mut Spare) {
-    (spare.words, spare.bytes, spare.held, spare.watched) = (Vec::new(), Vec::new(), 0, false);
+/// What was given back so long ago, to be dropped outside the lock.
+fn too_old(age: Duration) -> (Vec<Kept<u64>>, Vec<Kept<u8>>) {
+    fn remove<T>(kept: &mut Vec<Kept<T>>, held: &mut usize, age: Duration) -> Vec<Kept<T>> {
+        let removed: Vec<_> = kept.extract_if(.., |kept| kept.since.elapsed() >= age).collect();
+        *held -= removed.iter().map(Kept::size).sum::<usize>();
+        removed
+    }
+    let spare = &mut *spare();
+    let words = remove(&mut spare.words, &mut spare.held, age);
+    (words, remove(&mut spare.bytes, &mut spare.held, age))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LONG, new_message, spare};
+    use std::time::Instant;
+
+    use super::{KEEP, Kept, LONG, new_message, spare, too_old};
+
+    /// What was kept long enough is given back to the system, and nothing else.
+    #[test]
+    fn what_is_not_used_is_given_back() {
+        let (young, old) = (Instant::now(), Instant::now().checked_sub(KEEP).unwrap());
+        // Sizes that no other test of this process uses.
+        for (since, size) in [(young, 5 * LONG + 1), (old, 5 * LONG + 2)] {
+            let mut spare = spare();
+            let kept = Kept { memory: Vec::<u8>::with_capacity(size), since };
+            spare.held += kept.size();
+            spare.bytes.push(kept);
+        }
+        drop(too_old(KEEP));
+        let mut spare = spare();
+        assert!(!spare.bytes.iter().any(|kept| kept.size() == 5 * LONG + 2));
+        spare.bytes.retain(|kept| kept.size() != 5 * LONG + 1);
+        spare.held = spare.bytes.iter().map(Kept::size).sum::<usize>()
+            + spare.words.iter().map(Kept::size).sum::<usize>();
+    }
 
     /// The builder relies on it.
     #[test]
@@ -185,7 +224,7 @@ mod tests {
             let data = vec![u8::MAX; LONG + 1000 * round];
             message.set_root::<capnp::data::Owned>(&data[..]).unwrap();
             drop(message);
-            assert!(spare().words.iter().flatten().all(|word| *word == 0));
+            assert!(spare().words.iter().flat_map(|kept| &kept.memory).all(|word| *word == 0));
         }
     }
 }
