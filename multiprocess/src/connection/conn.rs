@@ -176,6 +176,10 @@ impl Conn {
     pub(super) fn take_in(self: &Arc<Self>, f: impl FnOnce(&mut Core) -> Result<()>) -> Round {
         let mut core = self.lock();
         self.take_deferred(&mut core);
+        if self.ended().is_some() {
+            // The tables are empty: what the messages name would be missing.
+            return self.end_round(&mut core);
+        }
         let taken = catch_unwind(AssertUnwindSafe(|| f(&mut core))).unwrap_or_else(|panic| {
             let problem =
                 format!("it sent what this side could not take in: {}", panic_text(&*panic));
