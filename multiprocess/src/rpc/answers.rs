@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use capnp::private::layout::CapTable;
 use capnp::traits::ImbueMut;
-use capnp_rpc::rpc_capnp::{exception, message, return_};
+use capnp_rpc::rpc_capnp::{message, return_};
 
 use super::body::{Body, Content};
 use super::cap::{Cap, Path, Promise};
@@ -12,8 +12,9 @@ use super::held::{Destination, Held};
 use super::idmap::IdMap;
 use super::memory::{Message, new_message};
 use super::misbehaved;
+use super::parts::{init_return, write_exception};
 use super::promises::Work;
-use super::questions::{CallId, at, in_order};
+use super::questions::{CallId, in_order};
 use crate::codec::{EncodeFn, Encoder};
 use crate::connection::{ArcConn, Core};
 use crate::guard::catch_panic;
@@ -183,14 +184,11 @@ impl Answers {
                 Cap::Promise(promise)
             }
             Some(Answer::Done(done)) => match &done.results {
-                Ok(held) => held.with(|content| match content {
-                    Ok(content) => at(&content, &path),
-                    Err(error) => Cap::broken(crate::codec::malformed(error)),
-                }),
+                Ok(held) => held.cap(&path),
                 Err(error) => Cap::Broken(Arc::clone(error)),
             },
             // It returned without capabilities, or was never asked.
-            None => Cap::broken(Error::failed("called a null capability")),
+            None => Cap::null(),
         })
     }
 
@@ -234,76 +232,76 @@ impl Core {
 
     fn answer_peer(&mut self, conn: &ArcConn, id: u32, outcome: Outcome<'_>) {
         let Some(pending) = self.rpc.answers.take_pending(id) else { return };
-        let finished = pending.finished;
-        if finished && !pending.is_used() {
+        if pending.finished && !pending.is_used() {
             return self.answer_canceled(id, pending);
         }
-        let written = match outcome {
-            Outcome::Error(error) => Err(error),
-            outcome => self.write_results(conn, id, outcome),
-        };
-        let (results, exports) = match written {
-            Ok((mut message, mut caps)) => {
+        let mut exports = Vec::new();
+        let results = match self.write_results(conn, id, outcome) {
+            Ok((message, mut caps)) => {
                 if !pending.elsewhere {
                     let told = |cap: &mut Option<Cap>| *cap = cap.as_ref().map(Cap::as_told);
                     caps.iter_mut().for_each(told);
                 }
                 let keep = !caps.is_empty() || !pending.promises.is_empty() || pending.elsewhere;
                 let held = keep.then(|| Held { body: Body::of(&message), caps: caps.clone() });
-                let mut exports = Vec::new();
-                if pending.elsewhere {
-                    self.send_elsewhere(id);
-                } else if finished {
-                    self.send_canceled(id);
-                } else {
-                    let root: capnp::Result<message::Builder<'_>> = message.get_root();
-                    if let Ok(Ok(message::Return(Ok(mut answer)))) =
-                        root.map(message::Builder::which)
-                    {
-                        if caps.is_empty() {
-                            // Nothing of it can be called: the question is over with this.
-                            answer.set_no_finish_needed(true);
-                        } else if let Ok(return_::Results(Ok(payload))) = answer.which() {
-                            exports = self.describe_all(payload, &caps);
-                        }
-                    }
-                    self.rpc.out.push(message);
+                if !self.send_no_results(id, &pending) {
+                    exports = self.send_results(message, &caps);
                 }
-                (Ok((held, caps.is_empty())), exports)
+                Ok(held)
             }
             Err(error) => {
-                if pending.elsewhere {
-                    self.send_elsewhere(id);
-                } else if finished {
-                    self.send_canceled(id);
-                } else {
-                    self.send_exception(id, &error);
+                if !self.send_no_results(id, &pending) {
+                    self.send_return(id, 64, |to| write_exception(to.init_exception(), &error));
                 }
-                (Err(Arc::new(error)), Vec::new())
+                Err(Arc::new(error))
             }
         };
         for (path, promise) in pending.promises {
             let cap = match &results {
-                Ok((Some(held), _)) => held.with(|content| match content {
-                    Ok(content) => at(&content, &path),
-                    Err(error) => Cap::broken(crate::codec::malformed(error)),
-                }),
-                Ok((None, _)) => Cap::broken(Error::failed("called a null capability")),
+                Ok(Some(held)) => held.cap(&path),
+                Ok(None) => Cap::null(),
                 Err(error) => Cap::Broken(Arc::clone(error)),
             };
             self.resolve(&promise, cap);
         }
-        let done = match results {
-            Ok((Some(held), plain)) if !plain || pending.elsewhere => Ok(held),
+        let results = match results {
+            Ok(Some(held)) if pending.elsewhere || !held.caps.is_empty() => Ok(held),
+            // The question is over with its answer.
             Ok(_) => return,
             Err(error) => Err(error),
         };
         if let Some(taker) = pending.taker {
-            self.rpc.work.push_back(Work::Taken(taker, done.clone()));
+            self.rpc.work.push_back(Work::Taken(taker, results.clone()));
         }
-        if !finished {
-            self.rpc.answers.map.insert(id, Answer::Done(Done { results: done, exports }));
+        if !pending.finished {
+            self.rpc.answers.map.insert(id, Answer::Done(Done { results, exports }));
         }
+    }
+
+    /// Answers a question whose results the peer does not want with the answer. False if it does.
+    fn send_no_results(&mut self, id: u32, pending: &Pending) -> bool {
+        if pending.elsewhere {
+            self.send_return(id, 16, |mut to| to.set_results_sent_elsewhere(()));
+        } else if pending.finished {
+            self.send_return(id, 16, |mut to| to.set_canceled(()));
+        }
+        pending.elsewhere || pending.finished
+    }
+
+    /// Sends a Return that is written. Returns what was exported with it.
+    fn send_results(&mut self, mut message: Message, caps: &[Option<Cap>]) -> Vec<u32> {
+        let mut exports = Vec::new();
+        let root: capnp::Result<message::Builder<'_>> = message.get_root();
+        if let Ok(Ok(message::Return(Ok(mut answer)))) = root.map(message::Builder::which) {
+            if caps.is_empty() {
+                // Nothing of it can be called: the question is over with this.
+                answer.set_no_finish_needed(true);
+            } else if let Ok(return_::Results(Ok(payload))) = answer.which() {
+                exports = self.describe_all(payload, caps);
+            }
+        }
+        self.rpc.out.push(message);
+        exports
     }
 
     /// Writes a Return with results. Its capabilities are not described yet.
@@ -315,12 +313,7 @@ impl Core {
     ) -> Result<(Message, Vec<Option<Cap>>)> {
         let mut message = new_message(64);
         let mut table = CapTable::new();
-        let root: message::Builder<'_> = message.init_root();
-        let mut answer = root.init_return();
-        answer.set_answer_id(id);
-        // What came with the call is let go of one by one.
-        answer.set_release_param_caps(false);
-        let mut to = answer.init_results().get_content();
+        let mut to = init_return(&mut message, id).init_results().get_content();
         to.imbue_mut(&mut table);
         let given = match outcome {
             Outcome::Encode(encode) => {
@@ -350,26 +343,6 @@ impl Core {
             }
             Err(error) => self.answered(conn, call, Err(error)),
         }
-    }
-
-    fn send_elsewhere(&mut self, id: u32) {
-        let mut message = new_message(16);
-        let root: message::Builder<'_> = message.init_root();
-        let mut answer = root.init_return();
-        answer.set_answer_id(id);
-        answer.set_release_param_caps(false);
-        answer.set_results_sent_elsewhere(());
-        self.rpc.out.push(message);
-    }
-
-    fn send_exception(&mut self, id: u32, error: &Error) {
-        let mut message = new_message(64);
-        let root: message::Builder<'_> = message.init_root();
-        let mut answer = root.init_return();
-        answer.set_answer_id(id);
-        answer.set_release_param_caps(false);
-        write_exception(answer.init_exception(), error);
-        self.rpc.out.push(message);
     }
 
     /// Answers the peer's question for this side's first object.
@@ -440,35 +413,9 @@ impl Core {
 
     /// Answers a question that was finished before.
     fn answer_canceled(&mut self, id: u32, pending: Pending) {
-        self.send_canceled(id);
+        self.send_return(id, 16, |mut to| to.set_canceled(()));
         for (_, promise) in pending.promises {
             self.resolve(&promise, Cap::broken(Error::Cancelled));
         }
     }
-
-    fn send_canceled(&mut self, id: u32) {
-        let mut message = new_message(16);
-        let root: message::Builder<'_> = message.init_root();
-        let mut answer = root.init_return();
-        answer.set_answer_id(id);
-        answer.set_release_param_caps(false);
-        answer.set_canceled(());
-        self.rpc.out.push(message);
-    }
-}
-
-/// Errors as the peer is told them.
-pub(super) fn write_exception(mut to: exception::Builder<'_>, error: &Error) {
-    let text;
-    let (kind, reason) = match error {
-        Error::Unimplemented { method } => (exception::Type::Unimplemented, method.as_str()),
-        Error::Overloaded { message } => (exception::Type::Overloaded, message.as_str()),
-        Error::Remote { message } => (exception::Type::Failed, message.as_str()),
-        other => {
-            text = other.to_string();
-            (exception::Type::Failed, text.as_str())
-        }
-    };
-    to.set_type(kind);
-    to.set_reason(reason);
 }

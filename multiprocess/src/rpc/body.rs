@@ -39,17 +39,25 @@ impl Body {
         Body(Arc::new(Buffer { bytes, start }))
     }
 
-    pub(crate) fn copy(message: &[u8]) -> Body {
-        let mut bytes = Vec::with_capacity(message.len() + WORD);
+    fn write(length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Body {
+        let mut bytes = Vec::with_capacity(length + WORD);
         let start = first_word(&bytes);
         bytes.resize(start, 0);
-        bytes.extend_from_slice(message);
+        write(&mut bytes);
         Body::new(bytes, start)
+    }
+
+    fn copy(message: &[u8]) -> Body {
+        Body::write(message.len(), |bytes| bytes.extend_from_slice(message))
     }
 
     /// A message of this side's, as it would be sent.
     pub(crate) fn of(message: &Message) -> Body {
-        Body::copy(&serialize::write_message_to_words(message))
+        let words = serialize::compute_serialized_size_in_words(message);
+        Body::write(WORD * words, |bytes| {
+            // Writing to a Vec does not fail.
+            let _ = serialize::write_message(bytes, message);
+        })
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -113,7 +121,16 @@ pub(crate) struct Content<'a> {
 }
 
 impl Content<'_> {
-    /// The capability that a path of pointers leads to; none for a null pointer.
+    /// The capability that a path of pointers leads to, to be called.
+    pub(super) fn cap(&self, path: &[u16]) -> Cap {
+        match self.cap_at(path) {
+            Ok(Some(cap)) => cap,
+            Ok(None) => Cap::null(),
+            Err(error) => Cap::broken(crate::codec::malformed(error)),
+        }
+    }
+
+    /// The same; none for a null pointer.
     pub(crate) fn cap_at(&self, path: &[u16]) -> Result<Option<Cap>> {
         if path.is_empty() && self.reader.is_null() {
             return Ok(None);

@@ -29,6 +29,10 @@ impl Cap {
         Cap::Broken(Arc::new(error))
     }
 
+    pub(super) fn null() -> Cap {
+        Cap::broken(Error::failed("called a null capability"))
+    }
+
     /// What it is by now: a promise only if it is not resolved.
     pub(crate) fn resolved(&self) -> Cap {
         let mut cap = self.clone();
@@ -53,6 +57,17 @@ impl Cap {
             return Cap::Import(Arc::clone(import));
         }
         cap
+    }
+
+    /// Whether calls of it go to the peer.
+    pub(super) fn is_remote(&self) -> bool {
+        match self {
+            Cap::Local(_) | Cap::Broken(_) => false,
+            Cap::Import(_) => true,
+            Cap::Promise(promise) => {
+                matches!(promise.state().target, Target::Answer { .. } | Target::Import { .. })
+            }
+        }
     }
 
     /// The object of this process that it is, if that is known.

@@ -2,12 +2,11 @@
 
 use std::sync::{Arc, Weak};
 
-use capnp_rpc::rpc_capnp::{cap_descriptor, message, payload, promised_answer};
+use capnp_rpc::rpc_capnp::{cap_descriptor, message, payload};
 
-use super::answers::write_exception;
-use super::cap::{Cap, Import, Path, Promise, Target, Waste};
+use super::cap::{Cap, Import, Promise, Target, Waste};
 use super::memory::new_message;
-use super::questions::{Payload, write_promised_answer};
+use super::parts::{path_of, write_exception, write_promised_answer};
 use super::{malformed, misbehaved};
 use crate::connection::{After, Core};
 use crate::server::NOT_EXPORTED;
@@ -32,7 +31,11 @@ impl Core {
     // ---- to the peer
 
     /// Describes the capabilities of a message. Returns what was exported, as often as it was.
-    pub(super) fn describe_all(&mut self, payload: Payload<'_>, caps: &[Option<Cap>]) -> Vec<u32> {
+    pub(super) fn describe_all(
+        &mut self,
+        payload: payload::Builder<'_>,
+        caps: &[Option<Cap>],
+    ) -> Vec<u32> {
         let mut exports = Vec::new();
         let mut table = payload.init_cap_table(caps.len() as u32);
         for (place, cap) in caps.iter().enumerate() {
@@ -251,28 +254,10 @@ impl Core {
             return;
         }
         let Some(imported) = self.rpc.imports.remove(id) else { return };
-        let mut message = new_message(16);
-        let root: message::Builder<'_> = message.init_root();
-        let mut release = root.init_release();
-        release.set_id(id);
-        release.set_reference_count(imported.refs);
-        self.rpc.out.push(message);
+        self.send(16, |root| {
+            let mut release = root.init_release();
+            release.set_id(id);
+            release.set_reference_count(imported.refs);
+        });
     }
-}
-
-/// The pointers that lead to a capability of an answer.
-pub(super) fn path_of(answer: promised_answer::Reader<'_>) -> Result<Path> {
-    /// Pointers within pointers are not read further than this.
-    const DEEPEST: usize = 64;
-    let mut path = Path::new();
-    for op in answer.get_transform().map_err(malformed)? {
-        match op.which().map_err(|error| malformed(error.into()))? {
-            promised_answer::op::Noop(()) => {}
-            promised_answer::op::GetPointerField(field) => path.push(field),
-        }
-        if path.len() > DEEPEST {
-            return Err(misbehaved("named a capability that lies too deep in an answer"));
-        }
-    }
-    Ok(path)
 }

@@ -54,6 +54,14 @@ impl Held {
         });
         look(content)
     }
+
+    /// The capability that a path of pointers leads to, to be called.
+    pub(super) fn cap(&self, path: &[u16]) -> Cap {
+        self.with(|content| match content {
+            Ok(content) => content.cap(path),
+            Err(error) => Cap::broken(crate::codec::malformed(error)),
+        })
+    }
 }
 
 fn no_content() -> capnp::Error {

@@ -7,12 +7,13 @@
 //! what is to be sent in the [`Batch`](crate::connection::Batch). The messages are those of the
 //! protocol's own schema, rpc.capnp, whose comments say what each means.
 //!
-//! - `questions`: calls of this side's, and what their answers mean;
+//! - `questions`: calls of this side's; `returns`: what their answers mean;
 //! - `answers`: calls of the peer's, and what becomes of their results;
 //! - `exports`: which objects either side has given the other;
 //! - `promises`: what resolves, what waits for it, and the order of calls (embargoes);
 //! - `receive`: one message at a time;
-//! - `cap`, `body`, `held`, `hook`, `idmap`: what the others are made of.
+//! - `parts`: what is written and read in messages of several kinds;
+//! - `cap`, `body`, `held`, `hook`, `idmap`, `memory`: what the others are made of.
 
 mod answers;
 mod body;
@@ -23,9 +24,11 @@ mod hook;
 mod idmap;
 #[allow(unsafe_code, reason = "says why the memory given to capnp is sound")]
 mod memory;
+mod parts;
 mod promises;
 mod questions;
 mod receive;
+mod returns;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -15,7 +15,8 @@ use super::cap::{Cap, Promise, Target, Waiting, drop_caps};
 use super::held::{Destination, Held, HeldCall};
 use super::memory::new_message;
 use super::misbehaved;
-use super::questions::{CallId, is_remote, write_promised_answer, write_target};
+use super::parts::{write_exception, write_target};
+use super::questions::CallId;
 use crate::connection::{ArcConn, Core};
 use crate::server::Task;
 use crate::{Error, Result};
@@ -49,7 +50,7 @@ impl Core {
         let routed = match &target {
             Cap::Local(local) => local.call(self, conn, method, content, destination),
             Cap::Broken(error) => Err((**error).clone()),
-            _ if is_remote(&target) => self.forward(&target, method, content, destination),
+            _ if target.is_remote() => self.forward(&target, method, content, destination),
             Cap::Promise(promise) => {
                 let params = Held { body: content.whole.keep(), caps: content.caps.to_vec() };
                 let (interface, method) = method;
@@ -141,27 +142,17 @@ impl Core {
             }
         }
         // What is broken has no order to keep.
-        if !through_peer || is_remote(&cap) || matches!(cap, Cap::Broken(_)) {
+        if !through_peer || cap.is_remote() || matches!(cap, Cap::Broken(_)) {
             return self.resolve(promise, cap);
         }
         let embargo = self.rpc.embargoes.insert(Embargo { promise: Arc::clone(promise), cap });
-        let mut message = new_message(32);
-        let root: message::Builder<'_> = message.init_root();
-        let mut disembargo = root.init_disembargo();
-        disembargo.reborrow().init_context().set_sender_loopback(embargo as u32);
-        let target = disembargo.init_target();
+        self.send(32, |root| {
+            let mut disembargo = root.init_disembargo();
+            disembargo.reborrow().init_context().set_sender_loopback(embargo as u32);
+            // To where its calls went until now.
+            write_target(disembargo.init_target(), &Cap::Promise(Arc::clone(promise)));
+        });
         let before = std::mem::replace(&mut promise.state().target, Target::Here);
-        match &before {
-            Target::Answer { question, path, .. } => {
-                write_promised_answer(target.init_promised_answer(), *question, path);
-            }
-            Target::Import { import, .. } => {
-                let mut target = target;
-                target.set_imported_cap(import.id);
-            }
-            Target::Here | Target::Resolved(_) => {}
-        }
-        self.rpc.out.push(message);
         drop(before);
     }
 
@@ -229,10 +220,7 @@ impl Core {
     /// Lets go of everything: the connection is over. Calls of this side's fail with `error`.
     pub(crate) fn end_rpc(&mut self, conn: Option<&ArcConn>, error: &Error) {
         if let Error::PeerMisbehaved { .. } = error {
-            let mut message = new_message(64);
-            let root: message::Builder<'_> = message.init_root();
-            super::answers::write_exception(root.init_abort(), error);
-            self.rpc.out.push(message);
+            self.send(64, |root| write_exception(root.init_abort(), error));
         }
         let promises = self.rpc.questions.promises();
         for waiter in self.rpc.questions.take_all() {

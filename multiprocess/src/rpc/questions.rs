@@ -1,18 +1,17 @@
-//! Calls of this side's: how they are sent, and what their answers mean.
+//! Calls of this side's: how they are sent, and what is known of them until they are answered.
 
 use std::sync::{Arc, Weak};
 
 use capnp::private::layout::CapTable;
-use capnp::traits::{Imbue, ImbueMut};
-use capnp_rpc::rpc_capnp::{exception, message, message_target, payload, promised_answer, return_};
+use capnp::traits::ImbueMut;
+use capnp_rpc::rpc_capnp::message;
 use slab::Slab;
 
-use super::answers::Outcome;
-use super::body::{Body, Content, Whole};
+use super::body::{Body, Content};
 use super::cap::{Cap, Path, Promise, Target};
 use super::held::{Destination, Held, HeldCall};
 use super::memory::{Message, new_message};
-use super::promises::Work;
+use super::parts::write_target;
 use super::{hook, malformed, misbehaved};
 use crate::codec::Encoder;
 use crate::connection::{After, ArcConn, BusyGuard, Caller, Core, Interrupt};
@@ -61,17 +60,17 @@ pub(super) struct Questions {
     next: u64,
 }
 
-struct Question {
-    serial: u64,
-    waiter: Waiter,
+pub(super) struct Question {
+    pub(super) serial: u64,
+    pub(super) waiter: Waiter,
     /// It went to the peer, which has not returned.
-    sent: bool,
+    pub(super) sent: bool,
     /// The peer was told that nobody wants the answer. It returns all the same.
-    cancelled: bool,
+    pub(super) cancelled: bool,
     /// Where capabilities of the results are waited for.
-    promises: Vec<(Path, Weak<Promise>)>,
+    pub(super) promises: Vec<(Path, Weak<Promise>)>,
     /// What was exported with the parameters.
-    exports: Vec<u32>,
+    pub(super) exports: Vec<u32>,
     /// Its thread there is occupied until it returns, cancelled or not.
     busy: Option<BusyGuard>,
     interrupt: Option<Interrupt>,
@@ -80,7 +79,7 @@ struct Question {
     /// Where it waits, or did, to be sent or served.
     waits: Weak<Promise>,
     /// It has returned: its results are those of this question of the peer's, when they are there.
-    taken: Option<u32>,
+    pub(super) taken: Option<u32>,
 }
 
 impl Questions {
@@ -109,11 +108,16 @@ impl Questions {
         self.slots.len()
     }
 
-    fn get(&mut self, (id, serial): CallId) -> Option<&mut Question> {
-        self.slots.get_mut(id as usize).filter(|question| question.serial == serial)
+    /// Whatever question has this number now.
+    pub(super) fn at(&mut self, id: u32) -> Option<&mut Question> {
+        self.slots.get_mut(id as usize)
     }
 
-    fn remove(&mut self, (id, serial): CallId) -> Option<Question> {
+    pub(super) fn get(&mut self, (id, serial): CallId) -> Option<&mut Question> {
+        self.at(id).filter(|question| question.serial == serial)
+    }
+
+    pub(super) fn remove(&mut self, (id, serial): CallId) -> Option<Question> {
         self.get((id, serial))?;
         self.slots.try_remove(id as usize)
     }
@@ -151,6 +155,23 @@ pub(super) fn in_order(table: &CapTable, given: &[Option<Cap>]) -> Vec<Option<Ca
     table.iter().map(|slot| slot.as_deref().and_then(|hook| hook::find(hook, given))).collect()
 }
 
+/// Begins a Call. Returns where its parameters are written, with their capabilities in `table`.
+fn init_call<'a>(
+    message: &'a mut Message,
+    table: &'a mut CapTable,
+    id: u32,
+    (interface, method): (u64, u16),
+) -> AnyBuilder<'a> {
+    let root: message::Builder<'_> = message.init_root();
+    let mut call = root.init_call();
+    call.set_question_id(id);
+    call.set_interface_id(interface);
+    call.set_method_id(method);
+    let mut content = call.init_params().get_content();
+    content.imbue_mut(table);
+    content
+}
+
 impl Core {
     /// Calls a method of `target`. With a `path`, also gives the promise of a capability in the
     /// results, to be called before they are there.
@@ -179,7 +200,7 @@ impl Core {
             promise
         });
         let target = target.resolved();
-        if is_remote(&target) {
+        if target.is_remote() {
             self.send_call(id, &target, draft)?;
             if let Some(promise) = &promise {
                 self.point_to_answers(id, promise);
@@ -221,10 +242,7 @@ impl Core {
     /// Asks for the peer's first object.
     pub(crate) fn ask_bootstrap(&mut self, waiter: Waiter) -> Cap {
         let id = self.rpc.questions.add(waiter);
-        let mut message = new_message(16);
-        let root: message::Builder<'_> = message.init_root();
-        root.init_bootstrap().set_question_id(id.0);
-        self.rpc.out.push(message);
+        self.send(16, |root| root.init_bootstrap().set_question_id(id.0));
         let promise = Promise::new(Target::Here);
         if let Some(question) = self.rpc.questions.get(id) {
             question.sent = true;
@@ -249,13 +267,7 @@ impl Core {
     ) -> Result<Draft> {
         let mut message = new_message(64);
         let mut table = CapTable::new();
-        let root: message::Builder<'_> = message.init_root();
-        let mut call = root.init_call();
-        call.set_question_id(id);
-        call.set_interface_id(outline.interface);
-        call.set_method_id(outline.method);
-        let mut content = call.init_params().get_content();
-        content.imbue_mut(&mut table);
+        let content = init_call(&mut message, &mut table, id, (outline.interface, outline.method));
         let mut cx = Encoder::new(conn, self, outline.caller).of_version(outline.version);
         catch_panic(|| fill(&mut cx, content))?;
         let (given, busy) = cx.finish();
@@ -292,7 +304,7 @@ impl Core {
     pub(super) fn forward(
         &mut self,
         target: &Cap,
-        (interface, method): (u64, u16),
+        method: (u64, u16),
         content: &Content<'_>,
         destination: Destination,
     ) -> Result<()> {
@@ -302,13 +314,7 @@ impl Core {
         };
         let mut message = new_message(64);
         let mut table = CapTable::new();
-        let root: message::Builder<'_> = message.init_root();
-        let mut call = root.init_call();
-        call.set_question_id(id.0);
-        call.set_interface_id(interface);
-        call.set_method_id(method);
-        let mut to = call.init_params().get_content();
-        to.imbue_mut(&mut table);
+        let mut to = init_call(&mut message, &mut table, id.0, method);
         let copied = to.set_as::<capnp::any_pointer::Owned>(content.reader);
         let draft = Draft { message, caps: in_order(&table, content.caps), busy: None };
         if let Err(error) = copied.map_err(crate::codec::malformed) {
@@ -403,214 +409,11 @@ impl Core {
         interrupt
     }
 
-    fn send_finish(&mut self, id: u32, release: bool) {
-        let mut message = new_message(16);
-        let root: message::Builder<'_> = message.init_root();
-        let mut finish = root.init_finish();
-        finish.set_question_id(id);
-        finish.set_release_result_caps(release);
-        self.rpc.out.push(message);
-    }
-
-    // ---- answers
-
-    /// A question that the peer has to answer.
-    fn asked(&mut self, id: u32) -> Result<&mut Question> {
-        let question = self.rpc.questions.slots.get_mut(id as usize);
-        question
-            .filter(|question| question.sent && question.taken.is_none())
-            .ok_or_else(|| misbehaved(format!("answered question {id}, which was not asked")))
-    }
-
-    /// The peer does not know the kind of message that a question was asked with.
-    pub(super) fn receive_refused(&mut self, conn: &ArcConn, id: u32) -> Result<()> {
-        let question = self.asked(id)?;
-        let call = (id, question.serial);
-        for export in std::mem::take(&mut question.exports) {
-            self.release_export(export, 1)?;
-        }
-        // There is nothing to finish there.
-        let error = Error::unimplemented("the other side does not take such calls");
-        self.answered(conn, call, Err(error));
-        Ok(())
-    }
-
-    pub(super) fn receive_return(
-        &mut self,
-        conn: &ArcConn,
-        answer: return_::Reader<'_>,
-        whole: Whole<'_>,
-    ) -> Result<()> {
-        let id = answer.get_answer_id();
-        let question = self.asked(id)?;
-        let call = (id, question.serial);
-        let cancelled = question.cancelled;
-        if answer.get_release_param_caps() {
-            let exports = std::mem::take(&mut question.exports);
-            for export in exports {
-                self.release_export(export, 1)?;
-            }
-        }
-        let outcome = answer.which().map_err(|error| malformed(error.into()))?;
-        if cancelled {
-            // Its capabilities are none of ours: the Finish said so.
-            self.rpc.questions.remove(call);
-            return Ok(());
-        }
-        match outcome {
-            return_::Results(results) => {
-                let results = results.map_err(malformed)?;
-                let caps = self.receive_caps(results, whole.len())?;
-                let table = hook::table(&caps);
-                let mut reader = results.get_content();
-                reader.imbue(&table);
-                self.answered(conn, call, Ok(Content { reader, caps: &caps, whole }));
-            }
-            return_::Exception(error) => {
-                let error = from_exception(error.map_err(malformed)?);
-                self.answered(conn, call, Err(error));
-            }
-            return_::Canceled(()) => self.answered(conn, call, Err(Error::Cancelled)),
-            return_::TakeFromOtherQuestion(other) => {
-                let results = self.rpc.answers.take_elsewhere(other, call)?;
-                if let Some(question) = self.rpc.questions.get(call) {
-                    question.taken = Some(other);
-                }
-                // Otherwise when that call has been answered.
-                if let Some(results) = results {
-                    self.rpc.work.push_back(Work::Taken(call, results));
-                }
-                // Until then it is called by its number, and not finished.
-                return Ok(());
-            }
-            return_::ResultsSentElsewhere(()) => {
-                return Err(misbehaved("sent results elsewhere that were asked for"));
-            }
-            return_::AcceptFromThirdParty(_) => {
-                return Err(misbehaved("answered through a third party"));
-            }
-        }
-        // The number is free once the peer knows that it is.
-        if !answer.get_no_finish_needed() {
-            self.send_finish(id, false);
-        }
-        Ok(())
-    }
-
-    pub(super) fn answered_by(&mut self, conn: &ArcConn, call: CallId, held: &Held) {
-        held.with(|content| {
-            let content = content.map_err(crate::codec::malformed);
-            self.answered(conn, call, content);
+    pub(super) fn send_finish(&mut self, id: u32, release: bool) {
+        self.send(16, |root| {
+            let mut finish = root.init_finish();
+            finish.set_question_id(id);
+            finish.set_release_result_caps(release);
         });
     }
-
-    /// The results that a call's were said to be are there.
-    pub(super) fn answered_elsewhere(
-        &mut self,
-        conn: &ArcConn,
-        call: CallId,
-        results: std::result::Result<Held, Arc<Error>>,
-    ) {
-        if !self.is_open(call) {
-            return;
-        }
-        match results {
-            Ok(held) => self.answered_by(conn, call, &held),
-            Err(error) => self.answered(conn, call, Err((*error).clone())),
-        }
-        self.send_finish(call.0, false);
-    }
-
-    /// The call has its answer.
-    pub(super) fn answered(&mut self, conn: &ArcConn, call: CallId, answer: Result<Content<'_>>) {
-        let Some(question) = self.rpc.questions.remove(call) else { return };
-        for (path, promise) in question.promises {
-            let Some(promise) = promise.upgrade() else { continue };
-            let cap = match &answer {
-                Ok(content) => at(content, &path),
-                Err(error) => Cap::broken(error.clone()),
-            };
-            self.resolve_in_order(&promise, cap);
-        }
-        match question.waiter {
-            Waiter::Complete(complete) => {
-                let after = complete(self, conn, answer);
-                self.after.extend(after);
-            }
-            Waiter::Forward(destination) => {
-                let outcome = match &answer {
-                    Ok(content) => Outcome::Copy(content),
-                    Err(error) => Outcome::Error(error.clone()),
-                };
-                self.answer(conn, destination, outcome);
-            }
-            Waiter::Nobody => {}
-        }
-    }
 }
-
-/// The capability at a path of an answer.
-pub(super) fn at(content: &Content<'_>, path: &[u16]) -> Cap {
-    match content.cap_at(path) {
-        Ok(Some(cap)) => cap,
-        Ok(None) => Cap::broken(Error::failed("called a null capability")),
-        Err(error) => Cap::broken(crate::codec::malformed(error)),
-    }
-}
-
-/// Whether calls of it go to the peer.
-pub(super) fn is_remote(cap: &Cap) -> bool {
-    match cap {
-        Cap::Local(_) | Cap::Broken(_) => false,
-        Cap::Import(_) => true,
-        Cap::Promise(promise) => {
-            matches!(promise.state().target, Target::Answer { .. } | Target::Import { .. })
-        }
-    }
-}
-
-/// Says where a call goes. False if that is not to the peer.
-pub(super) fn write_target(mut to: message_target::Builder<'_>, target: &Cap) -> bool {
-    match target {
-        Cap::Import(import) => to.set_imported_cap(import.id),
-        Cap::Promise(promise) => match &mut promise.state().target {
-            Target::Import { import, called } => {
-                *called = true;
-                to.set_imported_cap(import.id);
-            }
-            Target::Answer { question, path, called } => {
-                *called = true;
-                write_promised_answer(to.init_promised_answer(), *question, path);
-            }
-            Target::Here | Target::Resolved(_) => return false,
-        },
-        Cap::Local(_) | Cap::Broken(_) => return false,
-    }
-    true
-}
-
-pub(super) fn write_promised_answer(
-    mut to: promised_answer::Builder<'_>,
-    question: u32,
-    path: &[u16],
-) {
-    to.set_question_id(question);
-    let mut ops = to.init_transform(path.len() as u32);
-    for (place, field) in path.iter().enumerate() {
-        ops.reborrow().get(place as u32).set_get_pointer_field(*field);
-    }
-}
-
-/// Errors as the peer tells them.
-pub(super) fn from_exception(error: exception::Reader<'_>) -> Error {
-    let text = error.get_reason().ok().and_then(|text| text.to_string().ok()).unwrap_or_default();
-    match error.get_type() {
-        Ok(exception::Type::Unimplemented) => Error::Unimplemented { method: text },
-        Ok(exception::Type::Overloaded) => Error::Overloaded { message: text },
-        // A peer may answer so for something that it lost itself; this connection stands.
-        _ => Error::Remote { message: text },
-    }
-}
-
-/// The payload's capabilities are this side's to describe.
-pub(super) type Payload<'a> = payload::Builder<'a>;

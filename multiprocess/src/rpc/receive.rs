@@ -5,10 +5,9 @@ use capnp_rpc::rpc_capnp::{call, disembargo, message, message_target, resolve};
 
 use super::body::{Content, Whole, options};
 use super::cap::Cap;
-use super::exports::path_of;
 use super::held::Destination;
 use super::memory::new_message;
-use super::questions::from_exception;
+use super::parts::{from_exception, path_of};
 use super::{hook, malformed, misbehaved};
 use crate::connection::{ArcConn, Core};
 use crate::{Error, Result};
