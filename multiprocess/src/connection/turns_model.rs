@@ -61,6 +61,8 @@ struct Thread {
     readable: bool,
     calls: u8,
     deadline: bool,
+    /// A future's call: it waits and never reads.
+    future: bool,
 }
 
 #[derive(Clone)]
@@ -95,6 +97,7 @@ impl Model {
             readable: false,
             calls,
             deadline,
+            future: false,
         };
         let mut threads = vec![thread; callers + 2];
         threads[callers].at = At::Lead;
@@ -109,6 +112,12 @@ impl Model {
             looked_after: 0,
             now: Instant::now(),
         }
+    }
+
+    /// The first caller is a future.
+    fn with_future(mut self) -> Model {
+        self.threads[0].future = true;
+        self
     }
 
     /// The callers of `turns` as they are in this state, which was copied from another.
@@ -175,6 +184,7 @@ impl Model {
                 self.threads[who].calls = 1;
                 At::Leave
             }
+            At::Check if self.threads[who].future => At::Park,
             At::Check => At::Lead,
             At::Lead if self.threads[who].leads.is_some() => At::Polls,
             At::Lead => {
@@ -371,4 +381,12 @@ fn every_call_of_three_callers_ends() {
 #[test]
 fn every_call_ends_where_others_give_up() {
     explore(&Model::new(3, 3, true), 5_000);
+}
+
+/// What is nobody's who waits for the socket is read by the driver.
+#[test]
+fn every_call_of_a_future_ends() {
+    explore(&Model::new(1, 6, false).with_future(), 5_000);
+    explore(&Model::new(2, 6, false).with_future(), 5_000);
+    explore(&Model::new(3, 3, true).with_future(), 5_000);
 }
