@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::conn::{ArcConn, Conn, WeakConn};
-use super::turns::{Handed, Taken};
+use super::turns::{Handed, Stops, Taken, Wants};
 use crate::thread::Inbox;
 
 /// Whether what a thread waits for is still to come.
@@ -58,7 +58,7 @@ impl<'a> Turn<'a> {
         }
         let taken = self
             .conn
-            .turn(|turns| turns.take(Some((self.inbox, self.waits)), None, Instant::now()));
+            .turn(|turns| turns.take(Wants::Caller(self.inbox, self.waits), Instant::now()));
         match taken {
             Some(Taken::Lead(number, before)) => {
                 if let Some(idle) = before {
@@ -91,9 +91,9 @@ impl<'a> Turn<'a> {
     /// Stops leading and waiting, for now.
     pub(crate) fn leave(&mut self) {
         if let Some(number) = self.leads.take() {
-            self.conn.hand_on(Some(number), None);
+            self.conn.hand_on(Stops::Leader(number));
         } else if std::mem::take(&mut self.waiting) {
-            self.conn.hand_on(None, Some(self.inbox.id()));
+            self.conn.hand_on(Stops::Caller(self.inbox.id()));
         }
     }
 }
@@ -123,7 +123,7 @@ impl IdleLead {
         if !strong.limits().lead || strong.ended().is_some() {
             return None;
         }
-        match strong.turn(|turns| turns.take(None, Some(inbox), Instant::now())) {
+        match strong.turn(|turns| turns.take(Wants::Idle(inbox), Instant::now())) {
             Some(Taken::Lead(number, _)) => {
                 let socket = Arc::clone(strong.socket());
                 Some(IdleLead { conn: conn.clone(), socket, number, misses: Cell::new(0) })
@@ -171,15 +171,14 @@ pub(super) fn read_once(conn: &ArcConn) {
 impl Drop for IdleLead {
     fn drop(&mut self) {
         if let Some(conn) = self.conn.upgrade() {
-            conn.hand_on(Some(self.number), None);
+            conn.hand_on(Stops::Leader(self.number));
         }
     }
 }
 
 impl Conn {
-    /// A leader stops, or a caller that may have been handed the lead does not wait any more.
-    fn hand_on(self: &ArcConn, leader: Option<u64>, caller: Option<u64>) {
-        match self.turn(|turns| turns.leave(leader, caller, Instant::now())) {
+    fn hand_on(self: &ArcConn, who: Stops) {
+        match self.turn(|turns| turns.leave(who, Instant::now())) {
             Some(Handed::To(inbox)) => inbox.wake(),
             Some(Handed::Nobody { watch: true }) => {
                 self.driver.look_after(ArcConn::downgrade(self));

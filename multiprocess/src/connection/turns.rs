@@ -61,6 +61,21 @@ pub(super) struct Turns<W = Arc<Inbox>> {
     seen: Option<u64>,
 }
 
+/// Who wants to lead.
+pub(super) enum Wants<'a, W = Arc<Inbox>> {
+    Caller(&'a W, &'a Arc<dyn Pending>),
+    Idle(&'a W),
+}
+
+/// Who stops.
+#[derive(Clone, Copy)]
+pub(super) enum Stops {
+    /// The leader with this number.
+    Leader(u64),
+    /// A caller that waited to be handed the lead, and may just have been woken for that.
+    Caller(u64),
+}
+
 /// What came of the wish to lead.
 pub(super) enum Taken<W = Arc<Inbox>> {
     /// The number of the leader, and the idle worker that led before.
@@ -77,9 +92,8 @@ pub(super) enum Handed<W = Arc<Inbox>> {
     Nobody {
         watch: bool,
     },
-    Driver,
-    /// It did not lead.
-    NotLed,
+    /// To the driver; or whoever stopped did not lead.
+    Nothing,
 }
 
 impl<W> Default for Turns<W> {
@@ -112,24 +126,20 @@ impl<W: Waiter> Turns<W> {
     }
 
     /// A caller wants to lead, or an idle worker.
-    pub(super) fn take(
-        &mut self,
-        caller: Option<(&W, &Arc<dyn Pending>)>,
-        idle: Option<&W>,
-        now: Instant,
-    ) -> Taken<W> {
-        if let Reader::Leader(leader) = &self.reader
-            && (leader.idle.is_none() || caller.is_none())
-        {
-            let Some((inbox, waits)) = caller else { return Taken::No };
-            if !self.waiting.iter().any(|(known, _)| known.id() == inbox.id()) {
-                self.waiting.push((inbox.clone(), Arc::clone(waits)));
+    pub(super) fn take(&mut self, who: Wants<'_, W>, now: Instant) -> Taken<W> {
+        let led_by_caller = matches!(&self.reader, Reader::Leader(leader) if leader.idle.is_none());
+        let idle = match who {
+            Wants::Caller(inbox, waits) => {
+                self.forget(inbox.id());
+                if led_by_caller {
+                    self.waiting.push((inbox.clone(), Arc::clone(waits)));
+                    return Taken::Wait;
+                }
+                None
             }
-            return Taken::Wait;
-        }
-        if let Some((inbox, _)) = caller {
-            self.forget(inbox.id());
-        }
+            Wants::Idle(_) if self.is_led() => return Taken::No,
+            Wants::Idle(inbox) => Some(inbox.clone()),
+        };
         if let (Some(left), Some(took)) = (self.left.take(), self.took) {
             let led = left.saturating_duration_since(took);
             let soon = now.saturating_duration_since(left) < SOON.max(led);
@@ -137,7 +147,7 @@ impl<W: Waiter> Turns<W> {
         }
         self.took = Some(now);
         self.next += 1;
-        let leader = Leader { number: self.next, idle: idle.cloned() };
+        let leader = Leader { number: self.next, idle };
         match std::mem::replace(&mut self.reader, Reader::Leader(leader)) {
             Reader::Leader(before) => Taken::Lead(self.next, before.idle),
             Reader::Driver | Reader::Nobody { .. } => Taken::Lead(self.next, None),
@@ -150,24 +160,17 @@ impl<W: Waiter> Turns<W> {
         }
     }
 
-    /// The leader with this number stops; or a caller stops waiting, which may just have been woken
-    /// to lead.
-    pub(super) fn leave(
-        &mut self,
-        leader: Option<u64>,
-        caller: Option<u64>,
-        now: Instant,
-    ) -> Handed<W> {
-        if let Some(caller) = caller {
-            self.forget(caller);
-        }
-        let led = match &self.reader {
-            Reader::Leader(now) => leader == Some(now.number),
-            Reader::Nobody { woken } => woken.is_some() && *woken == caller,
-            Reader::Driver => false,
+    /// Whoever leads stops, or whoever was woken to lead.
+    pub(super) fn leave(&mut self, who: Stops, now: Instant) -> Handed<W> {
+        let led = match who {
+            Stops::Leader(number) => self.leads(number),
+            Stops::Caller(caller) => {
+                self.forget(caller);
+                matches!(&self.reader, Reader::Nobody { woken } if *woken == Some(caller))
+            }
         };
         if !led {
-            return Handed::NotLed;
+            return Handed::Nothing;
         }
         self.leaves += 1;
         self.left = Some(now);
@@ -183,7 +186,7 @@ impl<W: Waiter> Turns<W> {
         }
         if self.soon < OFTEN {
             self.reader = Reader::Driver;
-            return Handed::Driver;
+            return Handed::Nothing;
         }
         self.reader = Reader::Nobody { woken: None };
         Handed::Nobody { watch: self.look_after() }

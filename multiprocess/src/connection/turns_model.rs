@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::{Handed, OFTEN, RARE, SOON, Taken, Turns, Waiter};
+use super::{Handed, OFTEN, RARE, SOON, Stops, Taken, Turns, Waiter, Wants};
 use crate::connection::lead::Pending;
 
 impl Waiter for u64 {
@@ -191,7 +191,7 @@ impl Model {
                 let now = self.time(choice.late);
                 let pending = !self.answered[who];
                 let waits: Arc<dyn Pending> = Arc::new(Waits(AtomicBool::new(pending)));
-                match self.turns.take(Some((&(who as u64), &waits)), None, now) {
+                match self.turns.take(Wants::Caller(&(who as u64), &waits), now) {
                     Taken::Lead(number, before) => {
                         let thread = &mut self.threads[who];
                         thread.wakes.extend(before.map(|idle| (idle as usize, None)));
@@ -217,9 +217,9 @@ impl Model {
             At::Leave => {
                 let leads = self.threads[who].leads.take();
                 let waiting = std::mem::take(&mut self.threads[who].waiting);
-                if leads.is_some() || waiting {
-                    let caller = leads.is_none().then_some(who as u64);
-                    self.leave(who, leads, caller, choice.late);
+                let stops = leads.map(Stops::Leader);
+                if let Some(stops) = stops.or(waiting.then_some(Stops::Caller(who as u64))) {
+                    self.leave(who, stops, choice.late);
                 }
                 let thread = &mut self.threads[who];
                 thread.calls -= 1;
@@ -237,7 +237,7 @@ impl Model {
         self.threads[who].at = match at {
             At::Lead => {
                 let now = self.time(choice.late);
-                match self.turns.take(None, Some(&(who as u64)), now) {
+                match self.turns.take(Wants::Idle(&(who as u64)), now) {
                     Taken::Lead(number, _) => {
                         self.threads[who].leads = Some(number);
                         At::Polls
@@ -251,8 +251,9 @@ impl Model {
                 _ => At::Leave,
             },
             At::Leave => {
-                let leads = self.threads[who].leads.take();
-                self.leave(who, leads, None, choice.late);
+                if let Some(number) = self.threads[who].leads.take() {
+                    self.leave(who, Stops::Leader(number), choice.late);
+                }
                 At::Over
             }
             At::Over => return false,
@@ -325,12 +326,12 @@ impl Model {
         }
     }
 
-    fn leave(&mut self, who: usize, leader: Option<u64>, caller: Option<u64>, late: bool) {
+    fn leave(&mut self, who: usize, stops: Stops, late: bool) {
         let now = self.time(late);
-        match self.turns.leave(leader, caller, now) {
+        match self.turns.leave(stops, now) {
             Handed::To(inbox) => self.threads[who].wakes.push((inbox as usize, None)),
             Handed::Nobody { watch } => self.looked_after += u8::from(watch),
-            Handed::Driver | Handed::NotLed => {}
+            Handed::Nothing => {}
         }
     }
 }
