@@ -96,28 +96,32 @@ fn ends_for_misbehaving(serving: &Connection) {
     assert_eq!(pair().lab.add(1, 2).wait().unwrap(), 3);
 }
 
+/// A call that is not answered before the end: it calls back, and nobody answers that.
+fn call_unanswered(peer: &mut RawPeer, bootstrap: u32) -> u32 {
+    peer.call(Target::Bootstrap(bootstrap), (LAB, 8), &[Cap::Here(5)], |params| {
+        let mut params = params.init_as::<lab::call_back_inline_params::Builder<'_>>();
+        params.set_callback(cap());
+        params.set_depth(1);
+    })
+}
+
+fn add(peer: &mut RawPeer, target: Target) -> u32 {
+    peer.call(target, (LAB, 2), &[], |params| {
+        params.init_as::<lab::add_inline_params::Builder<'_>>();
+    })
+}
+
 #[test]
 fn a_long_chain_of_calls_on_calls_does_not_end_the_stack() {
     let ((_server, serving), mut peer) = raw();
     let bootstrap = peer.bootstrap();
     peer.gather();
-    // Not answered before the end: it calls back, and nobody answers that.
-    let mut question =
-        peer.call(Target::Bootstrap(bootstrap), (LAB, 8), &[Cap::Here(5)], |params| {
-            let mut params = params.init_as::<lab::call_back_inline_params::Builder<'_>>();
-            params.set_callback(cap());
-            params.set_depth(1);
-        });
-    let mut add = |target| {
-        peer.call(target, (LAB, 2), &[], |params| {
-            params.init_as::<lab::add_inline_params::Builder<'_>>();
-        })
-    };
+    let mut question = call_unanswered(&mut peer, bootstrap);
     for _ in 0..5_000 {
-        question = add(Target::Answer(question));
+        question = add(&mut peer, Target::Answer(question));
     }
     // All of them wait, and this one does not.
-    let free = add(Target::Bootstrap(bootstrap));
+    let free = add(&mut peer, Target::Bootstrap(bootstrap));
     peer.send_gathered().unwrap();
     peer.wait(free).results();
     // They fail one after the other.
@@ -131,16 +135,9 @@ fn a_chain_of_more_calls_than_may_wait_ends_the_connection() {
     let ((_server, serving), mut peer) = raw();
     let bootstrap = peer.bootstrap();
     peer.gather();
-    let mut question =
-        peer.call(Target::Bootstrap(bootstrap), (LAB, 8), &[Cap::Here(5)], |params| {
-            let mut params = params.init_as::<lab::call_back_inline_params::Builder<'_>>();
-            params.set_callback(cap());
-            params.set_depth(1);
-        });
+    let mut question = call_unanswered(&mut peer, bootstrap);
     for _ in 0..10_000 {
-        question = peer.call(Target::Answer(question), (LAB, 2), &[], |params| {
-            params.init_as::<lab::add_inline_params::Builder<'_>>();
-        });
+        question = add(&mut peer, Target::Answer(question));
     }
     let _ = peer.send_gathered();
     ends_for_misbehaving(&serving);

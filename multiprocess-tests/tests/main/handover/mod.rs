@@ -92,6 +92,31 @@ impl Ends {
     }
 }
 
+/// Each of `threads` threads does something in each round, when all are there.
+fn in_rounds(
+    ends: &Ends,
+    (seed, rounds, threads): (u64, usize, usize),
+    each: impl Fn(usize, usize, &mut Bound, &mut Dice) + Sync,
+) {
+    let barrier = Barrier::new(threads);
+    thread::scope(|scope| {
+        for number in 0..threads {
+            let (barrier, each) = (&barrier, &each);
+            scope.spawn(move || {
+                let mut bound = Bound(Duration::from_millis(1));
+                for round in 0..rounds {
+                    let mut dice = Dice::of(seed, number, round);
+                    barrier.wait();
+                    ends.watchdog.at(number, format!("calls in round {round}"));
+                    each(number, round, &mut bound, &mut dice);
+                    ends.watchdog.at(number, format!("has ended round {round}"));
+                }
+            });
+        }
+    });
+    ends.assert_right();
+}
+
 /// Of `threads` on one connection, each makes one call in a round: half of them with no bound, half
 /// with one that about half of them exceed.
 fn leaders_leave(lead: bool, threads: usize, usual_rounds: usize) {
@@ -100,29 +125,14 @@ fn leaders_leave(lead: bool, threads: usize, usual_rounds: usize) {
         format!("{SEED_VARIABLE}={seed} {STEPS_VARIABLE}={rounds}, lead {lead}, {threads} threads");
     let ends = Ends::new(repeat, threads);
     let pair = served(lead);
-    let barrier = Barrier::new(threads);
-    thread::scope(|scope| {
-        for number in 0..threads {
-            let (barrier, ends, lab) = (&barrier, &ends, &pair.lab);
-            scope.spawn(move || {
-                let mut bound = Bound(Duration::from_millis(1));
-                for round in 0..rounds {
-                    let mut dice = Dice::of(seed, number, round);
-                    barrier.wait();
-                    ends.watchdog.at(number, format!("calls in round {round}"));
-                    let inline = dice.one_in(4);
-                    let call = if inline { lab.add_inline(1, 2) } else { lab.add(1, 2) };
-                    match (number + round) % 2 {
-                        0 => ends.bounded(&mut bound, &mut dice, call),
-                        _ if dice.one_in(8) => ends.check(block_on(call)),
-                        _ => ends.check(call.wait()),
-                    }
-                    ends.watchdog.at(number, format!("has ended round {round}"));
-                }
-            });
+    in_rounds(&ends, (seed, rounds, threads), |number, round, bound, dice| {
+        let call = if dice.one_in(4) { pair.lab.add_inline(1, 2) } else { pair.lab.add(1, 2) };
+        match (number + round) % 2 {
+            0 => ends.bounded(bound, dice, call),
+            _ if dice.one_in(8) => ends.check(block_on(call)),
+            _ => ends.check(call.wait()),
         }
     });
-    ends.assert_right();
     pair.assert_alive();
     wait_until("nothing is served", || pair.serving.drain(Duration::ZERO));
 }
@@ -164,33 +174,19 @@ fn both_sides_call(lead: bool, threads: usize, usual_rounds: usize) {
     let pair = served(lead);
     pair.lab.hold(Some(Relay::client(|_, depth| Ok(depth)))).wait().unwrap();
     let back = pair.server.kept().expect("the callback that is kept");
-    let barrier = Barrier::new(2 * threads);
-    thread::scope(|scope| {
-        for number in 0..2 * threads {
-            let (barrier, ends, lab, back) = (&barrier, &ends, &pair.lab, &back);
-            scope.spawn(move || {
-                let mut bound = Bound(Duration::from_millis(1));
-                for round in 0..rounds {
-                    let mut dice = Dice::of(seed, number, round);
-                    barrier.wait();
-                    ends.watchdog.at(number, format!("calls in round {round}"));
-                    let call = match (number % 2, dice.roll(4)) {
-                        (0, 0) => lab.call_back(returns_two(), 3),
-                        (0, 1) => lab.add_inline(1, 2),
-                        (0, _) => lab.add(1, 2),
-                        _ => back.call(None, 3),
-                    };
-                    if dice.one_in(2) {
-                        ends.bounded(&mut bound, &mut dice, call);
-                    } else {
-                        ends.check(call.wait());
-                    }
-                    ends.watchdog.at(number, format!("has ended round {round}"));
-                }
-            });
+    in_rounds(&ends, (seed, rounds, 2 * threads), |number, _round, bound, dice| {
+        let call = match (number % 2, dice.roll(4)) {
+            (0, 0) => pair.lab.call_back(returns_two(), 3),
+            (0, 1) => pair.lab.add_inline(1, 2),
+            (0, _) => pair.lab.add(1, 2),
+            _ => back.call(None, 3),
+        };
+        if dice.one_in(2) {
+            ends.bounded(bound, dice, call);
+        } else {
+            ends.check(call.wait());
         }
     });
-    ends.assert_right();
     pair.assert_alive();
     drop(back);
     wait_until("nothing is served", || pair.serving.drain(Duration::ZERO));
