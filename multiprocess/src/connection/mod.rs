@@ -6,7 +6,7 @@
 //! ```
 //!
 //! - `core` is what the lock guards; the protocol itself is in [`rpc`](crate::rpc);
-//! - `frame`, `batch`, `outbox` carry messages;
+//! - `frame`, `batch`, `outbox` carry messages; `gather` has several threads written at once;
 //! - `conn` ties them together, `stream` reads and writes, `serving` answers; `public` is the type
 //!   that users hold;
 //! - `caller` starts calls of this side, `streaming` those that stream; `interrupt` ends those that a

@@ -1,8 +1,8 @@
 //! The messages of one connection on their way out.
 //!
 //! They are added under the connection's lock, so in the protocol's order; they are written outside
-//! it by whichever thread comes first, one write for all that is there. While the socket is full the
-//! driver thread waits for it.
+//! it by whichever thread comes first, one write for all that is there. While the socket is full
+//! whoever reads it waits for room as well: a leader, or else the driver thread.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
