@@ -3,7 +3,7 @@
 //! It reads what arrives on connections that no waiting thread reads, accepts on every listener, and
 //! fires timers. It runs no user code but the wakers of futures.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,7 +23,8 @@ pub(crate) trait Source: Send + Sync {
     fn look(self: Arc<Self>) -> bool {
         false
     }
-    /// Something waits to be written, after [`Driver::flush_soon`].
+    /// Something waits to be written, after [`Driver::flush_soon`] or
+    /// [`Driver::flush_after_a_while`].
     fn write(self: Arc<Self>) {}
 }
 
@@ -40,11 +41,14 @@ pub(crate) struct Driver {
     looked_after: Mutex<Vec<Weak<dyn Source>>>,
     /// Sources that have something to write.
     to_flush: Mutex<Vec<Weak<dyn Source>>>,
+    /// Sources that will have, and when they are to write it.
+    to_flush_later: Mutex<VecDeque<(Instant, Weak<dyn Source>)>>,
     /// The thread waits, or is about to, and has to be notified of what is added.
     waits: AtomicBool,
 }
 
 const TICK: Duration = Duration::from_millis(1);
+const WHILE: Duration = Duration::from_micros(50);
 
 /// The process's driver, started on first use. Where that fails, the next use tries again.
 pub(crate) fn driver() -> Result<&'static Driver> {
@@ -64,6 +68,7 @@ pub(crate) fn driver() -> Result<&'static Driver> {
         next: AtomicUsize::new(1),
         looked_after: Mutex::default(),
         to_flush: Mutex::default(),
+        to_flush_later: Mutex::default(),
         waits: AtomicBool::new(false),
     });
     let runs = Arc::clone(&driver);
@@ -156,6 +161,11 @@ impl Driver {
         self.wake();
     }
 
+    /// The same [`WHILE`] later. On the driver thread.
+    pub(crate) fn flush_after_a_while(&self, source: Weak<dyn Source>) {
+        lock(&self.to_flush_later).push_back((Instant::now() + WHILE, source));
+    }
+
     /// Ends the thread's wait, if it waits.
     fn wake(&self) {
         // The other side of this is in `wait`: either that sees what was added, or this its flag.
@@ -209,13 +219,23 @@ impl Driver {
         if !lock(&self.to_flush).is_empty() {
             timeout = Some(Duration::ZERO);
         }
-        let waited = self.poller.wait(happened, timeout);
+        let later = lock(&self.to_flush_later).front().map(|(when, _)| *when);
+        if let Some(when) = later {
+            let left = when.saturating_duration_since(Instant::now());
+            timeout = Some(timeout.map_or(left, |timeout| timeout.min(left)));
+        }
+        let waited = self.poller.wait(happened, timeout, later.is_some());
         self.waits.store(false, Ordering::SeqCst);
         waited
     }
 
     fn flush_sources(&self) {
-        let to_flush = std::mem::take(&mut *lock(&self.to_flush));
+        let mut to_flush = std::mem::take(&mut *lock(&self.to_flush));
+        let mut later = lock(&self.to_flush_later);
+        while later.front().is_some_and(|(when, _)| *when <= Instant::now()) {
+            to_flush.extend(later.pop_front().map(|(_, source)| source));
+        }
+        drop(later);
         for source in to_flush {
             if let Some(source) = source.upgrade() {
                 crate::guard::run_hook("the driver", || source.write());

@@ -21,7 +21,7 @@ mod imp {
     use std::time::Duration;
 
     use rustix::event::epoll::{self, EventData, EventFlags};
-    use rustix::event::{EventfdFlags, Timespec, eventfd};
+    use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
     use super::{Ready, SourceId};
 
@@ -69,16 +69,22 @@ mod imp {
             Ok(epoll::delete(&self.epoll, fd)?)
         }
 
-        /// Waits until something happens, for `timeout` at most, and adds it to `ready`.
+        /// Waits until something happens, for `timeout` at most, and adds it to `ready`. epoll itself
+        /// counts in milliseconds; `exact` costs one more system call.
         pub(crate) fn wait(
             &self,
             ready: &mut Vec<Ready>,
             timeout: Option<Duration>,
+            exact: bool,
         ) -> io::Result<()> {
-            let timeout = timeout.map(|timeout| Timespec {
+            let mut timeout = timeout.map(|timeout| Timespec {
                 tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: timeout.subsec_nanos().into(),
             });
+            if exact {
+                poll(&mut [PollFd::new(&self.epoll, PollFlags::IN)], timeout.as_ref())?;
+                timeout = Some(Timespec::default());
+            }
             let mut space = [const { MaybeUninit::uninit() }; 64];
             let (events, _) = epoll::wait(&self.epoll, &mut space, timeout.as_ref())?;
             for event in events.iter() {
@@ -153,6 +159,7 @@ mod imp {
             &self,
             ready: &mut Vec<Ready>,
             timeout: Option<Duration>,
+            _exact: bool,
         ) -> io::Result<()> {
             let mut events = self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             events.clear();

@@ -223,7 +223,8 @@ pub(crate) fn start_call<T: Send + 'static>(
         let Some(target) = core.cap(cap) else {
             return Err(Error::disconnected("the connection has ended"));
         };
-        if matches!(caller, Caller::Future { .. }) && core.rpc.open_questions() >= MANY {
+        let many = core.rpc.open_questions() >= MANY || conn.crowd.is_there();
+        if matches!(caller, Caller::Future { .. }) && many {
             flush = Flush::Soon;
         }
         let streamed = object.streamed();

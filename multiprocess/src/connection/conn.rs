@@ -10,8 +10,8 @@ use rustix::net::{Shutdown, shutdown};
 use super::after::After;
 use super::caller::Slot;
 use super::core::{CapId, Core, RunningId, panic_text};
+use super::crowd::Crowd;
 use super::frame::Frames;
-use super::gather::Gather;
 use super::limits::Limits;
 use super::outbox::Outbox;
 use super::serving::Idle;
@@ -51,7 +51,7 @@ pub(crate) struct Conn {
     pub(super) watch: Mutex<Watch>,
     /// The socket is full, as far as is known without the watch's lock.
     pub(super) full: AtomicBool,
-    pub(super) gather: Gather,
+    pub(super) crowd: Crowd,
     /// The driver was asked to write.
     pub(super) flush_wanted: AtomicBool,
     pub(super) driver: &'static Driver,
@@ -106,7 +106,7 @@ impl Conn {
             watch: Mutex::default(),
             full: AtomicBool::new(false),
             flush_wanted: AtomicBool::new(false),
-            gather: Gather::default(),
+            crowd: Crowd::default(),
             driver,
             source,
             limits,
@@ -196,8 +196,9 @@ impl Conn {
         core.settle(self);
         let mut failed = self.check_open(core.rpc.open_answers()).err();
         let out = core.rpc.out();
+        let mut waiting = 0;
         if !out.is_empty() {
-            let waiting = self.outbox.add(out);
+            waiting = self.outbox.add(out);
             if waiting > self.limits.unsent {
                 failed.get_or_insert_with(|| Error::PeerMisbehaved {
                     problem: format!(
@@ -209,7 +210,7 @@ impl Conn {
         }
         let after = std::mem::take(&mut core.after);
         let cancelled = std::mem::take(&mut core.cancelled);
-        Round { after, cancelled, failed }
+        Round { after, cancelled, failed, waiting }
     }
 
     /// Calls that are served are refused at their limit. Beside them there are those that wait for
@@ -242,7 +243,7 @@ impl Conn {
     fn settle(self: &Arc<Self>, round: Round, flush: Flush) {
         match flush {
             Flush::Now => self.flush(),
-            Flush::Soon => self.flush_soon(),
+            Flush::Soon => self.flush_soon(round.waiting),
             Flush::Later => self.flush_later(),
         }
         for work in round.after {
@@ -409,14 +410,14 @@ pub(super) struct Round {
     after: Vec<After>,
     cancelled: Vec<Arc<Token>>,
     failed: Option<Error>,
+    /// How many bytes wait to be written, where the round has added some.
+    waiting: usize,
 }
 
 impl Round {
-    /// How many threads are to be woken, where that is all that is to be done. None: there is more.
-    pub(super) fn only_wakes(&self) -> Option<u32> {
-        let wakes = self.after.iter().all(|work| matches!(work, After::Unpark(_)));
-        let only = wakes && self.cancelled.is_empty() && self.failed.is_none();
-        only.then_some(self.after.len() as u32)
+    /// How many futures are to be woken.
+    pub(super) fn futures(&self) -> usize {
+        self.after.iter().filter(|work| matches!(work, After::Wake(_))).count()
     }
 }
 

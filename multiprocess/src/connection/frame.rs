@@ -20,6 +20,9 @@ const MAX_SEGMENTS: usize = 512;
 /// What a read asks for when no long message is under way. A message longer than this is long.
 const CHUNK: usize = 64 << 10;
 
+/// When so large a part of a long message is there, memory that is kept is used for it.
+const PART: usize = 16;
+
 /// The part of the stream that is not a whole message yet.
 pub(super) struct Frames {
     /// Bytes read. From `start` on they are not used yet; `start` is at a word in memory.
@@ -74,7 +77,9 @@ impl Frames {
             None => CHUNK / 4,
         };
         if spare < more {
+            // Once a part of the message is there: that it was announced is not enough.
             if let Some(length) = self.long
+                && self.buffer.len() - self.start >= length / PART
                 && let Some(kept) = take_bytes(length + WORD)
             {
                 return self.move_to(kept);

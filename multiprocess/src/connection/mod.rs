@@ -6,7 +6,7 @@
 //! ```
 //!
 //! - `core` is what the lock guards; the protocol itself is in [`rpc`](crate::rpc);
-//! - `frame`, `batch`, `outbox` carry messages; `gather` has several threads written at once;
+//! - `frame`, `batch`, `outbox` carry messages; `crowd`: calls of many futures are written together;
 //! - `conn` ties them together, `stream` reads and writes, `serving` answers; `public` is the type
 //!   that users hold;
 //! - `caller` starts calls of this side, `streaming` those that stream; `interrupt` ends those that a
@@ -18,8 +18,8 @@ mod batch;
 mod caller;
 mod conn;
 mod core;
+mod crowd;
 mod frame;
-mod gather;
 mod interrupt;
 mod lead;
 mod limits;

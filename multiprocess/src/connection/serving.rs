@@ -87,7 +87,7 @@ impl Conn {
     }
 
     /// Waits until no call is being served, for `timeout` at most. Whether that came about.
-    pub(crate) fn drain(&self, timeout: Duration) -> bool {
+    pub(crate) fn drain(self: &ArcConn, timeout: Duration) -> bool {
         let mut idle = self.idle.state();
         idle.draining += 1;
         let (mut idle, waited) = self
@@ -96,6 +96,9 @@ impl Conn {
             .wait_timeout_while(idle, timeout, |idle| idle.running > 0)
             .unwrap_or_else(PoisonError::into_inner);
         idle.draining -= 1;
+        drop(idle);
+        // Answers may have been left to be written with the next.
+        self.flush();
         !waited.timed_out()
     }
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use rustix::io::Errno;
 
 use super::conn::{ArcConn, Conn};
+use super::crowd::Writer;
 use super::outbox::Flushed;
 use super::turns::Turns;
 use crate::Error;
@@ -85,10 +86,16 @@ impl Conn {
     }
 
     /// Leaves what waits to be written to the driver, which soon does it together with what comes
-    /// until then.
-    pub(super) fn flush_soon(self: &ArcConn) {
-        if !self.flush_wanted.swap(true, Ordering::AcqRel) {
-            self.driver.flush_soon(ArcConn::downgrade(self));
+    /// until then. `waiting`: how many bytes it is.
+    pub(super) fn flush_soon(self: &ArcConn, waiting: usize) {
+        match self.crowd.writer(waiting) {
+            Writer::Driver => {}
+            Writer::Caller => self.flush(),
+            Writer::DriverWhenTold => {
+                if !self.flush_wanted.swap(true, Ordering::AcqRel) {
+                    self.driver.flush_soon(ArcConn::downgrade(self));
+                }
+            }
         }
     }
 
@@ -99,13 +106,8 @@ impl Conn {
         }
     }
 
-    /// Writes what waits, unless another thread does or is about to.
+    /// Writes what waits, unless another thread is at it.
     pub(super) fn flush(self: &ArcConn) {
-        // A reader that gathers writes after it has said that it does not any more: what was added
-        // before this look is in the outbox by then.
-        if self.gather.leave_to_reader() {
-            return;
-        }
         let flushed = self.outbox.flush(&self.socket);
         self.flushed(flushed);
     }
@@ -144,6 +146,10 @@ impl Conn {
     /// Reads once and takes in the messages that are whole now. False when there is nothing more to
     /// read now.
     pub(super) fn read(self: &ArcConn) -> bool {
+        self.read_as(false)
+    }
+
+    fn read_as(self: &ArcConn, driver: bool) -> bool {
         let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
         match frames.read(&self.socket) {
             Ok(0) => {
@@ -184,12 +190,11 @@ impl Conn {
         }
         self.watch_partial(frames.is_partial());
         drop(frames);
-        let gathering = round.only_wakes().and_then(|threads| self.gather.begin(threads));
-        self.leave(round);
-        if let Some(gathering) = gathering {
-            gathering.end();
-            self.flush();
+        // Before they are woken.
+        if driver && self.crowd.begin(round.futures()) {
+            self.driver.flush_after_a_while(ArcConn::downgrade(self));
         }
+        self.leave(round);
         true
     }
 
@@ -223,7 +228,7 @@ impl Conn {
 
 impl Source for Conn {
     fn readable(self: Arc<Self>) {
-        self.read();
+        self.read_as(true);
     }
 
     fn look(self: Arc<Self>) -> bool {
@@ -236,6 +241,7 @@ impl Source for Conn {
     fn write(self: Arc<Self>) {
         // First, so that whoever adds more from now on asks again.
         self.flush_wanted.store(false, Ordering::Release);
+        self.crowd.end();
         self.flush();
     }
 

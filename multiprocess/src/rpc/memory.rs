@@ -104,7 +104,7 @@ fn spare() -> MutexGuard<'static, Spare> {
 
 /// Takes the smallest that is large enough and not far too large.
 fn take<T>(kept: &mut Vec<Kept<T>>, held: &mut usize, bytes: usize) -> Option<Vec<T>> {
-    let fits = |(_, size): &(usize, usize)| (bytes..=4 * bytes).contains(size);
+    let fits = |(_, size): &(usize, usize)| (bytes..=2 * bytes).contains(size);
     let sizes = kept.iter().map(Kept::size).enumerate();
     let (place, size) = sizes.filter(fits).min_by_key(|(_, size)| *size)?;
     *held -= size;
@@ -120,7 +120,8 @@ fn take_words(words: usize) -> Vec<u64> {
 }
 
 fn give_words(mut segment: Vec<u64>, used: usize) {
-    if 8 * segment.len() < LONG {
+    let size = 8 * segment.len();
+    if size < LONG || spare().held + size > MOST {
         return;
     }
     let used = used.min(segment.len());
@@ -204,7 +205,7 @@ mod tests {
     #[test]
     fn what_is_not_used_is_given_back() {
         let (young, old) = (Instant::now(), Instant::now().checked_sub(KEEP).unwrap());
-        // Sizes that no other test of this process uses.
+        // Sizes that fit no message of another test of this process.
         for (since, size) in [(young, 5 * LONG + 1), (old, 5 * LONG + 2)] {
             let mut spare = spare();
             let kept = Kept { memory: Vec::<u8>::with_capacity(size), since };
@@ -213,7 +214,8 @@ mod tests {
         }
         drop(too_old(KEEP));
         let mut spare = spare();
-        assert!(!spare.bytes.iter().any(|kept| kept.size() == 5 * LONG + 2));
+        let is_there = |size| spare.bytes.iter().any(|kept| kept.size() == size);
+        assert!(is_there(5 * LONG + 1) && !is_there(5 * LONG + 2));
         spare.bytes.retain(|kept| kept.size() != 5 * LONG + 1);
         spare.held = spare.bytes.iter().map(Kept::size).sum::<usize>()
             + spare.words.iter().map(Kept::size).sum::<usize>();
