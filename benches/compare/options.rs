@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::work::Work;
+
 pub(crate) const USAGE: &str = "\
 Usage: cargo bench --bench compare -- [OPTIONS] [ROW]...
 
   ROW            only rows whose name contains this
   --json         one JSON object a line instead of the table
   --peer PATH    a further column: our client, and PATH, started as PATH -ipcfd N, as server
-  --steps        another table: where the time of one call goes, step by step
+  --steps        another table: where the time of one call goes, step by step (never as JSON)
   --update-docs  both tables and the plots, into docs/PERFORMANCE.md and docs/performance/
   --rounds N     rounds of 60 ms for each cell (21)
   --quick        3 rounds of 20 ms, and no count of system calls";
@@ -74,6 +76,12 @@ impl Options {
             options.slice = Duration::from_millis(20);
         }
         options.rounds = rounds.unwrap_or(options.rounds);
+        let known = |name: &String| Work::TABLE.iter().any(|work| work.name().contains(name));
+        let unknown = options.names.iter().find(|name| !known(name));
+        // What `cargo test` is given is for all tests.
+        if let (Some(unknown), false) = (unknown, cfg!(debug_assertions)) {
+            return Err(format!("no row's name contains {unknown}"));
+        }
         Ok(options)
     }
 }

@@ -48,18 +48,21 @@ use crate::{Error, Result};
 /// ```
 ///
 /// - **Flow control**: of one object, at most 64 streaming calls and 256 KiB of parameters (and one
-///   call more, however large) are under way; a call beyond that is sent, and then waits until some of
-///   them are answered.
+///   call more, however large) are under way; the call that makes it so many is sent, and then waits
+///   until some of them are answered.
+/// - **Speed**: what is saved is the wait for each answer. Calls of up to about 64 KiB gain most by it;
+///   with parameters of 1 MiB and more there is nothing to gain.
 /// - **Order**: streaming calls of one object run in the order in which they were sent, on one of the
 ///   peer's threads, whichever threads and futures of this process send them. Other calls of the
 ///   object, [`start`](Call::start)ed ones as well, are sent when the streaming calls before them are
 ///   answered.
 /// - **Errors**: when one fails, later ones and all other calls of the object fail with that error, and
-///   nothing more is sent. So a call that does not stream says whether all before it went well. The
-///   generated `close` does so, too, and ends the object in any case.
+///   nothing more is sent. So a call that does not stream says whether all before it went well. Where
+///   the interface has `destroy`, the generated `close` does so, too, and ends the object in any case.
 /// - **Dropping** a streaming call that was sent does not cancel it, nor does a
-///   [`timeout`](Call::timeout), which bounds how long it waits for room. The last handle on a
-///   connection should not be dropped before the end of the stream was waited for.
+///   [`timeout`](Call::timeout), which bounds how long it waits for room: after an
+///   [`Error::Timeout`] it has been sent and will run. The last handle on a connection should not be
+///   dropped before the end of the stream was waited for: what is not written then is lost.
 ///
 /// "The object" is what a handle and its clones stand for. As an error ends all use of it, let it be
 /// one of its own for each stream. Where it is served, too, no other call of the same peer's runs while

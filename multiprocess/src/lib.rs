@@ -103,10 +103,15 @@ macro_rules! __handle {
                 self.0.add_cleanup(hook);
             }
 
-            /// Ends the object. The call returns when its destructor and cleanup hooks have run.
+            /// Ends the object, where its interface has a `destroy` method. The call returns when its
+            /// destructor and cleanup hooks have run, and fails where a streaming call of the object
+            /// failed.
             ///
             /// Other calls of the object that are being served end first; one that does not within
             /// a second is not waited for.
+            ///
+            /// An object without `destroy` ends with the last handle on it: then this runs the
+            /// handle's cleanup hooks and waits for nothing.
             pub fn close(&self) -> $crate::Call<()> {
                 $crate::rt::close(self)
             }

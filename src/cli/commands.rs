@@ -18,12 +18,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     let command = match &args.command {
         None | Some(Command::Demo) => return demo::run(args),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(
-                *shell,
-                &mut Args::command(),
-                "bitcoin-ipc",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Args::command(), "bitcoin-ipc", &mut script);
+            output::script(&script);
             return Ok(());
         }
         Some(command) => command,

@@ -38,7 +38,18 @@ pub(super) fn note(message: impl Display) {
 /// A line of the result. Where nobody reads it any more the program ends.
 pub(super) fn line(text: impl Display) {
     use std::io::Write;
-    if let Err(problem) = writeln!(anstream::stdout(), "{text}") {
+    or_end(writeln!(anstream::stdout(), "{text}"));
+}
+
+/// The whole result.
+pub(super) fn script(text: &[u8]) {
+    use std::io::Write;
+    let mut stdout = std::io::stdout();
+    or_end(stdout.write_all(text).and_then(|()| stdout.flush()));
+}
+
+fn or_end(written: std::io::Result<()>) {
+    if let Err(problem) = written {
         if problem.kind() != std::io::ErrorKind::BrokenPipe {
             error("bitcoin-ipc", &format!("cannot write the result: {problem}"));
         }

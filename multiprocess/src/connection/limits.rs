@@ -5,7 +5,9 @@ use std::time::Duration;
 /// Bounds on what one peer can make this process hold.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// The largest message, in bytes. A larger one ends the connection. 64 MiB unless set.
+    /// The largest message that is taken, in bytes: a call with its parameters, or its results, and
+    /// some 200 bytes. A larger one ends the connection, so that each side has to allow what it is to
+    /// get. 64 MiB unless set.
     pub message: usize,
     /// Calls of the peer's that are being served at once. More are refused as overloaded. As many
     /// again may wait for the answer of another call, and twice as many and 1,024 more may be
@@ -13,8 +15,9 @@ pub struct Limits {
     pub calls: usize,
     /// Threads that the peer can have made. More are refused as overloaded. 256 unless set.
     pub threads: usize,
-    /// Bytes that wait to be sent to a peer that does not read. More end the connection. 128 MiB
-    /// unless set.
+    /// Bytes that wait to be sent to a peer that does not read, or that reads more slowly than this
+    /// side calls. Where so many wait, one more message ends the connection: keep fewer calls with
+    /// large parameters under way at once. 128 MiB unless set.
     pub unsent: usize,
     /// How long the rest of a message that has begun may take. 60 seconds unless set.
     pub partial_message: Duration,
