@@ -7,8 +7,9 @@
 //! Leading only saves wakes; nothing depends on there being one leader. Whoever reads holds the lock
 //! of the frames until the messages are taken in, so two may read one after the other. What must hold
 //! is that somebody is woken for what arrives. So a leader that stops hands the socket on, in this
-//! order: to a caller that waits and has no answer yet, which it wakes; to nobody, where the last
-//! times the socket was soon led again ([`turns`](super::turns) judges that); to the driver. The
+//! order: to a caller that waits and has no answer yet, which it wakes; to nobody, where the same thread
+//! has long been the only one to lead, and soon again ([`turns`](super::turns) judges that); to the
+//! driver. The
 //! second saves two system calls a call. The driver looks every millisecond at the sockets that were
 //! left so, and takes those over that nobody came back for.
 //!

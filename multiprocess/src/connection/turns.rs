@@ -9,8 +9,9 @@ use crate::thread::Inbox;
 /// How soon a socket must be led again for that to count as soon. Sooner than it was led before that
 /// counts as well: it is led more often than not.
 const SOON: Duration = Duration::from_micros(100);
-/// How often in a row, before a leader leaves a socket to nobody.
-const OFTEN: u8 = 3;
+/// How often in a row the same thread must have come back soon, before it leaves a socket to nobody. Where
+/// several take turns, what is left to nobody waits for one of them: they all may, until the driver looks.
+const OFTEN: u8 = 64;
 /// A leader that waited this long is not soon followed.
 const RARE: Duration = Duration::from_millis(1);
 
@@ -39,6 +40,8 @@ enum Reader<W> {
 #[derive(Clone)]
 struct Leader<W> {
     number: u64,
+    /// Its thread's inbox.
+    inbox: u64,
     /// An idle worker, to be told when the lead is taken from it.
     idle: Option<W>,
 }
@@ -51,8 +54,8 @@ pub(super) struct Turns<W = Arc<Inbox>> {
     next: u64,
     /// Callers that may be handed the lead.
     waiting: Vec<(W, Arc<dyn Pending>)>,
-    /// When a leader last left, and how often in a row another came soon after.
-    left: Option<Instant>,
+    /// When a leader last left, which thread that was, and how often in a row the same came back soon.
+    left: Option<(Instant, Option<u64>)>,
     soon: u8,
     /// When the leader began.
     took: Option<Instant>,
@@ -128,26 +131,26 @@ impl<W: Waiter> Turns<W> {
     /// A caller wants to lead, or an idle worker.
     pub(super) fn take(&mut self, who: Wants<'_, W>, now: Instant) -> Taken<W> {
         let led_by_caller = matches!(&self.reader, Reader::Leader(leader) if leader.idle.is_none());
-        let idle = match who {
+        let (inbox, idle) = match who {
             Wants::Caller(inbox, waits) => {
                 self.forget(inbox.id());
                 if led_by_caller {
                     self.waiting.push((inbox.clone(), Arc::clone(waits)));
                     return Taken::Wait;
                 }
-                None
+                (inbox.id(), None)
             }
             Wants::Idle(_) if self.is_led() => return Taken::No,
-            Wants::Idle(inbox) => Some(inbox.clone()),
+            Wants::Idle(inbox) => (inbox.id(), Some(inbox.clone())),
         };
-        if let (Some(left), Some(took)) = (self.left.take(), self.took) {
+        if let (Some((left, by)), Some(took)) = (self.left.take(), self.took) {
             let led = left.saturating_duration_since(took);
-            let soon = now.saturating_duration_since(left) < SOON.max(led);
+            let soon = now.saturating_duration_since(left) < SOON.max(led) && by == Some(inbox);
             self.soon = if soon { self.soon.saturating_add(1) } else { 0 };
         }
         self.took = Some(now);
         self.next += 1;
-        let leader = Leader { number: self.next, idle };
+        let leader = Leader { number: self.next, inbox, idle };
         match std::mem::replace(&mut self.reader, Reader::Leader(leader)) {
             Reader::Leader(before) => Taken::Lead(self.next, before.idle),
             Reader::Driver | Reader::Nobody { .. } => Taken::Lead(self.next, None),
@@ -173,7 +176,11 @@ impl<W: Waiter> Turns<W> {
             return Handed::Nothing;
         }
         self.leaves += 1;
-        self.left = Some(now);
+        let by = match &self.reader {
+            Reader::Leader(leader) => Some(leader.inbox),
+            Reader::Driver | Reader::Nobody { .. } => None,
+        };
+        self.left = Some((now, by));
         // Where calls are rare the driver would look at the socket in vain.
         if self.took.is_some_and(|took| now.saturating_duration_since(took) > RARE) {
             self.soon = 0;
