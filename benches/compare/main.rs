@@ -139,8 +139,8 @@ fn text(rows: &[Row], columns: &[Column], options: &Options) -> String {
     let _ = writeln!(
         text,
         "\nMedians of {} rounds; p99 of all their calls. Ratios (to ..) are of the time a call \
-         takes, or\nof memory: below 1, ours is better. CPU time and system calls: of one of our \
-         calls, client + server.",
+         takes, or\nof memory: below 1, ours is better; they are the medians of the rounds' own \
+         ratios. CPU time and\nsystem calls: of one of our calls, client + server.",
         options.rounds
     );
     if rows.iter().all(|row| row.system_calls.is_none()) {
