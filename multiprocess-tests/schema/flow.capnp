@@ -12,6 +12,16 @@ interface Flow {
 
     open @1 (context :Proxy.Context) -> (result :Sink $Rust.notNull);
     # The sink.
+
+    openPlain @2 (context :Proxy.Context) -> (result :PlainSink $Rust.notNull);
+    # The same, without a destroy method.
+}
+
+interface PlainSink {
+    # Takes numbers, until the last handle on it is gone.
+
+    write @0 (context :Proxy.Context, number :UInt32) -> stream;
+    # Takes a number.
 }
 
 interface Sink {

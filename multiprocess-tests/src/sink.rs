@@ -8,7 +8,9 @@ use std::task::Poll;
 use multiprocess::rt::Task;
 use multiprocess::{Connection, Error, Result};
 
-use crate::generated::flow::{Flow, FlowClient, ListenerClient, Sink, SinkAsync, SinkClient};
+use crate::generated::flow::{
+    Flow, FlowClient, ListenerClient, PlainSink, PlainSinkClient, Sink, SinkAsync, SinkClient,
+};
 
 /// What a sink took, shared with the test.
 #[derive(Default)]
@@ -100,6 +102,12 @@ impl Sink for Served {
     }
 }
 
+impl PlainSink for Served {
+    fn write(&self, number: u32) -> Result<()> {
+        self.0.take(number)
+    }
+}
+
 /// Lets other tasks go first.
 async fn yield_now() {
     let mut yielded = false;
@@ -129,11 +137,15 @@ impl SinkAsync for ServedAsync {
     }
 }
 
-struct Opens(SinkClient);
+struct Opens(SinkClient, Arc<Taken>);
 
 impl Flow for Opens {
     fn open(&self) -> Result<SinkClient> {
         Ok(self.0.clone())
+    }
+
+    fn open_plain(&self) -> Result<PlainSinkClient> {
+        Ok(PlainSinkClient::new(Served(Arc::clone(&self.1))))
     }
 }
 
@@ -147,6 +159,8 @@ pub struct SinkPair {
     pub calling: Connection,
     /// The sink as the calling end has it.
     pub sink: SinkClient,
+    /// What opens sinks.
+    pub flow: FlowClient,
 }
 
 /// A sink whose methods run on threads.
@@ -168,10 +182,10 @@ pub fn sink_before(sink: SinkClient) -> SinkPair {
 
 fn pair(sink: SinkClient, taken: Arc<Taken>) -> SinkPair {
     let (ours, theirs) = UnixStream::pair().expect("a socket pair");
-    let flow = FlowClient::new(Opens(sink));
+    let flow = FlowClient::new(Opens(sink, Arc::clone(&taken)));
     let serving = Connection::builder().serve(flow).start(theirs).expect("the serving end");
     let calling = Connection::new(ours).expect("the calling end");
     let flow: FlowClient = calling.bootstrap().expect("a bootstrap handle");
     let sink = flow.open().wait().expect("a sink");
-    SinkPair { taken, serving, calling, sink }
+    SinkPair { taken, serving, calling, sink, flow }
 }

@@ -57,8 +57,8 @@ use crate::{Error, Result};
 ///   object, [`start`](Call::start)ed ones as well, are sent when the streaming calls before them are
 ///   answered.
 /// - **Errors**: when one fails, later ones and all other calls of the object fail with that error, and
-///   nothing more is sent. So a call that does not stream says whether all before it went well. Where
-///   the interface has `destroy`, the generated `close` does so, too, and ends the object in any case.
+///   nothing more is sent. So a call that does not stream says whether all before it went well. The
+///   generated `close` does so, too, and where the interface has `destroy` ends the object in any case.
 /// - **Dropping** a streaming call that was sent does not cancel it, nor does a
 ///   [`timeout`](Call::timeout), which bounds how long it waits for room: after an
 ///   [`Error::Timeout`] it has been sent and will run. The last handle on a connection should not be
@@ -272,6 +272,12 @@ impl<T> Call<T> {
 
     pub(crate) fn ready(result: Result<T>) -> Call<T> {
         Call::new("", State::Ready(result))
+    }
+
+    /// Waits for what was sent before.
+    pub(crate) fn room(room: Room, done: fn() -> T) -> Call<T> {
+        let deadline = Deadline::new(None, Instant::now()).watched(room.slot());
+        Call::new("", State::Streamed(room, done, deadline))
     }
 
     /// Does something on the waiting side when the call has ended, well or not.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::call::Call;
-use crate::connection::{ArcConn, CapId, Core, Streaming};
+use crate::connection::{ArcConn, CapId, Core, Streaming, end_of_stream};
 use crate::method::{Incoming, MethodId};
 use crate::part::fields;
 use crate::rpc::Cap;
@@ -267,8 +267,15 @@ pub fn close<I: Interface>(handle: &I) -> Call<()> {
             )
             .then(cleanup)
         }
-        // Closed before, or an interface whose objects end with their last reference.
-        _ => Call::ready(Ok(())).then(cleanup),
+        // Closed before.
+        Some(_) => Call::ready(Ok(())).then(cleanup),
+        // An interface whose objects end with their last reference.
+        None => match end_of_stream(remote) {
+            Ok(Some(end)) => Call::room(end, || ()),
+            Ok(None) => Call::ready(Ok(())),
+            Err(error) => Call::ready(Err(error)),
+        }
+        .then(cleanup),
     }
 }
 

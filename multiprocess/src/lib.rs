@@ -110,8 +110,8 @@ macro_rules! __handle {
             /// Other calls of the object that are being served end first; one that does not within
             /// a second is not waited for.
             ///
-            /// An object without `destroy` ends with the last handle on it: then this runs the
-            /// handle's cleanup hooks and waits for nothing.
+            /// An object without `destroy` ends with the last handle on it. Then this waits for its
+            /// streaming calls only, and the handle's cleanup hooks run.
             pub fn close(&self) -> $crate::Call<()> {
                 $crate::rt::close(self)
             }

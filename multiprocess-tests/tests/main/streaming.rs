@@ -225,6 +225,44 @@ fn closing_tells_the_error_and_ends_the_object() {
 }
 
 #[test]
+fn closing_waits_for_the_stream_where_there_is_no_destroy() {
+    let pair = sink();
+    let plain = pair.flow.open_plain().wait().unwrap();
+    plain.close().wait().unwrap();
+    pair.taken.shut();
+    for number in 0..10 {
+        plain.write(number).wait().unwrap();
+    }
+    let close = plain.close().timeout(SOON);
+    assert!(matches!(close.wait(), Err(Error::Timeout(_))));
+    let close = plain.close();
+    pair.taken.open();
+    close.wait().unwrap();
+    assert_eq!(pair.taken.numbers(), (0..10).collect::<Vec<_>>());
+    block_on(plain.close()).unwrap();
+
+    pair.taken.fail_at(11);
+    for number in 10..13 {
+        // The error may have come by the third.
+        let _ = plain.write(number).wait();
+    }
+    assert!(is_unlucky(&plain.close().wait().unwrap_err()));
+    assert!(is_unlucky(&block_on(plain.close()).unwrap_err()));
+}
+
+#[test]
+fn closing_a_stream_ends_with_the_connection() {
+    let pair = sink();
+    let plain = pair.flow.open_plain().wait().unwrap();
+    pair.taken.shut();
+    plain.write(0).wait().unwrap();
+    let close = plain.close();
+    pair.serving.disconnect();
+    assert!(close.wait().unwrap_err().is_disconnect());
+    pair.taken.open();
+}
+
+#[test]
 fn a_dropped_call_is_not_sent_or_not_cancelled() {
     let pair = sink();
     pair.taken.shut();

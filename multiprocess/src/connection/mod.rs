@@ -42,5 +42,5 @@ pub(crate) use lead::{IdleLead, Pending, Turn};
 pub use limits::Limits;
 pub use listener::Server;
 pub use public::{Connection, ConnectionBuilder};
-pub(crate) use streaming::{Room, Streaming, start_stream};
+pub(crate) use streaming::{Room, Streaming, end_of_stream, start_stream};
 pub(crate) use threads::{ASYNC_THREADS, BusyGuard, PeerPool, ThreadCount, ThreadPair, Threads};

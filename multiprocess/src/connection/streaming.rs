@@ -46,6 +46,8 @@ struct State {
     failed: Option<Error>,
     /// Where callers wait for room.
     waiting: Vec<Arc<Slot<()>>>,
+    /// Where they wait for the end of what is under way.
+    ends: Vec<Arc<Slot<()>>>,
     behind: Vec<Behind>,
 }
 
@@ -78,10 +80,14 @@ impl State {
 
     /// The callers that can go on.
     fn take_waiting(&mut self) -> Vec<Arc<Slot<()>>> {
-        match self.failed.is_some() || self.has_room() {
-            true => std::mem::take(&mut self.waiting),
-            false => Vec::new(),
+        let mut ready = Vec::new();
+        if self.failed.is_some() || self.has_room() {
+            ready.append(&mut self.waiting);
         }
+        if self.failed.is_some() || self.under_way.is_empty() {
+            ready.append(&mut self.ends);
+        }
+        ready
     }
 
     /// The calls that need wait no longer.
@@ -181,7 +187,8 @@ impl Behind {
     }
 }
 
-/// Where the caller of a streaming call that was sent waits for room for the next.
+/// Where the caller of a streaming call that was sent waits for room for the next, or whoever closes
+/// the object for the end of those that were sent.
 pub(crate) struct Room {
     slot: Arc<Slot<()>>,
     conn: ArcConn,
@@ -192,7 +199,7 @@ impl Room {
         &self.slot
     }
 
-    /// Blocks until there is room.
+    /// Blocks until there is room, or the end.
     pub(crate) fn wait(self, deadline: &Deadline) -> Result<()> {
         self.slot.wake_thread(&this_inbox());
         wait_for_slot(&self.slot, Some(&self.conn), deadline)
@@ -257,5 +264,23 @@ pub(crate) fn start_stream(
             state.waiting.push(Arc::clone(&slot));
             Room { slot, conn: ArcConn::clone(conn) }
         }))
+    })
+}
+
+/// Where to wait until the object's streaming calls are answered, if some are not.
+pub(crate) fn end_of_stream(object: &RemoteObject) -> Result<Option<Room>> {
+    let Some(streaming) = object.streamed() else { return Ok(None) };
+    let (conn, _) = object.place()?;
+    conn.enter(|_core| {
+        let mut state = streaming.state();
+        match &state.failed {
+            Some(error) => Err(error.clone()),
+            None if state.under_way.is_empty() => Ok(None),
+            None => {
+                let slot = Arc::new(Slot::unwatched());
+                state.ends.push(Arc::clone(&slot));
+                Ok(Some(Room { slot, conn: ArcConn::clone(conn) }))
+            }
+        }
     })
 }
