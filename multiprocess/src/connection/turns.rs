@@ -9,9 +9,11 @@ use crate::thread::Inbox;
 /// How soon a socket must be led again for that to count as soon. Sooner than it was led before that
 /// counts as well: it is led more often than not.
 const SOON: Duration = Duration::from_micros(100);
-/// How often in a row the same thread must have come back soon, before it leaves a socket to nobody. Where
-/// several take turns, what is left to nobody waits for one of them: they all may, until the driver looks.
-const OFTEN: u8 = 64;
+/// How often in a row, before a leader leaves a socket to nobody.
+const OFTEN: u8 = 3;
+/// And how often in a row the same thread must have led. Where several take turns, what is left to nobody
+/// waits for one of them: they all may, until the driver looks.
+const ALONE: u8 = 64;
 /// A leader that waited this long is not soon followed.
 const RARE: Duration = Duration::from_millis(1);
 
@@ -54,9 +56,11 @@ pub(super) struct Turns<W = Arc<Inbox>> {
     next: u64,
     /// Callers that may be handed the lead.
     waiting: Vec<(W, Arc<dyn Pending>)>,
-    /// When a leader last left, which thread that was, and how often in a row the same came back soon.
+    /// When a leader last left, which thread that was, and how often in a row one came soon after.
     left: Option<(Instant, Option<u64>)>,
     soon: u8,
+    /// How often in a row the same thread led, soon or not.
+    alone: u8,
     /// When the leader began.
     took: Option<Instant>,
     /// How often a leader left; and how often when the driver last looked, where it does.
@@ -107,6 +111,7 @@ impl<W> Default for Turns<W> {
             waiting: Vec::new(),
             left: None,
             soon: 0,
+            alone: 0,
             took: None,
             leaves: 0,
             seen: None,
@@ -145,8 +150,9 @@ impl<W: Waiter> Turns<W> {
         };
         if let (Some((left, by)), Some(took)) = (self.left.take(), self.took) {
             let led = left.saturating_duration_since(took);
-            let soon = now.saturating_duration_since(left) < SOON.max(led) && by == Some(inbox);
+            let soon = now.saturating_duration_since(left) < SOON.max(led);
             self.soon = if soon { self.soon.saturating_add(1) } else { 0 };
+            self.alone = if by == Some(inbox) { self.alone.saturating_add(1) } else { 0 };
         }
         self.took = Some(now);
         self.next += 1;
@@ -191,7 +197,7 @@ impl<W: Waiter> Turns<W> {
             self.reader = Reader::Nobody { woken: Some(inbox.id()) };
             return Handed::To(inbox);
         }
-        if self.soon < OFTEN {
+        if self.soon < OFTEN || self.alone < ALONE {
             self.reader = Reader::Driver;
             return Handed::Nothing;
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::{Handed, OFTEN, RARE, SOON, Stops, Taken, Turns, Waiter, Wants};
+use super::{ALONE, Handed, OFTEN, RARE, SOON, Stops, Taken, Turns, Waiter, Wants};
 use crate::connection::lead::Pending;
 
 impl Waiter for u64 {
@@ -347,7 +347,7 @@ fn explore(first: &Model, schedules: u64) {
             (random % bound as u64) as usize
         };
         let mut model = first.clone();
-        model.turns.soon = if below(2) == 0 { OFTEN } else { 0 };
+        (model.turns.soon, model.turns.alone) = if below(2) == 0 { (OFTEN, ALONE) } else { (0, 0) };
         while !model.done() {
             model.pendings();
             // The last of the actors is the socket, where an answer may arrive.
