@@ -213,19 +213,6 @@ impl<T: Send + 'static> Call<T> {
         self.retry.as_mut().and_then(|retry| retry(result))
     }
 
-    /// Sends a streaming call.
-    fn stream(&self, call: RemoteCall<T>, started: Instant) -> State<T> {
-        let Some(done) = self.streams(&call) else { return State::Remote(call) };
-        match call.stream() {
-            Ok(Some(room)) => {
-                let deadline = Deadline::new(self.timeout, started).watched(room.slot());
-                State::Streamed(room, done, deadline)
-            }
-            Ok(None) => State::Ready(Ok(done())),
-            Err(error) => State::Ready(Err(error)),
-        }
-    }
-
     /// What the call hands out when it was sent, if it streams. One that may have to be made in
     /// another form needs its answer.
     fn streams(&self, call: &RemoteCall<T>) -> Option<fn() -> T> {
@@ -237,15 +224,22 @@ impl<T: Send + 'static> Call<T> {
         let timeout = self.timeout;
         let started = *self.started.get_or_insert_with(Instant::now);
         self.state = match std::mem::replace(&mut self.state, State::Done) {
-            State::Remote(call) if call.results.is_streamed() && self.retry.is_none() => {
-                self.stream(call, started)
-            }
-            State::Remote(call) => match call.send_from_future(waker, polled) {
-                Ok(sent) => {
-                    let deadline = Deadline::new(timeout, started).watched(&sent.slot);
-                    State::Sent(sent, deadline)
-                }
-                Err(error) => State::Ready(Err(error)),
+            State::Remote(call) => match self.streams(&call) {
+                Some(done) => match call.stream() {
+                    Ok(Some(room)) => {
+                        let deadline = Deadline::new(timeout, started).watched(room.slot());
+                        State::Streamed(room, done, deadline)
+                    }
+                    Ok(None) => State::Ready(Ok(done())),
+                    Err(error) => State::Ready(Err(error)),
+                },
+                None => match call.send_from_future(waker, polled) {
+                    Ok(sent) => {
+                        let deadline = Deadline::new(timeout, started).watched(&sent.slot);
+                        State::Sent(sent, deadline)
+                    }
+                    Err(error) => State::Ready(Err(error)),
+                },
             },
             State::Local(run) => {
                 let slot = Arc::new(Slot::for_future(waker));

@@ -9,9 +9,8 @@
 //! is that somebody is woken for what arrives. So a leader that stops hands the socket on, in this
 //! order: to a caller that waits and has no answer yet, which it wakes; to nobody, where the same thread
 //! has long been the only one to lead, and soon again ([`turns`](super::turns) judges that); to the
-//! driver. The
-//! second saves two system calls a call. The driver looks every millisecond at the sockets that were
-//! left so, and takes those over that nobody came back for.
+//! driver. The second saves two system calls a call. The driver looks every millisecond at the sockets
+//! that were left so, and takes those over that nobody came back for.
 //!
 //! A caller leads with priority: it takes the lead from an idle worker.
 
@@ -178,6 +177,7 @@ impl Drop for IdleLead {
 }
 
 impl Conn {
+    /// Stops leading, or waiting to be handed the lead.
     fn hand_on(self: &ArcConn, who: Stops) {
         match self.turn(|turns| turns.leave(who, Instant::now())) {
             Some(Handed::To(inbox)) => inbox.wake(),

@@ -150,6 +150,13 @@ pub(super) enum Target {
     Resolved(Cap),
 }
 
+impl Target {
+    /// Where no calls were sent yet.
+    pub(super) fn answer(question: u32, path: Path) -> Target {
+        Target::Answer { question, path, called: false }
+    }
+}
+
 /// What waits for a promise to resolve.
 pub(super) enum Waiting {
     Call(HeldCall),

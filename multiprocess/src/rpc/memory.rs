@@ -1,7 +1,8 @@
 //! The memory of messages, and what is kept of it to be used again.
 //!
 //! A long message costs more by the pages that the system has to find and clear for it than by the
-//! copying. So the memory of long ones is kept, up to a bound, for a second.
+//! copying. So the memory of long ones is kept, up to a bound, for a second or
+//! two.
 
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,7 @@ const LONG: usize = 128 << 10;
 /// How many bytes are kept in this process: what reads one of the longest messages by
 /// [`Limits`](crate::Limits)'s default, and what writes one.
 const MOST: usize = 144 << 20;
-/// For how long after they were last used.
+/// For how long at least after they were last used; it is looked at as often.
 const KEEP: Duration = Duration::from_secs(1);
 /// Further segments of a message are this many words at least, and each twice the one before.
 const SECOND: u32 = 128;
@@ -59,6 +60,7 @@ unsafe impl Allocator for Segments {
         (NonNull::from(&mut place[..]).cast(), length)
     }
 
+    // SAFETY: it relies on nothing of the caller's: memory that is no segment of this is left alone.
     unsafe fn deallocate_segment(&mut self, ptr: NonNull<u8>, _word_size: u32, words_used: u32) {
         let is_it = |segment: &Vec<u64>| segment.as_ptr().cast() == ptr.as_ptr().cast_const();
         let segment = if is_it(&self.first) {

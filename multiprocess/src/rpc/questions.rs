@@ -192,18 +192,12 @@ impl Core {
                 return Err(error);
             }
         };
-        let promise = path.map(|path| {
-            let promise = Promise::new(Target::Here);
-            if let Some(question) = self.rpc.questions.get(id) {
-                question.promises.push((path, Arc::downgrade(&promise)));
-            }
-            promise
-        });
+        let promise = path.map(|path| (self.promise_of(id, &path), path));
         let target = target.resolved();
         if target.is_remote() {
             self.send_call(id, &target, draft)?;
-            if let Some(promise) = &promise {
-                self.point_to_answers(id, promise);
+            if let Some((promise, path)) = &promise {
+                promise.state().target = Target::answer(id.0, path.clone());
             }
         } else {
             let (interface, method) = (outline.interface, outline.method);
@@ -211,7 +205,7 @@ impl Core {
             let held = HeldCall { interface, method, params: draft.held(), destination };
             self.route_held(conn, &target, held);
         }
-        Ok((id, promise.map(Cap::Promise)))
+        Ok((id, promise.map(|(promise, _)| Cap::Promise(promise))))
     }
 
     /// The same later, when `release` says so: the call is written now.
@@ -243,19 +237,21 @@ impl Core {
     pub(crate) fn ask_bootstrap(&mut self, waiter: Waiter) -> Cap {
         let id = self.rpc.questions.add(waiter);
         self.send(16, |root| root.init_bootstrap().set_question_id(id.0));
-        let promise = Promise::new(Target::Here);
         if let Some(question) = self.rpc.questions.get(id) {
             question.sent = true;
-            question.promises.push((Path::new(), Arc::downgrade(&promise)));
         }
-        self.point_to_answers(id, &promise);
+        let promise = self.promise_of(id, &[]);
+        promise.state().target = Target::answer(id.0, Path::new());
         Cap::Promise(promise)
     }
 
-    fn point_to_answers(&mut self, id: CallId, promise: &Arc<Promise>) {
-        let Some(question) = self.rpc.questions.get(id) else { return };
-        let path = question.promises.last().map(|(path, _)| path.clone()).unwrap_or_default();
-        promise.state().target = Target::Answer { question: id.0, path, called: false };
+    /// A promise of the capability at a path of a call's results.
+    fn promise_of(&mut self, id: CallId, path: &[u16]) -> Arc<Promise> {
+        let promise = Promise::new(Target::Here);
+        if let Some(question) = self.rpc.questions.get(id) {
+            question.promises.push((path.to_vec(), Arc::downgrade(&promise)));
+        }
+        promise
     }
 
     fn write_call(
