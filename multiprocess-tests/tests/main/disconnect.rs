@@ -346,15 +346,6 @@ fn a_peer_that_has_no_object_fails_the_bootstrap() {
 }
 
 #[test]
-fn one_message_is_never_too_much_by_itself() {
-    let pair = pair_with(Limits { unsent: 1 << 20, ..Limits::default() });
-    for _ in 0..3 {
-        let data = vec![7; 8 << 20];
-        assert!(pair.lab.bytes(&data[..]).wait().unwrap() == data);
-    }
-}
-
-#[test]
 fn the_side_that_does_not_read_is_let_go() {
     let pair = pair_with(Limits { unsent: 1 << 20, ..Limits::default() });
     // Nobody reads the far end of this one.

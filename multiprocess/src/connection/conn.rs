@@ -198,14 +198,11 @@ impl Conn {
         let out = core.rpc.out();
         let mut waiting = 0;
         if !out.is_empty() {
-            let added = out.len();
             waiting = self.outbox.add(out);
-            // What is added now may be one message, as long as the peer takes.
-            let before = waiting.saturating_sub(added);
-            if before > self.limits.unsent {
+            if waiting > self.limits.unsent {
                 failed.get_or_insert_with(|| Error::PeerMisbehaved {
                     problem: format!(
-                        "it does not read, or not as fast as this side calls: {before} bytes wait \
+                        "it does not read, or not as fast as this side calls: {waiting} bytes wait \
                          for it; {} is the limit (Limits::unsent)",
                         self.limits.unsent
                     ),

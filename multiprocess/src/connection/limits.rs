@@ -16,8 +16,9 @@ pub struct Limits {
     /// Threads that the peer can have made. More are refused as overloaded. 256 unless set.
     pub threads: usize,
     /// Bytes that wait to be sent to a peer that does not read, or that reads more slowly than this
-    /// side calls. Where so many wait, one more message ends the connection: keep fewer calls with
-    /// large parameters under way at once. 128 MiB unless set.
+    /// side calls. More end the connection, be they one message: keep fewer calls with large
+    /// parameters under way at once, and let this be more than the largest message is to be. 128 MiB
+    /// unless set.
     pub unsent: usize,
     /// How long the rest of a message that has begun may take. 60 seconds unless set.
     pub partial_message: Duration,
