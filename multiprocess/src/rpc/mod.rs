@@ -42,7 +42,7 @@ pub(crate) use held::{Destination, HeldCall};
 pub(crate) use hook::{find, hook};
 #[cfg(test)]
 pub(crate) use memory::new_message;
-pub(crate) use memory::{Message, take_bytes};
+pub(crate) use memory::{Message, overwriting, take_bytes};
 pub(crate) use questions::{CallId, Outline, Waiter};
 
 use crate::Error;

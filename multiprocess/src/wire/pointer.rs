@@ -8,6 +8,7 @@ use capnp::traits::FromPointerReader;
 use super::{AnyPointer, Pointer};
 use crate::Result;
 use crate::codec::{Decoder, Encoder, data, indexed, length, malformed, text};
+use crate::rpc::overwriting;
 
 /// A type of the schema that lies behind a pointer. Each is a [`Wire`](super::Wire) as well.
 pub trait PointerWire {
@@ -45,7 +46,7 @@ impl PointerWire for Text {
 
     fn write(_: &mut Encoder<'_>, mut to: PointerBuilder<'_>, value: &String) -> Result<()> {
         length(value.len() + 1)?;
-        to.set_text(value.as_str().into());
+        overwriting(value.len(), || to.set_text(value.as_str().into()));
         Ok(())
     }
 }
@@ -59,7 +60,7 @@ impl PointerWire for Data {
 
     fn write(_: &mut Encoder<'_>, mut to: PointerBuilder<'_>, value: &Vec<u8>) -> Result<()> {
         length(value.len())?;
-        to.set_data(value);
+        overwriting(value.len(), || to.set_data(value));
         Ok(())
     }
 }
