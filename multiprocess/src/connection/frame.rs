@@ -21,7 +21,7 @@ const MAX_SEGMENTS: usize = 512;
 const CHUNK: usize = 64 << 10;
 
 /// When so large a part of a long message is there, memory that is kept is used for it.
-const PART: usize = 16;
+const PART: usize = 32;
 
 /// The part of the stream that is not a whole message yet.
 pub(super) struct Frames {

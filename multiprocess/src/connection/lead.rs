@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::conn::{ArcConn, Conn, WeakConn};
+use super::stream::Read;
 use super::turns::{Handed, Stops, Taken, Wants};
 use crate::thread::Inbox;
 
@@ -81,7 +82,7 @@ impl<'a> Turn<'a> {
         let writes = self.conn.leader_writes();
         let happened = self.inbox.wait_for(self.conn.socket(), writes, deadline, ready);
         if happened.writable {
-            self.conn.write_on();
+            self.conn.write_on(self.leads);
         }
         if happened.readable {
             self.conn.read();
@@ -147,11 +148,13 @@ impl IdleLead {
         });
         let Some(conn) = self.conn.upgrade() else { return false };
         if happened.writable {
-            conn.write_on();
+            conn.write_on(Some(self.number));
         }
         if happened.readable {
-            conn.read();
-            self.misses.set(if hit() { 0 } else { self.misses.get() + 1 });
+            // A part of a message may be one for this worker.
+            if conn.read() != Read::Part {
+                self.misses.set(if hit() { 0 } else { self.misses.get() + 1 });
+            }
             if self.misses.get() >= MISSES {
                 return false;
             }

@@ -31,6 +31,17 @@ impl Watch {
     }
 }
 
+/// What came of looking at the socket.
+#[derive(PartialEq, Eq)]
+pub(super) enum Read {
+    /// There was nothing, or nothing more will come.
+    Nothing,
+    /// There was a part of a message.
+    Part,
+    /// There were messages, which are taken in.
+    Messages,
+}
+
 impl Conn {
     /// Changes who reads and whether the driver waits for room, and tells the driver.
     fn set_watch<R>(&self, change: impl FnOnce(&mut Watch) -> R) -> std::io::Result<R> {
@@ -75,14 +86,15 @@ impl Conn {
                 .unwrap_or(false)
     }
 
-    /// The socket has room again.
-    pub(super) fn write_on(self: &ArcConn) {
+    /// The socket has room again. `leader`: the number of the leader who has seen it; none for the
+    /// driver.
+    pub(super) fn write_on(self: &ArcConn, leader: Option<u64>) {
         // Before the outbox goes on: once it is empty another thread may fill the socket again, and
         // its wish to be told must not be undone here.
         self.full.store(false, Ordering::Release);
         let _ = self.set_watch(|watch| (watch.write, watch.leader_writes) = (false, false));
         let flushed = self.outbox.resume(&self.socket);
-        self.flushed(flushed);
+        self.flushed(flushed, leader);
     }
 
     /// Leaves what waits to be written to the driver, which soon does it together with what comes
@@ -109,15 +121,20 @@ impl Conn {
     /// Writes what waits, unless another thread is at it.
     pub(super) fn flush(self: &ArcConn) {
         let flushed = self.outbox.flush(&self.socket);
-        self.flushed(flushed);
+        self.flushed(flushed, None);
     }
 
-    fn flushed(self: &ArcConn, flushed: std::io::Result<Flushed>) {
+    /// `leader`: who will come back to see whether the socket has room, if it leads still.
+    fn flushed(self: &ArcConn, flushed: std::io::Result<Flushed>, leader: Option<u64>) {
         match flushed {
             Ok(Flushed::Done) => {}
             Ok(Flushed::Full) => {
                 self.full.store(true, Ordering::Release);
-                if let Err(error) = self.set_watch(|watch| watch.write = true) {
+                let full = |watch: &mut Watch| {
+                    watch.write = true;
+                    watch.leader_writes |= leader.is_some_and(|number| watch.turns.leads(number));
+                };
+                if let Err(error) = self.set_watch(full) {
                     self.end(Error::disconnected(format!("cannot watch the socket: {error}")));
                 }
             }
@@ -137,19 +154,18 @@ impl Conn {
         self.driver.add_timer(
             Instant::now(),
             Box::new(move || {
-                let _ = (0..READS).find(|_| !conn.read());
+                let _ = (0..READS).find(|_| conn.read() == Read::Nothing);
                 conn.end(Error::disconnected(reason));
             }),
         );
     }
 
-    /// Reads once and takes in the messages that are whole now. False when there is nothing more to
-    /// read now.
-    pub(super) fn read(self: &ArcConn) -> bool {
+    /// Reads once and takes in the messages that are whole now.
+    pub(super) fn read(self: &ArcConn) -> Read {
         self.read_as(false)
     }
 
-    fn read_as(self: &ArcConn, driver: bool) -> bool {
+    fn read_as(self: &ArcConn, driver: bool) -> Read {
         let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
         match frames.read(&self.socket) {
             Ok(0) => {
@@ -157,21 +173,21 @@ impl Conn {
                 drop(frames);
                 let how = if partial { "in the middle of a message" } else { "the connection" };
                 self.end(Error::disconnected(format!("the other side closed {how}")));
-                return false;
+                return Read::Nothing;
             }
             Ok(_) => {}
-            Err(Errno::INTR) => return true,
-            Err(Errno::AGAIN) => return false,
+            Err(Errno::INTR) => return Read::Part,
+            Err(Errno::AGAIN) => return Read::Nothing,
             // It closed without having read all that was sent to it.
             Err(Errno::CONNRESET) => {
                 drop(frames);
                 self.end(Error::disconnected("the other side closed the connection"));
-                return false;
+                return Read::Nothing;
             }
             Err(error) => {
                 drop(frames);
                 self.end(Error::disconnected(format!("cannot read: {error}")));
-                return false;
+                return Read::Nothing;
             }
         }
         let mut some = false;
@@ -195,7 +211,7 @@ impl Conn {
             self.driver.flush_after_a_while(ArcConn::downgrade(self));
         }
         self.leave(round);
-        true
+        if some { Read::Messages } else { Read::Part }
     }
 
     /// Starts or stops the deadline for the rest of a message.
@@ -246,6 +262,6 @@ impl Source for Conn {
     }
 
     fn writable(self: Arc<Self>) {
-        self.write_on();
+        self.write_on(None);
     }
 }
