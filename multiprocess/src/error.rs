@@ -12,8 +12,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a call, a connection or a process operation failed.
 ///
-/// Only [`Error::Disconnected`] and [`Error::PeerMisbehaved`] mean that the connection is gone;
-/// after any other error the connection and its objects go on working.
+/// Only [`Error::Disconnected`] and [`Error::PeerMisbehaved`] mean that the connection is gone, and
+/// [`Error::Spawn`] that there never was one; after any other error the connection and its objects
+/// go on working.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -147,9 +148,10 @@ impl fmt::Debug for Error {
 }
 
 impl Error {
-    /// Whether the connection that the failed call went over is gone.
+    /// Whether the connection that the failed call went over is gone, or never was.
     pub fn is_disconnect(&self) -> bool {
-        matches!(self, Error::Disconnected { .. } | Error::PeerMisbehaved { .. })
+        use Error::{Disconnected, PeerMisbehaved, Spawn};
+        matches!(self, Disconnected { .. } | PeerMisbehaved { .. } | Spawn { .. })
     }
 
     /// An error for a user's own method to return: the caller receives it as

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,11 +26,17 @@ const NODE: &str = "bitcoin-node";
 /// Starts other processes.
 pub trait SpawnProcess {
     /// Starts the program `exe_name`, which is looked up beside this process's own, and returns a
-    /// handle on its Init. The process exits when the last handle on any of its objects is dropped.
+    /// handle on its Init, without waiting for the program: the first calls are sent at once. The
+    /// process exits when the last handle on any of its objects is dropped.
     ///
     /// # Errors
-    /// [`Error::Spawn`] with the program and the system's reason or the exit status, where it
-    /// cannot be started or does not answer. It is then gone and reaped.
+    /// [`Error::Spawn`] with the program and the system's reason where it cannot be started.
+    ///
+    /// What a program does that starts and does not serve is not known yet, as a rule: so the first
+    /// call tells it, and every other. They fail with [`Error::Spawn`] with the exit status, or with
+    /// what the program did instead within
+    /// [`IpcOptions::spawn_timeout`](super::IpcOptions::spawn_timeout). The process is then gone and
+    /// reaped.
     fn spawn_process(&self, exe_name: &str) -> Result<InitClient>;
 }
 
@@ -84,10 +91,10 @@ impl Ipc {
         Ipc { init: options.init, context: options.context, servers: Mutex::default() }
     }
 
-    /// Starts a program by its path, and returns it with its Init.
+    /// Starts a program by its path, and returns it with its Init, without waiting for it.
     ///
     /// # Errors
-    /// As [`SpawnProcess::spawn_process`].
+    /// As [`SpawnProcess::spawn_process`], and as there the first call's.
     pub fn spawn(&self, program: &Path) -> Result<Spawned> {
         self.spawn_command(Command::new(program), program)
     }
@@ -100,44 +107,45 @@ impl Ipc {
         let (child, socket) = command.fd_args(FdArgs::Flag("-ipcfd")).spawn()?;
         let child = Arc::new(child);
         let connection = self.start(socket)?;
-        match connection.bootstrap_ready::<InitClient>(self.context.spawn_timeout) {
-            Ok(init) => {
-                let reaped = Arc::clone(&child);
-                let name = program.to_owned();
-                connection.on_disconnect(move || match reaped.shutdown(CHILD_GRACE) {
-                    Ok(status) if status.success() => {}
-                    Ok(status) => tracing::warn!("{} ended with {status}", name.display()),
-                    Err(error) => tracing::warn!("cannot wait for {}: {error}", name.display()),
-                });
-                Ok(Spawned { init, child, connection })
-            }
-            Err(error) => {
-                connection.disconnect();
-                Err(spawn_error(program, &child, &error))
-            }
-        }
+        let (reaped, name) = (Arc::clone(&child), program.to_owned());
+        connection.on_disconnect(move || match reaped.shutdown(CHILD_GRACE) {
+            Ok(status) if status.success() => {}
+            Ok(status) => tracing::warn!("{} ended with {status}", name.display()),
+            Err(error) => tracing::warn!("cannot wait for {}: {error}", name.display()),
+        });
+        let (unready, name) = (Arc::clone(&child), program.to_owned());
+        let init = connection
+            .bootstrap_within(self.context.spawn_timeout, move |error| {
+                spawn_error(&name, &unready, &error)
+            })
+            // It has ended by now, before anybody was there to explain it.
+            .map_err(|error| spawn_error(program, &child, &error))?;
+        Ok(Spawned { init, child, connection })
     }
 
     /// Connects to an address: `unix`, `unix:PATH`, `auto`, or empty or `0` for none.
     ///
-    /// None where the address asks for no connection, or is `auto` and nobody listens. Waits until the
-    /// other side has answered, [`IpcOptions::connect_timeout`] at most.
+    /// None where the address asks for no connection, or is `auto` and nobody listens. Does not wait
+    /// until the other side has answered: the first calls are sent at once.
     ///
     /// # Errors
-    /// [`Error::Address`] for an unknown form or a socket that cannot be connected to;
-    /// [`Error::Disconnected`] where the other side is not what it should be.
+    /// [`Error::Address`] for an unknown form or a socket that cannot be connected to.
+    ///
+    /// [`Error::Disconnected`] or [`Error::PeerMisbehaved`] where the other side is not what it should
+    /// be, or does not answer within [`IpcOptions::connect_timeout`]. That is not known yet, as a rule:
+    /// so the first call fails with it, and every other.
     pub fn connect_address(&self, address: &str) -> Result<Option<InitClient>> {
         let path = match Address::parse(address, &self.datadir()?, NODE)? {
             Address::None => return Ok(None),
             Address::Unix(path) => path,
             Address::Auto(path) => match connect_raw(&path) {
-                Ok(socket) => return self.init_of(socket).map(Some),
+                Ok(socket) => return self.init_of(socket, path).map(Some),
                 Err(error) if is_absent(&error.failure) => return Ok(None),
                 Err(error) => return Err(error.into()),
             },
         };
         let socket = connect_raw(&path)?;
-        self.init_of(socket).map(Some)
+        self.init_of(socket, path).map(Some)
     }
 
     /// Listens at an address (`unix` or `unix:PATH`) and serves this process's Init there.
@@ -170,9 +178,16 @@ impl Ipc {
             .start(socket)
     }
 
-    fn init_of(&self, socket: std::os::unix::net::UnixStream) -> Result<InitClient> {
+    fn init_of(&self, socket: UnixStream, path: PathBuf) -> Result<InitClient> {
+        let at_path = move |error| match error {
+            Error::Disconnected { reason } => {
+                Error::Disconnected { reason: format!("{reason} (at {})", path.display()) }
+            }
+            other => other,
+        };
         let connection = self.start(socket)?;
-        connection.bootstrap_ready(self.context.connect_timeout)
+        let timeout = self.context.connect_timeout;
+        connection.bootstrap_within(timeout, at_path.clone()).map_err(at_path)
     }
 
     fn datadir(&self) -> Result<PathBuf> {
@@ -244,12 +259,16 @@ fn is_absent(failure: &ConnectFailure) -> bool {
 
 /// What became of a process that did not answer.
 fn spawn_error(program: &Path, child: &Child, error: &Error) -> Error {
+    let reason = match error {
+        Error::Disconnected { reason } => reason.clone(),
+        other => other.to_string(),
+    };
     let problem = match child.wait_timeout(Duration::from_secs(1)) {
-        Ok(Some(status)) => format!("it ended before it answered ({status})"),
+        Ok(Some(status)) => format!("{reason}; it ended before it answered ({status})"),
         _ => {
             // It lives, and says nothing or nonsense: it is not left behind.
             let _ = child.shutdown(Duration::ZERO);
-            format!("{error}; it was stopped")
+            format!("{reason}; it was stopped")
         }
     };
     Error::Spawn { program: program.to_owned(), problem }

@@ -123,7 +123,17 @@ fn programs_that_do_not_serve() {
     let ipc = Ipc::new(IpcOptions::client("steps").spawn_timeout(Duration::from_millis(300)));
     let spawn = |program: &str, args: &[&str]| {
         let command = args.iter().fold(Command::new(program), |command, arg| command.arg(*arg));
-        ipc.spawn_command(command, Path::new(program)).unwrap_err().to_string()
+        let spawned = match ipc.spawn_command(command, Path::new(program)) {
+            Ok(spawned) => spawned,
+            Err(error) => return error.to_string(),
+        };
+        // The first call is told, however it is made, and every other.
+        let error = spawned.init.make_echo().wait().unwrap_err();
+        assert!(matches!(error, Error::Spawn { .. }), "{error}");
+        assert_eq!(spawned.init.make_mining().wait().unwrap_err().to_string(), error.to_string());
+        assert_eq!(spawned.connection.end_reason().unwrap().to_string(), error.to_string());
+        assert!(!process_exists(spawned.child.id()), "it is reaped");
+        error.to_string()
     };
     let error = spawn("/nowhere/node", &[]);
     assert!(error.contains("/nowhere/node") && error.contains("os error 2"), "{error}");

@@ -10,6 +10,7 @@ mod codecs;
 mod disconnect;
 mod faults;
 mod handover;
+mod handshake;
 mod interrupt;
 mod lent;
 mod listener;

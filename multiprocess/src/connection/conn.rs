@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Wea
 use rustix::net::{Shutdown, shutdown};
 
 use super::after::After;
-use super::caller::Slot;
 use super::core::{CapId, Core, RunningId, panic_text};
 use super::crowd::Crowd;
 use super::frame::Frames;
+use super::handshake::Handshake;
 use super::limits::Limits;
 use super::outbox::Outbox;
 use super::serving::Idle;
@@ -60,8 +60,9 @@ pub(crate) struct Conn {
     inline: Arc<Lanes>,
     ended: OnceLock<Error>,
     versions: PeerVersions,
-    /// Set once the core has been emptied and the socket shut.
-    pub(super) closing: AtomicBool,
+    /// Nobody is to wait for the socket any more: the connection ends.
+    closing: AtomicBool,
+    pub(super) handshake: Handshake,
     pub(super) idle: Idle,
     on_disconnect: Mutex<Vec<Hook>>,
     pub(super) partial_timer: Mutex<Option<TimerId>>,
@@ -114,6 +115,7 @@ impl Conn {
             ended: OnceLock::new(),
             versions: PeerVersions::default(),
             closing: AtomicBool::new(false),
+            handshake: Handshake::default(),
             idle: Idle::default(),
             on_disconnect: Mutex::default(),
             partial_timer: Mutex::default(),
@@ -176,8 +178,8 @@ impl Conn {
     pub(super) fn take_in(self: &Arc<Self>, f: impl FnOnce(&mut Core) -> Result<()>) -> Round {
         let mut core = self.lock();
         self.take_deferred(&mut core);
-        if self.ended().is_some() {
-            // The tables are empty: what the messages name would be missing.
+        if core.failed || self.ended().is_some() {
+            // The tables are empty, or will be: what the messages name would be missing.
             return self.end_round(&mut core);
         }
         let taken = catch_unwind(AssertUnwindSafe(|| f(&mut core))).unwrap_or_else(|panic| {
@@ -185,6 +187,7 @@ impl Conn {
                 format!("it sent what this side could not take in: {}", panic_text(&*panic));
             Err(Error::PeerMisbehaved { problem })
         });
+        core.failed = taken.is_err();
         let mut round = self.end_round(&mut core);
         round.failed = taken.err().or(round.failed);
         round
@@ -312,14 +315,9 @@ impl Conn {
         self.defer(Deferred::Cancel(id));
     }
 
-    /// A capability on the peer's first object, and where the peer's answer about it arrives.
-    pub(crate) fn bootstrap<I: Interface>(self: &Arc<Self>) -> Result<(CapId, Arc<Slot<()>>)> {
-        let slot = Arc::new(Slot::unwatched());
-        let filled = Arc::clone(&slot);
-        let answered = Waiter::Complete(Box::new(move |_core, _conn, answer| {
-            filled.fill(answer.map(|_content| ()))
-        }));
-        let cap = self.enter(|core| {
+    /// A capability on the peer's first object. `answered`: who is told that the peer has answered.
+    pub(super) fn bootstrap<I: Interface>(self: &Arc<Self>, answered: Waiter) -> Result<CapId> {
+        self.enter(|core| {
             if let Some(error) = self.ended() {
                 return Err(error.clone());
             }
@@ -327,7 +325,7 @@ impl Conn {
                 let first = core.ask_bootstrap(answered);
                 return Ok(core.keep_cap(first));
             };
-            let first = core.ask_bootstrap(Waiter::Nobody);
+            let first = core.ask_bootstrap(Waiter::Handshake { last: false });
             let (id, (size, slot)) = (construct.id, construct.params);
             let mut fill = |cx: &mut Encoder<'_>, to: crate::rt::AnyBuilder<'_>| {
                 cx.thread_map(&mut Builder::content(to, size), slot);
@@ -340,24 +338,54 @@ impl Conn {
                 core.threads.set_peer_map(map);
             }
             Ok(core.keep_cap(first))
-        })?;
-        Ok((cap, slot))
+        })
     }
 
     // ---- the end
 
-    /// Ends the connection: every call that waits and every later one fails with `error`.
+    /// Ends the connection: every call that waits and every later one fails with `error`, or with
+    /// what explains it where the peer has not answered yet.
     pub(crate) fn end(self: &Arc<Self>, error: Error) {
-        if self.closing.swap(true, Ordering::AcqRel) {
+        if !self.close() {
             return;
         }
-        self.driver.remove(self.source, self.socket.as_fd());
+        match self.handshake.take() {
+            Some(explain) => self.explain_end(error, explain),
+            None => self.complete_end(error),
+        }
+    }
+
+    /// The same, by this side and at once.
+    pub(super) fn end_now(self: &Arc<Self>, error: Error) {
+        drop(self.handshake.take());
+        self.close();
+        self.complete_end(error);
+    }
+
+    /// From now on nobody waits for the socket. False if that was so before.
+    fn close(self: &Arc<Self>) -> bool {
+        let first = !self.closing.swap(true, Ordering::AcqRel);
+        if first {
+            self.driver.remove(self.source, self.socket.as_fd());
+        }
+        first
+    }
+
+    /// Whether it has ended, or is about to.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// The last part of the end, once.
+    pub(super) fn complete_end(self: &Arc<Self>, error: Error) {
         let (after, cancelled) = {
             let mut core = self.lock();
             self.take_deferred(&mut core);
             // Under the lock: a method that learnt of the end before the calls did could still
             // answer its caller with it, as if the error were its own.
-            let _ = self.ended.set(error.clone());
+            if self.ended.set(error.clone()).is_err() {
+                return;
+            }
             self.end_core(&mut core, &error)
         };
         // What was said before the end is sent if the socket takes it at once.
@@ -434,7 +462,10 @@ impl Drop for Conn {
         {
             self.driver.remove_timer(timer);
         }
-        if !self.closing.load(Ordering::Acquire) {
+        if let Some(explain) = self.handshake.take() {
+            pool::clean_up(move || drop(explain));
+        }
+        if self.ended().is_none() {
             // The last handle has gone: the peer learns of it by the end of the stream.
             let error = Error::disconnected("this side let the connection go");
             let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);

@@ -41,6 +41,8 @@ pub(crate) struct Core {
     pub(crate) after: Vec<After>,
     /// The tokens of calls that were cancelled, to be fired then as well.
     pub(crate) cancelled: Vec<Arc<Token>>,
+    /// A message was taken in that ends the connection: those behind it are not.
+    pub(super) failed: bool,
 }
 
 /// A call of the peer's whose results are not sent yet.

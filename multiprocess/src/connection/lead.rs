@@ -51,10 +51,14 @@ impl<'a> Turn<'a> {
 
     /// Takes the lead, unless another caller has it: then that one will hand it on.
     pub(crate) fn lead(&mut self) -> bool {
+        if self.conn.is_closing() {
+            self.leave();
+            return false;
+        }
         if self.leads.is_some() {
             return true;
         }
-        if !self.conn.limits().lead || self.conn.ended().is_some() {
+        if !self.conn.limits().lead {
             return false;
         }
         let taken = self
@@ -121,7 +125,7 @@ impl IdleLead {
     /// Takes the lead if nobody has it.
     pub(crate) fn take(conn: &WeakConn, inbox: &Arc<Inbox>) -> Option<IdleLead> {
         let strong = conn.upgrade()?;
-        if !strong.limits().lead || strong.ended().is_some() {
+        if !strong.limits().lead || strong.is_closing() {
             return None;
         }
         match strong.turn(|turns| turns.take(Wants::Idle(inbox), Instant::now())) {
@@ -159,7 +163,7 @@ impl IdleLead {
                 return false;
             }
         }
-        conn.ended().is_none() && conn.turn(|turns| turns.leads(self.number)).unwrap_or(false)
+        !conn.is_closing() && conn.turn(|turns| turns.leads(self.number)).unwrap_or(false)
     }
 }
 

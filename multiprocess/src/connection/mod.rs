@@ -9,6 +9,7 @@
 //! - `frame`, `batch`, `outbox` carry messages; `crowd`: calls of many futures are written together;
 //! - `conn` ties them together, `stream` reads and writes, `serving` answers; `public` is the type
 //!   that users hold;
+//! - `handshake` is the time until the peer has answered first;
 //! - `caller` starts calls of this side, `streaming` those that stream; `interrupt` ends those that a
 //!   peer does not end itself;
 //! - `lead` lets who waits read the socket, `turns` says who that is.
@@ -20,6 +21,7 @@ mod conn;
 mod core;
 mod crowd;
 mod frame;
+mod handshake;
 mod interrupt;
 mod lead;
 mod limits;

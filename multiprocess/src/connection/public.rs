@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::caller::Slot;
 use super::conn::{ArcConn, Conn};
 use super::core::CapId;
 use super::lead::read_once;
@@ -11,6 +13,7 @@ use super::limits::Limits;
 use crate::call::Call;
 use crate::handle::{Handle, RemoteObject};
 use crate::process::{PeerCredentials, peer_credentials};
+use crate::rpc::Waiter;
 use crate::rt::Interface;
 use crate::{Error, Result};
 
@@ -39,24 +42,64 @@ impl Connection {
         Connection(conn)
     }
 
-    /// A handle on the peer's bootstrap object, without waiting for it. Where the interface has a
-    /// `construct` method, the two sides exchange their ThreadMaps with it.
+    /// A handle on the peer's bootstrap object, without waiting for it: the first calls are sent with
+    /// the question. Where the interface has a `construct` method, the two sides exchange their
+    /// ThreadMaps with it.
     ///
     /// # Errors
     /// The connection has ended.
     pub fn bootstrap<I: Interface>(&self) -> Result<I> {
-        let (cap, _answer) = self.0.bootstrap::<I>()?;
+        Ok(self.handle(self.0.bootstrap::<I>(Waiter::Nobody)?))
+    }
+
+    /// The same for a peer that may not be what it should be: the connection ends if the peer has not
+    /// answered within `timeout`, or answers that it has no such object.
+    ///
+    /// If the connection ends before the peer has answered, for whatever reason but
+    /// [`disconnect`](Self::disconnect), every call waits until `explain` has turned the
+    /// [`Error::Disconnected`] or [`Error::PeerMisbehaved`] into the error that they all fail with. It
+    /// runs on a thread of the runtime, so that it may wait for what became of a process:
+    ///
+    /// ```no_run
+    /// use std::path::Path;
+    /// use std::time::Duration;
+    /// use multiprocess::process::Command;
+    /// use multiprocess::{Connection, Error, Interface, Result};
+    ///
+    /// fn spawn<Init: Interface>(program: &'static Path) -> Result<Init> {
+    ///     let (child, socket) = Command::new(program).spawn()?;
+    ///     Connection::new(socket)?.bootstrap_within(Duration::from_secs(30), move |error| {
+    ///         let status = child.wait_timeout(Duration::from_secs(1));
+    ///         let problem = format!("{error}; its exit status: {status:?}");
+    ///         Error::Spawn { program: program.to_owned(), problem }
+    ///     })
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub fn bootstrap_within<I: Interface>(
+        &self,
+        timeout: Duration,
+        explain: impl FnOnce(Error) -> Error + Send + 'static,
+    ) -> Result<I> {
+        self.0.shake_hands(timeout, Box::new(explain));
+        let answered = Waiter::Handshake { last: true };
+        let cap = self.0.bootstrap::<I>(answered).inspect_err(|_| drop(self.0.handshake.take()))?;
         Ok(self.handle(cap))
     }
 
-    /// The same, having waited until the peer has answered: that somebody who speaks this protocol
-    /// is there.
+    /// The same as [`bootstrap`](Self::bootstrap), having waited until the peer has answered: that
+    /// somebody who speaks this protocol is there.
     ///
     /// # Errors
     /// The connection ended first, the peer has no such object, or it did not answer in time.
     pub fn bootstrap_ready<I: Interface>(&self, timeout: Duration) -> Result<I> {
-        let (cap, answer) = self.0.bootstrap::<I>()?;
-        let handle = self.handle(cap);
+        let answer = Arc::new(Slot::unwatched());
+        let filled = Arc::clone(&answer);
+        let handle = self.handle(self.0.bootstrap::<I>(Waiter::Complete(Box::new(
+            move |_core, _conn, answer| filled.fill(answer.map(|_content| ())),
+        )))?);
         Call::answer(answer, timeout).wait()?;
         Ok(handle)
     }
@@ -69,7 +112,7 @@ impl Connection {
     /// [`Error::Disconnected`]. Methods that are being served run to their end; [`drain`](Self::drain)
     /// waits for them.
     pub fn disconnect(&self) {
-        self.0.end(Error::disconnected("this side disconnected"));
+        self.0.end_now(Error::disconnected("this side disconnected"));
     }
 
     /// Waits until no method is being served over this connection, for `timeout` at most. Whether

@@ -49,7 +49,7 @@ impl Conn {
         let before = watch.by_driver();
         let result = change(&mut watch);
         let after = watch.by_driver();
-        if before != after && !self.closing.load(Ordering::Acquire) {
+        if before != after && !self.is_closing() {
             // Under the lock, so that the last change is the last that the driver hears of.
             self.driver.watch(self.source, self.socket.as_fd(), after.0, after.1)?;
         }

@@ -16,6 +16,13 @@ impl Core {
         self.rpc.out.push(message);
     }
 
+    /// Tells the peer why the connection ends, where that is its doing.
+    pub(crate) fn abort(&mut self, error: &Error) {
+        if let Error::PeerMisbehaved { .. } = error {
+            self.send(64, |root| write_exception(root.init_abort(), error));
+        }
+    }
+
     /// Answers a question of the peer's.
     pub(super) fn send_return(
         &mut self,

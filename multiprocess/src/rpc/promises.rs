@@ -15,7 +15,7 @@ use super::cap::{Cap, Promise, Target, Waiting, drop_caps};
 use super::held::{Destination, Held, HeldCall};
 use super::memory::new_message;
 use super::misbehaved;
-use super::parts::{write_exception, write_target};
+use super::parts::write_target;
 use super::questions::CallId;
 use crate::connection::{ArcConn, Core};
 use crate::server::Task;
@@ -219,9 +219,7 @@ impl Core {
 
     /// Lets go of everything: the connection is over. Calls of this side's fail with `error`.
     pub(crate) fn end_rpc(&mut self, conn: Option<&ArcConn>, error: &Error) {
-        if let Error::PeerMisbehaved { .. } = error {
-            self.send(64, |root| write_exception(root.init_abort(), error));
-        }
+        self.abort(error);
         let promises = self.rpc.questions.promises();
         for waiter in self.rpc.questions.take_all() {
             if let (super::Waiter::Complete(complete), Some(conn)) = (waiter, conn) {

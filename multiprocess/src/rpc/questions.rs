@@ -36,6 +36,10 @@ pub(crate) enum Waiter {
     Complete(Complete),
     /// The call was passed on: its results are those of this one.
     Forward(Destination),
+    /// The connection's handshake, of which this is the last question or not.
+    Handshake {
+        last: bool,
+    },
     Nobody,
 }
 

@@ -48,6 +48,7 @@ impl Core {
         let question = self.asked(id)?;
         let call = (id, question.serial);
         let cancelled = question.cancelled;
+        let handshake = matches!(question.waiter, Waiter::Handshake { .. });
         if answer.get_release_param_caps() {
             let exports = std::mem::take(&mut question.exports);
             for export in exports {
@@ -71,9 +72,17 @@ impl Core {
             }
             return_::Exception(error) => {
                 let error = from_exception(error.map_err(malformed)?);
+                if handshake {
+                    conn.refused(&error)?;
+                }
                 self.answered(conn, call, Err(error));
             }
-            return_::Canceled(()) => self.answered(conn, call, Err(Error::Cancelled)),
+            return_::Canceled(()) => {
+                if handshake {
+                    conn.refused(&Error::Cancelled)?;
+                }
+                self.answered(conn, call, Err(Error::Cancelled));
+            }
             return_::TakeFromOtherQuestion(other) => {
                 let results = self.rpc.answers.take_elsewhere(other, call)?;
                 if let Some(question) = self.rpc.questions.get(call) {
@@ -147,6 +156,7 @@ impl Core {
                 };
                 self.answer(conn, destination, outcome);
             }
+            Waiter::Handshake { last } => self.after.extend(conn.shaken(last)),
             Waiter::Nobody => {}
         }
     }

@@ -1,0 +1,195 @@
+//! The time until the peer has answered first: how a connection that ends before is explained.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use capnp_rpc::rpc_capnp::message;
+use futures_executor::block_on;
+use multiprocess::{Connection, Error, Limits, Result};
+use multiprocess_tests::generated::lab::LabClient;
+use multiprocess_tests::raw::{LAB, RawPeer};
+use multiprocess_tests::{LONG, Pair, pair, wait_until};
+
+/// A connection that somebody is to answer, and the end where he is to do it.
+fn connection(lead: bool) -> (Connection, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let limits = Limits { lead, ..Limits::default() };
+    (Connection::builder().limits(limits).start(ours).unwrap(), theirs)
+}
+
+/// The ordinal of the lab's method `add`.
+const ADD: u16 = 1;
+
+fn explained(error: Error) -> Error {
+    Error::failed(format!("explained: {error}"))
+}
+
+fn text<T: std::fmt::Debug>(result: Result<T>) -> String {
+    result.unwrap_err().to_string()
+}
+
+/// Every call fails with the explanation, whoever waits and however, those before and those after.
+#[test]
+fn every_call_gets_the_explanation() {
+    for lead in [true, false] {
+        let (calling, theirs) = connection(lead);
+        let (go_on, may_go_on) = mpsc::channel();
+        let lab: LabClient = calling
+            .bootstrap_within(LONG, move |error| {
+                may_go_on.recv().unwrap();
+                explained(error)
+            })
+            .unwrap();
+        let expected = "the other side failed: explained: disconnected: \
+                        the other side closed the connection";
+        let started = AtomicUsize::new(0);
+        let check = |call: &dyn Fn() -> String| {
+            started.fetch_add(1, Ordering::SeqCst);
+            assert_eq!(call(), expected);
+        };
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| check(&|| text(lab.add(1, 2).wait())));
+                scope.spawn(|| check(&|| text(lab.add(1, 2).timeout(LONG).wait())));
+                scope.spawn(|| check(&|| text(block_on(lab.add(1, 2)))));
+            }
+            wait_until("they have begun", || started.load(Ordering::SeqCst) == 12);
+            drop(theirs);
+            // What is begun while it is being explained waits for that, too.
+            let late = lab.add(3, 4).start();
+            go_on.send(()).unwrap();
+            assert_eq!(text(late.wait()), expected);
+        });
+        assert_eq!(text(lab.add(5, 6).wait()), expected);
+        assert_eq!(calling.end_reason().unwrap().to_string(), expected);
+        calling.wait_disconnected();
+    }
+}
+
+#[test]
+fn whatever_ends_the_connection_is_explained() {
+    let silent = |_: &mut UnixStream| {};
+    let garbage = |theirs: &mut UnixStream| theirs.write_all(&[0xff; 64]).unwrap();
+    let closed = |theirs: &mut UnixStream| theirs.shutdown(std::net::Shutdown::Both).unwrap();
+    type Peer<'a> = &'a dyn Fn(&mut UnixStream);
+    let cases: [(Peer<'_>, Duration, &str); 3] = [
+        (&silent, Duration::from_millis(20), "disconnected: no answer within 20ms"),
+        (&garbage, LONG, "broke the protocol"),
+        (&closed, LONG, "disconnected: "),
+    ];
+    for (peer, timeout, expected) in cases {
+        let (calling, mut theirs) = connection(true);
+        let lab: LabClient = calling.bootstrap_within(timeout, explained).unwrap();
+        peer(&mut theirs);
+        let error = text(lab.add(1, 2).wait());
+        assert!(error.contains("explained") && error.contains(expected), "{error}");
+    }
+}
+
+/// Such a peer answers, to each call, that it failed. The first is told why nevertheless.
+#[test]
+fn a_peer_without_the_object_is_explained() {
+    for lead in [true, false] {
+        let (calling, theirs) = connection(lead);
+        let _other = Connection::new(theirs).unwrap();
+        let lab: LabClient = calling.bootstrap_within(LONG, explained).unwrap();
+        let error = text(lab.add(1, 2).wait());
+        assert!(error.contains("explained") && error.contains("asked for first"), "{error}");
+        assert!(!calling.is_connected());
+    }
+}
+
+#[test]
+fn an_answered_connection_is_not_explained() {
+    let Pair { serving, calling, .. } = pair();
+    let (dropped, is_dropped) = mpsc::channel::<()>();
+    let lab: LabClient = calling
+        .bootstrap_within(Duration::from_secs(2), move |error| {
+            drop(dropped);
+            explained(error)
+        })
+        .unwrap();
+    assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
+    assert!(is_dropped.recv().is_err(), "what would explain is let go of");
+    // The deadline is gone, too.
+    thread::sleep(Duration::from_millis(2100));
+    assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
+    serving.disconnect();
+    let error = lab.block("until the end").wait().unwrap_err();
+    assert!(matches!(error, Error::Disconnected { .. }), "{error}");
+    // A connection that has ended cannot begin.
+    let error = calling.bootstrap_within::<LabClient>(LONG, explained).unwrap_err();
+    assert!(matches!(error, Error::Disconnected { .. }), "{error}");
+}
+
+#[test]
+fn what_this_side_ends_is_not_explained() {
+    // Before the peer has answered.
+    let (calling, theirs) = connection(true);
+    let lab: LabClient = calling.bootstrap_within(LONG, explained).unwrap();
+    calling.disconnect();
+    assert_eq!(text(lab.add(1, 2).wait()), "disconnected: this side disconnected");
+    drop(theirs);
+
+    // While it is being explained.
+    let (calling, theirs) = connection(true);
+    let (go_on, may_go_on) = mpsc::channel();
+    let (begun, has_begun) = mpsc::channel();
+    let lab: LabClient = calling
+        .bootstrap_within(LONG, move |error| {
+            begun.send(()).unwrap();
+            may_go_on.recv().unwrap();
+            explained(error)
+        })
+        .unwrap();
+    drop(theirs);
+    has_begun.recv().unwrap();
+    assert!(calling.is_connected());
+    calling.disconnect();
+    assert_eq!(text(lab.add(1, 2).wait()), "disconnected: this side disconnected");
+    go_on.send(()).unwrap();
+
+    // The last handle is dropped: nobody is left to be told.
+    let (calling, theirs) = connection(true);
+    let (dropped, is_dropped) = mpsc::channel::<()>();
+    let lab: LabClient = calling
+        .bootstrap_within(LONG, move |error| {
+            dropped.send(()).unwrap();
+            error
+        })
+        .unwrap();
+    drop((calling, lab));
+    assert!(is_dropped.recv().is_err(), "it is dropped, and has not run");
+    drop(theirs);
+}
+
+#[test]
+fn an_explanation_that_panics_is_not_needed() {
+    let (calling, theirs) = connection(true);
+    let lab: LabClient =
+        calling.bootstrap_within(LONG, |_| panic!("expected: it explains nothing")).unwrap();
+    drop(theirs);
+    let error = text(lab.add(1, 2).wait());
+    assert_eq!(error, "disconnected: the other side closed the connection");
+}
+
+/// The first call is sent with the question, not after its answer: the peer here answers nothing.
+#[test]
+fn the_first_call_is_sent_at_once() {
+    let (calling, theirs) = connection(true);
+    let lab: LabClient = calling.bootstrap_within(LONG, explained).unwrap();
+    let call = lab.add(1, 2).start();
+    let mut peer = RawPeer::new(theirs);
+    peer.find(|message| match message {
+        message::Call(Ok(call)) if call.get_interface_id() == LAB => {
+            (call.get_method_id() == ADD).then_some(())
+        }
+        _ => None,
+    });
+    drop(peer);
+    assert!(text(call.wait()).contains("explained"));
+}

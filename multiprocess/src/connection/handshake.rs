@@ -1,0 +1,84 @@
+//! Until the peer has answered the first question: a connection that ends before is explained by
+//! whoever made it, who may know more than that the socket was closed.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::net::{Shutdown, shutdown};
+
+use super::after::After;
+use super::conn::{ArcConn, Conn};
+use crate::driver::{TimerId, driver};
+use crate::guard::catch_panic;
+use crate::thread::pool;
+use crate::{Error, Result};
+
+/// Gives the error that every call fails with, for the one that ended the connection. May block.
+pub(super) type Explain = Box<dyn FnOnce(Error) -> Error + Send>;
+
+/// There while the peer has not answered.
+#[derive(Default)]
+pub(super) struct Handshake(Mutex<Option<Unanswered>>);
+
+struct Unanswered {
+    explain: Explain,
+    deadline: Option<TimerId>,
+}
+
+impl Handshake {
+    fn state(&self) -> MutexGuard<'_, Option<Unanswered>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is over: there is nothing to explain any more.
+    pub(super) fn take(&self) -> Option<Explain> {
+        let unanswered = self.state().take()?;
+        if let (Some(deadline), Ok(driver)) = (unanswered.deadline, driver()) {
+            driver.remove_timer(deadline);
+        }
+        Some(unanswered.explain)
+    }
+}
+
+impl Conn {
+    /// Begins the handshake.
+    pub(super) fn shake_hands(self: &ArcConn, timeout: Duration, explain: Explain) {
+        let conn = ArcConn::downgrade(self);
+        let late = move || {
+            if let Some(conn) = conn.upgrade() {
+                conn.end(Error::disconnected(format!("no answer within {timeout:?}")));
+            }
+        };
+        let deadline = Instant::now().checked_add(timeout);
+        let deadline = deadline.map(|deadline| self.driver.add_timer(deadline, Box::new(late)));
+        drop(self.handshake.take());
+        *self.handshake.state() = Some(Unanswered { explain, deadline });
+    }
+
+    /// The peer has answered a question of the handshake, the last one or one before, well enough.
+    pub(crate) fn shaken(&self, last: bool) -> Option<After> {
+        let explain = last.then(|| self.handshake.take())??;
+        Some(After::Run(Box::new(|| drop(explain))))
+    }
+
+    /// The peer has answered a question of the handshake with an error. Where somebody is to explain
+    /// that, it is the end of the connection, which is returned.
+    pub(crate) fn refused(&self, error: &Error) -> Result<()> {
+        if self.handshake.state().is_none() {
+            return Ok(());
+        }
+        Err(Error::disconnected(format!("it does not serve what is asked for first: {error}")))
+    }
+
+    /// The connection has ended with `error` before the peer has answered. What is known of the end
+    /// is found out on a thread of its own; until then nobody waits for the socket.
+    pub(super) fn explain_end(self: &ArcConn, error: Error, explain: Explain) {
+        self.enter(|core| core.abort(&error));
+        let _ = shutdown(&**self.socket(), Shutdown::Both);
+        let conn = ArcConn::clone(self);
+        pool::clean_up(move || {
+            let explained = catch_panic(|| Ok(explain(error.clone())));
+            conn.complete_end(explained.unwrap_or(error));
+        });
+    }
+}
