@@ -73,7 +73,7 @@ pub struct Call<T: 'static> {
     method: &'static str,
     state: State<T>,
     timeout: Option<Duration>,
-    /// When it was first sent.
+    /// When the timeout began.
     started: Option<Instant>,
     retry: Option<Retry<T>>,
     adjust: Option<Adjust<T>>,
@@ -115,15 +115,14 @@ impl<T: Send + 'static> Call<T> {
     /// # Errors
     /// The method's own, or what became of the connection; see [`Error`].
     pub fn wait(mut self) -> Result<T> {
-        let started = *self.started.get_or_insert_with(Instant::now);
         let result = match std::mem::replace(&mut self.state, State::Done) {
             State::Ready(result) => result,
             State::Local(run) => run(),
-            State::Remote(call) => self.wait_remote(call, started),
+            State::Remote(call) => self.wait_remote(call),
             State::Sent(sent, deadline) => {
                 let result = wait_for(sent, deadline, false);
                 match self.again(&result) {
-                    Some(call) => self.wait_remote(call, started),
+                    Some(call) => self.wait_remote(call),
                     None => result,
                 }
             }
@@ -142,16 +141,25 @@ impl<T: Send + 'static> Call<T> {
     ///
     /// A method of an object of this process that `wait` runs directly is not cut short.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self.started = self.started.map(|_| Instant::now());
-        let from_now = || Deadline::new(Some(timeout), Instant::now());
-        match &mut self.state {
-            State::Sent(sent, deadline) => *deadline = from_now().watched(&sent.slot),
-            State::Pooled(slot, deadline) => *deadline = from_now().watched(slot),
-            State::Streamed(room, _, deadline) => *deadline = from_now().watched(room.slot()),
-            _ => {}
+        (self.timeout, self.started) = (Some(timeout), None);
+        if let State::Sent(..) | State::Pooled(..) | State::Streamed(..) = self.state {
+            let from_now = self.deadline();
+            match &mut self.state {
+                State::Sent(sent, deadline) => *deadline = from_now.watched(&sent.slot),
+                State::Pooled(slot, deadline) => *deadline = from_now.watched(slot),
+                State::Streamed(room, _, deadline) => *deadline = from_now.watched(room.slot()),
+                _ => {}
+            }
         }
         self
+    }
+
+    /// How long the call may take, which begins now unless it has begun.
+    fn deadline(&mut self) -> Deadline {
+        match self.timeout {
+            Some(timeout) => Deadline::new(timeout, *self.started.get_or_insert_with(Instant::now)),
+            None => Deadline::never(),
+        }
     }
 
     /// Sends the call now, to be waited for later. Like a future's it has a thread of the peer's for
@@ -190,9 +198,9 @@ impl<T: Send + 'static> Call<T> {
     }
 
     /// Makes the call from this thread, in as many forms as it takes.
-    fn wait_remote(&mut self, mut call: RemoteCall<T>, started: Instant) -> Result<T> {
+    fn wait_remote(&mut self, mut call: RemoteCall<T>) -> Result<T> {
         loop {
-            let deadline = Deadline::new(self.timeout, started);
+            let deadline = self.deadline();
             if let Some(done) = self.streams(&call) {
                 return match call.stream()? {
                     Some(room) => room.wait(&deadline).map(|()| done()),
@@ -221,13 +229,11 @@ impl<T: Send + 'static> Call<T> {
 
     /// Sends the call for a future, which is being polled if `polled`.
     fn begin(&mut self, waker: &Waker, polled: bool) {
-        let timeout = self.timeout;
-        let started = *self.started.get_or_insert_with(Instant::now);
         self.state = match std::mem::replace(&mut self.state, State::Done) {
             State::Remote(call) => match self.streams(&call) {
                 Some(done) => match call.stream() {
                     Ok(Some(room)) => {
-                        let deadline = Deadline::new(timeout, started).watched(room.slot());
+                        let deadline = self.deadline().watched(room.slot());
                         State::Streamed(room, done, deadline)
                     }
                     Ok(None) => State::Ready(Ok(done())),
@@ -235,7 +241,7 @@ impl<T: Send + 'static> Call<T> {
                 },
                 None => match call.send_from_future(waker, polled) {
                     Ok(sent) => {
-                        let deadline = Deadline::new(timeout, started).watched(&sent.slot);
+                        let deadline = self.deadline().watched(&sent.slot);
                         State::Sent(sent, deadline)
                     }
                     Err(error) => State::Ready(Err(error)),
@@ -243,7 +249,7 @@ impl<T: Send + 'static> Call<T> {
             },
             State::Local(run) => {
                 let slot = Arc::new(Slot::for_future(waker));
-                let deadline = Deadline::new(timeout, started).watched(&slot);
+                let deadline = self.deadline().watched(&slot);
                 let filled = Arc::clone(&slot);
                 pool::run(move || filled.fill_and_wake(catch_panic(run)));
                 State::Pooled(slot, deadline)
@@ -260,7 +266,7 @@ impl<T> Call<T> {
 
     /// An answer that is under way already.
     pub(crate) fn answer(slot: Arc<Slot<T>>, timeout: Duration) -> Call<T> {
-        let deadline = Deadline::new(Some(timeout), Instant::now());
+        let deadline = Deadline::new(timeout, Instant::now());
         Call::new("", State::Pooled(slot, deadline))
     }
 
@@ -270,8 +276,7 @@ impl<T> Call<T> {
 
     /// Waits for what was sent before.
     pub(crate) fn room(room: Room, done: fn() -> T) -> Call<T> {
-        let deadline = Deadline::new(None, Instant::now()).watched(room.slot());
-        Call::new("", State::Streamed(room, done, deadline))
+        Call::new("", State::Streamed(room, done, Deadline::never()))
     }
 
     /// Does something on the waiting side when the call has ended, well or not.

@@ -82,9 +82,8 @@ impl Deadline {
         Deadline { timeout: Duration::MAX, at: None, timer: None }
     }
 
-    pub(crate) fn new(timeout: Option<Duration>, started: Instant) -> Deadline {
-        let at = timeout.and_then(|timeout| started.checked_add(timeout));
-        Deadline { timeout: timeout.unwrap_or(Duration::MAX), at, timer: None }
+    pub(crate) fn new(timeout: Duration, started: Instant) -> Deadline {
+        Deadline { timeout, at: started.checked_add(timeout), timer: None }
     }
 
     /// Wakes the future that waits at `slot` when the time has come.

@@ -2,9 +2,10 @@
 //!
 //! A long message costs more by the pages that the system has to find and clear for it than by the
 //! copying. So the memory of long ones is kept, up to a bound, for a second or two. It is zeroed
-//! when it is used again, but for what is written over at once.
+//! when it is used again, but for what is written over at once. Of short ones each thread keeps the
+//! memory of one or two: zeroed memory is what allocators are slow at.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,8 +18,10 @@ use crate::driver::driver;
 pub(crate) type Message = Builder<Segments>;
 
 const WORD: usize = size_of::<u64>();
-/// Memory of fewer bytes is the allocator's.
+/// Memory of fewer bytes is the allocator's, or the thread's.
 const LONG: usize = 128 << 10;
+/// What a thread keeps: so many segments, of so many words at most.
+const SHORT: (usize, usize) = (2, 1024);
 /// How many bytes are kept in this process: what reads one of the longest messages by
 /// [`Limits`](crate::Limits)'s default, and what writes one.
 const MOST: usize = 144 << 20;
@@ -37,6 +40,8 @@ pub(crate) fn new_message(words: u32) -> Message {
 thread_local! {
     /// How many bytes this thread is writing by [`overwriting`].
     static OVERWRITING: Cell<usize> = const { Cell::new(0) };
+    /// Short segments, zeroed.
+    static SPARE_SHORT: RefCell<Vec<Vec<u64>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Sets a pointer of a message of this side's to so many bytes. If they get a segment of their own,
@@ -147,11 +152,14 @@ fn take<T>(kept: &mut Vec<Kept<T>>, held: &mut usize, bytes: usize) -> Option<Ke
 /// Memory of so many words, of which so many after the first are written over before they are read.
 /// The others are zero.
 fn take_words(words: usize, overwritten: usize) -> Vec<u64> {
-    let kept = (WORD * words >= LONG).then(|| {
+    if WORD * words < LONG {
+        return take_short(words).unwrap_or_else(|| vec![0; words]);
+    }
+    let kept = {
         let spare = &mut *spare();
         take(&mut spare.words, &mut spare.held, WORD * words)
-    });
-    let Some(Kept { mut memory, used, .. }) = kept.flatten() else { return vec![0; words] };
+    };
+    let Some(Kept { mut memory, used, .. }) = kept else { return vec![0; words] };
     let before = used.min(1);
     memory[..before].fill(0);
     let after = used.min(before + overwritten);
@@ -160,11 +168,41 @@ fn take_words(words: usize, overwritten: usize) -> Vec<u64> {
 }
 
 fn give_words(segment: Vec<u64>, used: usize) {
+    let used = used.min(segment.len());
     if WORD * segment.len() < LONG {
+        return give_short(segment, used);
+    }
+    keep(segment, used, |spare| &mut spare.words);
+}
+
+fn take_short(words: usize) -> Option<Vec<u64>> {
+    let take = |spare: &RefCell<Vec<Vec<u64>>>| {
+        let spare = &mut *spare.borrow_mut();
+        let place = spare.iter().position(|segment| segment.len() >= words)?;
+        Some(spare.swap_remove(place))
+    };
+    // Not where the thread ends.
+    SPARE_SHORT.try_with(take).ok()?
+}
+
+fn give_short(mut segment: Vec<u64>, used: usize) {
+    let (most, longest) = SHORT;
+    if segment.len() > longest {
         return;
     }
-    let used = used.min(segment.len());
-    keep(segment, used, |spare| &mut spare.words);
+    let _ = SPARE_SHORT.try_with(|spare| {
+        let spare = &mut *spare.borrow_mut();
+        if spare.len() >= most {
+            // The longer ones are of use to more messages.
+            let shortest = spare.iter().map(Vec::len).enumerate().min_by_key(|(_, length)| *length);
+            match shortest {
+                Some((place, length)) if length < segment.len() => drop(spare.swap_remove(place)),
+                _ => return,
+            }
+        }
+        segment[..used].fill(0);
+        spare.push(segment);
+    });
 }
 
 /// Memory to read a long message into, if some is kept: empty, with room for so many bytes.
@@ -241,7 +279,7 @@ mod tests {
     use capnp::any_pointer_list::Builder as List;
     use capnp::{data, serialize, text};
 
-    use super::{KEEP, Kept, LONG, new_message, overwriting, spare, too_old};
+    use super::{KEEP, Kept, LONG, SHORT, SPARE_SHORT, new_message, overwriting, spare, too_old};
 
     /// For what looks at the memory that is kept.
     static ALONE: Mutex<()> = Mutex::new(());
@@ -300,6 +338,25 @@ mod tests {
             let new = message(&data, false);
             assert!(over == new && not_over == new, "round {round}");
         }
+    }
+
+    /// Short memory is zeroed when it is kept, of which there is little.
+    #[test]
+    fn short_memory_that_is_used_again_does_not_show() {
+        for round in 0..20 {
+            for words in [16, 40, 200] {
+                let mut message = new_message(words);
+                let full = vec![u8::MAX; 100 + 60 * round];
+                message.set_root::<data::Owned>(&full[..]).unwrap();
+                drop(message);
+                let mut message = new_message(words);
+                message.initn_root::<List<'_>>(10 + round as u32);
+                let bytes = serialize::write_message_to_words(&message);
+                assert!(bytes.iter().filter(|byte| **byte != 0).count() < 16);
+            }
+        }
+        let kept = SPARE_SHORT.with_borrow(|spare| spare.iter().map(Vec::len).collect::<Vec<_>>());
+        assert!((1..=SHORT.0).contains(&kept.len()) && kept.iter().all(|words| *words <= SHORT.1));
     }
 
     /// Only one blob, in a segment of its own, is written over.
