@@ -8,7 +8,7 @@ use crate::thread::Inbox;
 
 /// How soon a socket must be led again for that to count as soon. Sooner than it was led before that
 /// counts as well: it is led more often than not.
-const SOON: Duration = Duration::from_micros(100);
+const SOON: Duration = Duration::from_micros(250);
 /// How often in a row, before a leader leaves a socket to nobody.
 const OFTEN: u8 = 3;
 /// And how often in a row the same thread must have led. Where several take turns, what is left to nobody

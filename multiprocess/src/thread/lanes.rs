@@ -43,7 +43,7 @@ struct State {
     starting: bool,
     /// The inbox of the thread that is at a lane with nothing to do.
     idle: Option<Arc<Inbox>>,
-    /// The call that ended last was quick.
+    /// The calls that ended last were quick.
     quick: bool,
     /// How many calls were begun; and how many when the driver last looked, where it does.
     begun: u64,
@@ -108,20 +108,23 @@ impl Lanes {
 
     pub(crate) fn start(self: Arc<Self>) {
         pool::run(move || {
-            self.state().starting = false;
-            self.serve();
+            let quick = {
+                let mut state = self.state();
+                state.starting = false;
+                state.quick
+            };
+            self.serve(Batch::after(quick));
         });
     }
 
-    fn serve(self: Arc<Self>) {
-        let mut batch = Batch::default();
+    fn serve(self: Arc<Self>, mut batch: Batch) {
         let mut last = WeakConn::new();
         loop {
             let mut state = self.state();
             if let Some(task) = state.tasks.pop_front() {
                 state.begun += 1;
                 let more = !state.tasks.is_empty();
-                let ask = !batch.was_quick() && self.ask(&mut state);
+                let ask = batch.is_slow() && self.ask(&mut state);
                 drop(state);
                 if ask {
                     Arc::clone(&self).start();
@@ -132,7 +135,7 @@ impl Lanes {
                 if HELD.take().is_none() {
                     return; // given away while the method waited
                 }
-                self.state().quick = batch.was_quick();
+                self.state().quick = !batch.is_slow();
                 continue;
             }
             if state.idle.is_some() {
@@ -196,6 +199,8 @@ impl Source for Lanes {
         }
         let begun = state.begun;
         let stuck = state.seen.replace(begun) == Some(begun);
+        // The thread that comes asks for the next one at once.
+        state.quick &= !stuck;
         let start = stuck && self.ask(&mut state);
         drop(state);
         if start {

@@ -2,8 +2,9 @@
 //! user objects, cleanup hooks. There are as many as are busy at once; idle ones end.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -15,14 +16,14 @@ const CLEANING: usize = 32;
 #[derive(Default)]
 struct State {
     work: VecDeque<Work>,
-    /// Threads that wait for work.
-    idle: usize,
+    /// Threads that wait for work. The one that came last is woken first: what it needs is in its
+    /// processor's cache, and those that are too many find nothing to do and end.
+    idle: Vec<Thread>,
 }
 
 #[derive(Default)]
 struct Pool {
     state: Mutex<State>,
-    wake: Condvar,
     cleaning: Mutex<Cleaning>,
 }
 
@@ -61,16 +62,13 @@ pub(crate) fn run(work: impl FnOnce() + Send + 'static) {
     let pool = pool();
     let mut state = lock(&pool.state);
     state.work.push_back(Box::new(work));
-    // A thread that was told of other work and has not come yet counts as idle still, as does that
-    // work.
-    if state.idle >= state.work.len() {
+    if let Some(idle) = state.idle.pop() {
         drop(state);
-        pool.wake.notify_one();
+        idle.unpark();
         return;
     }
     drop(state);
-    let started =
-        std::thread::Builder::new().name("mp-pool".to_owned()).spawn(|| serve(self::pool()));
+    let started = thread::Builder::new().name("mp-pool".to_owned()).spawn(|| serve(self::pool()));
     if let Err(error) = started {
         // The work stays queued for the next thread that becomes idle.
         tracing::error!("cannot start a thread: {error}");
@@ -85,15 +83,28 @@ fn serve(pool: &Pool) {
             crate::guard::run_hook("work on a pool thread", work);
             state = lock(&pool.state);
         }
-        state.idle += 1;
-        let (locked, timeout) = pool
-            .wake
-            .wait_timeout_while(state, IDLE, |state| state.work.is_empty())
-            .unwrap_or_else(PoisonError::into_inner);
-        state = locked;
-        state.idle -= 1;
-        if timeout.timed_out() && state.work.is_empty() {
+        state.idle.push(thread::current());
+        drop(state);
+        let woken = wait_for_work(pool);
+        state = lock(&pool.state);
+        if !woken && state.work.is_empty() {
             return;
+        }
+    }
+}
+
+/// Waits until this thread is taken from the idle ones; false if it has taken itself.
+fn wait_for_work(pool: &Pool) -> bool {
+    let own = thread::current().id();
+    let end = Instant::now() + IDLE;
+    loop {
+        // May return early.
+        thread::park_timeout(end.saturating_duration_since(Instant::now()));
+        let mut state = lock(&pool.state);
+        let Some(place) = state.idle.iter().position(|idle| idle.id() == own) else { return true };
+        if Instant::now() >= end {
+            state.idle.remove(place);
+            return false;
         }
     }
 }

@@ -9,6 +9,8 @@ use crate::server::Task;
 
 /// The answer of one call waits for another only where the last one took no longer.
 const QUICK: Duration = Duration::from_micros(50);
+/// So many in a row that are not take long.
+const SLOW: u8 = 2;
 /// And of so many at once only.
 const MOST: u32 = 32;
 
@@ -34,14 +36,24 @@ pub(super) fn none_follows() {
 /// The calls that one thread runs one after the other.
 #[derive(Default)]
 pub(super) struct Batch {
+    /// The last call was quick.
     quick: bool,
+    /// How many in a row were not. None: nothing is known, which counts as slow.
+    slow: Option<u8>,
     count: u32,
+    /// When the next call begins, where it is there already.
+    next_begins: Option<Instant>,
 }
 
 impl Batch {
-    /// Whether the last call was quick.
-    pub(super) fn was_quick(&self) -> bool {
-        self.quick
+    /// For calls that come after others that were quick or not.
+    pub(super) fn after(quick: bool) -> Batch {
+        Batch { quick, slow: quick.then_some(0), ..Batch::default() }
+    }
+
+    /// Whether the calls take long. One that did may have lost its processor to another thread.
+    pub(super) fn is_slow(&self) -> bool {
+        self.slow.is_none_or(|slow| slow >= SLOW)
     }
 
     /// Runs a call. `next`: another is there already, of the same connection as far as is known.
@@ -49,9 +61,12 @@ impl Batch {
         let waits = next && self.quick && self.count < MOST;
         self.count = if waits { self.count + 1 } else { 0 };
         FOLLOWS.set(waits.then(|| task.connection()));
-        let start = Instant::now();
+        let began = self.next_begins.take().unwrap_or_else(Instant::now);
         task.run();
-        self.quick = start.elapsed() < QUICK;
+        let ended = Instant::now();
+        self.next_begins = next.then_some(ended);
+        self.quick = ended.saturating_duration_since(began) < QUICK;
+        self.slow = Some(if self.quick { 0 } else { self.slow.unwrap_or(SLOW).saturating_add(1) });
         FOLLOWS.set(None);
     }
 }
