@@ -328,7 +328,7 @@ impl Core {
             }
             Outcome::Error(error) => return Err(error),
         };
-        let caps = in_order(&table, &given);
+        let caps = in_order(&table, given);
         Ok((message, caps))
     }
 

@@ -18,19 +18,47 @@ use super::cap::Cap;
 /// What tells these hooks from others, which there are none of.
 const BRAND: usize = 0x6d70;
 
-struct Hook(usize);
+struct Hook<P>(P);
+
+/// A place in a list.
+trait Place: 'static {
+    fn get(&self) -> usize;
+}
+
+/// One of the first places, of which a box takes no memory: most messages have no others.
+struct Fixed<const PLACE: usize>;
+
+impl<const PLACE: usize> Place for Fixed<PLACE> {
+    fn get(&self) -> usize {
+        PLACE
+    }
+}
+
+impl Place for usize {
+    fn get(&self) -> usize {
+        *self
+    }
+}
 
 /// The hook for the capability at this place.
 pub(crate) fn hook(place: usize) -> Box<dyn ClientHook> {
-    Box::new(Hook(place))
+    match place {
+        0 => Box::new(Hook(Fixed::<0>)),
+        1 => Box::new(Hook(Fixed::<1>)),
+        2 => Box::new(Hook(Fixed::<2>)),
+        3 => Box::new(Hook(Fixed::<3>)),
+        _ => Box::new(Hook(place)),
+    }
+}
+
+/// The place that a hook stands for.
+pub(super) fn place(hook: &dyn ClientHook) -> Option<usize> {
+    (hook.get_brand() == BRAND).then(|| hook.get_ptr())
 }
 
 /// The capability of a hook.
 pub(crate) fn find(hook: &dyn ClientHook, caps: &[Option<Cap>]) -> Option<Cap> {
-    if hook.get_brand() != BRAND {
-        return None;
-    }
-    caps.get(hook.get_ptr()).cloned().flatten()
+    caps.get(place(hook)?).cloned().flatten()
 }
 
 /// The hooks for a list of capabilities.
@@ -42,9 +70,9 @@ fn no_call() -> capnp::Error {
     capnp::Error::unimplemented("a capability is called through its handle".to_owned())
 }
 
-impl ClientHook for Hook {
+impl<P: Place> ClientHook for Hook<P> {
     fn add_ref(&self) -> Box<dyn ClientHook> {
-        hook(self.0)
+        hook(self.0.get())
     }
 
     fn new_call(
@@ -71,7 +99,7 @@ impl ClientHook for Hook {
     }
 
     fn get_ptr(&self) -> usize {
-        self.0
+        self.0.get()
     }
 
     fn get_resolved(&self) -> Option<Box<dyn ClientHook>> {

@@ -155,8 +155,12 @@ impl Draft {
 }
 
 /// The capabilities of a message in the order of its table: `given` by the numbers of the hooks.
-pub(super) fn in_order(table: &CapTable, given: &[Option<Cap>]) -> Vec<Option<Cap>> {
-    table.iter().map(|slot| slot.as_deref().and_then(|hook| hook::find(hook, given))).collect()
+pub(super) fn in_order(table: &CapTable, given: Vec<Option<Cap>>) -> Vec<Option<Cap>> {
+    let places = || table.iter().map(|slot| slot.as_deref().and_then(hook::place));
+    if places().eq((0..given.len()).map(Some)) {
+        return given;
+    }
+    places().map(|place| given.get(place?).cloned().flatten()).collect()
 }
 
 /// Begins a Call. Returns where its parameters are written, with their capabilities in `table`.
@@ -271,7 +275,7 @@ impl Core {
         let mut cx = Encoder::new(conn, self, outline.caller).of_version(outline.version);
         catch_panic(|| fill(&mut cx, content))?;
         let (given, busy) = cx.finish();
-        let caps = in_order(&table, &given);
+        let caps = in_order(&table, given);
         Ok(Draft { message, caps, busy })
     }
 
@@ -316,7 +320,7 @@ impl Core {
         let mut table = CapTable::new();
         let mut to = init_call(&mut message, &mut table, id.0, method);
         let copied = to.set_as::<capnp::any_pointer::Owned>(content.reader);
-        let draft = Draft { message, caps: in_order(&table, content.caps), busy: None };
+        let draft = Draft { message, caps: in_order(&table, content.caps.to_vec()), busy: None };
         if let Err(error) = copied.map_err(crate::codec::malformed) {
             if let Destination::Peer(_) = destination {
                 self.rpc.questions.remove(id);
