@@ -22,7 +22,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let peer = Peer::find(args)?;
     let began = match &peer.child {
         Some(child) => format!(
-            "process {} runs, and this one (process {}) has its Init",
+            "process {} is started, and this one (process {}) has a handle on its Init",
             child.id(),
             std::process::id()
         ),

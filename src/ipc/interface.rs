@@ -108,10 +108,18 @@ impl Ipc {
         let child = Arc::new(child);
         let connection = self.start(socket)?;
         let (reaped, name) = (Arc::clone(&child), program.to_owned());
-        connection.on_disconnect(move || match reaped.shutdown(CHILD_GRACE) {
+        let reap = move || match reaped.shutdown(CHILD_GRACE) {
             Ok(status) if status.success() => {}
             Ok(status) => tracing::warn!("{} ended with {status}", name.display()),
             Err(error) => tracing::warn!("cannot wait for {}: {error}", name.display()),
+        };
+        connection.on_disconnect(move || {
+            // On a thread of its own: the hooks of others are not to wait for a child that hangs.
+            let reaper = std::thread::Builder::new().name("ipc-reap".to_owned()).spawn(reap);
+            if let Err(error) = reaper {
+                // The child is dropped with what it was to do, and reaped in the background.
+                tracing::warn!("cannot start a thread: {error}");
+            }
         });
         let (unready, name) = (Arc::clone(&child), program.to_owned());
         let init = connection
@@ -180,10 +188,13 @@ impl Ipc {
 
     fn init_of(&self, socket: UnixStream, path: PathBuf) -> Result<InitClient> {
         let at_path = move |error| match error {
+            Error::PeerMisbehaved { problem } => Error::PeerMisbehaved {
+                problem: format!("{problem}; is {} the socket of a node?", path.display()),
+            },
             Error::Disconnected { reason } => {
                 Error::Disconnected { reason: format!("{reason} (at {})", path.display()) }
             }
-            other => other,
+            late => Error::Disconnected { reason: format!("{late} (at {})", path.display()) },
         };
         let connection = self.start(socket)?;
         let timeout = self.context.connect_timeout;
@@ -259,16 +270,18 @@ fn is_absent(failure: &ConnectFailure) -> bool {
 
 /// What became of a process that did not answer.
 fn spawn_error(program: &Path, child: &Child, error: &Error) -> Error {
-    let reason = match error {
-        Error::Disconnected { reason } => reason.clone(),
-        other => other.to_string(),
+    // For one that has closed its socket to end, or that is about to after it said what it should not.
+    let (reason, patience) = match error {
+        Error::Disconnected { reason } => (reason.clone(), Duration::from_secs(1)),
+        Error::PeerMisbehaved { .. } => (error.to_string(), Duration::from_millis(100)),
+        other => (other.to_string(), Duration::ZERO),
     };
-    let problem = match child.wait_timeout(Duration::from_secs(1)) {
+    let problem = match child.wait_timeout(patience) {
         Ok(Some(status)) => format!("{reason}; it ended before it answered ({status})"),
         _ => {
             // It lives, and says nothing or nonsense: it is not left behind.
             let _ = child.shutdown(Duration::ZERO);
-            format!("{reason}; it was stopped")
+            format!("{reason}; it was killed")
         }
     };
     Error::Spawn { program: program.to_owned(), problem }

@@ -143,13 +143,13 @@ fn programs_that_do_not_serve() {
     assert!(error.contains("exit status: 7"), "{error}");
     let error = spawn("/bin/sh", &["-c", "kill -SEGV $$"]);
     assert!(error.contains("SIGSEGV"), "{error}");
-    // Never answers: stopped after the deadline.
+    // Never answers: killed after the deadline.
     let error = spawn("/bin/sh", &["-c", "echo $$ >&2; exec sleep 1000"]);
-    assert!(error.contains("no answer within") && error.contains("stopped"), "{error}");
+    assert!(error.contains("no answer within") && error.contains("killed"), "{error}");
     // Says something else: `$2` is the socket's number.
     let error = spawn(
         "/bin/sh",
         &["-c", "head -c 64 /dev/zero | tr '\\0' '\\377' >&\"$1\"; exec sleep 1000"],
     );
-    assert!(error.contains("broke the protocol") && error.contains("stopped"), "{error}");
+    assert!(error.contains("broke the protocol") && error.contains("killed"), "{error}");
 }

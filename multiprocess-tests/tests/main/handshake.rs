@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, RwLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ fn whatever_ends_the_connection_is_explained() {
     let closed = |theirs: &mut UnixStream| theirs.shutdown(std::net::Shutdown::Both).unwrap();
     type Peer<'a> = &'a dyn Fn(&mut UnixStream);
     let cases: [(Peer<'_>, Duration, &str); 3] = [
-        (&silent, Duration::from_millis(20), "disconnected: no answer within 20ms"),
+        (&silent, Duration::from_millis(20), "no answer within 20ms"),
         (&garbage, LONG, "broke the protocol"),
         (&closed, LONG, "disconnected: "),
     ];
@@ -192,4 +192,22 @@ fn the_first_call_is_sent_at_once() {
     });
     drop(peer);
     assert!(text(call.wait()).contains("explained"));
+}
+
+/// Hooks of other connections that block, as many as run at once and more, do not hold it up.
+#[test]
+fn the_explanation_does_not_wait_for_hooks() {
+    let may_go_on = Arc::new(RwLock::new(()));
+    let not_yet = may_go_on.write().unwrap();
+    for _ in 0..40 {
+        let (other, theirs) = connection(true);
+        let may_go_on = Arc::clone(&may_go_on);
+        other.on_disconnect(move || drop(may_go_on.read()));
+        drop(theirs);
+    }
+    let (calling, theirs) = connection(true);
+    let lab: LabClient = calling.bootstrap_within(LONG, explained).unwrap();
+    drop(theirs);
+    assert!(text(lab.add(1, 2).wait()).contains("explained"));
+    drop(not_yet);
 }

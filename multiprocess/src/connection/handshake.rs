@@ -46,7 +46,7 @@ impl Conn {
         let conn = ArcConn::downgrade(self);
         let late = move || {
             if let Some(conn) = conn.upgrade() {
-                conn.end(Error::disconnected(format!("no answer within {timeout:?}")));
+                conn.end(Error::Timeout(timeout));
             }
         };
         let deadline = Instant::now().checked_add(timeout);
@@ -76,9 +76,15 @@ impl Conn {
         self.enter(|core| core.abort(&error));
         let _ = shutdown(&**self.socket(), Shutdown::Both);
         let conn = ArcConn::clone(self);
-        pool::clean_up(move || {
-            let explained = catch_panic(|| Ok(explain(error.clone())));
-            conn.complete_end(explained.unwrap_or(error));
+        // Not behind destructors and hooks, of which only so many run at once.
+        pool::run(move || {
+            let explained = catch_panic(|| Ok(explain(error.clone()))).unwrap_or(error);
+            conn.complete_end(match explained {
+                Error::Timeout(timeout) => {
+                    Error::disconnected(format!("no answer within {timeout:?}"))
+                }
+                other => other,
+            });
         });
     }
 }

@@ -44,7 +44,8 @@ impl Connection {
 
     /// A handle on the peer's bootstrap object, without waiting for it: the first calls are sent with
     /// the question. Where the interface has a `construct` method, the two sides exchange their
-    /// ThreadMaps with it.
+    /// ThreadMaps with it. A peer that never answers is waited for without end, see
+    /// [`bootstrap_within`](Self::bootstrap_within).
     ///
     /// # Errors
     /// The connection has ended.
@@ -55,24 +56,36 @@ impl Connection {
     /// The same for a peer that may not be what it should be: the connection ends if the peer has not
     /// answered within `timeout`, or answers that it has no such object.
     ///
-    /// If the connection ends before the peer has answered, for whatever reason but
-    /// [`disconnect`](Self::disconnect), every call waits until `explain` has turned the
-    /// [`Error::Disconnected`] or [`Error::PeerMisbehaved`] into the error that they all fail with. It
-    /// runs on a thread of the runtime, so that it may wait for what became of a process:
+    /// If the connection ends so before the peer has answered, `explain` is given the
+    /// [`Error::Disconnected`], [`Error::PeerMisbehaved`] or, where the peer was too slow,
+    /// [`Error::Timeout`], and returns the error that every call fails with; until it does they wait.
+    /// (A timeout that is returned as it is becomes an [`Error::Disconnected`].) It runs on a thread of
+    /// the runtime, so that it may wait for what became of a process, but not for a call of this
+    /// connection. It is dropped without having run once the peer has answered, and where this side
+    /// ends the connection. A connection has one: a second `bootstrap_within` replaces that of a first
+    /// that is not answered, and its timeout.
     ///
     /// ```no_run
     /// use std::path::Path;
+    /// use std::sync::Arc;
     /// use std::time::Duration;
-    /// use multiprocess::process::Command;
+    /// use multiprocess::process::{Child, Command};
     /// use multiprocess::{Connection, Error, Interface, Result};
     ///
-    /// fn spawn<Init: Interface>(program: &'static Path) -> Result<Init> {
+    /// /// The child is to be kept as long as it is used: dropped, it is made to end.
+    /// fn spawn<Init: Interface>(program: &'static Path) -> Result<(Arc<Child>, Init)> {
     ///     let (child, socket) = Command::new(program).spawn()?;
-    ///     Connection::new(socket)?.bootstrap_within(Duration::from_secs(30), move |error| {
-    ///         let status = child.wait_timeout(Duration::from_secs(1));
-    ///         let problem = format!("{error}; its exit status: {status:?}");
+    ///     let child = Arc::new(child);
+    ///     let unready = Arc::clone(&child);
+    ///     let explain = move |error| {
+    ///         let problem = match unready.wait_timeout(Duration::from_secs(1)) {
+    ///             Ok(Some(status)) => format!("{error}; it ended ({status})"),
+    ///             _ => format!("{error}; it is running still"),
+    ///         };
     ///         Error::Spawn { program: program.to_owned(), problem }
-    ///     })
+    ///     };
+    ///     let init = Connection::new(socket)?.bootstrap_within(Duration::from_secs(30), explain)?;
+    ///     Ok((child, init))
     /// }
     /// ```
     ///
