@@ -141,15 +141,15 @@ impl<T: Send + 'static> Call<T> {
     ///
     /// A method of an object of this process that `wait` runs directly is not cut short.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        (self.timeout, self.started) = (Some(timeout), None);
-        if let State::Sent(..) | State::Pooled(..) | State::Streamed(..) = self.state {
-            let from_now = self.deadline();
-            match &mut self.state {
-                State::Sent(sent, deadline) => *deadline = from_now.watched(&sent.slot),
-                State::Pooled(slot, deadline) => *deadline = from_now.watched(slot),
-                State::Streamed(room, _, deadline) => *deadline = from_now.watched(room.slot()),
-                _ => {}
-            }
+        let now = Instant::now();
+        (self.timeout, self.started) = (Some(timeout), Some(now));
+        let from_now = Deadline::new(timeout, now);
+        match &mut self.state {
+            State::Sent(sent, deadline) => *deadline = from_now.watched(&sent.slot),
+            State::Pooled(slot, deadline) => *deadline = from_now.watched(slot),
+            State::Streamed(room, _, deadline) => *deadline = from_now.watched(room.slot()),
+            // It begins with the call.
+            _ => self.started = None,
         }
         self
     }

@@ -84,7 +84,7 @@ pub enum Error {
         problem: String,
     },
 
-    /// A child process could not be started, or did not live long enough to serve.
+    /// A child process could not be started, or did not serve.
     #[error("cannot run {}: {problem}", program.display())]
     Spawn {
         /// The program.

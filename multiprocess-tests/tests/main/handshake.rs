@@ -115,8 +115,10 @@ fn an_answered_connection_is_not_explained() {
         .unwrap();
     assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
     assert!(is_dropped.recv().is_err(), "what would explain is let go of");
-    // The deadline is gone, too.
-    thread::sleep(Duration::from_millis(2100));
+    // The deadline is gone, too: a later one, of a peer that says nothing, passes.
+    let (silent, _theirs) = connection(true);
+    let later: LabClient = silent.bootstrap_within(Duration::from_secs(2), explained).unwrap();
+    assert!(text(later.add(1, 2).wait()).contains("no answer"));
     assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
     serving.disconnect();
     let error = lab.block("until the end").wait().unwrap_err();
@@ -175,6 +177,19 @@ fn an_explanation_that_panics_is_not_needed() {
     drop(theirs);
     let error = text(lab.add(1, 2).wait());
     assert_eq!(error, "disconnected: the other side closed the connection");
+}
+
+/// A peer that does not take calls says so by sending the first back.
+#[test]
+fn a_peer_that_takes_no_calls_is_explained() {
+    let (calling, theirs) = connection(true);
+    let lab: LabClient = calling.bootstrap_within(LONG, explained).unwrap();
+    let mut peer = RawPeer::new(theirs);
+    let (construct, _) = peer.find_call();
+    peer.send(|message| message.init_unimplemented().init_call().set_question_id(construct))
+        .unwrap();
+    let error = text(lab.add(1, 2).wait());
+    assert!(error.contains("explained") && error.contains("asked for first"), "{error}");
 }
 
 /// The first call is sent with the question, not after its answer: the peer here answers nothing.

@@ -55,9 +55,9 @@ impl Conn {
         *self.handshake.state() = Some(Unanswered { explain, deadline });
     }
 
-    /// The peer has answered a question of the handshake, the last one or one before, well enough.
-    pub(crate) fn shaken(&self, last: bool) -> Option<After> {
-        let explain = last.then(|| self.handshake.take())??;
+    /// The peer has answered the last question of the handshake.
+    pub(crate) fn shaken(&self) -> Option<After> {
+        let explain = self.handshake.take()?;
         Some(After::Run(Box::new(|| drop(explain))))
     }
 

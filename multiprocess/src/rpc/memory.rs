@@ -70,11 +70,13 @@ pub(crate) struct Segments {
     next: u32,
 }
 
-// SAFETY: 1. Memory is zeroed when it is made, and what was written is zeroed when it is used again.
-// Not so the content of a long blob, which is numbers that mean nothing until it is written over,
-// before anything else is done with the message: see `overwriting`. 2. and 3. Each segment is a Vec of its own, which is owned by this from
-// `allocate_segment` to `deallocate_segment` and not touched meanwhile; moving it does not move its
-// memory. 4. A Vec of u64 is aligned to 8 bytes.
+// Memory is zeroed when it is made, and what was written is zeroed when it is used again. Not so the
+// content of a long blob: that is numbers that mean nothing until they are written over, before
+// anything else is done with the message (see `overwriting`). Each segment is a Vec of its own, owned
+// by this from `allocate_segment` to `deallocate_segment`; moving the Vec does not move its memory.
+//
+// SAFETY: 1. zeroed, or initialised and written over before it is read; 2. and 3. owned and not touched
+// by others meanwhile; 4. a Vec of u64 is aligned to 8 bytes. All as said above.
 unsafe impl Allocator for Segments {
     fn allocate_segment(&mut self, minimum_size: u32) -> (NonNull<u8>, u32) {
         let words = minimum_size.max(self.next);

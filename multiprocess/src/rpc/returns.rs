@@ -34,6 +34,16 @@ impl Core {
         }
         // There is nothing to finish there.
         let error = Error::unimplemented("the other side does not take such calls");
+        self.failed(conn, call, error)
+    }
+
+    /// The peer has answered with an error. That may be the end of the connection, which is returned:
+    /// before anybody is told of the error, as it will be explained.
+    fn failed(&mut self, conn: &ArcConn, call: CallId, error: Error) -> Result<()> {
+        let question = self.rpc.questions.get(call);
+        if question.is_some_and(|question| matches!(question.waiter, Waiter::Handshake { .. })) {
+            conn.refused(&error)?;
+        }
         self.answered(conn, call, Err(error));
         Ok(())
     }
@@ -48,7 +58,6 @@ impl Core {
         let question = self.asked(id)?;
         let call = (id, question.serial);
         let cancelled = question.cancelled;
-        let handshake = matches!(question.waiter, Waiter::Handshake { .. });
         if answer.get_release_param_caps() {
             let exports = std::mem::take(&mut question.exports);
             for export in exports {
@@ -71,18 +80,9 @@ impl Core {
                 self.answered(conn, call, Ok(Content { reader, caps: &caps, whole }));
             }
             return_::Exception(error) => {
-                let error = from_exception(error.map_err(malformed)?);
-                if handshake {
-                    conn.refused(&error)?;
-                }
-                self.answered(conn, call, Err(error));
+                self.failed(conn, call, from_exception(error.map_err(malformed)?))?;
             }
-            return_::Canceled(()) => {
-                if handshake {
-                    conn.refused(&Error::Cancelled)?;
-                }
-                self.answered(conn, call, Err(Error::Cancelled));
-            }
+            return_::Canceled(()) => self.failed(conn, call, Error::Cancelled)?,
             return_::TakeFromOtherQuestion(other) => {
                 let results = self.rpc.answers.take_elsewhere(other, call)?;
                 if let Some(question) = self.rpc.questions.get(call) {
@@ -156,8 +156,10 @@ impl Core {
                 };
                 self.answer(conn, destination, outcome);
             }
-            Waiter::Handshake { last } => self.after.extend(conn.shaken(last)),
-            Waiter::Nobody => {}
+            Waiter::Handshake { last: true } if answer.is_ok() => {
+                self.after.extend(conn.shaken());
+            }
+            Waiter::Handshake { .. } | Waiter::Nobody => {}
         }
     }
 }

@@ -85,26 +85,28 @@ fn serve(pool: &Pool) {
         }
         state.idle.push(thread::current());
         drop(state);
-        let woken = wait_for_work(pool);
-        state = lock(&pool.state);
-        if !woken && state.work.is_empty() {
-            return;
+        match wait_for_work(pool) {
+            Some(locked) => state = locked,
+            None => return,
         }
     }
 }
 
-/// Waits until this thread is taken from the idle ones; false if it has taken itself.
-fn wait_for_work(pool: &Pool) -> bool {
+/// Waits until this thread is taken from the idle ones. None if it has waited long: it is none of
+/// them any more.
+fn wait_for_work(pool: &Pool) -> Option<MutexGuard<'_, State>> {
     let own = thread::current().id();
     let end = Instant::now() + IDLE;
     loop {
         // May return early.
         thread::park_timeout(end.saturating_duration_since(Instant::now()));
         let mut state = lock(&pool.state);
-        let Some(place) = state.idle.iter().position(|idle| idle.id() == own) else { return true };
+        let Some(place) = state.idle.iter().position(|idle| idle.id() == own) else {
+            return Some(state);
+        };
         if Instant::now() >= end {
             state.idle.remove(place);
-            return false;
+            return None;
         }
     }
 }

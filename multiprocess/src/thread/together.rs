@@ -9,10 +9,10 @@ use crate::server::Task;
 
 /// The answer of one call waits for another only where the last one took no longer.
 const QUICK: Duration = Duration::from_micros(50);
-/// So many in a row that are not take long.
-const SLOW: u8 = 2;
 /// And of so many at once only.
 const MOST: u32 = 32;
+/// So many in a row that are not quick take long.
+const SLOW: u8 = 2;
 
 thread_local! {
     /// The connection of the call that this thread runs, where another of its calls follows at once.
@@ -38,8 +38,8 @@ pub(super) fn none_follows() {
 pub(super) struct Batch {
     /// The last call was quick.
     quick: bool,
-    /// How many in a row were not. None: nothing is known, which counts as slow.
-    slow: Option<u8>,
+    /// How many in a row were not.
+    slow: u8,
     count: u32,
     /// When the next call begins, where it is there already.
     next_begins: Option<Instant>,
@@ -48,12 +48,12 @@ pub(super) struct Batch {
 impl Batch {
     /// For calls that come after others that were quick or not.
     pub(super) fn after(quick: bool) -> Batch {
-        Batch { quick, slow: quick.then_some(0), ..Batch::default() }
+        Batch { quick, slow: if quick { 0 } else { SLOW }, ..Batch::default() }
     }
 
     /// Whether the calls take long. One that did may have lost its processor to another thread.
     pub(super) fn is_slow(&self) -> bool {
-        self.slow.is_none_or(|slow| slow >= SLOW)
+        self.slow >= SLOW
     }
 
     /// Runs a call. `next`: another is there already, of the same connection as far as is known.
@@ -66,7 +66,7 @@ impl Batch {
         let ended = Instant::now();
         self.next_begins = next.then_some(ended);
         self.quick = ended.saturating_duration_since(began) < QUICK;
-        self.slow = Some(if self.quick { 0 } else { self.slow.unwrap_or(SLOW).saturating_add(1) });
+        self.slow = if self.quick { 0 } else { self.slow.saturating_add(1) };
         FOLLOWS.set(None);
     }
 }

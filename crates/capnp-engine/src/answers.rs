@@ -1,0 +1,435 @@
+//! Calls of the peer's: what is known of them until it has finished them, and their results.
+
+use capnp_rpc::rpc_capnp::{message, return_};
+
+use crate::body::Body;
+use crate::cap::{Cap, Kind, Path, Promise, Target, null};
+use crate::draft::Draft;
+use crate::effect::Effect;
+use crate::engine::{Engine, Work};
+use crate::error::{Exception, Failure, Fatal};
+use crate::held::{Asker, Payload, Serving};
+use crate::idmap::IdMap;
+use crate::memory::Message;
+use crate::questions::CallId;
+
+#[derive(Default)]
+pub(crate) struct Answers {
+    map: IdMap<Answer>,
+    pending: usize,
+}
+
+enum Answer {
+    Pending(Pending),
+    Done(Done),
+}
+
+/// A question that is not answered.
+#[derive(Default)]
+struct Pending {
+    /// It is served here, and this is what was said of it.
+    serving: Option<u64>,
+    /// The call of this side's that it was passed on as.
+    forwarded: Option<CallId>,
+    /// The peer does not want the answer any more.
+    finished: bool,
+    /// The results stay here: the peer returns them to a call of this side's.
+    elsewhere: bool,
+    taker: Option<CallId>,
+    /// The call of this side's that was to take them does not want them any more.
+    refused: bool,
+    /// Where the call waits, or did, to be passed on or served.
+    waits: Option<Cap>,
+    /// Capabilities of the results that were called or passed on already, with a reference on each.
+    promises: Vec<(Path, Cap)>,
+}
+
+/// A question that is answered and not finished: its capabilities can be called.
+struct Done {
+    results: Result<Payload, Failure>,
+    /// What was exported with the results.
+    exports: Vec<u32>,
+}
+
+impl Answers {
+    pub(crate) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    fn pending(&mut self, id: u32) -> Option<&mut Pending> {
+        match self.map.get_mut(id)? {
+            Answer::Pending(pending) => Some(pending),
+            Answer::Done(_) => None,
+        }
+    }
+
+    fn take_pending(&mut self, id: u32) -> Option<Pending> {
+        self.pending(id)?;
+        match self.map.remove(id) {
+            Some(Answer::Pending(pending)) => {
+                self.pending -= 1;
+                Some(pending)
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn set_forwarded(&mut self, id: u32, call: CallId) {
+        if let Some(pending) = self.pending(id) {
+            pending.forwarded = Some(call);
+        }
+    }
+
+    fn set_serving(&mut self, id: u32, tag: u64) {
+        if let Some(pending) = self.pending(id) {
+            pending.serving = Some(tag);
+        }
+    }
+
+    pub(crate) fn set_waits(&mut self, id: u32, promise: Cap) {
+        if let Some(pending) = self.pending(id) {
+            pending.waits = Some(promise);
+        }
+    }
+
+    pub(crate) fn is_pending(&mut self, id: u32) -> bool {
+        self.pending(id).is_some()
+    }
+
+    /// What was said of the calls that are served.
+    pub(crate) fn take_all(&mut self) -> Vec<u64> {
+        let mut serving = Vec::new();
+        std::mem::take(self).map.for_each(|answer| match answer {
+            Answer::Pending(pending) => serving.extend(pending.serving),
+            Answer::Done(_) => {}
+        });
+        serving
+    }
+}
+
+impl Engine {
+    /// Notes a question of the peer's.
+    pub(crate) fn begin_answer(&mut self, id: u32, elsewhere: bool) -> Result<(), Fatal> {
+        if self.answers.map.get(id).is_some() {
+            return Err(Fatal::misbehaved(format!("asked question {id} twice")));
+        }
+        let (unanswered, unfinished) = (self.answers.pending + 1, self.answers.map.len() + 1);
+        let limits = [
+            (unanswered, self.limits.unanswered, "answered"),
+            (unfinished, self.limits.unfinished, "finished"),
+        ];
+        for (count, limit, what) in limits {
+            if count > limit {
+                let problem = format!("{count} of its calls are not {what}; {limit} is the limit");
+                return Err(Fatal::Misbehaved(problem));
+            }
+        }
+        self.answers.map.insert(id, Answer::Pending(Pending { elsewhere, ..Pending::default() }));
+        self.answers.pending += 1;
+        Ok(())
+    }
+
+    /// Says what [`Effect::Cancelled`] is to say of a call that is served, which was just
+    /// [delivered](Effect::Deliver).
+    pub fn begin(&mut self, call: Serving, tag: u64) {
+        match call.0 {
+            Asker::Peer(id) => self.answers.set_serving(id, tag),
+            Asker::Own(call) => self.set_own_serving(call, tag),
+        }
+    }
+
+    /// Answers a call that is served here.
+    pub fn answer(&mut self, call: Serving, outcome: Result<Draft, Exception>) {
+        self.answer_call(call, outcome.map_err(Failure::from));
+        self.settle();
+    }
+
+    pub(crate) fn answer_call(&mut self, call: Serving, outcome: Result<Draft, Failure>) {
+        match call.0 {
+            Asker::Peer(id) => self.answer_peer(id, outcome),
+            Asker::Own(call) => {
+                if self.questions.get(call).is_none() {
+                    return self.discard_outcome(outcome);
+                }
+                let answer = outcome.map(|draft| self.keep_draft(draft));
+                self.answered(call, answer, None);
+            }
+        }
+    }
+
+    fn discard_outcome(&mut self, outcome: Result<Draft, Failure>) {
+        if let Ok(draft) = outcome {
+            self.discard(draft);
+        }
+    }
+
+    fn answer_peer(&mut self, id: u32, outcome: Result<Draft, Failure>) {
+        let Some(pending) = self.answers.take_pending(id) else {
+            return self.discard_outcome(outcome);
+        };
+        if pending.finished && !self.is_used(&pending) {
+            self.discard_outcome(outcome);
+            return self.answer_canceled(id, pending);
+        }
+        let mut exports = Vec::new();
+        let results = match outcome {
+            Ok(draft) => {
+                let (message, mut caps) = self.in_order(draft);
+                if !pending.elsewhere {
+                    caps.iter_mut().flatten().for_each(|cap| *cap = self.as_told(*cap));
+                }
+                let keep = !caps.is_empty() || !pending.promises.is_empty() || pending.elsewhere;
+                let body = keep.then(|| Body::of(&message));
+                if !self.send_no_results(id, &pending) {
+                    exports = self.send_results(message, &caps);
+                }
+                Ok(Payload { body, caps })
+            }
+            Err(failure) => {
+                if !self.send_no_results(id, &pending) {
+                    self.send_return(id, 64, |to| failure.write(to.init_exception()));
+                }
+                Err(failure)
+            }
+        };
+        for (path, promise) in pending.promises {
+            let cap = match &results {
+                Ok(payload) => self.cap_of(payload, None, &path),
+                Err(failure) => self.broken(failure.clone()),
+            };
+            self.resolve(promise, cap);
+            self.release(promise);
+        }
+        let results = match results {
+            // The question is over with its answer.
+            Ok(payload) if !pending.elsewhere && payload.caps.is_empty() => return,
+            results => results,
+        };
+        if let Some(taker) = pending.taker {
+            let copy = self.copy_results(&results);
+            self.work.push_back(Work::Taken(taker, copy));
+        }
+        if pending.finished {
+            self.discard_results(results);
+        } else {
+            self.answers.map.insert(id, Answer::Done(Done { results, exports }));
+        }
+    }
+
+    fn copy_results(&mut self, results: &Result<Payload, Failure>) -> Result<Payload, Failure> {
+        match results {
+            Ok(payload) => Ok(self.copy(payload)),
+            Err(failure) => Err(failure.clone()),
+        }
+    }
+
+    fn discard_results(&mut self, results: Result<Payload, Failure>) {
+        if let Ok(payload) = results {
+            self.release_all(payload.caps);
+        }
+    }
+
+    /// Answers a question whose results the peer does not want with the answer. False if it does.
+    fn send_no_results(&mut self, id: u32, pending: &Pending) -> bool {
+        if pending.elsewhere {
+            self.send_return(id, 16, |mut to| to.set_results_sent_elsewhere(()));
+        } else if pending.finished {
+            self.send_return(id, 16, |mut to| to.set_canceled(()));
+        }
+        pending.elsewhere || pending.finished
+    }
+
+    /// Sends a Return that is written. Returns what was exported with it.
+    fn send_results(&mut self, mut message: Message, caps: &[Option<Cap>]) -> Vec<u32> {
+        let mut exports = Vec::new();
+        let root: capnp::Result<message::Builder<'_>> = message.get_root();
+        if let Ok(Ok(message::Return(Ok(mut answer)))) = root.map(message::Builder::which) {
+            if caps.is_empty() {
+                // Nothing of it can be called: the question is over with this.
+                answer.set_no_finish_needed(true);
+            } else if let Ok(return_::Results(Ok(payload))) = answer.which() {
+                exports = self.describe_all(payload, caps);
+            }
+        }
+        self.effect(Effect::Write(message));
+        exports
+    }
+
+    /// Answers the peer's question for this side's first object.
+    pub(crate) fn answer_bootstrap(&mut self, id: u32) -> Result<(), Fatal> {
+        self.begin_answer(id, false)?;
+        let serving = Serving(Asker::Peer(id));
+        let outcome = match self.bootstrap {
+            Some(cap) => {
+                self.caps.retain(cap);
+                Draft::results(self.pool, serving, |mut to| {
+                    to.set_as_capability(crate::hook::hook(0));
+                    Ok::<_, Failure>(vec![Some(cap)])
+                })
+            }
+            None => Err(Failure::failed("this side offers no first object (bootstrap)")),
+        };
+        self.answer_call(serving, outcome);
+        Ok(())
+    }
+
+    /// What a path of the results leads to, with a reference.
+    pub(crate) fn cap_of_answer(&mut self, id: u32, path: Path) -> Result<Cap, Fatal> {
+        /// More capabilities than the results of any method have fields for, with room to spare.
+        const MOST: usize = 256;
+        let known = match self.answers.map.get(id) {
+            Some(Answer::Pending(pending)) => {
+                let known = pending.promises.iter().find(|(known, _)| *known == path);
+                if known.is_none() && pending.promises.len() >= MOST {
+                    return Err(Fatal::misbehaved(format!(
+                        "named more than {MOST} capabilities of one answer before it had it"
+                    )));
+                }
+                known.map(|(_, promise)| *promise)
+            }
+            Some(Answer::Done(done)) => {
+                let results = match &done.results {
+                    Ok(Payload { body, caps }) => {
+                        Ok(Payload { body: body.clone(), caps: caps.clone() })
+                    }
+                    Err(failure) => Err(failure.clone()),
+                };
+                return Ok(match results {
+                    Ok(payload) => self.cap_of(&payload, None, &path),
+                    Err(failure) => self.broken(failure),
+                });
+            }
+            // It returned without capabilities, or was never asked.
+            None => return Ok(self.broken(null())),
+        };
+        let promise = match known {
+            Some(promise) => promise,
+            None => {
+                let mut promise = Promise::new(Target::Here);
+                promise.answer = Some(id);
+                let promise = self.caps.add(Kind::Promise(Box::new(promise)));
+                if let Some(pending) = self.answers.pending(id) {
+                    pending.promises.push((path, promise));
+                }
+                promise
+            }
+        };
+        self.caps.retain(promise);
+        Ok(promise)
+    }
+
+    /// The results that were kept here for a call of this side's; none if they are not there yet, and
+    /// will be given to it then.
+    pub(crate) fn take_elsewhere(
+        &mut self,
+        id: u32,
+        taker: CallId,
+    ) -> Result<Option<Result<Payload, Failure>>, Fatal> {
+        let results = match self.answers.map.get_mut(id) {
+            Some(Answer::Pending(pending)) if pending.elsewhere => {
+                if pending.taker.replace(taker).is_some() {
+                    let problem = format!("gave the results of question {id} twice");
+                    return Err(Fatal::Misbehaved(problem));
+                }
+                return Ok(None);
+            }
+            Some(Answer::Done(Done { results: Ok(Payload { body, caps }), .. })) => {
+                Ok(Payload { body: body.clone(), caps: caps.clone() })
+            }
+            Some(Answer::Done(Done { results: Err(failure), .. })) => Err(failure.clone()),
+            _ => Err(Failure::failed("the results were sent elsewhere and are gone")),
+        };
+        if let Ok(payload) = &results {
+            payload.caps.iter().flatten().for_each(|cap| self.caps.retain(*cap));
+        }
+        Ok(Some(results))
+    }
+
+    /// The call of this side's that was to take the results does not want them any more.
+    pub(crate) fn take_back(&mut self, id: u32, taker: CallId) {
+        if let Some(pending) = self.answers.pending(id)
+            && pending.taker == Some(taker)
+        {
+            pending.taker = None;
+            self.take_nothing(id);
+        }
+    }
+
+    /// The same of a call that was cancelled before it was told whose results it gets.
+    pub(crate) fn take_nothing(&mut self, id: u32) {
+        if let Some(pending) = self.answers.pending(id) {
+            pending.refused |= pending.elsewhere && pending.taker.is_none();
+            self.give_up(id);
+        }
+    }
+
+    /// The peer does not need the answer any more, or what is left of it.
+    pub(crate) fn receive_finish(&mut self, id: u32, release: bool) -> Result<(), Fatal> {
+        if let Some(pending) = self.answers.pending(id) {
+            pending.finished = true;
+            self.give_up(id);
+            return Ok(());
+        }
+        // One that is not there was over with its answer.
+        if let Some(Answer::Done(done)) = self.answers.map.remove(id) {
+            self.discard_results(done.results);
+            if release {
+                for export in done.exports {
+                    self.release_export(export, 1)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something needs the results, be the question finished or not.
+    fn is_used(&self, pending: &Pending) -> bool {
+        let used = |promise: &Cap| self.caps.refs(*promise) > 1;
+        pending.taker.is_some() || pending.promises.iter().any(|(_, promise)| used(promise))
+    }
+
+    /// Cancels the call behind a question that nobody wants the answer of, unless something else needs
+    /// its results: a call on them that is under way, above all. With it, the calls that only it
+    /// needed.
+    pub(crate) fn give_up(&mut self, id: u32) {
+        let mut next = Some(id);
+        while let Some(id) = next.take() {
+            let Some(Answer::Pending(pending)) = self.answers.map.get(id) else { return };
+            if !(pending.finished || pending.refused) || self.is_used(pending) {
+                return;
+            }
+            let Some(pending) = self.answers.pending(id) else { return };
+            let (serving, forwarded) = (pending.serving.take(), pending.forwarded.take());
+            let (waits, finished) = (pending.waits.take(), pending.finished);
+            if let Some(tag) = serving {
+                self.effect(Effect::Cancelled { tag });
+            }
+            if let Some(call) = forwarded {
+                self.cancel_call(call);
+            } else if let Some(answer) =
+                waits.and_then(|promise| self.unqueue(promise, Serving(Asker::Peer(id))))
+            {
+                next = answer;
+            } else {
+                // It is being served, and answered when it ends.
+                return;
+            }
+            // It will not be answered any other way.
+            if !finished {
+                self.answer_peer(id, Err(Failure::Cancelled));
+            } else if let Some(pending) = self.answers.take_pending(id) {
+                self.answer_canceled(id, pending);
+            }
+        }
+    }
+
+    /// Answers a question that was finished before.
+    fn answer_canceled(&mut self, id: u32, pending: Pending) {
+        self.send_return(id, 16, |mut to| to.set_canceled(()));
+        for (_, promise) in pending.promises {
+            let broken = self.broken(Failure::Cancelled);
+            self.resolve(promise, broken);
+            self.release(promise);
+        }
+    }
+}

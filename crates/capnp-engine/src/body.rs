@@ -1,0 +1,134 @@
+//! The bytes of one message, and how they are looked at.
+
+use std::fmt;
+use std::sync::Arc;
+
+use capnp::Result;
+use capnp::message::{Reader, ReaderOptions};
+use capnp::serialize::{self, NoAllocSliceSegments};
+
+use crate::memory::Message;
+
+const WORD: usize = 8;
+
+/// A message in the standard framing that is kept, shared by whoever looks at it. Its memory is
+/// aligned to words.
+#[derive(Clone)]
+pub struct Body(Arc<Buffer>);
+
+struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    /// What becomes of the memory when nobody looks at the message any more.
+    give_back: Option<fn(Vec<u8>)>,
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(give_back) = self.give_back {
+            give_back(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+/// Where in `buffer` the first word is: memory is mostly aligned, and need not be.
+pub fn first_word(buffer: &[u8]) -> usize {
+    buffer.as_ptr().align_offset(WORD) % WORD
+}
+
+impl Body {
+    /// The message in all of `bytes` but the first `start`, which are there to align it. The memory is
+    /// given to `give_back` in the end.
+    pub fn new(bytes: Vec<u8>, start: usize, give_back: Option<fn(Vec<u8>)>) -> Body {
+        Body(Arc::new(Buffer { bytes, start, give_back }))
+    }
+
+    fn write(length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Body {
+        let mut bytes = Vec::with_capacity(length + WORD);
+        let start = first_word(&bytes);
+        bytes.resize(start, 0);
+        write(&mut bytes);
+        Body::new(bytes, start, None)
+    }
+
+    fn copy(message: &[u8]) -> Body {
+        Body::write(message.len(), |bytes| bytes.extend_from_slice(message))
+    }
+
+    /// A message of this side's, as it would be sent.
+    pub(crate) fn of(message: &Message) -> Body {
+        let words = serialize::compute_serialized_size_in_words(message);
+        Body::write(WORD * words, |bytes| {
+            // Writing to a Vec does not fail.
+            let _ = serialize::write_message(bytes, message);
+        })
+    }
+
+    /// The message.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.bytes[self.0.start..]
+    }
+
+    /// The message, to be looked at.
+    pub fn whole(&self) -> Whole<'_> {
+        Whole { bytes: self.bytes(), body: Some(self) }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", self.bytes().len())
+    }
+}
+
+/// A message that is there as long as it is looked at.
+#[derive(Clone, Copy)]
+pub struct Whole<'a> {
+    bytes: &'a [u8],
+    body: Option<&'a Body>,
+}
+
+impl<'a> Whole<'a> {
+    /// One that lies among others, aligned to words.
+    pub fn new(bytes: &'a [u8]) -> Whole<'a> {
+        Whole { bytes, body: None }
+    }
+
+    /// The size in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The message, to be kept. One that lies among others is copied.
+    pub fn keep(&self) -> Body {
+        self.body.cloned().unwrap_or_else(|| Body::copy(self.bytes))
+    }
+
+    /// The same where nothing needs to be copied.
+    pub fn shared(&self) -> Option<Body> {
+        self.body.cloned()
+    }
+
+    /// Finds the message's segments.
+    ///
+    /// # Errors
+    /// Its table does not fit.
+    pub fn parse(&self, options: ReaderOptions) -> Result<Reader<NoAllocSliceSegments<'a>>> {
+        let mut bytes = self.bytes;
+        serialize::read_message_from_flat_slice_no_alloc(&mut bytes, options)
+    }
+}
+
+/// How much of a message of this many bytes may be read: each part a few times over. A message that
+/// points to the same part again and again, or to a long list of nothing, would otherwise become
+/// many times what was sent.
+pub fn options(length: usize) -> ReaderOptions {
+    let mut options = ReaderOptions::new();
+    options.traversal_limit_in_words(Some(8 * (length / WORD) + 1024));
+    options
+}

@@ -1,0 +1,133 @@
+//! Messages of this side's before they are sent.
+
+use capnp::any_pointer;
+use capnp::private::layout::CapTable;
+use capnp::traits::ImbueMut;
+use capnp_rpc::rpc_capnp::{message, return_};
+
+use crate::body::Body;
+use crate::cap::Cap;
+use crate::engine::Engine;
+use crate::held::{Asker, Content, Payload, Serving};
+use crate::hook;
+use crate::memory::{Message, Pool, new_message};
+
+/// What a first segment has room for.
+const WORDS: u32 = 64;
+
+/// A Call or a Return whose content is written, and which is not addressed yet.
+#[must_use = "its capabilities are to be released"]
+pub struct Draft {
+    message: Message,
+    /// The method that is called.
+    pub(crate) method: (u64, u16),
+    /// One reference on each, by the numbers of the hooks that were written.
+    given: Vec<Option<Cap>>,
+    /// The order of the message's table, where it is another: each by its number in `given`.
+    order: Option<Vec<Option<usize>>>,
+}
+
+impl Draft {
+    /// A call of this method (interface and ordinal). `fill` writes the parameters and returns the
+    /// capabilities that it wrote with [`hook`](crate::hook), by their numbers, with one reference on
+    /// each.
+    ///
+    /// # Errors
+    /// What `fill` returns. What references it had are its own affair then.
+    pub fn call<E>(
+        pool: &'static dyn Pool,
+        method: (u64, u16),
+        fill: impl FnOnce(any_pointer::Builder<'_>) -> Result<Vec<Option<Cap>>, E>,
+    ) -> Result<Draft, E> {
+        let mut message = new_message(pool, WORDS);
+        let root: message::Builder<'_> = message.init_root();
+        let mut call = root.init_call();
+        call.set_interface_id(method.0);
+        call.set_method_id(method.1);
+        let mut table = CapTable::new();
+        let mut content = call.init_params().get_content();
+        content.imbue_mut(&mut table);
+        let given = fill(content)?;
+        let order = order_of(&table, &given);
+        Ok(Draft { message, method, given, order })
+    }
+
+    /// The results of a call that is served here; `fill` as for a call.
+    ///
+    /// # Errors
+    /// What `fill` returns.
+    pub fn results<E>(
+        pool: &'static dyn Pool,
+        call: Serving,
+        fill: impl FnOnce(any_pointer::Builder<'_>) -> Result<Vec<Option<Cap>>, E>,
+    ) -> Result<Draft, E> {
+        let id = match call.0 {
+            Asker::Peer(id) => id,
+            Asker::Own(_) => 0,
+        };
+        let mut message = new_message(pool, WORDS);
+        let mut table = CapTable::new();
+        let mut content = init_return(&mut message, id).init_results().get_content();
+        content.imbue_mut(&mut table);
+        let given = fill(content)?;
+        let order = order_of(&table, &given);
+        Ok(Draft { message, method: (0, 0), given, order })
+    }
+
+    /// The capabilities that were written.
+    pub fn caps(&self) -> impl Iterator<Item = Cap> {
+        self.given.iter().copied().flatten()
+    }
+}
+
+/// The places of a message's capabilities in `given`, where that is not their order already.
+fn order_of(table: &CapTable, given: &[Option<Cap>]) -> Option<Vec<Option<usize>>> {
+    let places = || table.iter().map(|slot| slot.as_deref().and_then(hook::place));
+    let same = places().eq((0..given.len()).map(Some));
+    (!same).then(|| places().collect())
+}
+
+/// Begins a Return.
+pub(crate) fn init_return(message: &mut Message, id: u32) -> return_::Builder<'_> {
+    let root: message::Builder<'_> = message.init_root();
+    let mut answer = root.init_return();
+    answer.set_answer_id(id);
+    // What came with the call is let go of one by one.
+    answer.set_release_param_caps(false);
+    answer
+}
+
+impl Engine {
+    /// Gives a draft up.
+    pub fn discard(&mut self, draft: Draft) {
+        self.release_all(draft.given);
+    }
+
+    /// The message, and its capabilities in the order of its table with one reference on each.
+    pub(crate) fn in_order(&mut self, draft: Draft) -> (Message, Vec<Option<Cap>>) {
+        let Draft { message, given, order, .. } = draft;
+        let Some(order) = order else { return (message, given) };
+        let cap = |place: &Option<usize>| given.get((*place)?).copied().flatten();
+        let caps: Vec<_> = order.iter().map(cap).collect();
+        caps.iter().flatten().for_each(|cap| self.caps.retain(*cap));
+        self.release_all(given);
+        (message, caps)
+    }
+
+    /// A draft as the content of a message that is kept.
+    pub(crate) fn keep_draft(&mut self, draft: Draft) -> Payload {
+        let (message, caps) = self.in_order(draft);
+        Payload { body: Some(Body::of(&message)), caps }
+    }
+
+    /// Writes the content of another message, with references of its own.
+    pub(crate) fn copy_content(
+        &mut self,
+        content: &Content<'_>,
+        mut to: any_pointer::Builder<'_>,
+    ) -> capnp::Result<Vec<Option<Cap>>> {
+        to.set_as::<any_pointer::Owned>(content.reader)?;
+        content.caps.iter().flatten().for_each(|cap| self.caps.retain(*cap));
+        Ok(content.caps.to_vec())
+    }
+}

@@ -1,0 +1,159 @@
+//! Why a call has no results, and why a connection is over.
+
+use std::fmt;
+use std::sync::Arc;
+
+use capnp_rpc::rpc_capnp::exception;
+
+/// The kinds of exception that Cap'n Proto knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExceptionKind {
+    /// The method failed, or the caller asked for something impossible.
+    Failed,
+    /// Refused for want of something that may be there later.
+    Overloaded,
+    /// Something that the call needed is gone for good: a connection, most often one of the callee's.
+    Disconnected,
+    /// The object has no such method.
+    Unimplemented,
+}
+
+/// What a call ends with instead of results, as it travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// Which kind it is.
+    pub kind: ExceptionKind,
+    /// A text for a person.
+    pub reason: String,
+}
+
+impl Exception {
+    /// An exception of this kind.
+    pub fn new(kind: ExceptionKind, reason: impl Into<String>) -> Exception {
+        Exception { kind, reason: reason.into() }
+    }
+
+    /// An exception of the kind [`ExceptionKind::Failed`].
+    pub fn failed(reason: impl Into<String>) -> Exception {
+        Exception::new(ExceptionKind::Failed, reason)
+    }
+
+    /// What a message says.
+    pub(crate) fn read(from: exception::Reader<'_>) -> Exception {
+        let reason = from.get_reason().ok().and_then(|text| text.to_string().ok());
+        let kind = match from.get_type() {
+            Ok(exception::Type::Overloaded) => ExceptionKind::Overloaded,
+            Ok(exception::Type::Disconnected) => ExceptionKind::Disconnected,
+            Ok(exception::Type::Unimplemented) => ExceptionKind::Unimplemented,
+            Ok(exception::Type::Failed) | Err(_) => ExceptionKind::Failed,
+        };
+        Exception::new(kind, reason.unwrap_or_default())
+    }
+
+    pub(crate) fn write(&self, mut to: exception::Builder<'_>) {
+        to.set_type(match self.kind {
+            ExceptionKind::Failed => exception::Type::Failed,
+            ExceptionKind::Overloaded => exception::Type::Overloaded,
+            ExceptionKind::Disconnected => exception::Type::Disconnected,
+            ExceptionKind::Unimplemented => exception::Type::Unimplemented,
+        });
+        to.set_reason(self.reason.as_str());
+    }
+}
+
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for Exception {}
+
+/// Why a call of this side's has no results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// Whoever served it says so, or what was called cannot be called.
+    Exception(Arc<Exception>),
+    /// It was cancelled before it ended.
+    Cancelled,
+    /// The object was closed by this side: the call was not sent.
+    Closed,
+}
+
+impl Failure {
+    pub(crate) fn failed(reason: impl Into<String>) -> Failure {
+        Failure::Exception(Arc::new(Exception::failed(reason)))
+    }
+
+    /// Content that cannot be read.
+    pub(crate) fn malformed(error: &capnp::Error) -> Failure {
+        Failure::failed(error.to_string())
+    }
+
+    /// As a peer is told it.
+    pub(crate) fn write(&self, to: exception::Builder<'_>) {
+        match self {
+            Failure::Exception(exception) => exception.write(to),
+            other => Exception::failed(other.to_string()).write(to),
+        }
+    }
+}
+
+impl From<Exception> for Failure {
+    fn from(exception: Exception) -> Failure {
+        Failure::Exception(Arc::new(exception))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Exception(exception) => exception.fmt(f),
+            Failure::Cancelled => f.write_str("the call was cancelled"),
+            Failure::Closed => f.write_str("the object was closed"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Why the peer's message is the end of the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fatal {
+    /// The peer broke the protocol; what it did.
+    Misbehaved(String),
+    /// The peer gave the connection up; its reason.
+    Aborted(String),
+}
+
+impl Fatal {
+    pub(crate) fn misbehaved(problem: impl Into<String>) -> Fatal {
+        Fatal::Misbehaved(problem.into())
+    }
+}
+
+/// A message that is not what the protocol's schema says.
+impl From<capnp::Error> for Fatal {
+    fn from(error: capnp::Error) -> Fatal {
+        Fatal::Misbehaved(error.to_string())
+    }
+}
+
+impl From<capnp::NotInSchema> for Fatal {
+    fn from(error: capnp::NotInSchema) -> Fatal {
+        capnp::Error::from(error).into()
+    }
+}
+
+impl fmt::Display for Fatal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fatal::Misbehaved(problem) => write!(f, "the other side broke the protocol: {problem}"),
+            Fatal::Aborted(reason) => {
+                write!(f, "the other side gave the connection up: {reason}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Fatal {}

@@ -1,0 +1,280 @@
+//! Which objects either side has given the other, and how they are described in messages.
+
+use capnp_rpc::rpc_capnp::{cap_descriptor, message, payload};
+
+use crate::cap::{Cap, Kind, PeerPath, Promise, Target};
+use crate::effect::Effect;
+use crate::engine::Engine;
+use crate::error::{Failure, Fatal};
+use crate::memory::new_message;
+use crate::parts::{path_of, write_promised_answer};
+
+/// A capability that the peer was given, and how often. Holds a reference on it.
+pub(crate) struct Export {
+    cap: Cap,
+    refs: u32,
+}
+
+/// A number that the peer gave. It goes with the last reference on the import.
+pub(crate) struct Imported {
+    /// How often.
+    refs: u32,
+    import: Cap,
+    /// Where it was not known what it is.
+    promise: Option<Cap>,
+}
+
+impl Engine {
+    // ---- to the peer
+
+    /// Describes the capabilities of a message. Returns what was exported, as often as it was.
+    pub(crate) fn describe_all(
+        &mut self,
+        payload: payload::Builder<'_>,
+        caps: &[Option<Cap>],
+    ) -> Vec<u32> {
+        let mut exports = Vec::new();
+        let mut table = payload.init_cap_table(caps.len() as u32);
+        for (place, cap) in caps.iter().enumerate() {
+            let descriptor = table.reborrow().get(place as u32);
+            exports.extend(cap.and_then(|cap| self.describe(descriptor, cap)));
+        }
+        exports
+    }
+
+    fn describe(&mut self, mut to: cap_descriptor::Builder<'_>, cap: Cap) -> Option<u32> {
+        let cap = self.caps.resolved(cap);
+        let (known, promised) = match self.caps.get(cap).map(|entry| &entry.kind) {
+            Some(Kind::Import { id }) => {
+                to.set_receiver_hosted(*id);
+                return None;
+            }
+            Some(Kind::Local { export, .. }) => (*export, false),
+            Some(Kind::Promise(promise)) => match &promise.target {
+                Target::Answer { question, path, .. } => {
+                    write_promised_answer(to.init_receiver_answer(), *question, path);
+                    return None;
+                }
+                Target::Import { id, .. } => {
+                    to.set_receiver_hosted(*id);
+                    return None;
+                }
+                Target::Here | Target::Resolved(_) => (promise.export, true),
+            },
+            Some(Kind::Broken(_)) => (None, false),
+            // It was let go of.
+            None => return None,
+        };
+        let id = known.unwrap_or_else(|| self.export(cap));
+        if let Some(export) = self.exports.get_mut(id as usize) {
+            export.refs += 1;
+        }
+        match promised {
+            true => to.set_sender_promise(id),
+            false => to.set_sender_hosted(id),
+        }
+        Some(id)
+    }
+
+    fn export(&mut self, cap: Cap) -> u32 {
+        self.caps.retain(cap);
+        let id = self.exports.insert(Export { cap, refs: 0 });
+        // There is no memory for so many.
+        let id = u32::try_from(id).unwrap_or(u32::MAX);
+        match self.caps.get_mut(cap).map(|entry| &mut entry.kind) {
+            Some(Kind::Local { export, .. }) => *export = Some(id),
+            Some(Kind::Promise(promise)) => promise.export = Some(id),
+            Some(Kind::Import { .. } | Kind::Broken(_)) | None => {}
+        }
+        id
+    }
+
+    /// What the peer was given under a number. No reference comes with it.
+    pub(crate) fn exported_cap(&self, id: u32) -> Option<Cap> {
+        self.exports.get(id as usize).map(|export| export.cap)
+    }
+
+    /// The peer lets go of an object, `count` times.
+    pub(crate) fn release_export(&mut self, id: u32, count: u32) -> Result<(), Fatal> {
+        let Some(export) = self.exports.get_mut(id as usize) else {
+            return Err(Fatal::misbehaved(format!("released object {id}, which it was not given")));
+        };
+        let Some(left) = export.refs.checked_sub(count) else {
+            let problem = format!("released object {id} more often than it was given");
+            return Err(Fatal::Misbehaved(problem));
+        };
+        export.refs = left;
+        if left == 0 {
+            let cap = self.exports.remove(id as usize).cap;
+            // What a promise has become has a number of its own, or none.
+            match self.caps.get_mut(cap).map(|entry| &mut entry.kind) {
+                Some(Kind::Local { export, .. }) if *export == Some(id) => *export = None,
+                Some(Kind::Promise(promise)) if promise.export == Some(id) => promise.export = None,
+                _ => {}
+            }
+            self.release(cap);
+        }
+        Ok(())
+    }
+
+    /// What the peer is told that a capability is, with the reference that came with it. Messages of
+    /// the peer's for a promise that has resolved go strictly there, even if that is a promise of the
+    /// peer's which becomes something else: the peer counts on it for the order of its calls (see
+    /// `Resolve` in rpc.capnp).
+    pub(crate) fn as_told(&mut self, cap: Cap) -> Cap {
+        let mut told = self.caps.resolved(cap);
+        if let Some(promise) = self.caps.promise(told)
+            && let Target::Import { import, .. } = &promise.target
+        {
+            told = *import;
+        }
+        self.caps.retain(told);
+        self.release(cap);
+        told
+    }
+
+    /// Tells the peer what a promise that it was given has become. Takes over the reference.
+    pub(crate) fn send_resolve(&mut self, id: u32, cap: Cap) {
+        let cap = self.as_told(cap);
+        let mut message = new_message(self.pool, 32);
+        let root: message::Builder<'_> = message.init_root();
+        let mut resolve = root.init_resolve();
+        resolve.set_promise_id(id);
+        match self.caps.get(cap).map(|entry| &entry.kind) {
+            Some(Kind::Broken(failure)) => failure.write(resolve.init_exception()),
+            _ => {
+                self.describe(resolve.init_cap(), cap);
+            }
+        }
+        self.effect(Effect::Write(message));
+        match self.exports.get_mut(id as usize) {
+            Some(export) => {
+                let before = std::mem::replace(&mut export.cap, cap);
+                self.release(before);
+            }
+            None => self.release(cap),
+        }
+    }
+
+    // ---- from the peer
+
+    /// Takes in the capabilities of a message of so many bytes, with a reference on each.
+    pub(crate) fn receive_caps(
+        &mut self,
+        payload: payload::Reader<'_>,
+        length: usize,
+    ) -> Result<Vec<Option<Cap>>, Fatal> {
+        if !payload.has_cap_table() {
+            return Ok(Vec::new());
+        }
+        let table = payload.get_cap_table()?;
+        // A list of nothing, or of bytes, can be read as one of descriptors too.
+        if table.len() as usize > length / 8 {
+            return Err(Fatal::misbehaved(
+                "sent a table of capabilities that has no room in its message",
+            ));
+        }
+        let mut caps = Vec::with_capacity(table.len() as usize);
+        for descriptor in table {
+            // On an error the connection ends, and every reference with it.
+            caps.push(self.receive_cap(descriptor)?);
+        }
+        Ok(caps)
+    }
+
+    /// The same for one.
+    pub(crate) fn receive_cap(
+        &mut self,
+        descriptor: cap_descriptor::Reader<'_>,
+    ) -> Result<Option<Cap>, Fatal> {
+        Ok(Some(match descriptor.which()? {
+            cap_descriptor::None(()) => return Ok(None),
+            cap_descriptor::SenderHosted(id) => self.import(id, false),
+            cap_descriptor::SenderPromise(id) => self.import(id, true),
+            cap_descriptor::ReceiverHosted(id) => match self.exported_cap(id) {
+                Some(cap) => {
+                    self.caps.retain(cap);
+                    cap
+                }
+                // Wrong, and harmless: whoever uses it sees an error.
+                None => self.broken(Failure::failed(format!("the peer was given no object {id}"))),
+            },
+            cap_descriptor::ReceiverAnswer(answer) => {
+                let answer = answer?;
+                let path = path_of(answer)?;
+                self.cap_of_answer(answer.get_question_id(), path)?
+            }
+            // A third party's objects are reached through whoever names them.
+            cap_descriptor::ThirdPartyHosted(third) => self.import(third?.get_vine_id(), false),
+        }))
+    }
+
+    fn import(&mut self, id: u32, promised: bool) -> Cap {
+        let (import, promise) = match self.imports.get_mut(id) {
+            Some(known) => {
+                known.refs = known.refs.saturating_add(1);
+                let (import, promise) = (known.import, known.promise);
+                self.caps.retain(import);
+                (import, promise)
+            }
+            None => {
+                let import = self.caps.add(Kind::Import { id });
+                self.imports.insert(id, Imported { refs: 1, import, promise: None });
+                (import, None)
+            }
+        };
+        match promise {
+            Some(promise) => {
+                self.caps.retain(promise);
+                self.release(import);
+                promise
+            }
+            None if promised => {
+                let promise = Promise::new(Target::Import { import, id, called: false });
+                let promise = self.caps.add(Kind::Promise(Box::new(promise)));
+                if let Some(known) = self.imports.get_mut(id) {
+                    known.promise = Some(promise);
+                }
+                promise
+            }
+            None => import,
+        }
+    }
+
+    /// The promise that the peer knows under this number, if it is still held here.
+    pub(crate) fn imported_promise(&self, id: u32) -> Option<Cap> {
+        self.imports.get(id)?.promise
+    }
+
+    /// Nobody holds it any more.
+    pub(crate) fn forget_promise(&mut self, id: u32, promise: Cap) {
+        if let Some(known) = self.imports.get_mut(id)
+            && known.promise == Some(promise)
+        {
+            known.promise = None;
+        }
+    }
+
+    /// The same for an import, which the peer is told.
+    pub(crate) fn release_import(&mut self, id: u32, import: Cap) {
+        if !self.imports.get(id).is_some_and(|known| known.import == import) {
+            return;
+        }
+        let Some(imported) = self.imports.remove(id) else { return };
+        self.send(16, |root| {
+            let mut release = root.init_release();
+            release.set_id(id);
+            release.set_reference_count(imported.refs);
+        });
+    }
+}
+
+/// The way to the peer as a message target.
+pub(crate) fn write_way(mut to: capnp_rpc::rpc_capnp::message_target::Builder<'_>, way: &PeerPath) {
+    match way {
+        PeerPath::Import(id) => to.set_imported_cap(*id),
+        PeerPath::Answer(question, path) => {
+            write_promised_answer(to.init_promised_answer(), *question, path);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Calls that cannot go on yet, and content that is kept.
+
+use capnp::any_pointer;
+use capnp::traits::Imbue;
+
+use crate::body::{Body, Whole};
+use crate::cap::{Cap, Path, null};
+use crate::engine::Engine;
+use crate::error::Failure;
+use crate::hook;
+use crate::incoming::Incoming;
+use crate::questions::CallId;
+
+/// A call that is served here: what to answer, and to whom that goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Serving(pub(crate) Asker);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Asker {
+    /// The peer, which asked this question.
+    Peer(u32),
+    /// This side: a call of its own that does not leave it.
+    Own(CallId),
+}
+
+/// A call with its parameters, to be sent or served later.
+pub(crate) struct HeldCall {
+    pub(crate) method: (u64, u16),
+    pub(crate) params: Payload,
+    pub(crate) serving: Serving,
+    pub(crate) kind: CallKind,
+}
+
+/// What a call is for its object's life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CallKind {
+    /// It meets an error once the object is being closed.
+    #[default]
+    Ordinary,
+    /// It ends other calls of the object, so that the object can be closed: it goes out until the
+    /// object is closed.
+    Interrupt,
+    /// It ends the object: it goes out when all calls before it have returned, and none does after it.
+    Destroy,
+}
+
+/// The parameters or results of a call, with their capabilities, one reference on each.
+#[derive(Debug, Default)]
+#[must_use = "its capabilities are to be released"]
+pub struct Payload {
+    /// None: they are in the message that was given to [`Engine::receive`] last.
+    pub(crate) body: Option<Body>,
+    /// By the numbers that the message's capability pointers have.
+    pub caps: Vec<Option<Cap>>,
+}
+
+/// Parameters or results, to be read. A capability pointer in them is a number, see
+/// [`find`](crate::find): its capability is in `caps`.
+pub struct Content<'a> {
+    /// What was sent.
+    pub reader: any_pointer::Reader<'a>,
+    /// The capabilities that it names.
+    pub caps: &'a [Option<Cap>],
+    /// The message around it.
+    pub whole: Whole<'a>,
+}
+
+impl Payload {
+    /// Looks at the content. `current`: the message that was received last.
+    pub fn with<R>(
+        &self,
+        current: Option<&Incoming<'_>>,
+        look: impl FnOnce(capnp::Result<Content<'_>>) -> R,
+    ) -> R {
+        match (&self.body, current) {
+            (Some(body), _) => match Incoming::new(body.whole()) {
+                Ok(message) => self.look(&message, look),
+                Err(error) => look(Err(error)),
+            },
+            (None, Some(message)) => self.look(message, look),
+            (None, None) => look(Err(capnp::Error::failed("a message that is gone".to_owned()))),
+        }
+    }
+
+    fn look<R>(
+        &self,
+        message: &Incoming<'_>,
+        look: impl FnOnce(capnp::Result<Content<'_>>) -> R,
+    ) -> R {
+        let table = hook::table(&self.caps);
+        look(message.content().map(|mut reader| {
+            reader.imbue(&table);
+            Content { reader, caps: &self.caps, whole: message.whole() }
+        }))
+    }
+
+    /// The same, to be looked at when another message has come.
+    pub(crate) fn keep(mut self, current: Option<&Incoming<'_>>) -> Payload {
+        if self.body.is_none() {
+            self.body = current.map(|message| message.whole().keep());
+        }
+        self
+    }
+}
+
+impl Content<'_> {
+    /// The capability that a path of pointers leads to; none for a null pointer. No reference comes
+    /// with it.
+    pub fn cap_at(&self, path: &[u16]) -> capnp::Result<Option<Cap>> {
+        if path.is_empty() && self.reader.is_null() {
+            return Ok(None);
+        }
+        let mut pointer: Pointer<'_> = self.reader.get_as()?;
+        for field in path {
+            let within = pointer.0.get_struct(None)?;
+            pointer = Pointer(within.get_pointer_field(usize::from(*field)));
+        }
+        if pointer.0.is_null() {
+            return Ok(None);
+        }
+        Ok(hook::find(&*pointer.0.get_capability()?, self.caps))
+    }
+}
+
+/// A pointer of a message as capnp's layout code has it.
+struct Pointer<'a>(capnp::private::layout::PointerReader<'a>);
+
+impl<'a> capnp::traits::FromPointerReader<'a> for Pointer<'a> {
+    fn get_from_pointer(
+        reader: &capnp::private::layout::PointerReader<'a>,
+        _default: Option<&'a [capnp::Word]>,
+    ) -> capnp::Result<Self> {
+        Ok(Pointer(*reader))
+    }
+}
+
+impl Engine {
+    /// The capability at a path of a payload, to be called, with a reference.
+    pub(crate) fn cap_of(
+        &mut self,
+        payload: &Payload,
+        current: Option<&Incoming<'_>>,
+        path: &Path,
+    ) -> Cap {
+        let found = payload.with(current, |content| content?.cap_at(path));
+        match found {
+            Ok(Some(cap)) => {
+                self.caps.retain(cap);
+                cap
+            }
+            Ok(None) => self.broken(null()),
+            Err(error) => self.broken(Failure::malformed(&error)),
+        }
+    }
+
+    /// Another payload like it, with references of its own.
+    pub(crate) fn copy(&mut self, payload: &Payload) -> Payload {
+        payload.caps.iter().flatten().for_each(|cap| self.caps.retain(*cap));
+        Payload { body: payload.body.clone(), caps: payload.caps.clone() }
+    }
+}

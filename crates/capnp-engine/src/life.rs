@@ -1,0 +1,147 @@
+//! One life for each object of the peer's: open, closing, closed.
+//!
+//! A method of the object's ends it (`destroy`), and a peer need not bear a call after that. So the
+//! object's life is kept with its capability, which all handles on it share. Once it is being closed
+//! no call of it is taken. The call that ends it waits here until those before it have returned, so
+//! that none is in the peer's hands any more when the object goes.
+
+use crate::cap::{Cap, Life, Stage};
+use crate::engine::{Engine, Work};
+use crate::error::Failure;
+use crate::held::{CallKind, HeldCall};
+
+impl Engine {
+    /// The life of the object that a capability is by now.
+    pub fn stage(&self, cap: Cap) -> Stage {
+        self.caps.get(self.caps.resolved(cap)).map_or(Stage::Closed, |entry| entry.life.stage)
+    }
+
+    /// Calls that were sent to the object and have not returned.
+    pub fn in_flight(&self, cap: Cap) -> u32 {
+        self.caps.get(self.caps.resolved(cap)).map_or(0, |entry| entry.life.in_flight)
+    }
+
+    /// Takes a reference over as a handle.
+    pub fn add_handle(&mut self, cap: Cap) {
+        if let Some(life) = self.life(cap) {
+            life.handles += 1;
+        }
+    }
+
+    /// Whether a handle is the last on an object of the peer's that is not being closed: then the
+    /// object is to be closed, where its interface has a method for that.
+    pub fn is_last_handle(&self, cap: Cap) -> bool {
+        let cap = self.caps.resolved(cap);
+        self.caps.get(cap).is_some_and(|entry| {
+            self.caps.is_remote(cap) && entry.life.handles == 1 && entry.life.stage == Stage::Open
+        })
+    }
+
+    /// Takes a handle back, and its reference.
+    pub fn drop_handle(&mut self, cap: Cap) {
+        if let Some(life) = self.life(cap) {
+            life.handles = life.handles.saturating_sub(1);
+        }
+        self.release(cap);
+    }
+
+    fn life(&mut self, cap: Cap) -> Option<&mut Life> {
+        let cap = self.caps.resolved(cap);
+        self.caps.get_mut(cap).map(|entry| &mut entry.life)
+    }
+
+    /// Whether a call of this kind may be made.
+    pub(crate) fn admit(&self, target: Cap, kind: CallKind) -> Result<(), Failure> {
+        match (self.stage(target), kind) {
+            (Stage::Open, _) | (Stage::Closing, CallKind::Interrupt) => Ok(()),
+            (Stage::Closing | Stage::Closed, _) => Err(Failure::Closed),
+        }
+    }
+
+    /// Has the call that ends an object of the peer's, or what may become one, wait for those before
+    /// it. Given back if there are none.
+    pub(crate) fn hold_destroy(&mut self, target: Cap, held: HeldCall) -> Option<HeldCall> {
+        let life = self.life(target)?;
+        if life.stage == Stage::Closed || life.destroy.is_some() {
+            self.refuse(held, Failure::Closed);
+            return None;
+        }
+        life.stage = Stage::Closing;
+        if life.in_flight == 0 {
+            return Some(held);
+        }
+        life.destroy = Some(Box::new(held));
+        None
+    }
+
+    /// A call that ends it waits with the others at a promise.
+    pub(crate) fn close_promise(&mut self, promise: Cap) {
+        if let Some(life) = self.life(promise) {
+            life.stage = Stage::Closing;
+        }
+    }
+
+    /// Answers a call without making it.
+    pub(crate) fn refuse(&mut self, held: HeldCall, failure: Failure) {
+        self.release_all(held.params.caps);
+        self.answer_call(held.serving, Err(failure));
+    }
+
+    /// The call that ends an object goes out.
+    pub(crate) fn closed(&mut self, target: Cap) {
+        if let Some(life) = self.life(target) {
+            life.stage = Stage::Closed;
+        }
+    }
+
+    /// A call was sent there.
+    pub(crate) fn count_sent(&mut self, target: Cap) {
+        if let Some(life) = self.life(target) {
+            life.in_flight += 1;
+        }
+    }
+
+    /// A call that was sent there has returned.
+    pub(crate) fn count_returned(&mut self, target: Cap) {
+        if let Some(life) = self.life(target) {
+            life.in_flight = life.in_flight.saturating_sub(1);
+        }
+        self.destroy_if_idle(target);
+    }
+
+    fn destroy_if_idle(&mut self, target: Cap) {
+        let target = self.caps.resolved(target);
+        if !self.caps.is_remote(target) {
+            return;
+        }
+        let Some(life) = self.life(target) else { return };
+        if life.in_flight > 0 {
+            return;
+        }
+        if let Some(destroy) = life.destroy.take() {
+            self.caps.retain(target);
+            self.work.push_back(Work::Call(target, *destroy));
+        }
+    }
+
+    /// A promise has become `to`, and with it what was known of its calls and its end.
+    pub(crate) fn merge_life(&mut self, promise: Cap, to: Cap) {
+        let Some(entry) = self.caps.get_mut(promise) else { return };
+        let Life { stage, in_flight, handles, destroy } = std::mem::take(&mut entry.life);
+        let remote = self.caps.is_remote(to);
+        let Some(life) = self.life(to) else { return };
+        life.handles += handles;
+        life.in_flight += in_flight;
+        if stage == Stage::Closed && remote {
+            life.stage = Stage::Closed;
+            if let Some(other) = life.destroy.take() {
+                self.refuse(*other, Failure::Closed);
+            }
+        }
+        // What has waited at the promise itself comes with its other calls.
+        if let Some(destroy) = destroy {
+            self.caps.retain(to);
+            self.work.push_back(Work::Call(to, *destroy));
+        }
+    }
+}

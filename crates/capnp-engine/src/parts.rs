@@ -1,0 +1,84 @@
+//! What is written, or read, in messages of several kinds.
+
+use capnp_rpc::rpc_capnp::{message, message_target, promised_answer, return_};
+
+use crate::cap::{Cap, Kind, Path, Target};
+use crate::draft::init_return;
+use crate::effect::Effect;
+use crate::engine::Engine;
+use crate::error::{Exception, Fatal};
+use crate::memory::new_message;
+
+impl Engine {
+    /// Sends a message that has room for so many words at first.
+    pub(crate) fn send(&mut self, words: u32, write: impl FnOnce(message::Builder<'_>)) {
+        let mut message = new_message(self.pool, words);
+        write(message.init_root());
+        self.effect(Effect::Write(message));
+    }
+
+    /// Tells the peer why this side ends the connection, before [`end`](Engine::end).
+    pub fn abort(&mut self, reason: &Exception) {
+        self.send(64, |root| reason.write(root.init_abort()));
+    }
+
+    /// Answers a question of the peer's.
+    pub(crate) fn send_return(
+        &mut self,
+        id: u32,
+        words: u32,
+        write: impl FnOnce(return_::Builder<'_>),
+    ) {
+        let mut message = new_message(self.pool, words);
+        write(init_return(&mut message, id));
+        self.effect(Effect::Write(message));
+    }
+
+    /// Says where a call goes that goes to the peer.
+    pub(crate) fn write_target(&mut self, mut to: message_target::Builder<'_>, target: Cap) {
+        match self.caps.get_mut(target).map(|entry| &mut entry.kind) {
+            Some(Kind::Import { id }) => to.set_imported_cap(*id),
+            Some(Kind::Promise(promise)) => match &mut promise.target {
+                Target::Import { id, called, .. } => {
+                    *called = true;
+                    to.set_imported_cap(*id);
+                }
+                Target::Answer { question, path, called } => {
+                    *called = true;
+                    write_promised_answer(to.init_promised_answer(), *question, path);
+                }
+                Target::Here | Target::Resolved(_) => {}
+            },
+            Some(Kind::Local { .. } | Kind::Broken(_)) | None => {}
+        }
+    }
+}
+
+pub(crate) fn write_promised_answer(
+    mut to: promised_answer::Builder<'_>,
+    question: u32,
+    path: &[u16],
+) {
+    to.set_question_id(question);
+    let mut ops = to.init_transform(path.len() as u32);
+    for (place, field) in path.iter().enumerate() {
+        ops.reborrow().get(place as u32).set_get_pointer_field(*field);
+    }
+}
+
+/// The pointers that lead to a capability of an answer.
+pub(crate) fn path_of(answer: promised_answer::Reader<'_>) -> Result<Path, Fatal> {
+    /// Pointers within pointers are not read further than this.
+    const DEEPEST: usize = 64;
+    let mut path = Path::new();
+    for op in answer.get_transform()? {
+        match op.which()? {
+            promised_answer::op::Noop(()) => {}
+            promised_answer::op::GetPointerField(field) => path.push(field),
+        }
+        if path.len() > DEEPEST {
+            return Err(Fatal::misbehaved("named a capability that lies too deep in an answer"));
+        }
+    }
+    Ok(path)
+}

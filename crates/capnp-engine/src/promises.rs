@@ -1,0 +1,258 @@
+//! Where calls go, what resolves, and the order of calls.
+//!
+//! Calls of one capability arrive in the order in which they were made (E-order). Where a promise
+//! resolves to an object of this side after calls of it went through the peer, later ones would
+//! overtake those: they wait here (an embargo) until the peer has sent back a Disembargo, which follows
+//! the earlier calls.
+
+use crate::cap::{Cap, Kind, PeerPath, Target, Waiting, released};
+use crate::effect::{Delivery, Effect};
+use crate::engine::{Engine, Work};
+use crate::error::{Failure, Fatal};
+use crate::exports::write_way;
+use crate::held::{CallKind, HeldCall};
+use crate::incoming::Incoming;
+
+/// A promise whose calls wait for a Disembargo, and what it has resolved to, with a reference on each.
+pub(crate) struct Embargo {
+    promise: Cap,
+    cap: Cap,
+}
+
+/// Where a call goes.
+enum Way {
+    Object(u64),
+    Peer,
+    /// It waits.
+    Here,
+    Fails(Failure),
+}
+
+impl Engine {
+    /// Brings a call to its object, of either side.
+    pub(crate) fn route(&mut self, target: Cap, held: HeldCall, current: Option<&Incoming<'_>>) {
+        let target = self.caps.resolved(target);
+        let way = match self.caps.get(target).map(|entry| &entry.kind) {
+            Some(Kind::Local { object, .. }) => Way::Object(*object),
+            Some(Kind::Import { .. }) => Way::Peer,
+            Some(Kind::Promise(promise)) => match promise.target {
+                Target::Answer { .. } | Target::Import { .. } => Way::Peer,
+                Target::Here | Target::Resolved(_) => Way::Here,
+            },
+            Some(Kind::Broken(failure)) => Way::Fails(failure.clone()),
+            None => Way::Fails(released()),
+        };
+        match way {
+            Way::Object(object) => {
+                let HeldCall { method: (interface, method), params, serving, .. } = held;
+                let delivery = Delivery { object, call: serving, interface, method, params };
+                self.effect(Effect::Deliver(delivery));
+            }
+            Way::Peer => {
+                if let Some(held) = self.admit_held(target, held) {
+                    self.forward(target, held, current);
+                }
+            }
+            Way::Here => {
+                let HeldCall { method, params, serving, kind } = held;
+                if kind == CallKind::Destroy {
+                    self.close_promise(target);
+                }
+                let held = HeldCall { method, params: params.keep(current), serving, kind };
+                if let Err(Waiting::Call(held)) = self.wait_at(target, Waiting::Call(held)) {
+                    self.refuse(held, released());
+                }
+                self.set_waits(serving, target);
+            }
+            Way::Fails(failure) => self.refuse(held, failure),
+        }
+    }
+
+    /// Whether a call may go to an object of the peer's now. One that ends the object may have to wait.
+    fn admit_held(&mut self, target: Cap, held: HeldCall) -> Option<HeldCall> {
+        if held.kind == CallKind::Destroy {
+            return self.hold_destroy(target, held);
+        }
+        match self.admit(target, held.kind) {
+            Ok(()) => Some(held),
+            Err(failure) => {
+                self.refuse(held, failure);
+                None
+            }
+        }
+    }
+
+    /// The same for a call that was kept.
+    pub(crate) fn route_held(&mut self, target: Cap, held: HeldCall) {
+        if self.is_wanted(held.serving) {
+            self.route(target, held, None);
+        } else {
+            self.release_all(held.params.caps);
+        }
+    }
+
+    /// A promise is known now. Takes over the reference on what it is.
+    pub(crate) fn resolve(&mut self, promise: Cap, to: Cap) {
+        // To what is at the end, so that there is no way around in a circle.
+        let mut end = self.caps.resolved(to);
+        if end == promise {
+            end = self.broken(Failure::failed("the promise was resolved to itself"));
+        } else {
+            self.caps.retain(end);
+        }
+        self.release(to);
+        let Some(state) = self.caps.promise(promise) else { return self.release(end) };
+        if matches!(state.target, Target::Resolved(_)) {
+            return self.release(end);
+        }
+        state.former = state.way();
+        let former = state.former.clone();
+        let before = std::mem::replace(&mut state.target, Target::Resolved(end));
+        let (waiting, export) = (std::mem::take(&mut state.waiting), state.export.take());
+        if let Target::Import { import, .. } = before {
+            self.release(import);
+        }
+        let held = !waiting.is_empty();
+        for waiting in waiting {
+            let work = match waiting {
+                Waiting::Call(held) => {
+                    self.caps.retain(end);
+                    Work::Call(end, held)
+                }
+                Waiting::Watch(tag) => Work::Watch(tag),
+                Waiting::Disembargo(id) => Work::Disembargo(former.clone(), id),
+            };
+            self.work.push_back(work);
+        }
+        self.merge_life(promise, end);
+        if let Some(id) = export {
+            self.caps.retain(end);
+            self.send_resolve(id, end);
+        }
+        if held {
+            self.release(promise);
+        }
+    }
+
+    /// The same for a promise of the peer's, whose calls went there until now.
+    pub(crate) fn resolve_in_order(&mut self, promise: Cap, cap: Cap) {
+        let end = self.caps.resolved(cap);
+        let through_peer = match self.caps.promise(promise).map(|promise| &promise.target) {
+            Some(Target::Answer { called, .. } | Target::Import { called, .. }) => *called,
+            Some(Target::Here | Target::Resolved(_)) | None => false,
+        };
+        if through_peer && let Some(next) = self.caps.promise(end) {
+            // The calls are on their way through that one now.
+            match &mut next.target {
+                Target::Answer { called, .. } | Target::Import { called, .. } => *called = true,
+                Target::Here | Target::Resolved(_) => {}
+            }
+        }
+        let broken = matches!(self.caps.get(end).map(|entry| &entry.kind), Some(Kind::Broken(_)));
+        // What is broken has no order to keep.
+        if !through_peer || self.caps.is_remote(end) || broken {
+            return self.resolve(promise, cap);
+        }
+        self.caps.retain(promise);
+        let embargo = self.embargoes.insert(Embargo { promise, cap });
+        let Some(state) = self.caps.promise(promise) else { return };
+        state.former = state.way();
+        let former = state.former.clone();
+        let before = std::mem::replace(&mut state.target, Target::Here);
+        self.send(32, |root| {
+            let mut disembargo = root.init_disembargo();
+            disembargo.reborrow().init_context().set_sender_loopback(embargo as u32);
+            // To where its calls went until now.
+            if let Some(former) = &former {
+                write_way(disembargo.init_target(), former);
+            }
+        });
+        if let Target::Import { import, .. } = before {
+            self.release(import);
+        }
+    }
+
+    /// The peer says what a promise of its has become. Takes over the reference on that.
+    pub(crate) fn receive_resolved(&mut self, id: u32, cap: Cap) -> Result<(), Fatal> {
+        /// The whole chain is kept. Peers resolve to what a promise has become, so that it is short.
+        const LONGEST: u32 = 10_000;
+        let Some(promise) = self.imported_promise(id) else {
+            // Nobody holds it any more; what it became is let go of as well.
+            self.release(cap);
+            return Ok(());
+        };
+        let end = self.caps.resolved(cap);
+        if end == promise {
+            return Err(Fatal::misbehaved("resolved a promise to itself"));
+        }
+        let depth = self.caps.promise(promise).map_or(0, |promise| promise.depth) + 1;
+        if let Some(next) = self.caps.promise(end) {
+            if depth > LONGEST {
+                let problem = format!("resolved more than {LONGEST} promises each to the next");
+                return Err(Fatal::Misbehaved(problem));
+            }
+            next.depth = next.depth.max(depth);
+        }
+        self.resolve_in_order(promise, cap);
+        Ok(())
+    }
+
+    /// The peer asks to be told when what it sent to an object before has gone past here, on its way
+    /// back to the peer.
+    pub(crate) fn receive_disembargo(&mut self, target: Cap, embargo: u32) -> Result<(), Fatal> {
+        // The way that its calls took from here, which is the last one where there were several.
+        let mut way = None;
+        let mut next = Some(target);
+        while let Some(cap) = next.take() {
+            match self.caps.get(cap).map(|entry| &entry.kind) {
+                Some(Kind::Import { id }) => way = Some(PeerPath::Import(*id)),
+                Some(Kind::Promise(promise)) => {
+                    way = promise.way().or(way);
+                    if let Target::Resolved(to) = promise.target {
+                        next = Some(to);
+                    }
+                }
+                Some(Kind::Local { .. } | Kind::Broken(_)) | None => {}
+            }
+        }
+        if way.is_none() {
+            return Err(Fatal::misbehaved(
+                "sent a Disembargo to an object that does not lead back to it",
+            ));
+        }
+        let end = self.caps.resolved(target);
+        let waits = match self.caps.promise(end).map(|promise| &promise.target) {
+            Some(Target::Here) => true,
+            Some(Target::Answer { .. } | Target::Import { .. } | Target::Resolved(_)) | None => {
+                false
+            }
+        };
+        // Behind the calls that wait here, which came before it.
+        match waits {
+            true => drop(self.wait_at(end, Waiting::Disembargo(embargo))),
+            false => self.send_disembargo(way, embargo),
+        }
+        Ok(())
+    }
+
+    /// Sends a Disembargo of the peer's back to it.
+    pub(crate) fn send_disembargo(&mut self, way: Option<PeerPath>, embargo: u32) {
+        self.send(32, |root| {
+            let mut disembargo = root.init_disembargo();
+            disembargo.reborrow().init_context().set_receiver_loopback(embargo);
+            if let Some(way) = &way {
+                write_way(disembargo.init_target(), way);
+            }
+        });
+    }
+
+    /// What this side sent before has come past the peer.
+    pub(crate) fn receive_embargo_end(&mut self, embargo: u32) -> Result<(), Fatal> {
+        let Some(Embargo { promise, cap }) = self.embargoes.try_remove(embargo as usize) else {
+            return Err(Fatal::misbehaved("ended an embargo that is none"));
+        };
+        self.resolve(promise, cap);
+        self.release(promise);
+        Ok(())
+    }
+}

@@ -1,0 +1,413 @@
+//! Calls of this side's: how they are sent, and what is known of them until they have returned.
+
+use capnp_rpc::rpc_capnp::message;
+use slab::Slab;
+
+use crate::cap::{Cap, Kind, Path, Promise, Target};
+use crate::draft::Draft;
+use crate::effect::Effect;
+use crate::engine::Engine;
+use crate::error::Failure;
+use crate::held::{Asker, CallKind, HeldCall, Payload, Serving};
+use crate::incoming::Incoming;
+
+/// A call of this side's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CallId {
+    pub(crate) place: u32,
+    /// Tells calls apart that use the same place one after the other.
+    serial: u32,
+}
+
+/// How a call is made.
+#[derive(Debug, Clone, Default)]
+pub struct CallOptions {
+    /// What [`Effect::Answered`] and [`Effect::Over`] will say of it.
+    pub tag: u64,
+    /// What it is for the object's life.
+    pub kind: CallKind,
+    /// Asks for the promise of the capability at this path of the results.
+    pub pipeline: Option<Path>,
+}
+
+/// A call that was made.
+#[derive(Debug, Clone, Copy)]
+pub struct Called {
+    /// The call.
+    pub call: CallId,
+    /// The promise that was asked for, with one reference.
+    pub promise: Option<Cap>,
+}
+
+#[derive(Default)]
+pub(crate) struct Questions {
+    slots: Slab<Question>,
+    next: u32,
+}
+
+/// Who wants an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The engine's user.
+    Here,
+    /// The call was passed on: its results are those of this one.
+    For(Serving),
+    /// Nobody any more.
+    No,
+}
+
+pub(crate) struct Question {
+    serial: u32,
+    tag: u64,
+    kind: CallKind,
+    /// It is the user's, and not one that was passed on.
+    own: bool,
+    pub(crate) wanted: Wanted,
+    /// It went to the peer, which has not returned.
+    pub(crate) sent: bool,
+    /// The peer was told that nobody wants the answer. It returns all the same.
+    pub(crate) finished: bool,
+    /// Where capabilities of the results are waited for, with a reference on each.
+    pub(crate) promises: Vec<(Path, Cap)>,
+    /// What was exported with the parameters.
+    pub(crate) exports: Vec<u32>,
+    /// What it was sent to, with a reference.
+    target: Option<Cap>,
+    /// It is served here, and this is what was said of it.
+    serving: Option<u64>,
+    /// Where it waits, or did, to be sent or served.
+    waits: Option<Cap>,
+    /// It has returned: its results are those of this question of the peer's, when they are there.
+    pub(crate) taken: Option<u32>,
+}
+
+impl Questions {
+    fn add(&mut self, tag: u64, kind: CallKind, wanted: Wanted) -> CallId {
+        let serial = self.next;
+        self.next = self.next.wrapping_add(1);
+        let place = self.slots.insert(Question {
+            serial,
+            tag,
+            kind,
+            own: wanted == Wanted::Here,
+            wanted,
+            sent: false,
+            finished: false,
+            promises: Vec::new(),
+            exports: Vec::new(),
+            target: None,
+            serving: None,
+            waits: None,
+            taken: None,
+        });
+        // There is no memory for so many.
+        CallId { place: u32::try_from(place).unwrap_or(u32::MAX), serial }
+    }
+
+    /// Whatever question has this number now.
+    pub(crate) fn at(&mut self, id: u32) -> Option<(CallId, &mut Question)> {
+        let question = self.slots.get_mut(id as usize)?;
+        Some((CallId { place: id, serial: question.serial }, question))
+    }
+
+    pub(crate) fn get(&mut self, call: CallId) -> Option<&mut Question> {
+        self.slots.get_mut(call.place as usize).filter(|question| question.serial == call.serial)
+    }
+
+    fn remove(&mut self, call: CallId) -> Option<Question> {
+        self.get(call)?;
+        self.slots.try_remove(call.place as usize)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The user's calls, and whether they are wanted still.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = (u64, CallId, bool)> + use<> {
+        let slots = std::mem::take(&mut self.slots);
+        slots.into_iter().filter(|(_, question)| question.own).map(|(place, question)| {
+            let call = CallId { place: place as u32, serial: question.serial };
+            (question.tag, call, question.wanted == Wanted::Here)
+        })
+    }
+}
+
+impl Engine {
+    /// Calls a method of `target`.
+    ///
+    /// # Errors
+    /// The object was closed, or the connection is over; nothing was sent.
+    pub fn call(
+        &mut self,
+        target: Cap,
+        draft: Draft,
+        options: CallOptions,
+    ) -> Result<Called, Failure> {
+        let target = self.caps.resolved(target);
+        if let Err(failure) = self.check_open().and_then(|()| self.admit(target, options.kind)) {
+            self.discard(draft);
+            return Err(failure);
+        }
+        let CallOptions { tag, kind, pipeline } = options;
+        let call = self.questions.add(tag, kind, Wanted::Here);
+        let promise = pipeline.map(|path| self.promise_of(call, path));
+        let waits = kind == CallKind::Destroy && self.in_flight(target) > 0;
+        if self.caps.is_remote(target) && !waits {
+            self.send_call(call, target, draft);
+            self.direct_promises(call);
+        } else {
+            let method = draft.method;
+            let params = self.keep_draft(draft);
+            let held = HeldCall { method, params, serving: Serving(Asker::Own(call)), kind };
+            self.route_held(target, held);
+        }
+        self.settle();
+        Ok(Called { call, promise })
+    }
+
+    /// Asks for the peer's first object. The promise comes with one reference.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub fn ask_bootstrap(&mut self, tag: u64) -> Result<(CallId, Cap), Failure> {
+        self.check_open()?;
+        let call = self.questions.add(tag, CallKind::Ordinary, Wanted::Here);
+        self.send(16, |root| root.init_bootstrap().set_question_id(call.place));
+        let promise = self.promise_of(call, Path::new());
+        if let Some(question) = self.questions.get(call) {
+            question.sent = true;
+        }
+        self.direct_promises(call);
+        Ok((call, promise))
+    }
+
+    /// A promise of the capability at a path of a call's results, with one reference.
+    fn promise_of(&mut self, call: CallId, path: Path) -> Cap {
+        let promise = self.caps.add(Kind::Promise(Box::new(Promise::new(Target::Here))));
+        if let Some(question) = self.questions.get(call) {
+            question.promises.push((path, promise));
+            self.caps.retain(promise);
+        }
+        promise
+    }
+
+    /// The call went to the peer: calls of what it promised follow it.
+    fn direct_promises(&mut self, call: CallId) {
+        let Some(question) = self.questions.get(call) else { return };
+        let promises = question.promises.clone();
+        for (path, promise) in promises {
+            if let Some(promise) = self.caps.promise(promise) {
+                promise.target = Target::Answer { question: call.place, path, called: false };
+            }
+        }
+    }
+
+    /// Sends a call that is written, to an object of the peer's.
+    fn send_call(&mut self, call: CallId, target: Cap, draft: Draft) {
+        let (mut message, caps) = self.in_order(draft);
+        let mut exports = Vec::new();
+        let root: capnp::Result<message::Builder<'_>> = message.get_root();
+        if let Ok(Ok(message::Call(Ok(mut to)))) = root.map(message::Builder::which) {
+            to.set_question_id(call.place);
+            self.write_target(to.reborrow().init_target(), target);
+            if let (false, Ok(params)) = (caps.is_empty(), to.get_params()) {
+                exports = self.describe_all(params, &caps);
+            }
+        }
+        self.release_all(caps);
+        self.effect(Effect::Write(message));
+        self.caps.retain(target);
+        let mut closes = false;
+        if let Some(question) = self.questions.get(call) {
+            question.sent = true;
+            question.exports = exports;
+            question.target = Some(target);
+            closes = question.kind == CallKind::Destroy;
+        }
+        self.count_sent(target);
+        if closes {
+            self.closed(target);
+        }
+    }
+
+    /// Passes a call on to the peer: one of the peer's own, or one of this side's that had waited.
+    pub(crate) fn forward(&mut self, target: Cap, held: HeldCall, current: Option<&Incoming<'_>>) {
+        let HeldCall { method, params, serving, .. } = held;
+        let pool = self.pool;
+        let draft = params.with(current, |content| {
+            let content = content?;
+            Draft::call(pool, method, |to| self.copy_content(&content, to))
+        });
+        self.release_all(params.caps);
+        match (draft, serving.0) {
+            (Ok(draft), Asker::Own(call)) => self.send_call(call, target, draft),
+            (Ok(draft), Asker::Peer(answer)) => {
+                let call = self.questions.add(0, CallKind::Ordinary, Wanted::For(serving));
+                self.send_call(call, target, draft);
+                self.answers.set_forwarded(answer, call);
+            }
+            (Err(error), _) => self.answer_call(serving, Err(Failure::malformed(&error))),
+        }
+    }
+
+    /// Forgets a call that has returned, or was never sent.
+    pub(crate) fn remove_question(&mut self, call: CallId) -> Option<Question> {
+        let mut question = self.questions.remove(call)?;
+        if let Some(target) = question.target.take() {
+            self.count_returned(target);
+            self.release(target);
+        }
+        Some(question)
+    }
+
+    // ---- what belongs to a call that is under way
+
+    /// Whether the call has not returned.
+    pub fn is_open(&mut self, call: CallId) -> bool {
+        self.questions.get(call).is_some()
+    }
+
+    /// The call is served here: `tag` is what a cancel says.
+    pub(crate) fn set_own_serving(&mut self, call: CallId, tag: u64) {
+        if let Some(question) = self.questions.get(call) {
+            question.serving = Some(tag);
+        }
+    }
+
+    /// Notes where a call waits, so that it can be taken back.
+    pub(crate) fn set_waits(&mut self, serving: Serving, promise: Cap) {
+        match serving.0 {
+            Asker::Peer(id) => self.answers.set_waits(id, promise),
+            Asker::Own(call) => {
+                if let Some(question) = self.questions.get(call) {
+                    question.waits = Some(promise);
+                }
+            }
+        }
+    }
+
+    /// Nobody wants the answer any more: it will not come, and the peer is told.
+    /// [`Effect::Over`] says when the peer has let go of the call. One that ends its object goes on.
+    pub fn cancel(&mut self, call: CallId) {
+        self.cancel_call(call);
+        self.settle();
+    }
+
+    pub(crate) fn cancel_call(&mut self, call: CallId) {
+        let Some(question) = self.questions.get(call) else { return };
+        if question.wanted == Wanted::No {
+            return;
+        }
+        question.wanted = Wanted::No;
+        if question.kind == CallKind::Destroy {
+            return;
+        }
+        let promises = std::mem::take(&mut question.promises);
+        let (serving, waits) = (question.serving.take(), question.waits.take());
+        let (sent, taken) = (question.sent, question.taken);
+        question.finished = sent;
+        if sent {
+            self.send_finish(call.place, true);
+        }
+        if !sent || taken.is_some() {
+            self.cancelled_returned(call);
+        }
+        if let Some(other) = taken {
+            self.take_back(other, call);
+        }
+        let unqueued = match waits {
+            Some(promise) if !sent => self.unqueue(promise, Serving(Asker::Own(call))),
+            _ => None,
+        };
+        if let Some(Some(answer)) = unqueued {
+            self.give_up(answer);
+        }
+        if let Some(tag) = serving {
+            self.effect(Effect::Cancelled { tag });
+        }
+        for (_, promise) in promises {
+            let broken = self.broken(Failure::Cancelled);
+            self.resolve(promise, broken);
+            self.release(promise);
+        }
+    }
+
+    /// A call that was cancelled has returned.
+    pub(crate) fn cancelled_returned(&mut self, call: CallId) {
+        if let Some(question) = self.remove_question(call) {
+            self.over(&question);
+        }
+    }
+
+    pub(crate) fn over(&mut self, question: &Question) {
+        if question.own {
+            self.effect(Effect::Over { tag: question.tag });
+        }
+    }
+
+    /// Gives a call of this side's its answer. `current`: the message that this lies in.
+    pub(crate) fn answered(
+        &mut self,
+        call: CallId,
+        answer: Result<Payload, Failure>,
+        current: Option<&Incoming<'_>>,
+    ) {
+        let Some(question) = self.remove_question(call) else {
+            if let Ok(payload) = answer {
+                self.release_all(payload.caps);
+            }
+            return;
+        };
+        for (path, promise) in &question.promises {
+            // Where nobody else holds it there is no order to keep.
+            if self.caps.refs(*promise) > 1 {
+                let cap = match &answer {
+                    Ok(payload) => self.cap_of(payload, current, path),
+                    Err(failure) => self.broken(failure.clone()),
+                };
+                self.resolve_in_order(*promise, cap);
+            }
+        }
+        for (_, promise) in &question.promises {
+            self.release(*promise);
+        }
+        match question.wanted {
+            Wanted::Here => self.effect(Effect::Answered { tag: question.tag, call, answer }),
+            Wanted::For(serving) => self.pass_back(serving, answer, current),
+            Wanted::No => {
+                if let Ok(payload) = answer {
+                    self.release_all(payload.caps);
+                }
+                self.over(&question);
+            }
+        }
+    }
+
+    /// The answer of a call that was passed on is that of the call it was passed on for.
+    fn pass_back(
+        &mut self,
+        serving: Serving,
+        answer: Result<Payload, Failure>,
+        current: Option<&Incoming<'_>>,
+    ) {
+        let outcome = answer.and_then(|payload| {
+            let pool = self.pool;
+            let draft = payload.with(current, |content| {
+                let content = content?;
+                Draft::results(pool, serving, |to| self.copy_content(&content, to))
+            });
+            self.release_all(payload.caps);
+            draft.map_err(|error| Failure::malformed(&error))
+        });
+        self.answer_call(serving, outcome);
+    }
+
+    pub(crate) fn send_finish(&mut self, id: u32, release: bool) {
+        self.send(16, |root| {
+            let mut finish = root.init_finish();
+            finish.set_question_id(id);
+            finish.set_release_result_caps(release);
+        });
+    }
+}

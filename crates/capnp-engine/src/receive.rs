@@ -1,0 +1,155 @@
+//! One message of the peer's.
+
+use capnp_rpc::rpc_capnp::{call, cap_descriptor, disembargo, message, message_target, resolve};
+
+use crate::cap::Cap;
+use crate::effect::Effect;
+use crate::engine::Engine;
+use crate::error::{Exception, Failure, Fatal};
+use crate::held::{Asker, CallKind, HeldCall, Payload, Serving};
+use crate::incoming::Incoming;
+use crate::memory::new_message;
+use crate::parts::path_of;
+
+impl Engine {
+    /// Takes in a message of the peer's. What follows from it is in the [effects](Engine::next_effect),
+    /// all of which are to be done before the next message is received.
+    ///
+    /// # Errors
+    /// The message is the end of the connection: [`end`](Engine::end) is to be called, and before that
+    /// [`abort`](Engine::abort) where the peer [misbehaved](Fatal::Misbehaved).
+    pub fn receive(&mut self, message: &Incoming<'_>) -> Result<(), Fatal> {
+        if self.check_open().is_err() {
+            return Ok(());
+        }
+        self.receive_one(message)?;
+        self.settle();
+        Ok(())
+    }
+
+    fn receive_one(&mut self, message: &Incoming<'_>) -> Result<(), Fatal> {
+        let root = message.root()?;
+        let Ok(kind) = root.which() else {
+            // A newer protocol's: the peer is told that this side does not know it.
+            return self.send_unimplemented(root);
+        };
+        match kind {
+            message::Call(call) => self.receive_call(call?, message)?,
+            message::Return(answer) => self.receive_return(answer?, message)?,
+            message::Finish(finish) => {
+                let finish = finish?;
+                self.receive_finish(finish.get_question_id(), finish.get_release_result_caps())?;
+            }
+            message::Bootstrap(bootstrap) => self.answer_bootstrap(bootstrap?.get_question_id())?,
+            message::Release(release) => {
+                let release = release?;
+                self.release_export(release.get_id(), release.get_reference_count())?;
+            }
+            message::Resolve(resolve) => {
+                let resolve = resolve?;
+                let cap = match resolve.which()? {
+                    resolve::Cap(descriptor) => match self.receive_cap(descriptor?)? {
+                        Some(cap) => cap,
+                        None => self.broken(Failure::failed("a null capability")),
+                    },
+                    resolve::Exception(error) => self.broken(Exception::read(error?).into()),
+                };
+                self.receive_resolved(resolve.get_promise_id(), cap)?;
+            }
+            message::Disembargo(disembargo) => {
+                let disembargo = disembargo?;
+                match disembargo.get_context().which()? {
+                    disembargo::context::SenderLoopback(embargo) => {
+                        let target = self.target(disembargo.get_target()?)?;
+                        self.receive_disembargo(target, embargo)?;
+                        self.release(target);
+                    }
+                    disembargo::context::ReceiverLoopback(embargo) => {
+                        self.receive_embargo_end(embargo)?;
+                    }
+                    _ => return self.send_unimplemented(root),
+                }
+            }
+            message::Abort(reason) => {
+                let reason = reason?.get_reason()?;
+                return Err(Fatal::Aborted(String::from_utf8_lossy(reason.as_bytes()).into()));
+            }
+            message::Unimplemented(message) => self.receive_unimplemented(message?)?,
+            _ => return self.send_unimplemented(root),
+        }
+        Ok(())
+    }
+
+    fn receive_call(
+        &mut self,
+        call: call::Reader<'_>,
+        message: &Incoming<'_>,
+    ) -> Result<(), Fatal> {
+        let id = call.get_question_id();
+        let elsewhere = match call.get_send_results_to().which()? {
+            call::send_results_to::Caller(()) => false,
+            call::send_results_to::Yourself(()) => true,
+            call::send_results_to::ThirdParty(_) => {
+                return Err(Fatal::misbehaved("asked to send results to a third party"));
+            }
+        };
+        let target = self.target(call.get_target()?)?;
+        self.begin_answer(id, elsewhere)?;
+        let caps = self.receive_caps(call.get_params()?, message.whole().len())?;
+        let held = HeldCall {
+            method: (call.get_interface_id(), call.get_method_id()),
+            params: Payload { body: None, caps },
+            serving: Serving(Asker::Peer(id)),
+            kind: CallKind::Ordinary,
+        };
+        self.route(target, held, Some(message));
+        self.release(target);
+        Ok(())
+    }
+
+    /// What a message is for, with a reference.
+    fn target(&mut self, target: message_target::Reader<'_>) -> Result<Cap, Fatal> {
+        match target.which()? {
+            message_target::ImportedCap(id) => {
+                let Some(cap) = self.exported_cap(id) else {
+                    let problem = format!("called object {id}, which it was not given");
+                    return Err(Fatal::Misbehaved(problem));
+                };
+                self.retain(cap);
+                Ok(cap)
+            }
+            message_target::PromisedAnswer(answer) => {
+                let answer = answer?;
+                self.cap_of_answer(answer.get_question_id(), path_of(answer)?)
+            }
+        }
+    }
+
+    /// Sends a message back that this side has no use for.
+    fn send_unimplemented(&mut self, root: message::Reader<'_>) -> Result<(), Fatal> {
+        let mut message = new_message(self.pool, 64);
+        let mut to: message::Builder<'_> = message.init_root();
+        to.set_unimplemented(root)?;
+        self.effect(Effect::Write(message));
+        Ok(())
+    }
+
+    /// The peer has no use for a message of this side's.
+    fn receive_unimplemented(&mut self, message: message::Reader<'_>) -> Result<(), Fatal> {
+        match message.which() {
+            // It keeps using the promise; what was given with the Resolve is not held there.
+            Ok(message::Resolve(Ok(resolve))) => {
+                if let Ok(resolve::Cap(Ok(cap))) = resolve.which() {
+                    use cap_descriptor::{SenderHosted, SenderPromise};
+                    if let Ok(SenderHosted(id) | SenderPromise(id)) = cap.which() {
+                        self.release_export(id, 1)?;
+                    }
+                }
+                Ok(())
+            }
+            Ok(message::Call(Ok(call))) => self.receive_refused(call.get_question_id()),
+            // One that does not know Bootstrap is no peer of ours: all other calls are made of that.
+            _ => Err(Fatal::misbehaved("does not know a message that every peer has to know")),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What the peer answers to calls of this side's.
+
+use capnp_rpc::rpc_capnp::return_;
+
+use crate::engine::{Engine, Work};
+use crate::error::{Exception, ExceptionKind, Failure, Fatal};
+use crate::held::Payload;
+use crate::incoming::Incoming;
+use crate::questions::{CallId, Question};
+
+impl Engine {
+    /// A question that the peer has to answer.
+    fn asked(&mut self, id: u32) -> Result<(CallId, &mut Question), Fatal> {
+        let question = self.questions.at(id);
+        question.filter(|(_, question)| question.sent && question.taken.is_none()).ok_or_else(
+            || Fatal::misbehaved(format!("answered question {id}, which was not asked")),
+        )
+    }
+
+    /// The peer does not know the kind of message that a question was asked with.
+    pub(crate) fn receive_refused(&mut self, id: u32) -> Result<(), Fatal> {
+        let (call, question) = self.asked(id)?;
+        for export in std::mem::take(&mut question.exports) {
+            self.release_export(export, 1)?;
+        }
+        // There is nothing to finish there.
+        let reason = "the other side does not take such calls";
+        let error = Exception::new(ExceptionKind::Unimplemented, reason);
+        self.answered(call, Err(error.into()), None);
+        Ok(())
+    }
+
+    pub(crate) fn receive_return(
+        &mut self,
+        answer: return_::Reader<'_>,
+        message: &Incoming<'_>,
+    ) -> Result<(), Fatal> {
+        let id = answer.get_answer_id();
+        let (call, question) = self.asked(id)?;
+        let finished = question.finished;
+        if answer.get_release_param_caps() {
+            for export in std::mem::take(&mut question.exports) {
+                self.release_export(export, 1)?;
+            }
+        }
+        let outcome = answer.which()?;
+        if finished {
+            // Its capabilities are none of ours: the Finish said so. Results that this side was to
+            // take from a call of the peer's are wanted by nobody.
+            if let return_::TakeFromOtherQuestion(other) = outcome {
+                self.take_nothing(other);
+            }
+            self.cancelled_returned(call);
+            return Ok(());
+        }
+        match outcome {
+            return_::Results(results) => {
+                let caps = self.receive_caps(results?, message.whole().len())?;
+                self.answered(call, Ok(Payload { body: None, caps }), Some(message));
+            }
+            return_::Exception(error) => {
+                self.answered(call, Err(Exception::read(error?).into()), None);
+            }
+            return_::Canceled(()) => self.answered(call, Err(Failure::Cancelled), None),
+            return_::TakeFromOtherQuestion(other) => {
+                let results = self.take_elsewhere(other, call)?;
+                if let Some(question) = self.questions.get(call) {
+                    question.taken = Some(other);
+                }
+                // Otherwise when that call has been answered.
+                if let Some(results) = results {
+                    self.work.push_back(Work::Taken(call, results));
+                }
+                // Until then it is called by its number, and not finished.
+                return Ok(());
+            }
+            return_::ResultsSentElsewhere(()) => {
+                return Err(Fatal::misbehaved("sent results elsewhere that were asked for"));
+            }
+            return_::AcceptFromThirdParty(_) => {
+                return Err(Fatal::misbehaved("answered through a third party"));
+            }
+        }
+        // The number is free once the peer knows that it is.
+        if !answer.get_no_finish_needed() {
+            self.send_finish(id, false);
+        }
+        Ok(())
+    }
+
+    /// The results that a call's were said to be are there.
+    pub(crate) fn answered_elsewhere(&mut self, call: CallId, results: Result<Payload, Failure>) {
+        let open = self.questions.get(call).is_some();
+        self.answered(call, results, None);
+        if open {
+            self.send_finish(call.place, false);
+        }
+    }
+}
