@@ -1,8 +1,9 @@
-//! The programs: `bitcoin-ipc` (a command line over this library), and `bitcoin-node` and
-//! `bitcoin-wallet` (processes that others start or connect to).
+//! The programs: `bitcoin-ipc` (a command line over the library `bitcoin-ipc`), and `bitcoin-node`
+//! and `bitcoin-wallet` (processes that others start or connect to).
 //!
 //! One executable can be all three, by the name that it is started under: so `bitcoin-ipc` can
-//! start a node where only it was built.
+//! start a node where only it was built. That is the rule: the other two have the names of Bitcoin
+//! Core's programs, and are built with the feature `core-names` only.
 
 mod args;
 mod commands;

@@ -1,9 +1,23 @@
 //! A regtest chain in memory, for development.
 //!
-//! `bitcoin-node` of this project serves Mining, BlockTemplate and Rpc from what is here: a real
-//! chain of real blocks, small enough to read, that starts at the regtest genesis block each time.
-//! It lets a pool, a template provider or a monitor be written and tested without a Bitcoin Core.
-//! It is not a validating node and holds nobody's money.
+//! [`NodeInit`] serves Mining, BlockTemplate and Rpc, as Bitcoin Core does over IPC, from what is
+//! here: a real chain of real blocks, small enough to read, that starts at the regtest genesis block
+//! each time. It lets a pool, a template provider or a monitor be written and tested without a
+//! Bitcoin Core. It is not a validating node and holds nobody's money.
+//!
+//! ```
+//! use bitcoin_ipc::init::InitClient;
+//! use bitcoin_regtest::{Chain, NodeInit};
+//!
+//! # fn main() -> bitcoin_ipc::Result<()> {
+//! // Here, in this process; the programs of `bitcoin-ipc-cli` serve it to others.
+//! let node = InitClient::new(NodeInit::new(Chain::regtest()));
+//! let mining = node.make_mining().wait()?.expect("the node has Mining");
+//! let tip = mining.get_tip().wait()?.expect("the chain has a tip");
+//! assert_eq!(tip.height, 0);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! ```text
 //! server -----> rpc -----.
