@@ -2,7 +2,7 @@
 //!
 //! Each benchmark calls a server process and echoes 110 bytes of text:
 //!
-//! - `call/mapped`: `Echo.echo` of `bitcoin-node`, waited for by a thread; it runs on that thread's
+//! - `call/mapped`: `Echo.echo` of the node of `bitcoin-regtest`, waited for by a thread; it runs on that thread's
 //!   own server thread there;
 //! - `call/async`: the same, awaited in a small executor; it runs on a thread that futures share;
 //! - `call/inline`: a method without a context (which Bitcoin's schemas have for Text nowhere, so
@@ -10,23 +10,28 @@
 //! - `call/raw_socketpair`: a blocking write and read on either side and nothing else;
 //! - `call/capnp_rpc_tokio`: plain capnp-rpc on a current-thread tokio on either side;
 //! - `spawn_to_first_call/...`: from starting the server process until its first answer is there.
-//!   `bitcoin_node` is ours; `raw_socketpair` and `capnp_rpc_tokio` start a smaller program.
+//!   `bitcoin_node` is the node of `bitcoin-regtest`.
 //!
 //! `cargo bench --bench compare` sets the same against each other in one table.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bitcoin_ipc::ipc::{Ipc, IpcOptions, Spawned};
+use bitcoin_ipc::init::InitClient;
+use bitcoin_ipc::ipc::{Ipc, IpcOptions, Spawned, StartSpawnedProcess};
+use bitcoin_regtest::{Chain, NodeInit};
 use criterion::{Criterion, Throughput};
 use multiprocess::process::{Child, Command};
 use multiprocess_bench::{Failure, Peer, TEXT, ours, plain, raw, serve_if_peer};
 
 /// How long a server may take to end when its socket has closed.
 const GRACE: Duration = Duration::from_secs(5);
+/// What this program is started as to be the node.
+const NODE: &str = "bitcoin-node";
 
 fn main() -> Result<(), Failure> {
-    if serve_if_peer() {
+    if serve_if_node()? || serve_if_peer() {
         return Ok(());
     }
     let mut criterion = Criterion::default()
@@ -133,8 +138,19 @@ fn total<S: Started>(count: u64, start: impl Fn() -> Result<S, Failure>) -> Dura
 }
 
 fn spawn_node() -> Result<Spawned, Failure> {
-    let program = Path::new(env!("CARGO_BIN_EXE_bitcoin-node"));
-    Ok(Ipc::new(IpcOptions::client("bench")).spawn_command(Command::new(program), program)?)
+    let command = Command::new(std::env::current_exe()?).arg0(NODE);
+    Ok(Ipc::new(IpcOptions::client("bench")).spawn_command(command, Path::new(NODE))?)
+}
+
+/// Serves a node until the parent closes the socket, and returns true, if this process was started
+/// by [`spawn_node`].
+fn serve_if_node() -> Result<bool, Failure> {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if args.first().is_none_or(|name| name != NODE) {
+        return Ok(false);
+    }
+    let init = InitClient::new(NodeInit::new(Chain::regtest()));
+    Ok(Ipc::new(IpcOptions::new(NODE, init)).start_spawned_process(&args)?.is_some())
 }
 
 /// A server that runs, with whatever keeps its socket open.

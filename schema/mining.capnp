@@ -1,5 +1,5 @@
 # Block templates, and the tip that they build on, as Bitcoin Core 32 has them. How 30 and 31 have
-# them is in versions/.
+# them is in older/.
 
 @0xc77d03df6a41b505;
 

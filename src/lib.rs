@@ -21,9 +21,10 @@
 //! # Where to look
 //!
 //! - [`ipc`]: spawning and connecting, addresses, what a process serves first;
-//! - [`init`], [`echo`], [`mining`], [`rpc`]: the interfaces, one module for each area;
-//! - [`node`]: a small regtest node in memory, and its service as these interfaces;
-//! - [`cli`]: the programs `bitcoin-ipc`, `bitcoin-node` and `bitcoin-wallet`.
+//! - [`init`], [`echo`], [`mining`], [`rpc`]: the interfaces, one module for each area.
+//!
+//! A node to develop against, in memory, is the crate `bitcoin-regtest`; the command line is
+//! `bitcoin-ipc-cli`.
 
 #![forbid(unsafe_code)]
 
@@ -32,13 +33,11 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-pub mod cli;
 pub mod echo;
 mod generated;
 pub mod init;
 pub mod ipc;
 pub mod mining;
-pub mod node;
 pub mod rpc;
 
 pub use multiprocess::{Call, Connection, Error, Result};

@@ -5,7 +5,7 @@ import capnp
 import peer
 from peer import ROOT
 
-SCHEMAS = ROOT / "multiprocess-everything/schema"
+SCHEMAS = ROOT / "testing/multiprocess-everything/schema"
 # The last is for /capnp/stream.capnp, where pycapnp brings it.
 IMPORTS = [*peer.IMPORTS, str(SCHEMAS), str(peer._bundled.parent)]
 

@@ -15,7 +15,7 @@ import capnp
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN_DIR = Path(os.environ.get("BIN_DIR") or ROOT / "target/debug").resolve()
-IMPORTS = [str(ROOT / "multiprocess/schema"), str(ROOT / "schema")]
+IMPORTS = [str(ROOT / "crates/multiprocess/schema"), str(ROOT / "schema")]
 DEADLINE = 20.0  # seconds; what takes longer does not happen at all
 
 capnp.remove_import_hook()

@@ -10,7 +10,7 @@ use bitcoin_ipc::Error;
 use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::{Ipc, IpcOptions};
 use bitcoin_ipc::mining::timeout_ms;
-use bitcoin_ipc::node::{Chain, NodeInit};
+use bitcoin_regtest::{Chain, NodeInit};
 use tempfile::TempDir;
 
 use crate::wait_until;

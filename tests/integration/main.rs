@@ -1,9 +1,6 @@
-//! The crate and its programs, as their users meet them: real processes on real sockets.
+//! The crate as its users meet it: real connections on real sockets.
 
-mod cli;
 mod listen;
-mod node;
-mod steps;
 mod versions;
 
 use std::time::{Duration, Instant};
@@ -18,9 +15,4 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-/// Whether a process is there, be it as a zombie.
-fn process_exists(pid: u32) -> bool {
-    std::path::Path::new(&format!("/proc/{pid}")).exists()
 }

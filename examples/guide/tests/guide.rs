@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-const GUIDE: &str = include_str!("../../../multiprocess-build/docs/guide.md");
+const GUIDE: &str = include_str!("../../../crates/multiprocess-build/docs/guide.md");
 
 #[test]
 fn what_the_guide_shows_is_what_is_compiled_here() {

@@ -1,0 +1,95 @@
+//! The command line of `bitcoin-ipc`.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+
+use bitcoin_ipc::ipc::Chain;
+
+/// Talks to a Bitcoin node over its IPC socket.
+///
+/// Without --connect, a running node's socket in the data directory is used if there is one;
+/// otherwise a regtest node for development, with a chain of its own in memory, is started as a
+/// child process, and ends with this program.
+#[derive(Debug, Parser)]
+#[command(name = "bitcoin-ipc", version, max_term_width = 100)]
+#[command(
+    after_help = "Exit status: 0 done, 1 failed (one line on stderr says why), 2 wrong usage."
+)]
+pub(super) struct Args {
+    /// Connect to the node at ADDRESS: unix (node.sock in the data directory), unix:PATH (relative to
+    /// the data directory unless it begins with /), or auto (as unix, but a missing socket is not an
+    /// error: a child is started)
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    pub(super) connect: Option<String>,
+
+    /// Data directory of the node; its chain's subdirectory is added [default: ~/.bitcoin]
+    #[arg(long, value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
+    pub(super) datadir: Option<PathBuf>,
+
+    /// The chain that the node follows: main, test, testnet4, signet, regtest [default: main]. With
+    /// another than regtest the node must be running: the one that is started is a regtest node
+    #[arg(long, value_name = "CHAIN", global = true)]
+    pub(super) chain: Option<Chain>,
+
+    /// Start PROGRAM with -ipcfd as the node, instead of this one's own regtest node. Bitcoin Core's
+    /// bitcoin-node is not started so: run it with -ipcbind=unix and use --connect
+    #[arg(long, value_name = "PROGRAM", global = true, conflicts_with = "connect", value_hint = ValueHint::ExecutablePath)]
+    pub(super) node: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Go through it all, each step with its time: a process, its objects, a block (the default)
+    Demo,
+    /// Have the node say TEXT back
+    Echo {
+        /// What to say
+        text: String,
+    },
+    /// Show the chain's tip
+    Tip {
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Wait until the tip changes, and show the new one
+    WaitTip {
+        /// Give up after this many seconds
+        #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+        timeout: Option<f64>,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have the node make a block template, and show it
+    Template {
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a JSON-RPC method of the node (Bitcoin Core 32 and newer)
+    Rpc {
+        /// The method, such as getblockchaininfo
+        method: String,
+        /// Its arguments, each JSON or else a string
+        #[arg(allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(seconds),
+        _ => Err("a number of seconds, 0 or more".to_owned()),
+    }
+}

@@ -1,0 +1,7 @@
+//! The command line; by another name, the node or the wallet.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bitcoin_ipc_cli::main()
+}

@@ -1,0 +1,190 @@
+//! What each command of `bitcoin-ipc` does.
+
+use std::time::Duration;
+
+use bitcoin::block::Header;
+use bitcoin::{Amount, Block, TxOut};
+use clap::CommandFactory;
+use serde_json::{Value, json};
+
+use super::args::{Args, Command};
+use super::peer::Peer;
+use super::{Failure, Outcome, demo, output};
+use bitcoin_ipc::mining::{
+    BlockCreateOptions, BlockRef, BlockTemplateClient, MiningClient, block_hash, decode, timeout_ms,
+};
+
+pub(super) fn run(args: &Args) -> Outcome {
+    let command = match &args.command {
+        None | Some(Command::Demo) => return demo::run(args),
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Args::command(), "bitcoin-ipc", &mut script);
+            output::script(&script);
+            return Ok(());
+        }
+        Some(command) => command,
+    };
+    let peer = Peer::find(args)?;
+    let outcome = run_with(&peer, command);
+    peer.close()?;
+    outcome
+}
+
+fn run_with(peer: &Peer, command: &Command) -> Outcome {
+    match command {
+        Command::Echo { text } => {
+            let echo = peer.init.make_echo().wait()?;
+            let echo = echo.ok_or_else(|| Failure("the node does not offer Echo".to_owned()))?;
+            output::line(echo.echo(text.as_str()).wait()?);
+        }
+        Command::Tip { json } => {
+            let tip = peer.mining()?.get_tip().wait()?;
+            let tip = tip.ok_or_else(|| {
+                Failure("the node has no tip yet: it is still loading its chain".to_owned())
+            })?;
+            show_tip(&tip, *json)?;
+        }
+        Command::WaitTip { timeout, json } => wait_tip(&peer.mining()?, *timeout, *json)?,
+        Command::Template { json } => show_template(&peer.mining()?, *json)?,
+        Command::Rpc { method, args } => rpc(peer, method, args)?,
+        // Handled before there is a node.
+        Command::Demo | Command::Completions { .. } => {}
+    }
+    Ok(())
+}
+
+fn show_tip(tip: &BlockRef, json: bool) -> Outcome {
+    let hash = block_hash(&tip.hash)?;
+    if json {
+        output::line(json!({ "height": tip.height, "hash": hash.to_string() }));
+    } else {
+        output::row("height", tip.height);
+        output::row("hash", hash);
+    }
+    Ok(())
+}
+
+fn wait_tip(mining: &MiningClient, timeout: Option<f64>, json: bool) -> Outcome {
+    let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let before = mining.get_tip().wait()?.unwrap_or_default();
+    // A node without a tip has one as soon as there is any: no block has this hash.
+    let hash = if before.hash.is_empty() { vec![0; 32] } else { before.hash.clone() };
+    let waiting = output::Waiting::new(format_args!("the block after {}", before.height));
+    let after = mining.wait_tip_changed(hash.clone(), timeout_ms(timeout)).wait()?;
+    drop(waiting);
+    match after {
+        Some(tip) if tip.hash != hash => show_tip(&tip, json),
+        Some(_) => Err(Failure("the tip did not change in time".to_owned())),
+        None => Err(Failure("the node ended the wait: it is shutting down".to_owned())),
+    }
+}
+
+fn rpc(peer: &Peer, method: &str, args: &[String]) -> Outcome {
+    let rpc = peer.init.make_rpc().wait().map_err(|error| match error {
+        multiprocess::Error::Unimplemented { .. } => Failure(
+            "the node does not offer JSON-RPC over IPC; Bitcoin Core 32 and newer do".to_owned(),
+        ),
+        other => other.into(),
+    })?;
+    let rpc = rpc.ok_or_else(|| Failure("the node does not offer JSON-RPC over IPC".to_owned()))?;
+    let params = args
+        .iter()
+        .map(|arg| serde_json::from_str(arg).unwrap_or_else(|_| Value::from(arg.as_str())));
+    let result = bitcoin_ipc::rpc::execute(&rpc, method, &params.collect())?;
+    match result {
+        Value::String(text) => output::line(text),
+        other => output::line(format_args!("{other:#}")),
+    }
+    Ok(())
+}
+
+/// What a template holds, in Bitcoin's types.
+pub(super) struct Template {
+    pub(super) header: Header,
+    pub(super) transactions: usize,
+    pub(super) fees: i64,
+    pub(super) sigops: i64,
+    pub(super) reward: i64,
+    pub(super) outputs: Vec<TxOut>,
+    pub(super) merkle_path: usize,
+}
+
+impl Template {
+    pub(super) fn read(template: &BlockTemplateClient) -> Result<Template, Failure> {
+        let header = decode("header", &template.get_block_header().wait()?)?;
+        let block: Block = decode("block", &template.get_block().wait()?)?;
+        let coinbase = template.get_coinbase_tx().wait()?;
+        let outputs =
+            coinbase.required_outputs.iter().map(|output| decode("required output", output));
+        Ok(Template {
+            header,
+            transactions: block.txdata.len(),
+            fees: template.get_tx_fees().wait()?.iter().sum(),
+            sigops: template.get_tx_sigops().wait()?.iter().sum(),
+            reward: coinbase.block_reward_remaining,
+            outputs: outputs.collect::<Result<_, _>>()?,
+            merkle_path: template.get_coinbase_merkle_path().wait()?.len(),
+        })
+    }
+}
+
+fn show_template(mining: &MiningClient, json: bool) -> Outcome {
+    let waiting = output::Waiting::new("a block template");
+    let template = mining.create_new_block(BlockCreateOptions::default(), false).wait()?;
+    drop(waiting);
+    let template = template
+        .ok_or_else(|| Failure("the node made no template: it is shutting down".to_owned()))?;
+    let height = mining.get_tip().wait()?.map(|tip| tip.height + 1);
+    let shown = Template::read(&template)?;
+    template.close().wait()?;
+    let Template { header, transactions, fees, sigops, reward, outputs, merkle_path } = shown;
+    if json {
+        let outputs: Vec<Value> = outputs
+            .iter()
+            .map(|output| json!({ "value": output.value.to_sat(), "script": output.script_pubkey.to_hex_string() }))
+            .collect();
+        let template = json!({
+            "height": height,
+            "version": header.version.to_consensus(),
+            "previous": header.prev_blockhash.to_string(),
+            "time": header.time,
+            "bits": format!("{:08x}", header.bits.to_consensus()),
+            "transactions": transactions,
+            "fees": fees,
+            "sigops": sigops,
+            "reward": reward,
+            "required_outputs": outputs,
+            "merkle_path_length": merkle_path,
+        });
+        output::line(template);
+        return Ok(());
+    }
+    if let Some(height) = height {
+        output::row("height", height);
+    }
+    output::row("previous block", header.prev_blockhash);
+    output::row("version", format_args!("{:#010x}", header.version.to_consensus()));
+    output::row("time", header.time);
+    output::row("bits", format_args!("{:08x}", header.bits.to_consensus()));
+    output::row("transactions", transactions);
+    output::row("fees", amount(fees));
+    output::row("sigops", sigops);
+    output::row("coinbase pays", amount(reward));
+    for txout in outputs {
+        output::row(
+            "required output",
+            format_args!("{} to {}", txout.value, txout.script_pubkey.to_asm_string()),
+        );
+    }
+    output::row("merkle path", format_args!("{merkle_path} hashes"));
+    Ok(())
+}
+
+/// An amount of satoshis for a person.
+fn amount(satoshis: i64) -> String {
+    match u64::try_from(satoshis) {
+        Ok(satoshis) => Amount::from_sat(satoshis).to_string(),
+        Err(_) => format!("{satoshis} satoshis"),
+    }
+}

@@ -1,0 +1,169 @@
+//! The demonstration: two processes, and every step between them with its time.
+
+use std::time::{Duration, Instant};
+
+use bitcoin::consensus::serialize;
+use bitcoin::hashes::Hash;
+use bitcoin::{Transaction, TxMerkleNode, TxOut};
+
+use super::args::Args;
+use super::peer::{Peer, is_easy};
+use super::{Failure, Outcome, output};
+use bitcoin_ipc::mining::{
+    BlockCreateOptions, BlockTemplateClient, MiningClient, block_hash, decode, timeout_ms,
+};
+use bitcoin_regtest::{CoinbaseParts, coinbase_transaction, merkle_root, solve};
+
+/// How long the demonstration waits for the block that it makes itself.
+const WAIT: Duration = Duration::from_secs(30);
+
+pub(super) fn run(args: &Args) -> Outcome {
+    let start = Instant::now();
+    let peer = Peer::find(args)?;
+    let began = match &peer.child {
+        Some(child) => format!(
+            "process {} is started, and this one (process {}) has a handle on its Init",
+            child.id(),
+            std::process::id()
+        ),
+        None => "connected, and have the node's Init".to_owned(),
+    };
+    output::title("Two processes, one object at a time");
+    output::step(start.elapsed(), began);
+
+    let text = "Hello from another process";
+    let (echo, time) = timed(|| peer.init.make_echo().wait())?;
+    output::step(time, "made an Echo there");
+    if let Some(echo) = echo {
+        let (answer, time) = timed(|| echo.echo(text).wait())?;
+        output::step(time, format_args!("echo says back: {answer:?}"));
+    }
+
+    let (mining, time) = timed(|| peer.mining())?;
+    output::step(time, "made a Mining there");
+    let (tip, time) = timed(|| mining.get_tip().wait())?;
+    match &tip {
+        Some(tip) => output::step(
+            time,
+            format_args!("the tip is block {}, {}", tip.height, block_hash(&tip.hash)?),
+        ),
+        None => output::step(time, "the node has no tip yet"),
+    }
+
+    let options = BlockCreateOptions::default();
+    let (template, time) = timed(|| mining.create_new_block(options, false).wait())?;
+    let template = template
+        .ok_or_else(|| Failure("the node made no template: it is shutting down".to_owned()))?;
+    let header: bitcoin::block::Header = decode("header", &template.get_block_header().wait()?)?;
+    output::step(time, format_args!("made a block template there, on {}", header.prev_blockhash));
+    if is_easy(header.bits) {
+        make_block(&mining, &template, header)?;
+    } else {
+        output::note("not solving it: this is not a regtest node, a block takes real work");
+    }
+
+    let started = Instant::now();
+    template.close().wait()?;
+    drop((template, mining));
+    output::step(started.elapsed(), "closed the template: its destructor has run there");
+    let child = peer.child.is_some();
+    let started = Instant::now();
+    if let Some(status) = peer.close()? {
+        output::step(
+            started.elapsed(),
+            format_args!("dropped the rest: the process ended by itself ({status})"),
+        );
+        if !status.success() {
+            return Err(Failure(format!("the node ended with {status}")));
+        }
+    }
+    let how = if child { "started, called, ended" } else { "called" };
+    output::title(format_args!(
+        "Done: a process {how} in {:.0} ms",
+        start.elapsed().as_secs_f64() * 1000.0
+    ));
+    Ok(())
+}
+
+/// One thread waits for the next tip while this one solves the template and submits it.
+fn make_block(
+    mining: &MiningClient,
+    template: &BlockTemplateClient,
+    mut header: bitcoin::block::Header,
+) -> Outcome {
+    let waiting = mining.clone();
+    let before = header.prev_blockhash.to_byte_array().to_vec();
+    let waiter = std::thread::Builder::new().name("waiter".to_owned()).spawn(move || {
+        let started = Instant::now();
+        let tip = waiting.wait_tip_changed(before, timeout_ms(Some(WAIT))).wait();
+        (tip, started.elapsed())
+    });
+    let waiter = waiter.map_err(|error| Failure(format!("cannot start a thread: {error}")))?;
+    output::note("             (another thread waits for the next tip)");
+
+    let started = Instant::now();
+    let coinbase = coinbase(template)?;
+    let path = template.get_coinbase_merkle_path().wait()?;
+    let path =
+        path.iter().map(|hash| TxMerkleNode::from_slice(hash)).collect::<Result<Vec<_>, _>>()?;
+    header.merkle_root = merkle_root(coinbase.compute_txid(), &path);
+    if !solve(&mut header) {
+        return Err(Failure("no nonce solves the template".to_owned()));
+    }
+    output::step(started.elapsed(), format_args!("solved it here, with nonce {}", header.nonce));
+
+    let version = u32::from_ne_bytes(header.version.to_consensus().to_ne_bytes());
+    let (answer, time) = timed(|| {
+        template.submit_solution(version, header.time, header.nonce, serialize(&coinbase)).wait()
+    })?;
+    if !answer.result {
+        let why = [": ", &answer.reason, ", ", &answer.debug].concat();
+        let why = why.trim_end_matches([',', ':', ' ']);
+        return Err(Failure(format!("the node did not accept the solved block{why}")));
+    }
+    output::step(time, "submitted it: accepted");
+
+    let (tip, time) =
+        waiter.join().map_err(|_| Failure("the waiting thread panicked".to_owned()))?;
+    match tip? {
+        Some(tip) if block_hash(&tip.hash)? == header.block_hash() => {
+            output::step(
+                time,
+                format_args!(
+                    "the waiting thread has it: block {}, {}",
+                    tip.height,
+                    header.block_hash()
+                ),
+            );
+            Ok(())
+        }
+        Some(tip) => Err(Failure(format!(
+            "the tip is {}, not the block that was submitted",
+            block_hash(&tip.hash)?
+        ))),
+        None => Err(Failure("the node ended the wait: it is shutting down".to_owned())),
+    }
+}
+
+/// The coinbase transaction that a template asks for.
+fn coinbase(template: &BlockTemplateClient) -> Result<Transaction, Failure> {
+    let parts = template.get_coinbase_tx().wait()?;
+    let outputs =
+        parts.required_outputs.iter().map(|output| decode::<TxOut>("required output", output));
+    let parts = CoinbaseParts {
+        version: parts.version,
+        sequence: parts.sequence,
+        script_sig_prefix: parts.script_sig_prefix,
+        witness: Some(parts.witness).filter(|witness| !witness.is_empty()),
+        block_reward_remaining: parts.block_reward_remaining,
+        required_outputs: outputs.collect::<Result<_, _>>()?,
+        lock_time: parts.lock_time,
+    };
+    Ok(coinbase_transaction(&parts, b"bitcoin-ipc"))
+}
+
+fn timed<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<(T, Duration), E> {
+    let started = Instant::now();
+    let value = work()?;
+    Ok((value, started.elapsed()))
+}

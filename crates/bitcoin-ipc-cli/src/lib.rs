@@ -1,0 +1,71 @@
+//! The programs: `bitcoin-ipc` (a command line over the library `bitcoin-ipc`), and `bitcoin-node`
+//! and `bitcoin-wallet` (processes that others start or connect to).
+//!
+//! One executable can be all three, by the name that it is started under: so `bitcoin-ipc` can
+//! start a node where only it was built. That is the rule: the other two have the names of Bitcoin
+//! Core's programs, and are built with the feature `core-names` only.
+
+mod args;
+mod commands;
+mod demo;
+mod node;
+mod output;
+mod peer;
+mod wallet;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Args;
+
+/// What a program reports when it ends: a message for a person, or nothing more to say.
+type Outcome = Result<(), Failure>;
+
+/// Why a program ends with a status that is not 0.
+#[derive(Debug)]
+struct Failure(String);
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure(error.to_string())
+    }
+}
+
+/// Runs the program that the name it was started under asks for; `bitcoin-ipc` for any other.
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let name = args.first().map(Path::new).and_then(Path::file_stem);
+    match name.and_then(|name| name.to_str()) {
+        Some("bitcoin-node") => node_main(),
+        Some("bitcoin-wallet") => wallet_main(),
+        _ => ipc_main(),
+    }
+}
+
+/// The program `bitcoin-ipc`.
+pub fn ipc_main() -> ExitCode {
+    report("bitcoin-ipc", commands::run(&Args::parse()))
+}
+
+/// The program `bitcoin-node`.
+pub fn node_main() -> ExitCode {
+    report("bitcoin-node", node::run(std::env::args_os().collect()))
+}
+
+/// The program `bitcoin-wallet`.
+pub fn wallet_main() -> ExitCode {
+    report("bitcoin-wallet", wallet::run(std::env::args_os().collect()))
+}
+
+fn report(program: &str, outcome: Outcome) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(message)) => {
+            output::error(program, &message);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The node that a command talks to: a running one, or a child.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use multiprocess::process::{Child, Command};
+use multiprocess::{Connection, Error};
+
+use super::args::Args;
+use super::{Failure, output};
+use bitcoin_ipc::init::InitClient;
+use bitcoin_ipc::ipc::{Address, Chain, Ipc, IpcOptions, default_base_datadir, network_datadir};
+use bitcoin_ipc::mining::MiningClient;
+
+/// How long a child may take to exit once this program has let go of it.
+const CHILD_EXIT: Duration = Duration::from_secs(10);
+
+pub(super) struct Peer {
+    pub(super) init: InitClient,
+    /// The node, if this program started it.
+    pub(super) child: Option<Arc<Child>>,
+    connection: Option<Connection>,
+}
+
+impl Peer {
+    /// Finds the node that the arguments ask for, or starts one.
+    pub(super) fn find(args: &Args) -> Result<Peer, Failure> {
+        let datadir = datadir(args)?;
+        let ipc = Ipc::new(IpcOptions::client("bitcoin-ipc").datadir(&datadir));
+        if args.node.is_none() {
+            let address = args.connect.as_deref().unwrap_or("auto");
+            let connected = ipc.connect_address(address).map_err(|error| match error {
+                Error::Address { problem, .. } if problem.starts_with("Unrecognized") => {
+                    Failure(format!("{problem}; give unix, unix:PATH or auto"))
+                }
+                other => other.into(),
+            })?;
+            if let Some(init) = connected {
+                if args.connect.is_none() {
+                    let path = datadir.join("node.sock");
+                    output::note(format_args!("using the node at {}", path.display()));
+                }
+                return Ok(Peer { init, child: None, connection: None });
+            }
+            // "0" and an empty address ask for no connection: nothing to talk to but a child.
+            if let Address::None = Address::parse(address, &datadir, "bitcoin-node")? {
+                return Err(Failure(
+                    "--connect: this address asks for no connection; leave it out to start a node"
+                        .to_owned(),
+                ));
+            }
+        }
+        let socket = datadir.join("node.sock");
+        let waits = matches!(args.command, Some(super::args::Command::WaitTip { .. }));
+        if args.node.is_none() && (waits || args.chain.is_some_and(|chain| chain != Chain::Regtest))
+        {
+            return Err(Failure(format!(
+                "no node at {}: start it with -ipcbind=unix, or see --help for --datadir and --connect",
+                socket.display()
+            )));
+        }
+        Peer::start(args, &ipc)
+    }
+
+    /// Starts a node as a child.
+    pub(super) fn start(args: &Args, ipc: &Ipc) -> Result<Peer, Failure> {
+        let (command, program) = match &args.node {
+            Some(program) => (Command::new(program), program.clone()),
+            None => {
+                let own = std::env::current_exe().map_err(|error| {
+                    Failure(format!("cannot find this program's own file: {error}"))
+                })?;
+                (Command::new(&own).arg0("bitcoin-node"), PathBuf::from("bitcoin-node"))
+            }
+        };
+        let spawned = ipc.spawn_command(command, &program)?;
+        output::note(format_args!(
+            "started {} as process {}",
+            program.display(),
+            spawned.child.id()
+        ));
+        Ok(Peer {
+            init: spawned.init,
+            child: Some(spawned.child),
+            connection: Some(spawned.connection),
+        })
+    }
+
+    /// The node's Mining.
+    pub(super) fn mining(&self) -> Result<MiningClient, Failure> {
+        let mining = self.init.make_mining().wait()?;
+        mining.ok_or_else(|| Failure("the node does not offer Mining".to_owned()))
+    }
+
+    /// Lets go of the node, and of the child waits for its end. Its exit status, where there is one.
+    pub(super) fn close(self) -> Result<Option<std::process::ExitStatus>, Error> {
+        let Peer { init, child, connection } = self;
+        drop(init);
+        if let Some(connection) = connection {
+            connection.disconnect();
+        }
+        child.map(|child| child.shutdown(CHILD_EXIT)).transpose()
+    }
+}
+
+fn datadir(args: &Args) -> Result<PathBuf, Failure> {
+    let base = match &args.datadir {
+        Some(base) => base.clone(),
+        None => default_base_datadir()?,
+    };
+    Ok(network_datadir(&base, args.chain.unwrap_or_default()))
+}
+
+/// Whether a chain's blocks can be solved by counting for a moment.
+pub(super) fn is_easy(bits: bitcoin::CompactTarget) -> bool {
+    bits == bitcoin::CompactTarget::from_consensus(0x207f_ffff)
+}

@@ -1,0 +1,216 @@
+//! The programs from outside: what they print, their exit codes, what they leave behind.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{IPC, NODE, WALLET, process_exists, wait_until};
+
+/// Runs `bitcoin-ipc` with a data directory in which no node runs, unless one was started there.
+fn ipc(datadir: &Path, args: &[&str]) -> Output {
+    Command::new(IPC)
+        .args(["--chain", "regtest", "--datadir"])
+        .arg(datadir)
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A node in the background, stopped like a person would.
+struct Node(Child);
+
+impl Node {
+    fn start(datadir: &Path) -> Node {
+        let mut child = Command::new(&*NODE)
+            .arg("-ipcbind=unix")
+            .arg(format!("-datadir={}", datadir.display()))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("node.sock"), "{line}");
+        Node(child)
+    }
+
+    fn stop(mut self) {
+        rustix::process::kill_process(
+            rustix::process::Pid::from_child(&self.0),
+            rustix::process::Signal::INT,
+        )
+        .unwrap();
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn the_demonstration_runs_to_its_end() {
+    let dir = TempDir::new().unwrap();
+    let output = ipc(dir.path(), &[]);
+    let (out, err) = (stdout(&output), stderr(&output));
+    assert!(output.status.success(), "{out}{err}");
+    let pid: u32 = err
+        .rsplit("started bitcoin-node as process ")
+        .next()
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    for step in [
+        "Init",
+        "Echo",
+        "Hello",
+        "tip is block 0",
+        "template",
+        "solved",
+        "accepted",
+        "has it: block 1",
+        "exit status: 0",
+    ] {
+        assert!(out.contains(step), "no step {step:?} in\n{out}");
+    }
+    assert!(!out.contains('\x1b'), "colours only on a terminal");
+    assert!(!process_exists(pid));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "no file left behind");
+}
+
+#[test]
+fn commands_with_a_child() {
+    let dir = TempDir::new().unwrap();
+    let run = |args: &[&str]| {
+        let output = ipc(dir.path(), args);
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("started bitcoin-node"), "it says so");
+        stdout(&output)
+    };
+    assert_eq!(run(&["echo", "häuser"]), "häuser\n");
+    assert!(
+        run(&["tip"]).contains("0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206")
+    );
+    let tip: Value = serde_json::from_str(&run(&["tip", "--json"])).unwrap();
+    assert_eq!(tip["height"], 0);
+    assert!(run(&["template"]).contains("50 BTC"));
+    let template: Value = serde_json::from_str(&run(&["template", "--json"])).unwrap();
+    assert_eq!(
+        (&template["height"], &template["reward"]),
+        (&Value::from(1), &Value::from(5_000_000_000_u64))
+    );
+    let info: Value = serde_json::from_str(&run(&["rpc", "getblockchaininfo"])).unwrap();
+    assert_eq!(info["chain"], "regtest");
+    assert!(run(&["rpc", "getblockhash", "0"]).starts_with("0f9188f1"));
+}
+
+#[test]
+fn a_running_node_is_used_and_its_blocks_arrive() {
+    let dir = TempDir::new().unwrap();
+    let node = Node::start(dir.path());
+    let output = ipc(dir.path(), &["tip"]);
+    assert!(stderr(&output).contains("using the node at"), "{}", stderr(&output));
+
+    let mut waiter = Command::new(IPC)
+        .args(["--chain", "regtest", "--datadir"])
+        .arg(dir.path())
+        .args(["wait-tip", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Blocks come until the waiter has seen one: the first may be there before it waits.
+    wait_until("the waiter has seen a block", || {
+        let mine =
+            ["rpc", "generatetoaddress", "1", "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"];
+        let mined = ipc(dir.path(), &mine);
+        assert!(mined.status.success(), "{}", stderr(&mined));
+        waiter.try_wait().unwrap().is_some()
+    });
+    let waited = waiter.wait_with_output().unwrap();
+    assert!(waited.status.success());
+    let tip: Value = serde_json::from_slice(&waited.stdout).unwrap();
+    assert!(tip["height"].as_u64().unwrap() >= 1, "{tip}");
+
+    let output = ipc(dir.path(), &["wait-tip", "--timeout", "0.01"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("did not change in time"), "{}", stderr(&output));
+
+    let socket = dir.path().join("regtest/node.sock");
+    assert!(socket.exists());
+    node.stop();
+    assert!(!socket.exists(), "the socket is removed");
+}
+
+#[test]
+fn wrong_input_gets_one_line_and_a_status() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    let file = format!("unix:{}", dir.path().join("file").display());
+    for (args, told) in [
+        (&["--connect", "tcp:1", "tip"][..], "give unix, unix:PATH or auto"),
+        (&["--connect", "unix", "tip"], "no socket at"),
+        (&["--connect", "unix:/nowhere/x.sock", "tip"], "/nowhere/x.sock"),
+        (&["--connect", &file, "tip"], "not a socket"),
+        (&["--connect", "0", "tip"], "no connection"),
+        (&["--node", "/nowhere/node", "tip"], "os error 2"),
+        (&["--node", "/bin/false", "tip"], "exit status: 1"),
+        (&["wait-tip"], "no node at"),
+        (&["rpc", "nosuchmethod"], "Method not found"),
+        (&["rpc", "getblockhash", "7"], "out of range"),
+    ] {
+        let output = ipc(dir.path(), args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert_eq!(stdout(&output), "", "{args:?}");
+        let errors = stderr(&output);
+        let last = errors.lines().last().unwrap_or_default();
+        assert!(
+            last.starts_with("bitcoin-ipc: error: ") && last.contains(told),
+            "{args:?}: {errors}"
+        );
+    }
+    for args in
+        [&["--nonsense"][..], &["wait-tip", "--timeout", "soon"], &["--chain", "moon", "tip"]]
+    {
+        assert_eq!(ipc(dir.path(), args).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn wrong_ipcfd_gets_one_line_and_a_status() {
+    for args in [
+        &["-ipcfd", "x"][..],
+        &["-ipcfd", "999"],
+        &["-ipcfd", "0"],
+        &["-ipcfd", "3", "4"],
+        &["-ipcfd"],
+        &["-nonsense"],
+        &[],
+    ] {
+        for program in [&*NODE, &*WALLET] {
+            let output = Command::new(program).args(args).output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{program} {args:?}");
+            assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+        }
+    }
+}
+
+#[test]
+fn help_says_what_the_node_is_not() {
+    let output = Command::new(&*NODE).arg("--help").output().unwrap();
+    assert!(output.status.success());
+    assert!(stdout(&output).contains("NOT a validating node"));
+    let output = Command::new(IPC).arg("--help").output().unwrap();
+    assert!(stdout(&output).contains("--connect"));
+    let output = Command::new(IPC).args(["completions", "bash"]).output().unwrap();
+    assert!(stdout(&output).contains("wait-tip"));
+}

@@ -1,0 +1,64 @@
+//! A regtest chain in memory, for development.
+//!
+//! [`NodeInit`] serves Mining, BlockTemplate and Rpc, as Bitcoin Core does over IPC, from what is
+//! here: a real chain of real blocks, small enough to read, that starts at the regtest genesis block
+//! each time. It lets a pool, a template provider or a monitor be written and tested without a
+//! Bitcoin Core. It is not a validating node and holds nobody's money.
+//!
+//! ```
+//! use bitcoin_ipc::init::InitClient;
+//! use bitcoin_regtest::{Chain, NodeInit};
+//!
+//! # fn main() -> bitcoin_ipc::Result<()> {
+//! // Here, in this process; the programs of `bitcoin-ipc-cli` serve it to others.
+//! let node = InitClient::new(NodeInit::new(Chain::regtest()));
+//! let mining = node.make_mining().wait()?.expect("the node has Mining");
+//! let tip = mining.get_tip().wait()?.expect("the chain has a tip");
+//! assert_eq!(tip.height, 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ```text
+//! server -----> rpc -----.
+//!    |                   v
+//!    |---------------> chain (one mutex, one condition variable), wait
+//!    |                   ^   '-> check, coins: may this block be the next one? -> rejection
+//!    '-> template -------'
+//!           '-> solve: the miner's part, which needs no chain; a client uses it too
+//! ```
+//!
+//! What a block is checked for, with Bitcoin Core's reject reasons: proof of work and regtest's
+//! fixed bits, merkle root, size and weight, a coinbase with the right height (BIP 34) and no more
+//! than subsidy and fees, witness commitment (BIP 141), time (BIP 113 median, two hours ahead at
+//! most), version, lock times, and that inputs exist, are mature and cover the outputs.
+//!
+//! What it is not checked for: scripts and signatures, signature operations, relative lock times
+//! (BIP 68). There are no reorganizations (a block that does not extend the tip is refused), no
+//! peers, no mempool (templates hold the coinbase and what the caller gives them), and nothing on
+//! disk.
+//!
+//! All but `server`, which is the chain's service over IPC, is plain Rust over rust-bitcoin. Every
+//! method may be called from any thread.
+
+pub mod rpc;
+
+mod chain;
+mod check;
+mod coins;
+mod rejection;
+mod server;
+mod solve;
+mod template;
+mod wait;
+
+#[cfg(test)]
+mod testing;
+
+pub use chain::{Chain, Tip};
+pub use check::NextBlock;
+pub use coins::subsidy;
+pub use rejection::Rejection;
+pub use server::NodeInit;
+pub use solve::{CoinbaseParts, coinbase_transaction, merkle_path, merkle_root, solve};
+pub use template::{Template, TemplateOptions, TemplateTx, mine_block};

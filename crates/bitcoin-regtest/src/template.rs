@@ -1,0 +1,443 @@
+//! Block templates, as the node makes them.
+//!
+//! A [`Template`] is the next block as the node would mine it, with a dummy coinbase. A miner
+//! builds its own coinbase from [`CoinbaseParts`], folds the [merkle path](merkle_path) into a
+//! root, finds a nonce and submits the four values that differ.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bitcoin::block::{self, Header};
+use bitcoin::hashes::{Hash, sha256d};
+use bitcoin::{
+    Amount, Block, BlockHash, ScriptBuf, Sequence, Transaction, TxMerkleNode, TxOut, Txid, Weight,
+    Wtxid, merkle_tree,
+};
+
+use super::chain::Chain;
+use super::check::{COMMITMENT_PREFIX, height_script, unix_time};
+use super::coins::subsidy;
+use super::rejection::Rejection;
+use super::solve::{CoinbaseParts, coinbase_transaction, merkle_path, solve};
+use super::wait::Waited;
+
+/// The least weight that may be kept for header, transaction count and coinbase, in weight units.
+const MIN_BLOCK_RESERVED_WEIGHT: u64 = 2000;
+/// The most signature operations a block may have, weighted as in BIP 141.
+const MAX_BLOCK_SIGOPS_COST: u64 = 80_000;
+/// Version of a block that signals no deployment (BIP 9).
+const BLOCK_VERSION: i32 = 0x2000_0000;
+/// The witness reserved value (BIP 141); any 32 bytes would do, Core takes zeros.
+const RESERVED_VALUE: [u8; 32] = [0; 32];
+
+/// How to make a template; the defaults are those of `mining.capnp`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateOptions {
+    /// Whether to include transactions of the mempool. There is none, so this changes nothing.
+    pub use_mempool: bool,
+    /// Weight units kept for header, transaction count and coinbase: 2000 to 4 000 000.
+    pub block_reserved_weight: u64,
+    /// Signature operations kept for the coinbase's outputs, weighted: at most 80 000.
+    pub coinbase_output_max_additional_sigops: u64,
+}
+
+/// A transaction of a template beside the coinbase: what a mempool would hand in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateTx {
+    /// The transaction.
+    pub transaction: Transaction,
+    /// What it leaves to the miner. Taken as given here, checked when the block is submitted.
+    pub fee: Amount,
+    /// Its signature operations, weighted (BIP 141).
+    pub sigops: i64,
+}
+
+/// The next block of a chain, to be solved. It does not change: not when the tip does, and not when
+/// a solution is submitted (Core writes the solution into its template).
+#[derive(Debug)]
+pub struct Template {
+    chain: Arc<Chain>,
+    draft: Draft,
+    /// Set by `interrupt_wait`, taken by the wait that it ends.
+    interrupted: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Draft {
+    block: Block,
+    coinbase: CoinbaseParts,
+    fees: Vec<i64>,
+    sigops: Vec<i64>,
+}
+
+impl Default for TemplateOptions {
+    fn default() -> Self {
+        Self {
+            use_mempool: true,
+            block_reserved_weight: 8000,
+            coinbase_output_max_additional_sigops: 400,
+        }
+    }
+}
+
+impl TemplateOptions {
+    /// # Errors
+    /// Core's text when a value is out of range.
+    pub fn validate(&self) -> Result<(), String> {
+        let weight = self.block_reserved_weight;
+        if weight < MIN_BLOCK_RESERVED_WEIGHT {
+            return Err(format!(
+                "block_reserved_weight ({weight}) is lower than minimum safety value of ({MIN_BLOCK_RESERVED_WEIGHT})"
+            ));
+        }
+        let most = Weight::MAX_BLOCK.to_wu();
+        if weight > most {
+            return Err(format!(
+                "block_reserved_weight ({weight}) exceeds consensus maximum block weight ({most})"
+            ));
+        }
+        let sigops = self.coinbase_output_max_additional_sigops;
+        if sigops > MAX_BLOCK_SIGOPS_COST {
+            return Err(format!(
+                "coinbase_output_max_additional_sigops ({sigops}) exceeds consensus maximum block sigops cost \
+                 ({MAX_BLOCK_SIGOPS_COST})"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Template {
+    /// The next block on the present tip, with the coinbase only.
+    ///
+    /// # Errors
+    /// The text of [`TemplateOptions::validate`].
+    pub fn new(chain: &Arc<Chain>, options: TemplateOptions) -> Result<Template, String> {
+        Self::with_transactions(chain, options, Vec::new())
+    }
+
+    /// The next block on the present tip, with these transactions after the coinbase: where a
+    /// mempool's choice goes in. Templates that [`wait_next`](Template::wait_next) makes have none
+    /// again.
+    ///
+    /// # Errors
+    /// As [`new`](Template::new). The transactions are not checked before the block is submitted.
+    pub fn with_transactions(
+        chain: &Arc<Chain>,
+        options: TemplateOptions,
+        transactions: Vec<TemplateTx>,
+    ) -> Result<Template, String> {
+        options.validate()?;
+        Ok(Self::assemble(chain, transactions))
+    }
+
+    fn assemble(chain: &Arc<Chain>, transactions: Vec<TemplateTx>) -> Template {
+        let draft = Draft::new(chain, transactions);
+        Template { chain: chain.clone(), draft, interrupted: AtomicBool::new(false) }
+    }
+
+    /// The block's header: right but for the nonce, for the block with the dummy coinbase. (Core
+    /// leaves the merkle root zero.)
+    pub fn header(&self) -> Header {
+        self.draft.block.header
+    }
+
+    /// The whole block. Its coinbase pays all to OP_TRUE and is for checking only.
+    pub fn block(&self) -> &Block {
+        &self.draft.block
+    }
+
+    /// Fee of each transaction after the coinbase, in satoshis.
+    pub fn tx_fees(&self) -> Vec<i64> {
+        self.draft.fees.clone()
+    }
+
+    /// Weighted signature operations of each transaction after the coinbase.
+    pub fn tx_sigops(&self) -> Vec<i64> {
+        self.draft.sigops.clone()
+    }
+
+    /// What a miner needs for its own coinbase.
+    pub fn coinbase(&self) -> &CoinbaseParts {
+        &self.draft.coinbase
+    }
+
+    /// The hashes that lead from the coinbase to the merkle root, deepest first; see
+    /// [`merkle_root`](super::merkle_root).
+    pub fn merkle_path(&self) -> Vec<TxMerkleNode> {
+        let txids: Vec<Txid> =
+            self.draft.block.txdata.iter().map(Transaction::compute_txid).collect();
+        merkle_path(&txids)
+    }
+
+    /// Makes the block from the template and these four values and submits it.
+    ///
+    /// The coinbase has to be complete. As in Core (and unlike its `submitblock` RPC) a missing
+    /// witness is not added: `bad-witness-nonce-size`.
+    ///
+    /// # Errors
+    /// As [`Chain::submit_block`]; `is_stale` when another block was faster.
+    pub fn submit_solution(
+        &self,
+        version: u32,
+        timestamp: u32,
+        nonce: u32,
+        coinbase: Transaction,
+    ) -> Result<(), Rejection> {
+        let mut block = self.draft.block.clone();
+        block.header.version = block::Version::from_consensus(version.cast_signed());
+        block.header.time = timestamp;
+        block.header.nonce = nonce;
+        set_coinbase(&mut block, coinbase);
+        self.chain.submit_block(&block)
+    }
+
+    /// Waits, on the calling thread, until the tip is not the block this template builds on, and
+    /// returns a template on the new tip; at once if that is so already.
+    ///
+    /// Returns `None` after `timeout` (`None` waits forever), when the chain is shut down, when
+    /// [`interrupt_wait`](Template::interrupt_wait) was called, or when `cancelled` says true,
+    /// which is asked as in [`Chain::wait_tip_changed`].
+    pub fn wait_next(
+        &self,
+        timeout: Option<Duration>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Option<Template> {
+        // Not `|`: a cancelled wait leaves the interrupt to another.
+        let stop = || cancelled() || self.interrupted.swap(false, Ordering::AcqRel);
+        match self.chain.wait(self.draft.block.header.prev_blockhash, timeout, &stop) {
+            Waited::Changed => Some(Self::assemble(&self.chain, Vec::new())),
+            Waited::TimedOut | Waited::Ended => None,
+        }
+    }
+
+    /// Ends one wait of this template, and no other's. If none is under way, the next one ends at
+    /// once: an interrupt may overtake the wait it is meant for, since it needs no thread of its
+    /// own. Core does the same.
+    pub fn interrupt_wait(&self) {
+        self.interrupted.store(true, Ordering::Release);
+        self.chain.wake_waiters();
+    }
+}
+
+/// Mines one block whose reward goes to `script_pubkey`, and returns its hash. Begins again when
+/// another block was faster.
+///
+/// # Errors
+/// As [`Chain::submit_block`]. The only one to expect is `time-too-new`, after some ten thousand
+/// blocks in a row: each has to be later than the median of the last 11, so they run ahead of the
+/// clock.
+pub fn mine_block(chain: &Chain, script_pubkey: ScriptBuf) -> Result<BlockHash, Rejection> {
+    loop {
+        let mut block = Draft::new(chain, Vec::new()).block;
+        let mut coinbase = block.txdata[0].clone();
+        coinbase.output[0].script_pubkey.clone_from(&script_pubkey);
+        set_coinbase(&mut block, coinbase);
+        solve(&mut block.header);
+        match chain.submit_block(&block) {
+            Ok(()) => return Ok(block.block_hash()),
+            Err(rejection) if rejection.is_stale() => {}
+            Err(rejection) => return Err(rejection),
+        }
+    }
+}
+
+impl Draft {
+    fn new(chain: &Chain, transactions: Vec<TemplateTx>) -> Draft {
+        let next = chain.next_block();
+        let fees: Vec<i64> = transactions.iter().map(|tx| tx.fee.to_sat().cast_signed()).collect();
+        let sigops = transactions.iter().map(|tx| tx.sigops).collect();
+        let subsidy = subsidy(next.height).to_sat().cast_signed();
+        let reward = fees.iter().fold(subsidy, |sum, fee| sum.saturating_add(*fee));
+        let coinbase = CoinbaseParts {
+            version: 2,
+            sequence: Sequence::ENABLE_LOCKTIME_NO_RBF.to_consensus_u32(),
+            script_sig_prefix: height_script(next.height).into_bytes(),
+            witness: Some(RESERVED_VALUE.to_vec()),
+            block_reward_remaining: reward,
+            required_outputs: vec![commitment_output(&transactions)],
+            lock_time: next.height - 1,
+        };
+        let others = transactions.into_iter().map(|tx| tx.transaction);
+        let now = u32::try_from(unix_time()).unwrap_or(u32::MAX);
+        let mut block = Block {
+            header: Header {
+                version: block::Version::from_consensus(BLOCK_VERSION),
+                prev_blockhash: next.previous,
+                merkle_root: TxMerkleNode::all_zeros(),
+                time: next.min_time.max(now),
+                bits: next.bits,
+                nonce: 0,
+            },
+            txdata: std::iter::once(coinbase_transaction(&coinbase, &[])).chain(others).collect(),
+        };
+        let dummy = block.txdata[0].clone();
+        set_coinbase(&mut block, dummy);
+        Draft { block, coinbase, fees, sigops }
+    }
+}
+
+fn set_coinbase(block: &mut Block, coinbase: Transaction) {
+    block.txdata[0] = coinbase;
+    if let Some(root) = block.compute_merkle_root() {
+        block.header.merkle_root = root;
+    }
+}
+
+/// The output that commits to all witnesses but the coinbase's own (BIP 141).
+fn commitment_output(transactions: &[TemplateTx]) -> TxOut {
+    let others = transactions.iter().map(|tx| tx.transaction.compute_wtxid());
+    let wtxids = std::iter::once(Wtxid::all_zeros()).chain(others).map(Wtxid::to_raw_hash);
+    // There is always the coinbase, so there is always a root.
+    let root = merkle_tree::calculate_root(wtxids).unwrap_or_else(sha256d::Hash::all_zeros);
+    let commitment = Block::compute_witness_commitment(&root.into(), &RESERVED_VALUE);
+    let script = [&COMMITMENT_PREFIX[..], commitment.as_byte_array()].concat();
+    TxOut { value: Amount::ZERO, script_pubkey: ScriptBuf::from_bytes(script) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::solve::merkle_root;
+    use crate::testing::until;
+    use bitcoin::Witness;
+    use std::thread;
+
+    fn template(chain: &Arc<Chain>) -> Template {
+        Template::new(chain, TemplateOptions::default()).unwrap()
+    }
+
+    /// What a pool does, with nothing but what goes over the wire.
+    fn submit(template: &Template, extra: &[u8]) -> Result<(), Rejection> {
+        let coinbase = coinbase_transaction(template.coinbase(), extra);
+        let mut header = template.header();
+        header.merkle_root = merkle_root(coinbase.compute_txid(), &template.merkle_path());
+        assert!(solve(&mut header));
+        let version = header.version.to_consensus().cast_unsigned();
+        template.submit_solution(version, header.time, header.nonce, coinbase)
+    }
+
+    #[test]
+    fn mines_blocks_from_templates() {
+        let chain = Chain::regtest();
+        let mut template = template(&chain);
+        for height in 1..=5 {
+            assert_eq!(template.header().prev_blockhash, chain.tip().hash);
+            assert_eq!(chain.check_block(template.block(), true, false), Ok(()));
+            submit(&template, b"pool").unwrap();
+            assert_eq!(chain.tip().height, height);
+            template = template.wait_next(None, &|| false).unwrap();
+        }
+        // Across the height where the prefix grows from one byte to two.
+        for height in 6..=20 {
+            submit(&template, &[]).unwrap();
+            assert_eq!(chain.tip().height, height);
+            assert_eq!(
+                template.coinbase().script_sig_prefix.len(),
+                if height <= 16 { 1 } else { 2 }
+            );
+            template = template.wait_next(None, &|| false).unwrap();
+        }
+        assert_eq!(template.coinbase().lock_time, 20);
+        assert!(
+            (1..=20).all(|height| {
+                chain.block_by_height(height).unwrap().check_witness_commitment()
+            })
+        );
+    }
+
+    #[test]
+    fn has_the_parts_of_a_coinbase() {
+        let chain = Chain::regtest();
+        let template = template(&chain);
+        let parts = template.coinbase();
+        assert_eq!((parts.version, parts.sequence, parts.lock_time), (2, 0xffff_fffe, 0));
+        assert_eq!(parts.script_sig_prefix, [0x51]);
+        assert_eq!(parts.witness, Some(vec![0; 32]));
+        assert_eq!(parts.block_reward_remaining, 5_000_000_000);
+        assert_eq!(parts.required_outputs.len(), 1);
+        // The commitment of every block without transactions, as on Core's regtest.
+        let empty = "6a24aa21a9ede2f61c3f71d1defd3fa999dfa36953755c690689799962b48bebd836974e8cf9";
+        assert_eq!(parts.required_outputs[0].script_pubkey.to_hex_string(), empty);
+        assert_eq!(template.block().txdata[0].input[0].script_sig.as_bytes(), [0x51, 0x00]);
+        assert!(template.tx_fees().is_empty() && template.tx_sigops().is_empty());
+        assert!(template.merkle_path().is_empty());
+        let coinbase = template.block().txdata[0].compute_txid();
+        assert_eq!(merkle_root(coinbase, &[]), template.header().merkle_root);
+    }
+
+    #[test]
+    fn refuses_a_stale_or_incomplete_solution() {
+        let chain = Chain::regtest();
+        let (early, late) = (template(&chain), template(&chain));
+        let mut coinbase = coinbase_transaction(early.coinbase(), b"x");
+        coinbase.input[0].witness = Witness::new();
+        let mut header = early.header();
+        header.merkle_root = merkle_root(coinbase.compute_txid(), &[]);
+        solve(&mut header);
+        let refused =
+            early.submit_solution(0x2000_0000, header.time, header.nonce, coinbase).unwrap_err();
+        assert_eq!(refused.reason, "bad-witness-nonce-size");
+        submit(&early, b"early").unwrap();
+        assert_eq!(submit(&early, b"early").unwrap_err().reason, "duplicate");
+        assert_eq!(submit(&late, b"late").unwrap_err().reason, "inconclusive-not-best-prevblk");
+    }
+
+    #[test]
+    fn validates_options_as_core_does() {
+        let with = |weight, sigops| TemplateOptions {
+            block_reserved_weight: weight,
+            coinbase_output_max_additional_sigops: sigops,
+            ..TemplateOptions::default()
+        };
+        assert!(with(2000, 0).validate().is_ok() && with(4_000_000, 80_000).validate().is_ok());
+        let text =
+            |weight, sigops| Template::new(&Chain::regtest(), with(weight, sigops)).unwrap_err();
+        assert_eq!(
+            text(1999, 0),
+            "block_reserved_weight (1999) is lower than minimum safety value of (2000)"
+        );
+        assert_eq!(
+            text(4_000_001, 0),
+            "block_reserved_weight (4000001) exceeds consensus maximum block weight (4000000)"
+        );
+        assert_eq!(
+            text(8000, 80_001),
+            "coinbase_output_max_additional_sigops (80001) exceeds consensus maximum block sigops cost (80000)"
+        );
+    }
+
+    #[test]
+    fn waits_for_a_block_the_deadline_or_an_interrupt() {
+        let chain = Chain::regtest();
+        let (one, other) = (template(&chain), template(&chain));
+        assert!(one.wait_next(Some(Duration::from_millis(1)), &|| false).is_none());
+        assert!(one.wait_next(None, &|| true).is_none());
+        thread::scope(|scope| {
+            let waits = [(); 2].map(|()| scope.spawn(|| one.wait_next(None, &|| false)));
+            let others = scope.spawn(|| other.wait_next(None, &|| false));
+            until(|| chain.waiters() == 3);
+            one.interrupt_wait();
+            until(|| chain.waiters() == 2);
+            assert!(!others.is_finished());
+            let hash = mine_block(&chain, ScriptBuf::new()).unwrap();
+            let nexts = waits.map(|wait| wait.join().unwrap());
+            assert_eq!(nexts.iter().flatten().count(), 1);
+            assert_eq!(nexts.iter().flatten().next().unwrap().header().prev_blockhash, hash);
+            assert_eq!(others.join().unwrap().unwrap().header().prev_blockhash, hash);
+        });
+    }
+
+    #[test]
+    fn an_interrupt_may_come_before_its_wait() {
+        let chain = Chain::regtest();
+        let template = template(&chain);
+        template.interrupt_wait();
+        assert!(template.wait_next(None, &|| false).is_none());
+        mine_block(&chain, ScriptBuf::new()).unwrap();
+        assert!(template.wait_next(None, &|| false).is_some());
+        chain.shutdown();
+        assert!(template.wait_next(None, &|| false).is_none());
+    }
+}

@@ -1,0 +1,19 @@
+# What a process of Bitcoin Core 30 offers first.
+
+@0xf2c5cfa319406aa6;
+
+using Proxy = import "/mp/proxy.capnp";
+using Echo = import "../../echo.capnp";
+using Mining = import "mining.capnp";
+
+interface Init {
+    # The bootstrap object of a process.
+
+    construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap);
+
+    makeEcho @1 (context :Proxy.Context) -> (result :Echo.Echo);
+    # An object that says back what it is told.
+
+    makeMining @2 (context :Proxy.Context) -> (result :Mining.Mining);
+    # The node's block templates and tip.
+}

@@ -1,7 +1,0 @@
-//! The command line; by another name, the node or the wallet.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    bitcoin_ipc::cli::main()
-}
