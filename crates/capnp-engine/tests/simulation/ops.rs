@@ -182,6 +182,18 @@ impl World<'_> {
             (_, true) => (NOTHING, [NONE; SLOTS]),
             _ => self.some_caps(side, 2),
         };
+        let (mut caps, mut streams) = (caps, streams);
+        for slot in 0..SLOTS {
+            if streams[slot] == NONE || !self.model.closes_circle(call, streams[slot]) {
+                continue;
+            }
+            if self.rng.one_in(50) {
+                self.circles = true;
+            } else if let Some(cap) = caps[slot].take() {
+                self.sides[side].engine.release(cap);
+                streams[slot] = NONE;
+            }
+        }
         self.model.outcome(call, Outcome::Results(streams));
         let numbers = Numbers { call, stream: NONE, place: 0, streams };
         log!(self, "{side} answers call {call} with {caps:?} {streams:?}");
