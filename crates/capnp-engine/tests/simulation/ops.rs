@@ -174,7 +174,7 @@ impl World<'_> {
         }
         let (caps, streams) = match (served.method, self.closing || self.rng.one_in(4)) {
             (MAKE, _) => {
-                let (cap, stream) = self.made(side);
+                let (cap, stream) = self.made(side, call);
                 let (mut caps, mut streams) = (NOTHING, [NONE; SLOTS]);
                 (caps[0], streams[0]) = (Some(cap), stream);
                 (caps, streams)
@@ -206,7 +206,9 @@ impl World<'_> {
     }
 
     /// An object for the caller alone, or the promise of one.
-    fn made(&mut self, side: usize) -> (Cap, Stream) {
+    fn made(&mut self, side: usize, asked: usize) -> (Cap, Stream) {
+        let asked = &self.model.calls[asked];
+        let roundabout = asked.roundabout || asked.unused && asked.side != side;
         let place = self.rng.place(self.sides[side].refs.len());
         if let Some(place) = place
             && !self.closing
@@ -216,11 +218,16 @@ impl World<'_> {
             let held = self.sides[side].refs[place];
             if let Some(call) = self.call(side, held, MAKE, CallKind::Ordinary, Some(0)) {
                 self.model.calls[call].unused = true;
+                self.model.calls[call].roundabout = roundabout;
                 let promise = self.sides[side].refs.pop().expect("it was asked for");
                 return (promise.cap, promise.stream);
             }
         }
-        self.object(side, true)
+        let made = self.object(side, true);
+        if let Some(object) = self.model.objects.last_mut() {
+            object.guarded = !roundabout;
+        }
+        made
     }
 
     fn cancel(&mut self, side: usize) {
