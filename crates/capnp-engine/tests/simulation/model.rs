@@ -270,13 +270,15 @@ impl Model {
         assert!(expected, "call {call} failed ({why:?}), and leads to {truth:?}: {known:?}");
     }
 
-    /// Whether a call of somebody who wants its answer waits for the results of this one.
+    /// Another call that was made on the results of this one, is wanted, and waits for them. Only
+    /// those that were made right there: by a reference that was passed on, the cancel may come first.
     pub(crate) fn is_needed(&self, call: usize) -> Option<usize> {
-        let wanted = |other: &Call| other.state == CallState::Open && !other.cancelled;
-        (0..self.calls.len()).find(|other| {
-            wanted(&self.calls[*other])
-                && self.calls[*other].delivered.is_none()
-                && self.truth(self.calls[*other].stream).0 == Truth::Pending(call)
+        self.calls.iter().position(|other| {
+            let wanted = other.state == CallState::Open && !other.cancelled;
+            let origin = self.references[other.stream as usize].origin;
+            let results = matches!(origin, Origin::Result(of, _) if of == call)
+                && other.side == self.calls[call].side;
+            wanted && other.delivered.is_none() && results && self.calls[call].outcome.is_none()
         })
     }
 }
