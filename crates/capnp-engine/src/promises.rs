@@ -149,8 +149,9 @@ impl Engine {
             }
         }
         let broken = matches!(self.caps.get(end).map(|entry| &entry.kind), Some(Kind::Broken(_)));
-        // What is broken has no order to keep.
-        if !through_peer || self.caps.is_remote(end) || broken {
+        let reflected = self.caps.promise(cap).is_some_and(|promise| promise.reflected);
+        // What is broken has no order to keep, and what is the peer's own its calls reach the same way.
+        if !through_peer || self.caps.is_remote(end) && !reflected || broken {
             return self.resolve(promise, cap);
         }
         self.caps.retain(promise);

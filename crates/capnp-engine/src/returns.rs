@@ -89,7 +89,14 @@ impl Engine {
     }
 
     /// The results that a call's were said to be are there.
-    pub(crate) fn answered_elsewhere(&mut self, call: CallId, results: Result<Payload, Failure>) {
+    pub(crate) fn answered_elsewhere(
+        &mut self,
+        call: CallId,
+        mut results: Result<Payload, Failure>,
+    ) {
+        for cap in results.iter_mut().flat_map(|payload| payload.caps.iter_mut().flatten()) {
+            *cap = self.reflected(*cap);
+        }
         self.answered(call, results, None, true);
     }
 }

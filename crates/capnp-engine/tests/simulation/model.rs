@@ -30,6 +30,8 @@ struct Reference {
     /// Calls below this place would be late: a later one of this reference, or one of a reference that
     /// was made from it later, was delivered.
     floor: u32,
+    /// The reference of that one.
+    ahead: Stream,
     touched: bool,
 }
 
@@ -98,7 +100,7 @@ impl Model {
     }
 
     pub(crate) fn reference(&mut self, origin: Origin) -> Stream {
-        self.references.push(Reference { origin, sent: 0, floor: 0, touched: false });
+        self.references.push(Reference { origin, sent: 0, floor: 0, ahead: NONE, touched: false });
         self.references.len() as Stream - 1
     }
 
@@ -211,10 +213,13 @@ impl Model {
         let reference = &mut self.references[stream as usize];
         assert!(
             place >= reference.floor,
-            "call {call}, number {place} of reference {stream}, came after number {}",
-            reference.floor
+            "call {call}, number {place} of reference {stream}, came after number {}, or one that \
+             was made later by reference {}",
+            reference.floor,
+            reference.ahead
         );
         reference.floor = place + 1;
+        reference.ahead = stream;
         let mut next = stream;
         loop {
             let reference = &mut self.references[next as usize];
@@ -224,7 +229,9 @@ impl Model {
             let Origin::Fork(from, at) = reference.origin else { return };
             // Which calls came before the fork is known: they may not come any more.
             let parent = &mut self.references[from as usize];
-            parent.floor = parent.floor.max(at);
+            if at > parent.floor {
+                (parent.floor, parent.ahead) = (at, stream);
+            }
             next = from;
         }
     }
