@@ -124,6 +124,9 @@ impl World<'_> {
             _ => self.some_caps(side, self.habits.caps + 1),
         };
         let call = self.model.call(side, held.stream, method);
+        // The promise alone leads to what it makes. Until an embargo is over the result itself is
+        // another name, with a life of its own.
+        self.model.calls[call].unused = method == MAKE && pipeline.is_some();
         let numbers = Numbers {
             call,
             stream: held.stream,
@@ -182,7 +185,7 @@ impl World<'_> {
         }
         let (caps, streams) = match (served.method, self.closing || self.rng.one_in(4)) {
             (MAKE, _) => {
-                let (cap, stream) = self.made(side, call);
+                let (cap, stream) = self.made(side);
                 let (mut caps, mut streams) = (NOTHING, [NONE; SLOTS]);
                 (caps[0], streams[0]) = (Some(cap), stream);
                 (caps, streams)
@@ -214,9 +217,7 @@ impl World<'_> {
     }
 
     /// An object for the caller alone, or the promise of one.
-    fn made(&mut self, side: usize, asked: usize) -> (Cap, Stream) {
-        let asked = &self.model.calls[asked];
-        let roundabout = asked.roundabout || asked.unused && asked.side != side;
+    fn made(&mut self, side: usize) -> (Cap, Stream) {
         let place = self.rng.place(self.sides[side].refs.len());
         if let Some(place) = place
             && !self.closing
@@ -224,18 +225,12 @@ impl World<'_> {
             && !self.sides[side].refs[place].closable
         {
             let held = self.sides[side].refs[place];
-            if let Some(call) = self.call(side, held, MAKE, CallKind::Ordinary, Some(0)) {
-                self.model.calls[call].unused = true;
-                self.model.calls[call].roundabout = roundabout;
+            if self.call(side, held, MAKE, CallKind::Ordinary, Some(0)).is_some() {
                 let promise = self.sides[side].refs.pop().expect("it was asked for");
                 return (promise.cap, promise.stream);
             }
         }
-        let made = self.object(side, true);
-        if let Some(object) = self.model.objects.last_mut() {
-            object.guarded = !roundabout;
-        }
-        made
+        self.object(side, true)
     }
 
     fn cancel(&mut self, side: usize) {

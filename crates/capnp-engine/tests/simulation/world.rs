@@ -159,7 +159,10 @@ impl<'a> World<'a> {
         capnp::serialize::write_message(&mut bytes, message).expect("a Vec takes all");
         let body = Body::new(bytes, start, None);
         let text = self.counts.message(body.bytes(), self.log.is_some()).expect("well-formed");
-        log!(self, "  {side} writes {text}");
+        if self.log.is_some() {
+            let message = Incoming::new(body.whole()).expect("well-formed");
+            log!(self, "  {side} writes of call {:?}: {text}", content::call_of(&message));
+        }
         if !self.sides[1 - side].ended {
             self.sides[1 - side].wire.push_back(body);
         }
