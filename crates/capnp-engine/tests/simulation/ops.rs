@@ -127,12 +127,8 @@ impl World<'_> {
         // The promise alone leads to what it makes. Until an embargo is over the result itself is
         // another name, with a life of its own.
         self.model.calls[call].unused = method == MAKE && pipeline.is_some();
-        let numbers = Numbers {
-            call,
-            stream: held.stream,
-            place: self.model.calls[call].place,
-            streams,
-        };
+        let numbers =
+            Numbers { call, stream: held.stream, place: self.model.calls[call].place, streams };
         let rng = &mut self.rng;
         let draft = Draft::call(&Heap, (INTERFACE, method), |to| {
             Ok::<_, ()>(content::write(to, &numbers, caps, rng))
@@ -329,8 +325,7 @@ impl World<'_> {
             Ok((id, cap)) => {
                 self.sides[side].open.push((call, id));
                 // A cancel breaks it.
-                self.model.calls[call].outcome =
-                    Some(Outcome::Results([stream, NONE, NONE, NONE]));
+                self.model.calls[call].outcome = Some(Outcome::Results([stream, NONE, NONE, NONE]));
                 let stream = self.model.reference(Origin::Result(call, 0));
                 self.sides[side].refs.push(Ref { cap, stream, handle: false, closable: false });
             }
