@@ -48,7 +48,7 @@ fn it_asks_too_much() {
     let first = peer.delivered.remove(0).call;
     let object = peer.engine.object(9);
     peer.answer(first, vec![object]);
-    is_mistake({ call(&mut peer, 3, 0).and_then(|()| call(&mut peer, 4, 0)) });
+    is_mistake(call(&mut peer, 3, 0).and_then(|()| call(&mut peer, 4, 0)));
 }
 
 #[test]
