@@ -152,8 +152,10 @@ impl Engine {
         }
         let broken = matches!(self.caps.get(end).map(|entry| &entry.kind), Some(Kind::Broken(_)));
         let reflected = self.caps.promise(cap).is_some_and(|promise| promise.reflected);
-        // What is broken has no order to keep, and what is the peer's own its calls reach the same way.
-        if !through_peer || self.caps.is_remote(end) && !reflected || broken {
+        // What is broken has no order to keep, nor what is the promise itself, and what is the peer's own
+        // its calls reach the same way.
+        let none = broken || end == promise || self.caps.is_remote(end) && !reflected;
+        if !through_peer || none {
             return self.resolve(promise, cap);
         }
         self.caps.retain(promise);
