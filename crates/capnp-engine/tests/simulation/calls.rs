@@ -9,7 +9,7 @@ use crate::world::{NOTHING, Ref, World, log};
 
 impl World<'_> {
     pub(crate) fn call_any(&mut self, side: usize) {
-        let Some(place) = self.some_ref(side) else { return };
+        let Some(place) = self.some_ref(side, self.habits.calls) else { return };
         let held = self.sides[side].refs[place];
         // Two in a row, so that there is an order to keep.
         for _ in 0..=self.rng.below(2) {
@@ -29,11 +29,12 @@ impl World<'_> {
     ) -> Option<usize> {
         let (caps, streams) = match method {
             DESTROY => (NOTHING, [NONE; SLOTS]),
-            _ => self.some_caps(side, self.habits.caps + 1),
+            _ => self.some_caps(side, self.habits.caps + 1, None),
         };
         let call = self.model.call(side, held.stream, method);
         // The promise alone leads to what it makes. Until an embargo is over the result itself is
         // another name, with a life of its own.
+        self.model.calls[call].promised = pipeline;
         self.model.calls[call].unused = method == MAKE && pipeline.is_some();
         let numbers =
             Numbers { call, stream: held.stream, place: self.model.calls[call].place, streams };
@@ -95,7 +96,7 @@ impl World<'_> {
                 (caps, streams)
             }
             (_, true) => (NOTHING, [NONE; SLOTS]),
-            _ => self.some_caps(side, self.habits.caps),
+            _ => self.some_caps(side, self.habits.caps, self.model.calls[call].promised),
         };
         let (mut caps, mut streams) = (caps, streams);
         for slot in 0..SLOTS {

@@ -46,10 +46,20 @@ pub(crate) struct Habits {
     pub(crate) batch: usize,
     /// One place in so many of a message's has a capability.
     pub(crate) caps: usize,
+    /// How often a reference that is called, or put into a message, is any, one that is not known yet,
+    /// an object of the side's own, one of the other's.
+    pub(crate) calls: [usize; 4],
+    pub(crate) passes: [usize; 4],
     /// One answer in so many is an exception.
     pub(crate) exceptions: usize,
     /// One call in so many is answered as soon as it comes.
     pub(crate) at_once: usize,
+}
+
+fn kinds(rng: &mut Rng) -> [usize; 4] {
+    let mut kinds = [1, 0, 0, 0];
+    kinds.iter_mut().for_each(|weight| *weight += [0, 1, 4][rng.below(3)]);
+    kinds
 }
 
 impl Habits {
@@ -67,6 +77,8 @@ impl Habits {
             receives: [1 + rng.below(6), 1 + rng.below(6)],
             batch: 1 + rng.below(6),
             caps: 1 + rng.below(4),
+            calls: kinds(rng),
+            passes: kinds(rng),
             exceptions: [3, 6, 12, 100][rng.below(4)],
             at_once: [2, 6, 20, 1000][rng.below(4)],
         }

@@ -61,6 +61,8 @@ pub(crate) struct Call {
     pub(crate) outcome: Option<Outcome>,
     /// What it returns is let go of at once.
     pub(crate) unused: bool,
+    /// Of which of its results there is a promise.
+    pub(crate) promised: Option<usize>,
 }
 
 pub(crate) struct Object {
@@ -109,9 +111,19 @@ impl Model {
         let place = reference.sent;
         reference.sent += 1;
         let (state, cancelled, delivered) = (CallState::Open, false, None);
-        let (outcome, unused) = (None, false);
-        let call =
-            Call { side, stream, place, method, state, cancelled, delivered, outcome, unused };
+        let (outcome, unused, promised) = (None, false, None);
+        let call = Call {
+            side,
+            stream,
+            place,
+            method,
+            state,
+            cancelled,
+            delivered,
+            outcome,
+            unused,
+            promised,
+        };
         self.calls.push(call);
         self.calls.len() - 1
     }

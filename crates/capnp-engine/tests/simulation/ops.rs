@@ -4,7 +4,7 @@ use capnp_engine::{Cap, Draft, Heap};
 
 use crate::content::{self, NONE, Numbers, SLOTS};
 use crate::habits::Act;
-use crate::model::{CallState, Origin, Outcome, PLAIN, Stream};
+use crate::model::{CallState, Origin, Outcome, PLAIN, Stream, Truth};
 use crate::world::{NOTHING, Ref, World, log};
 
 pub(crate) const INTERFACE: u64 = 0xfeed_0000_beef;
@@ -62,11 +62,32 @@ impl World<'_> {
         }
     }
 
-    /// Some reference, most often one of the newest.
-    pub(crate) fn some_ref(&mut self, side: usize) -> Option<usize> {
+    /// Some reference, most often one of the newest, of a kind that is picked first if there is one.
+    pub(crate) fn some_ref(&mut self, side: usize, kinds: [usize; 4]) -> Option<usize> {
         let count = self.sides[side].refs.len();
         let newest = if self.rng.one_in(2) { count.min(4) } else { count };
-        self.rng.place(newest).map(|back| count - 1 - back)
+        let mut kind = self.rng.below(kinds.iter().sum());
+        let kind = kinds.iter().position(|weight| {
+            let found = kind < *weight;
+            kind = kind.saturating_sub(*weight);
+            found
+        });
+        for _ in 0..8 {
+            let back = self.rng.place(newest)?;
+            let place = count - 1 - back;
+            let (truth, _) = self.model.truth(self.sides[side].refs[place].stream);
+            let fits = match (kind, truth) {
+                (_, Truth::Broken) => self.rng.one_in(8),
+                (Some(1), Truth::Pending(_)) => true,
+                (Some(2), Truth::Object(object)) => self.model.objects[object].owner == side,
+                (Some(3), Truth::Object(object)) => self.model.objects[object].owner != side,
+                (kind, _) => kind == Some(0),
+            };
+            if fits {
+                return Some(place);
+            }
+        }
+        self.rng.place(count)
     }
 
     pub(crate) fn object(&mut self, side: usize, closable: bool) -> (Cap, Stream) {
@@ -75,18 +96,20 @@ impl World<'_> {
         (cap, self.model.reference(Origin::Object(object)))
     }
 
-    /// References to put into a message.
+    /// References to put into a message, each with the same chance, but for one that is wanted.
     pub(crate) fn some_caps(
         &mut self,
         side: usize,
         one_in: usize,
+        wanted: Option<usize>,
     ) -> ([Option<Cap>; SLOTS], [Stream; SLOTS]) {
         let (mut caps, mut streams) = (NOTHING, [NONE; SLOTS]);
         for slot in 0..SLOTS {
-            if !self.rng.one_in(one_in) {
+            let wanted = wanted == Some(slot) && !self.rng.one_in(4);
+            if !wanted && !self.rng.one_in(one_in) {
                 continue;
             }
-            let (cap, stream) = match self.some_ref(side) {
+            let (cap, stream) = match self.some_ref(side, self.habits.passes) {
                 Some(place) if !self.rng.one_in(5) => {
                     let held = self.sides[side].refs[place];
                     if held.closable {
@@ -184,7 +207,7 @@ impl World<'_> {
 
     /// Writes a message and gives it up.
     fn discard(&mut self, side: usize) {
-        let (caps, streams) = self.some_caps(side, 2);
+        let (caps, streams) = self.some_caps(side, 2, None);
         let numbers = Numbers { call: 0, stream: NONE, place: 0, streams };
         let rng = &mut self.rng;
         let draft = Draft::call(&Heap, (INTERFACE, PLAIN), |to| {
