@@ -5,5 +5,6 @@ mod deep;
 mod end;
 mod misbehaves;
 mod older;
+mod order;
 mod peer;
 mod tail;

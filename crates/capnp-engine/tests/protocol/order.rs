@@ -1,0 +1,244 @@
+//! Where calls go while promises resolve, step by step. That they come in order is what the
+//! simulation looks at; some of these ways are seldom there.
+
+use capnp_engine::{CallKind, CallOptions, Cap, Serving, Stage};
+use capnp_rpc::rpc_capnp::{cap_descriptor, message_target};
+
+use crate::peer::{Peer, empty, set_cap};
+
+fn options(tag: u64) -> CallOptions {
+    CallOptions { tag, pipeline: Some(vec![]), ..CallOptions::default() }
+}
+
+/// The peer returns one capability.
+fn returns(peer: &mut Peer, id: u32, describe: impl FnOnce(cap_descriptor::Builder<'_>)) {
+    peer.send(|root| {
+        let mut answer = root.init_return();
+        answer.set_answer_id(id);
+        answer.set_release_param_caps(false);
+        let mut results = answer.init_results();
+        describe(results.reborrow().init_cap_table(1).get(0));
+        let mut table = Default::default();
+        set_cap(results.reborrow().get_content(), &mut table);
+    })
+    .unwrap();
+}
+
+fn calls(peer: &mut Peer, id: u32, target: impl FnOnce(message_target::Builder<'_>)) {
+    peer.send(|root| {
+        let mut call = root.init_call();
+        call.set_question_id(id);
+        target(call.init_target());
+    })
+    .unwrap();
+}
+
+fn calls_answer(peer: &mut Peer, id: u32, question: u32) {
+    calls(peer, id, |target| target.init_promised_answer().set_question_id(question));
+}
+
+fn resolves(peer: &mut Peer, id: u32, describe: impl FnOnce(cap_descriptor::Builder<'_>)) {
+    peer.send(|root| {
+        let mut resolve = root.init_resolve();
+        resolve.set_promise_id(id);
+        describe(resolve.init_cap());
+    })
+    .unwrap();
+}
+
+/// The peer's question 5 is served, with the engine's first object, which it knows as 0.
+fn serves(peer: &mut Peer) -> Serving {
+    calls(peer, 5, |mut target| target.set_imported_cap(0));
+    peer.delivered.pop().unwrap().call
+}
+
+/// A call of an object of the engine's own, not answered; and the promise of its result.
+fn own_promise(peer: &mut Peer) -> (Serving, Cap) {
+    let object = peer.engine.object(8);
+    let called = peer.call(object, options(8));
+    (peer.delivered.pop().unwrap().call, called.promise.unwrap())
+}
+
+fn ready() -> (Peer, Cap) {
+    let mut peer = Peer::new();
+    peer.bootstrap(7);
+    let first = peer.first();
+    (peer, first)
+}
+
+fn is_disembargo(written: &str, target: &str) {
+    assert!(written.starts_with(&format!("disembargo ({target}")), "{written}");
+}
+
+#[test]
+fn a_promise_of_the_peers_that_was_called_has_an_embargo() {
+    for called in [true, false] {
+        let (mut peer, first) = ready();
+        peer.call(first, CallOptions::default());
+        returns(&mut peer, 0, |mut to| to.set_sender_promise(3));
+        let promise = peer.answers.pop().unwrap().1.unwrap().caps[0].unwrap();
+        if called {
+            peer.call(promise, CallOptions::default());
+        }
+        peer.written.clear();
+        resolves(&mut peer, 3, |mut to| to.set_receiver_hosted(0));
+        let written = peer.written();
+        peer.call(promise, CallOptions::default());
+        match called {
+            true => {
+                is_disembargo(&written[0], "importedCap = 3");
+                assert_eq!(written[1..], ["release 3 1"]);
+                assert!(peer.delivered.is_empty());
+            }
+            false => {
+                assert_eq!(written, ["release 3 1"]);
+                assert_eq!(peer.delivered.len(), 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_promise_that_follows_one_that_was_called_has_an_embargo() {
+    let (mut peer, first) = ready();
+    let promise = peer.call(first, options(1)).promise.unwrap();
+    peer.call(promise, CallOptions::default());
+    returns(&mut peer, 0, |mut to| to.set_sender_promise(3));
+    assert_eq!(peer.written(), ["call 0", "call 1", "finish 0"]);
+    resolves(&mut peer, 3, |mut to| to.set_receiver_hosted(0));
+    is_disembargo(&peer.written()[0], "importedCap = 3");
+    peer.call(promise, CallOptions::default());
+    assert!(peer.delivered.is_empty());
+    peer.send(|root| root.init_disembargo().init_context().set_receiver_loopback(0)).unwrap();
+    assert_eq!(peer.delivered.len(), 1);
+}
+
+#[test]
+fn calls_that_waited_go_out_before_the_peer_knows_the_object() {
+    let (mut peer, first) = ready();
+    let (own, promise) = own_promise(&mut peer);
+    let question = serves(&mut peer);
+    peer.answer(question, vec![promise]);
+    calls_answer(&mut peer, 6, 5);
+    calls(&mut peer, 7, |mut target| target.set_imported_cap(1));
+    assert_eq!(peer.written(), ["return 5: results"]);
+    peer.answer(own, vec![first]);
+    assert_eq!(peer.written(), ["call 1", "call 2", "resolve 1"]);
+}
+
+#[test]
+fn what_leads_through_this_side_to_the_peer_again_has_an_embargo() {
+    let (mut peer, first) = ready();
+    let pipelined = peer.call(first, options(1)).promise.unwrap();
+    peer.call(pipelined, CallOptions::default());
+    // The peer knows a promise of this side's as 1, and has not let go of it.
+    let (own, promise) = own_promise(&mut peer);
+    let question = serves(&mut peer);
+    peer.answer(question, vec![promise]);
+    peer.engine.retain(first);
+    peer.answer(own, vec![first]);
+    peer.written.clear();
+    // So the call of `pipelined` comes back from the peer, and goes there again.
+    returns(&mut peer, 0, |mut to| to.set_receiver_hosted(1));
+    is_disembargo(&peer.written()[0], "promisedAnswer = (questionId = 0");
+    peer.call(pipelined, CallOptions::default());
+    calls(&mut peer, 6, |mut target| target.set_imported_cap(1));
+    assert_eq!(peer.written(), ["call 2"]);
+    peer.send(|root| root.init_disembargo().init_context().set_receiver_loopback(0)).unwrap();
+    assert_eq!(peer.written(), ["call 0"]);
+}
+
+/// The engine has answered question 5 with the promise of the result of its own call 0, to the peer.
+fn answered_with_a_promise_of_the_peers() -> (Peer, Cap) {
+    let (mut peer, first) = ready();
+    let promise = peer.call(first, options(1)).promise.unwrap();
+    let question = serves(&mut peer);
+    peer.answer(question, vec![promise]);
+    assert_eq!(peer.written(), ["call 0", "return 5: results"]);
+    (peer, first)
+}
+
+#[test]
+fn a_disembargo_comes_behind_calls_that_wait_for_another() {
+    let (mut peer, _) = answered_with_a_promise_of_the_peers();
+    calls_answer(&mut peer, 6, 5);
+    assert_eq!(peer.written(), ["call 1"]);
+    returns(&mut peer, 0, |mut to| to.set_receiver_hosted(0));
+    is_disembargo(&peer.written()[0], "promisedAnswer = (questionId = 0");
+    calls_answer(&mut peer, 7, 5);
+    peer.send(|root| {
+        let mut disembargo = root.init_disembargo();
+        disembargo.reborrow().init_context().set_sender_loopback(4);
+        disembargo.init_target().init_promised_answer().set_question_id(5);
+    })
+    .unwrap();
+    assert!(peer.delivered.is_empty() && peer.written().is_empty());
+    peer.send(|root| root.init_disembargo().init_context().set_receiver_loopback(0)).unwrap();
+    assert_eq!(peer.delivered.len(), 1);
+    is_disembargo(&peer.written()[0], "promisedAnswer = (questionId = 0");
+}
+
+#[test]
+fn calls_go_strictly_to_what_the_peer_was_told() {
+    let (mut peer, first) = ready();
+    peer.call(first, CallOptions::default());
+    returns(&mut peer, 0, |mut to| to.set_sender_promise(3));
+    let promise = peer.answers.pop().unwrap().1.unwrap().caps[0].unwrap();
+    let question = serves(&mut peer);
+    peer.engine.retain(promise);
+    peer.answer(question, vec![promise]);
+    resolves(&mut peer, 3, |mut to| to.set_receiver_hosted(0));
+    peer.written.clear();
+    // Not to the object of this side's that it is by now: the peer may have sent calls of 3 before.
+    calls_answer(&mut peer, 6, 5);
+    assert_eq!(peer.written(), ["call 0"]);
+    assert!(peer.delivered.is_empty());
+    peer.call(promise, CallOptions::default());
+    assert_eq!(peer.delivered.len(), 1);
+}
+
+#[test]
+fn a_cancel_is_passed_on_with_the_call() {
+    let (mut peer, _) = answered_with_a_promise_of_the_peers();
+    calls_answer(&mut peer, 6, 5);
+    assert_eq!(peer.written(), ["call 1"]);
+    peer.finish(6);
+    assert_eq!(peer.written(), ["finish 1, release", "return 6: canceled"]);
+    // Its number is not free until it returns.
+    assert_eq!(peer.engine.sizes().questions, 2);
+    returns(&mut peer, 1, |mut to| to.set_none(()));
+    assert_eq!(peer.engine.sizes().questions, 1);
+}
+
+#[test]
+fn calls_of_the_peers_pass_when_the_object_is_closed() {
+    let (mut peer, first) = ready();
+    let (own, promise) = own_promise(&mut peer);
+    let question = serves(&mut peer);
+    peer.answer(question, vec![promise]);
+    peer.engine.retain(first);
+    peer.answer(own, vec![first]);
+    peer.written.clear();
+    peer.call(first, CallOptions { kind: CallKind::Destroy, ..options(2) });
+    assert_eq!(peer.engine.stage(first), Stage::Closed);
+    assert!(peer.engine.call(promise, empty(), options(3)).is_err());
+    assert_eq!(peer.written(), ["call 0"]);
+    calls(&mut peer, 6, |mut target| target.set_imported_cap(1));
+    assert_eq!(peer.written(), ["call 1"]);
+}
+
+#[test]
+fn a_promise_that_was_closed_stays_so_when_it_leads_back_here() {
+    let (mut peer, first) = ready();
+    let question = serves(&mut peer);
+    let promise = peer.call(first, options(1)).promise.unwrap();
+    peer.call(promise, CallOptions { kind: CallKind::Destroy, ..options(2) });
+    // It becomes a result of the peer's own question, which is not answered.
+    returns(&mut peer, 0, |to| to.init_receiver_answer().set_question_id(5));
+    peer.send(|root| root.init_disembargo().init_context().set_receiver_loopback(0)).unwrap();
+    assert_eq!(peer.engine.stage(promise), Stage::Closed);
+    peer.engine.retain(first);
+    peer.answer(question, vec![first]);
+    assert_eq!(peer.engine.stage(promise), Stage::Closed);
+    assert!(peer.engine.call(promise, empty(), options(3)).is_err());
+}
