@@ -31,6 +31,7 @@ mod message;
 mod report;
 mod source;
 mod structure;
+mod substitute;
 #[cfg(test)]
 mod tests;
 mod types;
