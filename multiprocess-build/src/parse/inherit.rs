@@ -20,14 +20,11 @@ use crate::model::{Ancestor, Extended, Interface, Kind, Method, Schema, Type};
 pub(super) fn complete(
     schema: &mut Schema,
     declared: &HashMap<u64, Declared>,
+    raw: bool,
     report: &mut Report,
 ) {
     let all = All::of(schema);
-    let mut lines: HashMap<u64, Line> = HashMap::new();
-    for interface in all.parents_first(schema) {
-        let line = all.line(interface, &lines);
-        lines.insert(interface.named.id, line);
-    }
+    let lines = all.lines(schema);
     let mut found: HashMap<u64, Vec<Ancestor>> = HashMap::new();
     for interface in files(schema).flat_map(|file| &file.interfaces) {
         let Some(line) = lines.get(&interface.named.id) else { continue };
@@ -46,6 +43,13 @@ pub(super) fn complete(
             let what = format!("it gives {name} a type argument of more than {MOST_TYPES} types");
             report.add(&place, what, "smaller arguments: they grow from level to level");
         }
+        if raw && line.ways > MOST_WAYS {
+            let what = format!(
+                "capnpc's own code for it has a part for each way to what it extends: more than \
+                 {MOST_WAYS}"
+            );
+            report.add(&place, what, "fewer interfaces that extend the same; or no raw code");
+        }
         found.insert(interface.named.id, ancestors);
     }
     for file in schema.files.iter_mut().chain(&mut schema.outside) {
@@ -55,14 +59,22 @@ pub(super) fn complete(
     }
 }
 
+/// How many ways may lead from an interface to those that it extends, where capnpc's own code is
+/// wanted, which doubles with what doubles the ways.
+const MOST_WAYS: usize = 1000;
+
 /// All interfaces, by their ids.
-struct All<'a>(HashMap<u64, &'a Interface>);
+pub(super) struct All<'a>(HashMap<u64, &'a Interface>);
 
 /// What an interface extends.
 #[derive(Default)]
-struct Line {
+pub(super) struct Line {
     /// Each once, by the first way that leads to it.
-    ancestors: Vec<Extended>,
+    pub ancestors: Vec<Extended>,
+    /// How many ways there are to them, those to its own parents included.
+    ways: usize,
+    /// How many ancestors were looked at to find these.
+    pub looked_at: usize,
     /// Those that another way gives other arguments.
     two_ways: Vec<String>,
     /// Those whose arguments are too large.
@@ -70,14 +82,24 @@ struct Line {
 }
 
 impl<'a> All<'a> {
-    fn of(schema: &'a Schema) -> Self {
+    pub(super) fn of(schema: &'a Schema) -> Self {
         let interfaces = files(schema).flat_map(|file| &file.interfaces);
         All(interfaces.map(|interface| (interface.named.id, interface)).collect())
     }
 
+    /// What each interface extends.
+    pub(super) fn lines(&self, schema: &'a Schema) -> HashMap<u64, Line> {
+        let mut lines: HashMap<u64, Line> = HashMap::new();
+        for interface in self.parents_first(schema) {
+            let line = self.line(interface, &lines);
+            lines.insert(interface.named.id, line);
+        }
+        lines
+    }
+
     /// The interfaces, each once and after those that it extends. The compiler refuses one that
     /// extends itself; in a request that has one all the same, it comes after some of them.
-    fn parents_first(&self, schema: &'a Schema) -> Vec<&'a Interface> {
+    pub(super) fn parents_first(&self, schema: &'a Schema) -> Vec<&'a Interface> {
         let (mut order, mut seen) = (Vec::new(), HashSet::new());
         let roots = files(schema).flat_map(|file| &file.interfaces);
         // No recursion: a line of interfaces may be longer than the stack is deep.
@@ -104,8 +126,10 @@ impl<'a> All<'a> {
             let names = self.0.get(&parent.named.id).map(|found| found.parameters.as_slice());
             let given = bindings(names.unwrap_or_default(), &parent.arguments);
             line.add(parent.clone(), &mut seen);
-            let further = lines.get(&parent.named.id).into_iter().flat_map(|line| &line.ancestors);
-            for ancestor in further {
+            let further = lines.get(&parent.named.id);
+            let ways = further.map_or(0, |further| further.ways);
+            line.ways = line.ways.saturating_add(1).saturating_add(ways);
+            for ancestor in further.into_iter().flat_map(|further| &further.ancestors) {
                 let arguments = substitute_all(&ancestor.arguments, &given);
                 if arguments.is_none() {
                     line.large.push(ancestor.trait_name.clone());
@@ -134,6 +158,7 @@ impl<'a> All<'a> {
 
 impl Line {
     fn add(&mut self, extended: Extended, seen: &mut HashMap<u64, usize>) {
+        self.looked_at += 1;
         match seen.get(&extended.named.id).and_then(|index| self.ancestors.get(*index)) {
             Some(known) if known.arguments == extended.arguments => {}
             Some(_) => self.two_ways.push(extended.trait_name),

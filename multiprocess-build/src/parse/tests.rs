@@ -11,13 +11,13 @@ use crate::model::{
     Struct, Type, Value,
 };
 
-type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+pub(super) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const HEAD: &str = "using Proxy = import \"/mp/proxy.capnp\";\n\
                     using Rust = import \"/rust-multiprocess.capnp\";\n";
 
 /// The model of one file.
-fn model(test: &str, text: &str) -> Result<Schema> {
+pub(super) fn model(test: &str, text: &str) -> Result<Schema> {
     models(test, &[("file.capnp", text)], &HashMap::new())
 }
 
@@ -48,7 +48,7 @@ fn structure<'s>(schema: &'s Schema, name: &str) -> Result<&'s Struct> {
     all.find(|item| item.named.name == name).ok_or_else(|| format!("no {name}").into())
 }
 
-fn interface<'s>(schema: &'s Schema, name: &str) -> Result<&'s Interface> {
+pub(super) fn interface<'s>(schema: &'s Schema, name: &str) -> Result<&'s Interface> {
     let mut all = schema.files.iter().flat_map(|file| &file.interfaces);
     all.find(|item| item.trait_name == name).ok_or_else(|| format!("no {name}").into())
 }
