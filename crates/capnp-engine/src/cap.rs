@@ -246,7 +246,6 @@ impl Engine {
     pub fn release(&mut self, cap: Cap) {
         if self.drop_ref(cap) {
             self.bury(cap);
-            self.settle();
         }
     }
 

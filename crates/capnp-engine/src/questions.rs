@@ -215,8 +215,10 @@ impl Engine {
                 exports = self.describe_all(params, &caps);
             }
         }
-        self.release_all(caps);
         self.effect(Effect::Write(message));
+        // Behind the message: one of the peer's that nothing else holds is let go of with this, and
+        // the message names it.
+        self.release_all(caps);
         self.caps.retain(target);
         let mut closes = false;
         if let Some(question) = self.questions.get(call) {
