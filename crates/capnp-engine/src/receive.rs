@@ -101,6 +101,7 @@ impl Engine {
             params: Payload { body: None, caps },
             serving: Serving(Asker::Peer(id)),
             kind: CallKind::Ordinary,
+            nested: 0,
         };
         self.route(target, held, Some(message));
         self.release(target);

@@ -210,8 +210,11 @@ impl<T: Send + 'static> Call<T> {
                     None => Ok(done()),
                 };
             }
-            let sent = call.send_from_thread();
-            let result = sent.and_then(|sent| wait_for(sent, deadline, true));
+            let closed = call.results.closed;
+            let result = match call.send_from_thread() {
+                Ok(sent) => wait_for(sent, deadline, true),
+                Err(error) => unless_closed(error, closed),
+            };
             match self.again(&result) {
                 Some(other) => call = other,
                 None => return result,
@@ -242,13 +245,16 @@ impl<T: Send + 'static> Call<T> {
                     Ok(None) => State::Ready(Ok(done())),
                     Err(error) => State::Ready(Err(error)),
                 },
-                None => match call.send_from_future(waker, polled) {
-                    Ok(sent) => {
-                        let deadline = self.deadline().watched(&sent.slot);
-                        State::Sent(sent, deadline)
+                None => {
+                    let closed = call.results.closed;
+                    match call.send_from_future(waker, polled) {
+                        Ok(sent) => {
+                            let deadline = self.deadline().watched(&sent.slot);
+                            State::Sent(sent, deadline)
+                        }
+                        Err(error) => State::Ready(unless_closed(error, closed)),
                     }
-                    Err(error) => State::Ready(Err(error)),
-                },
+                }
             },
             State::Local(run) => {
                 let slot = Arc::new(Slot::for_future(waker));
@@ -396,6 +402,14 @@ impl<I: Interface> Call<Option<I>> {
                 Err(error) => broken(error),
             },
         }
+    }
+}
+
+/// What a call hands out that could not be made: to end an object that was closed before is no error.
+fn unless_closed<T>(error: Error, closed: Option<fn() -> T>) -> Result<T> {
+    match (error, closed) {
+        (Error::ApiMisuse { .. }, Some(closed)) => Ok(closed()),
+        (error, _) => Err(error),
     }
 }
 

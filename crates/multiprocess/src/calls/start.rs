@@ -13,7 +13,7 @@ use crate::connection::{ArcConn, Core, Flush};
 use crate::panics::catch_panic;
 use crate::rt::Interface;
 use crate::session::{Caller, CapReader, Complete, HeldCap, How, WaiterId};
-use crate::threads::RunningId;
+use crate::threads::{RunningId, innermost};
 use crate::wire::{AnyBuilder, Builder, Decoder, Encoder, Part, Reader};
 use crate::{Error, Result};
 
@@ -100,17 +100,19 @@ pub(super) fn start_call<T: Send + 'static>(
             core.interrupt_all(conn, cap);
         }
         if let Some(streaming) = streamed.filter(|streamed| streamed.is_busy()) {
-            let id = core.add_waiter(complete, written.busy);
-            streaming.hold(core, id, written.draft, cap, method);
+            let (id, draft) = core.add_waiter(complete, written);
+            streaming.hold(core, id, draft, cap, method);
             return Ok(id);
         }
         let Some(ordinal) = method.interrupt else {
-            let how = How { kind: method.kind, pipeline: None };
+            // Also where a future is polled within it: the call that waits for it does so all the same.
+            let within = if closes { innermost(conn) } else { None };
+            let how = How { kind: method.kind, pipeline: None, within };
             return Ok(core.call(cap, written, how, complete)?.0);
         };
-        let id = core.add_waiter(complete, written.busy);
+        let (id, draft) = core.add_waiter(complete, written);
         let interrupt = (method.interface, ordinal);
-        match core.send_interruptible(id, cap, written.draft, interrupt) {
+        match core.send_interruptible(id, cap, draft, interrupt) {
             Ok(()) => Ok(id),
             Err(error) => {
                 core.forget_waiter(id);
@@ -222,7 +224,7 @@ pub(super) fn start_pipelined(
         let target = (method.interface, method.ordinal);
         let version = method.version;
         let written = core.write_call(conn, target, version, Some(&caller), &mut encode)?;
-        let how = How { kind: method.kind, pipeline: Some(vec![method.pipeline]) };
+        let how = How { pipeline: Some(vec![method.pipeline]), ..How::default() };
         let (_, promise) = core.call(cap, written, how, Box::new(|_, _, _| None))?;
         let promise = promise.ok_or_else(|| Error::failed("the call promised nothing"))?;
         Ok(HeldCap::new(core, conn, promise))
@@ -252,7 +254,7 @@ pub(super) fn send_destroy<I: Interface>(
     let written = core.write_call(conn, method, 0, Some(&caller), &mut encode);
     let Ok(written) = written else { return };
     core.interrupt_all(conn, cap);
-    let how = How { kind: CallKind::Destroy, pipeline: None };
+    let how = How { kind: CallKind::Destroy, pipeline: None, within: running };
     // An error is nobody's concern: what could be done to end the object is done.
     let _ = core.call(cap, written, how, Box::new(|_, _, _| None));
 }

@@ -191,7 +191,7 @@ impl Behind {
                 core.send_interruptible(id, target, draft, (method.interface, ordinal))
             }
             None => {
-                let how = How { kind: method.kind, pipeline: None };
+                let how = How { kind: method.kind, ..How::default() };
                 core.send(id, target, draft, how).map(|_| ())
             }
         };

@@ -8,6 +8,7 @@ use slab::Slab;
 use super::errors::{closed, from_failure};
 use super::threads::BusyGuard;
 use crate::connection::{ArcConn, Core, Followup};
+use crate::threads::RunningId;
 use crate::wire::helpers::malformed;
 use crate::{Error, Result};
 
@@ -45,6 +46,8 @@ struct Waiter {
     /// Its thread there is occupied until it has returned, cancelled or not.
     #[allow(dead_code, reason = "counts until it is dropped")]
     busy: Option<BusyGuard>,
+    /// The thread of this side that callbacks of the call run on.
+    callback: Option<Cap>,
 }
 
 impl Waiters {
@@ -67,6 +70,15 @@ impl Waiters {
 pub(crate) struct Written {
     pub(crate) draft: Draft,
     pub(crate) busy: Option<BusyGuard>,
+    /// The thread of this side that is to run its callbacks; no reference comes with it.
+    pub(crate) callback: Option<Cap>,
+}
+
+impl Written {
+    /// A call of the runtime's own.
+    pub(crate) fn plain(draft: Draft) -> Written {
+        Written { draft, busy: None, callback: None }
+    }
 }
 
 /// How a call is made.
@@ -75,6 +87,8 @@ pub(crate) struct How {
     pub(crate) kind: CallKind,
     /// Asks for the promise of the capability at this path of the results.
     pub(crate) pipeline: Option<Path>,
+    /// For one that ends its object: the call of the peer's within which it is made.
+    pub(crate) within: Option<RunningId>,
 }
 
 impl Core {
@@ -86,8 +100,7 @@ impl Core {
         how: How,
         complete: Complete,
     ) -> Result<(WaiterId, Option<Cap>)> {
-        let Written { draft, busy } = written;
-        let id = self.add_waiter(complete, busy);
+        let (id, draft) = self.add_waiter(complete, written);
         match self.send(id, target, draft, how) {
             Ok(promise) => Ok((id, promise)),
             Err(error) => {
@@ -98,12 +111,22 @@ impl Core {
     }
 
     /// Notes who waits for a call that is to be made later, by [`send`](Self::send).
-    pub(crate) fn add_waiter(&mut self, complete: Complete, busy: Option<BusyGuard>) -> WaiterId {
+    pub(crate) fn add_waiter(&mut self, complete: Complete, call: Written) -> (WaiterId, Draft) {
+        let Written { draft, busy, callback } = call;
+        (self.add(complete, busy, callback), draft)
+    }
+
+    fn add(
+        &mut self,
+        complete: Complete,
+        busy: Option<BusyGuard>,
+        callback: Option<Cap>,
+    ) -> WaiterId {
         let waiters = &mut self.state().waiters;
         let serial = waiters.next;
         waiters.next += 1;
         let complete = Some(complete);
-        let tag = waiters.slots.insert(Waiter { serial, complete, call: None, busy });
+        let tag = waiters.slots.insert(Waiter { serial, complete, call: None, busy, callback });
         WaiterId { tag, serial }
     }
 
@@ -115,8 +138,9 @@ impl Core {
         draft: Draft,
         how: How,
     ) -> Result<Option<Cap>> {
-        let How { kind, pipeline } = how;
-        let options = CallOptions { tag: id.tag(), kind, pipeline };
+        let How { kind, pipeline, within } = how;
+        let nested = within.map_or(0, |running| self.uses_around(running, target));
+        let options = CallOptions { tag: id.tag(), kind, pipeline, nested };
         let called = self.engine.call(target, draft, options).map_err(from_failure)?;
         if let Some(waiter) = self.state().waiters.get(id) {
             waiter.call = Some(called.call);
@@ -124,9 +148,19 @@ impl Core {
         Ok(called.promise)
     }
 
+    /// How often an object is in use by the calls of this side's whose callback a call of the peer's is:
+    /// they wait for it.
+    fn uses_around(&mut self, running: RunningId, object: Cap) -> u32 {
+        let Some((thread, _)) = self.running_threads(running) else { return 0 };
+        let (state, engine) = self.state_and_engine();
+        let around = state.waiters.slots.iter().map(|(_, waiter)| waiter);
+        let around = around.filter(|waiter| waiter.callback == Some(thread));
+        around.filter_map(|waiter| waiter.call).map(|call| engine.uses(call, object)).sum()
+    }
+
     /// Asks for the peer's first object. The promise comes with one reference.
     pub(crate) fn ask_bootstrap(&mut self, complete: Complete) -> Result<Cap> {
-        let id = self.add_waiter(complete, None);
+        let id = self.add(complete, None, None);
         match self.engine.ask_bootstrap(id.tag()) {
             Ok((call, promise)) => {
                 if let Some(waiter) = self.state().waiters.get(id) {

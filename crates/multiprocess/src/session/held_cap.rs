@@ -8,7 +8,7 @@ use crate::connection::{ArcConn, Core};
 use crate::threads::{RunningId, innermost};
 
 /// How an object is ended when nobody holds it any more: writes and sends its `destroy`. Under the
-/// lock. The call of the peer's that was served when the last handle went, if one was.
+/// lock. The call of the peer's that was served where the last handle went, if one was.
 pub(crate) type Destroy = fn(&mut Core, &ArcConn, Cap, Option<RunningId>);
 
 /// A reference on a capability of a connection, wherever it is dropped.

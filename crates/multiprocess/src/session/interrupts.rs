@@ -246,8 +246,8 @@ impl Core {
             Ok::<_, Error>(Vec::new())
         });
         let Ok(draft) = draft else { return };
-        let how = How { kind: CallKind::Interrupt, pipeline: None };
+        let how = How { kind: CallKind::Interrupt, ..How::default() };
         // Whether it worked is nobody's concern any more.
-        let _ = self.call(target, Written { draft, busy: None }, how, Box::new(|_, _, _| None));
+        let _ = self.call(target, Written::plain(draft), how, Box::new(|_, _, _| None));
     }
 }

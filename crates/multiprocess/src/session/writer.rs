@@ -35,7 +35,8 @@ pub(crate) enum Caller {
         /// As for a future's call.
         long: bool,
     },
-    /// Nobody: it ends an object that was let go of while this call of the peer's was served.
+    /// Nobody: it ends an object that was let go of while this call of the peer's was served. The
+    /// object's destructor may take long, and so holds up no call that somebody waits for.
     Released(Option<RunningId>),
 }
 
@@ -55,6 +56,8 @@ pub(crate) struct Writer<'a> {
     /// One reference on each, by the numbers of their hooks.
     caps: Vec<Option<Cap>>,
     busy: Option<BusyGuard>,
+    /// The thread that callbacks of the call run on.
+    callback: Option<Cap>,
 }
 
 impl<'a> Writer<'a> {
@@ -64,7 +67,7 @@ impl<'a> Writer<'a> {
         conn: &'a ArcConn,
         caller: Option<&'a Caller>,
     ) -> Writer<'a> {
-        Writer { core, conn, caller, caps: Vec::new(), busy: None }
+        Writer { core, conn, caller, caps: Vec::new(), busy: None, callback: None }
     }
 
     /// The capabilities that were written, if all was.
@@ -115,7 +118,7 @@ impl<'a> Writer<'a> {
             None
         });
         // Without an answer there is no pool.
-        let _ = self.core.call(map, Written { draft, busy: None }, How::default(), complete);
+        let _ = self.core.call(map, Written::plain(draft), How::default(), complete);
     }
 
     /// The threads for a call. No references come with them.
@@ -145,7 +148,7 @@ impl<'a> Writer<'a> {
                 Some(pair)
             }
             Caller::Future { .. } | Caller::Released(_) => {
-                let long = matches!(caller, Caller::Future { long: true, .. });
+                let long = !matches!(caller, Caller::Future { long: false, .. });
                 if !long && self.core.state().threads.wants_pool() {
                     self.make_pool();
                 }
@@ -203,7 +206,7 @@ impl<'a> Writer<'a> {
             None
         });
         let how = How { pipeline: Some(vec![0]), ..How::default() };
-        let made = self.core.call(map, Written { draft, busy: None }, how, complete);
+        let made = self.core.call(map, Written::plain(draft), how, complete);
         match made {
             Ok((_, Some(thread))) => Some(ThreadPair { thread, callback }),
             _ => {
@@ -238,16 +241,18 @@ impl WriteCapabilities for Writer<'_> {
         let pair = match self.caller {
             None => None,
             // In the peer's pool: no thread in particular.
-            Some(Caller::Future { running: None, long: false } | Caller::Released(None))
+            Some(Caller::Future { running: None, long: false })
                 if self.core.state().threads.peer_pool() == PeerPool::Yes =>
             {
                 let thread = self.any_thread();
+                self.callback = Some(thread);
                 return (None, Some(self.give_again(thread)));
             }
             Some(caller) => self.threads_for(caller),
         };
         match pair {
             Some(pair) => {
+                self.callback = Some(pair.callback);
                 (Some(self.give_again(pair.thread)), Some(self.give_again(pair.callback)))
             }
             None => (None, None),
@@ -318,13 +323,13 @@ impl Core {
         caller: Option<&Caller>,
         encode: &mut dyn FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
     ) -> Result<Written> {
-        let mut busy = None;
+        let (mut busy, mut callback) = (None, None);
         let draft = Draft::call(&MEMORY, method, |to| {
             let mut writer = Writer::new(self, conn, caller);
             let written = catch_panic(|| encode(&mut Encoder::new(&mut writer, version), to));
-            busy = writer.busy.take();
+            (busy, callback) = (writer.busy.take(), writer.callback);
             writer.finish(written)
         })?;
-        Ok(Written { draft, busy })
+        Ok(Written { draft, busy, callback })
     }
 }

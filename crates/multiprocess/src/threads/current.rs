@@ -43,9 +43,12 @@ pub(crate) fn depth() -> usize {
 /// The innermost call that this thread serves for `conn`: calls back go to the thread that waits
 /// for it.
 pub(crate) fn innermost(conn: &ArcConn) -> Option<RunningId> {
-    CALLS.with_borrow(|calls| {
+    let find = |calls: &RefCell<Vec<Entry>>| {
+        let calls = calls.try_borrow().ok()?;
         calls.iter().rev().find(|entry| ArcConn::ptr_eq(&entry.conn, conn)).map(|entry| entry.id)
-    })
+    };
+    // A thread that is about to end serves none.
+    CALLS.try_with(find).ok()?
 }
 
 /// The same if that call's method is a future. A call that such a method awaits can name the call's

@@ -738,7 +738,8 @@ fn tables_are_as_they_were_after_all_kinds_of_calls() {
         quiet() && side(now[0], before[0]) && side(now[1], before[1])
     };
     on_thread(0, 500).join().unwrap();
-    assert!(eventually(|| within(0)), "{:?} is more than {before:?}", sizes());
+    // But for a few of the peer's threads, on which objects are ended that were let go of.
+    assert!(eventually(|| within(8)), "{:?} is more than {before:?}", sizes());
     // At once, and cancelled at any point: but for threads for futures, of which up to 64 stay.
     let callers: Vec<_> = (0..4).map(|first| on_thread(first, 200)).collect();
     for round in 0..500 {
