@@ -6,9 +6,12 @@
 //! what fails is short. Each episode has a seed of its own, so that the one that
 //! failed comes first when it is given.
 
+mod calls;
+mod checks;
 mod content;
 mod count;
 mod ending;
+mod habits;
 mod model;
 mod ops;
 mod rng;
@@ -23,7 +26,7 @@ use world::World;
 
 const STEPS: u64 = 1_000_000;
 /// How much of what happened is printed.
-const TAIL: usize = 80;
+const TAIL: usize = 200;
 
 fn variable(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
