@@ -1,0 +1,104 @@
+//! The bytes between the two sides, in memory: nothing moves unless the test moves it.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use futures::io::{AsyncRead, AsyncWrite};
+
+/// One direction of a connection. A clone is the same pipe.
+#[derive(Clone, Default)]
+pub(crate) struct Pipe(Rc<RefCell<State>>);
+
+#[derive(Default)]
+struct State {
+    bytes: VecDeque<u8>,
+    closed: bool,
+    reader: Option<Waker>,
+}
+
+impl Pipe {
+    pub(crate) fn push(&self, bytes: &[u8]) {
+        let mut state = self.0.borrow_mut();
+        state.bytes.extend(bytes);
+        wake(&mut state);
+    }
+
+    pub(crate) fn close(&self) {
+        let mut state = self.0.borrow_mut();
+        state.closed = true;
+        wake(&mut state);
+    }
+
+    /// The next whole message, in words as the engine needs it.
+    pub(crate) fn take_message(&self) -> Option<Vec<capnp::Word>> {
+        let mut state = self.0.borrow_mut();
+        let word = |at: usize| {
+            let byte = |place: usize| state.bytes.get(4 * at + place).copied();
+            Some(u32::from_le_bytes([byte(0)?, byte(1)?, byte(2)?, byte(3)?]) as usize)
+        };
+        let segments = word(0)? + 1;
+        let table = (segments + 2) / 2;
+        let mut words = table;
+        for segment in 0..segments {
+            words += word(1 + segment)?;
+        }
+        if state.bytes.len() < 8 * words {
+            return None;
+        }
+        let mut message = capnp::Word::allocate_zeroed_vec(words);
+        let bytes = capnp::Word::words_to_bytes_mut(&mut message);
+        for (to, from) in bytes.iter_mut().zip(state.bytes.drain(..8 * words)) {
+            *to = from;
+        }
+        Some(message)
+    }
+}
+
+fn wake(state: &mut State) {
+    if let Some(reader) = state.reader.take() {
+        reader.wake();
+    }
+}
+
+impl AsyncRead for Pipe {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        to: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut state = self.0.borrow_mut();
+        if state.bytes.is_empty() && !state.closed {
+            state.reader = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        let count = to.len().min(state.bytes.len());
+        for (to, from) in to.iter_mut().zip(state.bytes.drain(..count)) {
+            *to = from;
+        }
+        Poll::Ready(Ok(count))
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.push(from);
+        Poll::Ready(Ok(from.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.close();
+        Poll::Ready(Ok(()))
+    }
+}
