@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use capnp_engine::{
     CallId, CallOptions, Cap, Delivery, Draft, Effect, Engine, Exception, Failure, Fatal, Heap,
-    Incoming, Limits, Payload, Serving, State, Whole,
+    Incoming, Limits, Payload, Serving, Whole,
 };
 use capnp_rpc::rpc_capnp::accept;
 
@@ -15,8 +15,8 @@ use crate::{BOOTSTRAP, INTERFACE};
 enum Purpose {
     /// The program's, by its number.
     Program(u32),
-    /// To answer a call of this number with what this one returns.
-    Callback(u32, Serving),
+    /// To answer this call with what this one returns.
+    Callback(Serving),
     /// Its results are a promise that this side gives away.
     Promise,
     Bootstrap,
@@ -147,10 +147,6 @@ impl EngineSide {
         self.drain(None);
     }
 
-    pub(crate) fn is_unknown(&self, cap: Cap) -> bool {
-        self.engine.state(cap) == State::Waiting
-    }
-
     /// Lets a call go on that waits for the program.
     pub(crate) fn wake(&mut self, call: u32) {
         if let Some(slow) = self.slow.remove(&call) {
@@ -259,7 +255,7 @@ impl EngineSide {
             }
             Method::Callback | Method::Tail => {
                 let cap = cap.unwrap();
-                let tag = self.tag(Purpose::Callback(call, serving));
+                let tag = self.tag(Purpose::Callback(serving));
                 let draft = draft(None, Method::Echo, call | NESTED, None);
                 let options = CallOptions { tag, ..CallOptions::default() };
                 if let Err(failure) = self.engine.call(cap, draft, options) {
@@ -331,7 +327,7 @@ impl EngineSide {
                 };
                 self.log.borrow_mut().answer(call, outcome);
             }
-            Purpose::Callback(_, serving) => {
+            Purpose::Callback(serving) => {
                 let outcome = match answer {
                     Ok((number, cap)) => Ok(draft(Some(serving), Method::Echo, number, cap)),
                     Err(Failure::Exception(error)) => Err((*error).clone()),

@@ -12,6 +12,8 @@
 //! # What programs leave out, as capnp-rpc 0.27.3 can't do it
 //!
 //! - A promise that is resolved to itself: it panics.
+//! - A call of a promise with the same promise as its parameter: it panics when that resolves. Where
+//!   two promises turn out to be the same only later, the program is given up.
 //! - Answers on answers, hundreds deep: it recurses, and overflows the stack. Programs are short.
 //! - A call that was cancelled while it was served does not return, and its number is lost. The engine
 //!   waits for the Return until the end; the test counts these calls.
@@ -25,6 +27,7 @@ mod rpc_side;
 mod wire;
 mod world;
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use capnp::message::ReaderOptions;
@@ -40,8 +43,8 @@ fn limits() -> ReaderOptions {
     ReaderOptions::new()
 }
 
-fn run(seed: u64, told: bool) -> usize {
-    let mut random = Random(seed);
+fn run(seed: u64, world: &mut World) -> usize {
+    let mut random = Random(!seed);
     let steps = 10 + random.below(120);
     let ending = match random.below(12) {
         0 => Ending::Engine { abort: true },
@@ -51,8 +54,6 @@ fn run(seed: u64, told: bool) -> usize {
         4 | 5 => Ending::TailCalls,
         _ => Ending::Orderly,
     };
-    let mut world = World::new(random.next());
-    world.told = told;
     for _ in 0..steps {
         world.step();
     }
@@ -64,23 +65,53 @@ fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().expect("a number"))
 }
 
+thread_local! {
+    /// The last panic was capnp-rpc's known one.
+    static KNOWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Notes panics of capnp-rpc that are no concern of the engine's, and says nothing of them.
+fn watch_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload_as_str().unwrap_or_default();
+        let here = panic.location().is_some_and(|at| at.file().ends_with("queued.rs"));
+        let known = here && text.contains("mutably borrowed");
+        KNOWN.set(known);
+        if !known {
+            usual(panic);
+        }
+    }));
+}
+
 #[test]
 fn programs_end_as_predicted() {
     if let Some(seed) = variable("CAPNP_ENGINE_SEED") {
-        run(seed, true);
+        let mut world = World::new(seed);
+        world.told = true;
+        run(seed, &mut world);
         return;
     }
+    watch_panics();
     let all = variable("CAPNP_ENGINE_STEPS").unwrap_or(100_000) as usize;
-    let (mut seed, mut steps) = (0, 0);
+    let (mut seed, mut steps, mut given_up) = (0, 0, 0);
     while steps < all {
         seed += 1;
-        match catch_unwind(AssertUnwindSafe(|| run(seed, false))) {
+        let mut world = World::new(seed);
+        match catch_unwind(AssertUnwindSafe(|| run(seed, &mut world))) {
             Ok(count) => steps += count,
             Err(panic) => {
+                // To drop it could panic again.
+                std::mem::forget(world);
+                if KNOWN.take() {
+                    given_up += 1;
+                    continue;
+                }
                 eprintln!("program {seed}: run it again with CAPNP_ENGINE_SEED={seed}");
                 resume_unwind(panic);
             }
         }
     }
-    println!("{seed} programs of {steps} steps");
+    println!("{seed} programs of {steps} steps; {given_up} given up, as capnp-rpc panicked");
+    assert!(given_up <= 2 + seed / 20, "most programs are seen to their end");
 }

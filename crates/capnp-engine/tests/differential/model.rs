@@ -105,12 +105,7 @@ pub(crate) fn error(call: u32) -> (ExceptionKind, String) {
     (kinds[call as usize % kinds.len()], format!("failure {call}"))
 }
 
-/// Objects are numbered so that the number tells where they are.
-pub(crate) fn side_of(object: u32) -> Side {
-    if object % 2 == 0 { Side::Engine } else { Side::Rpc }
-}
-
-/// The object that `Make` makes.
+/// The object that `Make` makes. Even numbers are the engine's side.
 pub(crate) fn made(object: u32, call: u32) -> u32 {
     1000 + 2 * call + object % 2
 }
@@ -203,6 +198,15 @@ impl Model {
             },
             (Callback | Tail, None) => unreachable!("it takes a capability"),
         }
+    }
+
+    /// Whether two capabilities are the same promise on their way. capnp-rpc panics where a promise
+    /// resolves while a call of it waits that has it as a parameter.
+    pub(crate) fn meet(&self, one: Means, other: Means) -> bool {
+        let (mut first, mut second) = (BTreeSet::new(), BTreeSet::new());
+        self.depends(one, u32::MAX, &mut first);
+        self.depends(other, u32::MAX, &mut second);
+        !first.is_disjoint(&second)
     }
 
     /// Whether it can become what this promise becomes. A promise must not be resolved to itself.

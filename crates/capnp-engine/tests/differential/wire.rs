@@ -58,6 +58,48 @@ impl Pipe {
     }
 }
 
+/// A message in a few words.
+pub(crate) fn describe(bytes: &[u8]) -> String {
+    use capnp_rpc::rpc_capnp::{disembargo, message, return_};
+
+    let said = || {
+        let mut bytes = bytes;
+        let message =
+            capnp::serialize::read_message(&mut bytes, capnp::message::ReaderOptions::new())?;
+        let root: message::Reader<'_> = message.get_root()?;
+        Ok::<_, capnp::Error>(match root.which()? {
+            message::Call(call) => {
+                let call = call?;
+                let (target, params) = (call.get_target()?, call.get_params()?.get_cap_table()?);
+                format!("Call {} {target:?} with {params:?}", call.get_question_id())
+            }
+            message::Return(answer) => {
+                let answer = answer?;
+                let id = answer.get_answer_id();
+                match answer.which()? {
+                    return_::Results(payload) => {
+                        let caps = payload?.get_cap_table()?;
+                        format!("Return {id} {caps:?} {}", answer.get_no_finish_needed())
+                    }
+                    _ => format!("Return {answer:?}"),
+                }
+            }
+            message::Disembargo(disembargo) => {
+                let disembargo = disembargo?;
+                let target = disembargo.get_target()?;
+                match disembargo.get_context().which()? {
+                    disembargo::context::SenderLoopback(id) => {
+                        format!("Disembargo {id} {target:?}")
+                    }
+                    _ => format!("Disembargo back {target:?}"),
+                }
+            }
+            _ => format!("{root:?}"),
+        })
+    };
+    said().unwrap_or_else(|error| error.to_string())
+}
+
 fn wake(state: &mut State) {
     if let Some(reader) = state.reader.take() {
         reader.wake();
