@@ -215,8 +215,9 @@ impl Engine {
                 exports = self.describe_all(params, &caps);
             }
         }
-        self.release_all(caps);
+        // Before a Release of what it names.
         self.effect(Effect::Write(message));
+        self.release_all(caps);
         self.caps.retain(target);
         let mut closes = false;
         if let Some(question) = self.questions.get(call) {
