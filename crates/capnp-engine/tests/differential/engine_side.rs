@@ -89,7 +89,7 @@ impl EngineSide {
     }
 
     pub(crate) fn object(&mut self, id: u32) -> Cap {
-        self.log.borrow_mut().created += 1;
+        self.log.borrow_mut().created[Side::Engine as usize] += 1;
         self.engine.object(u64::from(id))
     }
 
@@ -217,7 +217,9 @@ impl EngineSide {
                 }
                 Effect::Resolved { .. } => self.watched -= 1,
                 Effect::Released { object: FACTORY } => {}
-                Effect::Released { .. } => self.log.borrow_mut().released += 1,
+                Effect::Released { .. } => {
+                    self.log.borrow_mut().released[Side::Engine as usize] += 1
+                }
             }
         }
     }

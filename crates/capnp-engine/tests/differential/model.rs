@@ -70,8 +70,9 @@ pub(crate) struct Log {
     pub(crate) slow: Vec<(Side, u32)>,
     /// Promises that wait for the program, and where.
     pub(crate) promises: Vec<(Side, u32)>,
-    pub(crate) created: u32,
-    pub(crate) released: u32,
+    /// Objects of either side, by [`Side`].
+    pub(crate) created: [u32; 2],
+    pub(crate) released: [u32; 2],
 }
 
 pub(crate) type Shared = Rc<RefCell<Log>>;

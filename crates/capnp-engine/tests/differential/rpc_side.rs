@@ -42,7 +42,7 @@ struct Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        self.log.borrow_mut().released += 1;
+        self.log.borrow_mut().released[Side::Rpc as usize] += 1;
     }
 }
 
@@ -141,7 +141,7 @@ impl Object {
 }
 
 fn create(id: u32, log: &Shared, waiting: &Rc<RefCell<Waiting>>, inbox: &Held) -> Client {
-    log.borrow_mut().created += 1;
+    log.borrow_mut().created[Side::Rpc as usize] += 1;
     let (log, waiting, inbox) = (log.clone(), waiting.clone(), inbox.clone());
     capnp_rpc::new_client(Object { id, log, waiting, inbox })
 }
@@ -173,6 +173,12 @@ fn write(to: any_pointer::Builder<'_>, number: u32, cap: Option<&Client>) {
 }
 
 fn request(target: &Client, method: Method, call: u32, cap: Option<&Client>) -> Request {
+    // What a promise has become is called as such: capnp-rpc panics on a call with a capability of
+    // a promise of the peer's that has become an object of its own side.
+    let mut target = target.clone();
+    while let Some(resolved) = target.hook.get_resolved() {
+        target = Client::new(resolved);
+    }
     let mut request: Request = target.new_call(INTERFACE, method as u16, None);
     write(request.get(), call, cap);
     request
