@@ -58,6 +58,19 @@ impl Pipe {
     }
 }
 
+/// The number of the call that a message is.
+pub(crate) fn call_number(mut bytes: &[u8]) -> Option<u32> {
+    use capnp_rpc::rpc_capnp::{accept, message};
+
+    let options = capnp::message::ReaderOptions::new();
+    let message = capnp::serialize::read_message(&mut bytes, options).ok()?;
+    let Ok(message::Call(call)) = message.get_root::<message::Reader<'_>>().ok()?.which() else {
+        return None;
+    };
+    let params: accept::Reader<'_> = call.ok()?.get_params().ok()?.get_content().get_as().ok()?;
+    Some(params.get_question_id())
+}
+
 /// A message in a few words.
 pub(crate) fn describe(bytes: &[u8]) -> String {
     use capnp_rpc::rpc_capnp::{disembargo, message, return_};

@@ -1,6 +1,6 @@
 //! The two sides, the messages between them, and what a program does with them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use capnp::capability::Client;
 use capnp_engine::{Cap, ExceptionKind, Fatal, Sizes};
@@ -9,7 +9,7 @@ use crate::BOOTSTRAP;
 use crate::engine_side::EngineSide;
 use crate::model::{Call, End, Means, Method, Model, Outcome, Random, Shared, Side};
 use crate::rpc_side::RpcSide;
-use crate::wire::describe;
+use crate::wire::{call_number, describe};
 
 /// A capability that a side has, for the program to use.
 struct Handle<C> {
@@ -29,6 +29,9 @@ pub(crate) struct World {
     engine_handles: Vec<Handle<Cap>>,
     rpc_handles: Vec<Handle<Client>>,
     names: u32,
+    /// The calls that the engine sent and received, in order.
+    sent: Vec<u32>,
+    received: Vec<u32>,
     pub(crate) told: bool,
 }
 
@@ -73,6 +76,8 @@ impl World {
             engine_handles: Vec::new(),
             rpc_handles: Vec::new(),
             names: 0,
+            sent: Vec::new(),
+            received: Vec::new(),
             told: false,
         };
         let cap = world.engine.bootstrap();
@@ -253,6 +258,7 @@ impl World {
 
     fn to_engine(&mut self) -> bool {
         let Some(message) = self.rpc.output.take_message() else { return false };
+        self.received.extend(call_number(capnp::Word::words_to_bytes(&message)));
         self.tell(|| format!("<- {}", describe(capnp::Word::words_to_bytes(&message))));
         if self.engine.ended {
             return true;
@@ -268,6 +274,7 @@ impl World {
     fn to_rpc(&mut self) -> bool {
         self.wire.append(&mut self.engine.out);
         let Some(message) = self.wire.pop_front() else { return false };
+        self.sent.extend(call_number(&message));
         self.tell(|| format!("-> {}", describe(&message)));
         self.rpc.input.push(&message);
         true
@@ -461,24 +468,41 @@ impl World {
         }
     }
 
-    /// Calls with one handle arrive in the order in which they were made. (capnp-rpc makes a call that
-    /// does not leave it when somebody looks for its answer, so that another may come before.)
+    /// Calls with one handle go out, and arrive, in the order in which they were made. Of capnp-rpc's
+    /// that is not asked: where a call does not leave it, or waits there, it is made when somebody
+    /// looks for its answer, and another may come before. Its calls are to be delivered in the order in
+    /// which they came.
     fn check_order(&self) {
         let log = self.log.borrow();
-        let mut last = std::collections::HashMap::new();
+        let call = |number: &u32| self.model.calls.get(*number as usize);
+        let (mut sent, mut delivered) = (HashMap::new(), HashMap::new());
+        let mut seen = BTreeSet::new();
+        // One may come back, and go out again.
+        for number in self.sent.iter().filter(|number| seen.insert(**number)) {
+            if let Some(Call { by: Side::Engine, handle, .. }) = call(number) {
+                let before = sent.insert(handle, number);
+                assert!(before < Some(number), "{number} was sent after {before:?}");
+            }
+        }
         for (object, number) in &log.delivered {
-            let Some(call) = self.model.calls.get(*number as usize) else { continue };
-            let before = last.insert((*object, call.handle), *number);
-            let within = call.by == Side::Rpc && object % 2 == BOOTSTRAP[1];
-            assert!(
-                within || before.is_none_or(|before| before < *number),
-                "object {object} was called with handle {}: {before:?}, then {number}",
-                call.handle
-            );
-            if !matches!(self.model.end(call.target).0, End::Open(_)) {
-                let (end, _) = self.model.end(call.target);
+            let Some(Call { by, handle, target, .. }) = call(number) else { continue };
+            if let (end, _) = self.model.end(*target)
+                && !matches!(end, End::Open(_))
+            {
                 assert_eq!(end, End::Object(*object), "where call {number} was to go");
             }
+            if object % 2 != BOOTSTRAP[0] {
+                continue;
+            }
+            let place = match by {
+                Side::Engine => Some(*number as usize),
+                Side::Rpc => self.received.iter().rposition(|received| received == number),
+            };
+            let before = delivered.insert((object, handle), place);
+            assert!(
+                before.is_none_or(|before| before < place),
+                "object {object} was called with handle {handle}: call {number} came too late"
+            );
         }
     }
 }
