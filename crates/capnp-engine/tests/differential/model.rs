@@ -184,6 +184,8 @@ impl Model {
         let object = match target {
             End::Object(object) => object,
             End::Error(error) => return (failed(error), loose),
+            // The call that was to make the promise was in vain.
+            End::Open(_) if loose => return (failed(call), loose),
             End::Open(promise) => panic!("call {call} waits for promise {promise}"),
         };
         match (method, cap) {
@@ -195,6 +197,7 @@ impl Model {
                     (Outcome::Value(value(object, call | NESTED), false), loose || more)
                 }
                 (End::Error(error), more) => (failed(error), loose || more),
+                (End::Open(_), more) if loose || more => (failed(call), true),
                 (End::Open(promise), _) => panic!("call {call} waits for promise {promise}"),
             },
             (Callback | Tail, None) => unreachable!("it takes a capability"),

@@ -58,17 +58,32 @@ impl Pipe {
     }
 }
 
-/// The number of the call that a message is.
-pub(crate) fn call_number(mut bytes: &[u8]) -> Option<u32> {
+/// What the test wants to know of a message.
+pub(crate) enum Kind {
+    /// A question of this number, and which call of a program's it is.
+    Question(u32, Option<u32>),
+    Return(u32),
+    Finish(u32),
+    Other,
+}
+
+pub(crate) fn kind_of(mut bytes: &[u8]) -> capnp::Result<Kind> {
     use capnp_rpc::rpc_capnp::{accept, message};
 
     let options = capnp::message::ReaderOptions::new();
-    let message = capnp::serialize::read_message(&mut bytes, options).ok()?;
-    let Ok(message::Call(call)) = message.get_root::<message::Reader<'_>>().ok()?.which() else {
-        return None;
-    };
-    let params: accept::Reader<'_> = call.ok()?.get_params().ok()?.get_content().get_as().ok()?;
-    Some(params.get_question_id())
+    let message = capnp::serialize::read_message(&mut bytes, options)?;
+    let root: message::Reader<'_> = message.get_root()?;
+    Ok(match root.which()? {
+        message::Bootstrap(bootstrap) => Kind::Question(bootstrap?.get_question_id(), None),
+        message::Call(call) => {
+            let call = call?;
+            let params: accept::Reader<'_> = call.get_params()?.get_content().get_as()?;
+            Kind::Question(call.get_question_id(), Some(params.get_question_id()))
+        }
+        message::Return(answer) => Kind::Return(answer?.get_answer_id()),
+        message::Finish(finish) => Kind::Finish(finish?.get_question_id()),
+        _ => Kind::Other,
+    })
 }
 
 /// A message in a few words.
