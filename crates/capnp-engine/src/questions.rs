@@ -215,8 +215,9 @@ impl Engine {
                 exports = self.describe_all(params, &caps);
             }
         }
-        // Before a Release of what it names.
         self.effect(Effect::Write(message));
+        // Behind the message: one of the peer's that nothing else holds is let go of with this, and
+        // the message names it.
         self.release_all(caps);
         self.caps.retain(target);
         let mut closes = false;

@@ -1,0 +1,124 @@
+//! How an episode ends: everything is let go of, or the connection is over.
+
+use capnp_engine::{Exception, ExceptionKind, Sizes};
+
+use crate::model::{CallState, Truth};
+use crate::world::{World, log};
+
+/// More messages than anything takes that comes to an end.
+const ENDLESS: usize = 200_000;
+
+impl World<'_> {
+    /// Lets go of everything, answers everything, and looks at what is left.
+    pub(crate) fn quiet(&mut self) {
+        log!(self, "all is let go of");
+        self.closing = true;
+        for turn in 0.. {
+            assert!(turn < ENDLESS, "it does not come to rest");
+            let side = self.rng.below(2);
+            let (refs, served) = (self.sides[side].refs.len(), self.sides[side].served.len());
+            match self.rng.below(4) {
+                0 if refs > 0 => {
+                    let place = self.rng.below(refs);
+                    self.release(side, place);
+                }
+                1 if served > 0 => {
+                    let place = self.rng.below(served);
+                    self.answer(side, place);
+                }
+                _ => self.receive(side),
+            }
+            self.drain(side, None);
+            let done = self.sides.iter().all(|side| {
+                side.refs.is_empty() && side.served.is_empty() && side.wire.is_empty()
+            });
+            if done && !self.break_circle() {
+                break;
+            }
+        }
+        for side in 0..2 {
+            let of = &self.sides[side];
+            let first = Sizes { capabilities: 1, ..Sizes::default() };
+            assert_eq!(of.engine.sizes(), first, "side {side} holds more than its first object");
+            assert!(of.watched.is_empty(), "side {side} was not told of {:?}", of.watched);
+        }
+        for (call, known) in self.model.calls.iter().enumerate() {
+            assert_ne!(known.state, CallState::Open, "call {call} has no end: {known:?}");
+        }
+        for (object, known) in self.model.objects.iter().enumerate() {
+            let first = self.sides[known.owner].first == Some(object);
+            assert_ne!(known.released, first, "object {object}");
+        }
+    }
+
+    /// Cancels a call that waits for itself, by way of others mostly: calls of a promise that was given
+    /// as the result of one that waits for them. False if there is none.
+    fn break_circle(&mut self) -> bool {
+        let open = |side: usize| self.sides[side].open.iter().map(move |(call, id)| (side, *call, *id));
+        let Some((side, call, id)) = open(0).chain(open(1)).next() else { return false };
+        let mut next = call;
+        for _ in 0..=self.model.calls.len() {
+            let (truth, doubtful) = self.model.truth(self.model.calls[next].stream);
+            match truth {
+                Truth::Pending(waits) => next = waits,
+                // What is cancelled is waited for where it was passed on.
+                _ if doubtful => break,
+                _ => panic!("call {call} waits for {next}, which leads to {truth:?}"),
+            }
+        }
+        log!(self, "{side} cancels call {call}, which waits for itself");
+        self.sides[side].open.retain(|(other, _)| *other != call);
+        self.model.calls[call].cancelled = true;
+        self.sides[side].engine.cancel(id);
+        self.drain(side, None);
+        true
+    }
+
+    /// The connection is over for one side, and then for the other, which may have received more or
+    /// less of what was on its way.
+    pub(crate) fn disconnect(&mut self) {
+        let first = self.rng.below(2);
+        for side in [first, 1 - first] {
+            if side != first {
+                for _ in 0..self.rng.below(8) {
+                    self.step();
+                }
+            }
+            log!(self, "{side} ends");
+            let failure = Exception::new(ExceptionKind::Disconnected, "the stream is closed");
+            self.sides[side].ended = true;
+            self.sides[side].engine.end(failure.into());
+            self.sides[side].wire.clear();
+            // What is written by then may be cut anywhere.
+            let keep = self.rng.below(self.sides[1 - side].wire.len() + 1);
+            if self.rng.one_in(2) {
+                self.sides[1 - side].wire.truncate(keep);
+            }
+            self.drain(side, None);
+            assert!(self.sides[side].engine.next_effect().is_none());
+            // Nothing waits any more, and nothing is told of it.
+            self.sides[side].watched.clear();
+        }
+        // What is done from now on does nothing.
+        for _ in 0..20 {
+            self.step();
+        }
+        self.closing = true;
+        for side in 0..2 {
+            while let Some(place) = self.rng.place(self.sides[side].served.len()) {
+                self.answer(side, place);
+            }
+            while let Some(place) = self.rng.place(self.sides[side].refs.len()) {
+                self.release(side, place);
+            }
+            self.drain(side, None);
+            assert!(self.sides[side].engine.sizes().is_empty(), "side {side} holds something");
+        }
+        for (call, known) in self.model.calls.iter().enumerate() {
+            assert_ne!(known.state, CallState::Open, "call {call} has no end: {known:?}");
+        }
+        for (object, known) in self.model.objects.iter().enumerate() {
+            assert!(known.released, "object {object} is held");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Two engines, joined by streams, do random things for as long as it is asked for, and are compared
+//! with what must be true (`model`).
+//!
+//! The variable `CAPNP_ENGINE_STEPS` says how many steps there are, `CAPNP_ENGINE_SEED` which ones:
+//! it is printed where something is wrong. `CAPNP_ENGINE_LENGTH` bounds how long an episode is, so that
+//! what fails is short. Each episode has a seed of its own, so that the one that
+//! failed comes first when it is given.
+
+mod content;
+mod count;
+mod ending;
+mod model;
+mod ops;
+mod rng;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use count::{Counts, EXPECTED};
+use rng::Rng;
+use world::World;
+
+const STEPS: u64 = 1_000_000;
+/// How much of what happened is printed.
+const TAIL: usize = 80;
+
+fn variable(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{name} is to be a number")))
+}
+
+/// How many steps an episode has: mostly few, so that what fails is short.
+fn length(seed: u64) -> u64 {
+    if let Some(most) = variable("CAPNP_ENGINE_LENGTH") {
+        return most;
+    }
+    let mut rng = Rng::new(!seed);
+    let most = [20, 100, 400, 2000][rng.below(4)];
+    rng.below(most) as u64
+}
+
+fn episode(world: &mut World<'_>, steps: u64) {
+    for _ in 0..steps {
+        world.step();
+    }
+    world.check_refs();
+    if world.rng.one_in(2) {
+        world.quiet();
+    }
+    world.disconnect();
+}
+
+#[test]
+fn two_engines_agree_with_the_model() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64);
+    let first = variable("CAPNP_ENGINE_SEED").unwrap_or(now % 1_000_000_000_000);
+    let wanted = variable("CAPNP_ENGINE_STEPS").unwrap_or(STEPS);
+    println!("CAPNP_ENGINE_SEED={first} CAPNP_ENGINE_STEPS={wanted}");
+    let mut counts = Counts::default();
+    let (mut seed, mut steps) = (first, 0);
+    while steps < wanted {
+        let length = length(seed);
+        let run = |counts: &mut Counts, log| {
+            let mut world = World::new(seed, counts, log);
+            let result = catch_unwind(AssertUnwindSafe(|| episode(&mut world, length)));
+            (result, world.log)
+        };
+        if run(&mut counts, false).0.is_err() {
+            // Once more, with a log.
+            let (result, log) = run(&mut counts, true);
+            let log = log.unwrap_or_default();
+            for line in &log[log.len().saturating_sub(TAIL)..] {
+                println!("{line}");
+            }
+            println!("CAPNP_ENGINE_SEED={seed} fails within {length} steps");
+            match result {
+                Err(panic) => resume_unwind(panic),
+                Ok(()) => panic!("it failed, and does not when it is done again"),
+            }
+        }
+        steps += length.max(1);
+        seed += 1;
+    }
+    counts.print();
+    if wanted >= 100_000 {
+        for kind in EXPECTED {
+            assert!(counts.get(kind) > 0, "there was no {kind}");
+        }
+    }
+}

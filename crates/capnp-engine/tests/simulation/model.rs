@@ -1,0 +1,236 @@
+//! What must be true, kept apart from the engines: which object each reference leads to, and which of
+//! its calls have come there.
+
+use capnp_engine::ExceptionKind;
+
+use crate::content::{NONE, SLOTS};
+
+/// A reference, or one that was made from another by passing or copying it.
+pub(crate) type Stream = u32;
+
+/// Ordinary methods; one that returns an object of the caller's alone; the end of that; and one that
+/// may be called while it ends.
+pub(crate) const PLAIN: u16 = 0;
+pub(crate) const MAKE: u16 = 1;
+pub(crate) const DESTROY: u16 = 2;
+pub(crate) const INTERRUPT: u16 = 3;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Origin {
+    Object(usize),
+    /// Made from another, when so many calls of that had been made.
+    Fork(Stream, u32),
+    /// What a call returns here.
+    Result(usize, usize),
+}
+
+struct Reference {
+    origin: Origin,
+    sent: u32,
+    /// Calls below this place would be late: a later one of this reference, or one of a reference that
+    /// was made from it later, was delivered.
+    floor: u32,
+    touched: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallState {
+    Open,
+    Answered,
+    Over,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Results([Stream; SLOTS]),
+    Exception(ExceptionKind, String),
+}
+
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) side: usize,
+    pub(crate) stream: Stream,
+    pub(crate) place: u32,
+    pub(crate) method: u16,
+    pub(crate) state: CallState,
+    pub(crate) cancelled: bool,
+    pub(crate) delivered: Option<usize>,
+    /// What its object answered.
+    pub(crate) outcome: Option<Outcome>,
+    /// What it returns is let go of at once.
+    pub(crate) unused: bool,
+}
+
+pub(crate) struct Object {
+    pub(crate) owner: usize,
+    pub(crate) released: bool,
+    /// Only one reference of the other side's leads to it.
+    pub(crate) closable: bool,
+    destroyed: bool,
+    unanswered: usize,
+}
+
+/// What a reference leads to by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Truth {
+    Object(usize),
+    Broken,
+    Pending(usize),
+}
+
+#[derive(Default)]
+pub(crate) struct Model {
+    references: Vec<Reference>,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) objects: Vec<Object>,
+}
+
+impl Model {
+    pub(crate) fn object(&mut self, owner: usize, closable: bool) -> usize {
+        let (released, destroyed, unanswered) = (false, false, 0);
+        self.objects.push(Object { owner, released, closable, destroyed, unanswered });
+        self.objects.len() - 1
+    }
+
+    pub(crate) fn reference(&mut self, origin: Origin) -> Stream {
+        self.references.push(Reference { origin, sent: 0, floor: 0, touched: false });
+        self.references.len() as Stream - 1
+    }
+
+    pub(crate) fn fork(&mut self, stream: Stream) -> Stream {
+        self.reference(Origin::Fork(stream, self.references[stream as usize].sent))
+    }
+
+    /// A call is about to be made.
+    pub(crate) fn call(&mut self, side: usize, stream: Stream, method: u16) -> usize {
+        let reference = &mut self.references[stream as usize];
+        let place = reference.sent;
+        reference.sent += 1;
+        let (state, cancelled, delivered) = (CallState::Open, false, None);
+        let (outcome, unused) = (None, false);
+        let call =
+            Call { side, stream, place, method, state, cancelled, delivered, outcome, unused };
+        self.calls.push(call);
+        self.calls.len() - 1
+    }
+
+    /// What a reference leads to, and whether a cancelled call is on the way there, which may have
+    /// broken it.
+    pub(crate) fn truth(&self, stream: Stream) -> (Truth, bool) {
+        let (mut next, mut doubtful) = (stream, false);
+        for _ in 0..self.references.len() + 1 {
+            let Some(reference) = self.references.get(next as usize) else {
+                return (Truth::Broken, doubtful);
+            };
+            next = match reference.origin {
+                Origin::Object(object) => return (Truth::Object(object), doubtful),
+                Origin::Fork(from, _) => from,
+                Origin::Result(call, slot) => {
+                    let call_of = &self.calls[call];
+                    doubtful |= call_of.cancelled;
+                    match &call_of.outcome {
+                        Some(Outcome::Results(streams)) => {
+                            streams.get(slot).copied().unwrap_or(NONE)
+                        }
+                        Some(Outcome::Exception(..)) => return (Truth::Broken, doubtful),
+                        None if call_of.state == CallState::Open => {
+                            return (Truth::Pending(call), doubtful);
+                        }
+                        None => return (Truth::Broken, doubtful),
+                    }
+                }
+            };
+        }
+        // In a circle: it was resolved to itself.
+        (Truth::Broken, doubtful)
+    }
+
+    /// A call has come to an object. `ended`: the connection is over for who made it.
+    pub(crate) fn deliver(&mut self, call: usize, side: usize, object: usize, ended: bool) {
+        let known = &mut self.calls[call];
+        assert_eq!(known.delivered, None, "call {call} was delivered twice");
+        assert!(
+            known.state == CallState::Open || ended,
+            "call {call} was delivered after its end: {known:?}"
+        );
+        known.delivered = Some(object);
+        let (stream, place, method, caller) =
+            (known.stream, known.place, known.method, known.side);
+        let (truth, _) = self.truth(stream);
+        assert_eq!(truth, Truth::Object(object), "call {call} came to a wrong object");
+        let at = &mut self.objects[object];
+        assert_eq!(at.owner, side);
+        assert!(!at.released, "object {object} was called after it was released");
+        if at.closable && caller != side {
+            assert!(!at.destroyed, "call {call} came after the end of object {object}");
+            if method == DESTROY {
+                at.destroyed = true;
+                assert_eq!(at.unanswered, 0, "object {object} ended before its calls");
+            }
+        }
+        at.unanswered += 1;
+        // It ends the object later than calls that were made after it.
+        if method != DESTROY {
+            self.check_order(call, stream, place);
+        }
+    }
+
+    fn check_order(&mut self, call: usize, stream: Stream, place: u32) {
+        let reference = &mut self.references[stream as usize];
+        assert!(
+            place >= reference.floor,
+            "call {call}, number {place} of reference {stream}, came after number {}",
+            reference.floor
+        );
+        reference.floor = place + 1;
+        let mut next = stream;
+        loop {
+            let reference = &mut self.references[next as usize];
+            if std::mem::replace(&mut reference.touched, true) {
+                return;
+            }
+            let Origin::Fork(from, at) = reference.origin else { return };
+            // Which calls came before the fork is known: they may not come any more.
+            let parent = &mut self.references[from as usize];
+            parent.floor = parent.floor.max(at);
+            next = from;
+        }
+    }
+
+    /// An object answers a call.
+    pub(crate) fn outcome(&mut self, call: usize, outcome: Outcome) {
+        let known = &mut self.calls[call];
+        assert!(known.outcome.is_none());
+        known.outcome = Some(outcome);
+        if let Some(object) = known.delivered {
+            self.objects[object].unanswered -= 1;
+        }
+    }
+
+    /// A call has failed where it was made.
+    pub(crate) fn failed(&self, call: usize, closed: bool, why: &Outcome) {
+        let known = &self.calls[call];
+        if known.delivered.is_some() {
+            let said = known.outcome.as_ref();
+            assert_eq!(said, Some(why), "call {call} did not get what its object answered");
+            return;
+        }
+        let (truth, doubtful) = self.truth(known.stream);
+        let expected = match truth {
+            Truth::Broken => true,
+            Truth::Object(object) => doubtful || closed && self.objects[object].closable,
+            Truth::Pending(_) => doubtful || closed,
+        };
+        assert!(expected, "call {call} failed ({why:?}), and leads to {truth:?}: {known:?}");
+    }
+
+    /// Whether a call of somebody who wants its answer waits for the results of this one.
+    pub(crate) fn is_needed(&self, call: usize) -> Option<usize> {
+        let wanted = |other: &Call| other.state == CallState::Open && !other.cancelled;
+        (0..self.calls.len()).find(|other| {
+            wanted(&self.calls[*other])
+                && self.calls[*other].delivered.is_none()
+                && self.truth(self.calls[*other].stream).0 == Truth::Pending(call)
+        })
+    }
+}
