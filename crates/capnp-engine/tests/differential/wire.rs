@@ -62,7 +62,8 @@ impl Pipe {
 pub(crate) enum Kind {
     /// A question of this number, and which call of a program's it is.
     Question(u32, Option<u32>),
-    Return(u32),
+    /// Of the question of this number, and whether that is over with it.
+    Return(u32, bool),
     Finish(u32),
     Other,
 }
@@ -80,7 +81,10 @@ pub(crate) fn kind_of(mut bytes: &[u8]) -> capnp::Result<Kind> {
             let params: accept::Reader<'_> = call.get_params()?.get_content().get_as()?;
             Kind::Question(call.get_question_id(), Some(params.get_question_id()))
         }
-        message::Return(answer) => Kind::Return(answer?.get_answer_id()),
+        message::Return(answer) => {
+            let answer = answer?;
+            Kind::Return(answer.get_answer_id(), answer.get_no_finish_needed())
+        }
         message::Finish(finish) => Kind::Finish(finish?.get_question_id()),
         _ => Kind::Other,
     })

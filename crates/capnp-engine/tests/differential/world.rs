@@ -34,6 +34,8 @@ pub(crate) struct World {
     received: Vec<u32>,
     /// Questions of the engine's that have not returned, and whether they are finished.
     asked: HashMap<u32, bool>,
+    /// Questions of capnp-rpc's that are not finished.
+    unfinished: BTreeSet<u32>,
     pub(crate) told: bool,
 }
 
@@ -81,6 +83,7 @@ impl World {
             sent: Vec::new(),
             received: Vec::new(),
             asked: HashMap::new(),
+            unfinished: BTreeSet::new(),
             told: false,
         };
         let cap = world.engine.bootstrap();
@@ -262,9 +265,13 @@ impl World {
     fn to_engine(&mut self) -> bool {
         let Some(message) = self.rpc.output.take_message() else { return false };
         match kind_of(capnp::Word::words_to_bytes(&message)).unwrap() {
-            Kind::Question(_, number) => self.received.extend(number),
-            Kind::Return(id) => assert!(self.asked.remove(&id).is_some()),
-            Kind::Finish(_) | Kind::Other => {}
+            Kind::Question(id, number) => {
+                self.received.extend(number);
+                self.unfinished.insert(id);
+            }
+            Kind::Return(id, _) => assert!(self.asked.remove(&id).is_some()),
+            Kind::Finish(id) => drop(self.unfinished.remove(&id)),
+            Kind::Other => {}
         }
         self.tell(|| format!("<- {}", describe(capnp::Word::words_to_bytes(&message))));
         if self.engine.ended {
@@ -287,7 +294,8 @@ impl World {
                 assert!(self.asked.insert(id, false).is_none(), "a number that is in use");
             }
             Kind::Finish(id) => drop(self.asked.get_mut(&id).map(|finished| *finished = true)),
-            Kind::Return(_) | Kind::Other => {}
+            Kind::Return(id, true) => drop(self.unfinished.remove(&id)),
+            Kind::Return(..) | Kind::Other => {}
         }
         self.tell(|| format!("-> {}", describe(&message)));
         self.rpc.input.push(&message);
@@ -388,7 +396,9 @@ impl World {
             assert_eq!(sizes, none, "of the engine, when everything was let go of");
         } else {
             assert_eq!(sizes.questions, stuck, "questions of the engine: {sizes:?}");
-            assert_eq!((sizes.answers, sizes.embargoes), (0, 0), "{sizes:?}");
+            // And capnp-rpc may hold for ever what such a call had.
+            let unfinished = self.unfinished.len();
+            assert_eq!((sizes.answers, sizes.embargoes), (unfinished, 0), "{sizes:?}");
         }
         self.engine.end("that is all", false);
         self.rpc.input.close();

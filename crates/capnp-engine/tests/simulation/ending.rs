@@ -29,9 +29,10 @@ impl World<'_> {
                 _ => self.receive(side),
             }
             self.drain(side, None);
-            let done = self.sides.iter().all(|side| {
-                side.refs.is_empty() && side.served.is_empty() && side.wire.is_empty()
-            });
+            let done = self
+                .sides
+                .iter()
+                .all(|side| side.refs.is_empty() && side.served.is_empty() && side.wire.is_empty());
             if done && !self.break_circle() {
                 break;
             }
@@ -54,7 +55,8 @@ impl World<'_> {
     /// Cancels a call that waits for itself, by way of others mostly: calls of a promise that was given
     /// as the result of one that waits for them. False if there is none.
     fn break_circle(&mut self) -> bool {
-        let open = |side: usize| self.sides[side].open.iter().map(move |(call, id)| (side, *call, *id));
+        let open =
+            |side: usize| self.sides[side].open.iter().map(move |(call, id)| (side, *call, *id));
         let Some((side, call, id)) = open(0).chain(open(1)).next() else { return false };
         let mut next = call;
         for _ in 0..=self.model.calls.len() {

@@ -154,8 +154,7 @@ impl Model {
             "call {call} was delivered after its end: {known:?}"
         );
         known.delivered = Some(object);
-        let (stream, place, method, caller) =
-            (known.stream, known.place, known.method, known.side);
+        let (stream, place, method, caller) = (known.stream, known.place, known.method, known.side);
         let (truth, _) = self.truth(stream);
         assert_eq!(truth, Truth::Object(object), "call {call} came to a wrong object");
         let at = &mut self.objects[object];

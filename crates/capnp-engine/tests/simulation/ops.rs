@@ -116,12 +116,8 @@ impl World<'_> {
             _ => self.some_caps(side, 4),
         };
         let call = self.model.call(side, held.stream, method);
-        let numbers = Numbers {
-            call,
-            stream: held.stream,
-            place: self.model.calls[call].place,
-            streams,
-        };
+        let numbers =
+            Numbers { call, stream: held.stream, place: self.model.calls[call].place, streams };
         let rng = &mut self.rng;
         let draft = Draft::call(&Heap, (INTERFACE, method), |to| {
             Ok::<_, ()>(content::write(to, &numbers, caps, rng))
@@ -307,8 +303,7 @@ impl World<'_> {
             Ok((id, cap)) => {
                 self.sides[side].open.push((call, id));
                 // A cancel breaks it.
-                self.model.calls[call].outcome =
-                    Some(Outcome::Results([stream, NONE, NONE, NONE]));
+                self.model.calls[call].outcome = Some(Outcome::Results([stream, NONE, NONE, NONE]));
                 let stream = self.model.reference(Origin::Result(call, 0));
                 self.sides[side].refs.push(Ref { cap, stream, handle: false, closable: false });
             }

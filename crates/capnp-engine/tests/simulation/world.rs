@@ -247,10 +247,9 @@ impl<'a> World<'a> {
                     Failure::Exception(exception) => {
                         Outcome::Exception(exception.kind, exception.reason.clone())
                     }
-                    other => Outcome::Exception(
-                        capnp_engine::ExceptionKind::Failed,
-                        other.to_string(),
-                    ),
+                    other => {
+                        Outcome::Exception(capnp_engine::ExceptionKind::Failed, other.to_string())
+                    }
                 };
                 assert!(!failure.to_string().contains("let go of"), "call {call}: {failure}");
                 if !self.sides[side].ended {
