@@ -92,7 +92,7 @@ pub(crate) fn kind_of(mut bytes: &[u8]) -> capnp::Result<Kind> {
 
 /// A message in a few words.
 pub(crate) fn describe(bytes: &[u8]) -> String {
-    use capnp_rpc::rpc_capnp::{disembargo, message, return_};
+    use capnp_rpc::rpc_capnp::{accept, disembargo, message, return_};
 
     let said = || {
         let mut bytes = bytes;
@@ -102,8 +102,11 @@ pub(crate) fn describe(bytes: &[u8]) -> String {
         Ok::<_, capnp::Error>(match root.which()? {
             message::Call(call) => {
                 let call = call?;
-                let (target, params) = (call.get_target()?, call.get_params()?.get_cap_table()?);
-                format!("Call {} {target:?} with {params:?}", call.get_question_id())
+                let (target, params) = (call.get_target()?, call.get_params()?);
+                let caps = params.get_cap_table()?;
+                let number: accept::Reader<'_> = params.get_content().get_as()?;
+                let (id, number) = (call.get_question_id(), number.get_question_id());
+                format!("Call {id}, of call {number}: {target:?} with {caps:?}")
             }
             message::Return(answer) => {
                 let answer = answer?;

@@ -492,7 +492,7 @@ impl World {
     /// Calls with one handle go out, and arrive, in the order in which they were made. Of capnp-rpc's
     /// that is not asked: where a call does not leave it, or waits there, it is made when somebody
     /// looks for its answer, and another may come before. Its calls are to be delivered in the order in
-    /// which they came.
+    /// which they first came.
     fn check_order(&self) {
         let log = self.log.borrow();
         let call = |number: &u32| self.model.calls.get(*number as usize);
@@ -517,7 +517,7 @@ impl World {
             }
             let place = match by {
                 Side::Engine => Some(*number as usize),
-                Side::Rpc => self.received.iter().rposition(|received| received == number),
+                Side::Rpc => self.received.iter().position(|received| received == number),
             };
             let before = delivered.insert((object, handle), place);
             assert!(
