@@ -78,6 +78,9 @@ pub(crate) enum Work {
     /// A call of this capability, on which there is a reference.
     Call(Cap, HeldCall),
     Watch(u64),
+    /// The peer, which knows this promise under this number, is told what it has become. There is a
+    /// reference on it.
+    Resolve(u32, Cap),
     /// A Disembargo goes back to where the promise's calls went.
     Disembargo(Option<PeerPath>, u32),
     /// A call of this side's gets the results of one of the peer's. Not from within that one's end:
@@ -152,6 +155,7 @@ impl Engine {
                     self.release(target);
                 }
                 Work::Watch(tag) => self.effect(Effect::Resolved { tag }),
+                Work::Resolve(id, promise) => self.send_resolve(id, promise),
                 Work::Disembargo(way, id) => self.send_disembargo(way, id),
                 Work::Taken(call, results) => self.answered_elsewhere(call, results),
             }

@@ -133,9 +133,14 @@ impl Engine {
         told
     }
 
-    /// Tells the peer what a promise that it was given has become. Takes over the reference.
-    pub(crate) fn send_resolve(&mut self, id: u32, cap: Cap) {
-        let cap = self.as_told(cap);
+    /// Tells the peer what a promise that it was given has become. Takes over a reference on the
+    /// promise.
+    pub(crate) fn send_resolve(&mut self, id: u32, promise: Cap) {
+        if self.exported_cap(id) != Some(promise) {
+            // The peer has let go of it in the meantime, and the number may be another's.
+            return self.release(promise);
+        }
+        let cap = self.as_told(promise);
         let mut message = new_message(self.pool, 32);
         let root: message::Builder<'_> = message.init_root();
         let mut resolve = root.init_resolve();

@@ -126,8 +126,10 @@ impl Engine {
         }
         self.merge_life(promise, end);
         if let Some(id) = export {
-            self.caps.retain(end);
-            self.send_resolve(id, end);
+            // Behind the calls that waited. Whoever made those may have given the peer the promise
+            // after them, and the peer's own calls go directly once it knows what it has become.
+            self.caps.retain(promise);
+            self.work.push_back(Work::Resolve(id, promise));
         }
         if held {
             self.release(promise);

@@ -2,7 +2,7 @@
 
 use capnp_engine::{Exception, ExceptionKind, Sizes};
 
-use crate::model::{CallState, Truth};
+use crate::model::CallState;
 use crate::world::{World, log};
 
 /// More messages than anything takes that comes to an end.
@@ -29,13 +29,15 @@ impl World<'_> {
                 _ => self.receive(side),
             }
             self.drain(side, None);
-            let done = self
-                .sides
-                .iter()
-                .all(|side| side.refs.is_empty() && side.served.is_empty() && side.wire.is_empty());
-            if done && !self.break_circle() {
+            let done = self.sides.iter().all(|side| {
+                side.refs.is_empty() && side.served.is_empty() && side.wire.is_empty()
+            });
+            if done {
                 break;
             }
+        }
+        if self.circles {
+            return;
         }
         for side in 0..2 {
             let of = &self.sides[side];
@@ -50,30 +52,6 @@ impl World<'_> {
             let first = self.sides[known.owner].first == Some(object);
             assert_ne!(known.released, first, "object {object}");
         }
-    }
-
-    /// Cancels a call that waits for itself, by way of others mostly: calls of a promise that was given
-    /// as the result of one that waits for them. False if there is none.
-    fn break_circle(&mut self) -> bool {
-        let open =
-            |side: usize| self.sides[side].open.iter().map(move |(call, id)| (side, *call, *id));
-        let Some((side, call, id)) = open(0).chain(open(1)).next() else { return false };
-        let mut next = call;
-        for _ in 0..=self.model.calls.len() {
-            let (truth, doubtful) = self.model.truth(self.model.calls[next].stream);
-            match truth {
-                Truth::Pending(waits) => next = waits,
-                // What is cancelled is waited for where it was passed on.
-                _ if doubtful => break,
-                _ => panic!("call {call} waits for {next}, which leads to {truth:?}"),
-            }
-        }
-        log!(self, "{side} cancels call {call}, which waits for itself");
-        self.sides[side].open.retain(|(other, _)| *other != call);
-        self.model.calls[call].cancelled = true;
-        self.sides[side].engine.cancel(id);
-        self.drain(side, None);
-        true
     }
 
     /// The connection is over for one side, and then for the other, which may have received more or

@@ -83,7 +83,7 @@ fn two_engines_agree_with_the_model() {
         seed += 1;
     }
     counts.print();
-    if wanted >= 100_000 {
+    if wanted >= 1_000_000 && variable("CAPNP_ENGINE_LENGTH").is_none() {
         for kind in EXPECTED {
             assert!(counts.get(kind) > 0, "there was no {kind}");
         }

@@ -145,16 +145,35 @@ impl Model {
         (Truth::Broken, doubtful)
     }
 
+    /// Whether calls would wait for each other for ever if a reference became a result of this call.
+    pub(crate) fn closes_circle(&self, call: usize, stream: Stream) -> bool {
+        let mut next = stream;
+        for _ in 0..=self.calls.len() {
+            let (Truth::Pending(waits), _) = self.truth(next) else { return false };
+            if waits == call {
+                return next != stream;
+            }
+            if self.calls[waits].delivered.is_some() {
+                return false;
+            }
+            next = self.calls[waits].stream;
+        }
+        true
+    }
+
     /// A call has come to an object. `ended`: the connection is over for who made it.
     pub(crate) fn deliver(&mut self, call: usize, side: usize, object: usize, ended: bool) {
         let known = &mut self.calls[call];
         assert_eq!(known.delivered, None, "call {call} was delivered twice");
+        // The cancel of a call that was passed on more than once follows it, and may be answered
+        // where it was made before it has come to an end elsewhere.
         assert!(
-            known.state == CallState::Open || ended,
+            known.state == CallState::Open || known.cancelled || ended,
             "call {call} was delivered after its end: {known:?}"
         );
         known.delivered = Some(object);
-        let (stream, place, method, caller) = (known.stream, known.place, known.method, known.side);
+        let (stream, place, method, caller) =
+            (known.stream, known.place, known.method, known.side);
         let (truth, _) = self.truth(stream);
         assert_eq!(truth, Truth::Object(object), "call {call} came to a wrong object");
         let at = &mut self.objects[object];
@@ -214,7 +233,21 @@ impl Model {
             assert_eq!(said, Some(why), "call {call} did not get what its object answered");
             return;
         }
-        let (truth, doubtful) = self.truth(known.stream);
+        let (mut truth, mut doubtful) = self.truth(known.stream);
+        // What it waits for may have failed, and that not have been told.
+        for _ in 0..=self.calls.len() {
+            let Truth::Pending(waits) = truth else { break };
+            let waits = &self.calls[waits];
+            if waits.delivered.is_some() {
+                break;
+            }
+            let (next, more) = self.truth(waits.stream);
+            doubtful |= more;
+            match next {
+                Truth::Object(_) => break,
+                Truth::Pending(_) | Truth::Broken => truth = next,
+            }
+        }
         let expected = match truth {
             Truth::Broken => true,
             Truth::Object(object) => doubtful || closed && self.objects[object].closable,

@@ -116,8 +116,12 @@ impl World<'_> {
             _ => self.some_caps(side, 4),
         };
         let call = self.model.call(side, held.stream, method);
-        let numbers =
-            Numbers { call, stream: held.stream, place: self.model.calls[call].place, streams };
+        let numbers = Numbers {
+            call,
+            stream: held.stream,
+            place: self.model.calls[call].place,
+            streams,
+        };
         let rng = &mut self.rng;
         let draft = Draft::call(&Heap, (INTERFACE, method), |to| {
             Ok::<_, ()>(content::write(to, &numbers, caps, rng))
@@ -178,6 +182,18 @@ impl World<'_> {
             (_, true) => (NOTHING, [NONE; SLOTS]),
             _ => self.some_caps(side, 2),
         };
+        let (mut caps, mut streams) = (caps, streams);
+        for slot in 0..SLOTS {
+            if streams[slot] == NONE || !self.model.closes_circle(call, streams[slot]) {
+                continue;
+            }
+            if self.rng.one_in(50) {
+                self.circles = true;
+            } else if let Some(cap) = caps[slot].take() {
+                self.sides[side].engine.release(cap);
+                streams[slot] = NONE;
+            }
+        }
         self.model.outcome(call, Outcome::Results(streams));
         let numbers = Numbers { call, stream: NONE, place: 0, streams };
         log!(self, "{side} answers call {call} with {caps:?} {streams:?}");
@@ -303,7 +319,8 @@ impl World<'_> {
             Ok((id, cap)) => {
                 self.sides[side].open.push((call, id));
                 // A cancel breaks it.
-                self.model.calls[call].outcome = Some(Outcome::Results([stream, NONE, NONE, NONE]));
+                self.model.calls[call].outcome =
+                    Some(Outcome::Results([stream, NONE, NONE, NONE]));
                 let stream = self.model.reference(Origin::Result(call, 0));
                 self.sides[side].refs.push(Ref { cap, stream, handle: false, closable: false });
             }

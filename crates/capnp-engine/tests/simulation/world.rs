@@ -54,6 +54,8 @@ pub(crate) struct World<'a> {
     pub(crate) log: Option<Vec<String>>,
     /// New references are let go of at once.
     pub(crate) closing: bool,
+    /// There are calls that wait for each other, which nothing ends but the connection's end.
+    pub(crate) circles: bool,
     /// Which calls the peer's engine gave up while effects were taken out.
     given_up: Vec<usize>,
 }
@@ -87,6 +89,7 @@ impl<'a> World<'a> {
             counts,
             log: log.then(Vec::new),
             closing: false,
+            circles: false,
             given_up: vec![],
         };
         for side in 0..2 {
@@ -247,9 +250,10 @@ impl<'a> World<'a> {
                     Failure::Exception(exception) => {
                         Outcome::Exception(exception.kind, exception.reason.clone())
                     }
-                    other => {
-                        Outcome::Exception(capnp_engine::ExceptionKind::Failed, other.to_string())
-                    }
+                    other => Outcome::Exception(
+                        capnp_engine::ExceptionKind::Failed,
+                        other.to_string(),
+                    ),
                 };
                 assert!(!failure.to_string().contains("let go of"), "call {call}: {failure}");
                 if !self.sides[side].ended {
