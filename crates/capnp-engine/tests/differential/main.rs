@@ -23,6 +23,7 @@
 //!   that number for a fault of the caller's. Tail calls come last in a program. Nothing can be called
 //!   on the results of one, before they are there.
 
+mod ending;
 mod engine_side;
 mod model;
 mod rpc_side;
@@ -34,8 +35,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use capnp::message::ReaderOptions;
 
+use crate::ending::Ending;
 use crate::model::Random;
-use crate::world::{Ending, World};
+use crate::world::World;
 
 const INTERFACE: u64 = 0xd1ff_e7e4_7a1c_0de5;
 /// The first object of the engine's side and of the other.
@@ -76,7 +78,7 @@ thread_local! {
 fn watch_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        let text = panic.payload_as_str().unwrap_or_default();
+        let text = panic.to_string();
         let file = panic.location().map_or("", |at| at.file());
         let known = file.contains("capnp-rpc-")
             && (file.ends_with("queued.rs") && text.contains("mutably borrowed")
