@@ -152,7 +152,7 @@ impl Engine {
                     return self.discard_outcome(outcome);
                 }
                 let answer = outcome.map(|draft| self.keep_draft(draft));
-                self.answered(call, answer, None);
+                self.answered(call, answer, None, false);
             }
         }
     }

@@ -75,6 +75,9 @@ pub(crate) struct Promise {
     pub(crate) former: Option<PeerPath>,
     /// How many promises, one after the other, have become this one.
     pub(crate) depth: u32,
+    /// It is what the peer was told of a capability of this side's that leads to the peer again. See
+    /// `Engine::reflected`.
+    pub(crate) reflected: bool,
 }
 
 /// How the peer knows a capability of its own.
@@ -134,7 +137,7 @@ pub enum Stage {
 impl Promise {
     pub(crate) fn new(target: Target) -> Promise {
         let (waiting, export, answer, former, depth) = (Vec::new(), None, None, None, 0);
-        Promise { target, waiting, export, answer, former, depth }
+        Promise { target, waiting, export, answer, former, depth, reflected: false }
     }
 
     /// The way to the peer that its calls took or take.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use slab::Slab;
 
 use crate::answers::Answers;
-use crate::cap::{Cap, Caps, Kind, PeerPath};
+use crate::cap::{Cap, Caps, Kind};
 use crate::effect::Effect;
 use crate::error::Failure;
 use crate::exports::{Export, Imported};
@@ -66,25 +66,20 @@ pub struct Engine {
     pub(crate) exports: Slab<Export>,
     pub(crate) imports: IdMap<Imported>,
     pub(crate) embargoes: Slab<Embargo>,
-    /// What waited and can go on now.
     pub(crate) work: VecDeque<Work>,
     effects: VecDeque<Effect>,
     /// Why nothing goes on any more.
     ended: Option<Failure>,
 }
 
-/// What waited and can go on.
+/// What is left to be done at the end of an entry, as it may bring about more of the same: a call that
+/// fails has others that wait for its results, and so on. The stack is not that deep.
 pub(crate) enum Work {
-    /// A call of this capability, on which there is a reference.
-    Call(Cap, HeldCall),
-    Watch(u64),
-    /// The peer, which knows this promise under this number, is told what it has become. There is a
-    /// reference on it.
-    Resolve(u32, Cap),
-    /// A Disembargo goes back to where the promise's calls went.
-    Disembargo(Option<PeerPath>, u32),
-    /// A call of this side's gets the results of one of the peer's. Not from within that one's end:
-    /// the first may be a call that was passed on, whose results another takes, and so on.
+    /// The call that ends an object goes there, on which there is a reference.
+    Destroy(Cap, HeldCall),
+    /// A call is answered without having been made.
+    Fail(Serving, Failure),
+    /// A call of this side's gets the results of one of the peer's.
     Taken(CallId, Result<Payload, Failure>),
 }
 
@@ -145,18 +140,16 @@ impl Engine {
         self.effect(Effect::Released { object });
     }
 
-    /// Goes on with what waited. At the end of each entry, so that nothing that comes later overtakes
-    /// it.
+    /// Does what was left to be done. At the end of each entry, so that nothing that comes later
+    /// overtakes it.
     pub(crate) fn settle(&mut self) {
         while let Some(work) = self.work.pop_front() {
             match work {
-                Work::Call(target, held) => {
+                Work::Destroy(target, held) => {
                     self.route_held(target, held);
                     self.release(target);
                 }
-                Work::Watch(tag) => self.effect(Effect::Resolved { tag }),
-                Work::Resolve(id, promise) => self.send_resolve(id, promise),
-                Work::Disembargo(way, id) => self.send_disembargo(way, id),
+                Work::Fail(serving, failure) => self.answer_call(serving, Err(failure)),
                 Work::Taken(call, results) => self.answered_elsewhere(call, results),
             }
         }

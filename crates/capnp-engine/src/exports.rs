@@ -133,14 +133,9 @@ impl Engine {
         told
     }
 
-    /// Tells the peer what a promise that it was given has become. Takes over a reference on the
-    /// promise.
-    pub(crate) fn send_resolve(&mut self, id: u32, promise: Cap) {
-        if self.exported_cap(id) != Some(promise) {
-            // The peer has let go of it in the meantime, and the number may be another's.
-            return self.release(promise);
-        }
-        let cap = self.as_told(promise);
+    /// Tells the peer what a promise that it was given has become. Takes over the reference.
+    pub(crate) fn send_resolve(&mut self, id: u32, cap: Cap) {
+        let cap = self.as_told(cap);
         let mut message = new_message(self.pool, 32);
         let root: message::Builder<'_> = message.init_root();
         let mut resolve = root.init_resolve();
@@ -199,7 +194,7 @@ impl Engine {
             cap_descriptor::ReceiverHosted(id) => match self.exported_cap(id) {
                 Some(cap) => {
                     self.caps.retain(cap);
-                    cap
+                    self.reflected(cap)
                 }
                 // Wrong, and harmless: whoever uses it sees an error.
                 None => self.broken(Failure::failed(format!("the peer was given no object {id}"))),
@@ -207,11 +202,25 @@ impl Engine {
             cap_descriptor::ReceiverAnswer(answer) => {
                 let answer = answer?;
                 let path = path_of(answer)?;
-                self.cap_of_answer(answer.get_question_id(), path)?
+                let cap = self.cap_of_answer(answer.get_question_id(), path)?;
+                self.reflected(cap)
             }
             // A third party's objects are reached through whoever names them.
             cap_descriptor::ThirdPartyHosted(third) => self.import(third?.get_vine_id(), false),
         }))
+    }
+
+    /// What the peer names as a capability of this side's, with the reference that came with it. If
+    /// its calls go to the peer, what a promise of the peer's has become with it is not where the
+    /// promise's calls are: they went to the peer, come back from there, and go to the peer once more.
+    /// Later ones go to it directly and would overtake them, so that the promise must know.
+    pub(crate) fn reflected(&mut self, cap: Cap) -> Cap {
+        if !self.caps.is_remote(self.caps.resolved(cap)) {
+            return cap;
+        }
+        let mut promise = Promise::new(Target::Resolved(cap));
+        promise.reflected = true;
+        self.caps.add(Kind::Promise(Box::new(promise)))
     }
 
     fn import(&mut self, id: u32, promised: bool) -> Cap {

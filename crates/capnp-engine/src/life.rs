@@ -81,10 +81,10 @@ impl Engine {
         }
     }
 
-    /// Answers a call without making it.
+    /// Has a call answered without making it.
     pub(crate) fn refuse(&mut self, held: HeldCall, failure: Failure) {
         self.release_all(held.params.caps);
-        self.answer_call(held.serving, Err(failure));
+        self.work.push_back(Work::Fail(held.serving, failure));
     }
 
     /// The call that ends an object goes out.
@@ -120,7 +120,7 @@ impl Engine {
         }
         if let Some(destroy) = life.destroy.take() {
             self.caps.retain(target);
-            self.work.push_back(Work::Call(target, *destroy));
+            self.work.push_back(Work::Destroy(target, *destroy));
         }
     }
 
@@ -141,7 +141,7 @@ impl Engine {
         // What has waited at the promise itself comes with its other calls.
         if let Some(destroy) = destroy {
             self.caps.retain(to);
-            self.work.push_back(Work::Call(to, *destroy));
+            self.work.push_back(Work::Destroy(to, *destroy));
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::cap::{Cap, Kind, PeerPath, Target, Waiting, released};
 use crate::effect::{Delivery, Effect};
-use crate::engine::{Engine, Work};
+use crate::engine::Engine;
 use crate::error::{Failure, Fatal};
 use crate::exports::write_way;
 use crate::held::{CallKind, HeldCall};
@@ -112,24 +112,22 @@ impl Engine {
         if let Target::Import { import, .. } = before {
             self.release(import);
         }
-        let held = !waiting.is_empty();
-        for waiting in waiting {
-            let work = match waiting {
-                Waiting::Call(held) => {
-                    self.caps.retain(end);
-                    Work::Call(end, held)
-                }
-                Waiting::Watch(tag) => Work::Watch(tag),
-                Waiting::Disembargo(id) => Work::Disembargo(former.clone(), id),
-            };
-            self.work.push_back(work);
-        }
         self.merge_life(promise, end);
+        let held = !waiting.is_empty();
+        // At once, and not at the end of the entry: before anything else can resolve to this promise,
+        // or this to something else, and calls that come by those ways overtake these.
+        for waiting in waiting {
+            match waiting {
+                Waiting::Call(held) => self.route_held(end, held),
+                Waiting::Watch(tag) => self.effect(Effect::Resolved { tag }),
+                Waiting::Disembargo(id) => self.send_disembargo(former.clone(), id),
+            }
+        }
         if let Some(id) = export {
             // Behind the calls that waited. Whoever made those may have given the peer the promise
             // after them, and the peer's own calls go directly once it knows what it has become.
-            self.caps.retain(promise);
-            self.work.push_back(Work::Resolve(id, promise));
+            self.caps.retain(end);
+            self.send_resolve(id, end);
         }
         if held {
             self.release(promise);
@@ -151,8 +149,9 @@ impl Engine {
             }
         }
         let broken = matches!(self.caps.get(end).map(|entry| &entry.kind), Some(Kind::Broken(_)));
-        // What is broken has no order to keep.
-        if !through_peer || self.caps.is_remote(end) || broken {
+        let reflected = self.caps.promise(cap).is_some_and(|promise| promise.reflected);
+        // What is broken has no order to keep, and what is the peer's own its calls reach the same way.
+        if !through_peer || self.caps.is_remote(end) && !reflected || broken {
             return self.resolve(promise, cap);
         }
         self.caps.retain(promise);

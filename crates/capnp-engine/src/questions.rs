@@ -6,7 +6,7 @@ use slab::Slab;
 use crate::cap::{Cap, Kind, Path, Promise, Target};
 use crate::draft::Draft;
 use crate::effect::Effect;
-use crate::engine::Engine;
+use crate::engine::{Engine, Work};
 use crate::error::Failure;
 use crate::held::{Asker, CallKind, HeldCall, Payload, Serving};
 use crate::incoming::Incoming;
@@ -249,7 +249,9 @@ impl Engine {
                 self.send_call(call, target, draft);
                 self.answers.set_forwarded(answer, call);
             }
-            (Err(error), _) => self.answer_call(serving, Err(Failure::malformed(&error))),
+            (Err(error), _) => {
+                self.work.push_back(Work::Fail(serving, Failure::malformed(&error)));
+            }
         }
     }
 
@@ -348,20 +350,27 @@ impl Engine {
         }
     }
 
-    /// Gives a call of this side's its answer. `current`: the message that this lies in.
+    /// Gives a call of this side's its answer. `current`: the message that this lies in. `finish`: the
+    /// peer is to be told that the call is over.
     pub(crate) fn answered(
         &mut self,
         call: CallId,
         answer: Result<Payload, Failure>,
         current: Option<&Incoming<'_>>,
+        finish: bool,
     ) {
-        let Some(question) = self.remove_question(call) else {
-            if let Ok(payload) = answer {
-                self.release_all(payload.caps);
+        let promises = match self.questions.get(call) {
+            Some(question) => std::mem::take(&mut question.promises),
+            None => {
+                if let Ok(payload) = answer {
+                    self.release_all(payload.caps);
+                }
+                return;
             }
-            return;
         };
-        for (path, promise) in &question.promises {
+        // The call keeps its number meanwhile: calls that waited may be passed on, and until the peer
+        // has the Finish, which comes behind a Disembargo, they need others.
+        for (path, promise) in &promises {
             // Where nobody else holds it there is no order to keep.
             if self.caps.refs(*promise) > 1 {
                 let cap = match &answer {
@@ -371,9 +380,13 @@ impl Engine {
                 self.resolve_in_order(*promise, cap);
             }
         }
-        for (_, promise) in &question.promises {
+        for (_, promise) in &promises {
             self.release(*promise);
         }
+        if finish {
+            self.send_finish(call.place, false);
+        }
+        let Some(question) = self.remove_question(call) else { return };
         match question.wanted {
             Wanted::Here => self.effect(Effect::Answered { tag: question.tag, call, answer }),
             Wanted::For(serving) => self.pass_back(serving, answer, current),

@@ -26,7 +26,7 @@ impl Engine {
         // There is nothing to finish there.
         let reason = "the other side does not take such calls";
         let error = Exception::new(ExceptionKind::Unimplemented, reason);
-        self.answered(call, Err(error.into()), None);
+        self.answered(call, Err(error.into()), None, false);
         Ok(())
     }
 
@@ -44,6 +44,8 @@ impl Engine {
             }
         }
         let outcome = answer.which()?;
+        // The number is free once the peer knows that it is.
+        let finish = !answer.get_no_finish_needed();
         if finished {
             // Its capabilities are none of ours: the Finish said so. Results that this side was to
             // take from a call of the peer's are wanted by nobody.
@@ -56,12 +58,14 @@ impl Engine {
         match outcome {
             return_::Results(results) => {
                 let caps = self.receive_caps(results?, message.whole().len())?;
-                self.answered(call, Ok(Payload { body: None, caps }), Some(message));
+                self.answered(call, Ok(Payload { body: None, caps }), Some(message), finish);
             }
             return_::Exception(error) => {
-                self.answered(call, Err(Exception::read(error?).into()), None);
+                self.answered(call, Err(Exception::read(error?).into()), None, finish);
             }
-            return_::Canceled(()) => self.answered(call, Err(Failure::Cancelled), None),
+            return_::Canceled(()) => {
+                self.answered(call, Err(Failure::Cancelled), None, finish);
+            }
             return_::TakeFromOtherQuestion(other) => {
                 let results = self.take_elsewhere(other, call)?;
                 if let Some(question) = self.questions.get(call) {
@@ -81,19 +85,18 @@ impl Engine {
                 return Err(Fatal::misbehaved("answered through a third party"));
             }
         }
-        // The number is free once the peer knows that it is.
-        if !answer.get_no_finish_needed() {
-            self.send_finish(id, false);
-        }
         Ok(())
     }
 
     /// The results that a call's were said to be are there.
-    pub(crate) fn answered_elsewhere(&mut self, call: CallId, results: Result<Payload, Failure>) {
-        let open = self.questions.get(call).is_some();
-        self.answered(call, results, None);
-        if open {
-            self.send_finish(call.place, false);
+    pub(crate) fn answered_elsewhere(
+        &mut self,
+        call: CallId,
+        mut results: Result<Payload, Failure>,
+    ) {
+        for cap in results.iter_mut().flat_map(|payload| payload.caps.iter_mut().flatten()) {
+            *cap = self.reflected(*cap);
         }
+        self.answered(call, results, None, true);
     }
 }

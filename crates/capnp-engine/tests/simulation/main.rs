@@ -9,6 +9,7 @@
 mod content;
 mod count;
 mod ending;
+mod habits;
 mod model;
 mod ops;
 mod rng;
@@ -23,7 +24,7 @@ use world::World;
 
 const STEPS: u64 = 1_000_000;
 /// How much of what happened is printed.
-const TAIL: usize = 80;
+const TAIL: usize = 200;
 
 fn variable(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;

@@ -30,6 +30,8 @@ struct Reference {
     /// Calls below this place would be late: a later one of this reference, or one of a reference that
     /// was made from it later, was delivered.
     floor: u32,
+    /// The reference of that one.
+    ahead: Stream,
     touched: bool,
 }
 
@@ -59,6 +61,9 @@ pub(crate) struct Call {
     pub(crate) outcome: Option<Outcome>,
     /// What it returns is let go of at once.
     pub(crate) unused: bool,
+    /// It was made for one of the other side's that came from this side: what it makes comes to its
+    /// caller by way of that one, under two names, and each has a life of its own.
+    pub(crate) roundabout: bool,
 }
 
 pub(crate) struct Object {
@@ -66,6 +71,8 @@ pub(crate) struct Object {
     pub(crate) released: bool,
     /// Only one reference of the other side's leads to it.
     pub(crate) closable: bool,
+    /// Its end is looked at.
+    pub(crate) guarded: bool,
     destroyed: bool,
     unanswered: usize,
 }
@@ -87,13 +94,13 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn object(&mut self, owner: usize, closable: bool) -> usize {
-        let (released, destroyed, unanswered) = (false, false, 0);
-        self.objects.push(Object { owner, released, closable, destroyed, unanswered });
+        let (released, guarded, destroyed, unanswered) = (false, closable, false, 0);
+        self.objects.push(Object { owner, released, closable, guarded, destroyed, unanswered });
         self.objects.len() - 1
     }
 
     pub(crate) fn reference(&mut self, origin: Origin) -> Stream {
-        self.references.push(Reference { origin, sent: 0, floor: 0, touched: false });
+        self.references.push(Reference { origin, sent: 0, floor: 0, ahead: NONE, touched: false });
         self.references.len() as Stream - 1
     }
 
@@ -107,10 +114,19 @@ impl Model {
         let place = reference.sent;
         reference.sent += 1;
         let (state, cancelled, delivered) = (CallState::Open, false, None);
-        let (outcome, unused) = (None, false);
-        let call =
-            Call { side, stream, place, method, state, cancelled, delivered, outcome, unused };
-        self.calls.push(call);
+        let (outcome, unused, roundabout) = (None, false, false);
+        self.calls.push(Call {
+            side,
+            stream,
+            place,
+            method,
+            state,
+            cancelled,
+            delivered,
+            outcome,
+            unused,
+            roundabout,
+        });
         self.calls.len() - 1
     }
 
@@ -179,7 +195,7 @@ impl Model {
         let at = &mut self.objects[object];
         assert_eq!(at.owner, side);
         assert!(!at.released, "object {object} was called after it was released");
-        if at.closable && caller != side {
+        if at.guarded && caller != side {
             assert!(!at.destroyed, "call {call} came after the end of object {object}");
             if method == DESTROY {
                 at.destroyed = true;
@@ -197,10 +213,13 @@ impl Model {
         let reference = &mut self.references[stream as usize];
         assert!(
             place >= reference.floor,
-            "call {call}, number {place} of reference {stream}, came after number {}",
-            reference.floor
+            "call {call}, number {place} of reference {stream}, came after number {}, or one that \
+             was made later by reference {}",
+            reference.floor,
+            reference.ahead
         );
         reference.floor = place + 1;
+        reference.ahead = stream;
         let mut next = stream;
         loop {
             let reference = &mut self.references[next as usize];
@@ -210,7 +229,9 @@ impl Model {
             let Origin::Fork(from, at) = reference.origin else { return };
             // Which calls came before the fork is known: they may not come any more.
             let parent = &mut self.references[from as usize];
-            parent.floor = parent.floor.max(at);
+            if at > parent.floor {
+                (parent.floor, parent.ahead) = (at, stream);
+            }
             next = from;
         }
     }
@@ -256,13 +277,15 @@ impl Model {
         assert!(expected, "call {call} failed ({why:?}), and leads to {truth:?}: {known:?}");
     }
 
-    /// Whether a call of somebody who wants its answer waits for the results of this one.
+    /// Another call that was made on the results of this one, is wanted, and waits for them. Only
+    /// those that were made right there: by a reference that was passed on, the cancel may come first.
     pub(crate) fn is_needed(&self, call: usize) -> Option<usize> {
-        let wanted = |other: &Call| other.state == CallState::Open && !other.cancelled;
-        (0..self.calls.len()).find(|other| {
-            wanted(&self.calls[*other])
-                && self.calls[*other].delivered.is_none()
-                && self.truth(self.calls[*other].stream).0 == Truth::Pending(call)
+        self.calls.iter().position(|other| {
+            let wanted = other.state == CallState::Open && !other.cancelled;
+            let origin = self.references[other.stream as usize].origin;
+            let results = matches!(origin, Origin::Result(of, _) if of == call)
+                && other.side == self.calls[call].side;
+            wanted && other.delivered.is_none() && results && self.calls[call].outcome.is_none()
         })
     }
 }

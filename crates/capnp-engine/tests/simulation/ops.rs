@@ -5,6 +5,7 @@ use capnp_engine::{
 };
 
 use crate::content::{self, NONE, Numbers, SLOTS, path};
+use crate::habits::Act;
 use crate::model::{CallState, DESTROY, INTERRUPT, MAKE, Origin, Outcome, PLAIN, Stream};
 use crate::world::{NOTHING, Ref, World, log};
 
@@ -18,8 +19,8 @@ impl World<'_> {
     /// One random thing.
     pub(crate) fn step(&mut self) {
         let side = self.rng.below(2);
-        if self.rng.one_in(2) {
-            for _ in 0..=self.rng.below(4) {
+        if self.rng.below(8) < self.habits.receives[side] {
+            for _ in 0..=self.rng.below(self.habits.batch) {
                 self.receive(side);
             }
         } else {
@@ -35,32 +36,39 @@ impl World<'_> {
             let place = self.rng.below(refs);
             return self.release(side, place);
         }
-        match self.rng.below(32) {
-            0..=8 => self.call_any(side),
-            9..=14 => {
+        match self.habits.any(&mut self.rng) {
+            Act::Call => self.call_any(side),
+            Act::Answer => {
                 if let Some(place) = self.rng.place(self.sides[side].served.len()) {
                     self.answer(side, place);
                 }
             }
-            15..=16 => self.cancel(side),
-            17..=20 => {
+            Act::Cancel => self.cancel(side),
+            Act::Release => {
                 if let Some(place) = self.rng.place(refs) {
                     self.release(side, place);
                 }
             }
-            21 => self.duplicate(side),
-            22 => self.watch(side),
-            23..=26 => self.close(side),
-            27 => self.handle(side),
-            28 => self.ask_bootstrap(side),
-            29 => {
+            Act::Duplicate => self.duplicate(side),
+            Act::Watch => self.watch(side),
+            Act::Close => self.close(side),
+            Act::Handle => self.handle(side),
+            Act::Bootstrap => self.ask_bootstrap(side),
+            Act::Object => {
                 let (cap, stream) = self.object(side, false);
                 let (handle, closable) = (false, false);
                 self.sides[side].refs.push(Ref { cap, stream, handle, closable });
             }
-            30 => self.discard(side),
-            _ => self.check_refs(),
+            Act::Discard => self.discard(side),
+            Act::Look => self.check_refs(),
         }
+    }
+
+    /// Some reference, most often one of the newest.
+    fn some_ref(&mut self, side: usize) -> Option<usize> {
+        let count = self.sides[side].refs.len();
+        let newest = if self.rng.one_in(2) { count.min(4) } else { count };
+        self.rng.place(newest).map(|back| count - 1 - back)
     }
 
     fn object(&mut self, side: usize, closable: bool) -> (Cap, Stream) {
@@ -76,7 +84,7 @@ impl World<'_> {
             if !self.rng.one_in(one_in) {
                 continue;
             }
-            let (cap, stream) = match self.rng.place(self.sides[side].refs.len()) {
+            let (cap, stream) = match self.some_ref(side) {
                 Some(place) if !self.rng.one_in(5) => {
                     let held = self.sides[side].refs[place];
                     if held.closable {
@@ -93,7 +101,7 @@ impl World<'_> {
     }
 
     fn call_any(&mut self, side: usize) {
-        let Some(place) = self.rng.place(self.sides[side].refs.len()) else { return };
+        let Some(place) = self.some_ref(side) else { return };
         let held = self.sides[side].refs[place];
         // Two in a row, so that there is an order to keep.
         for _ in 0..=self.rng.below(2) {
@@ -113,7 +121,7 @@ impl World<'_> {
     ) -> Option<usize> {
         let (caps, streams) = match method {
             DESTROY => (NOTHING, [NONE; SLOTS]),
-            _ => self.some_caps(side, 4),
+            _ => self.some_caps(side, self.habits.caps + 1),
         };
         let call = self.model.call(side, held.stream, method);
         let numbers = Numbers {
@@ -159,7 +167,7 @@ impl World<'_> {
     pub(crate) fn answer(&mut self, side: usize, place: usize) {
         let served = self.sides[side].served.swap_remove(place);
         let call = served.call;
-        if self.rng.one_in(6) {
+        if self.rng.one_in(self.habits.exceptions) {
             let kind = [
                 ExceptionKind::Failed,
                 ExceptionKind::Overloaded,
@@ -174,13 +182,13 @@ impl World<'_> {
         }
         let (caps, streams) = match (served.method, self.closing || self.rng.one_in(4)) {
             (MAKE, _) => {
-                let (cap, stream) = self.made(side);
+                let (cap, stream) = self.made(side, call);
                 let (mut caps, mut streams) = (NOTHING, [NONE; SLOTS]);
                 (caps[0], streams[0]) = (Some(cap), stream);
                 (caps, streams)
             }
             (_, true) => (NOTHING, [NONE; SLOTS]),
-            _ => self.some_caps(side, 2),
+            _ => self.some_caps(side, self.habits.caps),
         };
         let (mut caps, mut streams) = (caps, streams);
         for slot in 0..SLOTS {
@@ -206,7 +214,9 @@ impl World<'_> {
     }
 
     /// An object for the caller alone, or the promise of one.
-    fn made(&mut self, side: usize) -> (Cap, Stream) {
+    fn made(&mut self, side: usize, asked: usize) -> (Cap, Stream) {
+        let asked = &self.model.calls[asked];
+        let roundabout = asked.roundabout || asked.unused && asked.side != side;
         let place = self.rng.place(self.sides[side].refs.len());
         if let Some(place) = place
             && !self.closing
@@ -216,11 +226,16 @@ impl World<'_> {
             let held = self.sides[side].refs[place];
             if let Some(call) = self.call(side, held, MAKE, CallKind::Ordinary, Some(0)) {
                 self.model.calls[call].unused = true;
+                self.model.calls[call].roundabout = roundabout;
                 let promise = self.sides[side].refs.pop().expect("it was asked for");
                 return (promise.cap, promise.stream);
             }
         }
-        self.object(side, true)
+        let made = self.object(side, true);
+        if let Some(object) = self.model.objects.last_mut() {
+            object.guarded = !roundabout;
+        }
+        made
     }
 
     fn cancel(&mut self, side: usize) {

@@ -9,6 +9,7 @@ use capnp_engine::{
 
 use crate::content::{self, NONE, SLOTS};
 use crate::count::Counts;
+use crate::habits::Habits;
 use crate::model::{CallState, Model, Origin, Outcome, Stream};
 use crate::rng::Rng;
 
@@ -49,6 +50,7 @@ pub(crate) struct World<'a> {
     pub(crate) sides: [Side; 2],
     pub(crate) model: Model,
     pub(crate) rng: Rng,
+    pub(crate) habits: Habits,
     pub(crate) counts: &'a mut Counts,
     /// What happened, if it is to be told.
     pub(crate) log: Option<Vec<String>>,
@@ -82,10 +84,13 @@ impl<'a> World<'a> {
             first: None,
             ended: false,
         };
+        let mut rng = Rng::new(seed);
+        let habits = Habits::new(&mut rng);
         let mut world = World {
             sides: [side(), side()],
             model: Model::default(),
-            rng: Rng::new(seed),
+            rng,
+            habits,
             counts,
             log: log.then(Vec::new),
             closing: false,
@@ -204,7 +209,7 @@ impl<'a> World<'a> {
             self.sides[side].engine.begin(serving, call as u64);
         }
         self.sides[side].served.push(Served { serving, call, method, begun, cancelled: false });
-        if self.rng.one_in(6) {
+        if self.rng.one_in(self.habits.at_once) {
             // While the effects are taken out.
             self.answer(side, self.sides[side].served.len() - 1);
         }
