@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use arbitrary::{Arbitrary, Unstructured};
+use capnp::any_pointer_list;
 use capnp_engine::{
     CallId, CallKind, CallOptions, Cap, Draft, Effect, Engine, Exception, Failure, Heap, Incoming,
     Limits, Payload, Serving, Whole, hook,
@@ -71,8 +72,16 @@ fn fill(
 ) -> impl FnOnce(capnp::any_pointer::Builder<'_>) -> Result<Vec<Option<Cap>>, capnp::Error> {
     move |to| {
         let mut to = to.init_as::<accept::Builder<'_>>();
-        for place in 0..caps.len() {
-            to.reborrow().init_provision().set_as_capability(hook(place));
+        match caps.len() {
+            0 => {}
+            1 => to.reborrow().init_provision().set_as_capability(hook(0)),
+            count => {
+                let list = to.init_provision().initn_as::<any_pointer_list::Builder<'_>>(2);
+                (0..count).fold(list, |mut list, place| {
+                    list.reborrow().get(place as u32).set_as_capability(hook(place));
+                    list
+                });
+            }
         }
         Ok(caps.into_iter().map(Some).collect())
     }

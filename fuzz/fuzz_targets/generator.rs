@@ -95,7 +95,7 @@ impl Text<'_, '_> {
 
     fn marks(&mut self) -> Result<String> {
         let mut marks = String::new();
-        while self.data.ratio(1, 5)? {
+        for _ in 0..self.data.int_in_range(0..=7)? / 6 {
             marks = format!("{marks} {}", self.one(&MARKS)?);
         }
         Ok(marks)
@@ -104,7 +104,7 @@ impl Text<'_, '_> {
     fn fields(&mut self, generic: bool) -> Result<()> {
         let mut number = 0;
         let mut union = false;
-        while number < 12 && self.data.ratio(3, 4)? {
+        while number < 12 && self.data.int_in_range(0..=3)? != 0 {
             if !union && self.data.ratio(1, 8)? {
                 union = true;
                 let name = if self.data.arbitrary()? { "" } else { "choice :" };

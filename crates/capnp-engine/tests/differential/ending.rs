@@ -186,7 +186,9 @@ impl World {
     /// Calls with one handle go out, and arrive, in the order in which they were made. Of capnp-rpc's
     /// that is not asked: where a call does not leave it, or waits there, it is made when somebody
     /// looks for its answer, and another may come before. Its calls are to be delivered in the order in
-    /// which they first came.
+    /// which they first came; but not where they came in two ways, and the engine had said that a
+    /// promise is now the result of one of its own calls. If that is back at the engine by then,
+    /// capnp-rpc calls it there without a Disembargo: the calls before may still be on their way around.
     fn check_order(&self) {
         let log = self.log.borrow();
         let call = |number: &u32| self.model.calls.get(*number as usize);
@@ -210,10 +212,15 @@ impl World {
                 continue;
             }
             let place = match by {
-                Side::Engine => Some(*number as usize),
-                Side::Rpc => self.received.iter().position(|received| received == number),
+                Side::Engine => Some((*number as usize, None)),
+                Side::Rpc => {
+                    let mut received = self.received.iter().enumerate();
+                    let first = received.find(|(_, (received, _))| received == number);
+                    first.map(|(place, (_, target))| (place, self.reflected.then_some(*target)))
+                }
             };
-            let before = delivered.insert((object, handle), place);
+            let way = place.and_then(|(_, way)| way);
+            let before = delivered.insert((object, handle, way), place);
             assert!(
                 before.is_none_or(|before| before < place),
                 "object {object} was called with handle {handle}: call {number} came too late"

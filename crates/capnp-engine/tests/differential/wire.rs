@@ -60,16 +60,21 @@ impl Pipe {
 
 /// What the test wants to know of a message.
 pub(crate) enum Kind {
-    /// A question of this number, and which call of a program's it is.
-    Question(u32, Option<u32>),
+    /// A question of this number; which call of a program's it is, and whom it is for.
+    Question(u32, Option<(u32, Target)>),
     /// Of the question of this number, and whether that is over with it.
     Return(u32, bool),
     Finish(u32),
+    /// A promise has become something of the receiver's.
+    Reflect,
     Other,
 }
 
+/// The number of an object, or else of a question that brings one.
+pub(crate) type Target = Result<u32, u32>;
+
 pub(crate) fn kind_of(mut bytes: &[u8]) -> capnp::Result<Kind> {
-    use capnp_rpc::rpc_capnp::{accept, message};
+    use capnp_rpc::rpc_capnp::{accept, cap_descriptor, message, message_target, resolve};
 
     let options = capnp::message::ReaderOptions::new();
     let message = capnp::serialize::read_message(&mut bytes, options)?;
@@ -79,13 +84,26 @@ pub(crate) fn kind_of(mut bytes: &[u8]) -> capnp::Result<Kind> {
         message::Call(call) => {
             let call = call?;
             let params: accept::Reader<'_> = call.get_params()?.get_content().get_as()?;
-            Kind::Question(call.get_question_id(), Some(params.get_question_id()))
+            let target = match call.get_target()?.which()? {
+                message_target::ImportedCap(id) => Ok(id),
+                message_target::PromisedAnswer(answer) => Err(answer?.get_question_id()),
+            };
+            Kind::Question(call.get_question_id(), Some((params.get_question_id(), target)))
         }
         message::Return(answer) => {
             let answer = answer?;
             Kind::Return(answer.get_answer_id(), answer.get_no_finish_needed())
         }
         message::Finish(finish) => Kind::Finish(finish?.get_question_id()),
+        message::Resolve(resolve) => match resolve?.which()? {
+            resolve::Cap(cap) => match cap?.which()? {
+                cap_descriptor::ReceiverHosted(_) | cap_descriptor::ReceiverAnswer(_) => {
+                    Kind::Reflect
+                }
+                _ => Kind::Other,
+            },
+            resolve::Exception(_) => Kind::Other,
+        },
         _ => Kind::Other,
     })
 }

@@ -9,7 +9,7 @@ use crate::BOOTSTRAP;
 use crate::engine_side::EngineSide;
 use crate::model::{Call, Means, Method, Model, Random, Shared, Side};
 use crate::rpc_side::RpcSide;
-use crate::wire::{Kind, describe, kind_of};
+use crate::wire::{Kind, Target, describe, kind_of};
 
 /// A capability that a side has, for the program to use.
 pub(crate) struct Handle<C> {
@@ -31,7 +31,9 @@ pub(crate) struct World {
     names: u32,
     /// The calls that the engine sent and received, in order.
     pub(crate) sent: Vec<u32>,
-    pub(crate) received: Vec<u32>,
+    pub(crate) received: Vec<(u32, Target)>,
+    /// The engine has told the other side that a promise became something of that side's.
+    pub(crate) reflected: bool,
     /// Questions of the engine's that have not returned, and whether they are finished.
     pub(crate) asked: HashMap<u32, bool>,
     /// Questions of capnp-rpc's that are not finished.
@@ -62,6 +64,7 @@ impl World {
             names: 0,
             sent: Vec::new(),
             received: Vec::new(),
+            reflected: false,
             asked: HashMap::new(),
             unfinished: BTreeSet::new(),
             told: false,
@@ -251,7 +254,7 @@ impl World {
             }
             Kind::Return(id, _) => assert!(self.asked.remove(&id).is_some()),
             Kind::Finish(id) => drop(self.unfinished.remove(&id)),
-            Kind::Other => {}
+            Kind::Reflect | Kind::Other => {}
         }
         self.tell(|| format!("<- {}", describe(capnp::Word::words_to_bytes(&message))));
         if self.engine.ended {
@@ -270,11 +273,12 @@ impl World {
         let Some(message) = self.wire.pop_front() else { return false };
         match kind_of(&message).unwrap() {
             Kind::Question(id, number) => {
-                self.sent.extend(number);
+                self.sent.extend(number.map(|(number, _)| number));
                 assert!(self.asked.insert(id, false).is_none(), "a number that is in use");
             }
             Kind::Finish(id) => drop(self.asked.get_mut(&id).map(|finished| *finished = true)),
             Kind::Return(id, true) => drop(self.unfinished.remove(&id)),
+            Kind::Reflect => self.reflected = true,
             Kind::Return(..) | Kind::Other => {}
         }
         self.tell(|| format!("-> {}", describe(&message)));
