@@ -5,7 +5,7 @@
 //! no call of it is taken. The call that ends it waits here until those before it have returned, so
 //! that none is in the peer's hands any more when the object goes.
 
-use crate::cap::{Cap, Life, Stage};
+use crate::cap::{Cap, Kind, Life, Stage};
 use crate::engine::{Engine, Work};
 use crate::error::Failure;
 use crate::held::{CallKind, HeldCall};
@@ -128,11 +128,12 @@ impl Engine {
     pub(crate) fn merge_life(&mut self, promise: Cap, to: Cap) {
         let Some(entry) = self.caps.get_mut(promise) else { return };
         let Life { stage, in_flight, handles, destroy } = std::mem::take(&mut entry.life);
-        let remote = self.caps.is_remote(to);
+        let local = matches!(self.caps.get(to).map(|entry| &entry.kind), Some(Kind::Local { .. }));
         let Some(life) = self.life(to) else { return };
         life.handles += handles;
         life.in_flight += in_flight;
-        if stage == Stage::Closed && remote {
+        // An object of this side's sees to its end itself.
+        if stage == Stage::Closed && !local {
             life.stage = Stage::Closed;
             if let Some(other) = life.destroy.take() {
                 self.refuse(*other, Failure::Closed);

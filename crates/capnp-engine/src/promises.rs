@@ -10,7 +10,7 @@ use crate::effect::{Delivery, Effect};
 use crate::engine::Engine;
 use crate::error::{Failure, Fatal};
 use crate::exports::write_way;
-use crate::held::{CallKind, HeldCall};
+use crate::held::{Asker, CallKind, HeldCall};
 use crate::incoming::Incoming;
 
 /// A promise whose calls wait for a Disembargo, and what it has resolved to, with a reference on each.
@@ -73,9 +73,11 @@ impl Engine {
         if held.kind == CallKind::Destroy {
             return self.hold_destroy(target, held);
         }
-        match self.admit(target, held.kind) {
-            Ok(()) => Some(held),
-            Err(failure) => {
+        match (self.admit(target, held.kind), held.serving.0) {
+            // Calls of the peer's that only pass through here are its own affair. The one that ends
+            // the object may be among them: this side made it by way of the peer.
+            (Ok(()), _) | (Err(_), Asker::Peer(_)) => Some(held),
+            (Err(failure), Asker::Own(_)) => {
                 self.refuse(held, failure);
                 None
             }

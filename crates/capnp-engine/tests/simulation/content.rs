@@ -128,3 +128,9 @@ pub(crate) fn read(content: &Content<'_>) -> capnp::Result<(Numbers, [Option<Cap
     };
     Ok((numbers, caps))
 }
+
+/// Which call a message is of, as far as it has content.
+pub(crate) fn call_of(message: &capnp_engine::Incoming<'_>) -> Option<u64> {
+    let fields: Read<'_> = message.content().ok()?.get_as().ok()?;
+    Some(fields.0.get_data_field(0))
+}

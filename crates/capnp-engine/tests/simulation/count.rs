@@ -114,10 +114,9 @@ impl Counts {
                 let disembargo = disembargo?;
                 let target = disembargo.get_target()?.which()?;
                 self.add(match (disembargo.get_context().which()?, target) {
-                    (
-                        disembargo::context::SenderLoopback(_),
-                        message_target::ImportedCap(_),
-                    ) => "disembargo senderLoopback to an import",
+                    (disembargo::context::SenderLoopback(_), message_target::ImportedCap(_)) => {
+                        "disembargo senderLoopback to an import"
+                    }
                     (disembargo::context::SenderLoopback(_), _) => {
                         "disembargo senderLoopback to an answer"
                     }

@@ -29,9 +29,10 @@ impl World<'_> {
                 _ => self.receive(side),
             }
             self.drain(side, None);
-            let done = self.sides.iter().all(|side| {
-                side.refs.is_empty() && side.served.is_empty() && side.wire.is_empty()
-            });
+            let done = self
+                .sides
+                .iter()
+                .all(|side| side.refs.is_empty() && side.served.is_empty() && side.wire.is_empty());
             if done {
                 break;
             }

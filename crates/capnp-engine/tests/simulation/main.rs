@@ -6,6 +6,8 @@
 //! what fails is short. Each episode has a seed of its own, so that the one that
 //! failed comes first when it is given.
 
+mod calls;
+mod checks;
 mod content;
 mod count;
 mod ending;

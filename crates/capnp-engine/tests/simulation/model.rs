@@ -61,9 +61,6 @@ pub(crate) struct Call {
     pub(crate) outcome: Option<Outcome>,
     /// What it returns is let go of at once.
     pub(crate) unused: bool,
-    /// It was made for one of the other side's that came from this side: what it makes comes to its
-    /// caller by way of that one, under two names, and each has a life of its own.
-    pub(crate) roundabout: bool,
 }
 
 pub(crate) struct Object {
@@ -71,8 +68,6 @@ pub(crate) struct Object {
     pub(crate) released: bool,
     /// Only one reference of the other side's leads to it.
     pub(crate) closable: bool,
-    /// Its end is looked at.
-    pub(crate) guarded: bool,
     destroyed: bool,
     unanswered: usize,
 }
@@ -94,8 +89,8 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn object(&mut self, owner: usize, closable: bool) -> usize {
-        let (released, guarded, destroyed, unanswered) = (false, closable, false, 0);
-        self.objects.push(Object { owner, released, closable, guarded, destroyed, unanswered });
+        let (released, destroyed, unanswered) = (false, false, 0);
+        self.objects.push(Object { owner, released, closable, destroyed, unanswered });
         self.objects.len() - 1
     }
 
@@ -114,19 +109,10 @@ impl Model {
         let place = reference.sent;
         reference.sent += 1;
         let (state, cancelled, delivered) = (CallState::Open, false, None);
-        let (outcome, unused, roundabout) = (None, false, false);
-        self.calls.push(Call {
-            side,
-            stream,
-            place,
-            method,
-            state,
-            cancelled,
-            delivered,
-            outcome,
-            unused,
-            roundabout,
-        });
+        let (outcome, unused) = (None, false);
+        let call =
+            Call { side, stream, place, method, state, cancelled, delivered, outcome, unused };
+        self.calls.push(call);
         self.calls.len() - 1
     }
 
@@ -188,14 +174,13 @@ impl Model {
             "call {call} was delivered after its end: {known:?}"
         );
         known.delivered = Some(object);
-        let (stream, place, method, caller) =
-            (known.stream, known.place, known.method, known.side);
+        let (stream, place, method, caller) = (known.stream, known.place, known.method, known.side);
         let (truth, _) = self.truth(stream);
         assert_eq!(truth, Truth::Object(object), "call {call} came to a wrong object");
         let at = &mut self.objects[object];
         assert_eq!(at.owner, side);
         assert!(!at.released, "object {object} was called after it was released");
-        if at.guarded && caller != side {
+        if at.closable && caller != side {
             assert!(!at.destroyed, "call {call} came after the end of object {object}");
             if method == DESTROY {
                 at.destroyed = true;

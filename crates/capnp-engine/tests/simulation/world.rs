@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use capnp_engine::{
     Body, CallId, Cap, Delivery, Effect, Engine, Failure, Heap, Incoming, Limits, Message, Payload,
-    Serving, State, Whole, first_word,
+    Serving, Whole, first_word,
 };
 
 use crate::content::{self, NONE, SLOTS};
@@ -29,8 +29,8 @@ pub(crate) struct Served {
     pub(crate) serving: Serving,
     pub(crate) call: usize,
     pub(crate) method: u16,
-    begun: bool,
-    cancelled: bool,
+    pub(crate) begun: bool,
+    pub(crate) cancelled: bool,
 }
 
 pub(crate) struct Side {
@@ -159,7 +159,10 @@ impl<'a> World<'a> {
         capnp::serialize::write_message(&mut bytes, message).expect("a Vec takes all");
         let body = Body::new(bytes, start, None);
         let text = self.counts.message(body.bytes(), self.log.is_some()).expect("well-formed");
-        log!(self, "  {side} writes {text}");
+        if self.log.is_some() {
+            let message = Incoming::new(body.whole()).expect("well-formed");
+            log!(self, "  {side} writes of call {:?}: {text}", content::call_of(&message));
+        }
         if !self.sides[1 - side].ended {
             self.sides[1 - side].wire.push_back(body);
         }
@@ -255,10 +258,9 @@ impl<'a> World<'a> {
                     Failure::Exception(exception) => {
                         Outcome::Exception(exception.kind, exception.reason.clone())
                     }
-                    other => Outcome::Exception(
-                        capnp_engine::ExceptionKind::Failed,
-                        other.to_string(),
-                    ),
+                    other => {
+                        Outcome::Exception(capnp_engine::ExceptionKind::Failed, other.to_string())
+                    }
                 };
                 assert!(!failure.to_string().contains("let go of"), "call {call}: {failure}");
                 if !self.sides[side].ended {
@@ -275,38 +277,6 @@ impl<'a> World<'a> {
         assert_eq!(known.state, CallState::Open, "call {call} has two ends");
         assert!(known.cancelled, "call {call} is over, and was not cancelled");
         known.state = CallState::Over;
-    }
-
-    /// A call that is served is wanted by nobody, as the engine says.
-    fn check_cancelled(&mut self, side: usize, call: usize) {
-        let served = self.sides[side].served.iter_mut().find(|served| served.call == call);
-        if let Some(served) = served {
-            assert!(served.begun, "call {call} was not begun");
-            assert!(!std::mem::replace(&mut served.cancelled, true), "cancelled twice");
-        }
-        if self.sides[0].ended || self.sides[1].ended {
-            return;
-        }
-        assert!(self.model.calls[call].cancelled, "nobody cancelled call {call}");
-        let needed = self.model.is_needed(call);
-        assert_eq!(needed, None, "call {call} was given up, and another needs its results");
-    }
-
-    /// What is held can be called.
-    pub(crate) fn check_refs(&self) {
-        for (side, of) in self.sides.iter().enumerate().filter(|(_, side)| !side.ended) {
-            for held in &of.refs {
-                if let State::Broken(failure) = of.engine.state(held.cap) {
-                    let (truth, doubtful) = self.model.truth(held.stream);
-                    assert!(
-                        !failure.to_string().contains("let go of"),
-                        "side {side} holds {held:?}, and it is gone"
-                    );
-                    let broken = !matches!(truth, crate::model::Truth::Object(_));
-                    assert!(broken || doubtful, "{held:?} is broken, and leads to {truth:?}");
-                }
-            }
-        }
     }
 }
 

@@ -1,0 +1,51 @@
+//! What can be looked at at any time.
+
+use capnp_engine::{Stage, State};
+
+use crate::model::Truth;
+use crate::world::{Ref, World};
+
+impl World<'_> {
+    /// A call that is served is wanted by nobody, as the engine says.
+    pub(crate) fn check_cancelled(&mut self, side: usize, call: usize) {
+        let served = self.sides[side].served.iter_mut().find(|served| served.call == call);
+        if let Some(served) = served {
+            assert!(served.begun, "call {call} was not begun");
+            assert!(!std::mem::replace(&mut served.cancelled, true), "cancelled twice");
+        }
+        if self.sides[0].ended || self.sides[1].ended {
+            return;
+        }
+        assert!(self.model.calls[call].cancelled, "nobody cancelled call {call}");
+        let needed = self.model.is_needed(call);
+        assert_eq!(needed, None, "call {call} was given up, and another needs its results");
+    }
+
+    /// What is held can be called.
+    pub(crate) fn check_refs(&self) {
+        for (side, of) in self.sides.iter().enumerate().filter(|(_, side)| !side.ended) {
+            for held in &of.refs {
+                if let State::Broken(failure) = of.engine.state(held.cap) {
+                    let (truth, doubtful) = self.model.truth(held.stream);
+                    assert!(
+                        !failure.to_string().contains("let go of"),
+                        "side {side} holds {held:?}, and it is gone"
+                    );
+                    let broken = !matches!(truth, Truth::Object(_));
+                    assert!(broken || doubtful, "{held:?} is broken, and leads to {truth:?}");
+                }
+            }
+        }
+    }
+
+    /// A handle, which is not among the others now, is the last one or not.
+    pub(crate) fn check_handle(&self, side: usize, held: Ref) {
+        let engine = &self.sides[side].engine;
+        let now = engine.resolved(held.cap);
+        let refs = &self.sides[side].refs;
+        let others =
+            refs.iter().filter(|other| other.handle && engine.resolved(other.cap) == now).count();
+        let open = engine.state(now) == State::Peer && engine.stage(now) == Stage::Open;
+        assert_eq!(engine.is_last_handle(held.cap), open && others == 0, "{held:?}: {others}");
+    }
+}
