@@ -16,6 +16,10 @@
 //!   two promises turn out to be the same only later, the program is given up.
 //! - A call with a capability, of a promise of the engine's that has become an object of its own: it
 //!   panics. Programs call what the promise has become; where it passes a call on, they are given up.
+//! - A Disembargo on the result of a call of the engine's, where that is a promise of the engine's own
+//!   which has become an object of capnp-rpc's since: it looks through the promise, finds that this does
+//!   not lead to the engine, and gives the connection up. (The C++ implementation remembers what the
+//!   result was when it was returned.) It comes about by chance; those programs are given up.
 //! - Answers on answers, hundreds deep: it recurses, and overflows the stack. Programs are short.
 //! - A call that was cancelled while it was served does not return, and its number is lost. The engine
 //!   waits for the Return until the end; the test counts these calls.
@@ -70,19 +74,20 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 thread_local! {
-    /// The last panic was capnp-rpc's known one.
+    /// The last panic was one of those of capnp-rpc.
     static KNOWN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Notes panics of capnp-rpc that are no concern of the engine's, and says nothing of them.
+/// Notes failures of capnp-rpc's that are no concern of the engine's, and says nothing of them.
 fn watch_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let text = panic.to_string();
         let file = panic.location().map_or("", |at| at.file());
-        let known = file.contains("capnp-rpc-")
-            && (file.ends_with("queued.rs") && text.contains("mutably borrowed")
-                || text.contains("MessageContainsInvalidCapabilityPointer"));
+        let known = text.contains("sent to an object that does not point back to the sender")
+            || file.contains("capnp-rpc-")
+                && (file.ends_with("queued.rs") && text.contains("mutably borrowed")
+                    || text.contains("MessageContainsInvalidCapabilityPointer"));
         KNOWN.set(known);
         if !known {
             usual(panic);
@@ -118,6 +123,6 @@ fn programs_end_as_predicted() {
             }
         }
     }
-    println!("{seed} programs of {steps} steps; {given_up} given up, as capnp-rpc panicked");
+    println!("{seed} programs of {steps} steps; {given_up} given up for capnp-rpc");
     assert!(given_up <= 2 + seed / 20, "most programs are seen to their end");
 }
