@@ -453,6 +453,11 @@ pub fn cap<C: FromClientHook>() -> C {
     C::new(Placeholder::boxed(0))
 }
 
+/// The same where the whole content is a capability.
+pub fn placeholder() -> Box<dyn ClientHook> {
+    Placeholder::boxed(0)
+}
+
 /// Takes a place in the table of a message's capabilities, and does nothing but to tell which.
 pub struct Placeholder(usize);
 

@@ -165,8 +165,7 @@ impl Recorder {
     /// The next call of this method, and its place.
     #[track_caller]
     pub fn call_of(&mut self, method: (u64, u16)) -> (usize, Called) {
-        let place =
-            self.find(|event| matches!(event, Event::Call(call) if call.method == method));
+        let place = self.find(|event| matches!(event, Event::Call(call) if call.method == method));
         let Event::Call(call) = &self.log[place] else { unreachable!("it is a call") };
         (place, call.clone())
     }
@@ -174,8 +173,8 @@ impl Recorder {
     /// How a call of this peer's ended, and the place of that.
     #[track_caller]
     pub fn return_of(&mut self, question: u32) -> (usize, Outcome) {
-        let place = self
-            .find(|event| matches!(event, Event::Return { answer, .. } if *answer == question));
+        let place =
+            self.find(|event| matches!(event, Event::Return { answer, .. } if *answer == question));
         let Event::Return { outcome, .. } = &self.log[place] else { unreachable!("it is one") };
         (place, outcome.clone())
     }

@@ -13,6 +13,7 @@ mod handover;
 mod handshake;
 mod interrupt;
 mod lent;
+mod life;
 mod listener;
 mod local;
 mod parties;
