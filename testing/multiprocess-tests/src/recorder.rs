@@ -9,6 +9,7 @@ use capnp_rpc::rpc_capnp::{
     cap_descriptor, disembargo, exception, message, message_target, payload, resolve, return_,
 };
 
+use crate::LONG;
 use crate::generated::life_capnp::guest;
 use crate::raw::{Incoming, Placeholder, RawPeer, Target, which};
 
@@ -124,9 +125,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Speaks over this socket.
+    /// Speaks over this socket. Reading gives up when nothing has come for long.
     pub fn new(stream: UnixStream) -> Recorder {
-        Recorder { peer: RawPeer::new(stream), log: Vec::new(), found: Vec::new() }
+        let peer = RawPeer::new(stream);
+        peer.stream.set_read_timeout(Some(LONG / 8)).expect("a timeout");
+        Recorder { peer, log: Vec::new(), found: Vec::new() }
     }
 
     /// All that came, in order.

@@ -4,7 +4,6 @@ use futures_executor::block_on;
 use multiprocess_tests::generated::life_capnp::guest;
 use multiprocess_tests::raw::{Cap, Target, cap};
 use multiprocess_tests::recorder::Event;
-use multiprocess_tests::wait_until;
 
 use super::{AGAIN, CALL, DESTROY, assert_misuse, bench, close};
 
@@ -14,8 +13,8 @@ fn a_started_call_returns_before_destroy_goes_out() {
     let guest = bench.guest(7);
     let call = guest.call(5).start();
     let (_, called) = bench.recorder.call_of(CALL);
-    let closing = close(&guest);
-    wait_until("it is closing", || guest.call(1).wait().is_err());
+    let closing = guest.close().start();
+    assert_misuse(guest.call(1).wait());
     bench.recorder.hear();
     assert_eq!(bench.recorder.calls_of(DESTROY), 0, "its call has not returned");
     bench.recorder.answer_number(called.question, called.number);
@@ -23,7 +22,7 @@ fn a_started_call_returns_before_destroy_goes_out() {
     bench.recorder.answer_nothing(destroy.question);
     bench.assert_nothing_after(place, 7);
     assert_eq!(call.wait().unwrap(), 5);
-    closing.join().unwrap().unwrap();
+    closing.wait().unwrap();
     assert_eq!(bench.recorder.calls_of(CALL), 1, "what failed here was not sent");
 }
 
@@ -34,8 +33,8 @@ fn the_last_of_several_calls_returns_before_destroy_goes_out() {
     let guest = bench.guest(7);
     let calls: Vec<_> = (0..4).map(|number| guest.call(number).start()).collect();
     let called: Vec<_> = calls.iter().map(|_| bench.recorder.call_of(CALL).1).collect();
-    let closing = close(&guest);
-    wait_until("it is closing", || guest.call(1).wait().is_err());
+    let closing = guest.close().start();
+    assert_misuse(guest.call(1).wait());
     for place in [2, 0, 3, 1] {
         bench.recorder.hear();
         assert_eq!(bench.recorder.calls_of(DESTROY), 0, "calls of it have not returned");
@@ -46,7 +45,7 @@ fn the_last_of_several_calls_returns_before_destroy_goes_out() {
     for (number, call) in (0..).zip(calls) {
         assert_eq!(call.wait().unwrap(), number);
     }
-    closing.join().unwrap().unwrap();
+    closing.wait().unwrap();
 }
 
 /// A call that nobody waits for any more still runs there.
@@ -58,14 +57,14 @@ fn a_dropped_call_returns_before_destroy_goes_out() {
     let (_, called) = bench.recorder.call_of(CALL);
     drop(call);
     bench.recorder.finish_of(called.question);
-    let closing = close(&guest);
-    wait_until("it is closing", || guest.call(1).wait().is_err());
+    let closing = guest.close().start();
+    assert_misuse(guest.call(1).wait());
     bench.recorder.hear();
     assert_eq!(bench.recorder.calls_of(DESTROY), 0, "its call has not returned");
     bench.recorder.answer_number(called.question, called.number);
     let (_, destroy) = bench.destroy_of(7);
     bench.recorder.answer_nothing(destroy.question);
-    closing.join().unwrap().unwrap();
+    closing.wait().unwrap();
 }
 
 #[test]
@@ -84,10 +83,10 @@ fn close_waits_for_the_answer_of_destroy() {
 fn closing_twice_destroys_once() {
     let mut bench = bench();
     let guest = bench.guest(7);
-    let closing = close(&guest);
+    let closing = guest.close().start();
     let (place, destroy) = bench.destroy_of(7);
     bench.recorder.answer_nothing(destroy.question);
-    closing.join().unwrap().unwrap();
+    closing.wait().unwrap();
     guest.close().wait().unwrap();
     block_on(guest.clone().close()).unwrap();
     drop(guest);
@@ -101,10 +100,10 @@ fn calls_of_every_kind_fail_once_it_is_closed() {
     let guest = bench.guest(7);
     let described = guest.call(1);
     let clone = guest.clone();
-    let closing = close(&guest);
+    let closing = guest.close().start();
     let (place, destroy) = bench.destroy_of(7);
     bench.recorder.answer_nothing(destroy.question);
-    closing.join().unwrap().unwrap();
+    closing.wait().unwrap();
     assert_misuse(described.wait());
     for handle in [&guest, &clone] {
         assert_misuse(handle.call(1).wait());
@@ -130,10 +129,10 @@ fn what_an_object_returned_outlives_its_close() {
         content.init_as::<guest::again_results::Builder<'_>>().set_result(cap());
     });
     let other = asked.wait().unwrap();
-    let closing = close(&guest);
+    let closing = guest.close().start();
     let (_, destroy) = bench.destroy_of(7);
     bench.recorder.answer_nothing(destroy.question);
-    closing.join().unwrap().unwrap();
+    closing.wait().unwrap();
     let call = other.call(3).start();
     let (_, called) = bench.recorder.call_of(CALL);
     assert_eq!(called.target, Target::Export(8));
@@ -148,13 +147,13 @@ fn an_object_that_was_a_promise_is_closed_once_for_both() {
     let guest = bench.guest(7);
     let pipelined = guest.again().pipelined();
     let (_, again) = bench.recorder.call_of(AGAIN);
-    let closing = close(&pipelined);
+    let closing = pipelined.close().start();
     let (_, destroy) = bench.recorder.call_of(DESTROY);
     bench.recorder.peer.answer(again.question, &[Cap::Here(8)], |content| {
         content.init_as::<guest::again_results::Builder<'_>>().set_result(cap());
     });
     bench.recorder.answer_nothing(destroy.question);
-    closing.join().unwrap().unwrap();
+    closing.wait().unwrap();
     assert_misuse(pipelined.call(1).wait());
     drop(pipelined);
     bench.recorder.release_of(8, 1);

@@ -6,7 +6,7 @@ use multiprocess_tests::raw::{Cap, Target, cap};
 use multiprocess_tests::recorder::Event;
 use multiprocess_tests::{eventually, wait_until};
 
-use super::{AGAIN, Bench, CALL, DESTROY, bench, close};
+use super::{AGAIN, Bench, CALL, DESTROY, bench};
 
 /// Reads the destroy of an object and the end of the references on it. The destroy comes first.
 #[track_caller]
@@ -75,10 +75,10 @@ fn a_call_under_way_returns_before_destroy_goes_out() {
 fn a_closed_object_is_not_destroyed_again() {
     let mut bench = bench();
     let guest = bench.guest(7);
-    let closing = close(&guest);
+    let closing = guest.close().start();
     let (place, destroy) = bench.destroy_of(7);
     bench.recorder.answer_nothing(destroy.question);
-    closing.join().unwrap().unwrap();
+    closing.wait().unwrap();
     drop(guest);
     bench.recorder.release_of(7, 1);
     bench.assert_nothing_after(place, 7);
@@ -90,12 +90,12 @@ fn a_closed_object_is_not_destroyed_again() {
 fn a_closing_object_is_not_destroyed_again() {
     let mut bench = bench();
     let guest = bench.guest(7);
-    let closing = close(&guest);
+    let closing = guest.close().start();
     let (place, destroy) = bench.destroy_of(7);
     drop(guest);
     bench.recorder.hear();
     bench.recorder.answer_nothing(destroy.question);
-    closing.join().unwrap().unwrap();
+    closing.wait().unwrap();
     bench.recorder.release_of(7, 1);
     bench.assert_nothing_after(place, 7);
     assert_eq!(bench.recorder.calls_of(DESTROY), 1);

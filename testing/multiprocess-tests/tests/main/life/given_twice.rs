@@ -10,20 +10,20 @@ use multiprocess::{Connection, Result};
 use multiprocess_tests::generated::life::{Guest, GuestClient, Plain, PlainClient};
 use multiprocess_tests::raw::{Cap, Target};
 use multiprocess_tests::recorder::{Called, Event, Given, Outcome, Recorder};
-use multiprocess_tests::wait_until;
+use multiprocess_tests::{LONG, wait_until};
 
-use super::{CALL, DESTROY, PLAIN, assert_misuse, bench, close, nothing, numbered};
+use super::{CALL, DESTROY, PLAIN, assert_misuse, bench, nothing, numbered};
 
 #[test]
 fn closing_one_handle_closes_the_other() {
     let mut bench = bench();
     let (one, other) = (bench.guest(7), bench.guest(7));
-    let closing = close(&one);
+    let closing = one.close().start();
     let (place, destroy) = bench.destroy_of(7);
-    assert_misuse(other.call(1).wait());
+    assert_misuse(other.call(1).timeout(LONG).wait());
     bench.recorder.answer_nothing(destroy.question);
-    closing.join().unwrap().unwrap();
-    assert_misuse(other.call(1).wait());
+    closing.wait().unwrap();
+    assert_misuse(other.call(1).timeout(LONG).wait());
     assert_misuse(other.again().pipelined().call(1).wait());
     other.close().wait().unwrap();
     drop((one, other));
@@ -36,13 +36,13 @@ fn closing_one_handle_closes_the_other() {
 fn a_handle_on_an_object_that_is_closed_already() {
     let mut bench = bench();
     let one = bench.guest(7);
-    let closing = close(&one);
+    let closing = one.close().start();
     let (place, destroy) = bench.destroy_of(7);
     let other = bench.guest(7);
-    assert_misuse(other.call(1).wait());
+    assert_misuse(other.call(1).timeout(LONG).wait());
     bench.recorder.answer_nothing(destroy.question);
-    closing.join().unwrap().unwrap();
-    assert_misuse(other.call(1).wait());
+    closing.wait().unwrap();
+    assert_misuse(other.call(1).timeout(LONG).wait());
     bench.assert_nothing_after(place, 7);
 }
 
@@ -52,14 +52,14 @@ fn a_call_through_the_other_handle_returns_before_destroy_goes_out() {
     let (one, other) = (bench.guest(7), bench.guest(7));
     let call = other.call(5).start();
     let (_, called) = bench.recorder.call_of(CALL);
-    let closing = close(&one);
-    wait_until("it is closing", || one.call(1).wait().is_err());
+    let closing = one.close().start();
+    assert_misuse(one.call(1).wait());
     bench.recorder.hear();
     assert_eq!(bench.recorder.calls_of(DESTROY), 0, "a call of it has not returned");
     bench.recorder.answer_number(called.question, called.number);
     let (_, destroy) = bench.destroy_of(7);
     bench.recorder.answer_nothing(destroy.question);
-    closing.join().unwrap().unwrap();
+    closing.wait().unwrap();
     assert_eq!(call.wait().unwrap(), 5);
 }
 
@@ -91,10 +91,10 @@ fn a_number_that_is_used_again_is_another_object() {
         let (_, called) = bench.recorder.call_of(CALL);
         bench.recorder.answer_number(called.question, called.number);
         assert_eq!(call.wait().unwrap(), 5);
-        let closing = close(&guest);
+        let closing = guest.close().start();
         let (_, destroy) = bench.destroy_of(7);
         bench.recorder.answer_nothing(destroy.question);
-        closing.join().unwrap().unwrap();
+        closing.wait().unwrap();
         drop(guest);
         bench.recorder.release_of(7, 1);
     }

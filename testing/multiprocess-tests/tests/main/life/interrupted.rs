@@ -6,9 +6,8 @@ use std::time::Duration;
 use multiprocess::Error;
 use multiprocess_tests::raw::Target;
 use multiprocess_tests::recorder::Event;
-use multiprocess_tests::wait_until;
 
-use super::{DESTROY, INTERRUPT, WAIT, bench, close};
+use super::{DESTROY, INTERRUPT, WAIT, assert_misuse, bench};
 
 #[test]
 fn finish_then_interrupt_then_destroy() {
@@ -17,7 +16,7 @@ fn finish_then_interrupt_then_destroy() {
     let call = guest.wait().start();
     let (_, wait) = bench.recorder.call_of(WAIT);
     drop(call);
-    let closing = close(&guest);
+    let closing = guest.close().start();
     let (finish, _) = bench.recorder.finish_of(wait.question);
     let (interrupt, interrupted) = bench.recorder.call_of(INTERRUPT);
     assert!(finish < interrupt);
@@ -28,7 +27,7 @@ fn finish_then_interrupt_then_destroy() {
     bench.recorder.answer_nothing(wait.question);
     let (place, destroy) = bench.destroy_of(7);
     bench.recorder.answer_nothing(destroy.question);
-    closing.join().unwrap().unwrap();
+    closing.wait().unwrap();
     bench.assert_nothing_after(place, 7);
 }
 
@@ -40,7 +39,7 @@ fn the_interrupt_returns_before_destroy_goes_out() {
     let call = guest.wait().start();
     let (_, wait) = bench.recorder.call_of(WAIT);
     drop(call);
-    let closing = close(&guest);
+    let closing = guest.close().start();
     let (_, interrupted) = bench.recorder.call_of(INTERRUPT);
     bench.recorder.answer_nothing(wait.question);
     bench.recorder.hear();
@@ -48,7 +47,7 @@ fn the_interrupt_returns_before_destroy_goes_out() {
     bench.recorder.answer_nothing(interrupted.question);
     let (_, destroy) = bench.destroy_of(7);
     bench.recorder.answer_nothing(destroy.question);
-    closing.join().unwrap().unwrap();
+    closing.wait().unwrap();
 }
 
 /// Only one wait may be under way once another was cancelled, so the next is held back here. What is
@@ -63,13 +62,13 @@ fn a_call_that_is_held_behind_a_cancelled_wait() {
     drop(call);
     bench.recorder.finish_of(wait.question);
     let held = guest.wait().start();
-    let closing = close(&guest);
+    let closing = guest.close().start();
     // The wait returns when it is interrupted.
     let (_, interrupted) = bench.recorder.call_of(INTERRUPT);
     bench.recorder.answer_nothing(interrupted.question);
     bench.recorder.answer_nothing(wait.question);
     bench.serve_until_destroyed(7);
-    closing.join().unwrap().unwrap();
+    closing.wait().unwrap();
     let outcome = held.wait();
     assert!(matches!(outcome, Ok(false) | Err(Error::ApiMisuse { .. })), "{outcome:?}");
     bench.assert_alive();
@@ -119,8 +118,8 @@ fn a_wait_that_is_wanted_ends_with_the_close() {
     let guest = bench.guest(7);
     let call = guest.wait().start();
     let (_, wait) = bench.recorder.call_of(WAIT);
-    let closing = close(&guest);
-    wait_until("it is closing", || guest.call(1).wait().is_err());
+    let closing = guest.close().start();
+    assert_misuse(guest.call(1).wait());
     let (_, interrupted) = bench.recorder.call_of(INTERRUPT);
     bench.recorder.answer_nothing(interrupted.question);
     bench.recorder.hear();
@@ -128,6 +127,6 @@ fn a_wait_that_is_wanted_ends_with_the_close() {
     bench.recorder.answer_nothing(wait.question);
     let (_, destroy) = bench.destroy_of(7);
     bench.recorder.answer_nothing(destroy.question);
-    closing.join().unwrap().unwrap();
+    closing.wait().unwrap();
     assert!(!call.wait().unwrap());
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use multiprocess::Error;
 use multiprocess_tests::raw::{RawPeer, Target};
 use multiprocess_tests::recorder::Event;
-use multiprocess_tests::wait_until;
+use multiprocess_tests::{LONG, wait_until};
 
 use super::{Bench, DESTROY, assert_misuse, bench};
 
@@ -25,7 +25,7 @@ fn race(bench: &mut Bench, export: u32, started: bool) {
             let (guest, made) = (guest.clone(), Arc::clone(&made));
             std::thread::spawn(move || {
                 loop {
-                    let call = guest.call(1);
+                    let call = guest.call(1).timeout(LONG);
                     let outcome = if started { call.start().wait() } else { call.wait() };
                     match outcome {
                         Ok(number) => assert_eq!(number, 1),
