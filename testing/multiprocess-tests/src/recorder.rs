@@ -1,5 +1,6 @@
 //! A raw peer that keeps what it was sent, in order, so that a test can say what came before what.
 
+use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
 
 use capnp::any_pointer;
@@ -10,6 +11,7 @@ use capnp_rpc::rpc_capnp::{
 };
 
 use crate::LONG;
+use crate::generated::lab_capnp::counter;
 use crate::generated::life_capnp::guest;
 use crate::raw::{Incoming, Placeholder, RawPeer, Target, which};
 
@@ -122,6 +124,8 @@ pub struct Recorder {
     log: Vec<Event>,
     /// Those that a test has asked for. Each is found once.
     found: Vec<bool>,
+    /// The first number of each answer's results.
+    numbers: HashMap<u32, i64>,
 }
 
 impl Recorder {
@@ -129,7 +133,7 @@ impl Recorder {
     pub fn new(stream: UnixStream) -> Recorder {
         let peer = RawPeer::new(stream);
         peer.stream.set_read_timeout(Some(LONG / 8)).expect("a timeout");
-        Recorder { peer, log: Vec::new(), found: Vec::new() }
+        Recorder { peer, log: Vec::new(), found: Vec::new(), numbers: HashMap::new() }
     }
 
     /// All that came, in order.
@@ -143,6 +147,9 @@ impl Recorder {
         let incoming = self.peer.receive().unwrap_or_else(|error| {
             panic!("no further message ({error}) after {:#?}", self.log);
         });
+        if let Some((question, number)) = number_in(&incoming) {
+            self.numbers.insert(question, number);
+        }
         self.log.push(event(&incoming).expect("a message that can be read"));
         self.found.push(false);
         self.log.len() - 1
@@ -180,6 +187,14 @@ impl Recorder {
             self.find(|event| matches!(event, Event::Return { answer, .. } if *answer == question));
         let Event::Return { outcome, .. } = &self.log[place] else { unreachable!("it is one") };
         (place, outcome.clone())
+    }
+
+    /// The first number of the results of a call of this peer's.
+    #[track_caller]
+    pub fn number_of(&mut self, question: u32) -> i64 {
+        let (_, outcome) = self.return_of(question);
+        assert!(matches!(outcome, Outcome::Results(_)), "{outcome:?}");
+        self.numbers[&question]
     }
 
     /// The place of the Finish of a question of the other side's, and whether it releases the
@@ -315,6 +330,14 @@ fn event(incoming: &Incoming) -> capnp::Result<Event> {
         message::Abort(abort) => Event::Abort(abort?.get_reason()?.to_string()?),
         _ => Event::Other,
     })
+}
+
+/// The first number of an answer's results.
+fn number_in(incoming: &Incoming) -> Option<(u32, i64)> {
+    let message::Return(Ok(ret)) = which(incoming) else { return None };
+    let Ok(return_::Results(Ok(payload))) = ret.which() else { return None };
+    let results = payload.get_content().get_as::<counter::next_results::Reader<'_>>().ok()?;
+    Some((ret.get_answer_id(), results.get_result()))
 }
 
 /// A target that is an answer is told apart no further than by its question.
