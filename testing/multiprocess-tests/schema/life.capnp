@@ -22,6 +22,9 @@ interface House {
 
     fetch @4 (context :Proxy.Context) -> (result :Guest $Rust.notNull);
     # A guest of the house's own.
+
+    fetchPlain @5 (context :Proxy.Context) -> (result :Plain $Rust.notNull);
+    # The same of the other interface.
 }
 
 interface Guest {

@@ -11,6 +11,7 @@ mod codecs;
 mod disconnect;
 mod disembargo;
 mod faults;
+mod flagged;
 mod handover;
 mod handshake;
 mod interrupt;

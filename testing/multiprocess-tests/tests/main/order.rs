@@ -10,7 +10,8 @@ use multiprocess::{Connection, Error, Result, rt};
 use multiprocess_tests::generated::waits::{Sum, SumAsync, Waits, WaitsAsync, WaitsClient};
 use multiprocess_tests::{LONG, Watchdog};
 
-const PAIRS: i32 = 20_000;
+const PAIRS: i32 = 10_000;
+const READERS: usize = 3;
 
 /// Notes the numbers that it is called with before it does anything else, and calls that which it was
 /// given by `call_back`.
@@ -44,7 +45,11 @@ impl Object {
     fn client(&self) -> WaitsClient {
         let (spawn, tasks) = mpsc::channel::<rt::Task>();
         std::thread::spawn(move || tasks.into_iter().for_each(futures_executor::block_on));
-        WaitsClient::new_async(self.clone(), move |task| drop(spawn.send(task)))
+        WaitsClient::new_async(self.clone(), move |task| {
+            // Whoever hands a call out may be overtaken here.
+            (0..3).for_each(|_| std::thread::yield_now());
+            drop(spawn.send(task));
+        })
     }
 }
 
@@ -118,7 +123,8 @@ fn served(run: &str, call: impl Fn(&WaitsClient, i32) -> rt::Call<i32>) {
     let (_serving, _calling, waits) = connected(object.client());
     waits.call_back(WaitsClient::new(Busy), 0).wait().unwrap();
     let back = object.back.lock().unwrap().take();
-    let _reads = Reads::new(back.ok_or_else(|| Error::failed("no callback")).unwrap());
+    let back = back.ok_or_else(|| Error::failed("no callback")).unwrap();
+    let _reads = [(); READERS].map(|()| Reads::new(back.clone()));
     assert_in_order(&object, run, |number| call(&waits, number));
 }
 
@@ -148,6 +154,6 @@ fn calls_of_a_callback() {
     let object = Object::default();
     waits.call_back(object.client(), 0).wait().unwrap();
     let callback = keeper.back.lock().unwrap().take().unwrap();
-    let _reads = Reads::new(waits);
+    let _reads = [(); READERS].map(|()| Reads::new(waits.clone()));
     assert_in_order(&object, "a callback", |number| callback.add_inline(number, 0));
 }

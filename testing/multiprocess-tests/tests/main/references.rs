@@ -2,16 +2,20 @@
 //! Finish, with a Release, and at once.
 
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 
-use multiprocess::{Connection, Error, Limits};
-use multiprocess_tests::generated::lab_capnp::{callback, lab};
+use multiprocess::{Connection, Error, Interface, Result};
+use multiprocess_tests::generated::lab_capnp::{callback, counter, lab};
 use multiprocess_tests::generated::life::{House, HouseClient, PlainClient};
 use multiprocess_tests::generated::life_capnp::{house, plain};
 use multiprocess_tests::generated::proxy_capnp::thread_map;
-use multiprocess_tests::raw::{Answer, Cap, LAB, THREAD_MAP, Target, cap};
+use multiprocess_tests::raw::{Answer, COUNTER, Cap, LAB, THREAD_MAP, Target, cap};
 use multiprocess_tests::recorder::{Event, Outcome, Recorder};
 use multiprocess_tests::{LabServer, eventually, pair, wait_until};
+
+const HOUSE: u64 = HouseClient::ID;
+const PLAIN: u64 = PlainClient::ID;
+const NEXT: (u64, u16) = (COUNTER, 1);
 
 struct Bench {
     server: Arc<LabServer>,
@@ -23,11 +27,7 @@ struct Bench {
 fn bench() -> Bench {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let server = LabServer::new();
-    let serving = Connection::builder()
-        .limits(Limits::default())
-        .serve(server.client())
-        .start(theirs)
-        .unwrap();
+    let serving = Connection::builder().serve(server.client()).start(theirs).unwrap();
     let mut recorder = Recorder::new(ours);
     let lab = Target::Bootstrap(recorder.peer.bootstrap());
     let map = recorder.peer.ask(lab, (LAB, 0), &[], |content| {
@@ -66,12 +66,8 @@ impl Bench {
     }
 
     fn next(&mut self, export: u32) -> Answer {
-        let method = (multiprocess_tests::raw::COUNTER, 1);
-        self.recorder.peer.ask(Target::Export(export), method, &[], |content| {
-            let params = content
-                .init_as::<multiprocess_tests::generated::lab_capnp::counter::next_params::Builder<
-                '_,
-            >>();
+        self.recorder.peer.ask(Target::Export(export), NEXT, &[], |content| {
+            let params = content.init_as::<counter::next_params::Builder<'_>>();
             params.init_context();
         })
     }
@@ -155,7 +151,8 @@ fn more_references_than_there_were() {
 #[test]
 fn an_object_that_was_released_is_released_again() {
     let mut bench = bench();
-    let (_, export) = bench.counter();
+    let (question, export) = bench.counter();
+    bench.finish(question, false);
     bench.recorder.peer.release(export);
     wait_until("the counter is dropped", || bench.server.counters() == 0);
     let _ = bench.recorder.peer.send(|message| {
@@ -210,50 +207,73 @@ fn this_sides_finish_keeps_what_it_holds() {
     assert_eq!(bench.recorder.count(|event| matches!(event, Event::Release { .. })), 0);
 }
 
-/// Hands a plain object on when the test says so, and keeps none.
-struct Hands(
-    std::sync::Mutex<std::sync::mpsc::Receiver<()>>,
-    std::sync::Mutex<Option<PlainClient>>,
-);
+/// Keeps a plain object, and gives it out when its gate is opened.
+struct Keeps {
+    gate: Mutex<mpsc::Receiver<()>>,
+    kept: Mutex<Option<PlainClient>>,
+}
 
-impl House for Hands {
-    fn take_plain(&self, plain: PlainClient) -> multiprocess::Result<i32> {
-        *self.1.lock().unwrap() = Some(plain);
-        let _ = self.0.lock().unwrap().recv();
-        *self.1.lock().unwrap() = None;
+impl House for Keeps {
+    fn take_plain(&self, plain: PlainClient) -> Result<i32> {
+        *self.kept.lock().unwrap() = Some(plain);
         Ok(0)
+    }
+
+    fn fetch_plain(&self) -> Result<PlainClient> {
+        let _ = self.gate.lock().unwrap().recv();
+        self.kept.lock().unwrap().take().ok_or_else(|| Error::failed("nothing is kept"))
     }
 }
 
-/// An argument that a method has let go of is released with its answer, or right after, without the
-/// peer having to do anything more.
-#[test]
-fn an_argument_is_released_when_the_method_ends() {
-    let (gate, opened) = std::sync::mpsc::channel();
-    let object =
-        HouseClient::new(Hands(std::sync::Mutex::new(opened), std::sync::Mutex::default()));
+/// A house that keeps what it is given, served to a raw peer.
+struct Hands {
+    _serving: Connection,
+    recorder: Recorder,
+    house: Target,
+    thread: u32,
+}
+
+/// With its gate, which opens when it is dropped.
+fn hands() -> (mpsc::Sender<()>, Hands) {
+    let (gate, opened) = mpsc::channel();
+    let object = HouseClient::new(Keeps { gate: Mutex::new(opened), kept: Mutex::default() });
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let _serving = Connection::builder().serve(object).start(theirs).unwrap();
+    let serving = Connection::builder().serve(object).start(theirs).unwrap();
     let mut recorder = Recorder::new(ours);
     let house = Target::Bootstrap(recorder.peer.bootstrap());
-    let map =
-        recorder.peer.ask(house, (<HouseClient as multiprocess::Interface>::ID, 0), &[], |c| {
-            c.init_as::<house::construct_params::Builder<'_>>();
-        });
+    let map = recorder.peer.ask(house, (HOUSE, 0), &[], |content| {
+        content.init_as::<house::construct_params::Builder<'_>>();
+    });
     let map = Target::Export(map.export());
     let thread = recorder.peer.ask(map, (THREAD_MAP, 0), &[], |content| {
         content.init_as::<thread_map::make_thread_params::Builder<'_>>().set_name("raw");
     });
-    let caps = [Cap::There(thread.export()), Cap::Here(7)];
-    let method = (<HouseClient as multiprocess::Interface>::ID, 3);
-    let question = recorder.peer.call(house, method, &caps, |content| {
-        let mut params = content.init_as::<house::take_plain_params::Builder<'_>>();
-        params.reborrow().init_context().set_thread(cap());
-        params.set_plain(cap::<plain::Client>());
-    });
-    drop(gate);
-    recorder.return_of(question);
-    recorder.release_of(7, 1);
+    (gate, Hands { _serving: serving, recorder, house, thread: thread.export() })
+}
+
+impl Hands {
+    fn take_plain(&mut self, export: u32) -> u32 {
+        let caps = [Cap::There(self.thread), Cap::Here(export)];
+        self.recorder.peer.call(self.house, (HOUSE, 3), &caps, |content| {
+            let mut params = content.init_as::<house::take_plain_params::Builder<'_>>();
+            params.reborrow().init_context().set_thread(cap());
+            params.set_plain(cap::<plain::Client>());
+        })
+    }
+}
+
+/// What the one keeps in place of the other is let go of with the answer, or right after, without the
+/// peer having to do anything more.
+#[test]
+fn an_argument_is_released_when_the_next_takes_its_place() {
+    let (_gate, mut hands) = hands();
+    let first = hands.take_plain(7);
+    hands.recorder.return_of(first);
+    let second = hands.take_plain(8);
+    hands.recorder.return_of(second);
+    hands.recorder.release_of(7, 1);
+    let released = hands.recorder.count(|event| matches!(event, Event::Release { id: 8, .. }));
+    assert_eq!(released, 0);
 }
 
 /// What a promise of the peer's has become is let go of when nobody holds the promise any more.
@@ -263,17 +283,15 @@ fn a_promise_that_was_let_go_of_and_then_becomes_an_object() {
     let hold = |bench: &mut Bench, cap_: Option<Cap>| {
         let caps: Vec<Cap> = cap_.into_iter().collect();
         let some = !caps.is_empty();
-        bench
-            .recorder
-            .peer
-            .ask(bench.lab, (LAB, 9), &caps, |content| {
-                let mut params = content.init_as::<lab::hold_params::Builder<'_>>();
-                params.reborrow().init_context();
-                if some {
-                    params.set_callback(cap::<callback::Client>());
-                }
-            })
-            .results();
+        let question = bench.recorder.peer.call(bench.lab, (LAB, 9), &caps, |content| {
+            let mut params = content.init_as::<lab::hold_params::Builder<'_>>();
+            params.reborrow().init_context();
+            if some {
+                params.set_callback(cap::<callback::Client>());
+            }
+        });
+        bench.recorder.return_of(question);
+        bench.recorder.peer.finish(question);
     };
     hold(&mut bench, Some(Cap::Promise(3)));
     // Called, and so still of use when the handle has gone.
@@ -293,19 +311,50 @@ fn a_promise_that_was_let_go_of_and_then_becomes_an_object() {
     assert!(matches!(outcome, Outcome::Results(_)));
 }
 
-/// Calls that waited for an answer go to the object that it brings; when they have, nothing holds
-/// that, and it is let go of without the peer having to do anything more.
+/// Calls that waited for an answer go to the object that it brings. When they have returned nothing
+/// holds that, and it is let go of without the peer having to do anything more.
 #[test]
 fn an_object_that_only_calls_waited_for() {
-    let mut bench = bench();
-    let made = bench.recorder.peer.call(bench.lab, (LAB, 8), &[Cap::Here(7)], |content| {
-        let mut params = content.init_as::<lab::call_back_inline_params::Builder<'_>>();
-        params.set_callback(cap::<callback::Client>());
-        params.set_depth(1);
+    let (gate, mut hands) = hands();
+    let kept = hands.take_plain(7);
+    hands.recorder.return_of(kept);
+    let caps = [Cap::There(hands.thread)];
+    let fetched = hands.recorder.peer.call(hands.house, (HOUSE, 5), &caps, |content| {
+        let params = content.init_as::<house::fetch_plain_params::Builder<'_>>();
+        params.init_context().set_thread(cap());
     });
-    let place = bench.recorder.find(|event| matches!(event, Event::Call(_)));
-    let Event::Call(called) = bench.recorder.log()[place].clone() else { unreachable!() };
-    bench.recorder.answer_number(called.question, 4);
-    bench.recorder.return_of(made);
-    bench.recorder.release_of(7, 1);
+    let called = hands.recorder.peer.call(Target::Answer(fetched), (PLAIN, 0), &[], |content| {
+        content.init_as::<plain::call_params::Builder<'_>>().set_number(5);
+    });
+    // What C++ does that drops a call once it has made one of its result.
+    hands.recorder.peer.finish(fetched);
+    hands.recorder.peer.finish(kept);
+    hands.recorder.hear();
+    drop(gate);
+    let (_, passed_on) = hands.recorder.call_of((PLAIN, 0));
+    assert_eq!(passed_on.target, Target::Export(7));
+    hands.recorder.answer_number(passed_on.question, 5);
+    assert!(matches!(hands.recorder.return_of(called).1, Outcome::Results(_)));
+    hands.recorder.release_of(7, 1);
+}
+
+/// Threads that were promises are let go of with the call that waited for them.
+#[test]
+fn promises_of_the_threads_of_a_call() {
+    let (_gate, mut hands) = hands();
+    let caps = [Cap::Promise(3), Cap::Promise(4), Cap::Here(7)];
+    let question = hands.recorder.peer.call(hands.house, (HOUSE, 3), &caps, |content| {
+        let mut params = content.init_as::<house::take_plain_params::Builder<'_>>();
+        let mut context = params.reborrow().init_context();
+        context.set_thread(cap());
+        context.set_callback_thread(cap());
+        params.set_plain(cap::<plain::Client>());
+    });
+    hands.recorder.hear();
+    hands.recorder.peer.resolve(4, Cap::Here(9));
+    hands.recorder.peer.resolve(3, Cap::There(hands.thread));
+    hands.recorder.return_of(question);
+    for export in [3, 4, 9] {
+        hands.recorder.release_of(export, 1);
+    }
 }
