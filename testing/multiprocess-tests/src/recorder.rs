@@ -132,7 +132,7 @@ impl Recorder {
     /// Speaks over this socket. Reading gives up when nothing has come for long.
     pub fn new(stream: UnixStream) -> Recorder {
         let peer = RawPeer::new(stream);
-        peer.stream.set_read_timeout(Some(LONG / 8)).expect("a timeout");
+        peer.stream.set_read_timeout(Some(LONG)).expect("a timeout");
         Recorder { peer, log: Vec::new(), found: Vec::new(), numbers: HashMap::new() }
     }
 

@@ -4,6 +4,7 @@
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, mpsc};
 
+use capnp_rpc::rpc_capnp::exception::Type;
 use multiprocess::{Connection, Error, Interface, Result};
 use multiprocess_tests::generated::lab_capnp::{callback, counter, lab};
 use multiprocess_tests::generated::life::{House, HouseClient, PlainClient};
@@ -357,4 +358,80 @@ fn promises_of_the_threads_of_a_call() {
     for export in [3, 4, 9] {
         hands.recorder.release_of(export, 1);
     }
+}
+
+/// Calls the answer of a call that has not ended, with an object as argument; `method` is of `Plain`.
+/// When that call ends, this one fails: nothing else will make this side let go of the argument.
+#[track_caller]
+fn assert_argument_released(kept: bool, method: u16) {
+    let (gate, mut hands) = hands();
+    if kept {
+        let question = hands.take_plain(7);
+        hands.recorder.return_of(question);
+    }
+    let caps = [Cap::There(hands.thread)];
+    let fetched = hands.recorder.peer.call(hands.house, (HOUSE, 5), &caps, |content| {
+        let params = content.init_as::<house::fetch_plain_params::Builder<'_>>();
+        params.init_context().set_thread(cap());
+    });
+    let method = (PLAIN, method);
+    let called =
+        hands.recorder.peer.call(Target::Answer(fetched), method, &[Cap::Here(8)], |content| {
+            let mut params = content.init_as::<plain::give_plain_params::Builder<'_>>();
+            params.set_plain(cap::<plain::Client>());
+        });
+    hands.recorder.hear();
+    drop(gate);
+    if kept {
+        let (_, passed_on) = hands.recorder.call_of(method);
+        hands.recorder.fail(passed_on.question, Type::Unimplemented, "it has no such method");
+    }
+    let (_, outcome) = hands.recorder.return_of(called);
+    assert!(matches!(outcome, Outcome::Exception(..)), "{outcome:?}");
+    if !kept {
+        hands.recorder.release_of(8, 1);
+    }
+}
+
+#[test]
+fn an_argument_of_a_call_of_what_does_not_come() {
+    assert_argument_released(false, 2);
+}
+
+#[test]
+fn an_argument_of_a_call_that_is_passed_back() {
+    assert_argument_released(true, 2);
+}
+
+/// Neither does an object of this side's know the method.
+#[test]
+fn an_argument_of_a_call_that_the_object_does_not_know() {
+    let mut bench = bench();
+    let block = bench.recorder.peer.call(bench.lab, (LAB, 11), &[], |content| {
+        let mut params = content.init_as::<lab::block_params::Builder<'_>>();
+        params.set_name("gate");
+        params.init_context();
+    });
+    let block_too = bench.recorder.peer.call(bench.lab, (LAB, 11), &[], |content| {
+        let mut params = content.init_as::<lab::block_params::Builder<'_>>();
+        params.set_name("gate");
+        params.init_context();
+    });
+    wait_until("both run", || bench.server.blocked() == 2);
+    // The pool's threads are busy: the counter is made later.
+    let made = bench.recorder.peer.call(bench.lab, (LAB, 13), &[], |content| {
+        content.init_as::<lab::make_counter_params::Builder<'_>>().init_context();
+    });
+    let unknown = (COUNTER, 77);
+    let called =
+        bench.recorder.peer.call(Target::Answer(made), unknown, &[Cap::Here(8)], |content| {
+            let mut params = content.init_as::<plain::give_plain_params::Builder<'_>>();
+            params.set_plain(cap::<plain::Client>());
+        });
+    bench.recorder.hear();
+    bench.server.let_go("gate");
+    for question in [block, block_too, made, called] {
+        bench.recorder.return_of(question);
+    }
+    bench.recorder.release_of(8, 1);
 }
