@@ -84,8 +84,11 @@ pub struct Called {
     /// The capabilities in its parameters.
     pub caps: Vec<Given>,
     /// Those that its context has as thread and as callback thread; none where it has none.
-    pub context: (Option<Given>, Option<Given>),
+    pub context: Threads,
 }
+
+/// The thread and the callback thread of a context.
+pub type Threads = (Option<Given>, Option<Given>);
 
 /// A capability in a message that came. Which side an object is on is said as seen from this peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -370,10 +373,7 @@ fn given(descriptor: cap_descriptor::Reader<'_>) -> capnp::Result<Given> {
 }
 
 /// What each method of `life.capnp` has in the same places: a number, and a context.
-fn numbers_of(
-    params: payload::Reader<'_>,
-    caps: &[Given],
-) -> capnp::Result<(i32, (Option<Given>, Option<Given>))> {
+fn numbers_of(params: payload::Reader<'_>, caps: &[Given]) -> capnp::Result<(i32, Threads)> {
     let table: Vec<Option<Box<dyn ClientHook>>> =
         (0..caps.len()).map(|place| Some(Placeholder::boxed(place))).collect();
     let mut content: any_pointer::Reader<'_> = params.get_content();
