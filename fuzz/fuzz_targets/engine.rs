@@ -206,7 +206,7 @@ impl User {
                     _ => CallKind::Ordinary,
                 };
                 let pipeline = pipeline.map(|bare| if bare { vec![] } else { vec![0] });
-                self.call(target, caps, CallOptions { tag: number, kind, pipeline });
+                self.call(target, caps, CallOptions { tag: number, kind, pipeline, nested: 0 });
             }
             Step::Bootstrap => {
                 if let Ok((call, cap)) = self.engine.ask_bootstrap(number) {
