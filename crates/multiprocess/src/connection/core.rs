@@ -87,6 +87,11 @@ impl Core {
         self.fatal.get_or_insert(error);
     }
 
+    /// Whether a message was taken in that ends the connection.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.failed
+    }
+
     /// Why the connection is to end, if it is.
     pub(super) fn take_fatal(&mut self) -> Option<Error> {
         self.fatal.take()

@@ -91,6 +91,14 @@ impl Local {
                 return done.map(|_| ());
             }
         };
+        // The end of an object needs no thread in particular.
+        let context = match context {
+            Some(CallThreads { thread: None, callback }) if matches!(work, Work::Destroy(_)) => {
+                core.engine.release_all([callback]);
+                None
+            }
+            context => context,
+        };
         let token = Arc::new(Token::default());
         let (thread, callback) =
             context.as_ref().map_or((None, None), |threads| (threads.thread, threads.callback));

@@ -209,6 +209,10 @@ impl Core {
         message: Option<&Incoming<'_>>,
     ) {
         self.interrupt_over(tag);
+        if self.is_ending() && conn.ended().is_none() {
+            // What ends the connection is being found out: that is the error then.
+            return self.engine.release_all(answer.into_iter().flat_map(|payload| payload.caps));
+        }
         let waiter = self.state().waiters.slots.try_remove(tag as usize);
         let complete = waiter.and_then(|waiter| waiter.complete);
         let Some(complete) = complete else {
