@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use multiprocess::{Connection, Error, Interface, Result};
+use multiprocess_tests::LONG;
 use multiprocess_tests::generated::life::{GuestClient, House, HouseClient, PlainClient};
 use multiprocess_tests::generated::life_capnp::{guest, house, plain};
 use multiprocess_tests::generated::proxy_capnp::thread_map;
@@ -215,7 +216,7 @@ fn cap_at<C: capnp::capability::FromClientHook>(_place: usize) -> C {
 /// Closes on a thread of its own.
 fn close(guest: &GuestClient) -> JoinHandle<Result<()>> {
     let guest = guest.clone();
-    std::thread::spawn(move || guest.close().wait())
+    std::thread::spawn(move || guest.close().timeout(LONG).wait())
 }
 
 #[track_caller]

@@ -41,7 +41,7 @@ fn race(bench: &mut Bench, export: u32, started: bool) {
         let guest = guest.clone();
         std::thread::spawn(move || {
             wait_until("they call", || made.load(Ordering::SeqCst) >= CALLERS);
-            guest.close().wait()
+            guest.close().timeout(LONG).wait()
         })
     };
     let unanswered = Arc::new(Mutex::new(HashSet::new()));
