@@ -9,5 +9,13 @@ fn main() -> Result<(), Error> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
     let newest = Builder::new().schema_dir("versions/newest").older_version("1", "versions/1");
     newest.out_dir(out.join("newest")).compile()?;
-    Builder::new().schema_dir("versions/1").out_dir(out.join("old")).compile()
+    Builder::new().schema_dir("versions/1").out_dir(out.join("old")).compile()?;
+    let moved = Builder::new().schema_dir("versions/moved/newest");
+    let moved = moved.older_version("2", "versions/moved/2").older_version("1", "versions/moved/1");
+    moved.out_dir(out.join("moved")).compile()?;
+    for version in ["1", "2"] {
+        let alone = Builder::new().schema_dir(format!("versions/moved/{version}"));
+        alone.out_dir(out.join(format!("moved{version}"))).compile()?;
+    }
+    Ok(())
 }

@@ -3,6 +3,8 @@
 import hashlib
 import struct
 
+GENESIS = bytes.fromhex("0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206")[::-1]
+
 OP_TRUE = b"\x51"
 
 

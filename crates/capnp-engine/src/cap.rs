@@ -246,6 +246,8 @@ impl Engine {
     }
 
     /// One reference less. With the last one the capability goes, and what only it held.
+    // Nothing that waits goes on here: this is part of larger steps, which are to be finished first.
+    // A call that goes out in between would take the number of one whose Finish is not sent yet.
     pub fn release(&mut self, cap: Cap) {
         if self.drop_ref(cap) {
             self.bury(cap);

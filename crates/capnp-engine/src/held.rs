@@ -29,6 +29,8 @@ pub(crate) struct HeldCall {
     pub(crate) params: Payload,
     pub(crate) serving: Serving,
     pub(crate) kind: CallKind,
+    /// See [`CallOptions::nested`](crate::CallOptions::nested).
+    pub(crate) nested: u32,
 }
 
 /// What a call is for its object's life.

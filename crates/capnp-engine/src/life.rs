@@ -37,6 +37,11 @@ impl Engine {
         })
     }
 
+    /// Whether somebody has a handle on it.
+    pub(crate) fn has_handles(&self, cap: Cap) -> bool {
+        self.caps.get(cap).is_some_and(|entry| entry.life.handles > 0)
+    }
+
     /// Takes a handle back, and its reference.
     pub fn drop_handle(&mut self, cap: Cap) {
         if let Some(life) = self.life(cap) {
@@ -67,7 +72,7 @@ impl Engine {
             return None;
         }
         life.stage = Stage::Closing;
-        if life.in_flight == 0 {
+        if life.in_flight <= held.nested {
             return Some(held);
         }
         life.destroy = Some(Box::new(held));
@@ -115,10 +120,8 @@ impl Engine {
             return;
         }
         let Some(life) = self.life(target) else { return };
-        if life.in_flight > 0 {
-            return;
-        }
-        if let Some(destroy) = life.destroy.take() {
+        let in_flight = life.in_flight;
+        if let Some(destroy) = life.destroy.take_if(|destroy| in_flight <= destroy.nested) {
             self.caps.retain(target);
             self.work.push_back(Work::Destroy(target, *destroy));
         }

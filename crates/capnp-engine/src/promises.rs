@@ -54,11 +54,11 @@ impl Engine {
                 }
             }
             Way::Here => {
-                let HeldCall { method, params, serving, kind } = held;
+                let HeldCall { method, params, serving, kind, nested } = held;
                 if kind == CallKind::Destroy {
                     self.close_promise(target);
                 }
-                let held = HeldCall { method, params: params.keep(current), serving, kind };
+                let held = HeldCall { method, params: params.keep(current), serving, kind, nested };
                 if let Err(Waiting::Call(held)) = self.wait_at(target, Waiting::Call(held)) {
                     self.refuse(held, released());
                 }

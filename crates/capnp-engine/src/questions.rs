@@ -28,6 +28,9 @@ pub struct CallOptions {
     pub kind: CallKind,
     /// Asks for the promise of the capability at this path of the results.
     pub pipeline: Option<Path>,
+    /// For one that ends its object: how many of the calls that it would wait for wait for it, as it is
+    /// made by what they called back. See [`Engine::uses`].
+    pub nested: u32,
 }
 
 /// A call that was made.
@@ -73,6 +76,9 @@ pub(crate) struct Question {
     pub(crate) exports: Vec<u32>,
     /// What it was sent to, with a reference.
     target: Option<Cap>,
+    /// The peer's objects that it names, with a reference on each: they are not ended before it has
+    /// returned.
+    named: Vec<Cap>,
     /// It is served here, and this is what was said of it.
     serving: Option<u64>,
     /// Where it waits, or did, to be sent or served.
@@ -96,6 +102,7 @@ impl Questions {
             promises: Vec::new(),
             exports: Vec::new(),
             target: None,
+            named: Vec::new(),
             serving: None,
             waits: None,
             taken: None,
@@ -149,17 +156,19 @@ impl Engine {
             self.discard(draft);
             return Err(failure);
         }
-        let CallOptions { tag, kind, pipeline } = options;
+        let CallOptions { tag, kind, pipeline, nested } = options;
         let call = self.questions.add(tag, kind, Wanted::Here);
+        self.count_named(call, &draft);
         let promise = pipeline.map(|path| self.promise_of(call, path));
-        let waits = kind == CallKind::Destroy && self.in_flight(target) > 0;
+        let waits = kind == CallKind::Destroy && self.in_flight(target) > nested;
         if self.caps.is_remote(target) && !waits {
             self.send_call(call, target, draft);
             self.direct_promises(call);
         } else {
             let method = draft.method;
             let params = self.keep_draft(draft);
-            let held = HeldCall { method, params, serving: Serving(Asker::Own(call)), kind };
+            let held =
+                HeldCall { method, params, serving: Serving(Asker::Own(call)), kind, nested };
             self.route_held(target, held);
         }
         self.settle();
@@ -258,11 +267,37 @@ impl Engine {
     /// Forgets a call that has returned, or was never sent.
     pub(crate) fn remove_question(&mut self, call: CallId) -> Option<Question> {
         let mut question = self.questions.remove(call)?;
-        if let Some(target) = question.target.take() {
-            self.count_returned(target);
-            self.release(target);
+        for object in question.target.take().into_iter().chain(std::mem::take(&mut question.named))
+        {
+            self.count_returned(object);
+            self.release(object);
         }
         Some(question)
+    }
+
+    /// Notes which objects of the peer's a call names that somebody here has a handle on: the last
+    /// handle may go before the call has come there.
+    fn count_named(&mut self, call: CallId, draft: &Draft) {
+        for cap in draft.caps() {
+            let cap = self.caps.resolved(cap);
+            if !self.caps.is_remote(cap) || !self.has_handles(cap) {
+                continue;
+            }
+            self.caps.retain(cap);
+            self.count_sent(cap);
+            if let Some(question) = self.questions.get(call) {
+                question.named.push(cap);
+            }
+        }
+    }
+
+    /// How often a call keeps an object from being ended: by calling it, and by naming it.
+    pub fn uses(&mut self, call: CallId, object: Cap) -> u32 {
+        let Engine { questions, caps, .. } = self;
+        let Some(question) = questions.get(call) else { return 0 };
+        let object = caps.resolved(object);
+        let used = question.target.iter().chain(&question.named);
+        used.filter(|cap| caps.resolved(**cap) == object).count() as u32
     }
 
     // ---- what belongs to a call that is under way

@@ -1,6 +1,8 @@
 //! One message of the peer's.
 
-use capnp_rpc::rpc_capnp::{call, cap_descriptor, disembargo, message, message_target, resolve};
+use capnp_rpc::rpc_capnp::{
+    call, cap_descriptor, disembargo, message, message_target, resolve, return_,
+};
 
 use crate::cap::Cap;
 use crate::effect::Effect;
@@ -101,6 +103,7 @@ impl Engine {
             params: Payload { body: None, caps },
             serving: Serving(Asker::Peer(id)),
             kind: CallKind::Ordinary,
+            nested: 0,
         };
         self.route(target, held, Some(message));
         self.release(target);
@@ -148,6 +151,16 @@ impl Engine {
                 Ok(())
             }
             Ok(message::Call(Ok(call))) => self.receive_refused(call.get_question_id()),
+            // capnp-rpc 0.27 sends these back where a call is not over for it: after a tail call of
+            // its own. They carry nothing, and its question stays until it is finished.
+            Ok(message::Return(Ok(answer)))
+                if matches!(
+                    answer.which(),
+                    Ok(return_::ResultsSentElsewhere(()) | return_::Canceled(()))
+                ) =>
+            {
+                Ok(())
+            }
             // One that does not know Bootstrap is no peer of ours: all other calls are made of that.
             _ => Err(Fatal::misbehaved("does not know a message that every peer has to know")),
         }

@@ -39,7 +39,7 @@ pub(crate) struct Module {
 }
 
 /// A declared type, as other places refer to it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
     pub id: u64,
     pub module: Module,
@@ -171,7 +171,7 @@ pub(crate) enum Presence {
 }
 
 /// The type of a value, to any depth.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Type {
     Void,
     Bool,
@@ -203,7 +203,7 @@ pub(crate) enum Type {
 }
 
 /// An interface as a value.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Object {
     /// Names the handle.
     pub named: Named,
@@ -274,39 +274,32 @@ pub(crate) struct Interface {
     /// The names of its type parameters.
     pub parameters: Vec<String>,
     /// The interfaces that it extends itself.
-    pub parents: Vec<Parent>,
+    pub parents: Vec<Extended>,
+    /// Those that it extends at any depth, each once: a parent, then the parent's own, and so on.
+    pub ancestors: Vec<Ancestor>,
     /// Its own methods.
     pub methods: Vec<Method>,
 }
 
-/// An interface that another extends.
+/// An interface, as one that extends it names it.
 #[derive(Debug, Clone)]
-pub(crate) struct Parent {
+pub(crate) struct Extended {
     /// Names the handle.
     pub named: Named,
     pub trait_name: String,
     pub async_name: String,
     pub arguments: Vec<Type>,
-    /// Its methods and those of the interfaces that it extends, which the handle has as well:
-    /// plain ones only, with the type arguments filled in.
-    pub methods: Vec<Method>,
-    /// All its ancestors' ids, and its own.
-    pub ids: Vec<u64>,
-    /// The interfaces that it extends, at any depth, each once.
-    pub ancestors: Vec<Parent>,
-    /// The method that ends the objects, where it has or inherits one.
-    pub destroy: Option<Lifecycle>,
-    /// The method that exchanges thread maps, where it has or inherits one.
-    pub construct: Option<Lifecycle>,
 }
 
-/// A construct or destroy method with the interface that declares it.
-#[derive(Debug, Clone)]
-pub(crate) struct Lifecycle {
-    pub interface: u64,
-    /// `Interface.method`.
-    pub path: String,
-    pub method: Box<Method>,
+/// An interface that another extends, with what the other has of it. It has no ancestors here:
+/// they are the other's as well, which lists them. Did each list its own, and those theirs, the
+/// model would double with every level.
+#[derive(Debug)]
+pub(crate) struct Ancestor {
+    pub extended: Extended,
+    pub schema_name: String,
+    /// The methods that it declares itself, with the type arguments filled in.
+    pub methods: Vec<Method>,
 }
 
 #[derive(Debug, Clone)]

@@ -12,6 +12,8 @@
 //!                           collections:  maps and sets
 //!                           values:       constants and defaults
 //!                           inherit:      what interfaces extend
+//!                      -> wherever types have arguments:
+//!                           substitute:   types in place of parameters, and how large that may get
 //! ```
 //!
 //! Whatever has no mapping is written down with its [`Place`] and left out, so that one run
@@ -23,6 +25,8 @@ mod collections;
 mod declare;
 mod facts;
 mod generics;
+#[cfg(test)]
+mod growth;
 mod inherit;
 mod interface;
 mod literals;
@@ -31,6 +35,7 @@ mod message;
 mod report;
 mod source;
 mod structure;
+mod substitute;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -133,7 +138,7 @@ pub(crate) fn parse(
     borrows::complete(&mut schema, &parser.declared, &mut parser.report);
     facts::complete(&mut schema);
     facts::check_values(&mut schema, &parser.declared, &mut parser.report);
-    inherit::complete(&mut schema, &parser.declared, &mut parser.report);
+    inherit::complete(&mut schema, &parser.declared, options.raw, &mut parser.report);
     parser.report.finish()?;
     Ok(schema)
 }

@@ -191,7 +191,7 @@ impl Driver {
                 let source = lock(&self.sources).get(&ready.id).and_then(Weak::upgrade);
                 let Some(source) = source else { continue };
                 let ready = *ready;
-                crate::guard::run_hook("the driver", move || {
+                crate::panics::run_hook("the driver", move || {
                     if ready.writable {
                         Arc::clone(&source).writable();
                     }
@@ -238,7 +238,7 @@ impl Driver {
         drop(later);
         for source in to_flush {
             if let Some(source) = source.upgrade() {
-                crate::guard::run_hook("the driver", || source.write());
+                crate::panics::run_hook("the driver", || source.write());
             }
         }
     }
@@ -248,7 +248,7 @@ impl Driver {
         for source in looked_after {
             let Some(strong) = source.upgrade() else { continue };
             let mut again = false;
-            crate::guard::run_hook("the driver", || again = strong.look());
+            crate::panics::run_hook("the driver", || again = strong.look());
             if again {
                 lock(&self.looked_after).push(source);
             }
@@ -270,7 +270,7 @@ impl Driver {
                     _ => return,
                 }
             };
-            crate::guard::run_hook("a timer", timer);
+            crate::panics::run_hook("a timer", timer);
         }
     }
 }

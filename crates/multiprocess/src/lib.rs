@@ -49,33 +49,31 @@
 
 #![deny(unsafe_code)]
 
-mod call;
-mod codec;
+mod calls;
 mod connection;
 mod driver;
 mod error;
-mod guard;
-mod handle;
-mod method;
-mod part;
+mod memory;
+mod panics;
 #[cfg_attr(not(target_os = "linux"), allow(unsafe_code, reason = "registering descriptors"))]
 mod poller;
+mod pool;
 #[allow(unsafe_code, reason = "process and descriptor calls")]
 pub mod process;
-#[doc(hidden)]
-mod rpc;
 pub mod rt;
-mod server;
-mod thread;
-mod versions;
-mod waiting;
+mod serving;
+mod session;
+mod threads;
 mod wire;
 
-pub use call::Call;
-pub use connection::{Connection, ConnectionBuilder, Limits, Server};
+pub use calls::call::Call;
+pub use calls::connection::{Connection, ConnectionBuilder};
+pub use calls::current::{CurrentCall, current_call};
+pub use calls::server::Server;
+pub use connection::Limits;
 pub use error::{Error, Raised, Result};
 pub use rt::{Interface, capnp};
-pub use server::{CancelToken, CurrentCall, current_call};
+pub use threads::CancelToken;
 /// The types of schemas, as markers: what a view of a list says of its items
 /// ([`ListView`]`<'_, Text>`), and what can stand for a type parameter ([`Argument`](schema::Argument)).
 pub mod schema {

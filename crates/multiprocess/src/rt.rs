@@ -1,33 +1,22 @@
 //! What generated code is written against. Not for other use: it changes with the generator.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
-pub use crate::call::Call;
-pub(crate) use crate::codec::CallThreads;
-pub use crate::codec::{Decoder, Encoder};
-pub use crate::handle::{Handle, RemoteObject, Target, close};
-pub use crate::method::{Exception, Incoming, Method, MethodId, call, exception, unimplemented};
-pub use crate::part::{Fields, Part, Slot, code, field, fields, raising, streamed, unread};
-pub use crate::server::{Async, Job};
-pub use crate::versions::{Variant, call_versions};
+pub use crate::calls::call::Call;
+pub use crate::calls::executor::Async;
+pub use crate::calls::handle::{Handle, RemoteObject, close};
+pub use crate::calls::method::{Incoming, Method, MethodId, call, exception, unimplemented};
+pub use crate::calls::object::{NotNull, Object, Shared, SharedNotNull};
+pub use crate::calls::versions::{Variant, call_versions};
+pub use crate::serving::{Job, Task};
 pub use crate::wire::{
-    AnyPointerWire, Argument, As, BTreeMapOf, BTreeSetOf, Boxed, Builder, Data, Entry, Enum,
-    HashMapOf, HashSetOf, If, Lend, LendOr, List, ListView, Message, NotNull, Nullable, Object,
-    PointerWire, Reader, Shared, SharedNotNull, Size, Struct, Text, View, Viewed, Void, Wire,
-    owned, view,
+    AnyBuilder, AnyPointerWire, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Boxed, Builder,
+    Data, Decoder, Encoder, Entry, Enum, Exception, Fields, HashMapOf, HashSetOf, If, Lend, LendOr,
+    List, ListView, Message, Nullable, Part, PointerWire, Reader, Size, Slot, Struct, Text, View,
+    Viewed, Void, Wire, code, field, fields, owned, raising, streamed, unread, view,
 };
 pub use crate::{__handle as handle, AnyPointer, Error, Result};
 pub use capnp;
-
-/// What an object whose methods are futures gives to its executor: one call of the peer's.
-pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// A message's content, to be read.
-pub type AnyReader<'a> = capnp::any_pointer::Reader<'a>;
-/// A message's content, to be written.
-pub type AnyBuilder<'a> = capnp::any_pointer::Builder<'a>;
 
 /// The method that exchanges ThreadMaps when a connection begins.
 #[derive(Debug, Clone, Copy)]

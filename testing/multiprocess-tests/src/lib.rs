@@ -8,6 +8,7 @@ mod fragile;
 pub mod generated;
 mod pair;
 pub mod raw;
+pub mod recorder;
 mod server;
 mod sink;
 mod watchdog;

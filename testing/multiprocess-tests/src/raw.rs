@@ -39,7 +39,7 @@ pub struct RawPeer {
 }
 
 /// Whom a call is for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// An object that the other side has exported by this number.
     Export(u32),
@@ -450,15 +450,27 @@ fn write_cap(mut descriptor: cap_descriptor::Builder<'_>, cap: Cap) {
 
 /// The next capability of a message, for a builder's setter.
 pub fn cap<C: FromClientHook>() -> C {
-    C::new(Box::new(Placeholder))
+    C::new(Placeholder::boxed(0))
 }
 
-/// Takes a place in the table of a message's capabilities, and does nothing.
-pub struct Placeholder;
+/// The same where the whole content is a capability.
+pub fn placeholder() -> Box<dyn ClientHook> {
+    Placeholder::boxed(0)
+}
+
+/// Takes a place in the table of a message's capabilities, and does nothing but to tell which.
+pub struct Placeholder(usize);
+
+impl Placeholder {
+    /// For this place.
+    pub(crate) fn boxed(place: usize) -> Box<dyn ClientHook> {
+        Box::new(Placeholder(place))
+    }
+}
 
 impl ClientHook for Placeholder {
     fn add_ref(&self) -> Box<dyn ClientHook> {
-        Box::new(Placeholder)
+        Box::new(Placeholder(self.0))
     }
     fn new_call(
         &self,
@@ -481,7 +493,7 @@ impl ClientHook for Placeholder {
         0
     }
     fn get_ptr(&self) -> usize {
-        0
+        self.0
     }
     fn get_resolved(&self) -> Option<Box<dyn ClientHook>> {
         None

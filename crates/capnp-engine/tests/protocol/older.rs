@@ -118,3 +118,21 @@ fn a_kind_of_message_may_be_unknown_here() {
     .unwrap();
     assert_eq!(peer.written(), ["unimplemented"]);
 }
+
+/// capnp-rpc 0.27 sends these Returns back.
+#[test]
+fn a_return_without_results_may_be_unknown() {
+    let mut peer = Peer::new();
+    for canceled in [true, false] {
+        peer.send(|root| {
+            let message: message::Builder<'_> = root.init_unimplemented();
+            let mut answer = message.init_return();
+            match canceled {
+                true => answer.set_canceled(()),
+                false => answer.set_results_sent_elsewhere(()),
+            }
+        })
+        .unwrap();
+    }
+    assert!(peer.written().is_empty());
+}

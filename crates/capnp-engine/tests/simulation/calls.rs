@@ -50,7 +50,7 @@ impl World<'_> {
             Some(slot) => (slot, Some(path(slot))),
             None => (0, None),
         };
-        let options = CallOptions { tag: call as u64, kind, pipeline: way };
+        let options = CallOptions { tag: call as u64, kind, pipeline: way, nested: 0 };
         log!(self, "{side} calls {:?} by {held:?}: {method} {options:?}", numbers);
         match self.sides[side].engine.call(held.cap, draft, options) {
             Ok(called) => {

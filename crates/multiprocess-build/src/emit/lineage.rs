@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::types::{bounded, listed, names};
 use super::{Context, docs, fresh, ident};
-use crate::model::{Interface, Kind, Lifecycle, Method, Named, Parent, Presence, Type};
+use crate::model::{Ancestor, Extended, Interface, Kind, Method, Named, Presence, Type};
 
 /// What the printing of one interface goes by.
 pub(super) struct Lineage<'a> {
@@ -29,8 +29,17 @@ pub(super) struct Owner<'a> {
     /// What the schema calls it, as far as this place knows.
     pub display: &'a str,
     arguments: Vec<Type>,
-    /// Its own plain methods.
+    /// Its own plain methods. Of those that the interface extends itself none: they are among the
+    /// ancestors as well, with their methods.
     pub methods: Vec<&'a Method>,
+}
+
+/// A construct or destroy method with the interface that declares it.
+pub(super) struct Lifecycle<'a> {
+    pub interface: u64,
+    /// `Interface.method`.
+    pub path: String,
+    pub method: &'a Method,
 }
 
 impl<'a> Lineage<'a> {
@@ -44,15 +53,9 @@ impl<'a> Lineage<'a> {
             arguments: interface.parameters.iter().cloned().map(Type::Parameter).collect(),
             methods: interface.plain().collect(),
         };
-        let parents = interface.parents.iter().map(|parent| Owner::parent(cx, parent)).collect();
-        let mut ancestors: Vec<Owner<'a>> = Vec::new();
-        for parent in &interface.parents {
-            for ancestor in std::iter::once(parent).chain(&parent.ancestors) {
-                if ancestors.iter().all(|known| known.named.id != ancestor.named.id) {
-                    ancestors.push(Owner::parent(cx, ancestor));
-                }
-            }
-        }
+        let parents = interface.parents.iter().map(|parent| Owner::extended(cx, parent)).collect();
+        let ancestors =
+            interface.ancestors.iter().map(|found| Owner::ancestor(cx, found)).collect();
         Self { cx: *cx, interface, own, parents, ancestors }
     }
 
@@ -77,20 +80,18 @@ impl<'a> Lineage<'a> {
     }
 
     /// The method of `kind`, its own or inherited.
-    pub(super) fn lifecycle(&self, kind: Kind) -> Option<Lifecycle> {
-        if let Some(method) = self.interface.lifecycle(kind) {
-            return Some(Lifecycle {
-                interface: self.interface.named.id,
-                path: format!("{}.{}", self.interface.schema_name, method.schema_name),
-                method: Box::new(method.clone()),
-            });
-        }
-        let inherited = |parent: &'a Parent| match kind {
-            Kind::Construct => parent.construct.clone(),
-            Kind::Destroy => parent.destroy.clone(),
-            Kind::Plain => None,
-        };
-        self.interface.parents.iter().find_map(inherited)
+    pub(super) fn lifecycle(&self, kind: Kind) -> Option<Lifecycle<'a>> {
+        let interface = self.interface;
+        let own = (interface.named.id, &interface.schema_name, &interface.methods);
+        let inherited = interface
+            .ancestors
+            .iter()
+            .map(|ancestor| (ancestor.extended.named.id, &ancestor.schema_name, &ancestor.methods));
+        std::iter::once(own).chain(inherited).find_map(|(interface, schema_name, methods)| {
+            let method = methods.iter().find(|method| method.kind == kind)?;
+            let path = format!("{schema_name}.{}", method.schema_name);
+            Some(Lifecycle { interface, path, method })
+        })
     }
 
     /// The ids of the interfaces that it extends, at any depth.
@@ -100,23 +101,21 @@ impl<'a> Lineage<'a> {
 }
 
 impl<'a> Owner<'a> {
-    fn parent(cx: &Context<'a>, parent: &'a Parent) -> Self {
-        // Names are unique among an interface's ancestors: what has a name that an ancestor of the
-        // parent has is the ancestor's.
-        let inherited = |method: &&Method| {
-            let mut methods = parent.ancestors.iter().flat_map(|ancestor| &ancestor.methods);
-            methods.all(|other| other.name != method.name)
-        };
-        let plain = parent.methods.iter().filter(|method| method.kind == Kind::Plain);
+    fn extended(cx: &Context<'a>, extended: &'a Extended) -> Self {
         Owner {
             cx: *cx,
-            named: &parent.named,
-            trait_name: &parent.trait_name,
-            async_name: &parent.async_name,
-            display: &parent.trait_name,
-            arguments: parent.arguments.clone(),
-            methods: plain.filter(inherited).collect(),
+            named: &extended.named,
+            trait_name: &extended.trait_name,
+            async_name: &extended.async_name,
+            display: &extended.trait_name,
+            arguments: extended.arguments.clone(),
+            methods: Vec::new(),
         }
+    }
+
+    fn ancestor(cx: &Context<'a>, ancestor: &'a Ancestor) -> Self {
+        let plain = ancestor.methods.iter().filter(|method| method.kind == Kind::Plain);
+        Owner { methods: plain.collect(), ..Self::extended(cx, &ancestor.extended) }
     }
 
     /// The trait.

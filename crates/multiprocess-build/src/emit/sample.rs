@@ -111,36 +111,27 @@ pub(super) fn interface(name: &str, methods: Vec<Method>) -> Interface {
         main: false,
         parameters: Vec::new(),
         parents: Vec::new(),
+        ancestors: Vec::new(),
         methods: methods.collect(),
     }
 }
 
-/// `interface` as one that another extends.
-pub(super) fn parent(interface: &Interface) -> Parent {
-    let ancestors = interface
-        .parents
-        .iter()
-        .flat_map(|parent| std::iter::once(parent.clone()).chain(parent.ancestors.clone()));
-    let ancestors: Vec<_> = ancestors.collect();
-    let inherited = interface.parents.iter().flat_map(|parent| parent.methods.clone());
-    let lifecycle = |kind| {
-        interface.lifecycle(kind).map(|method| Lifecycle {
-            interface: interface.named.id,
-            path: format!("{}.{}", interface.schema_name, method.schema_name),
-            method: Box::new(method.clone()),
-        })
-    };
-    Parent {
-        named: interface.named.clone(),
-        trait_name: interface.trait_name.clone(),
-        async_name: interface.async_name.clone(),
+/// Makes `interface` extend another.
+pub(super) fn extend(interface: &mut Interface, base: &Interface) {
+    let extended = Extended {
+        named: base.named.clone(),
+        trait_name: base.trait_name.clone(),
+        async_name: base.async_name.clone(),
         arguments: Vec::new(),
-        methods: interface.plain().cloned().chain(inherited).collect(),
-        ids: ancestors.iter().map(|parent| parent.named.id).chain([interface.named.id]).collect(),
-        destroy: lifecycle(Kind::Destroy),
-        construct: lifecycle(Kind::Construct),
-        ancestors,
-    }
+    };
+    interface.parents.push(extended.clone());
+    let (schema_name, methods) = (base.schema_name.clone(), base.methods.clone());
+    interface.ancestors.push(Ancestor { extended, schema_name, methods });
+    interface.ancestors.extend(base.ancestors.iter().map(|ancestor| Ancestor {
+        extended: ancestor.extended.clone(),
+        schema_name: ancestor.schema_name.clone(),
+        methods: ancestor.methods.clone(),
+    }));
 }
 
 pub(super) fn object(name: &str) -> Object {

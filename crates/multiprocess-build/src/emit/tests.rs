@@ -104,9 +104,9 @@ fn what_was_not_asked_for_is_absent() {
 fn a_handle_has_what_its_ancestors_have() {
     let base = interface("Base", vec![method(0, "name", vec![], vec![])]);
     let mut middle = interface("Middle", vec![method(0, "weight", vec![], vec![])]);
-    middle.parents.push(parent(&base));
+    extend(&mut middle, &base);
     let mut top = interface("Top", vec![method(0, "height", vec![], vec![])]);
-    top.parents.push(parent(&middle));
+    extend(&mut top, &middle);
     let text = with_interface(top, true);
     assert_has(&text, "pub trait Top: Middle {");
     assert_has(&text, "BaseClient::from(self.clone()).name()");

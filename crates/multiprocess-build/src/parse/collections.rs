@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::declare::Declared;
+use super::substitute::{MOST_TYPES, spend};
 use super::visit::{Shapes, each_field, shapes};
 use super::{Place, Report};
 use crate::model::{Order, Presence, Schema, Type};
@@ -13,8 +14,9 @@ pub(super) fn complete(
     declared: &HashMap<u64, Declared>,
     report: &mut Report,
 ) {
-    let mut pass = Pass { shapes: &shapes(schema), report, entries: BTreeSet::new() };
+    let mut pass = Pass { shapes: &shapes(schema), report, entries: BTreeSet::new(), left: 0 };
     each_field(schema, declared, |place, _, field| {
+        pass.left = MOST_TYPES;
         pass.fill(&mut field.ty, place, &mut Vec::new());
     });
     let entries = pass.entries;
@@ -27,6 +29,9 @@ struct Pass<'a> {
     shapes: &'a Shapes,
     report: &'a mut Report,
     entries: BTreeSet<u64>,
+    /// How many types the field's own may still be made of. Rust's maps are written out: where both
+    /// the key and the value of an entry are maps, the type doubles with every level.
+    left: usize,
 }
 
 impl Pass<'_> {
@@ -59,7 +64,16 @@ impl Pass<'_> {
         let Type::Struct(named, arguments) = entry else { return None };
         let shape = self.shapes.get(&named.id)?;
         let name = &named.name;
-        let fields = shape.fields_with(arguments);
+        let fields = shape.fields_with(arguments).filter(|fields| {
+            let types = fields.iter().map(|field| &field.ty);
+            types.into_iter().all(|ty| spend(ty, &HashMap::new(), &mut self.left))
+        });
+        let Some(fields) = fields else {
+            self.left = 0;
+            let what = format!("maps in maps make a type of more than {MOST_TYPES} types");
+            self.report.add(place, what, "a list in place of one of them");
+            return None;
+        };
         let [key, value] = fields.as_slice() else {
             let what = format!("{name} is no entry of a map: it does not have two fields");
             self.report.add(place, what, "a struct with two fields, key and value");

@@ -11,7 +11,7 @@ use super::declare::{Kind, Scope, has_union, node_id, union_id};
 use super::marks::find;
 use super::{Parser, Place, id};
 use crate::error::Error;
-use crate::model::{Object, Type};
+use crate::model::Type;
 use crate::names;
 
 /// A type parameter: the declaration that has it, and its number there.
@@ -284,36 +284,6 @@ impl<'a> Parser<'a> {
         }
         Ok(ty)
     }
-}
-
-/// The type with other types in place of parameters.
-pub(super) fn substitute(ty: &Type, arguments: &HashMap<String, Type>) -> Type {
-    let inner = |ty: &Type| substitute(ty, arguments);
-    let all = |types: &[Type]| types.iter().map(inner).collect::<Vec<_>>();
-    match ty {
-        Type::Parameter(name) => arguments.get(name).unwrap_or(ty).clone(),
-        Type::Struct(named, types) => Type::Struct(named.clone(), all(types)),
-        Type::Group(named, types) => Type::Group(named.clone(), all(types)),
-        Type::Interface(object) => {
-            Type::Interface(Object { arguments: all(&object.arguments), ..object.clone() })
-        }
-        Type::List(item) => Type::List(Box::new(inner(item))),
-        Type::Set(order, item) => Type::Set(*order, Box::new(inner(item))),
-        Type::Map(order, entry) => {
-            let (entry, key, value) = &**entry;
-            Type::Map(*order, Box::new((inner(entry), inner(key), inner(value))))
-        }
-        Type::As { rust, codec, wire } => {
-            let (rust, codec) = (rust.clone(), codec.clone());
-            Type::As { rust, codec, wire: Box::new(inner(wire)) }
-        }
-        plain => plain.clone(),
-    }
-}
-
-/// Parameters and what they stand for.
-pub(super) fn bindings(names: &[String], arguments: &[Type]) -> HashMap<String, Type> {
-    names.iter().cloned().zip(arguments.iter().cloned()).collect()
 }
 
 /// Whether the struct is one whose Rust type is an enum, and whether it has an enum in it.

@@ -1,138 +1,195 @@
 //! What an interface has from those that it extends.
+//!
+//! Each interface is looked at once, after its parents, and has its ancestors from them. To follow
+//! every way to an ancestor instead doubles the work with each level of `interface L2 extends(A, B)`
+//! where both extend L1; and a list of ancestors that have lists of their own doubles with each level
+//! of anything.
+//!
+//! What is printed still grows with the square of the depth, and may: each handle has the methods of
+//! all that its interface extends, and implements their traits, which are n of them n levels deep.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Report;
 use super::declare::Declared;
-use super::generics::{bindings, substitute};
+use super::substitute::{MOST_TYPES, bindings, substitute, substitute_all};
 use super::visit::files;
-use crate::model::{Interface, Kind, Lifecycle, Method, Parent, Schema, Type};
+use crate::model::{Ancestor, Extended, Interface, Kind, Method, Schema, Type};
 
-/// Fills in the parents of each interface, and reports names that two of its methods share.
+/// Fills in the ancestors of each interface, and reports what two of them do not agree in.
 pub(super) fn complete(
     schema: &mut Schema,
     declared: &HashMap<u64, Declared>,
+    raw: bool,
     report: &mut Report,
 ) {
-    let mut found: HashMap<u64, Vec<Parent>> = HashMap::new();
     let all = All::of(schema);
+    let lines = all.lines(schema);
+    let mut found: HashMap<u64, Vec<Ancestor>> = HashMap::new();
     for interface in files(schema).flat_map(|file| &file.interfaces) {
-        let parents = interface.parents.iter().map(|parent| all.parent(parent, 0)).collect();
-        found.insert(interface.named.id, parents);
+        let Some(line) = lines.get(&interface.named.id) else { continue };
+        let ancestors = line.ancestors.iter().map(|extended| all.ancestor(extended));
+        let ancestors: Vec<Ancestor> = ancestors.collect();
+        let place = declared.get(&interface.named.id).map(|found| found.place.clone());
+        let place = place.unwrap_or_default();
+        for problem in shared_names(interface, &ancestors) {
+            report.add(&place, problem, "name of /rust-multiprocess.capnp on one of them");
+        }
+        for name in &line.two_ways {
+            let what = format!("it extends {name} with different type arguments");
+            report.add(&place, what, "the same arguments everywhere");
+        }
+        for name in &line.large {
+            let what = format!("it gives {name} a type argument of more than {MOST_TYPES} types");
+            report.add(&place, what, "smaller arguments: they grow from level to level");
+        }
+        if raw && line.ways > MOST_WAYS {
+            let what = format!(
+                "capnpc's own code for it has a part for each way to what it extends: more than \
+                 {MOST_WAYS}"
+            );
+            report.add(&place, what, "fewer interfaces that extend the same; or no raw code");
+        }
+        found.insert(interface.named.id, ancestors);
     }
     for file in schema.files.iter_mut().chain(&mut schema.outside) {
         for interface in &mut file.interfaces {
-            interface.parents = found.remove(&interface.named.id).unwrap_or_default();
-            let place = declared.get(&interface.named.id).map(|found| found.place.clone());
-            let place = place.unwrap_or_default();
-            for problem in shared_names(interface) {
-                report.add(&place, problem, "name of /rust-multiprocess.capnp on one of them");
-            }
-            for name in two_ways(interface) {
-                let what = format!("it extends {name} with different type arguments");
-                report.add(&place, what, "the same arguments everywhere");
-            }
+            interface.ancestors = found.remove(&interface.named.id).unwrap_or_default();
         }
     }
 }
 
-/// The compiler refuses an interface that extends itself; this is for a request that says so.
-const DEPTH: usize = 64;
+/// How many ways may lead from an interface to those that it extends, where capnpc's own code is
+/// wanted, which doubles with what doubles the ways.
+const MOST_WAYS: usize = 1000;
 
 /// All interfaces, by their ids.
-struct All<'a>(HashMap<u64, &'a Interface>);
+pub(super) struct All<'a>(HashMap<u64, &'a Interface>);
+
+/// What an interface extends.
+#[derive(Default)]
+pub(super) struct Line {
+    /// Each once, by the first way that leads to it.
+    pub ancestors: Vec<Extended>,
+    /// How many ways there are to them, those to its own parents included.
+    ways: usize,
+    /// How many ancestors were looked at to find these.
+    pub looked_at: usize,
+    /// Those that another way gives other arguments.
+    two_ways: Vec<String>,
+    /// Those whose arguments are too large.
+    large: Vec<String>,
+}
 
 impl<'a> All<'a> {
-    fn of(schema: &'a Schema) -> Self {
+    pub(super) fn of(schema: &'a Schema) -> Self {
         let interfaces = files(schema).flat_map(|file| &file.interfaces);
         All(interfaces.map(|interface| (interface.named.id, interface)).collect())
     }
 
-    /// A parent, of which only its name and arguments are known, with all that it has.
-    fn parent(&self, parent: &Parent, depth: usize) -> Parent {
-        let mut parent = parent.clone();
-        let Some(interface) = self.0.get(&parent.named.id).filter(|_| depth < DEPTH) else {
-            return parent;
-        };
-        let given = bindings(&interface.parameters, &parent.arguments);
-        for next in &interface.parents {
-            let arguments = next.arguments.iter().map(|ty| substitute(ty, &given)).collect();
-            let next = self.parent(&Parent { arguments, ..next.clone() }, depth + 1);
-            let inherited = next.ancestors.clone();
-            for ancestor in std::iter::once(next).chain(inherited) {
-                if parent.ancestors.iter().all(|known| known.named.id != ancestor.named.id) {
-                    parent.ancestors.push(ancestor);
-                }
+    /// What each interface extends.
+    pub(super) fn lines(&self, schema: &'a Schema) -> HashMap<u64, Line> {
+        let mut lines: HashMap<u64, Line> = HashMap::new();
+        for interface in self.parents_first(schema) {
+            let line = self.line(interface, &lines);
+            lines.insert(interface.named.id, line);
+        }
+        lines
+    }
+
+    /// The interfaces, each once and after those that it extends. The compiler refuses one that
+    /// extends itself; in a request that has one all the same, it comes after some of them.
+    pub(super) fn parents_first(&self, schema: &'a Schema) -> Vec<&'a Interface> {
+        let (mut order, mut seen) = (Vec::new(), HashSet::new());
+        let roots = files(schema).flat_map(|file| &file.interfaces);
+        // No recursion: a line of interfaces may be longer than the stack is deep.
+        let mut open: Vec<(&Interface, bool)> = roots.map(|root| (root, false)).collect();
+        open.reverse();
+        while let Some((interface, parents_done)) = open.pop() {
+            if parents_done {
+                order.push(interface);
+            } else if seen.insert(interface.named.id) {
+                open.push((interface, true));
+                let parents = interface.parents.iter();
+                let parents = parents.filter_map(|parent| self.0.get(&parent.named.id));
+                open.extend(parents.map(|parent| (*parent, false)));
             }
         }
-        parent.ids = parent.ancestors.iter().map(|ancestor| ancestor.named.id).collect();
-        parent.ids.push(parent.named.id);
-        parent.methods = methods(interface, &given);
-        for ancestor in &parent.ancestors {
-            let Some(interface) = self.0.get(&ancestor.named.id) else { continue };
-            let given = bindings(&interface.parameters, &ancestor.arguments);
-            parent.methods.extend(methods(interface, &given));
+        order
+    }
+
+    /// What an interface extends, given the same of its parents.
+    fn line(&self, interface: &Interface, lines: &HashMap<u64, Line>) -> Line {
+        let mut line = Line::default();
+        let mut seen: HashMap<u64, usize> = HashMap::new();
+        for parent in &interface.parents {
+            let names = self.0.get(&parent.named.id).map(|found| found.parameters.as_slice());
+            let given = bindings(names.unwrap_or_default(), &parent.arguments);
+            line.add(parent.clone(), &mut seen);
+            let further = lines.get(&parent.named.id);
+            let ways = further.map_or(0, |further| further.ways);
+            line.ways = line.ways.saturating_add(1).saturating_add(ways);
+            for ancestor in further.into_iter().flat_map(|further| &further.ancestors) {
+                let arguments = substitute_all(&ancestor.arguments, &given);
+                if arguments.is_none() {
+                    line.large.push(ancestor.trait_name.clone());
+                }
+                // Where they are too large, the model is not used.
+                let arguments = arguments.unwrap_or_default();
+                line.add(Extended { arguments, ..ancestor.clone() }, &mut seen);
+            }
         }
-        let inherited = |get: fn(&Parent) -> &Option<Lifecycle>| {
-            parent.ancestors.iter().find_map(|ancestor| get(ancestor).clone())
-        };
-        let destroy = lifecycle(interface, Kind::Destroy);
-        let construct = lifecycle(interface, Kind::Construct);
-        parent.destroy = destroy.or_else(|| inherited(|parent| &parent.destroy));
-        parent.construct = construct.or_else(|| inherited(|parent| &parent.construct));
-        parent
+        line
+    }
+
+    /// An ancestor with the methods that it declares.
+    fn ancestor(&self, extended: &Extended) -> Ancestor {
+        let found = self.0.get(&extended.named.id);
+        let names = found.map(|found| found.parameters.as_slice()).unwrap_or_default();
+        let given = bindings(names, &extended.arguments);
+        let methods = found.into_iter().flat_map(|found| &found.methods);
+        Ancestor {
+            extended: extended.clone(),
+            schema_name: found.map(|found| found.schema_name.clone()).unwrap_or_default(),
+            methods: methods.map(|method| with(method, &given)).collect(),
+        }
     }
 }
 
-fn lifecycle(interface: &Interface, kind: Kind) -> Option<Lifecycle> {
-    let method = interface.lifecycle(kind)?;
-    Some(Lifecycle {
-        interface: interface.named.id,
-        path: format!("{}.{}", interface.schema_name, method.schema_name),
-        method: Box::new(method.clone()),
-    })
-}
-
-/// The plain methods that an interface declares itself, for these arguments.
-fn methods(interface: &Interface, given: &HashMap<String, Type>) -> Vec<Method> {
-    let with = |method: &Method| {
-        let mut method = method.clone();
-        let params = method.params.fields.iter_mut();
-        for field in params.chain(&mut method.results.fields).chain(&mut method.exceptions) {
-            field.ty = substitute(&field.ty, given);
+impl Line {
+    fn add(&mut self, extended: Extended, seen: &mut HashMap<u64, usize>) {
+        self.looked_at += 1;
+        match seen.get(&extended.named.id).and_then(|index| self.ancestors.get(*index)) {
+            Some(known) if known.arguments == extended.arguments => {}
+            Some(_) => self.two_ways.push(extended.trait_name),
+            None => {
+                seen.insert(extended.named.id, self.ancestors.len());
+                self.ancestors.push(extended);
+            }
         }
-        method
-    };
-    interface.plain().map(with).collect()
+    }
 }
 
-/// The ancestors of an interface by each way that leads to them.
-fn ways(interface: &Interface) -> Vec<&Parent> {
-    let mut all = Vec::new();
-    for parent in &interface.parents {
-        all.push(parent);
-        all.extend(&parent.ancestors);
+/// The method for these type arguments.
+fn with(method: &Method, given: &HashMap<String, Type>) -> Method {
+    let mut method = method.clone();
+    let params = method.params.fields.iter_mut();
+    for field in params.chain(&mut method.results.fields).chain(&mut method.exceptions) {
+        field.ty = substitute(&field.ty, given);
     }
-    all
+    method
 }
 
 /// What is wrong with the names of the methods that an interface has and inherits.
-fn shared_names(interface: &Interface) -> Vec<String> {
+fn shared_names(interface: &Interface, ancestors: &[Ancestor]) -> Vec<String> {
     let mut seen: HashMap<&str, (&str, &str)> = HashMap::new();
     let mut problems = Vec::new();
-    let mut known: Vec<u64> = Vec::new();
     for method in interface.plain() {
         seen.insert(&method.name, (&interface.trait_name, &method.schema_name));
     }
-    for parent in ways(interface) {
-        if known.contains(&parent.named.id) {
-            continue;
-        }
-        known.push(parent.named.id);
-        // Its own methods come first; the others are those of its ancestors.
-        let others: usize = parent.ancestors.iter().map(own).sum();
-        for method in parent.methods.iter().take(parent.methods.len().saturating_sub(others)) {
-            let this = (parent.trait_name.as_str(), method.schema_name.as_str());
+    for ancestor in ancestors {
+        for method in ancestor.methods.iter().filter(|method| method.kind == Kind::Plain) {
+            let this = (ancestor.extended.trait_name.as_str(), method.schema_name.as_str());
             if let Some(other) = seen.insert(&method.name, this) {
                 problems.push(format!(
                     "the methods {} of {} and {} of {} would both be {} in Rust",
@@ -142,23 +199,4 @@ fn shared_names(interface: &Interface) -> Vec<String> {
         }
     }
     problems
-}
-
-/// How many methods an ancestor declares itself.
-fn own(parent: &Parent) -> usize {
-    let others: usize = parent.ancestors.iter().map(own).sum();
-    parent.methods.len().saturating_sub(others)
-}
-
-/// The names of the interfaces that are extended several times with different type arguments.
-fn two_ways(interface: &Interface) -> Vec<String> {
-    let mut seen: HashMap<u64, String> = HashMap::new();
-    let mut names = Vec::new();
-    for parent in ways(interface) {
-        let arguments = format!("{:?}", parent.arguments);
-        if seen.insert(parent.named.id, arguments.clone()).is_some_and(|other| other != arguments) {
-            names.push(parent.trait_name.clone());
-        }
-    }
-    names
 }

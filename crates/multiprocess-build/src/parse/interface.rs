@@ -6,7 +6,7 @@ use super::declare::{Declared, Kind as Declares, Scope};
 use super::marks::{self, find};
 use super::{Parser, Place, id};
 use crate::error::Error;
-use crate::model::{Interface, Kind, Message, Method, Parent, Presence, Type};
+use crate::model::{Extended, Interface, Kind, Message, Method, Presence, Type};
 use crate::names;
 
 impl<'a> Parser<'a> {
@@ -23,17 +23,11 @@ impl<'a> Parser<'a> {
             let Some(found) = self.declared(id, Declares::Interface, &declared.place)? else {
                 continue;
             };
-            // The rest follows when all interfaces are known.
-            parents.push(Parent {
+            parents.push(Extended {
                 arguments: self.arguments(id, parent.get_brand()?, &declared.place)?,
                 named: found.named,
                 trait_name: found.own_name,
                 async_name: found.async_name,
-                methods: Vec::new(),
-                ids: Vec::new(),
-                ancestors: Vec::new(),
-                destroy: None,
-                construct: None,
             });
         }
         let mut methods = Vec::new();
@@ -57,6 +51,7 @@ impl<'a> Parser<'a> {
             async_name: declared.async_name,
             schema_name: declared.schema_name,
             parents,
+            ancestors: Vec::new(), // They follow when all interfaces are known.
             methods,
         })
     }

@@ -5,6 +5,7 @@ use capnp::schema_capnp;
 use capnp::traits::{FromPointerReader, IntoInternalStructReader};
 use capnp::{any_pointer_list, struct_list};
 
+use super::substitute::MOST_TYPES;
 use super::visit::Shapes;
 use super::{Place, Report};
 use crate::error::Error;
@@ -131,7 +132,10 @@ impl Literals<'_> {
         place: &Place,
     ) -> Result<(Value, bool), Error> {
         let Some(shape) = self.shapes.get(&named.id) else { return Ok((Value::Default, false)) };
-        let fields = shape.fields_with(arguments);
+        let Some(fields) = shape.fields_with(arguments) else {
+            let what = format!("a value with a type of more than {MOST_TYPES} types");
+            return Ok((self.refuse(&what, "smaller type arguments", place), false));
+        };
         if let Some(slot) = shape.tag {
             let tag: u16 = from.get_data_field(slot as usize);
             let Some(member) = fields.get(usize::from(tag)) else {

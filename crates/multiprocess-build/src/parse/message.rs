@@ -3,8 +3,9 @@
 use capnp::schema_capnp::{brand, field, node, type_, value};
 
 use super::declare::{Kind, has_union};
-use super::generics::{bindings, substitute, union_of};
+use super::generics::union_of;
 use super::marks::{Marks, find};
+use super::substitute::{bindings, substitute};
 use super::{Parser, Place, id};
 use crate::error::Error;
 use crate::model::{Field, Message, Presence, Type};

@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use super::{Options, parse};
 use crate::compile::Compile;
 use crate::model::{
-    Body, Defaults, Field, Interface, Kind, Message, Method, Named, Object, Parent, Presence,
-    Schema, Struct, Type, Value,
+    Body, Defaults, Field, Interface, Kind, Message, Method, Named, Object, Presence, Schema,
+    Struct, Type, Value,
 };
 
-type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+pub(super) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const HEAD: &str = "using Proxy = import \"/mp/proxy.capnp\";\n\
                     using Rust = import \"/rust-multiprocess.capnp\";\n";
 
 /// The model of one file.
-fn model(test: &str, text: &str) -> Result<Schema> {
+pub(super) fn model(test: &str, text: &str) -> Result<Schema> {
     models(test, &[("file.capnp", text)], &HashMap::new())
 }
 
@@ -48,7 +48,7 @@ fn structure<'s>(schema: &'s Schema, name: &str) -> Result<&'s Struct> {
     all.find(|item| item.named.name == name).ok_or_else(|| format!("no {name}").into())
 }
 
-fn interface<'s>(schema: &'s Schema, name: &str) -> Result<&'s Interface> {
+pub(super) fn interface<'s>(schema: &'s Schema, name: &str) -> Result<&'s Interface> {
     let mut all = schema.files.iter().flat_map(|file| &file.interfaces);
     all.find(|item| item.trait_name == name).ok_or_else(|| format!("no {name}").into())
 }
@@ -241,8 +241,8 @@ fn type_parameters_are_those_that_are_used() -> Result {
     let texts = interface(&schema, "Texts")?;
     let method = "e: StoreEntry<Data>@0, n: StoreNextClient<AnyPointer>?@1, u: Unused@2 -> ";
     assert_eq!(shown_methods(&texts.methods), [method]);
-    let parent = texts.parents.first().ok_or("no parent")?;
-    assert_eq!(parent.arguments.iter().map(ty).collect::<Vec<_>>(), ["Text", "[I32]"]);
+    let parent = texts.ancestors.first().ok_or("no parent")?;
+    assert_eq!(parent.extended.arguments.iter().map(ty).collect::<Vec<_>>(), ["Text", "[I32]"]);
     let get = "key: Text@0, any: AnyPointer@1, all: Pair<Text, AnyPointer>@2";
     let get = format!("{get} -> value: [I32]@0, entry: StoreEntry<Text>@1");
     let pair = "a: Text@0, b: StoreClient<Text, Text>?@1, more: Pair<StoreClient<Text, Text>?, \
@@ -424,13 +424,14 @@ fn methods_and_what_is_inherited() -> Result {
     assert_eq!(pipeline, Some(2));
 
     let k = interface(&schema, "K")?;
-    let [j, l] = k.parents.as_slice() else { return Err("parents".into()) };
-    let names = |parent: &Parent| parent.methods.iter().map(|m| m.name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(j), ["p", "m", "interrupt", "write"]);
-    assert_eq!(names(l), ["m", "interrupt", "write"]);
-    assert_eq!(j.ids, [i.named.id, j.named.id]);
-    assert_eq!(j.ancestors.first().map(names), Some(names(l)));
-    assert_eq!(l.destroy.as_ref().map(|found| found.path.as_str()), Some("I.destroy"));
+    let parents: Vec<_> = k.parents.iter().map(|parent| parent.trait_name.as_str()).collect();
+    assert_eq!(parents, ["J", "L"]);
+    let all: Vec<_> = k.ancestors.iter().map(|found| found.extended.trait_name.as_str()).collect();
+    assert_eq!(all, ["J", "I", "L"], "each once, after the first that extends it");
+    let methods = k.ancestors.iter().map(|found| &found.methods);
+    let names = |methods: &Vec<Method>| methods.iter().map(|m| m.name.clone()).collect::<Vec<_>>();
+    let methods: Vec<_> = methods.map(names).collect();
+    assert_eq!(methods, [&["p"][..], &["m", "interrupt", "write", "destroy"], &[]]);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::Place;
 use super::declare::Declared;
+use super::substitute::{bindings, substitute_all};
 use crate::model::{Body, Field, File, Named, Schema, Struct, Type};
 
 /// Where the schema has a field.
@@ -112,13 +113,11 @@ pub(super) fn shapes(schema: &Schema) -> Shapes {
 }
 
 impl Shape {
-    /// The fields, for arguments of the struct's.
-    pub(super) fn fields_with(&self, arguments: &[Type]) -> Vec<Field> {
-        let bindings = super::generics::bindings(&self.parameters, arguments);
-        let with = |field: &Field| Field {
-            ty: super::generics::substitute(&field.ty, &bindings),
-            ..field.clone()
-        };
-        self.fields.iter().map(with).collect()
+    /// The fields, for arguments of the struct's; nothing where they would become too large.
+    pub(super) fn fields_with(&self, arguments: &[Type]) -> Option<Vec<Field>> {
+        let types = self.fields.iter().map(|field| &field.ty);
+        let types = substitute_all(types, &bindings(&self.parameters, arguments))?;
+        let with = |(field, ty): (&Field, Type)| Field { ty, ..field.clone() };
+        Some(self.fields.iter().zip(types).map(with).collect())
     }
 }

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 
 use capnp::serialize;
 
-use crate::rpc::Message;
+use capnp_engine::Message;
 
 /// A message of more bytes is written from where it was built; shorter ones are copied together.
 const LONG: usize = 32 << 10;
@@ -169,10 +169,10 @@ fn segment_table(message: &Message) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::Batch;
-    use crate::rpc::{Message, new_message};
+    use capnp_engine::{Heap, Message, new_message};
 
     fn message(bytes: usize) -> Message {
-        let mut message = new_message(16);
+        let mut message = new_message(&Heap, 16);
         let data: Vec<u8> = (0..bytes).map(|at| at as u8).collect();
         message.set_root::<capnp::data::Owned>(&data[..]).unwrap();
         message

@@ -1,44 +1,35 @@
 //! One connection: the lock around its core, and what happens around each entry.
 
+use std::any::Any;
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 
+use capnp_engine::Engine;
 use rustix::net::{Shutdown, shutdown};
 
-use super::after::After;
-use super::core::{CapId, Core, RunningId, panic_text};
-use super::crowd::Crowd;
+use super::batching::Batching;
+use super::core::{Core, Session};
+use super::explain::Unexplained;
+use super::followup::Followup;
 use super::frame::Frames;
-use super::handshake::Handshake;
 use super::limits::Limits;
 use super::outbox::Outbox;
-use super::serving::Idle;
 use super::stream::Watch;
-use crate::codec::Encoder;
 use crate::driver::{Driver, TimerId, driver};
+use crate::memory::MEMORY;
+use crate::panics::{panic_text, run_hook};
 use crate::poller::SourceId;
-use crate::rpc::{CallId, Cap, Outcome, Outline, Waiter};
-use crate::rt::Interface;
-use crate::server::{Local, ServedObject, Streams, Token};
-use crate::thread::{Lanes, pool};
-use crate::versions::PeerVersions;
-use crate::wire::Builder;
+use crate::pool;
 use crate::{Error, Result};
 
 pub(crate) type ArcConn = Arc<Conn>;
 pub(crate) type WeakConn = Weak<Conn>;
 
-/// What has been asked for while the lock was, or may have been, held by another.
-pub(super) enum Deferred {
-    ReleaseCap(CapId),
-    ReleaseCaller(u64),
-    Cancel(CallId),
-    Abandon(RunningId, Error),
-    GoOn(Arc<Streams>),
-}
-
+/// What was asked for while the lock was, or may have been, held by another.
+type Deferred = Box<dyn FnOnce(&mut Core, &ArcConn) + Send>;
 type Hook = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct Conn {
@@ -46,60 +37,60 @@ pub(crate) struct Conn {
     deferred: Mutex<Vec<Deferred>>,
     pub(super) outbox: Outbox,
     pub(super) frames: Mutex<Frames>,
-    /// Shared with idle workers that wait for it: see `lead`.
+    /// Shared with idle workers that wait for it: see `reading`.
     pub(super) socket: Arc<OwnedFd>,
     pub(super) watch: Mutex<Watch>,
     /// The socket is full, as far as is known without the watch's lock.
     pub(super) full: AtomicBool,
-    pub(super) crowd: Crowd,
+    pub(super) batching: Batching,
     /// The driver was asked to write.
     pub(super) flush_wanted: AtomicBool,
     pub(super) driver: &'static Driver,
     pub(super) source: SourceId,
     limits: Limits,
-    inline: Arc<Lanes>,
+    /// What the session keeps outside the lock.
+    shared: Box<dyn Any + Send + Sync>,
     ended: OnceLock<Error>,
-    versions: PeerVersions,
     /// Nobody is to wait for the socket any more: the connection ends.
     closing: AtomicBool,
-    pub(super) handshake: Handshake,
-    pub(super) idle: Idle,
+    pub(super) unexplained: Unexplained,
+    in_order: Mutex<InOrder>,
     on_disconnect: Mutex<Vec<Hook>>,
     pub(super) partial_timer: Mutex<Option<TimerId>>,
 }
 
+/// Followups that are run in the order in which they arose, by one thread at a time.
+#[derive(Default)]
+struct InOrder {
+    work: VecDeque<Box<dyn FnOnce() + Send>>,
+    busy: bool,
+}
+
+/// What is built on a connection: what it does, and what it keeps under the lock and outside.
+pub(crate) struct SessionParts {
+    pub(crate) session: &'static dyn Session,
+    pub(crate) state: Box<dyn Any + Send>,
+    pub(crate) shared: Box<dyn Any + Send + Sync>,
+}
+
 impl Conn {
-    /// Takes over a connected stream socket. `object` is what the peer can ask for first.
-    pub(crate) fn start<I: Interface>(
+    /// Takes over a connected stream socket. `begin` is the first to enter, before anything is read.
+    pub(crate) fn start(
         socket: OwnedFd,
-        object: Option<&I>,
         limits: Limits,
+        parts: SessionParts,
+        begin: impl FnOnce(&mut Core),
     ) -> Result<ArcConn> {
-        let conn = Conn::start_client_unwatched(socket, limits)?;
-        if let Some(object) = object {
-            let served = Arc::new(ServedObject(object.clone()));
-            let mut core = conn.lock();
-            let local = Local::new(&mut core, served);
-            core.rpc.set_bootstrap(Cap::Local(local));
-        }
-        conn.watch_socket()?;
-        Ok(conn)
-    }
-
-    /// The same, serving nothing.
-    pub(crate) fn start_client(socket: OwnedFd, limits: Limits) -> Result<ArcConn> {
-        let conn = Conn::start_client_unwatched(socket, limits)?;
-        conn.watch_socket()?;
-        Ok(conn)
-    }
-
-    fn start_client_unwatched(socket: OwnedFd, limits: Limits) -> Result<ArcConn> {
         rustix::io::ioctl_fionbio(&socket, true)
             .map_err(|error| Error::io("use the socket", error.into()))?;
         let driver = driver()?;
         let source = driver.new_id();
-        Ok(Arc::new(Conn {
-            core: Mutex::default(),
+        let SessionParts { session, state, shared } = parts;
+        let engine = Engine::new(&MEMORY, limits.of_engine());
+        let mut core = Core::new(engine, session, state);
+        begin(&mut core);
+        let conn = Arc::new(Conn {
+            core: Mutex::new(core),
             deferred: Mutex::default(),
             outbox: Outbox::default(),
             frames: Mutex::new(Frames::new(limits.message)),
@@ -107,37 +98,34 @@ impl Conn {
             watch: Mutex::default(),
             full: AtomicBool::new(false),
             flush_wanted: AtomicBool::new(false),
-            crowd: Crowd::default(),
+            batching: Batching::default(),
             driver,
             source,
             limits,
-            inline: Lanes::new(1),
+            shared,
             ended: OnceLock::new(),
-            versions: PeerVersions::default(),
             closing: AtomicBool::new(false),
-            handshake: Handshake::default(),
-            idle: Idle::default(),
+            unexplained: Unexplained::default(),
+            in_order: Mutex::default(),
             on_disconnect: Mutex::default(),
             partial_timer: Mutex::default(),
-        }))
+        });
+        let weak: WeakConn = Arc::downgrade(&conn);
+        driver.add(source, conn.socket.as_fd(), weak)?;
+        Ok(conn)
     }
 
-    fn watch_socket(self: &ArcConn) -> Result<()> {
-        let weak: WeakConn = Arc::downgrade(self);
-        self.driver.add(self.source, self.socket.as_fd(), weak)
-    }
-
-    /// What is known of the peer's versions.
-    pub(crate) fn versions(&self) -> &PeerVersions {
-        &self.versions
+    /// What the session keeps outside the lock.
+    ///
+    /// # Panics
+    /// It is of another type: the connection was started for another session.
+    pub(crate) fn shared<S: Any>(&self) -> &S {
+        let shared = self.shared.downcast_ref();
+        shared.unwrap_or_else(|| unreachable!("a connection has one kind of session"))
     }
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
-    }
-
-    pub(crate) fn inline_lane(&self) -> Arc<Lanes> {
-        Arc::clone(&self.inline)
     }
 
     pub(crate) fn socket(&self) -> &Arc<OwnedFd> {
@@ -149,6 +137,11 @@ impl Conn {
         self.ended.get()
     }
 
+    /// Whether many futures' calls are about to be written together.
+    pub(crate) fn writes_many(&self) -> bool {
+        self.batching.is_there()
+    }
+
     // ---- entering the core
 
     fn lock(&self) -> MutexGuard<'_, Core> {
@@ -157,20 +150,21 @@ impl Conn {
 
     /// Runs `f` with the core, sends what it wants sent, and then does, outside the lock, what that
     /// left to be done.
-    pub(super) fn enter<R>(self: &Arc<Self>, f: impl FnOnce(&mut Core) -> R) -> R {
+    pub(crate) fn enter<R>(self: &Arc<Self>, f: impl FnOnce(&mut Core) -> R) -> R {
         let (result, round) = self.within(f);
         self.leave(round);
         result
     }
 
     /// The same up to the end of the lock.
-    pub(super) fn within<R>(self: &Arc<Self>, f: impl FnOnce(&mut Core) -> R) -> (R, Round) {
+    pub(crate) fn within<R>(self: &Arc<Self>, f: impl FnOnce(&mut Core) -> R) -> (R, Round) {
         self.round(&mut self.lock(), f)
     }
 
     fn round<R>(self: &Arc<Self>, core: &mut Core, f: impl FnOnce(&mut Core) -> R) -> (R, Round) {
         self.take_deferred(core);
         let result = f(core);
+        core.settle(self, None);
         (result, self.end_round(core))
     }
 
@@ -178,6 +172,7 @@ impl Conn {
     pub(super) fn take_in(self: &Arc<Self>, f: impl FnOnce(&mut Core) -> Result<()>) -> Round {
         let mut core = self.lock();
         self.take_deferred(&mut core);
+        core.settle(self, None);
         if core.failed || self.ended().is_some() {
             // The tables are empty, or will be: what the messages name would be missing.
             return self.end_round(&mut core);
@@ -194,14 +189,10 @@ impl Conn {
     }
 
     fn end_round(self: &Arc<Self>, core: &mut Core) -> Round {
-        core.clear_garbage();
-        core.go_on_with_held(self);
-        core.settle(self);
-        let mut failed = self.check_open(core.rpc.open_answers()).err();
-        let out = core.rpc.out();
+        let mut failed = core.take_fatal();
         let mut waiting = 0;
-        if !out.is_empty() {
-            waiting = self.outbox.add(out);
+        if !core.out.is_empty() {
+            waiting = self.outbox.add(&mut core.out);
             if waiting > self.limits.unsent {
                 failed.get_or_insert_with(|| Error::PeerMisbehaved {
                     problem: format!(
@@ -212,34 +203,36 @@ impl Conn {
                 });
             }
         }
-        let after = std::mem::take(&mut core.after);
-        let cancelled = std::mem::take(&mut core.cancelled);
-        Round { after, cancelled, failed, waiting }
+        let in_order = !core.in_order.is_empty();
+        if in_order {
+            let mut queue = self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.work.extend(core.in_order.drain(..));
+        }
+        let followups = std::mem::take(&mut core.followups);
+        Round { followups, failed, waiting, in_order }
     }
 
-    /// Calls that are served are refused at their limit. Beside them there are those that wait for
-    /// other calls' answers, and those that were answered and are kept for what they returned.
-    fn check_open(&self, (unanswered, unfinished): (usize, usize)) -> Result<()> {
-        let served = self.limits.calls;
-        let limits = [
-            (unanswered, served.saturating_mul(2), "answered"),
-            (unfinished, served.saturating_mul(4).saturating_add(1024), "finished"),
-        ];
-        for (count, limit, what) in limits {
-            if count > limit {
-                let problem = format!("{count} of its calls are not {what}; {limit} is the limit");
-                return Err(Error::PeerMisbehaved { problem });
-            }
+    /// Runs the followups that have an order, unless another thread does.
+    fn run_in_order(&self) {
+        let lock = || self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock();
+        if std::mem::replace(&mut queue.busy, true) {
+            return;
         }
-        Ok(())
+        while let Some(work) = queue.work.pop_front() {
+            drop(queue);
+            run_hook("an executor", work);
+            queue = lock();
+        }
+        queue.busy = false;
     }
 
     /// After the lock: writes, wakes, and user code.
-    pub(super) fn leave(self: &Arc<Self>, round: Round) {
+    pub(crate) fn leave(self: &Arc<Self>, round: Round) {
         self.leave_and(round, Flush::Now);
     }
 
-    pub(super) fn leave_and(self: &Arc<Self>, round: Round, flush: Flush) {
+    pub(crate) fn leave_and(self: &Arc<Self>, round: Round, flush: Flush) {
         self.settle(round, flush);
         self.poke();
     }
@@ -250,11 +243,11 @@ impl Conn {
             Flush::Soon => self.flush_soon(round.waiting),
             Flush::Later => self.flush_later(),
         }
-        for work in round.after {
-            work.run();
+        if round.in_order {
+            self.run_in_order();
         }
-        for token in round.cancelled {
-            token.fire();
+        for followup in round.followups {
+            followup.run();
         }
         if let Some(error) = round.failed {
             self.end(error);
@@ -276,8 +269,10 @@ impl Conn {
         }
     }
 
-    pub(super) fn defer(self: &Arc<Self>, work: Deferred) {
-        self.deferred.lock().unwrap_or_else(PoisonError::into_inner).push(work);
+    /// Has `work` done under the lock, soon, wherever this is: by whoever holds the lock or takes it
+    /// next. It need not have been done on return.
+    pub(crate) fn defer(self: &Arc<Self>, work: impl FnOnce(&mut Core, &ArcConn) + Send + 'static) {
+        self.deferred.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(work));
         self.poke();
     }
 
@@ -285,60 +280,8 @@ impl Conn {
         let deferred =
             std::mem::take(&mut *self.deferred.lock().unwrap_or_else(PoisonError::into_inner));
         for work in deferred {
-            match work {
-                Deferred::ReleaseCap(id) => core.release_cap(id),
-                Deferred::Cancel(id) => {
-                    if let Some(interrupt) = core.cancel_call(id) {
-                        self.interrupt_later(core, interrupt);
-                    }
-                }
-                Deferred::ReleaseCaller(inbox) => core.threads.release_caller(inbox),
-                Deferred::Abandon(id, error) => {
-                    self.answer_running(core, id, Outcome::Error(error));
-                }
-                Deferred::GoOn(streams) => streams.go_on(core, self),
-            }
+            work(core, self);
         }
-    }
-
-    // ---- for handles and calls
-
-    pub(crate) fn release_cap(self: &Arc<Self>, id: CapId) {
-        self.defer(Deferred::ReleaseCap(id));
-    }
-
-    pub(crate) fn release_caller(self: &Arc<Self>, inbox: u64) {
-        self.defer(Deferred::ReleaseCaller(inbox));
-    }
-
-    pub(crate) fn cancel(self: &Arc<Self>, id: CallId) {
-        self.defer(Deferred::Cancel(id));
-    }
-
-    /// A capability on the peer's first object. `answered`: who is told that the peer has answered.
-    pub(super) fn bootstrap<I: Interface>(self: &Arc<Self>, answered: Waiter) -> Result<CapId> {
-        self.enter(|core| {
-            if let Some(error) = self.ended() {
-                return Err(error.clone());
-            }
-            let Some(construct) = I::CONSTRUCT else {
-                let first = core.ask_bootstrap(answered);
-                return Ok(core.keep_cap(first));
-            };
-            let first = core.ask_bootstrap(Waiter::Handshake { last: false });
-            let (id, (size, slot)) = (construct.id, construct.params);
-            let mut fill = |cx: &mut Encoder<'_>, to: crate::rt::AnyBuilder<'_>| {
-                cx.thread_map(&mut Builder::content(to, size), slot);
-                Ok(())
-            };
-            let outline = Outline::new(id);
-            let path = Some(vec![id.pipeline]);
-            let (_, map) = core.call(self, &first, &outline, &mut fill, answered, path)?;
-            if let Some(map) = map {
-                core.threads.set_peer_map(map);
-            }
-            Ok(core.keep_cap(first))
-        })
     }
 
     // ---- the end
@@ -349,15 +292,15 @@ impl Conn {
         if !self.close() {
             return;
         }
-        match self.handshake.take() {
+        match self.unexplained.take() {
             Some(explain) => self.explain_end(error, explain),
             None => self.complete_end(error),
         }
     }
 
     /// The same, by this side and at once.
-    pub(super) fn end_now(self: &Arc<Self>, error: Error) {
-        drop(self.handshake.take());
+    pub(crate) fn end_now(self: &Arc<Self>, error: Error) {
+        drop(self.unexplained.take());
         self.close();
         self.complete_end(error);
     }
@@ -378,7 +321,7 @@ impl Conn {
 
     /// The last part of the end, once.
     pub(super) fn complete_end(self: &Arc<Self>, error: Error) {
-        let (after, cancelled) = {
+        let followups = {
             let mut core = self.lock();
             self.take_deferred(&mut core);
             // Under the lock: a method that learnt of the end before the calls did could still
@@ -392,10 +335,9 @@ impl Conn {
         let _ = self.outbox.flush(&self.socket);
         self.outbox.close();
         let _ = shutdown(&*self.socket, Shutdown::Both);
-        for work in after {
-            work.run();
+        for followup in followups {
+            followup.run();
         }
-        cancelled.iter().for_each(|token| token.fire());
         let hooks =
             std::mem::take(&mut *self.on_disconnect.lock().unwrap_or_else(PoisonError::into_inner));
         for hook in hooks {
@@ -405,11 +347,11 @@ impl Conn {
         self.poke();
     }
 
-    /// Empties the core. A panic in the protocol may have torn it: then the pieces are leaked.
-    fn end_core(self: &Arc<Self>, core: &mut Core, error: &Error) -> (Vec<After>, Vec<Arc<Token>>) {
+    /// Empties the core. A panic in it may have torn it: then the pieces are leaked.
+    fn end_core(self: &Arc<Self>, core: &mut Core, error: &Error) -> Vec<Followup> {
         let _ = catch_unwind(AssertUnwindSafe(|| core.end(Some(self), error)));
-        self.outbox.add(core.rpc.out());
-        (std::mem::take(&mut core.after), std::mem::take(&mut core.cancelled))
+        self.outbox.add(&mut core.out);
+        std::mem::take(&mut core.followups)
     }
 
     /// Runs `hook` when the connection has ended, at once if it has.
@@ -426,7 +368,7 @@ impl Conn {
 
 /// When what a round has added is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flush {
+pub(crate) enum Flush {
     Now,
     /// By the driver, with what else comes until it does.
     Soon,
@@ -435,18 +377,19 @@ pub(super) enum Flush {
 }
 
 /// What one round in the core leaves to do.
-pub(super) struct Round {
-    after: Vec<After>,
-    cancelled: Vec<Arc<Token>>,
+pub(crate) struct Round {
+    followups: Vec<Followup>,
     failed: Option<Error>,
     /// How many bytes wait to be written, where the round has added some.
     waiting: usize,
+    /// There are followups that have an order.
+    in_order: bool,
 }
 
 impl Round {
     /// How many futures are to be woken.
     pub(super) fn futures(&self) -> usize {
-        self.after.iter().filter(|work| matches!(work, After::Wake(_))).count()
+        self.followups.iter().filter(|work| matches!(work, Followup::Wake(_))).count()
     }
 }
 
@@ -462,7 +405,7 @@ impl Drop for Conn {
         {
             self.driver.remove_timer(timer);
         }
-        if let Some(explain) = self.handshake.take() {
+        if let Some(explain) = self.unexplained.take() {
             pool::clean_up(move || drop(explain));
         }
         if self.ended().is_none() {
@@ -470,8 +413,8 @@ impl Drop for Conn {
             let error = Error::disconnected("this side let the connection go");
             let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
             let _ = catch_unwind(AssertUnwindSafe(|| core.end(None, &error)));
-            for work in std::mem::take(&mut core.after) {
-                work.run();
+            for followup in std::mem::take(&mut core.followups) {
+                followup.run();
             }
             let hooks = std::mem::take(
                 self.on_disconnect.get_mut().unwrap_or_else(PoisonError::into_inner),

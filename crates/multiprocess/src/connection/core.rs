@@ -1,143 +1,157 @@
-//! What the lock of a connection guards: the protocol's tables, and those beside them that handles
-//! and calls point into.
+//! What the lock of a connection guards: the engine, and what the layers above keep beside it.
 //!
 //! # Invariants
 //!
-//! 1. No user code runs under the lock: user objects, hooks and wakers are moved to [`After`] and run
-//!    by the caller when the lock is released.
-//! 2. A handle that is dropped under the lock only queues its number; a capability notes what is to be
-//!    done in its [`Garbage`](crate::rpc::Garbage).
+//! 1. No user code runs under the lock: user objects, hooks and wakers are moved to [`Followup`]s and
+//!    run by whoever has entered when the lock is released.
+//! 2. What is dropped under the lock only queues what is to follow from it ([`Conn::defer`]).
+//!
+//! [`Conn::defer`]: super::Conn::defer
 
-use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::any::Any;
 
-use slab::Slab;
+use capnp_engine::{Effect, Engine, Exception, ExceptionKind, Failure, Fatal, Incoming};
 
-use super::after::After;
+use super::batch::Batch;
 use super::conn::ArcConn;
-use super::interrupt::Interrupts;
-use super::threads::Threads;
+use super::followup::Followup;
 use crate::Error;
-use crate::rpc::{Cap, Destination, Rpc};
-use crate::server::{Local, Token};
 
-/// A capability of this connection, as handles outside the lock know it.
-pub(crate) type CapId = usize;
-/// A call of the peer's that is being served.
-pub(crate) type RunningId = usize;
+/// What is built on a connection: the layers above, as this one sees them.
+pub(crate) trait Session: Sync {
+    /// Does what the engine wants done, but for writing. `message`: the one that the effect's content
+    /// may lie in.
+    fn effect(
+        &self,
+        core: &mut Core,
+        conn: &ArcConn,
+        effect: Effect,
+        message: Option<&Incoming<'_>>,
+    );
 
-/// The tables of one connection.
-#[derive(Default)]
-pub(crate) struct Core {
-    pub(crate) rpc: Rpc,
-    pub(crate) threads: Threads,
-    pub(super) interrupts: Interrupts,
-    caps: Slab<Cap>,
-    running: Slab<RunningCall>,
-    /// Objects of this process that are exported here, by the address of the user's object, so that
-    /// one object is one capability.
-    exported: HashMap<usize, Weak<Local>>,
-    /// Work for when the lock is released.
-    pub(crate) after: Vec<After>,
-    /// The tokens of calls that were cancelled, to be fired then as well.
-    pub(crate) cancelled: Vec<Arc<Token>>,
-    /// A message was taken in that ends the connection: those behind it are not.
-    pub(super) failed: bool,
+    /// Something may have changed that calls wait for here: at the end of each entry.
+    fn settle(&self, core: &mut Core, conn: &ArcConn);
+
+    /// Lets go of everything: the engine has ended. Without a connection nobody is left who waits.
+    fn end(&self, core: &mut Core, conn: Option<&ArcConn>);
 }
 
-/// A call of the peer's whose results are not sent yet.
-pub(crate) struct RunningCall {
-    pub(crate) destination: Destination,
-    pub(crate) token: Arc<Token>,
-    /// The thread of this side that runs the call, and the thread of the peer that waits for it.
-    pub(crate) thread: Option<Cap>,
-    pub(crate) callback: Option<Cap>,
+pub(crate) struct Core {
+    pub(crate) engine: Engine,
+    session: &'static dyn Session,
+    /// What the session keeps under the lock.
+    state: Box<dyn Any + Send>,
+    pub(super) out: Batch,
+    /// Work for when the lock is released.
+    pub(crate) followups: Vec<Followup>,
+    /// The same, to be run in the order in which it arose.
+    pub(crate) in_order: Vec<Box<dyn FnOnce() + Send>>,
+    /// A message was taken in that ends the connection: those behind it are not.
+    pub(super) failed: bool,
+    /// Why the connection is to end.
+    fatal: Option<Error>,
 }
 
 impl Core {
-    // ---- capabilities that handles hold
-
-    pub(crate) fn keep_cap(&mut self, cap: Cap) -> CapId {
-        self.caps.insert(cap)
+    pub(super) fn new(
+        engine: Engine,
+        session: &'static dyn Session,
+        state: Box<dyn Any + Send>,
+    ) -> Core {
+        let (out, followups, in_order) = (Batch::default(), Vec::new(), Vec::new());
+        Core { engine, session, state, out, followups, in_order, failed: false, fatal: None }
     }
 
-    pub(crate) fn cap(&self, id: CapId) -> Option<Cap> {
-        self.caps.get(id).cloned()
+    /// What the session keeps; and the rest, to be used beside it.
+    ///
+    /// # Panics
+    /// It is of another type: the connection was started for another session.
+    pub(crate) fn split<S: Any>(&mut self) -> (&mut S, &mut Engine, &mut Vec<Followup>) {
+        let state = self.state.downcast_mut();
+        let state = state.unwrap_or_else(|| unreachable!("a connection has one kind of session"));
+        (state, &mut self.engine, &mut self.followups)
     }
 
-    pub(super) fn release_cap(&mut self, id: CapId) {
-        let cap = self.caps.try_remove(id);
-        drop(cap);
-    }
-
-    // ---- objects of this process that the peer can call
-
-    pub(crate) fn add_local(&mut self, object: usize, local: &Arc<Local>) {
-        self.exported.insert(object, Arc::downgrade(local));
-    }
-
-    /// What the user's object at this address is exported as.
-    pub(crate) fn exported(&self, object: usize) -> Option<Arc<Local>> {
-        self.exported.get(&object)?.upgrade()
-    }
-
-    /// It is exported no more, unless it is again.
-    pub(crate) fn forget_local(&mut self, object: Option<usize>) {
-        let Some(object) = object else { return };
-        if self.exported.get(&object).is_some_and(|local| local.strong_count() == 0) {
-            self.exported.remove(&object);
+    /// Takes in one message of the peer's and has done what follows from it.
+    pub(super) fn receive(&mut self, conn: &ArcConn, message: &Incoming<'_>) -> Result<(), Error> {
+        let received = self.engine.receive(message).map_err(fatal);
+        self.settle(conn, Some(message));
+        match self.fatal.take() {
+            Some(error) => Err(error),
+            None => received,
         }
     }
 
-    // ---- calls that are being served
-
-    /// How many calls of the peer's are being served.
-    pub(crate) fn running_calls(&self) -> usize {
-        self.running.len()
+    /// The connection is to end, before anything else that the engine wants is done.
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.fatal.get_or_insert(error);
     }
 
-    pub(crate) fn add_running(&mut self, call: RunningCall) -> RunningId {
-        self.running.insert(call)
+    /// Whether a message was taken in that ends the connection.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.failed
     }
 
-    pub(super) fn finish_running(&mut self, id: RunningId) -> Option<RunningCall> {
-        self.running.try_remove(id)
+    /// Why the connection is to end, if it is.
+    pub(super) fn take_fatal(&mut self) -> Option<Error> {
+        self.fatal.take()
     }
 
-    /// The threads of a call that is being served: this side's, and the peer's that waits for it.
-    pub(crate) fn running_threads(&self, id: RunningId) -> Option<(Cap, Cap)> {
-        let call = self.running.get(id)?;
-        Some((call.thread.clone()?, call.callback.clone()?))
+    /// Has done what the engine wants done.
+    pub(super) fn settle(&mut self, conn: &ArcConn, message: Option<&Incoming<'_>>) {
+        let session = self.session;
+        loop {
+            while let Some(effect) = self.next_effect() {
+                match effect {
+                    Effect::Write(message) => self.out.push(message),
+                    effect => session.effect(self, conn, effect, message),
+                }
+            }
+            session.settle(self, conn);
+            match self.next_effect() {
+                Some(Effect::Write(message)) => self.out.push(message),
+                Some(effect) => session.effect(self, conn, effect, message),
+                None => return,
+            }
+        }
     }
 
-    // ---- the end
+    fn next_effect(&mut self) -> Option<Effect> {
+        if self.fatal.is_some() { None } else { self.engine.next_effect() }
+    }
 
-    /// Ends every call that waits with `error` and lets go of every capability. Calls that are still
-    /// running end later, into nothing.
-    /// Without a connection nobody is left who waits.
+    /// Ends the engine and lets go of everything. Without a connection nobody is left who waits.
     pub(super) fn end(&mut self, conn: Option<&ArcConn>, error: &Error) {
-        self.end_rpc(conn, error);
-        let tokens = self.running.iter().map(|(_, running)| Arc::clone(&running.token));
-        self.cancelled.extend(tokens.collect::<Vec<_>>());
-        for (_, running) in self.running.iter_mut() {
-            running.thread = None;
-            running.callback = None;
+        self.abort(error);
+        let reason = error.to_string();
+        self.engine.end(Failure::from(Exception::new(ExceptionKind::Disconnected, reason)));
+        let session = self.session;
+        while let Some(effect) = self.engine.next_effect() {
+            match (effect, conn) {
+                (Effect::Write(message), _) => self.out.push(message),
+                (effect, Some(conn)) => session.effect(self, conn, effect, None),
+                (_, None) => {}
+            }
         }
-        let caps = std::mem::take(&mut self.caps);
-        drop(caps);
-        self.threads.clear();
-        self.interrupts.clear();
-        self.clear_garbage();
+        session.end(self, conn);
+    }
+
+    /// Tells the peer why the connection ends, where that is its doing.
+    pub(super) fn abort(&mut self, error: &Error) {
+        if let Error::PeerMisbehaved { .. } = error {
+            self.engine.abort(&Exception::failed(error.to_string()));
+            while let Some(effect) = self.engine.next_effect() {
+                if let Effect::Write(message) = effect {
+                    self.out.push(message);
+                }
+            }
+        }
     }
 }
 
-/// The text of a panic's payload.
-pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
-    if let Some(text) = payload.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "a panic without a message".to_owned()
+fn fatal(fatal: Fatal) -> Error {
+    match fatal {
+        Fatal::Misbehaved(problem) => Error::PeerMisbehaved { problem },
+        Fatal::Aborted(_) => Error::disconnected(fatal.to_string()),
     }
 }

@@ -9,10 +9,11 @@
 
 use std::os::fd::OwnedFd;
 
+use capnp_engine::{Body, Whole, first_word};
 use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, recv};
 
-use crate::rpc::{Body, Whole, first_word, take_bytes};
+use crate::memory::{give_bytes, take_bytes};
 use crate::{Error, Result};
 
 const WORD: usize = 8;
@@ -135,7 +136,7 @@ impl Frames {
         if first_word(&self.buffer) != 0 {
             self.align();
         }
-        Ok(Some(Frame::Long(Body::new(whole, start))))
+        Ok(Some(Frame::Long(Body::new(whole, start, Some(give_bytes)))))
     }
 
     /// Whether a message has begun and is not whole.
@@ -188,12 +189,11 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::{Frames, WORD};
-    use crate::rpc::new_message;
 
     /// What a long message was read into fits the next of its length: else each takes new memory.
     #[test]
     fn memory_of_a_long_message_fits_another() {
-        let mut message = new_message(16);
+        let mut message = capnp_engine::new_message(&capnp_engine::Heap, 16);
         message.set_root::<capnp::data::Owned>(&vec![7; 300_000][..]).unwrap();
         let message = capnp::serialize::write_message_to_words(&message);
         let (mut theirs, ours) = UnixStream::pair().unwrap();

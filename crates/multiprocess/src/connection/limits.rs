@@ -27,6 +27,17 @@ pub struct Limits {
     pub lead: bool,
 }
 
+impl Limits {
+    /// Calls that are served are refused at their limit. Beside them there are those that wait for
+    /// other calls' answers, and those that were answered and are kept for what they returned.
+    pub(super) fn of_engine(&self) -> capnp_engine::Limits {
+        capnp_engine::Limits {
+            unanswered: self.calls.saturating_mul(2),
+            unfinished: self.calls.saturating_mul(4).saturating_add(1024),
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {

@@ -1,48 +1,38 @@
-//! A connection to one peer: the protocol's tables behind one lock, and the socket beside it.
+//! A connection to one peer: the engine behind one lock, and the socket beside it.
 //!
 //! ```text
-//! Call::wait -> caller -> Conn::enter -> core, rpc -> batch -> outbox -> socket
-//!  socket -> driver -> Conn::read -> frame -> rpc -> server::Local -> Task -> thread
+//!  a session enters -> Conn::enter -> engine -> batch -> outbox -> socket
+//!  socket -> whoever reads -> Conn::read -> frame -> engine -> Session::effect
 //! ```
 //!
-//! - `core` is what the lock guards; the protocol itself is in [`rpc`](crate::rpc);
-//! - `frame`, `batch`, `outbox` carry messages; `crowd`: calls of many futures are written together;
-//! - `conn` ties them together, `stream` reads and writes, `serving` answers; `public` is the type
-//!   that users hold;
-//! - `handshake` is the time until the peer has answered first;
-//! - `caller` starts calls of this side, `streaming` those that stream; `interrupt` ends those that a
-//!   peer does not end itself;
-//! - `lead` lets who waits read the socket, `turns` says who that is.
+//! - `core` is what the lock guards: the engine, and what the session above keeps beside it;
+//! - `frame`, `batch`, `outbox` carry messages; `batching`: calls of many futures are written together;
+//! - `conn` ties them together, `stream` reads and writes, `followup` is what is done outside the lock;
+//! - `explain` is the time until the peer has answered first;
+//! - `reading` lets who waits read the socket, `reader` says who that is; `parker` and `wake_fd` are how
+//!   a thread waits.
+//!
+//! It knows nothing of objects, threads that serve and handles: what it has to tell the layers that do
+//! goes through [`Session`].
 
-mod after;
 mod batch;
-mod caller;
+mod batching;
 mod conn;
 mod core;
-mod crowd;
+mod explain;
+mod followup;
 mod frame;
-mod handshake;
-mod interrupt;
-mod lead;
 mod limits;
-mod listener;
 mod outbox;
-mod public;
-mod serving;
+mod parker;
+mod reader;
+mod reading;
 mod stream;
-mod streaming;
-mod threads;
-mod turns;
+mod wake_fd;
 
-pub(crate) use after::After;
-pub(crate) use batch::Batch;
-pub(crate) use caller::{Caller, SentCall, Slot, start_call, start_pipelined};
-pub(crate) use conn::{ArcConn, WeakConn};
-pub(crate) use core::{CapId, Core, RunningCall, RunningId, panic_text};
-pub(crate) use interrupt::Interrupt;
-pub(crate) use lead::{IdleLead, Pending, Turn};
+pub(crate) use conn::{ArcConn, Conn, Flush, SessionParts, WeakConn};
+pub(crate) use core::{Core, Session};
+pub(crate) use followup::Followup;
 pub use limits::Limits;
-pub use listener::Server;
-pub use public::{Connection, ConnectionBuilder};
-pub(crate) use streaming::{Room, Streaming, end_of_stream, start_stream};
-pub(crate) use threads::{ASYNC_THREADS, BusyGuard, PeerPool, ThreadCount, ThreadPair, Threads};
+pub(crate) use parker::Parker;
+pub(crate) use reading::{IdleLead, Pending, Turn, read_once};

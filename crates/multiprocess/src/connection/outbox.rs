@@ -149,10 +149,10 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::{Batch, Flushed, Outbox};
-    use crate::rpc::new_message;
+    use capnp_engine::{Heap, new_message};
 
     fn batch(bytes: usize) -> Batch {
-        let mut message = new_message(16);
+        let mut message = new_message(&Heap, 16);
         message.set_root::<capnp::data::Owned>(&vec![7; bytes][..]).unwrap();
         let mut batch = Batch::default();
         batch.push(message);

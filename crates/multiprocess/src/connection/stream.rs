@@ -5,19 +5,20 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use capnp_engine::Incoming;
 use rustix::io::Errno;
 
+use super::batching::Writer;
 use super::conn::{ArcConn, Conn};
-use super::crowd::Writer;
 use super::outbox::Flushed;
-use super::turns::Turns;
+use super::reader::ReaderRole;
 use crate::Error;
 use crate::driver::Source;
 
 /// What the driver watches the socket for.
 #[derive(Default)]
 pub(super) struct Watch {
-    turns: Turns,
+    role: ReaderRole,
     /// The socket is full: whoever waits for it writes when it has room.
     write: bool,
     /// That is the leader.
@@ -27,7 +28,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Whether the driver watches for what arrives, and for room.
     fn by_driver(&self) -> (bool, bool) {
-        (self.turns.driver_reads(), self.write && !self.leader_writes)
+        (self.role.driver_reads(), self.write && !self.leader_writes)
     }
 }
 
@@ -57,11 +58,11 @@ impl Conn {
     }
 
     /// Changes who reads. None where the connection has ended of it.
-    pub(super) fn turn<R>(self: &ArcConn, change: impl FnOnce(&mut Turns) -> R) -> Option<R> {
+    pub(super) fn turn<R>(self: &ArcConn, change: impl FnOnce(&mut ReaderRole) -> R) -> Option<R> {
         let change = |watch: &mut Watch| {
-            let result = change(&mut watch.turns);
+            let result = change(&mut watch.role);
             // What a leader has not written when it leaves is the driver's again.
-            watch.leader_writes &= watch.turns.is_led();
+            watch.leader_writes &= watch.role.is_led();
             result
         };
         match self.set_watch(change) {
@@ -100,7 +101,7 @@ impl Conn {
     /// Leaves what waits to be written to the driver, which soon does it together with what comes
     /// until then. `waiting`: how many bytes it is.
     pub(super) fn flush_soon(self: &ArcConn, waiting: usize) {
-        match self.crowd.writer(waiting) {
+        match self.batching.writer(waiting) {
             Writer::Driver => {}
             Writer::Caller => self.flush(),
             Writer::DriverWhenTold => {
@@ -113,13 +114,13 @@ impl Conn {
 
     /// Leaves it to the thread that is about to write more; the driver sees to it otherwise.
     pub(super) fn flush_later(self: &ArcConn) {
-        if self.turn(|turns| turns.look_after()) == Some(true) {
+        if self.turn(|role| role.look_after()) == Some(true) {
             self.driver.look_after(ArcConn::downgrade(self));
         }
     }
 
     /// Writes what waits, unless another thread is at it.
-    pub(super) fn flush(self: &ArcConn) {
+    pub(crate) fn flush(self: &ArcConn) {
         let flushed = self.outbox.flush(&self.socket);
         self.flushed(flushed, None);
     }
@@ -132,7 +133,7 @@ impl Conn {
                 self.full.store(true, Ordering::Release);
                 let full = |watch: &mut Watch| {
                     watch.write = true;
-                    watch.leader_writes |= leader.is_some_and(|number| watch.turns.leads(number));
+                    watch.leader_writes |= leader.is_some_and(|number| watch.role.leads(number));
                 };
                 if let Err(error) = self.set_watch(full) {
                     self.end(Error::disconnected(format!("cannot watch the socket: {error}")));
@@ -196,7 +197,9 @@ impl Conn {
         let round = self.take_in(|core| {
             while let Some(frame) = frames.next()? {
                 some = true;
-                core.receive(self, frame.whole())?;
+                let message = Incoming::new(frame.whole())
+                    .map_err(|error| Error::PeerMisbehaved { problem: error.to_string() })?;
+                core.receive(self, &message)?;
             }
             Ok(())
         });
@@ -207,7 +210,7 @@ impl Conn {
         self.watch_partial(frames.is_partial());
         drop(frames);
         // Before they are woken.
-        if driver && self.crowd.begin(round.futures()) {
+        if driver && self.batching.begin(round.futures()) {
             self.driver.flush_after_a_while(ArcConn::downgrade(self));
         }
         self.leave(round);
@@ -249,7 +252,7 @@ impl Source for Conn {
 
     fn look(self: Arc<Self>) -> bool {
         // First, so that whoever leaves something to be written from now on asks again.
-        let again = self.turn(|turns| turns.look()).unwrap_or(false);
+        let again = self.turn(|role| role.look()).unwrap_or(false);
         self.flush();
         again
     }
@@ -257,7 +260,7 @@ impl Source for Conn {
     fn write(self: Arc<Self>) {
         // First, so that whoever adds more from now on asks again.
         self.flush_wanted.store(false, Ordering::Release);
-        self.crowd.end();
+        self.batching.end();
         self.flush();
     }
 

@@ -6,7 +6,7 @@ use capnp::message::{self, ReaderOptions};
 use capnp::private::layout::{CapTable, PointerBuilder, PointerReader};
 use capnp::traits::{FromPointerReader, ImbueMut, Owned, SetterInput};
 
-use crate::codec::malformed;
+use super::helpers::malformed;
 use crate::{Error, Result};
 
 /// What the schema leaves open (`AnyPointer`): a struct, list, text or data of a type that only the

@@ -4,9 +4,10 @@ use std::marker::PhantomData;
 
 use capnp::private::layout::{PointerBuilder, PointerReader};
 
+use super::context::{Decoder, Encoder};
+use super::helpers::indexed;
 use super::{Builder, PointerWire, Reader, Wire};
-use crate::codec::{Decoder, Encoder, indexed};
-use crate::guard::catch_panic;
+use crate::panics::catch_panic;
 use crate::{Error, Result};
 
 /// Why a codec refuses a value: any error, or a text.

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use capnp::private::layout::{PointerBuilder, PointerReader};
 
+use super::context::{Decoder, Encoder};
 use super::{Builder, Reader, Wire};
-use crate::codec::{Decoder, Encoder};
 use crate::{Error, Result};
 
 /// `W` beside a Bool in the slot `FLAG`, which says whether it is there.

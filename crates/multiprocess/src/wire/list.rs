@@ -6,10 +6,11 @@ use std::marker::PhantomData;
 
 use capnp::private::layout::{PointerBuilder, PointerReader};
 
+use super::context::{Decoder, Encoder};
+use super::helpers::indexed;
 use super::pointer::pointer_wire;
 use super::structure::each_struct;
 use super::{Builder, Message, PointerWire, Reader, Wire};
-use crate::codec::{Decoder, Encoder, indexed};
 use crate::{Error, Result};
 
 /// `List(T)`.

@@ -6,9 +6,10 @@ use capnp::private::layout::{
 use capnp::traits::{FromPointerBuilder, FromPointerReader};
 
 use super::Wire;
+use super::context::{Decoder, Encoder};
+use super::helpers::{At, malformed};
+use super::{AnyBuilder, AnyReader};
 use crate::Result;
-use crate::codec::{At, Decoder, Encoder, malformed};
-use crate::rt::{AnyBuilder, AnyReader};
 
 /// A struct of a schema (or a group, or a union) as a plain Rust type; implemented by generated
 /// code.

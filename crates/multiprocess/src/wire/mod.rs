@@ -10,7 +10,6 @@
 //!       flagged    what a Bool beside it makes optional
 //!       list       List, and the collections that stand for one
 //!       structure  structs, boxed or absent
-//!       object     interfaces
 //!       view       values that are lent instead of copied
 //!       convert    Rust types of the schema author's choice, through a codec
 //! ```
@@ -19,22 +18,25 @@
 //! for pointers the index in the pointer section.
 
 mod any;
+pub(crate) mod context;
 mod convert;
 mod flagged;
+pub(crate) mod helpers;
 mod list;
 mod message;
-mod object;
-mod pointer;
+mod part;
+pub(crate) mod pointer;
 mod structure;
 mod value;
 mod view;
 
 pub use any::AnyPointer;
+pub use context::{Decoder, Encoder};
 pub use convert::{As, Codec, CodecError, Each, TryConvert};
 pub use flagged::If;
 pub use list::{BTreeMapOf, BTreeSetOf, Entry, HashMapOf, HashSetOf, List};
 pub use message::{Builder, Message, Reader, Size};
-pub use object::{NotNull, Object, Shared, SharedNotNull};
+pub use part::{Exception, Fields, Part, Slot, code, field, fields, raising, streamed, unread};
 pub use pointer::{AnyPointerWire, Data, PointerWire, Text};
 pub use structure::{Boxed, Nullable, Struct};
 pub use value::{Enum, Void};
@@ -45,7 +47,11 @@ pub(crate) use message::Pointer;
 use capnp::private::layout::{PointerBuilder, PointerReader};
 
 use crate::Result;
-use crate::codec::{Decoder, Encoder};
+
+/// A message's content, to be read.
+pub type AnyReader<'a> = capnp::any_pointer::Reader<'a>;
+/// A message's content, to be written.
+pub type AnyBuilder<'a> = capnp::any_pointer::Builder<'a>;
 
 /// A type of the schema as it lies in a struct's field or in a list.
 ///
@@ -136,10 +142,6 @@ impl Argument for AnyPointer {
 
 impl<M: Message + Clone + std::fmt::Debug + Send + Sync + 'static> Argument for M {
     type Wire = Struct<M>;
-}
-
-impl<I: crate::Interface + std::fmt::Debug> Argument for Option<I> {
-    type Wire = Object<I>;
 }
 
 impl<T: Argument> Argument for Vec<T> {

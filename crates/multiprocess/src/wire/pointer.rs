@@ -5,10 +5,11 @@ use capnp::any_pointer_list;
 use capnp::private::layout::{ElementSize, PointerBuilder, PointerReader};
 use capnp::traits::FromPointerReader;
 
+use super::context::{Decoder, Encoder};
+use super::helpers::{data, indexed, length, malformed, text};
 use super::{AnyPointer, Pointer};
 use crate::Result;
-use crate::codec::{Decoder, Encoder, data, indexed, length, malformed, text};
-use crate::rpc::overwriting;
+use capnp_engine::overwriting;
 
 /// A type of the schema that lies behind a pointer. Each is a [`Wire`](super::Wire) as well.
 pub trait PointerWire {
@@ -93,7 +94,7 @@ macro_rules! pointer_wire {
             type Default = Self::Value;
 
             fn get(
-                cx: &mut $crate::codec::Decoder<'_>,
+                cx: &mut $crate::wire::Decoder<'_>,
                 from: $crate::wire::Reader<'_>,
                 slot: u32,
             ) -> $crate::Result<Self::Value> {
@@ -101,7 +102,7 @@ macro_rules! pointer_wire {
             }
 
             fn get_or(
-                cx: &mut $crate::codec::Decoder<'_>,
+                cx: &mut $crate::wire::Decoder<'_>,
                 from: $crate::wire::Reader<'_>,
                 slot: u32,
                 default: Self::Value,
@@ -114,7 +115,7 @@ macro_rules! pointer_wire {
             }
 
             fn set(
-                cx: &mut $crate::codec::Encoder<'_>,
+                cx: &mut $crate::wire::Encoder<'_>,
                 to: &mut $crate::wire::Builder<'_>,
                 slot: u32,
                 value: &Self::Value,
@@ -123,7 +124,7 @@ macro_rules! pointer_wire {
             }
 
             fn set_or(
-                cx: &mut $crate::codec::Encoder<'_>,
+                cx: &mut $crate::wire::Encoder<'_>,
                 to: &mut $crate::wire::Builder<'_>,
                 slot: u32,
                 value: &Self::Value,
@@ -133,14 +134,14 @@ macro_rules! pointer_wire {
             }
 
             fn read_list(
-                cx: &mut $crate::codec::Decoder<'_>,
+                cx: &mut $crate::wire::Decoder<'_>,
                 from: capnp::private::layout::PointerReader<'_>,
             ) -> $crate::Result<Vec<Self::Value>> {
                 $read_list(cx, from)
             }
 
             fn write_list<'v>(
-                cx: &mut $crate::codec::Encoder<'_>,
+                cx: &mut $crate::wire::Encoder<'_>,
                 to: capnp::private::layout::PointerBuilder<'_>,
                 values: impl ExactSizeIterator<Item = &'v Self::Value>,
             ) -> $crate::Result<()>
@@ -150,13 +151,13 @@ macro_rules! pointer_wire {
         }
     };
 }
-pub(super) use pointer_wire;
+pub(crate) use pointer_wire;
 
 pointer_wire!([] Text);
 pointer_wire!([] Data);
 pointer_wire!([] AnyPointerWire);
 
-pub(super) fn read_pointers<P: PointerWire>(
+pub(crate) fn read_pointers<P: PointerWire>(
     cx: &mut Decoder<'_>,
     from: PointerReader<'_>,
 ) -> Result<Vec<P::Value>> {
@@ -170,7 +171,7 @@ pub(super) fn read_pointers<P: PointerWire>(
     Ok(values)
 }
 
-pub(super) fn write_pointers<'v, P: PointerWire>(
+pub(crate) fn write_pointers<'v, P: PointerWire>(
     cx: &mut Encoder<'_>,
     to: PointerBuilder<'_>,
     values: impl ExactSizeIterator<Item = &'v P::Value>,

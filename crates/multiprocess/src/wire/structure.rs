@@ -11,10 +11,11 @@ use capnp::traits::{
 };
 use capnp::{introspect, struct_list};
 
+use super::context::{Decoder, Encoder};
+use super::helpers::{indexed, length, malformed};
 use super::pointer::pointer_wire;
 use super::{Builder, Message, PointerWire, Reader};
 use crate::Result;
-use crate::codec::{Decoder, Encoder, indexed, length, malformed};
 
 /// A struct behind a pointer.
 pub struct Struct<M>(PhantomData<M>);

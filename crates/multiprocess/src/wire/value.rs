@@ -4,9 +4,10 @@ use std::marker::PhantomData;
 
 use capnp::private::layout::{ElementSize, PointerBuilder, PointerReader, PrimitiveElement};
 
+use super::context::{Decoder, Encoder};
+use super::helpers::{length, malformed};
 use super::{Builder, Reader, Wire};
 use crate::Result;
-use crate::codec::{Decoder, Encoder, length, malformed};
 
 /// An enum, as its number. `E` keeps numbers that the schema does not name.
 pub struct Enum<E>(PhantomData<E>);

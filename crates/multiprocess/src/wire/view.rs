@@ -6,13 +6,13 @@ use capnp::private::layout::{ListReader, PointerReader, PrimitiveElement};
 use capnp::struct_list;
 use capnp::traits::{FromPointerReader, IntoInternalStructReader};
 
+use super::helpers::{At, malformed};
 use super::structure::Item;
 use super::value::Masked;
 use super::{
     Boxed, Data, Enum, If, List, Message, Nullable, Pointer, PointerWire, Reader, Struct, Text,
     Wire,
 };
-use crate::codec::{At, malformed};
 use crate::{Error, Result};
 
 /// A type of which a view can be lent.
@@ -146,7 +146,7 @@ impl<'a, W: Lend> ListView<'a, W> {
             Place::Here(items) => Ok(items.get(index).map(W::view)),
             Place::There(items, length) => match u32::try_from(index) {
                 Ok(index) if index < length => {
-                    crate::codec::indexed(W::item(items, index), index).map(Some)
+                    super::helpers::indexed(W::item(items, index), index).map(Some)
                 }
                 _ => Ok(None),
             },

@@ -1,7 +1,9 @@
 //! What is left behind: tests that count the threads and descriptors of the process. One after the
 //! other, and not beside other tests.
 
+mod hung_up;
 mod many;
+mod memory;
 mod stress;
 
 use std::ffi::OsString;

@@ -7,7 +7,7 @@ use capnp_rpc::rpc_capnp::message;
 use multiprocess::{Connection, Error};
 use multiprocess_tests::generated::lab::{LabClient, LabReadCounterResults};
 use multiprocess_tests::generated::lab_capnp::lab;
-use multiprocess_tests::raw::{Cap, LAB, Placeholder, RawPeer, Target, which};
+use multiprocess_tests::raw::{Cap, LAB, RawPeer, Target, placeholder, which};
 use multiprocess_tests::{LabServer, pair};
 
 #[test]
@@ -132,7 +132,7 @@ fn a_result_that_does_not_decode_names_the_field() {
                 message::Bootstrap(Ok(bootstrap)) => {
                     let question = bootstrap.get_question_id();
                     peer.answer(question, &[Cap::Here(0)], |mut content| {
-                        content.set_as_capability(Box::new(Placeholder));
+                        content.set_as_capability(placeholder());
                     });
                 }
                 message::Call(Ok(call)) => {

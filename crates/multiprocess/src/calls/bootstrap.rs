@@ -1,0 +1,60 @@
+//! Asks for the peer's first object, and exchanges ThreadMaps.
+
+use super::handle::{Handle, RemoteObject};
+use crate::Result;
+use crate::connection::ArcConn;
+use crate::rt::Interface;
+use crate::session::{Complete, HeldCap, How};
+use crate::wire::{AnyBuilder, Builder, Encoder};
+
+/// A handle on the peer's first object. `answered` takes in the last answer of those that are needed.
+pub(super) fn bootstrap<I: Interface>(conn: &ArcConn, answered: Complete) -> Result<I> {
+    let held = conn.enter(|core| {
+        if let Some(error) = conn.ended() {
+            return Err(error.clone());
+        }
+        let Some(construct) = I::CONSTRUCT else {
+            let first = core.ask_bootstrap(answered)?;
+            return Ok(HeldCap::new(core, conn, first));
+        };
+        let first = core.ask_bootstrap(refused())?;
+        let (id, (size, slot)) = (construct.id, construct.params);
+        let mut fill = |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| {
+            cx.thread_map(&mut Builder::content(to, size), slot);
+            Ok(())
+        };
+        let target = (id.interface, id.ordinal);
+        let written = core.write_call(conn, target, 0, None, &mut fill)?;
+        let how = How { pipeline: Some(vec![id.pipeline]), ..How::default() };
+        let (_, map) = core.call(first, written, how, answered)?;
+        if let Some(map) = map {
+            core.set_peer_map(map);
+        }
+        Ok(HeldCap::new(core, conn, first))
+    })?;
+    Ok(I::from_handle(Handle::remote_object(RemoteObject::of::<I>(held))))
+}
+
+/// The peer's answer to the first question: one that it refuses may be the end of the connection,
+/// before anybody is told of the error, as that will be explained.
+fn refused() -> Complete {
+    Box::new(|core, conn, answer| {
+        if let Some(end) = answer.err().and_then(|error| conn.refused(&error)) {
+            core.fail(end);
+        }
+        None
+    })
+}
+
+/// The peer's answer to the last question: with it the connection needs no explanation any more.
+pub(super) fn explained() -> Complete {
+    Box::new(|core, conn, answer| match answer {
+        Ok(_) => conn.shaken(),
+        Err(error) => {
+            if let Some(end) = conn.refused(&error) {
+                core.fail(end);
+            }
+            None
+        }
+    })
+}

@@ -1,0 +1,476 @@
+//! A method call: waited for by a thread or a future, bounded, cancelled, pipelined.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::handle::{Handle, RemoteObject};
+use super::method::MethodId;
+use super::slot::Slot;
+use super::start::{SentCall, start_call, start_pipelined};
+use super::streaming::{Room, start_stream};
+use super::waiting::{Deadline, wait_for, wait_for_slot};
+use crate::panics::catch_panic;
+use crate::pool;
+use crate::rt::Interface;
+use crate::session::{Caller, EncodeFn};
+use crate::threads::{innermost, innermost_future, this_inbox};
+use crate::wire::{AnyBuilder, Encoder, Part};
+use crate::{Error, Result};
+
+/// A method call that has been described and not yet made.
+///
+/// [`wait`](Call::wait) makes it from a thread, `.await` from a future on any executor; nothing is
+/// sent before. Dropping a call that is under way cancels it.
+///
+/// Which of the peer's threads runs the call follows from who waits: each thread of this process
+/// has one of the peer's for itself, on which its calls run in order. Up to 64 calls of futures at
+/// once have one each; further ones wait behind them. Calls of futures that may wait long
+/// (`$Rust.longWait` in the schema) are apart from these: up to 128 at once have a thread each, and
+/// only others of their kind wait behind them.
+///
+/// A peer need not stop a method whose call was cancelled. One that runs on this crate tells the
+/// method, and drops it where it is a future. Bitcoin Core 30 to 32 let it go on. Where the schema
+/// says what ends such a wait (`$Rust.interruptedBy`), that method is called when the peer has not
+/// ended a cancelled call within 20 ms; it may end other waits of the same object as well. Later
+/// calls do not wait for a cancelled one.
+///
+/// # Streaming
+///
+/// A call of a peer's method that the schema declares `-> stream` is over when it has been sent, not
+/// when it has been answered, so that many are under way at once:
+///
+/// ```text
+/// for chunk in file {
+///     upload.write(chunk).wait()?; // or .await
+/// }
+/// upload.done().wait()?; // any method that does not stream
+/// ```
+///
+/// - **Flow control**: of one object, at most 64 streaming calls and 256 KiB of parameters (and one
+///   call more, however large) are under way; the call that makes it so many is sent, and then waits
+///   until some of them are answered.
+/// - **Speed**: what is saved is the wait for each answer. Calls of up to about 64 KiB gain most by it;
+///   with parameters of 1 MiB and more there is nothing to gain.
+/// - **Order**: streaming calls of one object run in the order in which they were sent, on one of the
+///   peer's threads, whichever threads and futures of this process send them. Other calls of the
+///   object, [`start`](Call::start)ed ones as well, are sent when the streaming calls before them are
+///   answered.
+/// - **Errors**: when one fails, later ones and all other calls of the object fail with that error, and
+///   nothing more is sent. So a call that does not stream says whether all before it went well. The
+///   generated `close` does so, too, and where the interface has `destroy` ends the object in any case.
+/// - **Dropping** a streaming call that was sent does not cancel it, nor does a
+///   [`timeout`](Call::timeout), which bounds how long it waits for room: after an
+///   [`Error::Timeout`] it has been sent and will run. The last handle on a connection should not be
+///   dropped before the end of the stream was waited for: what is not written then is lost.
+///
+/// "The object" is what a handle and its clones stand for. As an error ends all use of it, let it be
+/// one of its own for each stream. Where it is served, too, no other call of the same peer's runs while
+/// a streaming one does, nor after one that failed; so a method that streams must not wait for other
+/// calls of its object. A call of an object of this process is an ordinary one.
+#[must_use = "a call is made by waiting for it: use .wait() or .await"]
+pub struct Call<T: 'static> {
+    method: &'static str,
+    state: State<T>,
+    timeout: Option<Duration>,
+    /// When the timeout began.
+    started: Option<Instant>,
+    retry: Option<Retry<T>>,
+    adjust: Option<Adjust<T>>,
+    then: Option<Box<dyn FnOnce() + Send>>,
+}
+
+type Adjust<T> = Box<dyn FnOnce(&mut T) + Send>;
+
+/// Sees how a call ended, and says what to call instead.
+pub(crate) type Retry<T> = Box<dyn FnMut(&Result<T>) -> Option<RemoteCall<T>> + Send>;
+
+enum State<T: 'static> {
+    Ready(Result<T>),
+    Local(Box<dyn FnOnce() -> Result<T> + Send>),
+    Remote(RemoteCall<T>),
+    /// On its way to a peer, since then.
+    Sent(SentCall<T>, Deadline),
+    /// A streaming call, sent; what it hands out once there is room for the next.
+    Streamed(Room, fn() -> T, Deadline),
+    /// A local object's method on a pool thread, for a future.
+    Pooled(Arc<Slot<T>>, Deadline),
+    Done,
+}
+
+/// A call that is described and not made.
+pub(crate) struct RemoteCall<T: 'static> {
+    method: MethodId,
+    object: RemoteObject,
+    encode: EncodeFn,
+    results: Part<T>,
+}
+
+impl<T: Send + 'static> Call<T> {
+    /// Makes the call, if it is not under way, and blocks until its answer is there.
+    ///
+    /// While it waits, callbacks that the peer makes for this call run on this thread. A call of an
+    /// object of this process runs on this thread directly.
+    ///
+    /// # Errors
+    /// The method's own, or what became of the connection; see [`Error`].
+    pub fn wait(mut self) -> Result<T> {
+        let result = match std::mem::replace(&mut self.state, State::Done) {
+            State::Ready(result) => result,
+            State::Local(run) => catch_panic(run),
+            State::Remote(call) => self.wait_remote(call),
+            State::Sent(sent, deadline) => {
+                let result = wait_for(sent, deadline, false);
+                match self.again(&result) {
+                    Some(call) => self.wait_remote(call),
+                    None => result,
+                }
+            }
+            State::Pooled(slot, deadline) => {
+                slot.wake_thread(&this_inbox());
+                wait_for_slot(&slot, None, &deadline)
+            }
+            State::Streamed(room, done, deadline) => room.wait(&deadline).map(|()| done()),
+            State::Done => Err(Error::misuse("this call was polled after it had ended")),
+        };
+        self.finish(result)
+    }
+
+    /// Bounds the call: [`Error::Timeout`] if there is no answer within `timeout` of its start, or
+    /// from now if it is under way. The call is then cancelled.
+    ///
+    /// A method of an object of this process that `wait` runs directly is not cut short.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        let now = Instant::now();
+        (self.timeout, self.started) = (Some(timeout), Some(now));
+        let from_now = Deadline::new(timeout, now);
+        match &mut self.state {
+            State::Sent(sent, deadline) => *deadline = from_now.watched(&sent.slot),
+            State::Pooled(slot, deadline) => *deadline = from_now.watched(slot),
+            State::Streamed(room, _, deadline) => *deadline = from_now.watched(room.slot()),
+            // It begins with the call.
+            _ => self.started = None,
+        }
+        self
+    }
+
+    /// How long the call may take, which begins now unless it has begun.
+    fn deadline(&mut self) -> Deadline {
+        match self.timeout {
+            Some(timeout) => Deadline::new(timeout, *self.started.get_or_insert_with(Instant::now)),
+            None => Deadline::never(),
+        }
+    }
+
+    /// Sends the call now, to be waited for later. Like a future's it has a thread of the peer's for
+    /// itself, so that calls that were started have no order.
+    pub fn start(mut self) -> Self {
+        self.begin(Waker::noop(), false);
+        self
+    }
+
+    /// Ends the call: if it is under way the peer is told that nobody waits for it. The same as
+    /// dropping it.
+    pub fn cancel(self) {}
+
+    /// Changes the results before they are handed out. For generated code.
+    #[doc(hidden)]
+    pub fn adjust(mut self, adjust: impl FnOnce(&mut T) + Send + 'static) -> Call<T> {
+        let first = self.adjust.take();
+        self.adjust = Some(Box::new(move |results| {
+            if let Some(first) = first {
+                first(results);
+            }
+            adjust(results);
+        }));
+        self
+    }
+
+    /// The call has ended; what it is to hand out.
+    fn finish(&mut self, mut result: Result<T>) -> Result<T> {
+        if let (Some(adjust), Ok(results)) = (self.adjust.take(), &mut result) {
+            adjust(results);
+        }
+        if let Some(then) = self.then.take() {
+            then();
+        }
+        result
+    }
+
+    /// Makes the call from this thread, in as many forms as it takes.
+    fn wait_remote(&mut self, mut call: RemoteCall<T>) -> Result<T> {
+        loop {
+            let deadline = self.deadline();
+            if let Some(done) = self.streams(&call) {
+                return match call.stream()? {
+                    Some(room) => room.wait(&deadline).map(|()| done()),
+                    None => Ok(done()),
+                };
+            }
+            let closed = call.results.closed;
+            let result = match call.send_from_thread() {
+                Ok(sent) => wait_for(sent, deadline, true),
+                Err(error) => unless_closed(error, closed),
+            };
+            match self.again(&result) {
+                Some(other) => call = other,
+                None => return result,
+            }
+        }
+    }
+
+    /// The call to make instead, where the peer may have the method in another form.
+    fn again(&mut self, result: &Result<T>) -> Option<RemoteCall<T>> {
+        self.retry.as_mut().and_then(|retry| retry(result))
+    }
+
+    /// What the call hands out when it was sent, if it streams. One that may have to be made in
+    /// another form needs its answer.
+    fn streams(&self, call: &RemoteCall<T>) -> Option<fn() -> T> {
+        call.results.streamed.filter(|_| self.retry.is_none())
+    }
+
+    /// Sends the call for a future, which is being polled if `polled`.
+    fn begin(&mut self, waker: &Waker, polled: bool) {
+        self.state = match std::mem::replace(&mut self.state, State::Done) {
+            State::Remote(call) => match self.streams(&call) {
+                Some(done) => match call.stream() {
+                    Ok(Some(room)) => {
+                        let deadline = self.deadline().watched(room.slot());
+                        State::Streamed(room, done, deadline)
+                    }
+                    Ok(None) => State::Ready(Ok(done())),
+                    Err(error) => State::Ready(Err(error)),
+                },
+                None => {
+                    let closed = call.results.closed;
+                    match call.send_from_future(waker, polled) {
+                        Ok(sent) => {
+                            let deadline = self.deadline().watched(&sent.slot);
+                            State::Sent(sent, deadline)
+                        }
+                        Err(error) => State::Ready(unless_closed(error, closed)),
+                    }
+                }
+            },
+            State::Local(run) => {
+                let slot = Arc::new(Slot::for_future(waker));
+                let deadline = self.deadline().watched(&slot);
+                let filled = Arc::clone(&slot);
+                pool::run(move || filled.fill_and_wake(catch_panic(run)));
+                State::Pooled(slot, deadline)
+            }
+            other => other,
+        };
+    }
+}
+
+impl<T> Call<T> {
+    fn new(method: &'static str, state: State<T>) -> Call<T> {
+        Call { method, state, timeout: None, started: None, retry: None, adjust: None, then: None }
+    }
+
+    /// An answer that is under way already.
+    pub(crate) fn answer(slot: Arc<Slot<T>>, timeout: Duration) -> Call<T> {
+        let deadline = Deadline::new(timeout, Instant::now());
+        Call::new("", State::Pooled(slot, deadline))
+    }
+
+    pub(crate) fn ready(result: Result<T>) -> Call<T> {
+        Call::new("", State::Ready(result))
+    }
+
+    /// Waits for what was sent before.
+    pub(super) fn room(room: Room, done: fn() -> T) -> Call<T> {
+        Call::new("", State::Streamed(room, done, Deadline::never()))
+    }
+
+    /// Does something on the waiting side when the call has ended, well or not.
+    pub(crate) fn then(mut self, then: impl FnOnce() + Send + 'static) -> Call<T> {
+        self.then = Some(Box::new(then));
+        self
+    }
+
+    /// A call of an object of this process. For generated code.
+    #[doc(hidden)]
+    pub fn local(method: MethodId, run: impl FnOnce() -> Result<T> + Send + 'static) -> Call<T> {
+        Call::new(method.name, State::Local(Box::new(run)))
+    }
+
+    /// A call of a peer's object. For generated code.
+    #[doc(hidden)]
+    pub fn remote(
+        method: MethodId,
+        object: RemoteObject,
+        encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
+        results: Part<T>,
+    ) -> Call<T> {
+        Call::attempt(RemoteCall::new(method, object, encode, results), None)
+    }
+
+    /// A call of a peer's object that may have to be made in another form.
+    pub(crate) fn attempt(call: RemoteCall<T>, retry: Option<Retry<T>>) -> Call<T> {
+        Call { retry, ..Call::new(call.method.name, State::Remote(call)) }
+    }
+}
+
+impl<T: 'static> RemoteCall<T> {
+    pub(crate) fn new(
+        method: MethodId,
+        object: RemoteObject,
+        encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
+        results: Part<T>,
+    ) -> RemoteCall<T> {
+        RemoteCall { method, object, encode: Box::new(encode), results }
+    }
+}
+
+impl<T: Send + 'static> RemoteCall<T> {
+    fn send_from_thread(self) -> Result<SentCall<T>> {
+        let RemoteCall { method, object, encode, results } = self;
+        let (conn, _) = object.place()?;
+        let caller = Caller::Thread(this_inbox(), innermost(conn));
+        start_call(&object, method, caller, None, encode, results)
+    }
+
+    fn send_from_future(self, waker: &Waker, polled: bool) -> Result<SentCall<T>> {
+        let RemoteCall { method, object, encode, results } = self;
+        let (conn, _) = object.place()?;
+        // Only a call that is awaited: one that was started may outlive the call that is served
+        // now, and then no thread of the peer's would wait to run it.
+        let running = if polled { innermost_future(conn) } else { None };
+        let caller = Caller::Future { running, long: method.long };
+        start_call(&object, method, caller, Some(waker), encode, results)
+    }
+
+    /// Whether the object's streaming calls are to be answered first.
+    fn is_behind_stream(&self) -> bool {
+        self.object.streamed().is_some_and(|streaming| streaming.is_busy() || streaming.is_failed())
+    }
+
+    fn stream(self) -> Result<Option<Room>> {
+        let RemoteCall { method, object, encode, .. } = self;
+        start_stream(&object, method, encode)
+    }
+}
+
+impl<T> RemoteCall<T> {
+    fn pipeline<I: Interface>(self) -> RemoteObject {
+        let RemoteCall { method, object, encode, .. } = self;
+        let sent = object.place().and_then(|(conn, cap)| {
+            Ok(RemoteObject::of::<I>(start_pipelined(conn, cap, method, encode)?))
+        });
+        sent.unwrap_or_else(RemoteObject::broken)
+    }
+}
+
+impl<I: Interface> Call<I> {
+    /// Makes the call and returns a handle on its result without waiting for it: calls on the
+    /// handle are sent behind this one and need no further round trip. If this call fails, they
+    /// fail with its error.
+    ///
+    /// Of an interface in several versions this waits for the answer as long as the call could tell
+    /// the peer's version, which is not known yet; from a future, await that call instead.
+    pub fn pipelined(self) -> I {
+        match self.state {
+            State::Remote(call) if self.retry.is_none() && !call.is_behind_stream() => {
+                I::from_handle(Handle::remote_object(call.pipeline::<I>()))
+            }
+            state => Call { state, ..self }.wait().unwrap_or_else(broken),
+        }
+    }
+}
+
+impl<I: Interface> Call<Option<I>> {
+    /// Makes the call and returns a handle on its result without waiting for it: calls on the
+    /// handle are sent behind this one and need no further round trip. If this call fails or
+    /// returns none, they fail.
+    ///
+    /// Of an interface in several versions this waits for the answer as long as the call could tell
+    /// the peer's version, which is not known yet; from a future, await that call instead.
+    pub fn pipelined(self) -> I {
+        match self.state {
+            State::Remote(call) if self.retry.is_none() && !call.is_behind_stream() => {
+                I::from_handle(Handle::remote_object(call.pipeline::<I>()))
+            }
+            state => match (Call { state, ..self }).wait() {
+                Ok(Some(handle)) => handle,
+                Ok(None) => broken(Error::failed(format!("the call returned no {}", I::NAME))),
+                Err(error) => broken(error),
+            },
+        }
+    }
+}
+
+/// What a call hands out that could not be made: to end an object that was closed before is no error.
+fn unless_closed<T>(error: Error, closed: Option<fn() -> T>) -> Result<T> {
+    match (error, closed) {
+        (Error::ApiMisuse { .. }, Some(closed)) => Ok(closed()),
+        (error, _) => Err(error),
+    }
+}
+
+fn broken<I: Interface>(error: Error) -> I {
+    I::from_handle(Handle::remote_object(RemoteObject::broken(error)))
+}
+
+impl<T: Send + 'static> Future for Call<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let call = self.get_mut();
+        loop {
+            let Poll::Ready(result) = call.poll_once(context) else { return Poll::Pending };
+            match call.again(&result) {
+                Some(other) => call.state = State::Remote(other),
+                None => return Poll::Ready(call.finish(result)),
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> Call<T> {
+    fn poll_once(&mut self, context: &mut Context<'_>) -> Poll<Result<T>> {
+        self.begin(context.waker(), true);
+        let result = match &mut self.state {
+            State::Sent(sent, deadline) => match sent.slot.take_or_wake(context.waker()) {
+                Some(answer) => {
+                    sent.set_over();
+                    answer
+                }
+                None if deadline.passed() => Err(deadline.error()),
+                None => return Poll::Pending,
+            },
+            State::Pooled(slot, deadline) => match slot.take_or_wake(context.waker()) {
+                Some(answer) => answer,
+                None if deadline.passed() => Err(deadline.error()),
+                None => return Poll::Pending,
+            },
+            State::Streamed(room, done, deadline) => {
+                match room.slot().take_or_wake(context.waker()) {
+                    Some(answer) => answer.map(|()| done()),
+                    None if deadline.passed() => Err(deadline.error()),
+                    None => return Poll::Pending,
+                }
+            }
+            other => match std::mem::replace(other, State::Done) {
+                State::Ready(result) => result,
+                _ => Err(Error::misuse("this call was polled after it had ended")),
+            },
+        };
+        self.state = State::Done;
+        Poll::Ready(result)
+    }
+}
+
+// A call holds its value only once it is there, and never in place.
+impl<T> Unpin for Call<T> {}
+
+impl<T> fmt::Debug for Call<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Call({})", self.method)
+    }
+}

@@ -1,0 +1,221 @@
+//! The connection as users hold it.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bootstrap::{bootstrap, explained};
+use super::call::Call;
+use super::object::serve;
+use super::slot::Slot;
+use crate::connection::{ArcConn, Limits, read_once};
+use crate::process::{PeerCredentials, peer_credentials};
+use crate::rt::Interface;
+use crate::session;
+use crate::threads::this_inbox;
+use crate::{Error, Result};
+
+/// A connection to one peer. Clones are the same connection.
+///
+/// It lives as long as one of: a clone of it, a handle on one of the peer's objects, a call that is
+/// being served. When the last of these has gone the socket is closed, which the peer sees.
+#[derive(Clone)]
+pub struct Connection(ArcConn);
+
+impl Connection {
+    /// Describes a connection: what it serves, its limits.
+    pub fn builder() -> ConnectionBuilder<NoObject> {
+        ConnectionBuilder { object: None, limits: Limits::default() }
+    }
+
+    /// Takes over a connected stream socket, to call the peer's objects.
+    ///
+    /// # Errors
+    /// The socket or the driver thread cannot be used.
+    pub fn new(socket: impl Into<OwnedFd>) -> Result<Connection> {
+        Connection::builder().start(socket)
+    }
+
+    pub(crate) fn from_conn(conn: ArcConn) -> Connection {
+        Connection(conn)
+    }
+
+    /// A handle on the peer's bootstrap object, without waiting for it: the first calls are sent with
+    /// the question. Where the interface has a `construct` method, the two sides exchange their
+    /// ThreadMaps with it. A peer that never answers is waited for without end, see
+    /// [`bootstrap_within`](Self::bootstrap_within).
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub fn bootstrap<I: Interface>(&self) -> Result<I> {
+        bootstrap::<I>(&self.0, Box::new(|_, _, _| None))
+    }
+
+    /// The same for a peer that may not be what it should be: the connection ends if the peer has not
+    /// answered within `timeout`, or answers that it has no such object.
+    ///
+    /// If the connection ends so before the peer has answered, `explain` is given the
+    /// [`Error::Disconnected`], [`Error::PeerMisbehaved`] or, where the peer was too slow,
+    /// [`Error::Timeout`], and returns the error that every call fails with; until it does they wait.
+    /// (A timeout that is returned as it is becomes an [`Error::Disconnected`].) It runs on a thread of
+    /// the runtime, so that it may wait for what became of a process, but not for a call of this
+    /// connection. It is dropped without having run once the peer has answered, and where this side
+    /// ends the connection. A connection has one: a second `bootstrap_within` replaces that of a first
+    /// that is not answered, and its timeout.
+    ///
+    /// ```no_run
+    /// use std::path::Path;
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use multiprocess::process::{Child, Command};
+    /// use multiprocess::{Connection, Error, Interface, Result};
+    ///
+    /// /// The child is to be kept as long as it is used: dropped, it is made to end.
+    /// fn spawn<Init: Interface>(program: &'static Path) -> Result<(Arc<Child>, Init)> {
+    ///     let (child, socket) = Command::new(program).spawn()?;
+    ///     let child = Arc::new(child);
+    ///     let unready = Arc::clone(&child);
+    ///     let explain = move |error| {
+    ///         let problem = match unready.wait_timeout(Duration::from_secs(1)) {
+    ///             Ok(Some(status)) => format!("{error}; it ended ({status})"),
+    ///             _ => format!("{error}; it is running still"),
+    ///         };
+    ///         Error::Spawn { program: program.to_owned(), problem }
+    ///     };
+    ///     let init = Connection::new(socket)?.bootstrap_within(Duration::from_secs(30), explain)?;
+    ///     Ok((child, init))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub fn bootstrap_within<I: Interface>(
+        &self,
+        timeout: Duration,
+        explain: impl FnOnce(Error) -> Error + Send + 'static,
+    ) -> Result<I> {
+        self.0.shake_hands(timeout, Box::new(explain));
+        bootstrap::<I>(&self.0, explained()).inspect_err(|_| self.0.stop_explaining())
+    }
+
+    /// The same as [`bootstrap`](Self::bootstrap), having waited until the peer has answered: that
+    /// somebody who speaks this protocol is there.
+    ///
+    /// # Errors
+    /// The connection ended first, the peer has no such object, or it did not answer in time.
+    pub fn bootstrap_ready<I: Interface>(&self, timeout: Duration) -> Result<I> {
+        let answer = Arc::new(Slot::unwatched());
+        let filled = Arc::clone(&answer);
+        let handle = bootstrap::<I>(
+            &self.0,
+            Box::new(move |_core, _conn, answer| filled.fill(answer.map(|_content| ()))),
+        )?;
+        Call::answer(answer, timeout).wait()?;
+        Ok(handle)
+    }
+
+    /// Ends the connection: every call that waits, on either side, and every later one fails with
+    /// [`Error::Disconnected`]. Methods that are being served run to their end; [`drain`](Self::drain)
+    /// waits for them.
+    pub fn disconnect(&self) {
+        self.0.end_now(Error::disconnected("this side disconnected"));
+    }
+
+    /// Waits until no method is being served over this connection, for `timeout` at most. Whether
+    /// that came about.
+    pub fn drain(&self, timeout: Duration) -> bool {
+        self.0.drain(timeout)
+    }
+
+    /// Whether the connection stands, as far as this side knows.
+    pub fn is_connected(&self) -> bool {
+        self.0.ended().is_none()
+    }
+
+    /// Why the connection ended, once it has.
+    pub fn end_reason(&self) -> Option<Error> {
+        self.0.ended().cloned()
+    }
+
+    /// Blocks until the connection has ended. For a process that lives to serve its parent.
+    pub fn wait_disconnected(&self) {
+        let (ended, end) = std::sync::mpsc::channel::<()>();
+        self.on_disconnect(move || drop(ended));
+        // A process that was spawned has its first call at once: it need not wait for another thread.
+        read_once(&self.0, this_inbox().parker());
+        // Ends with an error when the hook has run, and so let go of the other side.
+        let _ = end.recv();
+    }
+
+    /// Runs `hook` on a thread of the runtime when the connection has ended, at once if it has.
+    pub fn on_disconnect(&self, hook: impl FnOnce() + Send + 'static) {
+        self.0.on_disconnect(Box::new(hook));
+    }
+
+    /// How much the protocol's tables hold, for tests: questions, answers, exports, imports,
+    /// embargoes.
+    #[doc(hidden)]
+    pub fn table_sizes(&self) -> [usize; 5] {
+        let sizes = self.0.enter(|core| core.engine.sizes());
+        [sizes.questions, sizes.answers, sizes.exports, sizes.imports, sizes.embargoes]
+    }
+
+    /// The peer's process and user, where the socket tells.
+    ///
+    /// # Errors
+    /// The socket is not a unix socket.
+    pub fn peer_credentials(&self) -> Result<PeerCredentials> {
+        peer_credentials(self.0.socket())
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("connected", &self.is_connected()).finish()
+    }
+}
+
+/// Describes a connection before it starts.
+pub struct ConnectionBuilder<I> {
+    object: Option<I>,
+    limits: Limits,
+}
+
+impl<I> ConnectionBuilder<I> {
+    /// Bounds on what the peer can make this process hold.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Serves `object` as what the peer's bootstrap returns.
+    pub fn serve<J: Interface>(self, object: J) -> ConnectionBuilder<J> {
+        ConnectionBuilder { object: Some(object), limits: self.limits }
+    }
+}
+
+impl<I: Interface> ConnectionBuilder<I> {
+    /// Takes over a connected stream socket.
+    ///
+    /// # Errors
+    /// The socket or the driver thread cannot be used.
+    pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
+        let object = self.object.as_ref().map(|object| serve(object).object);
+        session::start(socket.into(), self.limits, object).map(Connection)
+    }
+}
+
+impl ConnectionBuilder<NoObject> {
+    /// Takes over a connected stream socket, and serves nothing.
+    ///
+    /// # Errors
+    /// The socket or the driver thread cannot be used.
+    pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
+        session::start(socket.into(), self.limits, None).map(Connection)
+    }
+}
+
+/// In a builder's type: nothing is served yet.
+#[derive(Debug)]
+pub enum NoObject {}

@@ -1,0 +1,77 @@
+//! A user's object whose methods are futures, and the executor that they run on.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use super::slot::Slot;
+use super::waiting::{Deadline, wait_for_slot};
+use crate::Result;
+use crate::panics::catch_panics;
+use crate::serving::{Spawn, Task, dropped};
+use crate::threads::this_inbox;
+
+/// An object whose methods are futures, with what gives them to an executor.
+pub struct Async<T> {
+    object: Arc<T>,
+    spawn: Spawn,
+}
+
+impl<T: Send + Sync + 'static> Async<T> {
+    /// Serves `object` by tasks that `spawn` gives to an executor.
+    ///
+    /// `spawn` is called on threads of the runtime that others wait for, the one that reads sockets
+    /// among them. It must neither block nor run the task itself.
+    pub fn new(object: T, spawn: impl Fn(Task) + Send + Sync + 'static) -> Arc<Async<T>> {
+        Arc::new(Async { object: Arc::new(object), spawn: Arc::new(spawn) })
+    }
+
+    pub(crate) fn object(&self) -> Arc<T> {
+        Arc::clone(&self.object)
+    }
+
+    pub(crate) fn spawn(&self) -> Spawn {
+        Arc::clone(&self.spawn)
+    }
+
+    /// Runs a method on the executor and blocks this thread until it has ended. Callbacks for this
+    /// thread run here meanwhile.
+    ///
+    /// On a thread of the executor's this waits for ever if no other thread of it is free.
+    ///
+    /// # Errors
+    /// The method's own. A panic in it is one, and so is that the executor drops the task.
+    pub fn wait<R, F>(&self, method: impl FnOnce(Arc<T>) -> F) -> Result<R>
+    where
+        R: Send + 'static,
+        F: Future<Output = Result<R>> + Send + 'static,
+    {
+        let slot = Arc::new(Slot::for_thread(&this_inbox()));
+        let answer = Answer(Some(Arc::clone(&slot)));
+        let method = method(self.object());
+        (self.spawn)(Box::pin(async move {
+            let answer = answer;
+            let outcome = catch_panics(method).await;
+            answer.give(outcome);
+        }));
+        wait_for_slot(&slot, None, &Deadline::never())
+    }
+}
+
+/// Where the outcome of a method goes; an error does if this is dropped first.
+struct Answer<R: 'static>(Option<Arc<Slot<R>>>);
+
+impl<R: 'static> Answer<R> {
+    fn give(mut self, outcome: Result<R>) {
+        if let Some(slot) = self.0.take() {
+            slot.fill_and_wake(outcome);
+        }
+    }
+}
+
+impl<R: 'static> Drop for Answer<R> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.0.take() {
+            slot.fill_and_wake(Err(dropped()));
+        }
+    }
+}

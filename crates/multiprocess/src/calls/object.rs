@@ -1,0 +1,140 @@
+//! Interfaces: handles on objects, or the objects themselves.
+
+use std::any::Any;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use capnp::private::layout::{PointerBuilder, PointerReader};
+
+use super::handle::{Handle, RemoteObject};
+use super::served::ServedObject;
+use crate::rt::Interface;
+use crate::serving::Local;
+use crate::session::{HeldCap, NewObject};
+use crate::wire::context::Given;
+use crate::wire::pointer::pointer_wire;
+use crate::wire::{Argument, Decoder, Encoder, PointerWire};
+use crate::{Error, Result};
+
+/// An object that may be null, through its handle.
+pub struct Object<I>(PhantomData<I>);
+
+/// An object that is never null, through its handle.
+pub struct NotNull<I>(PhantomData<I>);
+
+/// An object that may be null, as what implements its trait.
+pub struct Shared<I>(PhantomData<I>);
+
+/// An object that is never null, as what implements its trait.
+pub struct SharedNotNull<I>(PhantomData<I>);
+
+impl<I: Interface> PointerWire for Object<I> {
+    type Value = Option<I>;
+
+    fn read(cx: &mut Decoder<'_>, from: PointerReader<'_>) -> Result<Option<I>> {
+        let mut home = None;
+        let held = cx.object(from, &mut |served| {
+            home = served.downcast_ref::<I>().cloned();
+            home.is_some()
+        })?;
+        if home.is_some() {
+            return Ok(home);
+        }
+        let held = held.and_then(|held| held.downcast::<HeldCap>().ok());
+        Ok(held.map(|held| I::from_handle(Handle::remote_object(RemoteObject::of::<I>(*held)))))
+    }
+
+    fn write(cx: &mut Encoder<'_>, mut to: PointerBuilder<'_>, value: &Option<I>) -> Result<()> {
+        if let Some(handle) = value {
+            to.set_capability(cx.object(&Exported(handle)));
+        }
+        Ok(())
+    }
+}
+pointer_wire!([I: Interface] Object<I>);
+
+impl<I: Interface> PointerWire for NotNull<I> {
+    type Value = I;
+
+    fn read(cx: &mut Decoder<'_>, from: PointerReader<'_>) -> Result<I> {
+        Object::read(cx, from)?.ok_or_else(null::<I>)
+    }
+
+    fn write(cx: &mut Encoder<'_>, mut to: PointerBuilder<'_>, value: &I) -> Result<()> {
+        to.set_capability(cx.object(&Exported(value)));
+        Ok(())
+    }
+}
+pointer_wire!([I: Interface] NotNull<I>);
+
+impl<I: Interface + From<Arc<I::Object>>> PointerWire for Shared<I> {
+    type Value = Option<Arc<I::Object>>;
+
+    fn read(cx: &mut Decoder<'_>, from: PointerReader<'_>) -> Result<Self::Value> {
+        Ok(Object::<I>::read(cx, from)?.map(object))
+    }
+
+    fn write(cx: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &Self::Value) -> Result<()> {
+        match value {
+            Some(object) => NotNull::write(cx, to, &I::from(Arc::clone(object))),
+            None => Ok(()),
+        }
+    }
+}
+pointer_wire!([I: Interface + From<Arc<I::Object>>] Shared<I>);
+
+impl<I: Interface + From<Arc<I::Object>>> PointerWire for SharedNotNull<I> {
+    type Value = Arc<I::Object>;
+
+    fn read(cx: &mut Decoder<'_>, from: PointerReader<'_>) -> Result<Self::Value> {
+        Shared::<I>::read(cx, from)?.ok_or_else(null::<I>)
+    }
+
+    fn write(cx: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &Self::Value) -> Result<()> {
+        NotNull::write(cx, to, &I::from(Arc::clone(value)))
+    }
+}
+pointer_wire!([I: Interface + From<Arc<I::Object>>] SharedNotNull<I>);
+
+fn object<I: Interface>(handle: I) -> Arc<I::Object> {
+    match handle.handle().local_object() {
+        Some(Ok(object)) => object,
+        // Far away; or it has ended, and the handle's calls say so.
+        Some(Err(_)) | None => handle.into_object(),
+    }
+}
+
+impl<I: Interface + std::fmt::Debug> Argument for Option<I> {
+    type Wire = Object<I>;
+}
+
+/// A handle, as it is written to a message.
+struct Exported<'a, I>(&'a I);
+
+impl<I: Interface> Given for Exported<'_, I> {
+    fn address(&self) -> usize {
+        self.0.handle().address()
+    }
+
+    fn remote(&self) -> Option<&dyn Any> {
+        self.0.handle().remote()?.as_any()
+    }
+
+    fn is_served_by(&self, served: &dyn Any) -> bool {
+        served.is::<I>()
+    }
+
+    fn serve(&self) -> Box<dyn Any> {
+        Box::new(serve(self.0))
+    }
+}
+
+/// What serves the object behind a handle.
+pub(super) fn serve<I: Interface>(handle: &I) -> NewObject {
+    let object = Local::new(Arc::new(ServedObject(handle.clone())));
+    NewObject { object, keeps: I::DESTROY.is_none() }
+}
+
+fn null<I: Interface>() -> Error {
+    Error::decode("", format!("the {} is null", I::NAME))
+}

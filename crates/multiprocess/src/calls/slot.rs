@@ -1,0 +1,163 @@
+//! Where the answer of a call arrives, and who waits for it there.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use capnp_engine::Body;
+
+use super::method::MethodId;
+use super::start::in_method;
+use crate::connection::{Followup, Parker, Pending};
+use crate::panics::catch_panic;
+use crate::serving::look_at_results;
+use crate::threads::Inbox;
+use crate::wire::{Decoder, Part};
+use crate::{Error, Result};
+
+/// Where an answer arrives.
+pub(crate) struct Slot<T: 'static> {
+    state: Mutex<SlotState<T>>,
+    /// How the results of the call are read.
+    results: Option<(Part<T>, MethodId)>,
+}
+
+struct SlotState<T> {
+    answer: Option<Arrived<T>>,
+    waiter: Waiter,
+    /// The answer has come.
+    over: bool,
+}
+
+enum Arrived<T> {
+    Answer(Result<T>),
+    /// Long results without capabilities: whoever waits for them decodes them, outside the lock.
+    Message(Body),
+}
+
+enum Waiter {
+    Nobody,
+    Thread(Arc<Parker>),
+    Future(Waker),
+}
+
+impl<T> Slot<T> {
+    fn new(waiter: Waiter) -> Slot<T> {
+        Slot { state: Mutex::new(SlotState { answer: None, waiter, over: false }), results: None }
+    }
+
+    fn state(&self) -> MutexGuard<'_, SlotState<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the answer of a peer's method arrives, whose results are read so.
+    pub(super) fn for_results(self, results: Part<T>, method: MethodId) -> Slot<T> {
+        Slot { results: Some((results, method)), ..self }
+    }
+
+    /// Where nobody waits yet.
+    pub(crate) fn unwatched() -> Slot<T> {
+        Slot::new(Waiter::Nobody)
+    }
+
+    /// Where this thread waits.
+    pub(crate) fn for_thread(inbox: &Inbox) -> Slot<T> {
+        Slot::new(Waiter::Thread(Arc::clone(inbox.parker())))
+    }
+
+    /// Where the answer of a local object's method arrives.
+    pub(crate) fn for_future(waker: &Waker) -> Slot<T> {
+        Slot::new(Waiter::Future(waker.clone()))
+    }
+
+    pub(crate) fn fill_and_wake(&self, answer: Result<T>) {
+        if let Some(after) = self.fill(answer) {
+            after.run();
+        }
+    }
+
+    /// From now on a thread waits.
+    pub(crate) fn wake_thread(&self, inbox: &Inbox) {
+        self.state().waiter = Waiter::Thread(Arc::clone(inbox.parker()));
+    }
+
+    pub(crate) fn fill(&self, answer: Result<T>) -> Option<Followup> {
+        self.arrived(Arrived::Answer(answer))
+    }
+
+    /// Long results without capabilities came, which are read by whoever takes them.
+    pub(super) fn fill_later(&self, message: Body) -> Option<Followup> {
+        self.arrived(Arrived::Message(message))
+    }
+
+    fn arrived(&self, answer: Arrived<T>) -> Option<Followup> {
+        let mut state = self.state();
+        state.answer = Some(answer);
+        state.over = true;
+        match std::mem::replace(&mut state.waiter, Waiter::Nobody) {
+            Waiter::Nobody => None,
+            Waiter::Thread(parker) => Some(Followup::Unpark(parker)),
+            Waiter::Future(waker) => Some(Followup::Wake(waker)),
+        }
+    }
+
+    /// The answer, once.
+    pub(crate) fn take(&self) -> Option<Result<T>> {
+        let arrived = self.state().answer.take()?;
+        Some(self.decode(arrived))
+    }
+
+    /// The answer, or the promise to wake `waker` when it comes.
+    pub(crate) fn take_or_wake(&self, waker: &Waker) -> Option<Result<T>> {
+        let mut state = self.state();
+        let Some(arrived) = state.answer.take() else {
+            state.waiter = Waiter::Future(waker.clone());
+            return None;
+        };
+        drop(state);
+        Some(self.decode(arrived))
+    }
+
+    fn decode(&self, arrived: Arrived<T>) -> Result<T> {
+        match (arrived, &self.results) {
+            (Arrived::Answer(answer), _) => answer,
+            (Arrived::Message(message), Some((results, method))) => {
+                let read = look_at_results(&message, |from| {
+                    let mut cx = Decoder::new(None, message.bytes().len(), method.version);
+                    catch_panic(|| results.read(&mut cx, from))
+                });
+                read.map_err(|error| in_method(error, *method))
+            }
+            (Arrived::Message(_), None) => Err(Error::failed("an answer that nobody can read")),
+        }
+    }
+
+    /// Wakes the thread that waits, which goes on waiting.
+    pub(super) fn wake_thread_again(&self) {
+        let parker = match &self.state().waiter {
+            Waiter::Thread(parker) => Arc::clone(parker),
+            Waiter::Nobody | Waiter::Future(_) => return,
+        };
+        parker.wake();
+    }
+
+    /// Whether the answer has come, taken or not.
+    pub(super) fn is_over(&self) -> bool {
+        self.state().over
+    }
+
+    /// Wakes whoever waits, without an answer.
+    pub(crate) fn wake(&self) {
+        let waiter = std::mem::replace(&mut self.state().waiter, Waiter::Nobody);
+        match waiter {
+            Waiter::Nobody => {}
+            Waiter::Thread(parker) => parker.wake(),
+            Waiter::Future(waker) => waker.wake(),
+        }
+    }
+}
+
+impl<T: Send> Pending for Slot<T> {
+    fn is_pending(&self) -> bool {
+        self.state().answer.is_none()
+    }
+}

@@ -1,0 +1,260 @@
+//! Starts a call of this side: encodes it, chooses its threads, and arranges for its answer.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use capnp_engine::{CallKind, Cap, Content};
+
+use super::handle::RemoteObject;
+use super::method::MethodId;
+use super::slot::Slot;
+use super::streaming::Streaming;
+use crate::connection::{ArcConn, Core, Flush};
+use crate::panics::catch_panic;
+use crate::rt::Interface;
+use crate::session::{Caller, CapReader, Complete, HeldCap, How, WaiterId};
+use crate::threads::{RunningId, innermost};
+use crate::wire::{AnyBuilder, Builder, Decoder, Encoder, Part, Reader};
+use crate::{Error, Result};
+
+/// A call that is under way. Dropped, it is cancelled. It keeps its connection: the handle that it
+/// was made with may be gone.
+pub(super) struct SentCall<T: 'static> {
+    pub(super) slot: Arc<Slot<T>>,
+    conn: ArcConn,
+    id: WaiterId,
+    /// The inbox of the thread that made the call.
+    thread: Option<u64>,
+    over: bool,
+}
+
+impl<T> SentCall<T> {
+    /// The connection that the answer comes over.
+    pub(super) fn conn(&self) -> &ArcConn {
+        &self.conn
+    }
+
+    /// The answer has been taken: nothing is left to cancel.
+    pub(super) fn set_over(&mut self) {
+        self.over = true;
+    }
+}
+
+impl<T> Drop for SentCall<T> {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let (id, thread) = (self.id, self.thread);
+        self.conn.defer(move |core, conn| {
+            core.cancel(conn, id);
+            if let Some(inbox) = thread {
+                // The peer may run the call on regardless, as Bitcoin Core does: this thread's next
+                // call must not wait behind it, and gets a new thread there.
+                core.release_caller(inbox);
+            }
+        });
+    }
+}
+
+/// Sends a call to an object of the peer's.
+pub(super) fn start_call<T: Send + 'static>(
+    object: &RemoteObject,
+    method: MethodId,
+    caller: Caller,
+    waker: Option<&Waker>,
+    // Called under the lock, dropped here outside it: it owns what the user passed.
+    mut encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
+    results: Part<T>,
+) -> Result<SentCall<T>> {
+    let (conn, cap) = object.place()?;
+    let slot = match (&caller, waker) {
+        (Caller::Thread(inbox, _), _) => Slot::for_thread(inbox),
+        (_, Some(waker)) => Slot::for_future(waker),
+        (_, None) => Slot::unwatched(),
+    };
+    let slot = Arc::new(slot.for_results(results, method));
+    /// From so many calls under way on, one more is not worth a write of its own.
+    const MANY: usize = 4;
+    let mut flush = Flush::Now;
+    let (id, round) = conn.within(|core| {
+        check_connected(conn)?;
+        let many = core.state().waiters.len() >= MANY || conn.writes_many();
+        if matches!(caller, Caller::Future { .. }) && many {
+            flush = Flush::Soon;
+        }
+        let streamed = object.streamed();
+        let closes = method.kind == CallKind::Destroy;
+        if let Some(error) = streamed.and_then(|streamed| streamed.failed())
+            && !closes
+        {
+            return Err(error);
+        }
+        core.admit(cap, method.kind)?;
+        let lost = streamed.filter(|_| closes).cloned();
+        let complete = complete(&slot, method, results, lost);
+        let target = (method.interface, method.ordinal);
+        let version = method.version;
+        let written = core.write_call(conn, target, version, Some(&caller), &mut encode)?;
+        if closes {
+            core.interrupt_all(conn, cap);
+        }
+        if let Some(streaming) = streamed.filter(|streamed| streamed.is_busy()) {
+            let (id, draft) = core.add_waiter(complete, written);
+            streaming.hold(core, id, draft, cap, method);
+            return Ok(id);
+        }
+        let Some(ordinal) = method.interrupt else {
+            // Also where a future is polled within it: the call that waits for it does so all the same.
+            let within = if closes { innermost(conn) } else { None };
+            let how = How { kind: method.kind, pipeline: None, within };
+            return Ok(core.call(cap, written, how, complete)?.0);
+        };
+        let (id, draft) = core.add_waiter(complete, written);
+        let interrupt = (method.interface, ordinal);
+        match core.send_interruptible(id, cap, draft, interrupt) {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                core.forget_waiter(id);
+                Err(error)
+            }
+        }
+    });
+    conn.leave_and(round, flush);
+    let id = id?;
+    let thread = match &caller {
+        Caller::Thread(inbox, None) => Some(inbox.id()),
+        _ => None,
+    };
+    Ok(SentCall { slot, conn: ArcConn::clone(conn), id, thread, over: false })
+}
+
+/// Fills the slot with the answer. `lost`: the streaming calls whose first error the call reports.
+fn complete<T: Send + 'static>(
+    slot: &Arc<Slot<T>>,
+    method: MethodId,
+    results: Part<T>,
+    lost: Option<Arc<Streaming>>,
+) -> Complete {
+    let slot = Arc::clone(slot);
+    Box::new(move |core, conn, answer| {
+        if let (Ok(content), None) = (&answer, &lost)
+            && content.caps.is_empty()
+            && let Some(message) = content.whole.shared()
+        {
+            return slot.fill_later(message);
+        }
+        slot.fill(match answer {
+            Ok(content) => {
+                let read = read_results(core, conn, &content, method, results);
+                match lost.and_then(|streamed| streamed.failed()) {
+                    Some(error) => Err(error),
+                    None => read.map_err(|error| in_method(error, method)),
+                }
+            }
+            Err(error) => match results.closed {
+                // The object was ended by another call.
+                Some(closed) if matches!(error, Error::ApiMisuse { .. }) => Ok(closed()),
+                _ => Err(in_method(without_threads(core, error), method)),
+            },
+        })
+    })
+}
+
+fn read_results<T>(
+    core: &mut Core,
+    conn: &ArcConn,
+    content: &Content<'_>,
+    method: MethodId,
+    results: Part<T>,
+) -> Result<T> {
+    let from = Reader::content(content.reader)?;
+    let mut caps = CapReader::new(core, conn, content.caps);
+    let mut cx = Decoder::new(Some(&mut caps), content.whole.len(), method.version);
+    catch_panic(|| results.read(&mut cx, from))
+}
+
+fn check_connected(conn: &ArcConn) -> Result<()> {
+    conn.ended().cloned().map_or(Ok(()), Err)
+}
+
+/// Says what is missing where the peer could not tell which thread is meant.
+pub(super) fn without_threads(core: &mut Core, error: Error) -> Error {
+    match error {
+        Error::Remote { message }
+            if message.contains("no thread specified")
+                && core.state().threads.peer_map().is_none() =>
+        {
+            let why =
+                "the interface that was bootstrapped has no construct method, which gives threads";
+            Error::Remote { message: format!("{message} ({why})") }
+        }
+        other => other,
+    }
+}
+
+/// Says which method's answer it was that did not decode, or that the peer does not have.
+pub(super) fn in_method(error: Error, method: MethodId) -> Error {
+    match error {
+        Error::Decode { path, problem } => {
+            Error::Decode { path: format!("{}.{path}", method.name), problem }
+        }
+        Error::Unimplemented { method: text } => {
+            // The peer mostly says which method itself.
+            let told = text.contains(method.name);
+            Error::Unimplemented {
+                method: if told { text } else { format!("{} ({text})", method.name) },
+            }
+        }
+        other => other,
+    }
+}
+
+/// A capability for what a call will return, before it has.
+pub(super) fn start_pipelined(
+    conn: &ArcConn,
+    cap: Cap,
+    method: MethodId,
+    // Called under the lock, dropped here outside it: it owns what the user passed.
+    mut encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
+) -> Result<HeldCap> {
+    conn.enter(|core| {
+        check_connected(conn)?;
+        let caller = Caller::Future { running: None, long: method.long };
+        let target = (method.interface, method.ordinal);
+        let version = method.version;
+        let written = core.write_call(conn, target, version, Some(&caller), &mut encode)?;
+        let how = How { pipeline: Some(vec![method.pipeline]), ..How::default() };
+        let (_, promise) = core.call(cap, written, how, Box::new(|_, _, _| None))?;
+        let promise = promise.ok_or_else(|| Error::failed("the call promised nothing"))?;
+        Ok(HeldCap::new(core, conn, promise))
+    })
+}
+
+/// Ends an object on which the last handle has gone. Nobody waits for that.
+pub(super) fn send_destroy<I: Interface>(
+    core: &mut Core,
+    conn: &ArcConn,
+    cap: Cap,
+    running: Option<RunningId>,
+) {
+    let Some(destroy) = I::DESTROY else { return };
+    if conn.ended().is_some() {
+        return;
+    }
+    let caller = Caller::Released(running);
+    let mut encode = |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| {
+        let mut params = Builder::content(to, destroy.params);
+        if let Some(slot) = destroy.context {
+            cx.context(&mut params, slot);
+        }
+        Ok(())
+    };
+    let method = (destroy.id.interface, destroy.id.ordinal);
+    let written = core.write_call(conn, method, 0, Some(&caller), &mut encode);
+    let Ok(written) = written else { return };
+    core.interrupt_all(conn, cap);
+    let how = How { kind: CallKind::Destroy, pipeline: None, within: running };
+    // An error is nobody's concern: what could be done to end the object is done.
+    let _ = core.call(cap, written, how, Box::new(|_, _, _| None));
+}

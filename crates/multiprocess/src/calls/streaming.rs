@@ -1,0 +1,300 @@
+//! Streaming calls of this side's: how much of them is under way, and what waits for them.
+//!
+//! Such a call is sent at once, for the order's sake; its caller goes on while there is room for more.
+//! All of one object's name the same thread of the peer's, and callbacks go to the pool: nobody here
+//! waits for them, so that no calling thread's inbox would be looked at.
+//!
+//! What does not stream is held back, written, until the streaming calls before it are answered: it
+//! may run on another thread of the peer's, and must not run at all if one of them fails. The peer
+//! cannot be relied upon for either.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use capnp_engine::{CallKind, Cap, Draft};
+
+use super::handle::RemoteObject;
+use super::method::MethodId;
+use super::slot::Slot;
+use super::start::{in_method, without_threads};
+use super::waiting::{Deadline, wait_for_slot};
+use crate::connection::{ArcConn, Core};
+use crate::session::{Caller, Complete, How, WaiterId};
+use crate::threads::this_inbox;
+use crate::wire::helpers::malformed;
+use crate::wire::{AnyBuilder, Encoder};
+use crate::{Error, Result};
+
+/// How many bytes of parameters may be under way; one more call is sent beyond it.
+const WINDOW: usize = 256 << 10;
+/// How many calls may be.
+const CALLS: usize = 64;
+const WORD: usize = 8;
+
+/// The streaming calls of one object. It changes under the lock of the object's connection only.
+#[derive(Default)]
+pub(super) struct Streaming(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// The number of the next call.
+    next: u64,
+    /// The bytes of those that are not answered.
+    under_way: BTreeMap<u64, usize>,
+    bytes: usize,
+    /// The most that one call had. The window is larger by this, so that beside a call that is larger
+    /// than the window another can be under way.
+    largest: usize,
+    /// The first error: nothing is sent after it.
+    failed: Option<Error>,
+    /// Where callers wait for room.
+    waiting: Vec<Arc<Slot<()>>>,
+    /// Where they wait for the end of what is under way.
+    ends: Vec<Arc<Slot<()>>>,
+    behind: Vec<Behind>,
+}
+
+/// A call that waits until the streaming calls before it are answered.
+struct Behind {
+    /// The number of the first streaming call that it does not wait for.
+    before: u64,
+    id: WaiterId,
+    draft: Draft,
+    /// The object, with a reference.
+    target: Cap,
+    method: MethodId,
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        self.under_way.len() < CALLS && self.bytes < WINDOW.saturating_add(self.largest)
+    }
+
+    fn add(&mut self, call: u64, bytes: usize) {
+        self.under_way.insert(call, bytes);
+        self.bytes += bytes;
+        self.largest = self.largest.max(bytes);
+    }
+
+    fn remove(&mut self, call: u64) {
+        self.bytes -= self.under_way.remove(&call).unwrap_or(0);
+    }
+
+    /// The callers that can go on.
+    fn take_waiting(&mut self) -> Vec<Arc<Slot<()>>> {
+        let mut ready = Vec::new();
+        if self.failed.is_some() || self.has_room() {
+            ready.append(&mut self.waiting);
+        }
+        if self.failed.is_some() || self.under_way.is_empty() {
+            ready.append(&mut self.ends);
+        }
+        ready
+    }
+
+    /// The calls that need wait no longer.
+    fn take_behind(&mut self) -> Vec<Behind> {
+        let first = match &self.failed {
+            Some(_) => None,
+            None => self.under_way.keys().next(),
+        };
+        let ready = match first {
+            Some(first) => self.behind.partition_point(|behind| behind.before <= *first),
+            None => self.behind.len(),
+        };
+        self.behind.drain(..ready).collect()
+    }
+}
+
+impl Streaming {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether some are not answered.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.state().under_way.is_empty()
+    }
+
+    pub(super) fn is_failed(&self) -> bool {
+        self.state().failed.is_some()
+    }
+
+    /// The first error.
+    pub(super) fn failed(&self) -> Option<Error> {
+        self.state().failed.clone()
+    }
+
+    /// Leaves a call until the streaming calls before it are answered.
+    pub(super) fn hold(
+        &self,
+        core: &mut Core,
+        id: WaiterId,
+        draft: Draft,
+        target: Cap,
+        method: MethodId,
+    ) {
+        core.engine.retain(target);
+        let mut state = self.state();
+        let before = state.next;
+        state.behind.push(Behind { before, id, draft, target, method });
+    }
+
+    /// What tells it from others while one of its calls is under way.
+    fn address(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self) as usize
+    }
+
+    fn answered(
+        self: &Arc<Self>,
+        core: &mut Core,
+        conn: &ArcConn,
+        call: u64,
+        error: Option<Error>,
+    ) {
+        let (failed, waiting, behind, over) = {
+            let mut state = self.state();
+            state.remove(call);
+            if state.failed.is_none() {
+                state.failed = error;
+            }
+            let (waiting, behind) = (state.take_waiting(), state.take_behind());
+            (state.failed.clone(), waiting, behind, state.under_way.is_empty())
+        };
+        if over {
+            core.release_stream(self.address());
+        }
+        for slot in waiting {
+            let followup = slot.fill(failed.clone().map_or(Ok(()), Err));
+            core.followups.extend(followup);
+        }
+        for behind in behind {
+            behind.go_on(core, conn, failed.as_ref());
+        }
+    }
+}
+
+impl Behind {
+    fn go_on(self, core: &mut Core, conn: &ArcConn, failed: Option<&Error>) {
+        let Behind { id, draft, target, method, .. } = self;
+        let failed = failed.filter(|_| method.kind != CallKind::Destroy);
+        if failed.is_some() || !core.is_waited_for(id) {
+            core.engine.discard(draft);
+            core.engine.release(target);
+            if let Some(error) = failed {
+                core.fail_unsent(conn, id, error.clone());
+            }
+            return;
+        }
+        let sent = match method.interrupt {
+            Some(ordinal) => {
+                core.send_interruptible(id, target, draft, (method.interface, ordinal))
+            }
+            None => {
+                let how = How { kind: method.kind, ..How::default() };
+                core.send(id, target, draft, how).map(|_| ())
+            }
+        };
+        if let Err(error) = sent {
+            core.fail_unsent(conn, id, error);
+        }
+        core.engine.release(target);
+    }
+}
+
+/// Where the caller of a streaming call that was sent waits for room for the next, or whoever closes
+/// the object for the end of those that were sent.
+pub(super) struct Room {
+    slot: Arc<Slot<()>>,
+    conn: ArcConn,
+}
+
+impl Room {
+    pub(super) fn slot(&self) -> &Arc<Slot<()>> {
+        &self.slot
+    }
+
+    /// Blocks until there is room, or the end.
+    pub(super) fn wait(self, deadline: &Deadline) -> Result<()> {
+        self.slot.wake_thread(&this_inbox());
+        wait_for_slot(&self.slot, Some(&self.conn), deadline)
+    }
+}
+
+/// Sends a streaming call, unless an earlier one failed. Returns what to wait at before the next.
+pub(super) fn start_stream(
+    object: &RemoteObject,
+    method: MethodId,
+    // Called under the lock, dropped here outside it: it owns what the user passed.
+    mut encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
+) -> Result<Option<Room>> {
+    let (conn, cap) = object.place()?;
+    let streaming = object.streaming();
+    conn.enter(|core| {
+        if let Some(error) = conn.ended() {
+            return Err(error.clone());
+        }
+        core.admit(cap, method.kind)?;
+        let call = {
+            let mut state = streaming.state();
+            if let Some(error) = &state.failed {
+                return Err(error.clone());
+            }
+            state.next += 1;
+            state.next - 1
+        };
+        // Before it is sent: it may be answered at once.
+        let mut fill = |cx: &mut Encoder<'_>, mut to: AnyBuilder<'_>| {
+            encode(cx, to.reborrow())?;
+            let size = to.target_size().map_err(malformed)?;
+            let bytes = usize::try_from(size.word_count).unwrap_or(usize::MAX / WORD) * WORD;
+            streaming.state().add(call, bytes);
+            Ok(())
+        };
+        let own = Arc::clone(streaming);
+        let answered: Complete = Box::new(move |core, conn, answer| {
+            let error = answer.err().map(|error| in_method(without_threads(core, error), method));
+            own.answered(core, conn, call, error);
+            None
+        });
+        let caller = Caller::Stream { object: streaming.address(), long: method.long };
+        let target = (method.interface, method.ordinal);
+        let written = core.write_call(conn, target, method.version, Some(&caller), &mut fill);
+        let sent = written.and_then(|written| core.call(cap, written, How::default(), answered));
+        let mut state = streaming.state();
+        if let Err(error) = sent {
+            state.remove(call);
+            if state.under_way.is_empty() {
+                drop(state);
+                core.release_stream(streaming.address());
+            }
+            return Err(error);
+        }
+        if let Some(error) = &state.failed {
+            return Err(error.clone());
+        }
+        Ok((!state.has_room()).then(|| {
+            let slot = Arc::new(Slot::unwatched());
+            state.waiting.push(Arc::clone(&slot));
+            Room { slot, conn: ArcConn::clone(conn) }
+        }))
+    })
+}
+
+/// Where to wait until the object's streaming calls are answered, if some are not.
+pub(super) fn end_of_stream(object: &RemoteObject) -> Result<Option<Room>> {
+    let Some(streaming) = object.streamed() else { return Ok(None) };
+    let (conn, _) = object.place()?;
+    conn.enter(|_core| {
+        let mut state = streaming.state();
+        match &state.failed {
+            Some(error) => Err(error.clone()),
+            None if state.under_way.is_empty() => Ok(None),
+            None => {
+                let slot = Arc::new(Slot::unwatched());
+                state.ends.push(Arc::clone(&slot));
+                Ok(Some(Room { slot, conn: ArcConn::clone(conn) }))
+            }
+        }
+    })
+}

@@ -1,0 +1,134 @@
+//! Waiting for an answer: by a thread, which meanwhile runs callbacks and reads the socket; and for
+//! how long.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::slot::Slot;
+use super::start::SentCall;
+use crate::connection::{ArcConn, Parker, Pending, Turn};
+use crate::driver::{TimerId, driver};
+use crate::threads::{depth, relayed, release_lane, this_inbox};
+use crate::{Error, Result};
+
+/// How deep calls may run within calls on one thread: a callback of a callback is two.
+const MAX_DEPTH: usize = 64;
+
+/// Blocks until the answer is there. `ours`: the call was sent by this thread, so that its answer
+/// wakes it.
+pub(super) fn wait_for<T: Send + 'static>(
+    mut sent: SentCall<T>,
+    deadline: Deadline,
+    ours: bool,
+) -> Result<T> {
+    if !ours {
+        sent.slot.wake_thread(&this_inbox());
+    }
+    let result = wait_for_slot(&sent.slot, Some(sent.conn()), &deadline);
+    if sent.slot.is_over() {
+        sent.set_over();
+    }
+    result
+}
+
+/// Blocks until the slot is filled, running this thread's callbacks meanwhile, and reading the
+/// connection where no other thread does.
+pub(super) fn wait_for_slot<T: Send + 'static>(
+    slot: &Arc<Slot<T>>,
+    conn: Option<&ArcConn>,
+    deadline: &Deadline,
+) -> Result<T> {
+    let inbox = this_inbox();
+    release_lane();
+    let waits: Arc<dyn Pending> = Arc::clone(slot) as Arc<dyn Pending>;
+    // Within a call that is only handed on: who waits for that no more waits for this no more.
+    let relayed = relayed();
+    if let Some(token) = &relayed {
+        let slot = Arc::downgrade(slot);
+        token.on_cancel(move || {
+            if let Some(slot) = slot.upgrade() {
+                slot.wake_thread_again();
+            }
+        });
+    }
+    let mut turn = conn.map(|conn| Turn::new(conn, inbox.parker(), &waits));
+    loop {
+        if let Some(answer) = slot.take() {
+            return answer;
+        }
+        if let Some(task) = inbox.pop() {
+            if let Some(turn) = &mut turn {
+                turn.leave();
+            }
+            if depth() < MAX_DEPTH {
+                task.run();
+            } else {
+                task.refuse(Error::Overloaded {
+                    message: format!("more than {MAX_DEPTH} calls within calls on one thread"),
+                });
+            }
+            continue;
+        }
+        if relayed.as_ref().is_some_and(|token| token.is_cancelled()) {
+            return Err(Error::Cancelled);
+        }
+        if deadline.passed() {
+            return Err(deadline.error());
+        }
+        match turn.as_mut().and_then(|turn| turn.lead().then_some(turn)) {
+            Some(turn) => turn.wait(deadline.at),
+            None => Parker::park(deadline.at),
+        }
+    }
+}
+
+/// When a call has taken too long.
+pub(super) struct Deadline {
+    timeout: Duration,
+    /// None: never.
+    at: Option<Instant>,
+    timer: Option<TimerId>,
+}
+
+impl Deadline {
+    /// None.
+    pub(super) fn never() -> Deadline {
+        Deadline { timeout: Duration::MAX, at: None, timer: None }
+    }
+
+    pub(super) fn new(timeout: Duration, started: Instant) -> Deadline {
+        Deadline { timeout, at: started.checked_add(timeout), timer: None }
+    }
+
+    /// Wakes the future that waits at `slot` when the time has come.
+    pub(super) fn watched<T: Send + 'static>(mut self, slot: &Arc<Slot<T>>) -> Deadline {
+        if let (Some(at), Ok(driver)) = (self.at, driver()) {
+            let slot = Arc::downgrade(slot);
+            self.timer = Some(driver.add_timer(
+                at,
+                Box::new(move || {
+                    if let Some(slot) = slot.upgrade() {
+                        slot.wake();
+                    }
+                }),
+            ));
+        }
+        self
+    }
+
+    pub(super) fn passed(&self) -> bool {
+        self.at.is_some_and(|at| at <= Instant::now())
+    }
+
+    pub(super) fn error(&self) -> Error {
+        Error::Timeout(self.timeout)
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        if let (Some(timer), Ok(driver)) = (self.timer.take(), driver()) {
+            driver.remove_timer(timer);
+        }
+    }
+}

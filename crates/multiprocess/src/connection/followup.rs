@@ -1,0 +1,35 @@
+//! What an entry into the core leaves to be done outside the lock.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::parker::Parker;
+use crate::panics::run_hook;
+use crate::pool;
+
+/// Work that must not run under a connection's lock.
+pub(crate) enum Followup {
+    /// A thread has something to look at: an answer that it waits for, or a call to run.
+    Unpark(Arc<Parker>),
+    /// A future waits for an answer that is there now.
+    Wake(Waker),
+    /// Work for any thread of the pool.
+    Pool(Box<dyn FnOnce() + Send>),
+    /// A user's object or hook to be dropped or run where it can hold nobody up.
+    Drop(Box<dyn Any + Send>),
+    /// Something quick of the runtime's own.
+    Run(Box<dyn FnOnce() + Send>),
+}
+
+impl Followup {
+    pub(crate) fn run(self) {
+        match self {
+            Followup::Unpark(parker) => parker.wake(),
+            Followup::Wake(waker) => run_hook("a waker", || waker.wake()),
+            Followup::Pool(work) => pool::run(work),
+            Followup::Drop(object) => pool::clean_up(move || drop(object)),
+            Followup::Run(work) => run_hook("the runtime", work),
+        }
+    }
+}

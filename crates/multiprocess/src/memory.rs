@@ -1,0 +1,320 @@
+//! The memory of messages, and what is kept of it to be used again.
+//!
+//! A long message costs more by the pages that the system has to find and clear for it than by the
+//! copying. So the memory of long ones is kept, up to a bound, for a second or two. It is zeroed
+//! when it is used again, but for what is written over at once. Of short ones each thread keeps the
+//! memory of one or two: zeroed memory is what allocators are slow at.
+
+use std::cell::RefCell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use capnp_engine::Pool;
+
+use crate::driver::driver;
+
+/// Where this process's messages get their memory from.
+pub(crate) static MEMORY: Memory = Memory;
+
+pub(crate) struct Memory;
+
+impl Pool for Memory {
+    fn take(&self, words: usize, overwritten: usize) -> Vec<u64> {
+        take_words(words, overwritten)
+    }
+
+    fn give(&self, segment: Vec<u64>, used: usize) {
+        give_words(segment, used);
+    }
+}
+
+const WORD: usize = size_of::<u64>();
+/// Memory of fewer bytes is the allocator's, or the thread's.
+const LONG: usize = 128 << 10;
+/// What a thread keeps: so many segments, of so many words at most.
+const SHORT: (usize, usize) = (2, 1024);
+/// How many bytes are kept in this process: what reads one of the longest messages by
+/// [`Limits`](crate::Limits)'s default, and what writes one.
+const MOST: usize = 144 << 20;
+/// For how long at least after they were last used; it is looked at as often.
+const KEEP: Duration = Duration::from_secs(1);
+thread_local! {
+    /// Short segments, zeroed.
+    static SPARE_SHORT: RefCell<Vec<Vec<u64>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Memory that is kept.
+struct Spare {
+    words: Vec<Kept<u64>>,
+    /// Empty.
+    bytes: Vec<Kept<u8>>,
+    held: usize,
+    /// The driver will look whether it is needed still.
+    watched: bool,
+}
+
+struct Kept<T> {
+    memory: Vec<T>,
+    /// How many are not zeroed.
+    used: usize,
+    since: Instant,
+}
+
+impl<T> Kept<T> {
+    fn size(&self) -> usize {
+        self.memory.capacity() * size_of::<T>()
+    }
+}
+
+static SPARE: Mutex<Spare> =
+    Mutex::new(Spare { words: Vec::new(), bytes: Vec::new(), held: 0, watched: false });
+
+fn spare() -> MutexGuard<'static, Spare> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes the smallest that is large enough and not far too large.
+fn take<T>(kept: &mut Vec<Kept<T>>, held: &mut usize, bytes: usize) -> Option<Kept<T>> {
+    let fits = |(_, size): &(usize, usize)| (bytes..=2 * bytes).contains(size);
+    let sizes = kept.iter().map(Kept::size).enumerate();
+    let (place, size) = sizes.filter(fits).min_by_key(|(_, size)| *size)?;
+    *held -= size;
+    Some(kept.swap_remove(place))
+}
+
+/// Memory of so many words, of which so many after the first are written over before they are read.
+/// The others are zero.
+fn take_words(words: usize, overwritten: usize) -> Vec<u64> {
+    if WORD * words < LONG {
+        return take_short(words).unwrap_or_else(|| vec![0; words]);
+    }
+    let kept = {
+        let spare = &mut *spare();
+        take(&mut spare.words, &mut spare.held, WORD * words)
+    };
+    let Some(Kept { mut memory, used, .. }) = kept else { return vec![0; words] };
+    let before = used.min(1);
+    memory[..before].fill(0);
+    let after = used.min(before + overwritten);
+    memory[after..used].fill(0);
+    memory
+}
+
+fn give_words(segment: Vec<u64>, used: usize) {
+    let used = used.min(segment.len());
+    if WORD * segment.len() < LONG {
+        return give_short(segment, used);
+    }
+    keep(segment, used, |spare| &mut spare.words);
+}
+
+fn take_short(words: usize) -> Option<Vec<u64>> {
+    let take = |spare: &RefCell<Vec<Vec<u64>>>| {
+        let spare = &mut *spare.borrow_mut();
+        let place = spare.iter().position(|segment| segment.len() >= words)?;
+        Some(spare.swap_remove(place))
+    };
+    // Not where the thread ends.
+    SPARE_SHORT.try_with(take).ok()?
+}
+
+fn give_short(mut segment: Vec<u64>, used: usize) {
+    let (most, longest) = SHORT;
+    if segment.len() > longest {
+        return;
+    }
+    let _ = SPARE_SHORT.try_with(|spare| {
+        let spare = &mut *spare.borrow_mut();
+        if spare.len() >= most {
+            // The longer ones are of use to more messages.
+            let shortest = spare.iter().map(Vec::len).enumerate().min_by_key(|(_, length)| *length);
+            match shortest {
+                Some((place, length)) if length < segment.len() => drop(spare.swap_remove(place)),
+                _ => return,
+            }
+        }
+        segment[..used].fill(0);
+        spare.push(segment);
+    });
+}
+
+/// Memory to read a long message into, if some is kept: empty, with room for so many bytes.
+pub(crate) fn take_bytes(length: usize) -> Option<Vec<u8>> {
+    let spare = &mut *spare();
+    take(&mut spare.bytes, &mut spare.held, length).map(|kept| kept.memory)
+}
+
+pub(crate) fn give_bytes(mut bytes: Vec<u8>) {
+    if bytes.capacity() < LONG {
+        return;
+    }
+    bytes.clear();
+    keep(bytes, 0, |spare| &mut spare.bytes);
+}
+
+fn keep<T>(memory: Vec<T>, used: usize, place: impl FnOnce(&mut Spare) -> &mut Vec<Kept<T>>) {
+    let kept = Kept { memory, used, since: Instant::now() };
+    let mut spare = spare();
+    let size = kept.size();
+    if spare.held + size > MOST {
+        return;
+    }
+    place(&mut spare).push(kept);
+    spare.held += size;
+    let watched = std::mem::replace(&mut spare.watched, true);
+    drop(spare);
+    if !watched {
+        look_later();
+    }
+}
+
+fn look_later() {
+    if cfg!(miri) {
+        return; // which has no epoll for a driver
+    }
+    match driver() {
+        Ok(driver) => drop(driver.add_timer(Instant::now() + KEEP, Box::new(look))),
+        Err(_) => {
+            drop(too_old(Duration::ZERO));
+            spare().watched = false;
+        }
+    }
+}
+
+/// On the driver thread.
+fn look() {
+    drop(too_old(KEEP));
+    let mut spare = spare();
+    spare.watched = spare.held > 0;
+    if spare.watched {
+        drop(spare);
+        look_later();
+    }
+}
+
+/// What was given back so long ago, to be dropped outside the lock.
+fn too_old(age: Duration) -> (Vec<Kept<u64>>, Vec<Kept<u8>>) {
+    fn remove<T>(kept: &mut Vec<Kept<T>>, held: &mut usize, age: Duration) -> Vec<Kept<T>> {
+        let removed: Vec<_> = kept.extract_if(.., |kept| kept.since.elapsed() >= age).collect();
+        *held -= removed.iter().map(Kept::size).sum::<usize>();
+        removed
+    }
+    let spare = &mut *spare();
+    let words = remove(&mut spare.words, &mut spare.held, age);
+    (words, remove(&mut spare.bytes, &mut spare.held, age))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+    use std::time::{Duration, Instant};
+
+    use capnp::any_pointer_list::Builder as List;
+    use capnp::{data, serialize, text};
+
+    use capnp_engine::{Message, overwriting};
+
+    use super::{KEEP, Kept, LONG, MEMORY, SHORT, SPARE_SHORT, spare, too_old};
+
+    fn new_message(words: u32) -> Message {
+        capnp_engine::new_message(&MEMORY, words)
+    }
+
+    /// For what looks at the memory that is kept.
+    static ALONE: Mutex<()> = Mutex::new(());
+
+    /// What was kept long enough is given back to the system, and nothing else.
+    #[test]
+    fn what_is_not_used_is_given_back() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let (young, old) = (Instant::now(), Instant::now().checked_sub(KEEP).unwrap());
+        // Sizes that fit no message of another test of this process.
+        for (since, size) in [(young, 5 * LONG + 1), (old, 5 * LONG + 2)] {
+            let mut spare = spare();
+            let kept = Kept { memory: Vec::<u8>::with_capacity(size), used: 0, since };
+            spare.held += kept.size();
+            spare.bytes.push(kept);
+        }
+        drop(too_old(KEEP));
+        let mut spare = spare();
+        let is_there = |size| spare.bytes.iter().any(|kept| kept.size() == size);
+        assert!(is_there(5 * LONG + 1) && !is_there(5 * LONG + 2));
+        spare.bytes.retain(|kept| kept.size() != 5 * LONG + 1);
+        spare.held = spare.bytes.iter().map(Kept::size).sum::<usize>()
+            + spare.words.iter().map(Kept::size).sum::<usize>();
+    }
+
+    /// Sets a blob, which may be written over what is there.
+    fn set(over: bool, bytes: usize, set: impl FnOnce()) {
+        if over { overwriting(bytes, set) } else { set() }
+    }
+
+    /// Data, a text, a long list of nothing, and a little data.
+    fn message(data: &[u8], over: bool) -> Vec<u8> {
+        let mut message = new_message(16);
+        let mut list = message.initn_root::<List<'_>>(4);
+        set(over, data.len(), || list.reborrow().get(0).set_as::<data::Owned>(data).unwrap());
+        let text = "x".repeat(data.len());
+        set(over, text.len(), || {
+            list.reborrow().get(1).set_as::<text::Owned>(text.as_str()).unwrap()
+        });
+        list.reborrow().get(2).initn_as::<List<'_>>(LONG as u32 / 8);
+        list.reborrow().get(3).set_as::<data::Owned>(&data[..9]).unwrap();
+        serialize::write_message_to_words(&message)
+    }
+
+    /// A message in memory that is used again is, to the last byte, the one in memory that is new.
+    #[test]
+    fn memory_that_is_used_again_does_not_show() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let rounds = if cfg!(miri) { 4 } else { 40 };
+        for round in 0..rounds {
+            let used = vec![u8::MAX; LONG + 1000 * (round % 7) + round];
+            drop(message(&used, round % 2 == 0));
+            let data = vec![1; LONG + 900 * (round % 7) + round];
+            let [over, not_over] = [true, false].map(|over| message(&data, over));
+            drop(too_old(Duration::ZERO));
+            let new = message(&data, false);
+            assert!(over == new && not_over == new, "round {round}");
+        }
+    }
+
+    /// Short memory is zeroed when it is kept, of which there is little.
+    #[test]
+    fn short_memory_that_is_used_again_does_not_show() {
+        for round in 0..20 {
+            for words in [16, 40, 200] {
+                let mut message = new_message(words);
+                let full = vec![u8::MAX; 100 + 60 * round];
+                message.set_root::<data::Owned>(&full[..]).unwrap();
+                drop(message);
+                let mut message = new_message(words);
+                message.initn_root::<List<'_>>(10 + round as u32);
+                let bytes = serialize::write_message_to_words(&message);
+                assert!(bytes.iter().filter(|byte| **byte != 0).count() < 16);
+            }
+        }
+        let kept = SPARE_SHORT.with_borrow(|spare| spare.iter().map(Vec::len).collect::<Vec<_>>());
+        assert!((1..=SHORT.0).contains(&kept.len()) && kept.iter().all(|words| *words <= SHORT.1));
+    }
+
+    /// Only one blob, in a segment of its own, is written over.
+    #[test]
+    fn what_is_not_that_blob_is_zeroed() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = 9 * LONG;
+        for _ in 0..2 {
+            let mut message = new_message(16);
+            message.set_root::<data::Owned>(&vec![u8::MAX; size][..]).unwrap();
+        }
+        let mut message = new_message(16);
+        let mut list = Some(message.init_root::<capnp::any_pointer::Builder<'_>>());
+        overwriting(size - 100, || {
+            list.take().unwrap().initn_as::<List<'_>>(size as u32 / 8);
+        });
+        let segments = message.get_segments_for_output();
+        let words =
+            segments.iter().map(|segment| segment.iter().filter(|byte| **byte != 0).count());
+        assert!(words.sum::<usize>() < 64);
+    }
+}

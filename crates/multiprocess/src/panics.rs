@@ -1,0 +1,43 @@
+//! Keeps a panic in user code from reaching the runtime's threads.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use crate::{Error, Result};
+
+/// Runs a method of the user's; a panic in it is the error that its caller gets.
+pub(crate) fn catch_panic<T>(method: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(method)).unwrap_or_else(|panic| {
+        Err(Error::Remote { message: format!("the method panicked: {}", panic_text(&*panic)) })
+    })
+}
+
+/// The same for a method that is a future.
+pub(crate) async fn catch_panics<T>(method: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut method = pin!(method);
+    let poll = |context: &mut Context<'_>| {
+        let polled = catch_panic(|| Ok(method.as_mut().poll(context)));
+        polled.unwrap_or_else(|panicked| Poll::Ready(Err(panicked)))
+    };
+    poll_fn(poll).await
+}
+
+/// Runs user code that nobody waits for; a panic in it is logged.
+pub(crate) fn run_hook(what: &str, hook: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(hook)) {
+        tracing::error!("{what} panicked: {}", panic_text(&*panic));
+    }
+}
+
+/// The text of a panic's payload.
+pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic without a message".to_owned()
+    }
+}

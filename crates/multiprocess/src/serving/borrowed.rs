@@ -1,0 +1,72 @@
+//! The parameters of a call, to be looked at outside the connection's lock.
+
+use capnp::message::ReaderOptions;
+use capnp_engine::{Body, options};
+use capnp_rpc::rpc_capnp::{message, return_};
+
+use crate::wire::helpers::malformed;
+use crate::wire::{Decoder, Reader};
+use crate::{Error, Result};
+
+/// How often a message may be looked at from end to end.
+const LOOKS: usize = 1 << 16;
+
+/// A call's parameters without their capabilities, in the message that they came in.
+pub(crate) struct Borrowed(Body);
+
+impl Borrowed {
+    pub(crate) fn new(message: Body) -> Borrowed {
+        Borrowed(message)
+    }
+
+    /// Looks at the parameters.
+    pub(crate) fn with<R>(&self, look: impl FnOnce(Reader<'_>) -> Result<R>) -> Result<R> {
+        let length = self.0.bytes().len();
+        let mut options = options(length);
+        // Views copy nothing, and may look at the same place often. A list of nothing still counts,
+        // so that there is a bound.
+        let words = length / 8;
+        options.traversal_limit_in_words(Some(words.saturating_mul(LOOKS) + LOOKS));
+        self.look(options, look)
+    }
+
+    /// Reads them once.
+    pub(crate) fn decode<R>(
+        &self,
+        read: impl FnOnce(&mut Decoder<'_>, Reader<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let mut cx = Decoder::new(None, self.0.bytes().len(), 0);
+        self.look(options(self.0.bytes().len()), |from| read(&mut cx, from))
+    }
+
+    fn look<R>(
+        &self,
+        options: ReaderOptions,
+        look: impl FnOnce(Reader<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let parsed = self.0.whole().parse(options).map_err(malformed)?;
+        let root: message::Reader<'_> = parsed.get_root().map_err(malformed)?;
+        let Ok(message::Call(call)) = root.which() else {
+            return Err(Error::decode("", "the message is no call"));
+        };
+        let params = call.and_then(|call| call.get_params()).map_err(malformed)?;
+        look(Reader::content(params.get_content())?)
+    }
+}
+
+/// Looks at the results in a message of the peer's that has no capabilities.
+pub(crate) fn look_at_results<R>(
+    message: &Body,
+    look: impl FnOnce(Reader<'_>) -> Result<R>,
+) -> Result<R> {
+    let parsed = message.whole().parse(options(message.bytes().len())).map_err(malformed)?;
+    let root: message::Reader<'_> = parsed.get_root().map_err(malformed)?;
+    let results = match root.which() {
+        Ok(message::Return(answer)) => match answer.map_err(malformed)?.which() {
+            Ok(return_::Results(results)) => results.map_err(malformed)?,
+            _ => return Err(Error::decode("", "the answer has no results")),
+        },
+        _ => return Err(Error::decode("", "the message is no answer")),
+    };
+    look(Reader::content(results.get_content())?)
+}

@@ -1,0 +1,120 @@
+//! Which calls of one served object are running, so that its destroy can let them end first.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::driver::driver;
+use crate::pool;
+use crate::session::ThreadAddress;
+
+/// How long a destroy waits for other calls of its object: as long as one takes that was cancelled
+/// before, and not as long as one may wait. Also the end of a deadlock: a running method may be
+/// waiting, by ways that are not seen here, for the one who destroys its object.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+type End = Box<dyn FnOnce() + Send>;
+
+/// The running calls of one object, by the threads that they were sent to.
+#[derive(Default)]
+pub(super) struct RunningCalls(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// How many for each; a list, as they are few.
+    running: Vec<(ThreadAddress, usize)>,
+    /// The object's end, and the thread of the call that asked for it.
+    ending: Option<(ThreadAddress, End)>,
+}
+
+impl State {
+    /// Whether a call runs for another thread. One for the same thread waits for its own destroy:
+    /// it called back, and the callback destroys the object.
+    fn others(&self, thread: ThreadAddress) -> bool {
+        self.running.iter().any(|(running, _)| *running != thread)
+    }
+}
+
+impl RunningCalls {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `end` when no other thread's call is running: here and now, or later on the pool. So no
+    /// thread waits meanwhile. A destroy that was sent to no thread runs now.
+    pub(super) fn end(self: &Arc<Self>, thread: Option<ThreadAddress>, end: End) {
+        let mut state = self.state();
+        let Some(thread) = thread.filter(|thread| state.others(*thread)) else {
+            drop(state);
+            return end();
+        };
+        let Ok(driver) = driver() else {
+            drop(state);
+            return end();
+        };
+        state.ending = Some((thread, end));
+        drop(state);
+        let running = Arc::downgrade(self);
+        let timer = move || {
+            if let Some(running) = running.upgrade() {
+                running.go_on(|_, _| true);
+            }
+        };
+        driver.add_timer(Instant::now() + PATIENCE, Box::new(timer));
+    }
+
+    fn go_on(&self, if_so: impl FnOnce(&State, ThreadAddress) -> bool) {
+        let mut state = self.state();
+        let Some((thread, end)) = state.ending.take() else { return };
+        if if_so(&state, thread) {
+            drop(state);
+            pool::run(end);
+        } else {
+            state.ending = Some((thread, end));
+        }
+    }
+}
+
+/// A call of an object, counted from when its thread is known until this is dropped.
+pub(super) struct Use {
+    running: Arc<RunningCalls>,
+    thread: Option<ThreadAddress>,
+}
+
+impl Use {
+    pub(super) fn new(running: &Arc<RunningCalls>) -> Use {
+        Use { running: Arc::clone(running), thread: None }
+    }
+
+    /// The call goes to this thread.
+    pub(super) fn count(&mut self, thread: ThreadAddress) {
+        if self.thread.replace(thread).is_some() {
+            return;
+        }
+        let running = &mut self.running.state().running;
+        match running.iter_mut().find(|(running, _)| *running == thread) {
+            Some((_, count)) => *count += 1,
+            None => running.push((thread, 1)),
+        }
+    }
+
+    /// Where the call was sent, and whose it is.
+    pub(super) fn place(&self) -> (Arc<RunningCalls>, Option<ThreadAddress>) {
+        (Arc::clone(&self.running), self.thread)
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread else { return };
+        let mut state = self.running.state();
+        let running = &mut state.running;
+        if let Some(place) = running.iter().position(|(running, _)| *running == thread) {
+            running[place].1 -= 1;
+            if running[place].1 == 0 {
+                running.swap_remove(place);
+            }
+        }
+        drop(state);
+        self.running.go_on(|state, thread| !state.others(thread));
+    }
+}

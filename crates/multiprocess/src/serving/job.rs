@@ -1,0 +1,77 @@
+//! A decoded call: the user's method with its arguments, ready to run on any thread.
+
+use super::polled::Spawned;
+use crate::session::EncodeFn;
+use crate::wire::{AnyBuilder, Encoder};
+use crate::{Error, Result};
+
+/// Runs a method.
+pub(super) type Run = Box<dyn FnOnce() -> Result<EncodeFn> + Send>;
+
+/// What generated dispatch code makes of a call: the method to run, its arguments decoded.
+pub struct Job {
+    pub(super) kind: Kind,
+    /// Whether the call streams: those behind it depend on it.
+    pub(super) streaming: bool,
+}
+
+pub(super) enum Kind {
+    /// User code, run outside the lock.
+    Run(Run),
+    /// User code that is a future, run by its object's executor.
+    Spawn(Spawned),
+    /// The runtime's own answer, given under the lock.
+    Immediate(EncodeFn),
+    /// Lets go of the object that was called.
+    Destroy,
+}
+
+impl Job {
+    fn of(kind: Kind) -> Job {
+        Job { kind, streaming: false }
+    }
+
+    /// The same, of a method that streams or does not.
+    pub(crate) fn streaming(mut self, streaming: bool) -> Job {
+        self.streaming = streaming;
+        self
+    }
+
+    /// A call of user code: `run` calls the method and returns what encodes its results.
+    pub fn new<F, E>(run: F) -> Job
+    where
+        F: FnOnce() -> Result<E> + Send + 'static,
+        E: FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
+    {
+        Job::of(Kind::Run(Box::new(move || {
+            let encode = run()?;
+            Ok(Box::new(encode) as EncodeFn)
+        })))
+    }
+
+    /// A call of user code that is a future. Nothing of the user's may run before it is polled.
+    pub(crate) fn spawn(method: Spawned) -> Job {
+        Job::of(Kind::Spawn(method))
+    }
+
+    /// An answer that needs no user code. It is given at once, on the thread that received the call.
+    pub fn immediate<E>(encode: E) -> Job
+    where
+        E: FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
+    {
+        Job::of(Kind::Immediate(Box::new(encode)))
+    }
+
+    /// Ends the served object: its destructor and cleanup hooks run on the call's thread, then the
+    /// call returns. Where other threads' calls of the object are running these end first, for a
+    /// second at most, and the rest happens on a pool thread. Later calls on it fail; a second
+    /// destroy does nothing.
+    pub fn destroy() -> Job {
+        Job::of(Kind::Destroy)
+    }
+}
+
+/// What a call on a destroyed object answers.
+pub(super) fn destroyed(interface: &str) -> Error {
+    Error::Remote { message: format!("this {interface} object was destroyed") }
+}

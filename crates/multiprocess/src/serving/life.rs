@@ -1,0 +1,167 @@
+//! The life of an object of this process: open, closing, closed. All handles on the object share it,
+//! those of peers as well.
+
+use std::any::Any;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+
+use crate::Result;
+use crate::panics::run_hook;
+use crate::session::closed;
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// One object's life. It holds the object, which goes with it or when it is closed.
+pub(crate) struct ObjectLife(Mutex<State>);
+
+struct State {
+    stage: Stage,
+    /// The object, until it is closed.
+    owner: Option<Box<dyn Any + Send + Sync>>,
+    /// For the end of the object, in the order in which they were added.
+    hooks: Vec<Hook>,
+    /// Whom to tell that it has ended.
+    waiting: Vec<Hook>,
+    /// How many calls run, and on which threads where that is known.
+    running: Vec<(Option<ThreadId>, usize)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// No calls are taken any more, and those that run have not ended.
+    Closing,
+    Closed,
+}
+
+impl ObjectLife {
+    pub(crate) fn new(owner: Box<dyn Any + Send + Sync>) -> Arc<ObjectLife> {
+        let (hooks, waiting, running) = (Vec::new(), Vec::new(), Vec::new());
+        let owner = Some(owner);
+        Arc::new(ObjectLife(Mutex::new(State {
+            stage: Stage::Open,
+            owner,
+            hooks,
+            waiting,
+            running,
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `hook` when the object has gone, at once if it has.
+    pub(crate) fn add_hook(&self, hook: Hook) {
+        let mut state = self.state();
+        if state.stage == Stage::Closed {
+            drop(state);
+            return run_hook("a cleanup hook", hook);
+        }
+        state.hooks.push(hook);
+    }
+
+    /// A call begins, on the current thread or one that is not known yet.
+    pub(crate) fn begin(self: &Arc<Self>, thread: Option<ThreadId>) -> Result<InUse> {
+        let mut state = self.state();
+        if state.stage != Stage::Open {
+            return Err(closed());
+        }
+        state.count(thread);
+        drop(state);
+        Ok(InUse { life: Arc::clone(self), thread })
+    }
+
+    /// Takes no more calls, and ends the object when those that run have ended: its destructor and its
+    /// hooks run then, and after them `done`. A call that runs on this very thread is not waited for:
+    /// it waits for this.
+    pub(crate) fn close(&self, done: Hook) {
+        let mut state = self.state();
+        match state.stage {
+            Stage::Closed => {
+                drop(state);
+                return done();
+            }
+            Stage::Closing => return state.waiting.push(done),
+            Stage::Open => {}
+        }
+        state.waiting.push(done);
+        state.stage = Stage::Closing;
+        let own = Some(std::thread::current().id());
+        if state.running.iter().all(|(thread, _)| *thread == own) {
+            self.end(state);
+        }
+    }
+
+    fn end(&self, mut state: MutexGuard<'_, State>) {
+        state.stage = Stage::Closed;
+        let owner = state.owner.take();
+        let (hooks, waiting) =
+            (std::mem::take(&mut state.hooks), std::mem::take(&mut state.waiting));
+        drop(state);
+        end_object(owner, hooks);
+        waiting.into_iter().for_each(|done| done());
+    }
+}
+
+/// The object's destructor, and then its hooks in the reverse of their order.
+fn end_object(owner: Option<Box<dyn Any + Send + Sync>>, hooks: Vec<Hook>) {
+    run_hook("an object's destructor", || drop(owner));
+    for hook in hooks.into_iter().rev() {
+        run_hook("a cleanup hook", hook);
+    }
+}
+
+impl State {
+    fn count(&mut self, thread: Option<ThreadId>) {
+        match self.running.iter_mut().find(|(known, _)| *known == thread) {
+            Some((_, count)) => *count += 1,
+            None => self.running.push((thread, 1)),
+        }
+    }
+
+    fn uncount(&mut self, thread: Option<ThreadId>) {
+        if let Some(place) = self.running.iter().position(|(known, _)| *known == thread) {
+            self.running[place].1 -= 1;
+            if self.running[place].1 == 0 {
+                self.running.swap_remove(place);
+            }
+        }
+    }
+}
+
+impl Drop for ObjectLife {
+    fn drop(&mut self) {
+        let state = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if state.stage != Stage::Closed {
+            end_object(state.owner.take(), std::mem::take(&mut state.hooks));
+        }
+    }
+}
+
+/// A call of the object that runs: until this is dropped the object is there.
+pub(crate) struct InUse {
+    life: Arc<ObjectLife>,
+    thread: Option<ThreadId>,
+}
+
+impl InUse {
+    /// It runs on the current thread.
+    pub(crate) fn on_this_thread(&mut self) {
+        let thread = Some(std::thread::current().id());
+        let mut state = self.life.state();
+        state.uncount(self.thread);
+        state.count(thread);
+        self.thread = thread;
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut state = self.life.state();
+        state.uncount(self.thread);
+        if state.stage == Stage::Closing && state.running.is_empty() {
+            self.life.end(state);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The capability behind which an object of this process is served.
+
+use std::any::Any;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use capnp_engine::{Content, Delivery, Incoming, Serving};
+
+use super::call::{Answer, ServedCall, Work};
+use super::ending::RunningCalls;
+use super::job::{Job, Kind, destroyed};
+use super::streams::Streams;
+use super::{CallContent, Served};
+use crate::connection::{ArcConn, Core};
+use crate::panics::catch_panic;
+use crate::session::{CallThreads, CapReader, EncodeFn, Object};
+use crate::threads::Token;
+use crate::wire::Decoder;
+use crate::wire::helpers::malformed;
+use crate::{Error, Result};
+
+/// An exported object of one connection.
+pub(crate) struct Local {
+    /// None once it was destroyed.
+    served: Mutex<Option<Arc<dyn Served>>>,
+    name: &'static str,
+    /// The interface's destroy method: the one call that a destroyed object still accepts.
+    destroy: Option<(u64, u16)>,
+    /// What tells the user's object from others.
+    address: usize,
+    /// The object's running calls.
+    running: Arc<RunningCalls>,
+    /// The object's streaming calls over this connection.
+    streams: Arc<Streams>,
+}
+
+impl Local {
+    pub(crate) fn new(served: Arc<dyn Served>) -> Arc<Local> {
+        Arc::new(Local {
+            name: served.name(),
+            destroy: served.destroy_method(),
+            address: served.address(),
+            served: Mutex::new(Some(served)),
+            running: Arc::default(),
+            streams: Arc::default(),
+        })
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<Arc<dyn Served>>> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Decodes a call, and leaves it for its thread or answers it.
+    fn take_in(
+        &self,
+        core: &mut Core,
+        conn: &ArcConn,
+        method: (u64, u16),
+        content: &Content<'_>,
+        serving: Serving,
+    ) -> Result<()> {
+        let limit = conn.limits().calls;
+        if core.running_calls() >= limit {
+            let error = Error::Overloaded {
+                message: format!("more than {limit} calls at once on one connection"),
+            };
+            self.streams.refused(&error);
+            return Err(error);
+        }
+        let served = self.place().clone();
+        let Some(served) = served else {
+            return self.call_destroyed(core, conn, method, serving);
+        };
+        let (job, context) = {
+            let mut caps = CapReader::new(core, conn, content.caps);
+            let mut cx = Decoder::new(Some(&mut caps), content.whole.len(), 0);
+            let content = CallContent {
+                reader: content.reader,
+                whole: content.whole,
+                caps: content.caps.len(),
+            };
+            let job = catch_panic(|| served.dispatch(method, &mut cx, content))?;
+            (job, caps.take_context())
+        };
+        let streaming = job.streaming;
+        let work = match self.work(core, conn, serving, &served, job) {
+            Ok(Some(work)) => work,
+            done => {
+                if let Some(CallThreads { thread, callback }) = context {
+                    core.engine.release_all([thread, callback]);
+                }
+                return done.map(|_| ());
+            }
+        };
+        // The end of an object needs no thread in particular.
+        let context = match context {
+            Some(CallThreads { thread: None, callback }) if matches!(work, Work::Destroy(_)) => {
+                core.engine.release_all([callback]);
+                None
+            }
+            context => context,
+        };
+        let token = Arc::new(Token::default());
+        let (thread, callback) =
+            context.as_ref().map_or((None, None), |threads| (threads.thread, threads.callback));
+        // The call that runs has references of its own.
+        [thread, callback].into_iter().flatten().for_each(|cap| core.engine.retain(cap));
+        let id = core.begin_running(conn, serving, &token, thread, callback);
+        let answer = Answer { conn: ArcConn::downgrade(conn), id, token };
+        let call = ServedCall::new(answer, work, &self.running, served.is_relay());
+        self.streams.arrive(core, conn, streaming, context, call);
+        Ok(())
+    }
+
+    /// What is to be done for a call; none if it is answered already.
+    fn work(
+        &self,
+        core: &mut Core,
+        conn: &ArcConn,
+        serving: Serving,
+        served: &Arc<dyn Served>,
+        job: Job,
+    ) -> Result<Option<Work>> {
+        Ok(Some(match job.kind {
+            Kind::Immediate(mut encode) => {
+                core.answer_now(conn, serving, Ok(&mut encode));
+                return Ok(None);
+            }
+            Kind::Run(method) => {
+                let object = served.begin()?;
+                Work::Call(self.streams.run(conn, job.streaming, method), object)
+            }
+            Kind::Spawn(method) => {
+                let object = served.begin()?;
+                Work::Spawn(self.streams.spawn(conn, job.streaming, method), object)
+            }
+            Kind::Destroy => Work::Destroy(self.place().take().map(remains)),
+        }))
+    }
+
+    /// Calls on a destroyed object: a second destroy does nothing, anything else is an error.
+    fn call_destroyed(
+        &self,
+        core: &mut Core,
+        conn: &ArcConn,
+        method: (u64, u16),
+        serving: Serving,
+    ) -> Result<()> {
+        if self.destroy != Some(method) {
+            return Err(destroyed(self.name));
+        }
+        let mut encode: EncodeFn = Box::new(|_, _| Ok(()));
+        core.answer_now(conn, serving, Ok(&mut encode));
+        Ok(())
+    }
+}
+
+impl Object for Local {
+    fn deliver(
+        self: Arc<Self>,
+        core: &mut Core,
+        conn: &ArcConn,
+        call: Delivery,
+        message: Option<&Incoming<'_>>,
+    ) {
+        let Delivery { call: serving, interface, method, params, .. } = call;
+        let taken = params.with(message, |content| {
+            self.take_in(core, conn, (interface, method), &content.map_err(malformed)?, serving)
+        });
+        core.engine.release_all(params.caps);
+        if let Err(error) = taken {
+            core.answer_now(conn, serving, Err(error));
+        }
+    }
+
+    fn address(&self) -> Option<usize> {
+        Some(self.address)
+    }
+
+    fn is_home(&self, home: &mut dyn FnMut(&dyn Any) -> bool) -> bool {
+        let served = self.place().clone();
+        served.is_some_and(|served| home(served.handle()))
+    }
+
+    fn released(&self) -> Option<Box<dyn Any + Send>> {
+        self.place().take().map(remains)
+    }
+}
+
+/// What is left of an object, to be dropped where that may block.
+fn remains(served: Arc<dyn Served>) -> Box<dyn Any + Send> {
+    Box::new(served)
+}

@@ -1,0 +1,73 @@
+//! Serving: from a call that has reached its object to the user's method and back.
+//!
+//! `local` is the capability that calls reach, under the connection's lock. It has the arguments
+//! decoded into a [`Job`] and leaves a `call` for a thread; that runs the user's method outside the lock
+//! and enters the connection again to send the results. `ending` counts these, for the object's end.
+//!
+//! A method that is a future has no thread: outside the lock its task goes to the object's executor, and
+//! answers from there (`polled`). `streams` keeps the order and the first error of an object's streaming
+//! calls. `life` is what all handles on an object share. `borrowed`: parameters that are looked at where they lie.
+//!
+//! The user's object is reached through [`Served`].
+
+mod borrowed;
+mod call;
+mod ending;
+mod job;
+mod life;
+mod local;
+mod polled;
+mod streams;
+
+use std::any::Any;
+
+use capnp_engine::Whole;
+
+pub(crate) use borrowed::{Borrowed, look_at_results};
+pub(crate) use call::Kept;
+pub use job::Job;
+pub(crate) use life::{InUse, ObjectLife};
+pub(crate) use local::Local;
+pub use polled::Task;
+pub(crate) use polled::{Spawn, Spawned, dropped};
+
+use crate::Result;
+use crate::wire::{AnyReader, Decoder};
+
+/// The parameters of a call that arrived.
+pub(crate) struct CallContent<'a> {
+    pub(crate) reader: AnyReader<'a>,
+    /// The message that they are in.
+    pub(crate) whole: Whole<'a>,
+    /// How many capabilities it has.
+    pub(crate) caps: usize,
+}
+
+/// A user's object, as it is served.
+pub(crate) trait Served: Send + Sync {
+    fn name(&self) -> &'static str;
+
+    /// Decodes a call of a method: its interface and ordinal.
+    fn dispatch(
+        &self,
+        method: (u64, u16),
+        cx: &mut Decoder<'_>,
+        params: CallContent<'_>,
+    ) -> Result<Job>;
+
+    /// The method that ends the object, if its interface has one.
+    fn destroy_method(&self) -> Option<(u64, u16)>;
+
+    /// What tells the user's object from others.
+    fn address(&self) -> usize;
+
+    /// A call begins: what it holds so that the object waits for its end. An error where the object was
+    /// closed.
+    fn begin(&self) -> Result<Kept>;
+
+    /// The user's handle, to give back when the object comes home.
+    fn handle(&self) -> &dyn Any;
+
+    /// Whether its methods only hand calls on to an object that is elsewhere.
+    fn is_relay(&self) -> bool;
+}

@@ -1,0 +1,116 @@
+//! A call of the peer's whose method is a future: a task of the object's executor.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::call::{Answer, Kept};
+use super::ending::Use;
+use crate::connection::ArcConn;
+use crate::panics::{catch_panic, run_hook};
+use crate::session::EncodeFn;
+use crate::threads::enter_poll;
+use crate::{Error, Result};
+
+/// One call of the peer's, as an executor gets it.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Gives a task to an executor.
+pub(crate) type Spawn = Arc<dyn Fn(Task) + Send + Sync>;
+
+/// The error of a call whose task will not be polled to its end.
+pub(crate) fn dropped() -> Error {
+    Error::failed("the executor dropped the call's task")
+}
+
+/// A method of the user's, with its arguments and what makes its answer.
+pub(super) type Method = Pin<Box<dyn Future<Output = Result<EncodeFn>> + Send>>;
+
+/// A method that is a future, and what gives it to its executor.
+pub(crate) struct Spawned {
+    method: Method,
+    spawn: Spawn,
+}
+
+impl Spawned {
+    pub(crate) fn new(
+        spawn: Spawn,
+        method: impl Future<Output = Result<EncodeFn>> + Send + 'static,
+    ) -> Spawned {
+        Spawned { method: Box::pin(method), spawn }
+    }
+
+    /// The same with something around the method.
+    pub(super) fn wrapped(self, wrap: impl FnOnce(Method) -> Method) -> Spawned {
+        Spawned { method: wrap(self.method), ..self }
+    }
+
+    /// Hands the call over to the executor. Not under the lock: that is the user's code.
+    pub(super) fn start(self, conn: ArcConn, answer: Answer, object: Kept, counted: Use) {
+        let Spawned { method, spawn } = self;
+        let parts = Parts { method, object, counted, conn, answer };
+        run_hook("an executor", move || spawn(Box::pin(Polled(Some(parts)))));
+    }
+}
+
+/// The task. It answers the call when the method has ended or the call was cancelled, and with an
+/// error when it is dropped before.
+struct Polled(Option<Parts>);
+
+struct Parts {
+    method: Method,
+    object: Kept,
+    counted: Use,
+    conn: ArcConn,
+    answer: Answer,
+}
+
+impl Future for Polled {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let Some(parts) = &mut this.0 else { return Poll::Ready(()) };
+        let Answer { id, token, .. } = &parts.answer;
+        // First, so that a call that is cancelled meanwhile is polled again.
+        let outcome = if token.is_fired_or_wakes(context.waker()) {
+            Err(Error::Cancelled)
+        } else {
+            let _call = enter_poll(&parts.conn, *id, token);
+            match catch_panic(|| Ok(parts.method.as_mut().poll(context))) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(outcome)) => outcome,
+                Err(panicked) => Err(panicked),
+            }
+        };
+        if let Some(parts) = this.0.take() {
+            let (conn, answer) = parts.let_go();
+            answer.send(&conn, outcome);
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Polled {
+    fn drop(&mut self) {
+        if let Some(parts) = self.0.take() {
+            // Without waiting for the lock: an executor may drop its tasks anywhere.
+            let (_conn, answer) = parts.let_go();
+            answer.abandon(dropped());
+        }
+    }
+}
+
+impl Parts {
+    /// Drops what is the user's, before the answer goes out.
+    fn let_go(self) -> (ArcConn, Answer) {
+        let Parts { method, object, counted, conn, answer } = self;
+        let call = enter_poll(&conn, answer.id, &answer.token);
+        run_hook("a method's destructor", || drop(method));
+        run_hook("an object's destructor", || drop(object));
+        drop(call);
+        drop(counted);
+        (conn, answer)
+    }
+}

@@ -1,0 +1,294 @@
+//! Calls of this side's that are under way: who waits for them, and how they are cancelled.
+
+use capnp_engine::{
+    CallId, CallKind, CallOptions, Cap, Content, Draft, Failure, Incoming, Path, Payload, Stage,
+};
+use slab::Slab;
+
+use super::errors::{closed, from_failure};
+use super::threads::BusyGuard;
+use crate::connection::{ArcConn, Core, Followup};
+use crate::threads::RunningId;
+use crate::wire::helpers::malformed;
+use crate::{Error, Result};
+
+/// Takes in an answer. Under the lock; what is to happen outside is returned.
+pub(crate) type Complete =
+    Box<dyn FnOnce(&mut Core, &ArcConn, Result<Content<'_>>) -> Option<Followup> + Send>;
+
+/// A call of this side's, by its place among those who wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WaiterId {
+    tag: usize,
+    /// Tells calls apart that use the same place one after the other.
+    serial: u64,
+}
+
+impl WaiterId {
+    pub(super) fn tag(self) -> u64 {
+        self.tag as u64
+    }
+}
+
+/// Those who wait for calls of this side's.
+#[derive(Default)]
+pub(crate) struct Waiters {
+    slots: Slab<Waiter>,
+    next: u64,
+}
+
+struct Waiter {
+    serial: u64,
+    /// None once the call was cancelled.
+    complete: Option<Complete>,
+    /// None until it was made.
+    call: Option<CallId>,
+    /// Its thread there is occupied until it has returned, cancelled or not.
+    #[allow(dead_code, reason = "counts until it is dropped")]
+    busy: Option<BusyGuard>,
+    /// The thread of this side that callbacks of the call run on.
+    callback: Option<Cap>,
+}
+
+impl Waiters {
+    /// How many calls are under way.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn get(&mut self, id: WaiterId) -> Option<&mut Waiter> {
+        self.slots.get_mut(id.tag).filter(|waiter| waiter.serial == id.serial)
+    }
+
+    /// What is to be dropped outside the lock.
+    pub(super) fn into_rest(self) -> Vec<Complete> {
+        self.slots.into_iter().filter_map(|(_, waiter)| waiter.complete).collect()
+    }
+}
+
+/// A call that is written: its message, and what keeps its thread busy.
+pub(crate) struct Written {
+    pub(crate) draft: Draft,
+    pub(crate) busy: Option<BusyGuard>,
+    /// The thread of this side that is to run its callbacks; no reference comes with it.
+    pub(crate) callback: Option<Cap>,
+}
+
+impl Written {
+    /// A call of the runtime's own.
+    pub(crate) fn plain(draft: Draft) -> Written {
+        Written { draft, busy: None, callback: None }
+    }
+}
+
+/// How a call is made.
+#[derive(Default)]
+pub(crate) struct How {
+    pub(crate) kind: CallKind,
+    /// Asks for the promise of the capability at this path of the results.
+    pub(crate) pipeline: Option<Path>,
+    /// For one that ends its object: the call of the peer's within which it is made.
+    pub(crate) within: Option<RunningId>,
+}
+
+impl Core {
+    /// Makes a call. Also gives the promise that was asked for, with one reference.
+    pub(crate) fn call(
+        &mut self,
+        target: Cap,
+        written: Written,
+        how: How,
+        complete: Complete,
+    ) -> Result<(WaiterId, Option<Cap>)> {
+        let (id, draft) = self.add_waiter(complete, written);
+        match self.send(id, target, draft, how) {
+            Ok(promise) => Ok((id, promise)),
+            Err(error) => {
+                self.forget_waiter(id);
+                Err(error)
+            }
+        }
+    }
+
+    /// Notes who waits for a call that is to be made later, by [`send`](Self::send).
+    pub(crate) fn add_waiter(&mut self, complete: Complete, call: Written) -> (WaiterId, Draft) {
+        let Written { draft, busy, callback } = call;
+        (self.add(complete, busy, callback), draft)
+    }
+
+    fn add(
+        &mut self,
+        complete: Complete,
+        busy: Option<BusyGuard>,
+        callback: Option<Cap>,
+    ) -> WaiterId {
+        let waiters = &mut self.state().waiters;
+        let serial = waiters.next;
+        waiters.next += 1;
+        let complete = Some(complete);
+        let tag = waiters.slots.insert(Waiter { serial, complete, call: None, busy, callback });
+        WaiterId { tag, serial }
+    }
+
+    /// Makes a call that somebody waits for.
+    pub(crate) fn send(
+        &mut self,
+        id: WaiterId,
+        target: Cap,
+        draft: Draft,
+        how: How,
+    ) -> Result<Option<Cap>> {
+        let How { kind, pipeline, within } = how;
+        let nested = within.map_or(0, |running| self.uses_around(running, target));
+        let options = CallOptions { tag: id.tag(), kind, pipeline, nested };
+        let called = self.engine.call(target, draft, options).map_err(from_failure)?;
+        if let Some(waiter) = self.state().waiters.get(id) {
+            waiter.call = Some(called.call);
+        }
+        Ok(called.promise)
+    }
+
+    /// How often an object is in use by the calls of this side's whose callback a call of the peer's is:
+    /// they wait for it.
+    fn uses_around(&mut self, running: RunningId, object: Cap) -> u32 {
+        let Some((thread, _)) = self.running_threads(running) else { return 0 };
+        let (state, engine) = self.state_and_engine();
+        let around = state.waiters.slots.iter().map(|(_, waiter)| waiter);
+        let around = around.filter(|waiter| waiter.callback == Some(thread));
+        around.filter_map(|waiter| waiter.call).map(|call| engine.uses(call, object)).sum()
+    }
+
+    /// Asks for the peer's first object. The promise comes with one reference.
+    pub(crate) fn ask_bootstrap(&mut self, complete: Complete) -> Result<Cap> {
+        let id = self.add(complete, None, None);
+        match self.engine.ask_bootstrap(id.tag()) {
+            Ok((call, promise)) => {
+                if let Some(waiter) = self.state().waiters.get(id) {
+                    waiter.call = Some(call);
+                }
+                Ok(promise)
+            }
+            Err(failure) => {
+                self.forget_waiter(id);
+                Err(from_failure(failure))
+            }
+        }
+    }
+
+    /// Answers a call that was not made.
+    pub(crate) fn fail_unsent(&mut self, conn: &ArcConn, id: WaiterId, error: Error) {
+        let complete = self.state().waiters.get(id).and_then(|waiter| waiter.complete.take());
+        self.forget_waiter(id);
+        if let Some(complete) = complete {
+            let followup = complete(self, conn, Err(error));
+            self.followups.extend(followup);
+        }
+    }
+
+    /// Forgets who waits for a call that was not made.
+    pub(crate) fn forget_waiter(&mut self, id: WaiterId) {
+        if self.state().waiters.get(id).is_some() {
+            let waiter = self.state().waiters.slots.try_remove(id.tag);
+            self.drop_waiter(waiter);
+        }
+    }
+
+    fn drop_waiter(&mut self, waiter: Option<Waiter>) {
+        // It may be the last to hold what is the user's.
+        if let Some(complete) = waiter.and_then(|waiter| waiter.complete) {
+            self.followups.push(Followup::Run(Box::new(move || drop(complete))));
+        }
+    }
+
+    /// A call has its answer.
+    pub(super) fn answered(
+        &mut self,
+        conn: &ArcConn,
+        tag: u64,
+        answer: Result<Payload, Failure>,
+        message: Option<&Incoming<'_>>,
+    ) {
+        self.interrupt_over(tag);
+        if self.is_ending() && conn.ended().is_none() {
+            // What ends the connection is being found out: that is the error then.
+            return self.engine.release_all(answer.into_iter().flat_map(|payload| payload.caps));
+        }
+        let waiter = self.state().waiters.slots.try_remove(tag as usize);
+        let complete = waiter.and_then(|waiter| waiter.complete);
+        let Some(complete) = complete else {
+            if let Ok(payload) = answer {
+                self.engine.release_all(payload.caps);
+            }
+            return;
+        };
+        // The end of the connection is known better there.
+        let answer = match conn.ended() {
+            Some(error) => Err((answer.ok(), error.clone())),
+            None => answer.map_err(|failure| (None, from_failure(failure))),
+        };
+        let followup = match answer {
+            Ok(payload) => {
+                let followup = payload
+                    .with(message, |content| complete(self, conn, content.map_err(malformed)));
+                self.engine.release_all(payload.caps);
+                followup
+            }
+            Err((payload, error)) => {
+                self.engine.release_all(payload.into_iter().flat_map(|payload| payload.caps));
+                complete(self, conn, Err(error))
+            }
+        };
+        self.followups.extend(followup);
+    }
+
+    /// A call that was cancelled is over for the peer, too.
+    pub(super) fn over(&mut self, tag: u64) {
+        self.interrupt_over(tag);
+        let waiter = self.state().waiters.slots.try_remove(tag as usize);
+        self.drop_waiter(waiter);
+    }
+
+    /// Nobody waits for a call any more.
+    pub(crate) fn cancel(&mut self, conn: &ArcConn, id: WaiterId) {
+        let Some(waiter) = self.state().waiters.get(id) else { return };
+        let (complete, call) = (waiter.complete.take(), waiter.call);
+        match call {
+            Some(call) => {
+                self.interrupt_later(conn, id.tag());
+                self.engine.cancel(call);
+            }
+            None => {
+                self.forget_held(id);
+                self.forget_waiter(id);
+            }
+        }
+        if let Some(complete) = complete {
+            self.followups.push(Followup::Run(Box::new(move || drop(complete))));
+        }
+    }
+
+    /// Whether somebody waits still for a call that was not made yet.
+    pub(crate) fn is_waited_for(&mut self, id: WaiterId) -> bool {
+        self.state().waiters.get(id).is_some()
+    }
+
+    /// The engine has ended: those who wait for calls that were not made yet are told.
+    pub(super) fn fail_all(&mut self, conn: &ArcConn, error: &Error) {
+        let waiters = std::mem::take(&mut self.state().waiters);
+        for (_, waiter) in waiters.slots {
+            if let Some(complete) = waiter.complete {
+                let followup = complete(self, conn, Err(error.clone()));
+                self.followups.extend(followup);
+            }
+        }
+    }
+
+    /// Whether an object takes calls of this kind still. Before one is written: what it would say of
+    /// objects and threads goes out with it.
+    pub(crate) fn admit(&self, cap: Cap, kind: CallKind) -> Result<()> {
+        match (self.engine.stage(cap), kind) {
+            (Stage::Open, _) | (Stage::Closing, CallKind::Interrupt) => Ok(()),
+            (Stage::Closing | Stage::Closed, _) => Err(closed()),
+        }
+    }
+}

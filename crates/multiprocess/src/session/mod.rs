@@ -1,0 +1,61 @@
+//! What a connection is used for: calls of this side's, calls of the peer's, objects and threads. It is
+//! kept under the connection's lock, beside the engine.
+//!
+//! - `state` is what is kept, and what is done when the engine wants something done;
+//! - `calls`: calls of this side's that are under way; `interrupts` ends those that a peer does not end
+//!   itself;
+//! - `running`: calls of the peer's that are being served, and their answers; `schedule` finds the
+//!   thread that runs one;
+//! - `threads`: the peer's threads that run this side's calls; `thread_map`: this side's, as the peer
+//!   sees them;
+//! - `writer`, `reader`: the capabilities of messages; `held_cap`: an object of the peer's as it is held
+//!   outside the lock;
+//! - `errors`: errors as they travel.
+//!
+//! User objects are reached through [`Object`], whose calls are brought to threads as [`Schedule`]s.
+
+mod calls;
+mod errors;
+mod held_cap;
+mod interrupts;
+mod reader;
+mod running;
+mod schedule;
+mod state;
+mod thread_map;
+mod threads;
+mod writer;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::Result;
+use crate::connection::{ArcConn, Conn, Limits, SessionParts};
+
+pub(crate) use calls::{Complete, How, WaiterId};
+pub(crate) use errors::closed;
+pub(crate) use held_cap::{Destroy, HeldCap};
+pub(crate) use reader::{CallThreads, CapReader};
+pub(crate) use running::EncodeFn;
+pub(crate) use schedule::{Schedule, ThreadAddress};
+pub(crate) use state::Object;
+pub(crate) use writer::{Caller, NewObject};
+
+/// Takes over a connected stream socket. `object` is what the peer can ask for first.
+pub(crate) fn start(
+    socket: OwnedFd,
+    limits: Limits,
+    object: Option<Arc<dyn Object>>,
+) -> Result<ArcConn> {
+    let parts = SessionParts {
+        session: &state::Calls,
+        state: Box::new(state::State::default()),
+        shared: Box::new(state::Shared::new()),
+    };
+    Conn::start(socket, limits, parts, |core| {
+        if let Some(object) = object {
+            let cap = core.export(object, true);
+            core.engine.set_bootstrap(cap);
+        }
+    })
+}

@@ -1,0 +1,207 @@
+//! Calls of the peer's that are being served: their answers, and waiting for their end.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use capnp_engine::{Cap, Draft, Serving};
+use slab::Slab;
+
+use super::errors::to_exception;
+use super::writer::Writer;
+use crate::connection::{ArcConn, Conn, Core, Flush, Followup};
+use crate::memory::MEMORY;
+use crate::panics::{catch_panic, run_hook};
+use crate::threads::{RunningId, Token, more_follows};
+use crate::wire::{AnyBuilder, Encoder};
+use crate::{Error, Result};
+
+/// Writes the results of one call.
+///
+/// It runs under the connection's lock and owns what the user returned, so it is called by reference
+/// and dropped elsewhere: a user's value must not be dropped under the lock.
+pub(crate) type EncodeFn = Box<dyn FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send>;
+
+/// The calls of the peer's whose answers are not sent yet.
+#[derive(Default)]
+pub(crate) struct RunningCalls(Slab<RunningCall>);
+
+struct RunningCall {
+    serving: Serving,
+    token: Arc<Token>,
+    /// The thread of this side that runs the call, and the thread of the peer that waits for it, with a
+    /// reference on each.
+    thread: Option<Cap>,
+    callback: Option<Cap>,
+}
+
+/// The error without what is the user's.
+fn to_peer(error: Error) -> Error {
+    match error {
+        Error::Raised(raised) => Error::failed(raised.to_string()),
+        other => other,
+    }
+}
+
+impl Core {
+    /// How many calls of the peer's are being served.
+    pub(crate) fn running_calls(&mut self) -> usize {
+        self.state().running.0.len()
+    }
+
+    /// Takes a call in that will be [answered](Conn::finish) later. Takes over the references on the
+    /// threads that it names.
+    pub(crate) fn begin_running(
+        &mut self,
+        conn: &Conn,
+        serving: Serving,
+        token: &Arc<Token>,
+        thread: Option<Cap>,
+        callback: Option<Cap>,
+    ) -> RunningId {
+        let call = RunningCall { serving, token: Arc::clone(token), thread, callback };
+        let id = self.state().running.0.insert(call);
+        self.engine.begin(serving, id as u64);
+        conn.session().idle.begin();
+        id
+    }
+
+    /// The threads of a call that is being served: this side's, and the peer's that waits for it. No
+    /// references come with them.
+    pub(crate) fn running_threads(&mut self, id: RunningId) -> Option<(Cap, Cap)> {
+        let call = self.state().running.0.get(id)?;
+        Some((call.thread?, call.callback?))
+    }
+
+    /// Nobody wants the answer of a call.
+    pub(super) fn cancelled(&mut self, tag: u64) {
+        if let Some(call) = self.state().running.0.get(tag as usize) {
+            let token = Arc::clone(&call.token);
+            self.followups.push(Followup::Run(Box::new(move || token.fire())));
+        }
+    }
+
+    fn answer_running(&mut self, id: RunningId, outcome: Result<Draft>) {
+        let Some(call) = self.state().running.0.try_remove(id) else {
+            return self.discard(outcome);
+        };
+        self.engine.answer(call.serving, outcome.map_err(to_exception));
+        self.engine.release_all([call.thread, call.callback]);
+    }
+
+    fn discard(&mut self, outcome: Result<Draft>) {
+        if let Ok(draft) = outcome {
+            self.engine.discard(draft);
+        }
+    }
+
+    /// Answers a call at once, under the lock.
+    pub(crate) fn answer_now(
+        &mut self,
+        conn: &ArcConn,
+        serving: Serving,
+        outcome: Result<&mut EncodeFn>,
+    ) {
+        let outcome = self.write_results(conn, serving, outcome);
+        self.engine.answer(serving, outcome.map_err(to_exception));
+    }
+
+    fn write_results(
+        &mut self,
+        conn: &ArcConn,
+        serving: Serving,
+        outcome: Result<&mut EncodeFn>,
+    ) -> Result<Draft> {
+        let encode = outcome?;
+        Draft::results(&MEMORY, serving, |to| {
+            let mut writer = Writer::new(self, conn, None);
+            let written = catch_panic(|| encode(&mut Encoder::new(&mut writer, 0), to));
+            writer.finish(written)
+        })
+    }
+
+    /// The engine has ended: calls that run still end later, into nothing.
+    pub(super) fn end_running(&mut self) {
+        let running = std::mem::take(&mut self.state().running);
+        for (_, call) in running.0 {
+            self.followups.push(Followup::Run(Box::new(move || call.token.fire())));
+        }
+    }
+}
+
+/// Tells those who drain that no call is being served any more.
+#[derive(Default)]
+pub(crate) struct Idle {
+    state: Mutex<IdleState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct IdleState {
+    running: usize,
+    draining: usize,
+}
+
+impl Idle {
+    fn state(&self) -> MutexGuard<'_, IdleState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call is taken in.
+    fn begin(&self) {
+        self.state().running += 1;
+    }
+
+    /// Its answer is on its way.
+    fn end(&self) {
+        let mut state = self.state();
+        state.running = state.running.saturating_sub(1);
+        if state.running == 0 && state.draining > 0 {
+            self.changed.notify_all();
+        }
+    }
+}
+
+impl Conn {
+    /// A served call has ended; its answer goes out. Not under the lock.
+    pub(crate) fn finish(self: &ArcConn, id: RunningId, outcome: Result<EncodeFn>) {
+        // Here: an error that was raised is the user's value.
+        let mut outcome = outcome.map_err(to_peer);
+        let ((), round) = self.within(|core| {
+            let Some(call) = core.state().running.0.get(id) else { return };
+            let serving = call.serving;
+            let written =
+                core.write_results(self, serving, outcome.as_mut().map_err(|e| e.clone()));
+            core.answer_running(id, written);
+        });
+        // What the method returned goes before the answer does: a caller that destroys the object
+        // it got is the last to hold it.
+        run_hook("a destructor", || drop(outcome));
+        // Calls that came together are answered together.
+        let flush = if more_follows(self) { Flush::Later } else { Flush::Now };
+        self.leave_and(round, flush);
+        self.session().idle.end();
+    }
+
+    /// A served call will not be run. Wherever that is found.
+    pub(crate) fn abandon(self: &ArcConn, id: RunningId, error: Error) {
+        self.defer(move |core, _conn| core.answer_running(id, Err(error)));
+        self.session().idle.end();
+    }
+
+    /// Waits until no call is being served, for `timeout` at most. Whether that came about.
+    pub(crate) fn drain(self: &ArcConn, timeout: Duration) -> bool {
+        let session = self.session();
+        let mut idle = session.idle.state();
+        idle.draining += 1;
+        let (mut idle, waited) = session
+            .idle
+            .changed
+            .wait_timeout_while(idle, timeout, |idle| idle.running > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        idle.draining -= 1;
+        drop(idle);
+        // Answers may have been left to be written with the next.
+        self.flush();
+        !waited.timed_out()
+    }
+}

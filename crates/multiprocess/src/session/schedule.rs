@@ -1,0 +1,155 @@
+//! Finds the thread that a call's context names.
+
+use std::sync::Arc;
+
+use capnp_engine::{Cap, ExceptionKind, Failure, State as CapState};
+
+use super::errors::from_failure;
+use super::reader::CallThreads;
+use super::thread_map::ThreadServer;
+use crate::Error;
+use crate::connection::{ArcConn, Core, Followup};
+use crate::threads::{Inbox, RunCall, SerialExecutor, Start, Task};
+
+/// What tells the threads of this process apart that a peer names.
+pub(crate) type ThreadAddress = usize;
+
+/// A call that is to be brought to its thread.
+pub(crate) trait Schedule: Send {
+    /// Notes the thread that the call goes to.
+    fn sent_to(&mut self, thread: ThreadAddress);
+    /// Whether it takes no thread to run: it is given to its object's executor.
+    fn takes_no_thread(&self) -> bool;
+    /// Answers with an error without running the method.
+    fn refuse(self: Box<Self>, error: Error);
+    /// The call, for a thread. Until then it does not keep its connection.
+    fn into_task(self: Box<Self>, conn: &ArcConn) -> Box<dyn RunCall>;
+}
+
+/// A call that waits until the thread that it names is known, with a reference on each.
+pub(crate) struct Waiting {
+    thread: Cap,
+    callback: Option<Cap>,
+    call: Box<dyn Schedule>,
+}
+
+impl Core {
+    /// Leaves a call for the thread that its context names; for the connection's serial executor if it
+    /// has none. Takes over the references on the threads.
+    pub(crate) fn schedule(
+        &mut self,
+        conn: &ArcConn,
+        threads: Option<CallThreads>,
+        call: Box<dyn Schedule>,
+    ) {
+        let Some(CallThreads { thread, callback }) = threads else {
+            let inline = Arc::clone(&conn.session().inline);
+            return self.queue(conn, inline, call);
+        };
+        let Some(thread) = thread else {
+            self.engine.release_all([callback]);
+            return match self.state().threads.pool() {
+                Some(pool) => self.queue(conn, pool, call),
+                None => call.refuse(Error::failed("no thread specified and no pool configured")),
+            };
+        };
+        self.schedule_on(conn, Waiting { thread, callback, call });
+    }
+
+    /// The thread that a call waited for is known.
+    pub(super) fn thread_resolved(&mut self, conn: &ArcConn, tag: u64) {
+        if let Some(waiting) = self.state().waiting.try_remove(tag as usize) {
+            self.schedule_on(conn, waiting);
+        }
+    }
+
+    /// The same for a thread that may not be known yet: the caller did not wait for it to be made.
+    fn schedule_on(&mut self, conn: &ArcConn, waiting: Waiting) {
+        let Waiting { thread, callback, call } = waiting;
+        // A call of this side's that comes back to an object of this side's, through a promise of the
+        // peer's, names a thread of the peer's; then the thread that waits for it runs it.
+        let object = match self.object_of(thread) {
+            None => callback.and_then(|callback| self.object_of(callback)),
+            object => object,
+        };
+        if let Some(object) = object.filter(|object| object.thread().is_some()) {
+            self.engine.release_all([Some(thread), callback]);
+            let address = Arc::as_ptr(&object).cast::<()>() as usize;
+            let mut call = call;
+            call.sent_to(address);
+            if let Some(server) = object.thread() {
+                self.hand_over(conn, server, call);
+            }
+            return;
+        }
+        match self.engine.state(thread) {
+            CapState::Waiting | CapState::Peer => {
+                let tag = self.state().waiting.insert(Waiting { thread, callback, call });
+                if !self.engine.watch(thread, tag as u64) {
+                    let waiting = self.state().waiting.remove(tag);
+                    self.refuse(waiting, None);
+                }
+            }
+            // Its makeThread may have failed: that is the reason.
+            CapState::Broken(failure) => {
+                self.refuse(Waiting { thread, callback, call }, Some(failure));
+            }
+            CapState::Object(_) => self.refuse(Waiting { thread, callback, call }, None),
+        }
+    }
+
+    fn refuse(&mut self, waiting: Waiting, failure: Option<Failure>) {
+        self.engine.release_all([Some(waiting.thread), waiting.callback]);
+        waiting.call.refuse(match failure {
+            Some(failure @ Failure::Exception(_)) if is_overloaded(&failure) => {
+                from_failure(failure)
+            }
+            _ => Error::failed("invalid thread handle"),
+        });
+    }
+
+    /// Leaves a call for a thread.
+    fn hand_over(&mut self, conn: &ArcConn, thread: &ThreadServer, call: Box<dyn Schedule>) {
+        if call.takes_no_thread() {
+            return self.start_in_order(conn, call);
+        }
+        let task = Task::new(call.into_task(conn));
+        match thread {
+            ThreadServer::Worker(worker, _) => self.push(worker.inbox(), task),
+            ThreadServer::Caller(inbox) => self.push(Arc::clone(inbox), task),
+            ThreadServer::Pool => self.followups.push(Followup::Pool(Box::new(|| task.run()))),
+        }
+    }
+
+    /// Gives a call to its object's executor, outside the lock and in the order in which calls came.
+    fn start_in_order(&mut self, conn: &ArcConn, call: Box<dyn Schedule>) {
+        let task = Task::new(call.into_task(conn));
+        self.in_order.push(Box::new(|| task.run()));
+    }
+
+    /// Puts a call into a thread's inbox now, so that calls are in the order in which the protocol had
+    /// them, whichever thread leaves the lock first; the thread is woken outside.
+    fn push(&mut self, inbox: Arc<Inbox>, task: Task) {
+        if inbox.push(task) {
+            self.followups.push(Followup::Unpark(Arc::clone(inbox.parker())));
+        }
+    }
+
+    /// The same for a serial executor. A call that takes no thread takes none of its either.
+    fn queue(&mut self, conn: &ArcConn, executor: Arc<SerialExecutor>, call: Box<dyn Schedule>) {
+        if call.takes_no_thread() {
+            return self.start_in_order(conn, call);
+        }
+        match executor.push(Task::new(call.into_task(conn))) {
+            Start::Nobody => {}
+            Start::Thread => self.followups.push(Followup::Run(Box::new(|| executor.start()))),
+            Start::Wake(inbox) => {
+                self.followups.push(Followup::Unpark(Arc::clone(inbox.parker())));
+            }
+        }
+    }
+}
+
+fn is_overloaded(failure: &Failure) -> bool {
+    matches!(failure, Failure::Exception(exception) if exception.kind == ExceptionKind::Overloaded)
+}

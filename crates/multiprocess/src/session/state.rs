@@ -1,0 +1,188 @@
+//! What a connection keeps under its lock beside the engine, and what it does when the engine wants
+//! something done.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use capnp_engine::{Cap, Delivery, Effect, Engine, Incoming, State as CapState};
+use slab::Slab;
+
+use super::calls::Waiters;
+use super::interrupts::Interrupts;
+use super::running::{Idle, RunningCalls};
+use super::schedule::Waiting;
+use super::thread_map::ThreadServer;
+use super::threads::Threads;
+use crate::connection::{ArcConn, Conn, Core, Followup, Session};
+use crate::threads::SerialExecutor;
+
+/// An object of this process that the peer can call.
+pub(crate) trait Object: Send + Sync {
+    /// Decodes a call and leaves it for its thread, or answers it. Under the lock.
+    fn deliver(
+        self: Arc<Self>,
+        core: &mut Core,
+        conn: &ArcConn,
+        call: Delivery,
+        message: Option<&Incoming<'_>>,
+    );
+
+    /// What tells the user's object from others.
+    fn address(&self) -> Option<usize> {
+        None
+    }
+
+    /// Shows `home` the user's handle, for an object that comes home. What `home` says of it.
+    fn is_home(&self, _home: &mut dyn FnMut(&dyn Any) -> bool) -> bool {
+        false
+    }
+
+    /// Nobody can call it any more. What is left of it is to be dropped outside the lock.
+    fn released(&self) -> Option<Box<dyn Any + Send>> {
+        None
+    }
+
+    /// The thread, if that is what it is.
+    fn thread(&self) -> Option<&ThreadServer> {
+        None
+    }
+}
+
+/// What is kept under the lock.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) threads: Threads,
+    pub(crate) interrupts: Interrupts,
+    pub(crate) waiters: Waiters,
+    pub(crate) running: RunningCalls,
+    /// Calls that wait until the thread that they name is known.
+    pub(crate) waiting: Slab<Waiting>,
+    objects: Slab<Arc<dyn Object>>,
+    /// The capabilities of user objects that are exported, by what tells these apart: one object is one
+    /// capability.
+    exported: HashMap<usize, Cap>,
+}
+
+/// What is kept outside the lock.
+pub(crate) struct Shared {
+    /// Runs the peer's calls that name no thread.
+    pub(super) inline: Arc<SerialExecutor>,
+    pub(super) idle: Idle,
+    /// What is known of the peer's versions: for each family of schemas a set of them.
+    pub(crate) versions: Mutex<Vec<(u64, u32)>>,
+}
+
+impl Shared {
+    pub(super) fn new() -> Shared {
+        let (idle, versions) = (Idle::default(), Mutex::default());
+        Shared { inline: SerialExecutor::new(1), idle, versions }
+    }
+}
+
+impl Core {
+    /// What the session keeps.
+    pub(crate) fn state(&mut self) -> &mut State {
+        self.split::<State>().0
+    }
+
+    /// The same beside the engine.
+    pub(crate) fn state_and_engine(&mut self) -> (&mut State, &mut Engine) {
+        let (state, engine, _) = self.split::<State>();
+        (state, engine)
+    }
+
+    /// A capability for an object of this process, with one reference. It is the one that the object
+    /// keeps when it is given again, where it `keeps` one.
+    pub(crate) fn export(&mut self, object: Arc<dyn Object>, keeps: bool) -> Cap {
+        let (state, engine) = self.state_and_engine();
+        let address = object.address().filter(|_| keeps);
+        let key = state.objects.insert(object);
+        let cap = engine.object(key as u64);
+        if let Some(address) = address {
+            state.exported.insert(address, cap);
+        }
+        cap
+    }
+
+    /// What the user's object is exported as; no reference comes with it.
+    pub(crate) fn exported(&mut self, address: usize) -> Option<(Cap, Arc<dyn Object>)> {
+        let cap = *self.state().exported.get(&address)?;
+        Some((cap, self.object_of(cap)?))
+    }
+
+    /// The object of this process that a capability is, if that is known.
+    pub(crate) fn object_of(&mut self, cap: Cap) -> Option<Arc<dyn Object>> {
+        match self.engine.state(cap) {
+            CapState::Object(key) => self.state().objects.get(key as usize).cloned(),
+            _ => None,
+        }
+    }
+
+    fn released(&mut self, key: u64) {
+        let state = self.state();
+        let Some(object) = state.objects.try_remove(key as usize) else { return };
+        if let Some(address) = object.address()
+            && let Some(cap) = state.exported.get(&address).copied()
+            // It may be exported again.
+            && self.object_of(cap).is_none()
+        {
+            self.state().exported.remove(&address);
+        }
+        self.followups.extend(object.released().map(Followup::Drop));
+    }
+}
+
+impl Conn {
+    pub(crate) fn session(&self) -> &Shared {
+        self.shared()
+    }
+}
+
+/// The session itself, which is the same for all connections.
+pub(super) struct Calls;
+
+impl Session for Calls {
+    fn effect(
+        &self,
+        core: &mut Core,
+        conn: &ArcConn,
+        effect: Effect,
+        message: Option<&Incoming<'_>>,
+    ) {
+        match effect {
+            // The connection does that.
+            Effect::Write(_) => {}
+            Effect::Deliver(call) => {
+                match core.state().objects.get(call.object as usize).cloned() {
+                    Some(object) => object.deliver(core, conn, call, message),
+                    None => core.engine.release_all(call.params.caps),
+                }
+            }
+            Effect::Answered { tag, answer, .. } => core.answered(conn, tag, answer, message),
+            Effect::Over { tag } => core.over(tag),
+            Effect::Cancelled { tag } => core.cancelled(tag),
+            Effect::Resolved { tag } => core.thread_resolved(conn, tag),
+            Effect::Released { object } => core.released(object),
+        }
+    }
+
+    fn settle(&self, core: &mut Core, conn: &ArcConn) {
+        core.send_held(conn);
+    }
+
+    fn end(&self, core: &mut Core, conn: Option<&ArcConn>) {
+        core.end_running();
+        if let Some((conn, error)) = conn.and_then(|conn| Some((conn, conn.ended()?))) {
+            core.fail_all(conn, error);
+        }
+        let State { waiters, waiting, interrupts, objects, .. } = std::mem::take(core.state());
+        // Some of it is the user's, and the rest may refer to that.
+        let waiting: Vec<_> = waiting.into_iter().map(|(_, call)| call).collect();
+        let rest = (waiters.into_rest(), interrupts.into_rest(), waiting);
+        core.followups.push(Followup::Drop(Box::new(rest)));
+        for (_, object) in objects {
+            core.followups.extend(object.released().map(Followup::Drop));
+        }
+    }
+}

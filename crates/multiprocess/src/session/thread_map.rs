@@ -1,0 +1,122 @@
+//! The ThreadMap and Thread objects of `mp/proxy.capnp`, as this process serves them.
+
+use std::sync::Arc;
+
+use capnp_engine::{Delivery, Draft, Incoming, hook};
+
+use super::errors::to_exception;
+use super::state::Object;
+use super::threads::ThreadCount;
+use super::writer::NoCapabilities;
+use crate::connection::{ArcConn, Core};
+use crate::memory::MEMORY;
+use crate::threads::{Inbox, Worker};
+use crate::wire::helpers::{malformed, unknown_method};
+use crate::wire::{Builder, Decoder, Encoder, Reader, Size, Text};
+
+pub(crate) const THREAD_MAP: u64 = 0xee5e_3717_9ad9_dc9d;
+const THREAD: u64 = 0x81c1_e260_0d0b_56c5;
+
+/// A thread of this process that a peer can name.
+pub(crate) enum ThreadServer {
+    /// Made for the peer; counted until it is let go.
+    Worker(Worker, #[allow(dead_code, reason = "counts until it is dropped")] ThreadCount),
+    /// A calling thread, on which the callbacks of its calls run.
+    Caller(Arc<Inbox>),
+    /// No thread in particular: callbacks of calls that no thread waits for.
+    Pool,
+}
+
+impl ThreadServer {
+    fn name(&self) -> &str {
+        match self {
+            ThreadServer::Worker(worker, _) => worker.name(),
+            ThreadServer::Caller(inbox) => inbox.name(),
+            ThreadServer::Pool => "pool",
+        }
+    }
+}
+
+/// One of this process's threads, as the peer names it in a context.
+pub(super) struct ServedThread(pub(super) ThreadServer);
+
+/// Makes threads for the peer of one connection.
+pub(super) struct ServedThreadMap;
+
+impl Object for ServedThread {
+    fn deliver(
+        self: Arc<Self>,
+        core: &mut Core,
+        _conn: &ArcConn,
+        call: Delivery,
+        _message: Option<&Incoming<'_>>,
+    ) {
+        let answer = match (call.interface, call.method) {
+            (THREAD, 0) => Draft::results(&MEMORY, call.call, |to| {
+                let mut none = NoCapabilities;
+                let mut cx = Encoder::new(&mut none, 0);
+                let name = self.0.name().to_owned();
+                Builder::content(to, Size(0, 1)).set::<Text>(&mut cx, 0, "result", &name)?;
+                Ok(Vec::new())
+            }),
+            (interface, method) => Err(unknown_method("Thread", interface, method)),
+        };
+        core.engine.release_all(call.params.caps);
+        core.engine.answer(call.call, answer.map_err(to_exception));
+    }
+
+    fn thread(&self) -> Option<&ThreadServer> {
+        Some(&self.0)
+    }
+}
+
+impl Object for ServedThreadMap {
+    fn deliver(
+        self: Arc<Self>,
+        core: &mut Core,
+        conn: &ArcConn,
+        call: Delivery,
+        message: Option<&Incoming<'_>>,
+    ) {
+        let params = call.params.with(message, |content| {
+            let content = content.map_err(malformed)?;
+            let mut cx = Decoder::new(None, content.whole.len(), 0);
+            let params = Reader::content(content.reader)?;
+            match (call.interface, call.method) {
+                (THREAD_MAP, 0) => params.get::<Text>(&mut cx, 0, "name").map(Asked::Thread),
+                (THREAD_MAP, 1) => params.get::<u32>(&mut cx, 0, "count").map(Asked::Pool),
+                (interface, method) => Err(unknown_method("ThreadMap", interface, method)),
+            }
+        });
+        core.engine.release_all(call.params.caps);
+        let limit = conn.limits().threads;
+        let answer = params.and_then(|asked| match asked {
+            Asked::Thread(name) => {
+                let count = core.state().threads.count(1, limit)?;
+                let thread = core.export_thread(ThreadServer::Worker(Worker::new(name), count));
+                Draft::results(&MEMORY, call.call, |to| {
+                    let mut results = Builder::content(to, Size(0, 1));
+                    results.pointer(0).set_capability(hook(0));
+                    Ok(vec![Some(thread)])
+                })
+            }
+            Asked::Pool(0) => Err(crate::Error::failed("a pool needs at least one thread")),
+            Asked::Pool(count) => {
+                core.state().threads.make_pool(count as usize, limit)?;
+                Draft::results(&MEMORY, call.call, |to| {
+                    Builder::content(to, Size(0, 0));
+                    Ok(Vec::new())
+                })
+            }
+        });
+        core.engine.answer(call.call, answer.map_err(to_exception));
+    }
+}
+
+/// What a call of a ThreadMap asks for.
+enum Asked {
+    /// A thread of this name.
+    Thread(String),
+    /// A pool of so many.
+    Pool(u32),
+}

@@ -1,0 +1,335 @@
+//! Writes the capabilities of messages of this side's: objects, and the threads that calls run on.
+
+use std::sync::Arc;
+
+use capnp_engine::{Cap, Draft, hook};
+
+use super::calls::{Complete, How, Written};
+use super::held_cap::HeldCap;
+use super::state::Object;
+use super::thread_map::{ServedThread, ServedThreadMap, THREAD_MAP, ThreadServer};
+use super::threads::{ASYNC_THREADS, BusyGuard, PeerPool, ThreadPair};
+use crate::connection::{ArcConn, Core, WeakConn};
+use crate::memory::MEMORY;
+use crate::panics::catch_panic;
+use crate::threads::{Inbox, RunningId, ThreadEnd, at_thread_end};
+use crate::wire::context::{Given, Hook, WriteCapabilities};
+use crate::wire::{AnyBuilder, Builder, Encoder, Size};
+use crate::{Error, Result};
+
+/// Who waits for a call: that decides on which of the peer's threads it runs.
+pub(crate) enum Caller {
+    /// This thread blocks. If it serves a call of the same peer's, that call.
+    Thread(Arc<Inbox>, Option<RunningId>),
+    /// A future.
+    Future {
+        /// The call of the same peer's whose method is the future that awaits this one.
+        running: Option<RunningId>,
+        /// The method may wait long: it gets a thread that other calls do not share.
+        long: bool,
+    },
+    /// Nobody: it is one of an object's streaming calls, which share a thread.
+    Stream {
+        /// The object.
+        object: usize,
+        /// As for a future's call.
+        long: bool,
+    },
+    /// Nobody: it ends an object that was let go of while this call of the peer's was served. The
+    /// object's destructor may take long, and so holds up no call that somebody waits for.
+    Released(Option<RunningId>),
+}
+
+/// What serves an object: what [`Given::serve`] returns.
+pub(crate) struct NewObject {
+    pub(crate) object: Arc<dyn Object>,
+    /// Whether it keeps its capability when it is given again. Not so where the peer ends the object by
+    /// a call: it would end what was given to others at the same time.
+    pub(crate) keeps: bool,
+}
+
+/// Writes the capabilities of one message. Under the lock.
+pub(crate) struct Writer<'a> {
+    core: &'a mut Core,
+    conn: &'a ArcConn,
+    caller: Option<&'a Caller>,
+    /// One reference on each, by the numbers of their hooks.
+    caps: Vec<Option<Cap>>,
+    busy: Option<BusyGuard>,
+    /// The thread that callbacks of the call run on.
+    callback: Option<Cap>,
+}
+
+impl<'a> Writer<'a> {
+    /// `caller`: none for messages that are not calls of the user's.
+    pub(crate) fn new(
+        core: &'a mut Core,
+        conn: &'a ArcConn,
+        caller: Option<&'a Caller>,
+    ) -> Writer<'a> {
+        Writer { core, conn, caller, caps: Vec::new(), busy: None, callback: None }
+    }
+
+    /// The capabilities that were written, if all was.
+    pub(crate) fn finish(self, written: Result<()>) -> Result<Vec<Option<Cap>>> {
+        if let Err(error) = written {
+            self.core.engine.release_all(self.caps);
+            return Err(error);
+        }
+        Ok(self.caps)
+    }
+
+    /// What stands for a capability. Takes over the reference.
+    fn give(&mut self, cap: Cap) -> Hook {
+        self.caps.push(Some(cap));
+        hook(self.caps.len() - 1)
+    }
+
+    fn give_again(&mut self, cap: Cap) -> Hook {
+        self.core.engine.retain(cap);
+        self.give(cap)
+    }
+
+    fn any_thread(&mut self) -> Cap {
+        if let Some(thread) = self.core.state().threads.any_thread() {
+            return thread;
+        }
+        let thread = self.core.export_thread(ThreadServer::Pool);
+        self.core.state().threads.set_any_thread(thread);
+        thread
+    }
+
+    /// Asks the peer for a pool, once.
+    fn make_pool(&mut self) {
+        let Some(map) = self.core.state().threads.peer_map() else { return };
+        self.core.state().threads.set_peer_pool(PeerPool::No);
+        let draft = Draft::call(&MEMORY, (THREAD_MAP, 1), |to| {
+            let mut none = NoCapabilities;
+            let mut cx = Encoder::new(&mut none, 0);
+            let count = ASYNC_THREADS as u32;
+            Builder::content(to, Size(1, 0)).set::<u32>(&mut cx, 0, "count", &count)?;
+            Ok::<_, Error>(Vec::new())
+        });
+        let Ok(draft) = draft else { return };
+        let complete: Complete = Box::new(|core, _conn, answer| {
+            if answer.is_ok() {
+                core.state().threads.set_peer_pool(PeerPool::Yes);
+            }
+            None
+        });
+        // Without an answer there is no pool.
+        let _ = self.core.call(map, Written::plain(draft), How::default(), complete);
+    }
+
+    /// The threads for a call. No references come with them.
+    fn threads_for(&mut self, caller: &Caller) -> Option<ThreadPair> {
+        let running = match caller {
+            Caller::Thread(_, running) | Caller::Released(running) => *running,
+            Caller::Future { running, long } => running.filter(|_| !long),
+            // Nobody waits for it, there or here.
+            Caller::Stream { .. } => None,
+        };
+        // Within a call of the peer's: its waiting thread runs this, and calls back here.
+        if let Some((thread, callback)) = running.and_then(|id| self.core.running_threads(id)) {
+            return Some(ThreadPair { thread: callback, callback: thread });
+        }
+        match caller {
+            Caller::Thread(inbox, _) => {
+                let id = inbox.id();
+                if let Some(pair) = self.core.state().threads.caller(id) {
+                    return Some(pair);
+                }
+                let server = ThreadServer::Caller(Arc::clone(inbox));
+                let pair = self.make_thread(inbox.name(), server, move |core, callback| {
+                    core.release_caller_with(id, callback);
+                })?;
+                self.core.state().threads.set_caller(id, pair);
+                at_thread_end(CallerEnd(ArcConn::downgrade(self.conn)));
+                Some(pair)
+            }
+            Caller::Future { .. } | Caller::Released(_) => {
+                let long = !matches!(caller, Caller::Future { long: false, .. });
+                if !long && self.core.state().threads.wants_pool() {
+                    self.make_pool();
+                }
+                let (pair, busy) = self.shared_thread(long)?;
+                self.busy = Some(busy);
+                Some(pair)
+            }
+            Caller::Stream { object, long } => {
+                if let Some(pair) = self.core.state().threads.stream(*object) {
+                    return Some(pair);
+                }
+                let (pair, busy) = self.shared_thread(*long)?;
+                self.core.engine.retain(pair.thread);
+                self.core.engine.retain(pair.callback);
+                self.core.state().threads.set_stream(*object, pair, busy);
+                Some(pair)
+            }
+        }
+    }
+
+    /// One of the threads for calls that no thread of this process waits for.
+    fn shared_thread(&mut self, long: bool) -> Option<(ThreadPair, BusyGuard)> {
+        if let Some(shared) = self.core.state().threads.shared(long).thread() {
+            return Some(shared);
+        }
+        let id = self.core.state().threads.shared(long).next();
+        let name = if long { "wait" } else { "async" };
+        let pair = self.make_thread(name, ThreadServer::Pool, move |core, _callback| {
+            core.release_shared(long, id);
+        })?;
+        let busy = self.core.state().threads.shared(long).add(id, pair);
+        Some((pair, busy))
+    }
+
+    /// Asks the peer for a thread. The call goes out before the one that needs it, and its result is
+    /// used before it has arrived. If the peer makes none, `forget` sees to it that the next call asks
+    /// again. The references on both go to the table.
+    fn make_thread(
+        &mut self,
+        name: &str,
+        callbacks: ThreadServer,
+        forget: impl FnOnce(&mut Core, Cap) + Send + 'static,
+    ) -> Option<ThreadPair> {
+        let map = self.core.state().threads.peer_map()?;
+        let draft = Draft::call(&MEMORY, (THREAD_MAP, 0), |to| {
+            Builder::content(to, Size(0, 1)).pointer(0).set_text(name.into());
+            Ok::<_, Error>(Vec::new())
+        });
+        let draft = draft.ok()?;
+        let callback = self.core.export_thread(callbacks);
+        let complete: Complete = Box::new(move |core, _conn, answer| {
+            if answer.is_err() {
+                forget(core, callback);
+            }
+            None
+        });
+        let how = How { pipeline: Some(vec![0]), ..How::default() };
+        let made = self.core.call(map, Written::plain(draft), how, complete);
+        match made {
+            Ok((_, Some(thread))) => Some(ThreadPair { thread, callback }),
+            _ => {
+                self.core.engine.release(callback);
+                None
+            }
+        }
+    }
+}
+
+impl WriteCapabilities for Writer<'_> {
+    /// The peer's own where it came from there, the user's object where it is here, and where it is
+    /// with a third process an object that hands calls on.
+    fn object(&mut self, object: &dyn Given) -> Hook {
+        let held = object.remote().and_then(|place| place.downcast_ref::<HeldCap>());
+        if let Some(held) = held.filter(|held| Arc::ptr_eq(held.conn(), self.conn)) {
+            return self.give_again(held.cap());
+        }
+        if let Some((cap, known)) = self.core.exported(object.address())
+            && known.is_home(&mut |home| object.is_served_by(home))
+        {
+            return self.give_again(cap);
+        }
+        let Ok(served) = object.serve().downcast::<NewObject>() else {
+            unreachable!("what serves an object is of this layer");
+        };
+        let cap = self.core.export(served.object, served.keeps);
+        self.give(cap)
+    }
+
+    fn threads(&mut self) -> (Option<Hook>, Option<Hook>) {
+        let pair = match self.caller {
+            None => None,
+            // In the peer's pool: no thread in particular.
+            Some(Caller::Future { running: None, long: false })
+                if self.core.state().threads.peer_pool() == PeerPool::Yes =>
+            {
+                let thread = self.any_thread();
+                self.callback = Some(thread);
+                return (None, Some(self.give_again(thread)));
+            }
+            Some(caller) => self.threads_for(caller),
+        };
+        match pair {
+            Some(pair) => {
+                self.callback = Some(pair.callback);
+                (Some(self.give_again(pair.thread)), Some(self.give_again(pair.callback)))
+            }
+            None => (None, None),
+        }
+    }
+
+    fn thread_map(&mut self) -> Hook {
+        let map = match self.core.state().threads.own_map() {
+            Some(map) => map,
+            None => {
+                let map = self.core.export(Arc::new(ServedThreadMap), false);
+                self.core.state().threads.set_own_map(map);
+                map
+            }
+        };
+        self.give_again(map)
+    }
+}
+
+/// For messages that have none.
+pub(super) struct NoCapabilities;
+
+impl WriteCapabilities for NoCapabilities {
+    fn object(&mut self, _: &dyn Given) -> Hook {
+        hook(usize::MAX)
+    }
+
+    fn threads(&mut self) -> (Option<Hook>, Option<Hook>) {
+        (None, None)
+    }
+
+    fn thread_map(&mut self) -> Hook {
+        hook(usize::MAX)
+    }
+}
+
+/// A thread of this process for which the peer keeps one.
+struct CallerEnd(WeakConn);
+
+impl ThreadEnd for CallerEnd {
+    fn key(&self) -> usize {
+        self.0.as_ptr() as usize
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+
+    fn thread_ended(&self, inbox: u64) {
+        if let Some(conn) = self.0.upgrade() {
+            conn.defer(move |core, _conn| core.release_caller(inbox));
+        }
+    }
+}
+
+impl Core {
+    /// A new capability for a thread of this process.
+    pub(super) fn export_thread(&mut self, server: ThreadServer) -> Cap {
+        self.export(Arc::new(ServedThread(server)), false)
+    }
+
+    /// Writes a call of the user's.
+    pub(crate) fn write_call(
+        &mut self,
+        conn: &ArcConn,
+        method: (u64, u16),
+        version: u8,
+        caller: Option<&Caller>,
+        encode: &mut dyn FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
+    ) -> Result<Written> {
+        let (mut busy, mut callback) = (None, None);
+        let draft = Draft::call(&MEMORY, method, |to| {
+            let mut writer = Writer::new(self, conn, caller);
+            let written = catch_panic(|| encode(&mut Encoder::new(&mut writer, version), to));
+            (busy, callback) = (writer.busy.take(), writer.callback);
+            writer.finish(written)
+        })?;
+        Ok(Written { draft, busy, callback })
+    }
+}

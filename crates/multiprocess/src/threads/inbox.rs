@@ -1,0 +1,188 @@
+//! What waits to be run on one thread.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use super::task::Task;
+use crate::Error;
+use crate::connection::Parker;
+
+/// The calls for one thread, first in first out.
+pub(crate) struct Inbox {
+    name: String,
+    parker: Arc<Parker>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    tasks: VecDeque<Task>,
+    /// The peer that a worker was made for has let it go. It ends when it has nothing to do: until
+    /// then it may wait for a call of its own, whose callbacks come here.
+    let_go: bool,
+    closed: bool,
+}
+
+/// What a worker is to do next.
+pub(super) enum Next {
+    /// Run this call; and whether there is another behind it.
+    Call(Task, bool),
+    Wait,
+    /// Nothing more comes.
+    End,
+}
+
+impl Inbox {
+    pub(crate) fn new(name: String) -> Inbox {
+        Inbox { name, parker: Arc::new(Parker::new()), state: Mutex::default() }
+    }
+
+    /// Tells inboxes of this process apart.
+    pub(crate) fn id(&self) -> u64 {
+        self.parker.id()
+    }
+
+    /// How its thread waits, and is woken.
+    pub(crate) fn parker(&self) -> &Arc<Parker> {
+        &self.parker
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the current thread for the one that runs this inbox.
+    pub(crate) fn attach(&self) {
+        self.parker.attach();
+    }
+
+    /// Adds a call, which is to be followed by a [wake](Parker::wake). False when the thread has
+    /// ended: the call is refused.
+    pub(crate) fn push(&self, task: Task) -> bool {
+        let mut state = self.state();
+        if state.closed {
+            drop(state);
+            task.refuse(Error::failed(format!("thread {} has ended", self.name)));
+            return false;
+        }
+        state.tasks.push_back(task);
+        true
+    }
+
+    pub(crate) fn pop(&self) -> Option<Task> {
+        self.state().tasks.pop_front()
+    }
+
+    /// What the thread is to do next. Calls that came before the end are run before it.
+    pub(super) fn next(&self) -> Next {
+        let mut state = self.state();
+        match state.tasks.pop_front() {
+            Some(task) => Next::Call(task, !state.tasks.is_empty()),
+            None if state.let_go => {
+                // From now on calls are refused: nobody would run them.
+                state.closed = true;
+                Next::End
+            }
+            None => Next::Wait,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state().tasks.is_empty()
+    }
+
+    pub(crate) fn is_let_go(&self) -> bool {
+        self.state().let_go
+    }
+
+    /// Has a worker end when it has nothing to do.
+    pub(super) fn let_go(&self) {
+        self.state().let_go = true;
+        self.parker.wake();
+    }
+
+    /// Lets nothing more in, and wakes the thread to see it.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.parker.wake();
+    }
+
+    /// Answers what is left with an error.
+    fn refuse_all(&self) {
+        let tasks = std::mem::take(&mut self.state().tasks);
+        for task in tasks {
+            task.refuse(Error::failed(format!("thread {} has ended", self.name)));
+        }
+    }
+}
+
+/// What is to be done when a thread ends, and whether there is still something to do then.
+pub(crate) trait ThreadEnd {
+    /// What tells it from others: the same is to be done once.
+    fn key(&self) -> usize;
+    /// Nothing is left to do.
+    fn is_over(&self) -> bool;
+    /// The thread with this inbox ends.
+    fn thread_ended(&self, inbox: u64);
+}
+
+/// This thread's inbox, and who keeps something for it.
+struct ThisThread {
+    inbox: Arc<Inbox>,
+    ends: RefCell<Vec<Box<dyn ThreadEnd>>>,
+}
+
+impl Drop for ThisThread {
+    /// The thread ends: the peers' threads for it are let go.
+    fn drop(&mut self) {
+        self.inbox.close();
+        self.inbox.parker.drop_wake_fd();
+        self.inbox.refuse_all();
+        for end in self.ends.take() {
+            end.thread_ended(self.inbox.id());
+        }
+    }
+}
+
+thread_local! {
+    static THIS: RefCell<Option<ThisThread>> = const { RefCell::new(None) };
+}
+
+/// Makes `inbox` the current thread's. For workers, before they do anything else.
+pub(super) fn adopt(inbox: Arc<Inbox>) {
+    inbox.attach();
+    THIS.with_borrow_mut(|this| *this = Some(ThisThread { inbox, ends: RefCell::default() }));
+}
+
+/// The current thread's inbox, made on first use.
+pub(crate) fn this_inbox() -> Arc<Inbox> {
+    THIS.with_borrow_mut(|this| {
+        let this = this.get_or_insert_with(|| {
+            let thread = thread::current();
+            let inbox =
+                Inbox::new(format!("{}-{:?}", thread.name().unwrap_or("thread"), thread.id()));
+            inbox.attach();
+            ThisThread { inbox: Arc::new(inbox), ends: RefCell::default() }
+        });
+        Arc::clone(&this.inbox)
+    })
+}
+
+/// Notes what is to be done when the current thread ends.
+pub(crate) fn at_thread_end(end: impl ThreadEnd + 'static) {
+    THIS.with_borrow(|this| {
+        if let Some(this) = this {
+            let mut ends = this.ends.borrow_mut();
+            ends.retain(|known| !known.is_over());
+            if ends.iter().all(|known| known.key() != end.key()) {
+                ends.push(Box::new(end));
+            }
+        }
+    });
+}

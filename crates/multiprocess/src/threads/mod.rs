@@ -1,0 +1,28 @@
+//! Threads that calls run on.
+//!
+//! Every thread that calls or serves has an [`Inbox`]. A thread that waits for an answer runs what
+//! arrives in its inbox meanwhile: these are the callbacks of the call it waits for. A [`Worker`] is a
+//! thread that does nothing else; a [`SerialExecutor`] runs calls that name no thread, in order.
+//!
+//! What they run is a [`Task`]; `current` is the call that a thread serves now, `token` tells it that
+//! nobody waits for its answer, `answering` sends the answers of calls that came together with one
+//! write.
+
+mod answering;
+mod current;
+mod inbox;
+mod serial;
+mod task;
+mod token;
+mod worker;
+
+pub(crate) use answering::more_follows;
+pub(crate) use current::{
+    RunningId, current, depth, enter_call, enter_poll, innermost, innermost_future, relayed,
+};
+pub(crate) use inbox::{Inbox, ThreadEnd, at_thread_end, this_inbox};
+pub(crate) use serial::{SerialExecutor, Start, release_lane};
+pub(crate) use task::{RunCall, Task};
+pub use token::CancelToken;
+pub(crate) use token::Token;
+pub(crate) use worker::Worker;

@@ -1,0 +1,99 @@
+//! Tells a running method that nobody waits for its answer any more.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// Fires when a call that is being served is cancelled: its caller dropped it, its deadline passed,
+/// or the connection ended.
+#[derive(Clone)]
+pub struct CancelToken(Arc<Token>);
+
+impl CancelToken {
+    pub(crate) fn new(token: Arc<Token>) -> CancelToken {
+        CancelToken(token)
+    }
+
+    /// Whether the call was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.is_fired()
+    }
+
+    /// Runs `hook` on a thread of the runtime when the call is cancelled; here and at once if it was
+    /// already. It is dropped unrun when the call ends.
+    pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) {
+        self.0.add_hook(Box::new(hook));
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Token {
+    fired: AtomicBool,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    hooks: Vec<Hook>,
+    /// Of the task that serves the call, where the method is a future.
+    task: Option<Waker>,
+}
+
+impl Token {
+    pub(crate) fn is_fired(&self) -> bool {
+        self.fired.load(Ordering::Acquire)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add_hook(&self, hook: Hook) {
+        {
+            let mut waiting = self.waiting();
+            if !self.is_fired() {
+                waiting.hooks.push(hook);
+                return;
+            }
+        }
+        hook();
+    }
+
+    /// Whether the call was cancelled; if not, `task` is woken when it is.
+    pub(crate) fn is_fired_or_wakes(&self, task: &Waker) -> bool {
+        let mut waiting = self.waiting();
+        if self.is_fired() {
+            return true;
+        }
+        let before = match &waiting.task {
+            Some(known) if known.will_wake(task) => None,
+            _ => waiting.task.replace(task.clone()),
+        };
+        drop(waiting);
+        drop(before);
+        false
+    }
+
+    /// Marks the token, wakes the call's task, and has the hooks run where they hold nobody up.
+    pub(crate) fn fire(&self) {
+        let Waiting { hooks, task } = {
+            let mut waiting = self.waiting();
+            self.fired.store(true, Ordering::Release);
+            std::mem::take(&mut *waiting)
+        };
+        if let Some(task) = task {
+            crate::panics::run_hook("a waker", || task.wake());
+        }
+        for hook in hooks {
+            crate::pool::clean_up(hook);
+        }
+    }
+
+    /// The call has ended: what was to run on cancel no longer is.
+    pub(crate) fn retire(&self) {
+        let waiting = std::mem::take(&mut *self.waiting());
+        drop(waiting);
+    }
+}

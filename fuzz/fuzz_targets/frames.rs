@@ -1,0 +1,38 @@
+//! Arbitrary bytes as one message: it is looked at, and does not become many times what was sent.
+
+#![no_main]
+
+use capnp_engine::{Engine, Failure, Heap, Incoming, Limits, Whole, options};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    // Aligned to words, as who receives messages has them.
+    let mut words = capnp::Word::allocate_zeroed_vec(data.len() / 8);
+    let bytes = capnp::Word::words_to_bytes_mut(&mut words);
+    let length = bytes.len();
+    bytes.copy_from_slice(&data[..length]);
+
+    let whole = Whole::new(bytes);
+    assert_eq!(whole.keep().bytes(), &data[..length]);
+    let _ = whole.parse(options(whole.len()));
+    let Ok(message) = Incoming::new(whole) else { return };
+    if let Ok(content) = message.content() {
+        let _ = content.target_size();
+        let _ = content.get_as::<capnp::text::Reader<'_>>();
+        let _ = content.get_as::<capnp::any_pointer_list::Reader<'_>>();
+    }
+    let mut engine = Engine::new(&Heap, Limits::default());
+    let object = engine.object(1);
+    engine.set_bootstrap(object);
+    let _ = engine.receive(&message);
+    let mut written = 0;
+    while let Some(effect) = engine.next_effect() {
+        if let capnp_engine::Effect::Write(message) = effect {
+            written += message.size_in_words();
+        }
+    }
+    assert!(written <= 16 * (data.len() / 8) + 1024, "{written} words in return");
+    engine.end(Failure::Cancelled);
+    while engine.next_effect().is_some() {}
+    assert!(engine.sizes().is_empty());
+});

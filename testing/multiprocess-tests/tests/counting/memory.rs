@@ -1,0 +1,158 @@
+//! Counts the bytes that the process holds, and what calls of many kinds leave of them.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use futures_executor::block_on;
+use multiprocess::{Connection, Error, Result, current_call};
+use multiprocess_tests::generated::waits::{Sum, Waits, WaitsClient};
+use multiprocess_tests::{LONG, eventually};
+
+use crate::alone;
+
+/// The system's allocator, and what it has given out.
+struct Counting;
+
+static HELD: AtomicIsize = AtomicIsize::new(0);
+
+// SAFETY: everything is passed on to the system's allocator as it is; counting touches no memory of
+// its own that is allocated.
+#[allow(unsafe_code, reason = "an allocator that counts")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: the caller's promise is that of this function.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: the caller's promise is that of this function.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The bytes that are held now.
+fn held() -> isize {
+    HELD.load(Ordering::Relaxed)
+}
+
+/// Does a thing many times, and asserts that it leaves less than some bytes each time. It has been
+/// done before, so that what is kept for the next time is there; and not so often that a list which
+/// grows by doubling would have room for all that follow.
+#[track_caller]
+fn assert_leaves_less(bytes: usize, times: usize, mut work: impl FnMut()) {
+    (0..times / 5).for_each(|_| work());
+    let before = held();
+    (0..times).for_each(|_| work());
+    let most = before + (bytes * times) as isize;
+    let mut last = 0;
+    // What other threads still let go of is let go of soon.
+    let is_right = eventually(|| {
+        last = held();
+        last < most
+    });
+    assert!(is_right, "{times} times left {} bytes", last - before);
+}
+
+/// Waits until it is cancelled where it is told to, and leaves nothing itself.
+#[derive(Default)]
+struct Server {
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+struct Served(Arc<Server>);
+
+impl Sum for Served {
+    fn add(&self, a: i32, b: i32) -> Result<i32> {
+        Ok(a + b)
+    }
+}
+
+impl Waits for Served {
+    fn wait(&self, name: String) -> Result<bool> {
+        let token = current_call().ok_or_else(|| Error::failed("not in a call"))?.cancel_token();
+        let server = Arc::clone(&self.0);
+        token.on_cancel(move || {
+            let _locked = server.lock.lock().unwrap();
+            server.changed.notify_all();
+        });
+        let mut locked = self.0.lock.lock().unwrap();
+        while !name.is_empty() && !token.is_cancelled() {
+            locked = self.0.changed.wait(locked).unwrap();
+        }
+        Ok(true)
+    }
+
+    fn interrupt(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn add_inline(&self, a: i32, b: i32) -> Result<i32> {
+        Ok(a + b)
+    }
+}
+
+/// Both ends are in this process, so what either leaves is counted.
+fn served() -> (Connection, WaitsClient) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let object = WaitsClient::new(Served(Arc::default()));
+    let serving = Connection::builder().serve(object).start(theirs).unwrap();
+    let waits = Connection::new(ours).unwrap().bootstrap().unwrap();
+    (serving, waits)
+}
+
+#[test]
+fn calls_that_could_be_interrupted_leave_nothing() {
+    let _alone = alone();
+    let (_serving, waits) = served();
+    assert_leaves_less(8, 10_000, || assert!(waits.wait("").wait().unwrap()));
+}
+
+#[test]
+fn futures_that_could_be_interrupted_leave_nothing() {
+    let _alone = alone();
+    let (_serving, waits) = served();
+    assert_leaves_less(8, 10_000, || assert!(block_on(waits.wait("")).unwrap()));
+}
+
+#[test]
+fn calls_that_were_interrupted_leave_nothing() {
+    let _alone = alone();
+    let (serving, waits) = served();
+    assert_leaves_less(4, 500, || {
+        let call = waits.wait("long").start();
+        drop(call);
+        assert!(serving.drain(LONG));
+    });
+}
+
+/// The thread of a call that timed out is made again for the next.
+#[test]
+fn threads_that_were_made_again_leave_nothing() {
+    let _alone = alone();
+    let (_serving, waits) = served();
+    assert_leaves_less(4, 500, || {
+        let timed_out = waits.wait("long").timeout(Duration::from_millis(1)).wait();
+        assert!(matches!(timed_out, Err(Error::Timeout(_))), "{timed_out:?}");
+        assert_eq!(waits.add(1, 2).wait().unwrap(), 3);
+    });
+}
+
+#[test]
+fn plain_calls_leave_nothing() {
+    let _alone = alone();
+    let (_serving, waits) = served();
+    assert_leaves_less(8, 5_000, || {
+        assert_eq!(waits.add(1, 2).wait().unwrap(), 3);
+        assert_eq!(waits.add_inline(1, 2).wait().unwrap(), 3);
+        assert_eq!(block_on(waits.add(1, 2)).unwrap(), 3);
+    });
+}

@@ -1,0 +1,214 @@
+//! Threads that are none, too many, or busy.
+
+use std::net::Shutdown;
+
+use multiprocess::{Error, Limits};
+use multiprocess_tests::generated::lab_capnp::lab;
+use multiprocess_tests::generated::proxy_capnp::thread_map;
+use multiprocess_tests::raw::{Cap, LAB, THREAD, THREAD_MAP, Target};
+use multiprocess_tests::{pair_with, wait_until};
+
+use super::{add, bench, bench_with, block, on_thread};
+
+#[test]
+fn no_thread_and_no_pool() {
+    let mut bench = bench();
+    let lab = bench.lab();
+    let text = bench.add(lab, &[]).exception();
+    assert_eq!(text, "no thread specified and no pool configured");
+    bench.assert_alive(lab);
+}
+
+#[test]
+fn a_pool_serves_calls_that_name_no_thread() {
+    let mut bench = bench();
+    let lab = bench.lab();
+    let threads = bench.thread_map(lab);
+    bench.make_pool(threads, 3).results();
+    for _ in 0..10 {
+        bench.add(lab, &[]).results();
+    }
+    // As many at once as it has threads, and the rest after.
+    let blocks = [(); 5].map(|()| bench.peer.call(lab, (LAB, 11), &[], |c| block(c, "pool", &[])));
+    wait_until("three run", || bench.server.blocked() == 3);
+    bench.server.let_go("pool");
+    for question in blocks {
+        bench.peer.wait(question).results();
+    }
+    let text = bench.make_pool(threads, 3).exception();
+    assert!(text.contains("pool already"), "{text}");
+    bench.assert_alive(lab);
+}
+
+#[test]
+fn pools_of_a_size_that_makes_no_sense() {
+    for count in [0, 3000, u32::MAX] {
+        let mut bench = bench();
+        let lab = bench.lab();
+        let threads = bench.thread_map(lab);
+        bench.make_pool(threads, count).exception();
+        bench.make_pool(threads, 2).results();
+        bench.add(lab, &[]).results();
+        bench.assert_alive(lab);
+    }
+}
+
+#[test]
+fn threads_that_are_none() {
+    let mut bench = bench();
+    let lab = bench.lab();
+    let threads = bench.thread_map(lab);
+    let Target::Export(map) = threads else { unreachable!() };
+    let counter = {
+        let thread = bench.make_thread(threads).export();
+        bench
+            .peer
+            .ask(lab, (LAB, 13), &[Cap::There(thread)], |content| {
+                let params: lab::make_counter_params::Builder<'_> = content.init_as();
+                on_thread(params.init_context(), &[Cap::There(thread)]);
+            })
+            .export()
+    };
+    let made_up = [
+        Cap::Here(5),
+        Cap::There(map),
+        Cap::There(counter),
+        Cap::There(9999),
+        Cap::Answer(lab_question(lab)),
+    ];
+    for thread in made_up {
+        let text = bench.add(lab, &[thread]).exception();
+        assert_eq!(text, "invalid thread handle");
+        bench.assert_alive(lab);
+    }
+}
+
+fn lab_question(lab: Target) -> u32 {
+    match lab {
+        Target::Bootstrap(question) => question,
+        _ => unreachable!(),
+    }
+}
+
+#[test]
+fn a_thread_that_never_resolves_holds_up_only_its_call() {
+    let mut bench = bench();
+    let lab = bench.lab();
+    let caps = [Cap::Promise(3)];
+    let question = bench.peer.call(lab, (LAB, 1), &caps, |content| add(content, 1, 2, &caps));
+    bench.assert_alive(lab);
+    // The end of the connection ends the call.
+    bench.peer.finish(question);
+    bench.assert_alive(lab);
+    bench.peer.stream.shutdown(Shutdown::Both).unwrap();
+    bench.assert_closed();
+}
+
+#[test]
+fn a_thread_is_used_by_its_maker() {
+    let mut bench = bench();
+    let lab = bench.lab();
+    let threads = bench.thread_map(lab);
+    let thread = bench.make_thread(threads).export();
+    for _ in 0..3 {
+        bench.add(lab, &[Cap::There(thread)]).results();
+    }
+    let used = bench.server.take_threads();
+    assert!(used.len() == 3 && used.iter().all(|id| *id == used[0]));
+    let name = bench.peer.ask(Target::Export(thread), (THREAD, 0), &[], |_| ()).results();
+    drop(name);
+    bench.peer.release(thread);
+    let text = bench.add(lab, &[Cap::There(thread)]).exception();
+    assert_eq!(text, "invalid thread handle");
+    bench.assert_alive(lab);
+}
+
+#[test]
+fn calls_on_one_thread_run_first_in_first_out() {
+    for batch in [false, true] {
+        let mut bench = bench();
+        let lab = bench.lab();
+        let threads = bench.thread_map(lab);
+        let thread = Cap::There(bench.make_thread(threads).export());
+        if batch {
+            bench.peer.gather();
+        }
+        let first = bench.peer.call(lab, (LAB, 11), &[thread], |c| block(c, "first", &[thread]));
+        let questions: Vec<_> = (0..100)
+            .map(|i| bench.peer.call(lab, (LAB, 1), &[thread], |c| add(c, i, 0, &[thread])))
+            .collect();
+        if batch {
+            bench.peer.send_gathered().unwrap();
+        }
+        wait_until("the first runs", || bench.server.is_blocked("first"));
+        assert!(bench.server.sums().is_empty());
+        bench.server.let_go("first");
+        bench.peer.wait(first).results();
+        for question in questions {
+            bench.peer.wait(question).results();
+        }
+        assert_eq!(bench.server.sums(), (0..100).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn calls_on_a_thread_that_is_not_there_yet_run_first_in_first_out() {
+    let mut bench = bench();
+    let lab = bench.lab();
+    let threads = bench.thread_map(lab);
+    bench.peer.gather();
+    let made = bench.peer.call(threads, (THREAD_MAP, 0), &[], |content| {
+        content.init_as::<thread_map::make_thread_params::Builder<'_>>().set_name("raw");
+    });
+    let thread = Cap::Answer(made);
+    let questions: Vec<_> = (0..100)
+        .map(|i| bench.peer.call(lab, (LAB, 1), &[thread], |c| add(c, i, 0, &[thread])))
+        .collect();
+    bench.peer.send_gathered().unwrap();
+    for question in questions {
+        bench.peer.wait(question).results();
+    }
+    assert_eq!(bench.server.sums(), (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn too_many_threads_are_refused() {
+    let limits = Limits { threads: 20, ..Limits::default() };
+    let mut bench = bench_with(limits);
+    let lab = bench.lab();
+    let threads = bench.thread_map(lab);
+    let made: Vec<_> = (0..20).map(|_| bench.make_thread(threads).export()).collect();
+    for _ in 0..1980 {
+        let text = bench.make_thread(threads).exception();
+        assert_eq!(text, "more than 20 threads on one connection");
+    }
+    // The ones that were made serve, and one that is let go makes room.
+    bench.add(lab, &[Cap::There(made[7])]).results();
+    bench.peer.release(made[3]);
+    let again = bench.make_thread(threads);
+    drop(again);
+    bench.assert_alive(lab);
+}
+
+#[test]
+fn a_client_with_too_many_threads_is_told_so_and_goes_on_later() {
+    let pair = pair_with(Limits { threads: 2, ..Limits::default() });
+    let hold = |name: &'static str| {
+        let lab = pair.lab.clone();
+        std::thread::spawn(move || lab.block(name).wait())
+    };
+    let (one, other) = (hold("one"), hold("other"));
+    wait_until("both run", || pair.server.blocked() == 2);
+    for _ in 0..3 {
+        let error = pair.lab.add(1, 2).wait().unwrap_err();
+        assert!(matches!(error, Error::Overloaded { .. }), "{error}");
+        let error = futures_executor::block_on(pair.lab.add(1, 2)).unwrap_err();
+        assert!(matches!(error, Error::Overloaded { .. }), "{error}");
+    }
+    for (name, thread) in [("one", one), ("other", other)] {
+        pair.server.let_go(name);
+        assert!(thread.join().unwrap().unwrap());
+    }
+    wait_until("there is room again", || pair.lab.add(1, 2).wait().is_ok());
+    wait_until("there too", || futures_executor::block_on(pair.lab.add(1, 2)).is_ok());
+}
