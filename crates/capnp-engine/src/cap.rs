@@ -73,6 +73,8 @@ pub(crate) struct Promise {
     pub(crate) answer: Option<u32>,
     /// The way on which its calls went to the peer, once it goes there no more.
     pub(crate) former: Option<PeerPath>,
+    /// What it is to become when its calls have returned, with a reference.
+    pub(crate) when_returned: Option<Cap>,
     /// How many promises, one after the other, have become this one.
     pub(crate) depth: u32,
     /// It is what the peer was told of a capability of this side's that leads to the peer again. See
@@ -137,7 +139,8 @@ pub enum Stage {
 impl Promise {
     pub(crate) fn new(target: Target) -> Promise {
         let (waiting, export, answer, former, depth) = (Vec::new(), None, None, None, 0);
-        Promise { target, waiting, export, answer, former, depth, reflected: false }
+        let (when_returned, reflected) = (None, false);
+        Promise { target, waiting, export, answer, former, when_returned, depth, reflected }
     }
 
     /// The way to the peer that its calls took or take.
@@ -300,6 +303,7 @@ impl Engine {
                     }
                     Target::Answer { .. } | Target::Here => {}
                 }
+                held.extend(promise.when_returned);
                 for waiting in promise.waiting {
                     if let Waiting::Call(call) = waiting {
                         held.extend(call.params.caps.into_iter().flatten());

@@ -158,6 +158,9 @@ impl Engine {
         if !through_peer || none {
             return self.resolve(promise, cap);
         }
+        if self.caps.is_remote(end) {
+            return self.resolve_when_returned(promise, cap);
+        }
         self.caps.retain(promise);
         let embargo = self.embargoes.insert(Embargo { promise, cap });
         let Some(state) = self.caps.promise(promise) else { return };
@@ -174,6 +177,31 @@ impl Engine {
         });
         if let Target::Import { import, .. } = before {
             self.release(import);
+        }
+    }
+
+    /// A promise of the peer's has become a promise of this side's, which has become an object of the
+    /// peer's. Its calls go there by way of this side, and later ones would overtake them. A Disembargo
+    /// would not come back from every peer: one that knows already what the promise has become takes it
+    /// for one that does not lead back, and gives the connection up. So later calls wait until the
+    /// earlier ones have returned.
+    fn resolve_when_returned(&mut self, promise: Cap, cap: Cap) {
+        if self.in_flight(promise) == 0 {
+            return self.resolve(promise, cap);
+        }
+        let Some(state) = self.caps.promise(promise) else { return self.release(cap) };
+        state.former = state.way();
+        state.when_returned = Some(cap);
+        if let Target::Import { import, .. } = std::mem::replace(&mut state.target, Target::Here) {
+            self.release(import);
+        }
+    }
+
+    /// A call of a promise has returned, and was the last under way.
+    pub(crate) fn promise_returned(&mut self, promise: Cap) {
+        let waits = self.caps.promise(promise).and_then(|state| state.when_returned.take());
+        if let Some(cap) = waits {
+            self.resolve(promise, cap);
         }
     }
 

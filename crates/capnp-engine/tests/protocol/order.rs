@@ -127,7 +127,7 @@ fn calls_that_waited_go_out_before_the_peer_knows_the_object() {
 }
 
 #[test]
-fn what_leads_through_this_side_to_the_peer_again_has_an_embargo() {
+fn what_leads_through_this_side_to_the_peer_again_waits_for_the_calls_before() {
     let (mut peer, first) = ready();
     let pipelined = peer.call(first, options(1)).promise.unwrap();
     peer.call(pipelined, CallOptions::default());
@@ -140,12 +140,21 @@ fn what_leads_through_this_side_to_the_peer_again_has_an_embargo() {
     peer.written.clear();
     // So the call of `pipelined` comes back from the peer, and goes there again.
     returns(&mut peer, 0, |mut to| to.set_receiver_hosted(1));
-    is_disembargo(&peer.written()[0], "promisedAnswer = (questionId = 0");
+    // A Disembargo would be the end for a peer that knows already what the promise has become.
+    assert_eq!(peer.written(), ["finish 0"]);
     peer.call(pipelined, CallOptions::default());
+    assert!(peer.written().is_empty());
     calls(&mut peer, 6, |mut target| target.set_imported_cap(1));
     assert_eq!(peer.written(), ["call 2"]);
-    peer.send(|root| root.init_disembargo().init_context().set_receiver_loopback(0)).unwrap();
-    assert_eq!(peer.written(), ["call 0"]);
+    // Once the call before has been there the later one goes straight to the peer.
+    peer.send(|root| {
+        let mut answer = root.init_return();
+        answer.set_answer_id(1);
+        answer.set_release_param_caps(false);
+        answer.init_results();
+    })
+    .unwrap();
+    assert_eq!(peer.written(), ["call 0", "finish 1"]);
 }
 
 /// The engine has answered question 5 with the promise of the result of its own call 0, to the peer.
