@@ -178,6 +178,7 @@ impl Engine {
                 if !pending.elsewhere {
                     caps.iter_mut().flatten().for_each(|cap| *cap = self.as_told(*cap));
                 }
+                caps.iter().flatten().for_each(|cap| self.give_back(*cap));
                 let keep = !caps.is_empty() || !pending.promises.is_empty() || pending.elsewhere;
                 let body = keep.then(|| Body::of(&message));
                 if !self.send_no_results(id, &pending) {

@@ -120,6 +120,8 @@ pub(crate) struct Life {
     pub(crate) in_flight: u32,
     /// How many handles there are.
     pub(crate) handles: u32,
+    /// The peer got it back as a result: whether it ends is the peer's affair then.
+    pub(crate) given_back: bool,
     /// The call that ends the object, until those before it have returned.
     pub(crate) destroy: Option<Box<HeldCall>>,
 }

@@ -33,13 +33,23 @@ impl Engine {
     pub fn is_last_handle(&self, cap: Cap) -> bool {
         let cap = self.caps.resolved(cap);
         self.caps.get(cap).is_some_and(|entry| {
-            self.caps.is_remote(cap) && entry.life.handles == 1 && entry.life.stage == Stage::Open
+            self.caps.is_remote(cap)
+                && entry.life.handles == 1
+                && entry.life.stage == Stage::Open
+                && !entry.life.given_back
         })
     }
 
     /// Whether somebody has a handle on it.
     pub(crate) fn has_handles(&self, cap: Cap) -> bool {
         self.caps.get(cap).is_some_and(|entry| entry.life.handles > 0)
+    }
+
+    /// A capability goes to the peer as a result.
+    pub(crate) fn give_back(&mut self, cap: Cap) {
+        if let Some(life) = self.life(cap) {
+            life.given_back = true;
+        }
     }
 
     /// Takes a handle back, and its reference.
@@ -134,11 +144,13 @@ impl Engine {
     /// A promise has become `to`, and with it what was known of its calls and its end.
     pub(crate) fn merge_life(&mut self, promise: Cap, to: Cap) {
         let Some(entry) = self.caps.get_mut(promise) else { return };
-        let Life { stage, in_flight, handles, destroy } = std::mem::take(&mut entry.life);
+        let Life { stage, in_flight, handles, given_back, destroy } =
+            std::mem::take(&mut entry.life);
         let local = matches!(self.caps.get(to).map(|entry| &entry.kind), Some(Kind::Local { .. }));
         let Some(life) = self.life(to) else { return };
         life.handles += handles;
         life.in_flight += in_flight;
+        life.given_back |= given_back;
         // An object of this side's sees to its end itself.
         if stage == Stage::Closed && !local {
             life.stage = Stage::Closed;

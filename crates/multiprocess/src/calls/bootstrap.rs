@@ -1,9 +1,9 @@
 //! Asks for the peer's first object, and exchanges ThreadMaps.
 
 use super::handle::{Handle, RemoteObject};
+use super::interface::Interface;
 use crate::Result;
 use crate::connection::ArcConn;
-use crate::rt::Interface;
 use crate::session::{Complete, HeldCap, How};
 use crate::wire::{AnyBuilder, Builder, Encoder};
 

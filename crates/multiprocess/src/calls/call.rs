@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::handle::{Handle, RemoteObject};
+use super::interface::Interface;
 use super::method::MethodId;
 use super::slot::Slot;
 use super::start::{SentCall, start_call, start_pipelined};
@@ -15,7 +16,6 @@ use super::streaming::{Room, start_stream};
 use super::waiting::{Deadline, wait_for, wait_for_slot};
 use crate::panics::catch_panic;
 use crate::pool;
-use crate::rt::Interface;
 use crate::session::{Caller, EncodeFn};
 use crate::threads::{innermost, innermost_future, this_inbox};
 use crate::wire::{AnyBuilder, Encoder, Part};

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::bootstrap::{bootstrap, explained};
 use super::call::Call;
+use super::interface::Interface;
 use super::object::serve;
 use super::slot::Slot;
 use crate::connection::{ArcConn, Limits, read_once};
 use crate::process::{PeerCredentials, peer_credentials};
-use crate::rt::Interface;
 use crate::session;
 use crate::threads::this_inbox;
 use crate::{Error, Result};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use capnp_engine::{CallKind, Cap};
 
 use super::call::Call;
+use super::interface::Interface;
 use super::method::{Incoming, MethodId};
 use super::slot::Slot;
 use super::start::send_destroy;
@@ -14,10 +15,9 @@ use super::streaming::{Streaming, end_of_stream};
 use super::waiting::{Deadline, wait_for_slot};
 use crate::connection::ArcConn;
 use crate::panics::run_hook;
-use crate::rt::Interface;
 use crate::serving::{InUse, Job, ObjectLife};
 use crate::session::{Destroy, HeldCap, closed};
-use crate::threads::this_inbox;
+use crate::threads::{depth, this_inbox};
 use crate::wire::{Builder, Size, fields};
 use crate::{Error, Result};
 
@@ -300,10 +300,11 @@ pub fn close<I: Interface>(handle: &I) -> Call<()> {
 /// Ends an object of this process: waits for its running calls, and runs its destructor and its hooks.
 fn close_local(name: &'static str, life: &Arc<ObjectLife>) -> Call<()> {
     let life = Arc::clone(life);
+    let within = depth() > 0;
     Call::local(MethodId::new(0, 0, name), move || {
         let slot = Arc::new(Slot::for_thread(&this_inbox()));
         let ended = Arc::clone(&slot);
-        life.close(Box::new(move || ended.fill_and_wake(Ok(()))));
+        life.close(Box::new(move || ended.fill_and_wake(Ok(()))), within);
         wait_for_slot(&slot, None, &Deadline::never())
     })
 }

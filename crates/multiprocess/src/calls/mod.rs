@@ -2,7 +2,7 @@
 //!
 //! - `connection`, `server`: what a process does with a socket; `bootstrap` asks for the first object;
 //! - `handle` is an object here or far away, `object` how it travels, `served` how it is served;
-//! - `method` is a method as generated code describes it, `call` one call of it: `start` sends it,
+//! - `interface` and `method` are what generated code describes, `call` one call of it: `start` sends it,
 //!   `streaming` one that streams, `slot` is where its answer arrives, `waiting` waits there;
 //!   `versions`: forms of a method for older peers;
 //! - `executor`: objects whose methods are futures; `current`: what a served method can ask.
@@ -13,6 +13,7 @@ pub(crate) mod connection;
 pub(crate) mod current;
 pub(crate) mod executor;
 pub(crate) mod handle;
+pub(crate) mod interface;
 pub(crate) mod method;
 pub(crate) mod object;
 mod served;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use capnp::private::layout::{PointerBuilder, PointerReader};
 
 use super::handle::{Handle, RemoteObject};
+use super::interface::Interface;
 use super::served::ServedObject;
-use crate::rt::Interface;
 use crate::serving::Local;
 use crate::session::{HeldCap, NewObject};
 use crate::wire::context::Given;

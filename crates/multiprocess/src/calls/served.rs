@@ -2,9 +2,9 @@
 
 use std::any::Any;
 
+use super::interface::Interface;
 use super::method::Incoming;
 use crate::Result;
-use crate::rt::Interface;
 use crate::serving::{CallContent, Job, Kept, Served};
 use crate::wire::{Builder, Decoder, Reader};
 

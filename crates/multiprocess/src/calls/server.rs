@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::connection::Connection;
+use super::interface::Interface;
 use crate::connection::Limits;
 use crate::driver::{Driver, Source, driver};
 use crate::poller::SourceId;
 use crate::process::Listener;
-use crate::rt::Interface;
 use crate::{Error, Result};
 
 /// How long accepting rests when the process has no descriptor left.

@@ -6,12 +6,12 @@ use std::task::Waker;
 use capnp_engine::{CallKind, Cap, Content};
 
 use super::handle::RemoteObject;
+use super::interface::Interface;
 use super::method::MethodId;
 use super::slot::Slot;
 use super::streaming::Streaming;
 use crate::connection::{ArcConn, Core, Flush};
 use crate::panics::catch_panic;
-use crate::rt::Interface;
 use crate::session::{Caller, CapReader, Complete, HeldCap, How, WaiterId};
 use crate::threads::{RunningId, innermost};
 use crate::wire::{AnyBuilder, Builder, Decoder, Encoder, Part, Reader};
@@ -96,19 +96,20 @@ pub(super) fn start_call<T: Send + 'static>(
         let target = (method.interface, method.ordinal);
         let version = method.version;
         let written = core.write_call(conn, target, version, Some(&caller), &mut encode)?;
-        if closes {
-            core.interrupt_all(conn, cap);
-        }
+        // Also where a future is polled within it: the call that waits for it does so all the same.
+        let within = if closes { innermost(conn) } else { None };
         if let Some(streaming) = streamed.filter(|streamed| streamed.is_busy()) {
             let (id, draft) = core.add_waiter(complete, written);
-            streaming.hold(core, id, draft, cap, method);
+            streaming.hold(core, id, draft, cap, method, within);
             return Ok(id);
         }
         let Some(ordinal) = method.interrupt else {
-            // Also where a future is polled within it: the call that waits for it does so all the same.
-            let within = if closes { innermost(conn) } else { None };
             let how = How { kind: method.kind, pipeline: None, within };
-            return Ok(core.call(cap, written, how, complete)?.0);
+            let (id, _) = core.call(cap, written, how, complete)?;
+            if closes {
+                core.interrupt_all(conn, cap);
+            }
+            return Ok(id);
         };
         let (id, draft) = core.add_waiter(complete, written);
         let interrupt = (method.interface, ordinal);
@@ -253,8 +254,8 @@ pub(super) fn send_destroy<I: Interface>(
     let method = (destroy.id.interface, destroy.id.ordinal);
     let written = core.write_call(conn, method, 0, Some(&caller), &mut encode);
     let Ok(written) = written else { return };
-    core.interrupt_all(conn, cap);
     let how = How { kind: CallKind::Destroy, pipeline: None, within: running };
     // An error is nobody's concern: what could be done to end the object is done.
     let _ = core.call(cap, written, how, Box::new(|_, _, _| None));
+    core.interrupt_all(conn, cap);
 }

@@ -20,7 +20,7 @@ use super::start::{in_method, without_threads};
 use super::waiting::{Deadline, wait_for_slot};
 use crate::connection::{ArcConn, Core};
 use crate::session::{Caller, Complete, How, WaiterId};
-use crate::threads::this_inbox;
+use crate::threads::{RunningId, this_inbox};
 use crate::wire::helpers::malformed;
 use crate::wire::{AnyBuilder, Encoder};
 use crate::{Error, Result};
@@ -60,9 +60,11 @@ struct Behind {
     before: u64,
     id: WaiterId,
     draft: Draft,
-    /// The object, with a reference.
+    /// The object, with a reference that counts as a handle: it is not ended before this was sent.
     target: Cap,
     method: MethodId,
+    /// The call of the peer's within which it is made.
+    within: Option<RunningId>,
 }
 
 impl State {
@@ -133,11 +135,13 @@ impl Streaming {
         draft: Draft,
         target: Cap,
         method: MethodId,
+        within: Option<RunningId>,
     ) {
         core.engine.retain(target);
+        core.engine.add_handle(target);
         let mut state = self.state();
         let before = state.next;
-        state.behind.push(Behind { before, id, draft, target, method });
+        state.behind.push(Behind { before, id, draft, target, method, within });
     }
 
     /// What tells it from others while one of its calls is under way.
@@ -176,11 +180,11 @@ impl Streaming {
 
 impl Behind {
     fn go_on(self, core: &mut Core, conn: &ArcConn, failed: Option<&Error>) {
-        let Behind { id, draft, target, method, .. } = self;
+        let Behind { id, draft, target, method, within, .. } = self;
         let failed = failed.filter(|_| method.kind != CallKind::Destroy);
         if failed.is_some() || !core.is_waited_for(id) {
             core.engine.discard(draft);
-            core.engine.release(target);
+            core.engine.drop_handle(target);
             if let Some(error) = failed {
                 core.fail_unsent(conn, id, error.clone());
             }
@@ -191,14 +195,16 @@ impl Behind {
                 core.send_interruptible(id, target, draft, (method.interface, ordinal))
             }
             None => {
-                let how = How { kind: method.kind, ..How::default() };
+                let how = How { kind: method.kind, pipeline: None, within };
                 core.send(id, target, draft, how).map(|_| ())
             }
         };
-        if let Err(error) = sent {
-            core.fail_unsent(conn, id, error);
+        match sent {
+            Ok(()) if method.kind == CallKind::Destroy => core.interrupt_all(conn, target),
+            Ok(()) => {}
+            Err(error) => core.fail_unsent(conn, id, error),
         }
-        core.engine.release(target);
+        core.engine.drop_handle(target);
     }
 }
 

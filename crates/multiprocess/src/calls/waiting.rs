@@ -51,6 +51,7 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
             }
         });
     }
+    let cancelled = || relayed.as_ref().is_some_and(|token| token.is_cancelled());
     let mut turn = conn.map(|conn| Turn::new(conn, inbox.parker(), &waits));
     loop {
         if let Some(answer) = slot.take() {
@@ -69,14 +70,14 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
             }
             continue;
         }
-        if relayed.as_ref().is_some_and(|token| token.is_cancelled()) {
+        if cancelled() {
             return Err(Error::Cancelled);
         }
         if deadline.passed() {
             return Err(deadline.error());
         }
         match turn.as_mut().and_then(|turn| turn.lead().then_some(turn)) {
-            Some(turn) => turn.wait(deadline.at),
+            Some(turn) => turn.wait(deadline.at, || !inbox.is_empty() || cancelled()),
             None => Parker::park(deadline.at),
         }
     }

@@ -321,21 +321,31 @@ impl Conn {
 
     /// The last part of the end, once.
     pub(super) fn complete_end(self: &Arc<Self>, error: Error) {
-        let followups = {
+        let (round, first) = {
             let mut core = self.lock();
             self.take_deferred(&mut core);
             // Under the lock: a method that learnt of the end before the calls did could still
             // answer its caller with it, as if the error were its own.
-            if self.ended.set(error.clone()).is_err() {
-                return;
+            let first = self.ended.set(error.clone()).is_ok();
+            if first {
+                // A panic in the core may have torn it: then the pieces are leaked.
+                let _ = catch_unwind(AssertUnwindSafe(|| core.end(Some(self), &error)));
+            } else {
+                core.settle(self, None);
             }
-            self.end_core(&mut core, &error)
+            (self.end_round(&mut core), first)
         };
+        if !first {
+            return self.leave(Round { failed: None, ..round });
+        }
         // What was said before the end is sent if the socket takes it at once.
         let _ = self.outbox.flush(&self.socket);
         self.outbox.close();
         let _ = shutdown(&*self.socket, Shutdown::Both);
-        for followup in followups {
+        if round.in_order {
+            self.run_in_order();
+        }
+        for followup in round.followups {
             followup.run();
         }
         let hooks =
@@ -345,13 +355,6 @@ impl Conn {
         }
         self.watch_partial(false);
         self.poke();
-    }
-
-    /// Empties the core. A panic in it may have torn it: then the pieces are leaked.
-    fn end_core(self: &Arc<Self>, core: &mut Core, error: &Error) -> Vec<Followup> {
-        let _ = catch_unwind(AssertUnwindSafe(|| core.end(Some(self), error)));
-        self.outbox.add(&mut core.out);
-        std::mem::take(&mut core.followups)
     }
 
     /// Runs `hook` when the connection has ended, at once if it has.

@@ -81,8 +81,9 @@ impl<'a> Turn<'a> {
     }
 
     /// Waits for the socket or for the thread to be woken, until `deadline`, and reads what has come.
-    pub(crate) fn wait(&self, deadline: Option<Instant>) {
-        let ready = || !self.waits.is_pending();
+    /// `ready`: whether there is something else that the thread was, or would have been, woken for.
+    pub(crate) fn wait(&self, deadline: Option<Instant>, ready: impl Fn() -> bool) {
+        let ready = || !self.waits.is_pending() || ready();
         let writes = self.conn.leader_writes();
         let happened = self.parker.wait_for(self.conn.socket(), writes, deadline, ready);
         if happened.writable {

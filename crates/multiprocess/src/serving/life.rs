@@ -4,12 +4,18 @@
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
+use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::driver::driver;
 use crate::panics::run_hook;
 use crate::session::closed;
 
 type Hook = Box<dyn FnOnce() + Send>;
+
+/// How long the end of an object waits for its running calls where it is asked for within a call that is
+/// served: that may be one of them, by ways that are not seen here, and wait for the end itself.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One object's life. It holds the object, which goes with it or when it is closed.
 pub(crate) struct ObjectLife(Mutex<State>);
@@ -24,6 +30,8 @@ struct State {
     waiting: Vec<Hook>,
     /// How many calls run, and on which threads where that is known.
     running: Vec<(Option<ThreadId>, usize)>,
+    /// The thread that has asked for the end: its own calls of the object wait for that.
+    closer: Option<ThreadId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,6 +52,7 @@ impl ObjectLife {
             hooks,
             waiting,
             running,
+            closer: None,
         })))
     }
 
@@ -73,9 +82,10 @@ impl ObjectLife {
     }
 
     /// Takes no more calls, and ends the object when those that run have ended: its destructor and its
-    /// hooks run then, and after them `done`. A call that runs on this very thread is not waited for:
-    /// it waits for this.
-    pub(crate) fn close(&self, done: Hook) {
+    /// hooks run then, and after them `done`. A call that runs on this very thread is not waited for: it
+    /// waits for this. `within`: a call is served by whoever asks, so that others are waited for a second
+    /// only.
+    pub(crate) fn close(self: &Arc<Self>, done: Hook, within: bool) {
         let mut state = self.state();
         match state.stage {
             Stage::Closed => {
@@ -87,8 +97,26 @@ impl ObjectLife {
         }
         state.waiting.push(done);
         state.stage = Stage::Closing;
-        let own = Some(std::thread::current().id());
-        if state.running.iter().all(|(thread, _)| *thread == own) {
+        state.closer = Some(std::thread::current().id());
+        if state.is_idle() {
+            return self.end(state);
+        }
+        drop(state);
+        if within && let Ok(driver) = driver() {
+            let life = Arc::downgrade(self);
+            let end = move || {
+                if let Some(life) = life.upgrade() {
+                    crate::pool::run(move || life.end_now());
+                }
+            };
+            driver.add_timer(Instant::now() + PATIENCE, Box::new(end));
+        }
+    }
+
+    /// Waits for no running call any more.
+    fn end_now(&self) {
+        let state = self.state();
+        if state.stage == Stage::Closing {
             self.end(state);
         }
     }
@@ -113,6 +141,11 @@ fn end_object(owner: Option<Box<dyn Any + Send + Sync>>, hooks: Vec<Hook>) {
 }
 
 impl State {
+    /// Whether no calls run but those that wait for the end.
+    fn is_idle(&self) -> bool {
+        self.running.iter().all(|(thread, _)| *thread == self.closer)
+    }
+
     fn count(&mut self, thread: Option<ThreadId>) {
         match self.running.iter_mut().find(|(known, _)| *known == thread) {
             Some((_, count)) => *count += 1,
@@ -160,7 +193,7 @@ impl Drop for InUse {
     fn drop(&mut self) {
         let mut state = self.life.state();
         state.uncount(self.thread);
-        if state.stage == Stage::Closing && state.running.is_empty() {
+        if state.stage == Stage::Closing && state.is_idle() {
             self.life.end(state);
         }
     }

@@ -7,10 +7,10 @@ use capnp_engine::{Content, Delivery, Incoming, Serving};
 
 use super::call::{Answer, ServedCall, Work};
 use super::ending::RunningCalls;
-use super::job::{Job, Kind, destroyed};
+use super::job::{Kind, destroyed};
 use super::streams::Streams;
 use super::{CallContent, Served};
-use crate::connection::{ArcConn, Core};
+use crate::connection::{ArcConn, Core, Followup};
 use crate::panics::catch_panic;
 use crate::session::{CallThreads, CapReader, EncodeFn, Object};
 use crate::threads::Token;
@@ -70,7 +70,13 @@ impl Local {
         let Some(served) = served else {
             return self.call_destroyed(core, conn, method, serving);
         };
-        let (job, context) = {
+        // First: until then the object may end, and what is decoded below may be the last to hold it.
+        let object = match self.destroy == Some(method) {
+            true => None,
+            false => served.begin()?,
+        };
+        let relayed = served.is_relay();
+        let decoded = {
             let mut caps = CapReader::new(core, conn, content.caps);
             let mut cx = Decoder::new(Some(&mut caps), content.whole.len(), 0);
             let content = CallContent {
@@ -78,19 +84,32 @@ impl Local {
                 whole: content.whole,
                 caps: content.caps.len(),
             };
-            let job = catch_panic(|| served.dispatch(method, &mut cx, content))?;
-            (job, caps.take_context())
+            let job = catch_panic(|| served.dispatch(method, &mut cx, content));
+            job.map(|job| (job, caps.take_context()))
+        };
+        let (job, context) = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                core.followups.push(Followup::Drop(Box::new(object)));
+                return Err(error);
+            }
         };
         let streaming = job.streaming;
-        let work = match self.work(core, conn, serving, &served, job) {
-            Ok(Some(work)) => work,
-            done => {
+        let work = match job.kind {
+            Kind::Immediate(mut encode) => {
+                core.followups.push(Followup::Drop(Box::new(object)));
                 if let Some(CallThreads { thread, callback }) = context {
                     core.engine.release_all([thread, callback]);
                 }
-                return done.map(|_| ());
+                core.answer_now(conn, serving, Ok(&mut encode));
+                return Ok(());
             }
+            Kind::Run(method) => Work::Call(self.streams.run(conn, streaming, method), object),
+            Kind::Spawn(method) => Work::Spawn(self.streams.spawn(conn, streaming, method), object),
+            Kind::Destroy => Work::Destroy(self.place().take().map(remains)),
         };
+        // Here, where it is not the last reference: whoever runs the call drops what it has outside.
+        drop(served);
         // The end of an object needs no thread in particular.
         let context = match context {
             Some(CallThreads { thread: None, callback }) if matches!(work, Work::Destroy(_)) => {
@@ -106,35 +125,9 @@ impl Local {
         [thread, callback].into_iter().flatten().for_each(|cap| core.engine.retain(cap));
         let id = core.begin_running(conn, serving, &token, thread, callback);
         let answer = Answer { conn: ArcConn::downgrade(conn), id, token };
-        let call = ServedCall::new(answer, work, &self.running, served.is_relay());
+        let call = ServedCall::new(answer, work, &self.running, relayed);
         self.streams.arrive(core, conn, streaming, context, call);
         Ok(())
-    }
-
-    /// What is to be done for a call; none if it is answered already.
-    fn work(
-        &self,
-        core: &mut Core,
-        conn: &ArcConn,
-        serving: Serving,
-        served: &Arc<dyn Served>,
-        job: Job,
-    ) -> Result<Option<Work>> {
-        Ok(Some(match job.kind {
-            Kind::Immediate(mut encode) => {
-                core.answer_now(conn, serving, Ok(&mut encode));
-                return Ok(None);
-            }
-            Kind::Run(method) => {
-                let object = served.begin()?;
-                Work::Call(self.streams.run(conn, job.streaming, method), object)
-            }
-            Kind::Spawn(method) => {
-                let object = served.begin()?;
-                Work::Spawn(self.streams.spawn(conn, job.streaming, method), object)
-            }
-            Kind::Destroy => Work::Destroy(self.place().take().map(remains)),
-        }))
     }
 
     /// Calls on a destroyed object: a second destroy does nothing, anything else is an error.

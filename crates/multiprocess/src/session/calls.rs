@@ -6,6 +6,7 @@ use capnp_engine::{
 use slab::Slab;
 
 use super::errors::{closed, from_failure};
+use super::thread_map::ThreadServer;
 use super::threads::BusyGuard;
 use crate::connection::{ArcConn, Core, Followup};
 use crate::threads::RunningId;
@@ -151,11 +152,18 @@ impl Core {
     /// How often an object is in use by the calls of this side's whose callback a call of the peer's is:
     /// they wait for it.
     fn uses_around(&mut self, running: RunningId, object: Cap) -> u32 {
-        let Some((thread, _)) = self.running_threads(running) else { return 0 };
+        // Where it names no thread it cannot be told: it is then not waited for anything.
+        let Some(thread) = self.running_thread(running) else { return u32::MAX };
+        let calling = self.object_of(thread);
+        let calling = calling.as_ref().and_then(|object| object.thread());
+        let one_by_one = matches!(calling, Some(ThreadServer::Caller(_)));
         let (state, engine) = self.state_and_engine();
         let around = state.waiters.slots.iter().map(|(_, waiter)| waiter);
         let around = around.filter(|waiter| waiter.callback == Some(thread));
-        around.filter_map(|waiter| waiter.call).map(|call| engine.uses(call, object)).sum()
+        let uses = around.filter_map(|waiter| waiter.call).map(|call| engine.uses(call, object));
+        // All calls of a thread that waits wait for what runs on it. Callbacks of futures' calls share
+        // a thread that is none: one of those calls is around this.
+        if one_by_one { uses.sum() } else { uses.max().unwrap_or(0) }
     }
 
     /// Asks for the peer's first object. The promise comes with one reference.

@@ -60,7 +60,7 @@ struct Interruptible {
 /// A call that is written and not sent.
 struct HeldBack {
     id: WaiterId,
-    /// The object, with a reference.
+    /// The object, with a reference that counts as a handle: it is not ended before this was sent.
     target: Cap,
     draft: Draft,
     interrupt: Interrupt,
@@ -85,10 +85,21 @@ impl Core {
     ) -> Result<()> {
         if self.holds(target, Instant::now()) {
             self.engine.retain(target);
+            self.engine.add_handle(target);
             let held = HeldBack { id, target, draft, interrupt };
             self.state().interrupts.held.push(held);
             return Ok(());
         }
+        self.send_interruptible_now(id, target, draft, interrupt)
+    }
+
+    fn send_interruptible_now(
+        &mut self,
+        id: WaiterId,
+        target: Cap,
+        draft: Draft,
+        interrupt: Interrupt,
+    ) -> Result<()> {
         self.send(id, target, draft, How::default())?;
         self.engine.retain(target);
         let (tag, ending, sent) = (id.tag(), None, None);
@@ -142,7 +153,7 @@ impl Core {
         if let Some(place) = held.iter().position(|held| held.id == id) {
             let HeldBack { target, draft, .. } = held.remove(place);
             self.engine.discard(draft);
-            self.engine.release(target);
+            self.engine.drop_handle(target);
         }
     }
 
@@ -160,10 +171,11 @@ impl Core {
             }
             let HeldBack { id, target, draft, interrupt } =
                 self.state().interrupts.held.remove(place);
-            if let Err(error) = self.send_interruptible(id, target, draft, interrupt) {
+            let sent = self.send_interruptible_now(id, target, draft, interrupt);
+            if let Err(error) = sent {
                 self.fail_unsent(conn, id, error);
             }
-            self.engine.release(target);
+            self.engine.drop_handle(target);
         }
     }
 

@@ -65,6 +65,11 @@ impl Core {
         id
     }
 
+    /// The thread of this side that runs a call. No reference comes with it.
+    pub(super) fn running_thread(&mut self, id: RunningId) -> Option<Cap> {
+        self.state().running.0.get(id)?.thread
+    }
+
     /// The threads of a call that is being served: this side's, and the peer's that waits for it. No
     /// references come with them.
     pub(crate) fn running_threads(&mut self, id: RunningId) -> Option<(Cap, Cap)> {
