@@ -25,8 +25,8 @@ impl Address {
     /// Reads an address. `datadir` is the network's data directory and `program` the name of the
     /// program that listens: `bitcoin-node` has `node.sock`.
     ///
-    /// The length of the path is not looked at here, as one that is too long matters differently
-    /// to [`Unix`](Address::Unix) and [`Auto`](Address::Auto): connecting tells.
+    /// The length of the path is not checked here, because connecting treats a path that is too long
+    /// differently for [`Unix`](Address::Unix) and [`Auto`](Address::Auto).
     ///
     /// # Errors
     ///

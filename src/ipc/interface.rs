@@ -1,4 +1,4 @@
-//! The seed's interface, and its one implementation.
+//! What a process does with other processes: the traits, and [`Ipc`], which implements them.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -32,9 +32,9 @@ pub trait SpawnProcess {
     /// # Errors
     /// [`Error::Spawn`] with the program and the system's reason where it cannot be started.
     ///
-    /// What a program does that starts and does not serve is not known yet, as a rule: so the first
-    /// call tells it, and every other. They fail with [`Error::Spawn`] with the exit status, or with
-    /// what the program did instead within
+    /// Whether a program that starts also serves is usually not known yet when this returns. If it does
+    /// not, every call fails with [`Error::Spawn`], which has the exit status, or what the program did
+    /// instead within
     /// [`IpcOptions::spawn_timeout`](super::IpcOptions::spawn_timeout). The process is then gone and
     /// reaped.
     fn spawn_process(&self, exe_name: &str) -> Result<InitClient>;
@@ -114,7 +114,7 @@ impl Ipc {
             Err(error) => tracing::warn!("cannot wait for {}: {error}", name.display()),
         };
         connection.on_disconnect(move || {
-            // On a thread of its own: the hooks of others are not to wait for a child that hangs.
+            // On its own thread: a child that hangs must not delay the hooks of other connections.
             let reaper = std::thread::Builder::new().name("ipc-reap".to_owned()).spawn(reap);
             if let Err(error) = reaper {
                 // The child is dropped with what it was to do, and reaped in the background.
@@ -140,8 +140,8 @@ impl Ipc {
     /// [`Error::Address`] for an unknown form or a socket that cannot be connected to.
     ///
     /// [`Error::Disconnected`] or [`Error::PeerMisbehaved`] where the other side is not what it should
-    /// be, or does not answer within [`IpcOptions::connect_timeout`]. That is not known yet, as a rule:
-    /// so the first call fails with it, and every other.
+    /// be, or does not answer within [`IpcOptions::connect_timeout`]. That is usually not known yet when
+    /// this returns: then every call fails with it.
     pub fn connect_address(&self, address: &str) -> Result<Option<InitClient>> {
         let path = match Address::parse(address, &self.datadir()?, NODE)? {
             Address::None => return Ok(None),
@@ -270,7 +270,7 @@ fn is_absent(failure: &ConnectFailure) -> bool {
 
 /// What became of a process that did not answer.
 fn spawn_error(program: &Path, child: &Child, error: &Error) -> Error {
-    // For one that has closed its socket to end, or that is about to after it said what it should not.
+    // Time for a process to end that has closed its socket, or that is about to after a protocol error.
     let (reason, patience) = match error {
         Error::Disconnected { reason } => (reason.clone(), Duration::from_secs(1)),
         Error::PeerMisbehaved { .. } => (error.to_string(), Duration::from_millis(100)),
@@ -279,7 +279,7 @@ fn spawn_error(program: &Path, child: &Child, error: &Error) -> Error {
     let problem = match child.wait_timeout(patience) {
         Ok(Some(status)) => format!("{reason}; it ended before it answered ({status})"),
         _ => {
-            // It lives, and says nothing or nonsense: it is not left behind.
+            // It runs but does not answer, or not correctly: it is ended, so that it is not left behind.
             let _ = child.shutdown(Duration::ZERO);
             format!("{reason}; it was killed")
         }

@@ -1,4 +1,4 @@
-//! What an [`Ipc`](super::Ipc) knows of its own process.
+//! The settings of an [`Ipc`](super::Ipc): its process's name, data directory, Init and timeouts.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

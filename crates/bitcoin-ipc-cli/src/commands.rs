@@ -68,7 +68,7 @@ fn show_tip(tip: &BlockRef, json: bool) -> Outcome {
 fn wait_tip(mining: &MiningClient, timeout: Option<f64>, json: bool) -> Outcome {
     let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let before = mining.get_tip().wait()?.unwrap_or_default();
-    // A node without a tip has one as soon as there is any: no block has this hash.
+    // No block has this hash, so for a node without a tip the wait ends with its first one.
     let hash = if before.hash.is_empty() { vec![0; 32] } else { before.hash.clone() };
     let waiting = output::Waiting::new(format_args!("the block after {}", before.height));
     let after = mining.wait_tip_changed(hash.clone(), timeout_ms(timeout)).wait()?;

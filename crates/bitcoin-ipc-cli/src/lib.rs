@@ -2,8 +2,8 @@
 //! and `bitcoin-wallet` (processes that others start or connect to).
 //!
 //! One executable can be all three, by the name that it is started under: so `bitcoin-ipc` can
-//! start a node where only it was built. That is the rule: the other two have the names of Bitcoin
-//! Core's programs, and are built with the feature `core-names` only.
+//! start a node where only it was built, which is the usual case: the other two have the names of
+//! Bitcoin Core's programs, and are built with the feature `core-names` only.
 
 mod args;
 mod commands;

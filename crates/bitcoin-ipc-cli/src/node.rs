@@ -65,7 +65,7 @@ fn serve(chain: &Chain, init: InitClient, options: &Options) -> Outcome {
     }
     // Until asked to stop; dropping the Ipc then ends the connections and removes the sockets.
     signals.forever().next();
-    // Who waits is answered, rather than cut off.
+    // So that calls that wait are answered before the connections end.
     chain.shutdown();
     ipc.disconnect_incoming();
     Ok(())

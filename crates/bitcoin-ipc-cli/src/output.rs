@@ -30,12 +30,12 @@ fn one_line(message: &str) -> String {
     }
 }
 
-/// Something to know that is not the result.
+/// A note that is not part of the result.
 pub(super) fn note(message: impl Display) {
     anstream::eprintln!("{DIM}{message}{DIM:#}");
 }
 
-/// A line of the result. Where nobody reads it any more the program ends.
+/// A line of the result. If nobody reads the output any more, the program ends.
 pub(super) fn line(text: impl Display) {
     use std::io::Write;
     or_end(writeln!(anstream::stdout(), "{text}"));

@@ -93,7 +93,7 @@ impl Peer {
         mining.ok_or_else(|| Failure("the node does not offer Mining".to_owned()))
     }
 
-    /// Lets go of the node, and of the child waits for its end. Its exit status, where there is one.
+    /// Disconnects from the node. If it is a child, waits until it has ended and returns its exit status.
     pub(super) fn close(self) -> Result<Option<std::process::ExitStatus>, Error> {
         let Peer { init, child, connection } = self;
         drop(init);
@@ -112,7 +112,7 @@ fn datadir(args: &Args) -> Result<PathBuf, Failure> {
     Ok(network_datadir(&base, args.chain.unwrap_or_default()))
 }
 
-/// Whether a chain's blocks can be solved by counting for a moment.
+/// Whether a nonce for a block of this chain is found in a moment.
 pub(super) fn is_easy(bits: bitcoin::CompactTarget) -> bool {
     bits == bitcoin::CompactTarget::from_consensus(0x207f_ffff)
 }

@@ -1,7 +1,7 @@
 //! The chain: its blocks and its tip.
 //!
 //! One mutex guards all of it; one condition variable wakes everybody who waits. Blocks are only
-//! ever added on top, so a height and a hash once seen stay true.
+//! ever added on top, so the block at a height never changes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -163,8 +163,8 @@ impl Chain {
         self.started.elapsed()
     }
 
-    /// Nothing that runs under the lock is meant to panic (`cancelled` runs without it), so a
-    /// poisoned lock is taken as it is: readers of the chain need not die for a bug elsewhere.
+    /// Locks the chain, also if the lock is poisoned: nothing that runs under it is meant to panic
+    /// (`cancelled` runs without it), and a bug elsewhere should not end those who read the chain.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! What a block is checked for, but for the [coins](super::coins) it spends.
+//! The checks of a block, except those of the [coins](super::coins) that it spends.
 //!
 //! Reasons and order are Bitcoin Core's, so that a client sees here what it would see there.
 
@@ -23,7 +23,7 @@ const MAX_FUTURE_BLOCK_TIME: u64 = 2 * 60 * 60;
 /// Lock times below this are heights, others Unix times (BIP 65).
 const LOCKTIME_THRESHOLD: u32 = 500_000_000;
 
-/// What the next block has to say about itself.
+/// What the next block's header has to contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextBlock {
     /// The block it builds on.
@@ -37,7 +37,7 @@ pub struct NextBlock {
     pub min_time: u32,
 }
 
-/// What can be said of a block without the chain, in the order of Core's CheckBlock.
+/// The checks that do not need the chain, in the order of Core's CheckBlock.
 pub(super) fn check_alone(
     block: &Block,
     check_merkle_root: bool,
@@ -50,7 +50,7 @@ pub(super) fn check_alone(
         ensure(met, "high-hash", "proof of work failed")?;
     }
     if check_merkle_root {
-        // Core takes the root of nothing to be zero; such a block is refused below.
+        // In Core the merkle root of no transactions is zero. Such a block is refused below.
         let root = block.compute_merkle_root().unwrap_or_else(TxMerkleNode::all_zeros);
         ensure(root == block.header.merkle_root, "bad-txnmrklroot", "hashMerkleRoot mismatch")?;
         // A repeated transaction can leave the root as it was (CVE-2012-2459).
@@ -68,8 +68,8 @@ pub(super) fn check_alone(
     block.txdata.iter().try_for_each(check_transaction)
 }
 
-/// What can be said of a block only with the chain before it, in the order of Core's
-/// ContextualCheckBlockHeader and ContextualCheckBlock.
+/// The checks that need the chain before the block, in the order of Core's ContextualCheckBlockHeader
+/// and ContextualCheckBlock.
 pub(super) fn check_on_tip(block: &Block, next: &NextBlock) -> Result<(), Rejection> {
     // The earliest time is one more than the median.
     let (header, median_time) = (&block.header, next.min_time - 1);

@@ -241,7 +241,8 @@ fn verdict(outcome: std::result::Result<(), Rejection>) -> (String, String, bool
     }
 }
 
-/// The token of the call that is being served; the chain's waiters look at theirs when it fires.
+/// The token of the call that is being served. When it fires, the chain's waiters are woken to check their
+/// own.
 fn cancel_token(chain: &Arc<Chain>) -> Option<CancelToken> {
     let token = current_call()?.cancel_token();
     let chain = Arc::downgrade(chain);

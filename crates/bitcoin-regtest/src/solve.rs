@@ -33,9 +33,9 @@ pub struct CoinbaseParts {
     pub lock_time: u32,
 }
 
-/// Counts the nonce up, from where it is, until the header's hash meets its target. Returns false
-/// when none of the 2^32 nonces does (some minutes) or the target is zero, which is how `bits` that
-/// mean nothing read. On regtest it takes two tries on average.
+/// Increments the nonce until the header's hash meets its target. Returns false if none of the 2^32
+/// nonces does (that takes some minutes), or if the target is zero, as which invalid `bits` are read. On
+/// regtest it takes two tries on average.
 pub fn solve(header: &mut Header) -> bool {
     let target = header.target();
     if target == Target::ZERO {
@@ -81,8 +81,8 @@ pub fn coinbase_transaction(parts: &CoinbaseParts, extra_script: &[u8]) -> Trans
     }
 }
 
-/// The hashes beside the way from the first of `txids` up to the merkle root, deepest first. A row
-/// of odd length has its last hash twice.
+/// The merkle path of the first of `txids`: its sibling hashes up to the root, deepest first. A row of
+/// odd length has its last hash twice.
 pub fn merkle_path(txids: &[Txid]) -> Vec<TxMerkleNode> {
     let mut row: Vec<sha256d::Hash> = txids.iter().map(|txid| txid.to_raw_hash()).collect();
     let mut path = Vec::new();

@@ -204,7 +204,7 @@ impl Template {
         timeout: Option<Duration>,
         cancelled: &dyn Fn() -> bool,
     ) -> Option<Template> {
-        // Not `|`: a cancelled wait leaves the interrupt to another.
+        // Not `|`: a wait that is cancelled leaves the interrupt for another wait.
         let stop = || cancelled() || self.interrupted.swap(false, Ordering::AcqRel);
         match self.chain.wait(self.draft.block.header.prev_blockhash, timeout, &stop) {
             Waited::Changed => Some(Self::assemble(&self.chain, Vec::new())),
@@ -212,9 +212,9 @@ impl Template {
         }
     }
 
-    /// Ends one wait of this template, and no other's. If none is under way, the next one ends at
-    /// once: an interrupt may overtake the wait it is meant for, since it needs no thread of its
-    /// own. Core does the same.
+    /// Ends one wait of this template. If none is under way, the next one ends at once: an interrupt
+    /// may overtake the wait that it is meant for, since it needs no thread of its own. Core does the
+    /// same.
     pub fn interrupt_wait(&self) {
         self.interrupted.store(true, Ordering::Release);
         self.chain.wake_waiters();

@@ -58,8 +58,8 @@ impl Chain {
         self.lock().waiters
     }
 
-    /// What every wait is made of. `stop` is asked first and with no lock held; if it says true,
-    /// the wait ends, so it may take note of having said so.
+    /// The loop of every wait. `stop` is called first, with no lock held. Once it has returned true the
+    /// wait ends and it is not called again, so it may consume a request to stop.
     pub(super) fn wait(
         &self,
         current: BlockHash,
@@ -70,8 +70,7 @@ impl Chain {
         let mut state = self.lock();
         state.waiters += 1;
         let waited = 'wait: loop {
-            // Read before `stop` is asked: a wake that comes between asking and sleeping is not
-            // lost.
+            // Read before `stop` is called, so that a wake between that call and the wait is not lost.
             let wakes = state.wakes;
             drop(state);
             let stopped = stop();

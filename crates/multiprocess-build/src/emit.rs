@@ -6,12 +6,12 @@
 //!   handle      its handle, and what the handle implements
 //!   futures     the trait whose methods are futures
 //!   method      the private tables that say how each method travels
-//!     part        its parameters and results
-//!     versions    the forms that older versions have it in
+//!     part        how its parameters and results are written and read
+//!     versions    its forms in older versions of the schema
 //!   interface   the runtime's view of it: ids, lifecycle, dispatch
 //!   message     structs and unions
 //!     shape       how they are declared
-//!     views       what methods that borrow look at
+//!     views       the types of borrowed parameters
 //!   enums       enums
 //!   values      constants and defaults
 //!     types       the Rust type of a value, and the marker for how it travels

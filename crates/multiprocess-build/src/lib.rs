@@ -57,9 +57,9 @@
 //! needs `construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap)`: with it the two
 //! sides give each other threads to run calls on. Without it such calls fail with `no thread
 //! specified and no pool configured`. Calls of a method with a Context run on a thread of the
-//! server's that is the caller's own, in order; calls without one share one lane of a connection. An
-//! interface with `destroy @0 (context :Proxy.Context) -> ()` can be closed and awaited; the objects
-//! of others end some time after their last handle has gone.
+//! server's that is the caller's own, in order; calls without one run one after the other, for each
+//! connection. An interface with `destroy @0 (context :Proxy.Context) -> ()` can be closed and
+//! awaited; the objects of others end some time after their last handle has gone.
 //!
 //! What has no mapping is refused with an [`Error::Unsupported`] that names each place and says what
 //! to write instead.

@@ -1,4 +1,4 @@
-//! What the schemas say, as plain data in Rust's terms: every name is final, every type resolved.
+//! The schemas as plain data in Rust's terms: every name is final, every type resolved.
 //!
 //! [`parse`](crate::parse) makes it, [`emit`](crate::emit) prints it. Nothing here knows of
 //! Cap'n Proto's own schema encoding or of Rust syntax trees.
@@ -291,9 +291,9 @@ pub(crate) struct Extended {
     pub arguments: Vec<Type>,
 }
 
-/// An interface that another extends, with what the other has of it. It has no ancestors here:
-/// they are the other's as well, which lists them. Did each list its own, and those theirs, the
-/// model would double with every level.
+/// An interface that another extends, with what the other inherits from it. Its own ancestors are not
+/// here, because the other interface lists them as well: with nested lists the model would double with
+/// every level.
 #[derive(Debug)]
 pub(crate) struct Ancestor {
     pub extended: Extended,
@@ -323,7 +323,7 @@ pub(crate) struct Method {
     pub long: bool,
     /// The ordinal of the method that ends a call of this one.
     pub interrupt: Option<u16>,
-    /// Whether the object looks at the message itself.
+    /// Whether the object borrows the parameters from the message.
     pub borrowed: bool,
     /// The versions that have it in this form; none where only older ones have the method, which
     /// is then in `older` and not served.

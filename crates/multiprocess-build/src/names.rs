@@ -1,5 +1,4 @@
-//! From the schema's names to Rust's, and what must be known of capnpc's where its code is wanted
-//! as well.
+//! Makes Rust names of the schema's; and capnpc's names, for when its code is generated as well.
 
 /// Rust's keywords (strict and reserved, 2024 edition). A name that is one gets an underscore.
 const KEYWORDS: &[&str] = &[

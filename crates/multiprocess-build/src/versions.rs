@@ -200,7 +200,8 @@ fn counterpart(now: &Field, then: &[Field]) -> Option<Field> {
     })
 }
 
-/// Whether what was there is there still. Otherwise what came later may lie in its place.
+/// Whether all fields of the older form still exist, with the same types. If one does not, a later field
+/// may lie in its place.
 fn all_kept(now: &[Field], then: &[Field]) -> bool {
     then.iter().all(|then| now.iter().any(|now| matches(now, then)))
 }
@@ -340,7 +341,7 @@ fn interfaces(schema: &mut Schema, older: &Older, version: u8, changed: &Changed
                 .find(|now| now.schema_name == then.schema_name && fits(now, &then));
             match now {
                 Some(now) => {
-                    // What ends a call there is what has the same name there.
+                    // The method that ends its calls is found by its name in that version.
                     then.interrupt = now.interrupt.and_then(|now| interrupts.get(&now).copied()?);
                     note(now, &then, version, changed);
                 }

@@ -19,12 +19,12 @@ pub(crate) trait Source: Send + Sync {
     fn readable(self: Arc<Self>);
     /// The descriptor can be written, after [`Driver::watch`] for that.
     fn writable(self: Arc<Self>) {}
-    /// A millisecond has passed, after [`Driver::look_after`]. Whether to look again.
-    fn look(self: Arc<Self>) -> bool {
+    /// Called every millisecond after [`Driver::start_ticks`]. Whether to go on.
+    fn tick(self: Arc<Self>) -> bool {
         false
     }
-    /// Something waits to be written, after [`Driver::flush_soon`] or
-    /// [`Driver::flush_after_a_while`].
+    /// There is output to write, after [`Driver::request_write`] or
+    /// [`Driver::request_write_later`].
     fn write(self: Arc<Self>) {}
 }
 
@@ -37,18 +37,19 @@ pub(crate) struct Driver {
     sources: Mutex<HashMap<SourceId, Weak<dyn Source>>>,
     timers: Mutex<BTreeMap<TimerId, Timer>>,
     next: AtomicUsize,
-    /// Sources to look at every [`TICK`].
-    looked_after: Mutex<Vec<Weak<dyn Source>>>,
-    /// Sources that have something to write.
-    to_flush: Mutex<Vec<Weak<dyn Source>>>,
-    /// Sources that will have, and when they are to write it.
-    to_flush_later: Mutex<VecDeque<(Instant, Weak<dyn Source>)>>,
-    /// The thread waits, or is about to, and has to be notified of what is added.
+    /// Sources whose `tick` is called every [`TICK`].
+    ticking: Mutex<Vec<Weak<dyn Source>>>,
+    /// Sources to write as soon as possible.
+    to_write: Mutex<Vec<Weak<dyn Source>>>,
+    /// Sources to write at a time, which is [`WRITE_DELAY`] after they asked.
+    to_write_later: Mutex<VecDeque<(Instant, Weak<dyn Source>)>>,
+    /// The driver thread waits, or is about to, and has to be notified of what is added.
     waits: AtomicBool,
 }
 
 const TICK: Duration = Duration::from_millis(1);
-const WHILE: Duration = Duration::from_micros(50);
+/// How long the driver waits for the calls of the futures that it has woken, to write them at once.
+const WRITE_DELAY: Duration = Duration::from_micros(50);
 
 /// The process's driver, started on first use. Where that fails, the next use tries again.
 pub(crate) fn driver() -> Result<&'static Driver> {
@@ -66,9 +67,9 @@ pub(crate) fn driver() -> Result<&'static Driver> {
         sources: Mutex::default(),
         timers: Mutex::default(),
         next: AtomicUsize::new(1),
-        looked_after: Mutex::default(),
-        to_flush: Mutex::default(),
-        to_flush_later: Mutex::default(),
+        ticking: Mutex::default(),
+        to_write: Mutex::default(),
+        to_write_later: Mutex::default(),
         waits: AtomicBool::new(false),
     });
     let runs = Arc::clone(&driver);
@@ -76,7 +77,7 @@ pub(crate) fn driver() -> Result<&'static Driver> {
         .name("mp-driver".to_owned())
         .spawn(move || runs.run())
         .map_err(|error| Error::io("start the driver thread", error))?;
-    // The thread runs as long as the process, and so does what it runs on.
+    // Leaked because the thread runs as long as the process.
     Ok(DRIVER.get_or_init(|| Box::leak(Box::new(driver))))
 }
 
@@ -144,31 +145,32 @@ impl Driver {
         drop(timer);
     }
 
-    /// Looks at a source every millisecond, as long as it wants that.
-    pub(crate) fn look_after(&self, source: Weak<dyn Source>) {
-        let mut looked_after = lock(&self.looked_after);
-        looked_after.push(source);
-        let first = looked_after.len() == 1;
-        drop(looked_after);
+    /// Calls the source's `tick` every millisecond until that returns false.
+    pub(crate) fn start_ticks(&self, source: Weak<dyn Source>) {
+        let mut ticking = lock(&self.ticking);
+        ticking.push(source);
+        let first = ticking.len() == 1;
+        drop(ticking);
         if first {
             self.wake();
         }
     }
 
-    /// Has a source written to, on the driver thread.
-    pub(crate) fn flush_soon(&self, source: Weak<dyn Source>) {
-        lock(&self.to_flush).push(source);
+    /// Has the source's `write` called soon, on the driver thread.
+    pub(crate) fn request_write(&self, source: Weak<dyn Source>) {
+        lock(&self.to_write).push(source);
         self.wake();
     }
 
-    /// The same [`WHILE`] later. On the driver thread.
-    pub(crate) fn flush_after_a_while(&self, source: Weak<dyn Source>) {
-        lock(&self.to_flush_later).push_back((Instant::now() + WHILE, source));
+    /// The same, [`WRITE_DELAY`] later. To be called on the driver thread, which is not notified of it.
+    pub(crate) fn request_write_later(&self, source: Weak<dyn Source>) {
+        lock(&self.to_write_later).push_back((Instant::now() + WRITE_DELAY, source));
     }
 
     /// Ends the thread's wait, if it waits.
     fn wake(&self) {
-        // The other side of this is in `wait`: either that sees what was added, or this its flag.
+        // `wait` sets the flag before it looks for what was added: either it sees that, or this sees the
+        // flag.
         if self.waits.swap(false, Ordering::SeqCst) {
             self.poller.notify();
         }
@@ -176,11 +178,11 @@ impl Driver {
 
     fn run(&self) {
         let mut happened = Vec::new();
-        let mut looked = Instant::now();
+        let mut last_tick = Instant::now();
         loop {
             happened.clear();
-            self.flush_sources();
-            if let Err(error) = self.wait(&mut happened, looked) {
+            self.write_sources();
+            if let Err(error) = self.wait(&mut happened, last_tick) {
                 if error.kind() != io::ErrorKind::Interrupted {
                     tracing::error!("the driver cannot wait for events: {error}");
                     std::thread::sleep(Duration::from_millis(10));
@@ -201,25 +203,25 @@ impl Driver {
                 });
             }
             self.fire_timers();
-            if looked.elapsed() >= TICK {
-                looked = Instant::now();
-                self.look();
+            if last_tick.elapsed() >= TICK {
+                last_tick = Instant::now();
+                self.tick();
             }
         }
     }
 
-    /// Waits until something happens or is to be done.
-    fn wait(&self, happened: &mut Vec<Ready>, looked: Instant) -> io::Result<()> {
+    /// Waits for events, until the next timer, tick or write is due.
+    fn wait(&self, happened: &mut Vec<Ready>, last_tick: Instant) -> io::Result<()> {
         self.waits.store(true, Ordering::SeqCst);
         let mut timeout = self.next_timeout();
-        if !lock(&self.looked_after).is_empty() {
-            let left = TICK.saturating_sub(looked.elapsed());
+        if !lock(&self.ticking).is_empty() {
+            let left = TICK.saturating_sub(last_tick.elapsed());
             timeout = Some(timeout.map_or(left, |timeout| timeout.min(left)));
         }
-        if !lock(&self.to_flush).is_empty() {
+        if !lock(&self.to_write).is_empty() {
             timeout = Some(Duration::ZERO);
         }
-        let later = lock(&self.to_flush_later).front().map(|(when, _)| *when);
+        let later = lock(&self.to_write_later).front().map(|(when, _)| *when);
         if let Some(when) = later {
             let left = when.saturating_duration_since(Instant::now());
             timeout = Some(timeout.map_or(left, |timeout| timeout.min(left)));
@@ -229,28 +231,28 @@ impl Driver {
         waited
     }
 
-    fn flush_sources(&self) {
-        let mut to_flush = std::mem::take(&mut *lock(&self.to_flush));
-        let mut later = lock(&self.to_flush_later);
+    fn write_sources(&self) {
+        let mut to_write = std::mem::take(&mut *lock(&self.to_write));
+        let mut later = lock(&self.to_write_later);
         while later.front().is_some_and(|(when, _)| *when <= Instant::now()) {
-            to_flush.extend(later.pop_front().map(|(_, source)| source));
+            to_write.extend(later.pop_front().map(|(_, source)| source));
         }
         drop(later);
-        for source in to_flush {
+        for source in to_write {
             if let Some(source) = source.upgrade() {
                 crate::panics::run_hook("the driver", || source.write());
             }
         }
     }
 
-    fn look(&self) {
-        let looked_after = std::mem::take(&mut *lock(&self.looked_after));
-        for source in looked_after {
+    fn tick(&self) {
+        let ticking = std::mem::take(&mut *lock(&self.ticking));
+        for source in ticking {
             let Some(strong) = source.upgrade() else { continue };
             let mut again = false;
-            crate::panics::run_hook("the driver", || again = strong.look());
+            crate::panics::run_hook("the driver", || again = strong.tick());
             if again {
-                lock(&self.looked_after).push(source);
+                lock(&self.ticking).push(source);
             }
         }
     }

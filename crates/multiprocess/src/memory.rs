@@ -1,9 +1,9 @@
-//! The memory of messages, and what is kept of it to be used again.
+//! The memory of messages, some of which is kept to be used again.
 //!
-//! A long message costs more by the pages that the system has to find and clear for it than by the
-//! copying. So the memory of long ones is kept, up to a bound, for a second or two. It is zeroed
-//! when it is used again, but for what is written over at once. Of short ones each thread keeps the
-//! memory of one or two: zeroed memory is what allocators are slow at.
+//! For a long message, getting and clearing pages from the system costs more than copying the data. So
+//! the memory of long messages is kept for a second or two, up to a bound for the process. It is zeroed
+//! when it is used again, except for the part that is overwritten at once. Each thread also keeps the
+//! memory of one or two short messages, zeroed, because allocators are slow to give zeroed memory.
 
 use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,33 +29,36 @@ impl Pool for Memory {
 }
 
 const WORD: usize = size_of::<u64>();
-/// Memory of fewer bytes is the allocator's, or the thread's.
+/// Segments of so many bytes are long, and kept for the process. Shorter ones are kept by threads.
 const LONG: usize = 128 << 10;
-/// What a thread keeps: so many segments, of so many words at most.
-const SHORT: (usize, usize) = (2, 1024);
-/// How many bytes are kept in this process: what reads one of the longest messages by
-/// [`Limits`](crate::Limits)'s default, and what writes one.
-const MOST: usize = 144 << 20;
-/// For how long at least after they were last used; it is looked at as often.
+/// What a thread keeps: how many segments, and of how many words each at most.
+const MAX_SHORT: (usize, usize) = (2, 1024);
+/// How many bytes are kept for the process at most: enough to read one message of the greatest length
+/// that [`Limits`](crate::Limits) allows by default, and to write one.
+const MAX_KEPT: usize = 144 << 20;
+/// How long memory is kept at least after it was last used, and how often the driver checks that.
 const KEEP: Duration = Duration::from_secs(1);
+
 thread_local! {
     /// Short segments, zeroed.
     static SPARE_SHORT: RefCell<Vec<Vec<u64>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Memory that is kept.
+/// The memory that is kept for the process.
 struct Spare {
+    /// Segments, to build messages in.
     words: Vec<Kept<u64>>,
-    /// Empty.
+    /// Empty buffers, to read long messages into.
     bytes: Vec<Kept<u8>>,
-    held: usize,
-    /// The driver will look whether it is needed still.
+    /// How many bytes both lists have.
+    total: usize,
+    /// The driver has a timer that will drop what is too old.
     watched: bool,
 }
 
 struct Kept<T> {
     memory: Vec<T>,
-    /// How many are not zeroed.
+    /// How many items at the start may not be zero.
     used: usize,
     since: Instant,
 }
@@ -67,30 +70,30 @@ impl<T> Kept<T> {
 }
 
 static SPARE: Mutex<Spare> =
-    Mutex::new(Spare { words: Vec::new(), bytes: Vec::new(), held: 0, watched: false });
+    Mutex::new(Spare { words: Vec::new(), bytes: Vec::new(), total: 0, watched: false });
 
 fn spare() -> MutexGuard<'static, Spare> {
     SPARE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes the smallest that is large enough and not far too large.
-fn take<T>(kept: &mut Vec<Kept<T>>, held: &mut usize, bytes: usize) -> Option<Kept<T>> {
+/// Takes the smallest one that has so many bytes, and at most twice as many.
+fn take<T>(kept: &mut Vec<Kept<T>>, total: &mut usize, bytes: usize) -> Option<Kept<T>> {
     let fits = |(_, size): &(usize, usize)| (bytes..=2 * bytes).contains(size);
     let sizes = kept.iter().map(Kept::size).enumerate();
     let (place, size) = sizes.filter(fits).min_by_key(|(_, size)| *size)?;
-    *held -= size;
+    *total -= size;
     Some(kept.swap_remove(place))
 }
 
-/// Memory of so many words, of which so many after the first are written over before they are read.
-/// The others are zero.
+/// Memory of `words` words. The first is zero; the next `overwritten` may have any value, as the caller
+/// overwrites them before they are read; the rest is zero.
 fn take_words(words: usize, overwritten: usize) -> Vec<u64> {
     if WORD * words < LONG {
         return take_short(words).unwrap_or_else(|| vec![0; words]);
     }
     let kept = {
         let spare = &mut *spare();
-        take(&mut spare.words, &mut spare.held, WORD * words)
+        take(&mut spare.words, &mut spare.total, WORD * words)
     };
     let Some(Kept { mut memory, used, .. }) = kept else { return vec![0; words] };
     let before = used.min(1);
@@ -114,19 +117,19 @@ fn take_short(words: usize) -> Option<Vec<u64>> {
         let place = spare.iter().position(|segment| segment.len() >= words)?;
         Some(spare.swap_remove(place))
     };
-    // Not where the thread ends.
+    // Fails while the thread ends.
     SPARE_SHORT.try_with(take).ok()?
 }
 
 fn give_short(mut segment: Vec<u64>, used: usize) {
-    let (most, longest) = SHORT;
+    let (most, longest) = MAX_SHORT;
     if segment.len() > longest {
         return;
     }
     let _ = SPARE_SHORT.try_with(|spare| {
         let spare = &mut *spare.borrow_mut();
         if spare.len() >= most {
-            // The longer ones are of use to more messages.
+            // Longer ones fit more messages, so the shortest makes place.
             let shortest = spare.iter().map(Vec::len).enumerate().min_by_key(|(_, length)| *length);
             match shortest {
                 Some((place, length)) if length < segment.len() => drop(spare.swap_remove(place)),
@@ -138,10 +141,10 @@ fn give_short(mut segment: Vec<u64>, used: usize) {
     });
 }
 
-/// Memory to read a long message into, if some is kept: empty, with room for so many bytes.
+/// A buffer to read a long message into, if one is kept: empty, with room for so many bytes.
 pub(crate) fn take_bytes(length: usize) -> Option<Vec<u8>> {
     let spare = &mut *spare();
-    take(&mut spare.bytes, &mut spare.held, length).map(|kept| kept.memory)
+    take(&mut spare.bytes, &mut spare.total, length).map(|kept| kept.memory)
 }
 
 pub(crate) fn give_bytes(mut bytes: Vec<u8>) {
@@ -156,52 +159,52 @@ fn keep<T>(memory: Vec<T>, used: usize, place: impl FnOnce(&mut Spare) -> &mut V
     let kept = Kept { memory, used, since: Instant::now() };
     let mut spare = spare();
     let size = kept.size();
-    if spare.held + size > MOST {
+    if spare.total + size > MAX_KEPT {
         return;
     }
     place(&mut spare).push(kept);
-    spare.held += size;
+    spare.total += size;
     let watched = std::mem::replace(&mut spare.watched, true);
     drop(spare);
     if !watched {
-        look_later();
+        start_timer();
     }
 }
 
-fn look_later() {
+fn start_timer() {
     if cfg!(miri) {
         return; // which has no epoll for a driver
     }
     match driver() {
-        Ok(driver) => drop(driver.add_timer(Instant::now() + KEEP, Box::new(look))),
+        Ok(driver) => drop(driver.add_timer(Instant::now() + KEEP, Box::new(drop_old))),
         Err(_) => {
-            drop(too_old(Duration::ZERO));
+            drop(take_old(Duration::ZERO));
             spare().watched = false;
         }
     }
 }
 
-/// On the driver thread.
-fn look() {
-    drop(too_old(KEEP));
+/// The timer, on the driver thread: drops what is too old, and starts the timer again if some is left.
+fn drop_old() {
+    drop(take_old(KEEP));
     let mut spare = spare();
-    spare.watched = spare.held > 0;
+    spare.watched = spare.total > 0;
     if spare.watched {
         drop(spare);
-        look_later();
+        start_timer();
     }
 }
 
-/// What was given back so long ago, to be dropped outside the lock.
-fn too_old(age: Duration) -> (Vec<Kept<u64>>, Vec<Kept<u8>>) {
-    fn remove<T>(kept: &mut Vec<Kept<T>>, held: &mut usize, age: Duration) -> Vec<Kept<T>> {
+/// Takes out what was given back at least so long ago, so that it is dropped outside the lock.
+fn take_old(age: Duration) -> (Vec<Kept<u64>>, Vec<Kept<u8>>) {
+    fn remove<T>(kept: &mut Vec<Kept<T>>, total: &mut usize, age: Duration) -> Vec<Kept<T>> {
         let removed: Vec<_> = kept.extract_if(.., |kept| kept.since.elapsed() >= age).collect();
-        *held -= removed.iter().map(Kept::size).sum::<usize>();
+        *total -= removed.iter().map(Kept::size).sum::<usize>();
         removed
     }
     let spare = &mut *spare();
-    let words = remove(&mut spare.words, &mut spare.held, age);
-    (words, remove(&mut spare.bytes, &mut spare.held, age))
+    let words = remove(&mut spare.words, &mut spare.total, age);
+    (words, remove(&mut spare.bytes, &mut spare.total, age))
 }
 
 #[cfg(test)]
@@ -214,42 +217,42 @@ mod tests {
 
     use capnp_engine::{Message, overwriting};
 
-    use super::{KEEP, Kept, LONG, MEMORY, SHORT, SPARE_SHORT, spare, too_old};
+    use super::{KEEP, Kept, LONG, MAX_SHORT, MEMORY, SPARE_SHORT, spare, take_old};
 
     fn new_message(words: u32) -> Message {
         capnp_engine::new_message(&MEMORY, words)
     }
 
-    /// For what looks at the memory that is kept.
-    static ALONE: Mutex<()> = Mutex::new(());
+    /// Held by tests that depend on what the process keeps.
+    static EXCLUSIVE: Mutex<()> = Mutex::new(());
 
-    /// What was kept long enough is given back to the system, and nothing else.
+    /// Only what was kept for long enough is given back to the system.
     #[test]
     fn what_is_not_used_is_given_back() {
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let _exclusive = EXCLUSIVE.lock().unwrap_or_else(PoisonError::into_inner);
         let (young, old) = (Instant::now(), Instant::now().checked_sub(KEEP).unwrap());
         // Sizes that fit no message of another test of this process.
         for (since, size) in [(young, 5 * LONG + 1), (old, 5 * LONG + 2)] {
             let mut spare = spare();
             let kept = Kept { memory: Vec::<u8>::with_capacity(size), used: 0, since };
-            spare.held += kept.size();
+            spare.total += kept.size();
             spare.bytes.push(kept);
         }
-        drop(too_old(KEEP));
+        drop(take_old(KEEP));
         let mut spare = spare();
         let is_there = |size| spare.bytes.iter().any(|kept| kept.size() == size);
         assert!(is_there(5 * LONG + 1) && !is_there(5 * LONG + 2));
         spare.bytes.retain(|kept| kept.size() != 5 * LONG + 1);
-        spare.held = spare.bytes.iter().map(Kept::size).sum::<usize>()
+        spare.total = spare.bytes.iter().map(Kept::size).sum::<usize>()
             + spare.words.iter().map(Kept::size).sum::<usize>();
     }
 
-    /// Sets a blob, which may be written over what is there.
+    /// Sets a blob; with `over`, into memory that is not zeroed first.
     fn set(over: bool, bytes: usize, set: impl FnOnce()) {
         if over { overwriting(bytes, set) } else { set() }
     }
 
-    /// Data, a text, a long list of nothing, and a little data.
+    /// A message with data, a text, a long list of null pointers, and a little data.
     fn message(data: &[u8], over: bool) -> Vec<u8> {
         let mut message = new_message(16);
         let mut list = message.initn_root::<List<'_>>(4);
@@ -263,23 +266,23 @@ mod tests {
         serialize::write_message_to_words(&message)
     }
 
-    /// A message in memory that is used again is, to the last byte, the one in memory that is new.
+    /// A message built in memory that is used again has the same bytes as one in new memory.
     #[test]
     fn memory_that_is_used_again_does_not_show() {
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let _exclusive = EXCLUSIVE.lock().unwrap_or_else(PoisonError::into_inner);
         let rounds = if cfg!(miri) { 4 } else { 40 };
         for round in 0..rounds {
             let used = vec![u8::MAX; LONG + 1000 * (round % 7) + round];
             drop(message(&used, round % 2 == 0));
             let data = vec![1; LONG + 900 * (round % 7) + round];
             let [over, not_over] = [true, false].map(|over| message(&data, over));
-            drop(too_old(Duration::ZERO));
+            drop(take_old(Duration::ZERO));
             let new = message(&data, false);
             assert!(over == new && not_over == new, "round {round}");
         }
     }
 
-    /// Short memory is zeroed when it is kept, of which there is little.
+    /// Short segments are zeroed when they are kept, and few are kept.
     #[test]
     fn short_memory_that_is_used_again_does_not_show() {
         for round in 0..20 {
@@ -295,13 +298,16 @@ mod tests {
             }
         }
         let kept = SPARE_SHORT.with_borrow(|spare| spare.iter().map(Vec::len).collect::<Vec<_>>());
-        assert!((1..=SHORT.0).contains(&kept.len()) && kept.iter().all(|words| *words <= SHORT.1));
+        assert!(
+            (1..=MAX_SHORT.0).contains(&kept.len())
+                && kept.iter().all(|words| *words <= MAX_SHORT.1)
+        );
     }
 
-    /// Only one blob, in a segment of its own, is written over.
+    /// `overwriting` leaves only the blob itself without zeroing, and only in a segment of its own.
     #[test]
     fn what_is_not_that_blob_is_zeroed() {
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let _exclusive = EXCLUSIVE.lock().unwrap_or_else(PoisonError::into_inner);
         let size = 9 * LONG;
         for _ in 0..2 {
             let mut message = new_message(16);

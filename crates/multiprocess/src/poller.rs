@@ -59,7 +59,7 @@ mod imp {
             flags.set(EventFlags::IN, read);
             flags.set(EventFlags::OUT, write);
             if flags.is_empty() {
-                // Hang-ups are told of even where nothing is asked for, unless told once only.
+                // epoll reports hang-ups even without flags; with ONESHOT it reports one only once.
                 flags = EventFlags::ONESHOT;
             }
             Ok(epoll::modify(&self.epoll, fd, EventData::new_u64(id as u64), flags)?)
@@ -69,8 +69,8 @@ mod imp {
             Ok(epoll::delete(&self.epoll, fd)?)
         }
 
-        /// Waits until something happens, for `timeout` at most, and adds it to `ready`. epoll itself
-        /// counts in milliseconds; `exact` costs one more system call.
+        /// Waits for events, for `timeout` at most, and adds them to `ready`. epoll counts in
+        /// milliseconds; `exact` waits for the exact time, with one more system call.
         pub(crate) fn wait(
             &self,
             ready: &mut Vec<Ready>,
@@ -106,7 +106,7 @@ mod imp {
 
         /// Makes a wait return.
         pub(crate) fn notify(&self) {
-            // It fails only where it would count beyond 2^64: it is notified then.
+            // Fails only where the counter is full, in which case the next wait returns anyway.
             let _ = rustix::io::write(&self.notify, &1_u64.to_ne_bytes());
         }
     }

@@ -1,5 +1,5 @@
-//! The process's threads for work that no thread is named for: calls without a context, dropped
-//! user objects, cleanup hooks. There are as many as are busy at once; idle ones end.
+//! The process's thread pool, for work that need not run on a certain thread: calls without a context,
+//! dropped user objects, cleanup hooks. It has as many threads as are busy at once; idle ones end.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -8,43 +8,46 @@ use std::time::{Duration, Instant};
 
 type Work = Box<dyn FnOnce() + Send>;
 
-const IDLE: Duration = Duration::from_secs(5);
-/// How many destructors and hooks run at once. A peer decides how many there are to run, and one that
-/// blocks holds up no others until there are so many.
-const CLEANING: usize = 32;
+/// How long a thread waits for work before it ends.
+const MAX_IDLE: Duration = Duration::from_secs(5);
+/// How many destructors and hooks run at once. A peer decides how many there are to run, so there has to
+/// be a bound; with fewer that block than this, none delays another.
+const MAX_CLEANUP_THREADS: usize = 32;
 
 #[derive(Default)]
 struct State {
     work: VecDeque<Work>,
-    /// Threads that wait for work. The one that came last is woken first: what it needs is in its
-    /// processor's cache, and those that are too many find nothing to do and end.
+    /// Threads that wait for work. The one that became idle last is woken first: its caches are warm, and
+    /// the threads that are not needed stay idle and end.
     idle: Vec<Thread>,
 }
 
 #[derive(Default)]
 struct Pool {
     state: Mutex<State>,
-    cleaning: Mutex<Cleaning>,
+    cleanup: Mutex<Cleanup>,
 }
 
 /// Destructors and hooks that wait for a thread.
 #[derive(Default)]
-struct Cleaning {
+struct Cleanup {
     work: VecDeque<Work>,
-    /// Threads that run them, or are on their way.
+    /// Threads that run them, or were asked for.
     threads: usize,
+    /// A thread was asked for and has not started yet.
     starting: bool,
 }
 
-impl Cleaning {
-    /// Whether one more thread is to come.
-    fn ask(&mut self) -> bool {
-        let ask = !self.work.is_empty() && self.threads < CLEANING && !self.starting;
-        if ask {
+impl Cleanup {
+    /// Counts one more thread if work waits and there may be another. If this returns true the caller is
+    /// to start it.
+    fn claim_thread(&mut self) -> bool {
+        let start = !self.work.is_empty() && self.threads < MAX_CLEANUP_THREADS && !self.starting;
+        if start {
             self.threads += 1;
             self.starting = true;
         }
-        ask
+        start
     }
 }
 
@@ -57,7 +60,7 @@ fn pool() -> &'static Pool {
     POOL.get_or_init(Pool::default)
 }
 
-/// Runs `work` on some thread, soon.
+/// Runs `work` on a pool thread, soon.
 pub(crate) fn run(work: impl FnOnce() + Send + 'static) {
     let pool = pool();
     let mut state = lock(&pool.state);
@@ -92,13 +95,12 @@ fn serve(pool: &Pool) {
     }
 }
 
-/// Waits until this thread is taken from the idle ones. None if it has waited long: it is none of
-/// them any more.
+/// Waits until [`run`] takes this thread from the idle ones. None if that has not happened for long: the
+/// thread is then off the list and is to end.
 fn wait_for_work(pool: &Pool) -> Option<MutexGuard<'_, State>> {
     let own = thread::current().id();
-    let end = Instant::now() + IDLE;
+    let end = Instant::now() + MAX_IDLE;
     loop {
-        // May return early.
         thread::park_timeout(end.saturating_duration_since(Instant::now()));
         let mut state = lock(&pool.state);
         let Some(place) = state.idle.iter().position(|idle| idle.id() == own) else {
@@ -111,29 +113,30 @@ fn wait_for_work(pool: &Pool) -> Option<MutexGuard<'_, State>> {
     }
 }
 
-/// Runs a destructor or a hook of the user's, soon.
+/// Runs a destructor or a hook of the user's on a pool thread, when fewer than
+/// [`MAX_CLEANUP_THREADS`] run.
 pub(crate) fn clean_up(work: impl FnOnce() + Send + 'static) {
-    let mut cleaning = lock(&pool().cleaning);
-    cleaning.work.push_back(Box::new(work));
-    let ask = cleaning.ask();
-    drop(cleaning);
-    if ask {
-        run(serve_cleaning);
+    let mut cleanup = lock(&pool().cleanup);
+    cleanup.work.push_back(Box::new(work));
+    let start = cleanup.claim_thread();
+    drop(cleanup);
+    if start {
+        run(serve_cleanup);
     }
 }
 
-fn serve_cleaning() {
-    lock(&pool().cleaning).starting = false;
+fn serve_cleanup() {
+    lock(&pool().cleanup).starting = false;
     loop {
-        let mut cleaning = lock(&pool().cleaning);
-        let Some(work) = cleaning.work.pop_front() else {
-            cleaning.threads -= 1;
+        let mut cleanup = lock(&pool().cleanup);
+        let Some(work) = cleanup.work.pop_front() else {
+            cleanup.threads -= 1;
             return;
         };
-        let ask = cleaning.ask();
-        drop(cleaning);
-        if ask {
-            run(serve_cleaning);
+        let start = cleanup.claim_thread();
+        drop(cleanup);
+        if start {
+            run(serve_cleanup);
         }
         crate::panics::run_hook("a destructor or hook", work);
     }

@@ -1,11 +1,11 @@
-//! Tokens to text: prettyplease, wider lines than its own where what it broke fits in one, and a
-//! blank line between items.
+//! Formats tokens as text: as prettyplease does, but with code on one line wherever it fits in [`WIDTH`],
+//! and with a blank line between items.
 
 use proc_macro2::TokenStream;
 
 use crate::error::Error;
 
-/// How long a line may become when what was broken is put together again.
+/// How long a line may become when lines are joined.
 const WIDTH: usize = 100;
 
 /// Formats the items of a file.
@@ -15,13 +15,13 @@ pub(super) fn format(tokens: TokenStream) -> Result<String, Error> {
     })?;
     let text = prettyplease::unparse(&file);
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    // What is inside comes together first, and with it what is around it may.
+    // Again and again: only once an inner expression is on one line can the one around it be joined.
     while join(&mut lines) {}
     shorten(&mut lines);
     Ok(spread(&lines))
 }
 
-/// Puts what belongs together on one line again where it fits. Whether anything did.
+/// Joins lines that prettyplease broke and that fit in one. Returns whether any did.
 fn join(lines: &mut Vec<String>) -> bool {
     let before = lines.len();
     let mut index = 0;
@@ -36,8 +36,8 @@ fn join(lines: &mut Vec<String>) -> bool {
     lines.len() < before
 }
 
-/// What the last bracket of the first line holds: arguments, parameters, or a struct's fields.
-/// How many lines it took, and the one that it fits in.
+/// Joins what the bracket at the end of the first line holds: arguments, parameters, or a struct's
+/// fields. Returns how many lines that replaces, and the new line; so do the next functions.
 fn bracket(lines: &[String]) -> Option<(usize, String)> {
     let first = lines.first().filter(|line| opens(line))?;
     let space = if first.ends_with('{') { " " } else { "" };
@@ -59,7 +59,8 @@ fn bracket(lines: &[String]) -> Option<(usize, String)> {
     None
 }
 
-/// Whether the line ends in a bracket whose items need no comma after the last: not a tuple's.
+/// Whether the line ends in an opening bracket whose items can be joined. Not a tuple's: one of a single
+/// item needs the comma that is dropped here.
 fn opens(line: &str) -> bool {
     let code = line.trim_start();
     let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -76,7 +77,7 @@ fn opens(line: &str) -> bool {
         && !declares.iter().any(|word| code.contains(word))
 }
 
-/// `f::<`, one type, and `>(`, which prettyplease breaks where the arguments are long.
+/// Joins `f::<`, one type, and `>(`, which prettyplease breaks where the arguments are long.
 fn types(lines: &[String]) -> Option<(usize, String)> {
     let [first, ty, last, ..] = lines else { return None };
     let (ty, last) = (ty.trim_start().strip_suffix(',')?, last.trim_start());
@@ -85,7 +86,7 @@ fn types(lines: &[String]) -> Option<(usize, String)> {
     (first.ends_with("::<") && call && line.len() <= WIDTH).then_some((3, line))
 }
 
-/// A call of one method.
+/// Joins a method call with the value that it is called on.
 fn chain(lines: &[String]) -> Option<(usize, String)> {
     let [first, next, rest @ ..] = lines else { return None };
     let code = next.trim_start();
@@ -95,7 +96,7 @@ fn chain(lines: &[String]) -> Option<(usize, String)> {
     (one && last && indent(next) == indent(first) + 4 && line.len() <= WIDTH).then_some((2, line))
 }
 
-/// A closure whose body needs no braces.
+/// Joins a closure whose body is an expression, without its braces.
 fn closure(lines: &[String]) -> Option<(usize, String)> {
     let [first, body, last, ..] = lines else { return None };
     let before = first.strip_suffix('{').filter(|before| before.ends_with("| "))?;
@@ -105,7 +106,7 @@ fn closure(lines: &[String]) -> Option<(usize, String)> {
     (value && line.len() <= WIDTH).then_some((3, line))
 }
 
-/// A match arm of one expression.
+/// Joins a match arm of one expression, without its braces.
 fn arm(lines: &[String]) -> Option<(usize, String)> {
     let [first, body, last, ..] = lines else { return None };
     let before = first.strip_suffix('{').filter(|before| before.ends_with("=> "))?;
@@ -114,7 +115,7 @@ fn arm(lines: &[String]) -> Option<(usize, String)> {
     (value && last.trim() == "}" && line.len() <= WIDTH).then_some((3, line))
 }
 
-/// Puts functions that implement a trait's in one expression on one line.
+/// Puts a function of a trait implementation on one line if its body is one expression.
 fn shorten(lines: &mut Vec<String>) {
     let mut index = 0;
     while index + 2 < lines.len() {
@@ -163,7 +164,7 @@ fn begins_item(code: &str) -> bool {
         .any(|start| code.starts_with(start))
 }
 
-/// Whether it is an item that stands with others of its kind.
+/// Whether it is an item that has no blank line between it and others of its kind.
 fn is_line(code: &str) -> bool {
     code.starts_with("const ") || code.starts_with("type ") || code.starts_with("pub const ")
 }

@@ -7,7 +7,7 @@ use super::types::{bounded, listed, names};
 use super::{Context, docs, fresh, ident};
 use crate::model::{Ancestor, Extended, Interface, Kind, Method, Named, Presence, Type};
 
-/// What the printing of one interface goes by.
+/// One interface with what its printed code refers to.
 pub(super) struct Lineage<'a> {
     pub cx: Context<'a>,
     pub interface: &'a Interface,

@@ -10,7 +10,7 @@ use super::method::{locals, raised, size};
 use super::{Context, Locals, ident, tuple, used};
 use crate::model::{Field, Method, Presence, Type};
 
-/// As many fields as the runtime's tuples have room for.
+/// How many fields the runtime's tuples have at most.
 const MOST: usize = 8;
 
 /// A message of a method, present or older: one field or none for each of the method's.
@@ -43,7 +43,7 @@ pub(super) fn params_form(lineage: &Lineage<'_>, method: &Method, form: &Form<'_
         return quote!(rt::fields::<#wires>(#size, #slots));
     }
     let write = write_params(lineage, method, form);
-    // An older form with something missing is called, and never served.
+    // An older form that lacks a field is only called, never served, so its parameters are not read.
     let read = match form.fields.iter().all(Option::is_some) {
         true => read_params(lineage, form),
         false => quote!(rt::unread),
@@ -160,8 +160,8 @@ fn read_params(lineage: &Lineage<'_>, form: &Form<'_>) -> TokenStream {
     closure(&[used(&names.cx, &body), used(&names.from, &body)], &body)
 }
 
-/// What was read, or for what an older version does not have the default of the present field, or the
-/// type's own.
+/// The value that was read. Where the older version does not have the field: the default of the present
+/// field, or else of its type.
 pub(super) fn value(
     cx: &Context<'_>,
     field: Option<&Field>,

@@ -11,7 +11,7 @@ use super::values::{allow_approximate, has_defaults};
 use super::{Context, docs, ident, tokens};
 use crate::model::{Body, Defaults, Field, Struct, Type, Union};
 
-/// What the declaration of a type goes by.
+/// What the declaration of a type depends on.
 pub(super) struct Shape<'a> {
     pub docs: TokenStream,
     pub name: &'a str,

@@ -1,4 +1,4 @@
-//! What a method that borrows looks at: the types of its parameters, and the views of structs.
+//! Methods that borrow their parameters: the parameters' types, and the views of structs.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
@@ -8,7 +8,7 @@ use super::{Context, docs, ident};
 use crate::model::{Body, Field, Presence, Struct, Type};
 
 impl Context<'_> {
-    /// The type of a parameter that is lent.
+    /// The type of a borrowed parameter.
     pub(super) fn lent_type(&self, field: &Field, lifetime: &TokenStream) -> TokenStream {
         let ty = self.lent(&field.ty, lifetime);
         match field.presence {
@@ -35,7 +35,7 @@ impl Context<'_> {
         }
     }
 
-    /// Looks at a field of a message.
+    /// An expression for the view of a field of a message.
     pub(super) fn lend(&self, field: &Field) -> TokenStream {
         let (wire, name) = (self.field_wire(field), &field.schema_name);
         let slot = Literal::u32_unsuffixed(field.slot);
@@ -48,13 +48,13 @@ impl Context<'_> {
         }
     }
 
-    /// Looks at a value of this process, given a place that holds it.
+    /// An expression for the view of a value of this process, given a place that holds it.
     pub(super) fn view(&self, field: &Field, place: &TokenStream) -> TokenStream {
         let wire = self.field_wire(field);
         if is_copied(&field.ty) { place.clone() } else { quote!(rt::view::<#wire>(&#place)) }
     }
 
-    /// Makes a value of what is looked at.
+    /// An expression that copies a view to a value.
     pub(super) fn owned(&self, field: &Field, view: &TokenStream) -> TokenStream {
         let wire = self.field_wire(field);
         if is_copied(&field.ty) { view.clone() } else { quote!(rt::owned::<#wire>(#view)?) }

@@ -1,5 +1,5 @@
-//! Methods whose objects look at the message itself: which structs need a view for that, and what
-//! cannot be lent.
+//! Methods that borrow their parameters from the message: which structs need a view for that, and which
+//! types cannot be borrowed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use super::visit::structs;
 use super::{Place, Report};
 use crate::model::{Body, Field, Module, Presence, Schema, Type};
 
-/// Finds the structs that borrowing methods take, and reports what cannot be lent.
+/// Finds the structs that borrowing methods take, and reports what cannot be borrowed.
 pub(super) fn complete(
     schema: &mut Schema,
     declared: &HashMap<u64, Declared>,
@@ -48,7 +48,8 @@ pub(super) fn complete(
     }
 }
 
-/// What stands in the way of lending a field.
+/// Checks that a field can be borrowed, and adds the structs in it to `viewed`. The error says why it
+/// cannot.
 fn lend(schema: &Schema, field: &Field, viewed: &mut HashSet<u64>) -> Result<(), &'static str> {
     if field.default.is_some() && (field.ty.is_pointer() || field.presence != Presence::Always) {
         return Err("a list, struct, text or data that has a default");

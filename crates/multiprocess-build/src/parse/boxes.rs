@@ -1,15 +1,15 @@
 //! Which fields need a box, as a struct contains itself through them.
 //!
-//! A struct behind a pointer that is null reads as one whose pointers are null in turn, without
-//! end. Where a struct would always contain itself, a null pointer is therefore no value: the field
-//! is an Option. A union ends such a chain with its first member, unless that is part of it.
+//! A null pointer to a struct reads as a struct with null pointers, which read in the same way. If the
+//! struct always contains itself that never ends, so there a null pointer is read as no value: the field
+//! is an Option. A union ends such a chain with its first member, unless that is part of the chain.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::visit::{fields, fields_mut, initial, structs};
 use crate::model::{Body, Field, Presence, Schema, Type};
 
-/// Fills in `boxed` of all fields, and `presence` where there must be an end.
+/// Fills in `boxed` of all fields, and `presence` of those that are an Option for that reason.
 pub(super) fn complete(schema: &mut Schema) {
     let held = Graph::of(schema, |body| fields(body).iter().collect());
     let always = Graph::of(schema, |body| {
@@ -49,8 +49,8 @@ struct Graph {
 }
 
 impl Graph {
-    /// Goes through the fields that `take` gives until nothing changes: whether an argument is
-    /// held is known once all is known that its struct holds.
+    /// Goes through the fields that `take` gives until nothing changes: whether a type argument is held
+    /// is known only once everything that its struct holds is known.
     fn of(schema: &Schema, take: impl Fn(&Body) -> Vec<&Field>) -> Self {
         let parameters = structs(schema).map(|item| (item.named.id, item.parameters.clone()));
         let mut graph = Graph { parameters: parameters.collect(), ..Graph::default() };

@@ -1,4 +1,4 @@
-//! Maps and sets: what a list's items say when there are several of the same.
+//! Lists that are maps or sets in Rust.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -45,7 +45,7 @@ pub(super) struct Scope {
     pub stem: String,
     pub module: Module,
     pub place: Place,
-    /// All but groups and unions, which their structs lead to.
+    /// All but groups and unions, which are found through their structs.
     pub nodes: Vec<(u64, Kind)>,
     /// The names taken in the file's Rust module.
     pub names: HashSet<String>,

@@ -1,5 +1,5 @@
-//! What follows for a struct from all that it holds, at any depth: whether it has an equality and
-//! a default.
+//! Whether each struct has an equality and a default, which depends on the types of all values in it, at
+//! any depth.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use super::visit::{each_field, fields, initial, structs};
 use super::{Place, Report};
 use crate::model::{Body, Defaults, Field, Presence, Schema, Struct, Type, Value};
 
-/// Fills in what each struct has.
+/// Fills in whether each struct has them.
 pub(super) fn complete(schema: &mut Schema) {
     let all = facts(schema);
     for file in schema.files.iter_mut().chain(&mut schema.outside) {
@@ -28,7 +28,7 @@ pub(super) fn complete(schema: &mut Schema) {
                 }
                 (false, Body::Fields(_)) => Defaults::Derived,
             };
-            // It has said what it is for.
+            // `facts` has taken this into account, and `default` says how the struct gets one.
             item.derives.retain(|name| name != "Default");
         }
     }
@@ -49,7 +49,7 @@ impl Facts {
     }
 }
 
-/// Carries the facts from the structs inside to those around them until nothing changes.
+/// Passes these facts on from structs to those that contain them, until nothing changes.
 fn facts(schema: &Schema) -> HashMap<u64, Facts> {
     let mut all: HashMap<u64, Facts> = HashMap::new();
     loop {
@@ -90,7 +90,7 @@ fn of_type(ty: &Type, all: &HashMap<u64, Facts>) -> Facts {
             let (_, key, value) = &**entry;
             Facts { no_default: false, ..of_type(key, all).and(of_type(value, all)) }
         }
-        // Nothing is known of it; it is taken to have an equality.
+        // The schema does not say; it is taken to have an equality.
         Type::As { .. } => Facts { holds_handle: false, no_default: true },
         _ => Facts::default(),
     }

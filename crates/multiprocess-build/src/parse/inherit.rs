@@ -1,12 +1,11 @@
 //! What an interface has from those that it extends.
 //!
-//! Each interface is looked at once, after its parents, and has its ancestors from them. To follow
-//! every way to an ancestor instead doubles the work with each level of `interface L2 extends(A, B)`
-//! where both extend L1; and a list of ancestors that have lists of their own doubles with each level
-//! of anything.
+//! Each interface is visited once, after its parents, and gets its ancestors from their lists. Following
+//! every path to an ancestor instead would double the work with each level of `interface L2 extends(A,
+//! B)` where both extend L1. For the same reason the ancestors in a list have no lists of their own.
 //!
-//! What is printed still grows with the square of the depth, and may: each handle has the methods of
-//! all that its interface extends, and implements their traits, which are n of them n levels deep.
+//! The generated code still grows with the square of the depth, which is acceptable: each handle has the
+//! methods of all interfaces that its own extends, and implements their traits.
 
 use std::collections::{HashMap, HashSet};
 
@@ -59,8 +58,8 @@ pub(super) fn complete(
     }
 }
 
-/// How many ways may lead from an interface to those that it extends, where capnpc's own code is
-/// wanted, which doubles with what doubles the ways.
+/// How many paths may lead from an interface to those that it extends, if capnpc's code is generated as
+/// well: the size of that code grows with the number of paths.
 const MOST_WAYS: usize = 1000;
 
 /// All interfaces, by their ids.
@@ -69,13 +68,13 @@ pub(super) struct All<'a>(HashMap<u64, &'a Interface>);
 /// What an interface extends.
 #[derive(Default)]
 pub(super) struct Line {
-    /// Each once, by the first way that leads to it.
+    /// Each once, by the first path that leads to it.
     pub ancestors: Vec<Extended>,
-    /// How many ways there are to them, those to its own parents included.
+    /// How many paths there are to them, those to its own parents included.
     ways: usize,
     /// How many ancestors were looked at to find these.
     pub looked_at: usize,
-    /// Those that another way gives other arguments.
+    /// Those that another path gives other type arguments.
     two_ways: Vec<String>,
     /// Those whose arguments are too large.
     large: Vec<String>,

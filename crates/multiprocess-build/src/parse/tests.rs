@@ -1,5 +1,5 @@
-//! What the parser makes of schemas that are not plain: unions, type parameters, defaults. How the
-//! code looks that comes of it is for the golden files to say.
+//! What the parser makes of schemas with unions, type parameters and defaults. The generated code is
+//! tested by the golden files.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::slot::Slot;
 use super::start::SentCall;
-use crate::connection::{ArcConn, Parker, Pending, Turn};
+use crate::connection::{ArcConn, Parker, Pending, WaitingReader};
 use crate::driver::{TimerId, driver};
-use crate::threads::{depth, relayed, release_lane, this_inbox};
+use crate::threads::{depth, relayed, release_slot, this_inbox};
 use crate::{Error, Result};
 
 /// How deep calls may run within calls on one thread: a callback of a callback is two.
@@ -39,7 +39,7 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
     deadline: &Deadline,
 ) -> Result<T> {
     let inbox = this_inbox();
-    release_lane();
+    release_slot();
     let waits: Arc<dyn Pending> = Arc::clone(slot) as Arc<dyn Pending>;
     // Within a call that is only handed on: who waits for that no more waits for this no more.
     let relayed = relayed();
@@ -52,14 +52,14 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
         });
     }
     let cancelled = || relayed.as_ref().is_some_and(|token| token.is_cancelled());
-    let mut turn = conn.map(|conn| Turn::new(conn, inbox.parker(), &waits));
+    let mut reader = conn.map(|conn| WaitingReader::new(conn, inbox.parker(), &waits));
     loop {
         if let Some(answer) = slot.take() {
             return answer;
         }
         if let Some(task) = inbox.pop() {
-            if let Some(turn) = &mut turn {
-                turn.leave();
+            if let Some(reader) = &mut reader {
+                reader.release();
             }
             if depth() < MAX_DEPTH {
                 task.run();
@@ -76,8 +76,8 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
         if deadline.passed() {
             return Err(deadline.error());
         }
-        match turn.as_mut().and_then(|turn| turn.lead().then_some(turn)) {
-            Some(turn) => turn.wait(deadline.at, || !inbox.is_empty() || cancelled()),
+        match reader.as_mut().and_then(|reader| reader.acquire().then_some(reader)) {
+            Some(reader) => reader.wait(deadline.at, || !inbox.is_empty() || cancelled()),
             None => Parker::park(deadline.at),
         }
     }

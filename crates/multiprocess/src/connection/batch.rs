@@ -1,4 +1,4 @@
-//! Messages that wait to be written, one after the other.
+//! Messages that wait to be written, in order, in the form in which few system calls write them.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -7,27 +7,31 @@ use capnp::serialize;
 
 use capnp_engine::Message;
 
-/// A message of more bytes is written from where it was built; shorter ones are copied together.
-const LONG: usize = 32 << 10;
-/// How much is copied together.
-const PIECE: usize = 256 << 10;
-/// How many slices one write takes.
-const SLICES: usize = 64;
+/// A message of more bytes is written from the memory in which it was built. Shorter ones are copied
+/// into one buffer.
+const LONG_MESSAGE: usize = 32 << 10;
+/// A buffer of short messages takes no further message once it has so many bytes.
+const BUFFER_SIZE: usize = 256 << 10;
+/// How many slices one write takes at most.
+const MAX_SLICES: usize = 64;
 
-/// What one write after the other is to send.
+/// Messages in the order in which they are to be written.
 #[derive(Default)]
 pub(crate) struct Batch {
     pieces: VecDeque<Piece>,
-    /// How much of the first piece is written already.
+    /// How many bytes of the first piece are written already.
     written: usize,
+    /// How many bytes of all pieces are not written yet.
     length: usize,
-    /// Memory of short messages, to be used again.
+    /// An empty buffer for short messages, kept for its memory.
     spare: Vec<u8>,
 }
 
+/// One part of a batch.
 enum Piece {
+    /// Short messages, one after the other.
     Short(Vec<u8>),
-    /// The table of the message's segments, and the message.
+    /// A long message: its segment table, and the message itself.
     Long(Vec<u8>, Box<Message>),
 }
 
@@ -41,7 +45,7 @@ impl Piece {
 }
 
 impl Batch {
-    /// How many bytes wait.
+    /// How many bytes wait to be written.
     pub(crate) fn len(&self) -> usize {
         self.length
     }
@@ -52,7 +56,7 @@ impl Batch {
 
     pub(crate) fn push(&mut self, message: Message) {
         let length = 8 * message.size_in_words();
-        if length > LONG {
+        if length > LONG_MESSAGE {
             let table = segment_table(&message);
             self.length += length + table.len();
             self.pieces.push_back(Piece::Long(table, Box::new(message)));
@@ -66,27 +70,28 @@ impl Batch {
         self.length += more;
     }
 
-    /// Where short messages are added.
+    /// The buffer to which the next short message is added.
     fn short(&mut self) -> &mut Vec<u8> {
-        let fits = matches!(self.pieces.back(), Some(Piece::Short(bytes)) if bytes.len() < PIECE);
+        let fits =
+            matches!(self.pieces.back(), Some(Piece::Short(bytes)) if bytes.len() < BUFFER_SIZE);
         if !fits {
             self.pieces.push_back(Piece::Short(std::mem::take(&mut self.spare)));
         }
         match self.pieces.back_mut() {
             Some(Piece::Short(bytes)) => bytes,
-            // It was put there above.
+            // Not reached: the last piece is a short one now.
             _ => &mut self.spare,
         }
     }
 
-    /// Takes over what waits in `other`, behind what is here.
+    /// Moves all that waits in `other` behind what is here.
     pub(crate) fn append(&mut self, other: &mut Batch) {
         if self.is_empty() {
             std::mem::swap(self, other);
             return;
         }
         if let (Some(Piece::Short(bytes)), Some(more)) = (self.pieces.back_mut(), other.as_one())
-            && bytes.len() + more.len() <= PIECE
+            && bytes.len() + more.len() <= BUFFER_SIZE
         {
             bytes.extend_from_slice(more);
             self.length += other.length;
@@ -97,12 +102,12 @@ impl Batch {
         self.pieces.append(&mut other.pieces);
     }
 
-    /// What one write sends.
+    /// What the next write is to send, up to [`MAX_SLICES`] slices.
     pub(crate) fn slices(&self) -> Vec<IoSlice<'_>> {
         let mut slices = Vec::new();
         let mut left = self.written;
         for piece in &self.pieces {
-            if slices.len() >= SLICES {
+            if slices.len() >= MAX_SLICES {
                 break;
             }
             match piece {
@@ -118,7 +123,7 @@ impl Batch {
         slices
     }
 
-    /// The bytes of a batch of short messages only, which one plain write sends.
+    /// The bytes of a batch that is a single buffer of short messages: send(2) takes them as they are.
     pub(crate) fn as_one(&self) -> Option<&[u8]> {
         match (self.pieces.front(), self.pieces.len()) {
             (Some(Piece::Short(bytes)), 1) => Some(&bytes[self.written..]),
@@ -126,7 +131,7 @@ impl Batch {
         }
     }
 
-    /// So many bytes were written.
+    /// Notes that so many bytes were written, and drops what is written completely.
     pub(crate) fn advance(&mut self, count: usize) {
         self.length -= count;
         self.written += count;
@@ -137,7 +142,7 @@ impl Batch {
             }
             self.written -= length;
             if let Some(Piece::Short(mut bytes)) = self.pieces.pop_front()
-                && bytes.capacity() <= PIECE
+                && bytes.capacity() <= BUFFER_SIZE
             {
                 bytes.clear();
                 self.spare = bytes;
@@ -154,6 +159,7 @@ fn push_slice<'a>(slices: &mut Vec<IoSlice<'a>>, bytes: &'a [u8], skip: &mut usi
     }
 }
 
+/// The segment table with which a message begins on the wire; see [`frame`](super::frame).
 fn segment_table(message: &Message) -> Vec<u8> {
     let segments = message.get_segments_for_output();
     let count = segments.len() as u32;
@@ -178,7 +184,7 @@ mod tests {
         message
     }
 
-    /// Whatever a write takes, the bytes are those of the messages in their order.
+    /// However many bytes each write takes, what is written are the messages in their order.
     #[test]
     fn short_and_long_messages_keep_their_order() {
         let sizes = [10, 100_000, 20, 30, 40_000, 300_000, 1];

@@ -139,7 +139,7 @@ impl Conn {
 
     /// Whether many futures' calls are about to be written together.
     pub(crate) fn writes_many(&self) -> bool {
-        self.batching.is_there()
+        self.batching.is_active()
     }
 
     // ---- entering the core

@@ -1,5 +1,6 @@
-//! Until the peer has answered the first question: a connection that ends before is explained by
-//! whoever made it, who may know more than that the socket was closed.
+//! The time until the peer has answered the first question. If the connection ends before that, whoever
+//! made it may know a better reason than that the socket was closed, such as the exit status of a child
+//! process, and is asked to explain the end.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,10 +14,10 @@ use crate::driver::{TimerId, driver};
 use crate::panics::catch_panic;
 use crate::pool;
 
-/// Gives the error that every call fails with, for the one that ended the connection. May block.
+/// Makes the error that every call fails with from the one that ended the connection. May block.
 pub(crate) type Explain = Box<dyn FnOnce(Error) -> Error + Send>;
 
-/// There while the peer has not answered.
+/// Present while the peer has not answered the first question.
 #[derive(Default)]
 pub(crate) struct Unexplained(Mutex<Option<Unanswered>>);
 
@@ -30,7 +31,7 @@ impl Unexplained {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It is over: there is nothing to explain any more.
+    /// Ends the handshake, and its deadline. Returns the function that would have explained its failure.
     pub(super) fn take(&self) -> Option<Explain> {
         let unanswered = self.state().take()?;
         if let (Some(deadline), Ok(driver)) = (unanswered.deadline, driver()) {
@@ -41,7 +42,7 @@ impl Unexplained {
 }
 
 impl Conn {
-    /// Begins the handshake.
+    /// Begins the handshake: the connection ends if the peer has not answered within `timeout`.
     pub(crate) fn shake_hands(self: &ArcConn, timeout: Duration, explain: Explain) {
         let conn = ArcConn::downgrade(self);
         let late = move || {
@@ -61,25 +62,26 @@ impl Conn {
         Some(Followup::Run(Box::new(|| drop(explain))))
     }
 
-    /// The peer has answered a question of the handshake with an error. Where somebody is to explain
-    /// that, it is the end of the connection, which is returned.
+    /// The peer has answered a question of the handshake with an error. If there is somebody to explain
+    /// that, the connection is to end with the error that this returns.
     pub(crate) fn refused(&self, error: &Error) -> Option<Error> {
         self.unexplained.state().as_ref()?;
         Some(Error::disconnected(format!("it does not serve what is asked for first: {error}")))
     }
 
-    /// Nothing was asked: there is nothing to explain.
+    /// No question was asked, so there will be nothing to explain.
     pub(crate) fn stop_explaining(&self) {
         drop(self.unexplained.take());
     }
 
-    /// The connection has ended with `error` before the peer has answered. What is known of the end
-    /// is found out on a thread of its own; until then nobody waits for the socket.
+    /// The connection has ended with `error` before the peer has answered. `explain` runs on a pool
+    /// thread, as it may block. The calls that wait fail when it has returned; the socket is shut down
+    /// at once.
     pub(super) fn explain_end(self: &ArcConn, error: Error, explain: Explain) {
         self.enter(|core| core.abort(&error));
         let _ = shutdown(&**self.socket(), Shutdown::Both);
         let conn = ArcConn::clone(self);
-        // Not behind destructors and hooks, of which only so many run at once.
+        // Not through `pool::clean_up`: it must not queue behind destructors and hooks.
         pool::run(move || {
             let explained = catch_panic(|| Ok(explain(error.clone()))).unwrap_or(error);
             conn.complete_end(match explained {

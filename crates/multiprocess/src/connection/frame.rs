@@ -4,8 +4,8 @@
 //! words (8 bytes), all little-endian u32, padded to whole words. Memory is taken as bytes arrive,
 //! never for what a table announces, and none of it is zeroed before it is read into.
 //!
-//! Messages are looked at where they were read, so that a short one costs no copy. A long one gets
-//! memory of its own, which whoever keeps the message shares.
+//! Short messages are decoded in the buffer into which they were read, without a copy. The buffer with
+//! a long one becomes that message's own memory, which is shared by all that keep the message.
 
 use std::os::fd::OwnedFd;
 
@@ -18,23 +18,27 @@ use crate::{Error, Result};
 
 const WORD: usize = 8;
 const MAX_SEGMENTS: usize = 512;
-/// What a read asks for when no long message is under way. A message longer than this is long.
-const CHUNK: usize = 64 << 10;
+/// The size of the buffer. A message that is longer than this is *long*: it is read into memory of its
+/// own size.
+const BUFFER_SIZE: usize = 64 << 10;
 
-/// When so large a part of a long message is there, memory that is kept is used for it.
-const PART: usize = 32;
+/// A long message may be read into memory that is kept from another one (see [`memory`](crate::memory))
+/// once 1/32 of it has arrived. Otherwise a peer could take that memory by announcing messages.
+const REUSE_FRACTION: usize = 32;
 
-/// The part of the stream that is not a whole message yet.
+/// The input that was read and is not decoded yet.
 pub(super) struct Frames {
-    /// Bytes read. From `start` on they are not used yet; `start` is at a word in memory.
+    /// Bytes read, of which those from `start` on are not decoded yet. `start` is aligned to a word in
+    /// memory.
     buffer: Vec<u8>,
     start: usize,
-    /// The length of the message at `start`, where it is long and not whole.
+    /// The length of the message at `start`, if it is long and has not arrived completely.
     long: Option<usize>,
+    /// The largest message that is taken, in bytes.
     limit: usize,
 }
 
-/// A message that is whole.
+/// A message that has arrived completely.
 pub(super) enum Frame<'a> {
     Short(&'a [u8]),
     Long(Body),
@@ -55,13 +59,14 @@ impl Frames {
         Frames { buffer: Vec::new(), start: 0, long: None, limit }
     }
 
-    /// Reads once. How many bytes: 0 at the end of the stream.
+    /// Reads once. Returns how many bytes: 0 at the end of the stream.
     pub(super) fn read(&mut self, socket: &OwnedFd) -> rustix::io::Result<usize> {
         self.make_room();
         let (_, count) = recv(socket, spare_capacity(&mut self.buffer), RecvFlags::DONTWAIT)?;
         Ok(count)
     }
 
+    /// Makes room in the buffer for the next read.
     fn make_room(&mut self) {
         if self.start == self.buffer.len() {
             self.buffer.clear();
@@ -70,26 +75,26 @@ impl Frames {
         }
         let spare = self.buffer.capacity() - self.buffer.len();
         let more = match self.long {
-            // A long message doubles the buffer as it arrives: an announced size costs nothing.
+            // The buffer doubles as a long message arrives: announcing one takes no memory.
             Some(length) => {
                 let there = self.buffer.len() - self.start;
-                (length - there).min(there.max(CHUNK))
+                (length - there).min(there.max(BUFFER_SIZE))
             }
-            None => CHUNK / 4,
+            None => BUFFER_SIZE / 4,
         };
         if spare < more {
-            // Once a part of the message is there: that it was announced is not enough.
             if let Some(length) = self.long
-                && self.buffer.len() - self.start >= length / PART
+                && self.buffer.len() - self.start >= length / REUSE_FRACTION
                 && let Some(kept) = take_bytes(length + WORD)
             {
                 return self.move_to(kept);
             }
             self.move_to_front();
             match self.long {
-                // With what makes it fit a message of the same length later, wherever that begins.
+                // One word more, so that the memory also fits a message of the same length that
+                // begins at another alignment.
                 Some(_) => self.buffer.reserve_exact(more + WORD),
-                None => self.buffer.reserve_exact(CHUNK),
+                None => self.buffer.reserve_exact(BUFFER_SIZE),
             }
             self.align();
         }
@@ -103,7 +108,8 @@ impl Frames {
         }
     }
 
-    /// Puts `start` at a word again where an allocation has moved it elsewhere, as few allocators do.
+    /// Aligns `start` again, if the allocator has moved the buffer to memory of another alignment. Few
+    /// do.
     fn align(&mut self) {
         if self.start % WORD == first_word(&self.buffer) {
             return;
@@ -118,15 +124,15 @@ impl Frames {
         (self.buffer, self.start) = (moved, start);
     }
 
-    /// The next message that is whole.
+    /// The next message, if it has arrived completely.
     pub(super) fn next(&mut self) -> Result<Option<Frame<'_>>> {
         let Some(length) = self.next_length()? else { return Ok(None) };
         let (start, end) = (self.start, self.start + length);
         if self.buffer.len() < end {
-            self.long = (length > CHUNK).then_some(length);
+            self.long = (length > BUFFER_SIZE).then_some(length);
             return Ok(None);
         }
-        if length <= CHUNK {
+        if length <= BUFFER_SIZE {
             self.start = end;
             return Ok(Some(Frame::Short(&self.buffer[start..end])));
         }
@@ -139,12 +145,12 @@ impl Frames {
         Ok(Some(Frame::Long(Body::new(whole, start, Some(give_bytes)))))
     }
 
-    /// Whether a message has begun and is not whole.
+    /// Whether a message has begun and has not arrived completely.
     pub(super) fn is_partial(&self) -> bool {
         self.start != self.buffer.len()
     }
 
-    /// The length in bytes of the message that begins at `start`, once its table is there.
+    /// The length in bytes of the message that begins at `start`, once its table has arrived.
     fn next_length(&self) -> Result<Option<usize>> {
         let bytes = &self.buffer[self.start..];
         let Some(count) = read_u32(bytes, 0) else { return Ok(None) };
@@ -190,7 +196,7 @@ mod tests {
 
     use super::{Frames, WORD};
 
-    /// What a long message was read into fits the next of its length: else each takes new memory.
+    /// The memory that a long message was read into is large enough for another of the same length.
     #[test]
     fn memory_of_a_long_message_fits_another() {
         let mut message = capnp_engine::new_message(&capnp_engine::Heap, 16);

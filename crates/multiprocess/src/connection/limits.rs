@@ -22,8 +22,9 @@ pub struct Limits {
     pub unsent: usize,
     /// How long the rest of a message that has begun may take. 60 seconds unless set.
     pub partial_message: Duration,
-    /// Whether a thread that waits reads the socket itself, which is what makes calls fast. Off, one
-    /// thread of the process reads for all; for comparison and tests. On unless set.
+    /// Whether a thread that waits, for an answer or for its next call, reads the socket itself. This
+    /// makes calls fast, as no other thread has to wake it. Off, one thread of the process reads all
+    /// sockets; that is for comparison and tests. On unless set.
     pub lead: bool,
 }
 

@@ -35,4 +35,4 @@ pub(crate) use core::{Core, Session};
 pub(crate) use followup::Followup;
 pub use limits::Limits;
 pub(crate) use parker::Parker;
-pub(crate) use reading::{IdleLead, Pending, Turn, read_once};
+pub(crate) use reading::{IdleReader, Pending, WaitingReader, read_once};

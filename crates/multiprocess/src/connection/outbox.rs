@@ -1,8 +1,9 @@
 //! The messages of one connection on their way out.
 //!
-//! They are added under the connection's lock, so in the protocol's order; they are written outside
-//! it by whichever thread comes first, one write for all that is there. While the socket is full
-//! whoever reads it waits for room as well: a leader, or else the driver thread.
+//! They are added under the connection's lock, so in the protocol's order. They are written outside of
+//! that lock by one thread at a time, whichever comes first, with one write for all that has been added.
+//! While the socket is full, the thread that reads it (see [`reading`](super::reading)) waits for room
+//! as well.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -23,16 +24,16 @@ struct State {
     batch: Batch,
     /// A thread is writing, or the socket is full.
     busy: bool,
-    /// It is full: whoever sees first that it has room again goes on.
+    /// The socket is full: whoever sees first that it has room again goes on writing.
     full: bool,
-    /// What of that is not written, so that the bound holds for it too.
+    /// How many bytes the thread that writes has taken out of `batch`: they count as unsent, too.
     writing: usize,
     closed: bool,
 }
 
 /// How far a flush came.
 pub(super) enum Flushed {
-    /// All is written, or another thread is at it.
+    /// All is written, or another thread is writing.
     Done,
     /// The socket is full: call [`Outbox::resume`] when it has room.
     Full,
@@ -43,7 +44,7 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over what is in `batch`. Returns how many bytes wait now.
+    /// Takes over what is in `batch`. Returns how many bytes are unsent now.
     pub(super) fn add(&self, batch: &mut Batch) -> usize {
         let mut state = self.state();
         if state.closed {
@@ -54,7 +55,7 @@ impl Outbox {
         state.batch.len() + state.writing
     }
 
-    /// Writes what is there, unless another thread does.
+    /// Writes all that waits, unless another thread is writing.
     pub(super) fn flush(&self, socket: &OwnedFd) -> io::Result<Flushed> {
         let mut state = self.state();
         if state.busy || state.batch.is_empty() {
@@ -64,8 +65,8 @@ impl Outbox {
         self.write_all(state, socket.as_fd())
     }
 
-    /// Goes on after [`Flushed::Full`]. The driver and a leader may both have seen that there is room:
-    /// only the first of them goes on, or their bytes would mix.
+    /// Goes on after [`Flushed::Full`]. The driver and a thread with the reader role may both have seen
+    /// that there is room. Only the first of them goes on, or their bytes would mix.
     pub(super) fn resume(&self, socket: &OwnedFd) -> io::Result<Flushed> {
         let mut state = self.state();
         if !std::mem::take(&mut state.full) {
@@ -81,13 +82,12 @@ impl Outbox {
     ) -> io::Result<Flushed> {
         let mut batch = Batch::default();
         loop {
-            // What came meanwhile goes behind what is left. An empty batch takes the other's place,
-            // so that their memory is used in turn.
+            // Takes what was added meanwhile, and leaves the empty batch in its place for its memory.
             if batch.is_empty() {
                 std::mem::swap(&mut batch, &mut state.batch);
             }
             if batch.is_empty() || state.closed {
-                // With the memory that it has, to be filled again.
+                // The empty batch goes back, for its memory.
                 state.batch = batch;
                 state.busy = false;
                 state.writing = 0;
@@ -117,7 +117,7 @@ impl Outbox {
         }
     }
 
-    /// Drops what is not written and lets nothing more in.
+    /// Drops what is not written, and all that is added later.
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.closed = true;
@@ -125,7 +125,7 @@ impl Outbox {
     }
 }
 
-/// Writes until all is gone or the socket is full. Whether all is gone. Never raises SIGPIPE.
+/// Writes until the batch is empty or the socket is full. Whether it is empty. Never raises SIGPIPE.
 fn write(socket: BorrowedFd<'_>, batch: &mut Batch) -> io::Result<bool> {
     const FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
     while !batch.is_empty() {
@@ -159,8 +159,8 @@ mod tests {
         batch
     }
 
-    /// Both the driver and a leader were told that there is room: the second must not write between
-    /// the bytes of the first.
+    /// The driver and a reader both see that there is room: the second must not write between the bytes
+    /// of the first.
     #[test]
     fn only_one_goes_on_when_there_is_room() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
@@ -168,7 +168,7 @@ mod tests {
         let outbox = Outbox::default();
         outbox.add(&mut batch(1 << 22));
         assert!(matches!(outbox.flush(&ours), Ok(Flushed::Full)));
-        // The first is in the middle of its write: it has taken over all that there is.
+        // The first is in the middle of its write, and has taken all that waited.
         outbox.state().full = false;
         let _taken = std::mem::take(&mut outbox.state().batch);
         let waiting = outbox.add(&mut batch(10));

@@ -1,5 +1,5 @@
-//! How a thread waits, and how it is woken: for something that other threads tell it, and for a socket
-//! at the same time where it reads one.
+//! How a thread waits and is woken: parked where it waits for other threads only, in poll(2) with a wake
+//! descriptor where it waits for a socket as well.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::wake_fd::{Happened, WakeFd};
 
-/// What one thread is woken through.
+/// Waits on one thread; other threads wake it through this.
 pub(crate) struct Parker {
     id: u64,
     state: Mutex<State>,
@@ -17,9 +17,9 @@ pub(crate) struct Parker {
 
 #[derive(Default)]
 struct State {
-    /// Whom to wake. None until the thread runs.
+    /// The thread to unpark. None until it runs.
     thread: Option<Thread>,
-    /// The thread waits for a socket, and is woken through its descriptor.
+    /// The thread waits for a socket, so it has to be woken through `wake_fd`.
     polls: bool,
     wake_fd: Option<Arc<WakeFd>>,
 }
@@ -30,7 +30,7 @@ impl Parker {
         Parker { id: NEXT.fetch_add(1, Ordering::Relaxed), state: Mutex::default() }
     }
 
-    /// Tells threads of this process apart.
+    /// A number that no other thread of this process has.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
@@ -39,12 +39,12 @@ impl Parker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the current thread for the one that waits here.
+    /// Makes the current thread the one that waits here.
     pub(crate) fn attach(&self) {
         self.state().thread = Some(thread::current());
     }
 
-    /// Wakes the thread to look at what it waits for.
+    /// Wakes the thread, so that it checks what it waits for.
     pub(crate) fn wake(&self) {
         let state = self.state();
         match (&state.wake_fd, &state.thread) {
@@ -62,14 +62,15 @@ impl Parker {
         }
     }
 
-    /// Gives back the descriptor that the thread is woken through while it waits for a socket.
+    /// Closes the wake descriptor. The thread's next wait for a socket makes another.
     pub(crate) fn drop_wake_fd(&self) {
         let wake_fd = self.state().wake_fd.take();
         drop(wake_fd);
     }
 
-    /// Blocks until `socket` can be read (or written, where `writes` says so), the thread is woken, or
-    /// `deadline`. May return early. Does not block if `ready` is true once a wake would be noticed.
+    /// Blocks until `socket` can be read (or written, if `writes`), the thread is woken, or `deadline`. May
+    /// return early. `ready` is asked after a wake would be noticed, so that none is lost; if it is true
+    /// this does not block.
     pub(super) fn wait_for(
         &self,
         socket: &OwnedFd,
@@ -86,7 +87,7 @@ impl Parker {
             state.wake_fd.clone()
         };
         let Some(wake_fd) = wake_fd else {
-            // No descriptor left: the driver wakes this thread, at most a little late.
+            // The process has no descriptor left: look at the socket every millisecond instead.
             let soon = Instant::now() + Duration::from_millis(1);
             Parker::park(Some(deadline.map_or(soon, |deadline| deadline.min(soon))));
             return Happened { readable: true, writable: writes };

@@ -1,14 +1,18 @@
-//! A model of [`ReaderRole`] with what is around it: random schedules of a few callers, an idle worker,
-//! the driver and a socket, each the same in every run.
+//! A model of [`ReaderRole`] and of the threads that use it: random schedules of a few callers, an idle
+//! worker, the driver and a socket. The seeds are fixed, so every run follows the same schedules.
 //!
-//! One step is what happens under one lock, or one system call. A wake is two steps, as in the inbox:
-//! whether the thread is to be rung or unparked is decided before that is done.
+//! One step is what happens under one lock, or one system call. A wake is two steps, as in
+//! [`Parker::wake`](super::super::parker::Parker::wake): whether the thread is woken through its wake
+//! descriptor or unparked is decided first, and done in the second step.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::{ALONE, Handed, OFTEN, RARE, ReaderRole, SOON, Stops, Taken, Waiter, Wants};
+use super::{
+    Acquired, Candidate, HandOver, LONG_WAIT, QUICK_RETURN, QUICK_RETURNS_NEEDED, ReaderRole,
+    Release, SAME_THREAD_NEEDED, Waiter,
+};
 use crate::connection::reading::Pending;
 
 impl Waiter for u64 {
@@ -30,23 +34,29 @@ enum At {
     Start,
     /// Looks for the answer.
     Check,
-    Lead,
+    /// Asks for the reader role.
+    Acquire,
     Park,
-    /// Waits for the socket: says so, looks once more, waits, says that it does no longer.
-    Polls,
+    /// Waits for the socket, in four steps. First it notes that it polls,
+    BeginPoll,
+    /// then it looks for the answer once more,
     Ready,
+    /// then it waits,
     Poll,
-    Polled,
+    /// and then it notes that it polls no more.
+    EndPoll,
     Read,
-    Leave,
-    /// Wakes what it must; then goes on.
+    /// Releases the reader role.
+    Release,
+    /// Wakes the threads that it has to wake, and has ended.
     Over,
 }
 
 #[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
-struct Inbox {
+struct Parked {
     polls: bool,
-    rung: bool,
+    /// Its wake descriptor was written to.
+    notified: bool,
     unparked: bool,
 }
 
@@ -55,13 +65,14 @@ struct Thread {
     at: At,
     /// Threads to wake, and how, where that is decided.
     wakes: Vec<(usize, Option<bool>)>,
-    inbox: Inbox,
-    leads: Option<u64>,
+    parked: Parked,
+    /// The number with which it acquired the reader role.
+    reads: Option<u64>,
     waiting: bool,
     readable: bool,
     calls: u8,
     deadline: bool,
-    /// A future's call: it waits and never reads.
+    /// Its call is a future's: it waits and never reads the socket.
     future: bool,
 }
 
@@ -72,14 +83,14 @@ struct Model {
     threads: Vec<Thread>,
     callers: usize,
     answered: Vec<bool>,
-    /// Whose answers lie in the socket, and whose are to come.
+    /// The callers whose answers are in the socket, and those whose answers are still to arrive.
     socket: Vec<usize>,
     to_come: Vec<usize>,
-    looked_after: u8,
+    ticks: u8,
     now: Instant,
 }
 
-/// How time goes on at a step.
+/// What is left to chance in a step: whether much time passes, and whether a deadline passes.
 #[derive(Clone, Copy)]
 struct Choice {
     late: bool,
@@ -91,8 +102,8 @@ impl Model {
         let thread = Thread {
             at: At::Start,
             wakes: Vec::new(),
-            inbox: Inbox::default(),
-            leads: None,
+            parked: Parked::default(),
+            reads: None,
             waiting: false,
             readable: false,
             calls,
@@ -100,7 +111,7 @@ impl Model {
             future: false,
         };
         let mut threads = vec![thread; callers + 2];
-        threads[callers].at = At::Lead;
+        threads[callers].at = At::Acquire;
         threads[callers + 1].at = At::Poll;
         Model {
             role: ReaderRole::default(),
@@ -109,32 +120,33 @@ impl Model {
             answered: vec![false; callers],
             socket: Vec::new(),
             to_come: Vec::new(),
-            looked_after: 0,
+            ticks: 0,
             now: Instant::now(),
         }
     }
 
-    /// The first caller is a future.
+    /// Makes the first caller a future's.
     fn with_future(mut self) -> Model {
         self.threads[0].future = true;
         self
     }
 
-    /// The callers of `turns` as they are in this state, which was copied from another.
+    /// Gives the role the callers' present state: the model was cloned, and what they share with it not.
     fn pendings(&mut self) {
-        for (inbox, waits) in &mut self.role.waiting {
-            *waits = Arc::new(Waits(AtomicBool::new(!self.answered[*inbox as usize])));
+        for (thread, waits) in &mut self.role.waiting {
+            *waits = Arc::new(Waits(AtomicBool::new(!self.answered[*thread as usize])));
         }
     }
 
     fn time(&mut self, late: bool) -> Instant {
-        self.now += if late { 2 * RARE } else { SOON / 10 };
+        self.now += if late { 2 * LONG_WAIT } else { QUICK_RETURN / 10 };
         self.now
     }
 
-    /// Where each thread is, for whoever looks for the reason.
-    fn state(&self) -> (Vec<(At, Inbox)>, &[bool], &[usize]) {
-        let threads = self.threads.iter().map(|thread| (thread.at, thread.inbox.clone())).collect();
+    /// Where each thread is, for the message of a failure.
+    fn state(&self) -> (Vec<(At, Parked)>, &[bool], &[usize]) {
+        let threads =
+            self.threads.iter().map(|thread| (thread.at, thread.parked.clone())).collect();
         (threads, &self.answered, &self.socket)
     }
 
@@ -144,19 +156,19 @@ impl Model {
 
     /// One step of a thread. False where it cannot go on.
     fn step(&mut self, who: usize, choice: Choice) -> bool {
-        // Wakes first: they are done before anything else is.
+        // Wakes come before anything else.
         if let Some((whom, how)) = self.threads[who].wakes.first().copied() {
             match how {
                 None => {
-                    let polls = self.threads[whom].inbox.polls;
+                    let polls = self.threads[whom].parked.polls;
                     self.threads[who].wakes[0].1 = Some(polls);
                 }
-                Some(rings) => {
-                    let inbox = &mut self.threads[whom].inbox;
-                    if rings {
-                        inbox.rung = true
+                Some(notifies) => {
+                    let parked = &mut self.threads[whom].parked;
+                    if notifies {
+                        parked.notified = true
                     } else {
-                        inbox.unparked = true
+                        parked.unparked = true
                     }
                     self.threads[who].wakes.remove(0);
                 }
@@ -178,48 +190,50 @@ impl Model {
                 self.to_come.push(who);
                 At::Check
             }
-            At::Check if self.answered[who] => At::Leave,
+            At::Check if self.answered[who] => At::Release,
             At::Check if choice.gives_up && self.threads[who].deadline => {
-                // Its answer comes for nobody.
+                // Its answer will be dropped, and it makes no further call.
                 self.threads[who].calls = 1;
-                At::Leave
+                At::Release
             }
             At::Check if self.threads[who].future => At::Park,
-            At::Check => At::Lead,
-            At::Lead if self.threads[who].leads.is_some() => At::Polls,
-            At::Lead => {
+            At::Check => At::Acquire,
+            At::Acquire if self.threads[who].reads.is_some() => At::BeginPoll,
+            At::Acquire => {
                 let now = self.time(choice.late);
                 let pending = !self.answered[who];
                 let waits: Arc<dyn Pending> = Arc::new(Waits(AtomicBool::new(pending)));
-                match self.role.take(Wants::Caller(&(who as u64), &waits), now) {
-                    Taken::Lead(number, before) => {
+                match self.role.acquire(Candidate::Caller(&(who as u64), &waits), now) {
+                    Acquired::Reader(number, before) => {
                         let thread = &mut self.threads[who];
                         thread.wakes.extend(before.map(|idle| (idle as usize, None)));
-                        (thread.leads, thread.waiting) = (Some(number), false);
-                        At::Polls
+                        (thread.reads, thread.waiting) = (Some(number), false);
+                        At::BeginPoll
                     }
-                    Taken::Wait => {
+                    Acquired::Waits => {
                         self.threads[who].waiting = true;
                         At::Park
                     }
-                    Taken::No => At::Park,
+                    Acquired::Refused => At::Park,
                 }
             }
             At::Park => {
                 let thread = &mut self.threads[who];
                 let times_out = choice.gives_up && thread.deadline;
-                if !std::mem::take(&mut thread.inbox.unparked) && !times_out {
+                if !std::mem::take(&mut thread.parked.unparked) && !times_out {
                     return false;
                 }
                 At::Check
             }
-            At::Ready if self.answered[who] => At::Polled,
-            At::Leave => {
-                let leads = self.threads[who].leads.take();
+            At::Ready if self.answered[who] => At::EndPoll,
+            At::Release => {
+                let reads = self.threads[who].reads.take();
                 let waiting = std::mem::take(&mut self.threads[who].waiting);
-                let stops = leads.map(Stops::Leader);
-                if let Some(stops) = stops.or(waiting.then_some(Stops::Caller(who as u64))) {
-                    self.leave(who, stops, choice.late);
+                let release = reads.map(Release::Reader);
+                if let Some(release) =
+                    release.or(waiting.then_some(Release::WaitingCaller(who as u64)))
+                {
+                    self.release(who, release, choice.late);
                 }
                 let thread = &mut self.threads[who];
                 thread.calls -= 1;
@@ -231,28 +245,28 @@ impl Model {
         true
     }
 
-    /// An idle worker: it has no calls, and leads where it can.
+    /// An idle worker: it has no calls, and reads if it gets the role.
     fn step_idle(&mut self, who: usize, choice: Choice) -> bool {
         let at = self.threads[who].at;
         self.threads[who].at = match at {
-            At::Lead => {
+            At::Acquire => {
                 let now = self.time(choice.late);
-                match self.role.take(Wants::Idle(&(who as u64)), now) {
-                    Taken::Lead(number, _) => {
-                        self.threads[who].leads = Some(number);
-                        At::Polls
+                match self.role.acquire(Candidate::IdleWorker(&(who as u64)), now) {
+                    Acquired::Reader(number, _) => {
+                        self.threads[who].reads = Some(number);
+                        At::BeginPoll
                     }
                     _ => At::Over,
                 }
             }
-            // It looks whether it leads still.
-            At::Check => match self.threads[who].leads {
-                Some(number) if self.role.leads(number) && !choice.gives_up => At::Polls,
-                _ => At::Leave,
+            // It checks that it still holds the role.
+            At::Check => match self.threads[who].reads {
+                Some(number) if self.role.is_held_by(number) && !choice.gives_up => At::BeginPoll,
+                _ => At::Release,
             },
-            At::Leave => {
-                if let Some(number) = self.threads[who].leads.take() {
-                    self.leave(who, Stops::Leader(number), choice.late);
+            At::Release => {
+                if let Some(number) = self.threads[who].reads.take() {
+                    self.release(who, Release::Reader(number), choice.late);
                 }
                 At::Over
             }
@@ -266,22 +280,22 @@ impl Model {
         let unread = !self.socket.is_empty();
         let thread = &mut self.threads[who];
         thread.at = match thread.at {
-            At::Polls => {
-                thread.inbox.polls = true;
+            At::BeginPoll => {
+                thread.parked.polls = true;
                 At::Ready
             }
             At::Ready => At::Poll,
             At::Poll => {
                 let times_out = choice.gives_up && thread.deadline;
-                if !thread.inbox.rung && !unread && !times_out {
+                if !thread.parked.notified && !unread && !times_out {
                     return false;
                 }
-                thread.inbox.rung = false;
+                thread.parked.notified = false;
                 thread.readable = unread;
-                At::Polled
+                At::EndPoll
             }
-            At::Polled => {
-                thread.inbox.polls = false;
+            At::EndPoll => {
+                thread.parked.polls = false;
                 if std::mem::take(&mut thread.readable) { At::Read } else { then }
             }
             At::Read => {
@@ -299,10 +313,10 @@ impl Model {
             At::Poll if self.role.driver_reads() && !self.socket.is_empty() => {
                 self.threads[who].at = At::Read;
             }
-            At::Poll if self.looked_after > 0 => {
-                self.looked_after -= 1;
-                let again = self.role.look();
-                self.looked_after += u8::from(again);
+            At::Poll if self.ticks > 0 => {
+                self.ticks -= 1;
+                let again = self.role.tick();
+                self.ticks += u8::from(again);
             }
             At::Read => {
                 self.threads[who].at = At::Poll;
@@ -313,25 +327,25 @@ impl Model {
         true
     }
 
-    /// One message at a time: what a read takes is the kernel's affair.
+    /// Reads one message. How many a real read returns is up to the kernel; one covers more schedules.
     fn read(&mut self, who: usize) {
         if self.socket.is_empty() {
             return;
         }
         let whose = self.socket.remove(0);
-        // That of a caller that gave up is for nobody.
+        // The answer of a caller that gave up is dropped.
         if self.threads[whose].at != At::Over {
             self.answered[whose] = true;
             self.threads[who].wakes.push((whose, None));
         }
     }
 
-    fn leave(&mut self, who: usize, stops: Stops, late: bool) {
+    fn release(&mut self, who: usize, release: Release, late: bool) {
         let now = self.time(late);
-        match self.role.leave(stops, now) {
-            Handed::To(inbox) => self.threads[who].wakes.push((inbox as usize, None)),
-            Handed::Nobody { watch } => self.looked_after += u8::from(watch),
-            Handed::Nothing => {}
+        match self.role.release(release, now) {
+            HandOver::ToCaller(thread) => self.threads[who].wakes.push((thread as usize, None)),
+            HandOver::ToNobody { start_ticks } => self.ticks += u8::from(start_ticks),
+            HandOver::Done => {}
         }
     }
 }
@@ -347,7 +361,8 @@ fn explore(first: &Model, schedules: u64) {
             (random % bound as u64) as usize
         };
         let mut model = first.clone();
-        (model.role.soon, model.role.alone) = if below(2) == 0 { (OFTEN, ALONE) } else { (0, 0) };
+        (model.role.quick_returns, model.role.same_thread) =
+            if below(2) == 0 { (QUICK_RETURNS_NEEDED, SAME_THREAD_NEEDED) } else { (0, 0) };
         while !model.done() {
             model.pendings();
             // The last of the actors is the socket, where an answer may arrive.
@@ -384,7 +399,7 @@ fn every_call_ends_where_others_give_up() {
     explore(&Model::new(3, 3, true), 5_000);
 }
 
-/// What is nobody's who waits for the socket is read by the driver.
+/// The driver reads where only futures wait, as they never take the reader role.
 #[test]
 fn every_call_of_a_future_ends() {
     explore(&Model::new(1, 6, false).with_future(), 5_000);

@@ -1,18 +1,24 @@
 //! Reading by the thread that waits.
 //!
-//! A thread that waits for an answer, or a worker that waits for its next call, leads: it waits for
-//! the socket itself, decodes for everybody, and wakes the others. So its own message costs no wake
-//! of another thread.
+//! A thread that waits for an answer, or a worker that waits for its next call, acquires the *reader
+//! role* of the connection: it waits for the socket itself, decodes every message that arrives, and
+//! wakes the threads that the others are for. A message that is for itself wakes no other thread.
 //!
-//! Leading only saves wakes; nothing depends on there being one leader. Whoever reads holds the lock
-//! of the frames until the messages are taken in, so two may read one after the other. What must hold
-//! is that somebody is woken for what arrives. So a leader that stops hands the socket on, in this
-//! order: to a caller that waits and has no answer yet, which it wakes; to nobody, where the same thread
-//! has long been the only one to lead, and soon again ([`reader`](super::reader) judges that); to the
-//! driver. The second saves two system calls a call. The driver looks every millisecond at the sockets
-//! that were left so, and takes those over that nobody came back for.
+//! The role only saves wakes. Reading is correct without it: whoever reads holds the lock of the frames
+//! until the messages are taken in, so messages keep their order if two threads read one after the
+//! other. What the role has to ensure is that some thread is woken for what arrives. So a reader that
+//! releases the role hands it over, to the first of these that applies:
 //!
-//! A caller leads with priority: it takes the lead from an idle worker.
+//! 1. a caller that waits and has no answer yet, which it wakes;
+//! 2. nobody, where the same thread has long been the only reader and returns quickly
+//!    ([`reader`](super::reader) judges that): this saves the two system calls that it takes to have the
+//!    driver watch the socket and stop again;
+//! 3. the driver.
+//!
+//! Of sockets without a reader the driver keeps a list. It looks at them every millisecond, and takes
+//! over those whose reader has not come back.
+//!
+//! A caller takes the role from an idle worker, and from nobody else.
 
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
@@ -21,126 +27,127 @@ use std::time::Instant;
 
 use super::conn::{ArcConn, Conn, WeakConn};
 use super::parker::Parker;
-use super::reader::{Handed, Stops, Taken, Wants};
+use super::reader::{Acquired, Candidate, HandOver, Release};
 use super::stream::Read;
 
-/// Whether what a thread waits for is still to come.
+/// What a thread waits for.
 pub(crate) trait Pending: Send + Sync {
     fn is_pending(&self) -> bool;
 }
 
-/// A caller's wait for an answer of one connection. It leads when it can.
-pub(crate) struct Turn<'a> {
+/// A caller that waits for an answer from one connection, and reads its socket while no other caller does.
+pub(crate) struct WaitingReader<'a> {
     conn: &'a ArcConn,
     parker: &'a Arc<Parker>,
     waits: &'a Arc<dyn Pending>,
-    /// Its number as the leader.
-    leads: Option<u64>,
-    /// Whether it may be handed the lead.
+    /// The number with which it acquired the reader role.
+    number: Option<u64>,
+    /// Whether it waits for the role to be handed over.
     waiting: bool,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> WaitingReader<'a> {
     pub(crate) fn new(
         conn: &'a ArcConn,
         parker: &'a Arc<Parker>,
         waits: &'a Arc<dyn Pending>,
-    ) -> Turn<'a> {
-        Turn { conn, parker, waits, leads: None, waiting: false }
+    ) -> WaitingReader<'a> {
+        WaitingReader { conn, parker, waits, number: None, waiting: false }
     }
 
-    /// Takes the lead, unless another caller has it: then that one will hand it on.
-    pub(crate) fn lead(&mut self) -> bool {
+    /// Acquires the reader role. Returns false where another caller has it, which will hand it over.
+    pub(crate) fn acquire(&mut self) -> bool {
         if self.conn.is_closing() {
-            self.leave();
+            self.release();
             return false;
         }
-        if self.leads.is_some() {
+        if self.number.is_some() {
             return true;
         }
         if !self.conn.limits().lead {
             return false;
         }
-        let taken = self
-            .conn
-            .turn(|role| role.take(Wants::Caller(self.parker, self.waits), Instant::now()));
-        match taken {
-            Some(Taken::Lead(number, before)) => {
+        let candidate = Candidate::Caller(self.parker, self.waits);
+        match self.conn.with_role(|role| role.acquire(candidate, Instant::now())) {
+            Some(Acquired::Reader(number, before)) => {
                 if let Some(idle) = before {
                     idle.wake();
                 }
-                (self.leads, self.waiting) = (Some(number), false);
+                (self.number, self.waiting) = (Some(number), false);
                 true
             }
-            Some(Taken::Wait) => {
+            Some(Acquired::Waits) => {
                 self.waiting = true;
                 false
             }
-            Some(Taken::No) | None => false,
+            Some(Acquired::Refused) | None => false,
         }
     }
 
-    /// Waits for the socket or for the thread to be woken, until `deadline`, and reads what has come.
+    /// Blocks until the socket is ready, the thread is woken, or `deadline`, and reads what has arrived.
     /// `ready`: whether there is something else that the thread was, or would have been, woken for.
     pub(crate) fn wait(&self, deadline: Option<Instant>, ready: impl Fn() -> bool) {
         let ready = || !self.waits.is_pending() || ready();
-        let writes = self.conn.leader_writes();
+        let writes = self.conn.reader_writes();
         let happened = self.parker.wait_for(self.conn.socket(), writes, deadline, ready);
         if happened.writable {
-            self.conn.write_on(self.leads);
+            self.conn.resume_write(self.number);
         }
         if happened.readable {
             self.conn.read();
         }
     }
 
-    /// Stops leading and waiting, for now.
-    pub(crate) fn leave(&mut self) {
-        if let Some(number) = self.leads.take() {
-            self.conn.hand_on(Stops::Leader(number));
+    /// Releases the role, or stops waiting for it. It can be acquired again.
+    pub(crate) fn release(&mut self) {
+        if let Some(number) = self.number.take() {
+            self.conn.release_role(Release::Reader(number));
         } else if std::mem::take(&mut self.waiting) {
-            self.conn.hand_on(Stops::Caller(self.parker.id()));
+            self.conn.release_role(Release::WaitingCaller(self.parker.id()));
         }
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for WaitingReader<'_> {
     fn drop(&mut self) {
-        self.leave();
+        self.release();
     }
 }
 
-/// An idle worker's lead. It does not keep the connection: that ends with the last handle.
-pub(crate) struct IdleLead {
+/// An idle worker that has the reader role. It holds the connection weakly: a connection ends with the
+/// last handle, whoever reads it.
+pub(crate) struct IdleReader {
     conn: WeakConn,
     socket: Arc<OwnedFd>,
     number: u64,
-    /// How often in a row it read what was for others.
+    /// How many times in a row what it read was for other threads.
     misses: Cell<u8>,
 }
 
-/// An idle worker that so often in a row has read what was for others lets another lead.
-const MISSES: u8 = 3;
+/// After so many misses in a row an idle worker releases the role.
+const MAX_MISSES: u8 = 3;
 
-impl IdleLead {
-    /// Takes the lead if nobody has it.
-    pub(crate) fn take(conn: &WeakConn, parker: &Arc<Parker>) -> Option<IdleLead> {
+impl IdleReader {
+    /// Acquires the reader role, unless another thread has it.
+    pub(crate) fn acquire(conn: &WeakConn, parker: &Arc<Parker>) -> Option<IdleReader> {
         let strong = conn.upgrade()?;
         if !strong.limits().lead || strong.is_closing() {
             return None;
         }
-        match strong.turn(|role| role.take(Wants::Idle(parker), Instant::now())) {
-            Some(Taken::Lead(number, _)) => {
+        let candidate = Candidate::IdleWorker(parker);
+        match strong.with_role(|role| role.acquire(candidate, Instant::now())) {
+            Some(Acquired::Reader(number, _)) => {
                 let socket = Arc::clone(strong.socket());
-                Some(IdleLead { conn: conn.clone(), socket, number, misses: Cell::new(0) })
+                Some(IdleReader { conn: conn.clone(), socket, number, misses: Cell::new(0) })
             }
             _ => None,
         }
     }
 
-    /// Waits for the socket or for this thread to be woken, until `deadline`, and reads what has come.
-    /// `ready`: whether there is something that it was, or would have been, woken for. `hit`: whether
-    /// there is a call for it. False when it reads no longer.
+    /// Blocks until the socket is ready, this thread is woken, or `deadline`, and reads what has arrived.
+    /// Does not block if `ready` is true: there is something to do that the thread is woken for. `hit`
+    /// is asked after reading: whether there is a call for this thread. Returns false when this thread
+    /// is to read no longer.
     pub(crate) fn wait(
         &self,
         parker: &Parker,
@@ -148,47 +155,47 @@ impl IdleLead {
         ready: impl Fn() -> bool,
         hit: impl Fn() -> bool,
     ) -> bool {
-        let writes = self.conn.upgrade().is_some_and(|conn| conn.leader_writes());
+        let writes = self.conn.upgrade().is_some_and(|conn| conn.reader_writes());
         let happened = parker.wait_for(&self.socket, writes, deadline, ready);
         let Some(conn) = self.conn.upgrade() else { return false };
         if happened.writable {
-            conn.write_on(Some(self.number));
+            conn.resume_write(Some(self.number));
         }
         if happened.readable {
-            // A part of a message may be one for this worker.
-            if conn.read() != Read::Part {
+            // An incomplete message is neither a hit nor a miss: it may become a call for this worker.
+            if conn.read() != Read::Incomplete {
                 self.misses.set(if hit() { 0 } else { self.misses.get() + 1 });
             }
-            if self.misses.get() >= MISSES {
+            if self.misses.get() >= MAX_MISSES {
                 return false;
             }
         }
-        !conn.is_closing() && conn.turn(|role| role.leads(self.number)).unwrap_or(false)
+        !conn.is_closing() && conn.with_role(|role| role.is_held_by(self.number)).unwrap_or(false)
     }
 }
 
-/// Waits for what comes next, unless another thread does, and reads it.
+/// Blocks until something arrives and reads it; returns at once where another thread reads.
 pub(crate) fn read_once(conn: &ArcConn, parker: &Arc<Parker>) {
-    if let Some(lead) = IdleLead::take(&ArcConn::downgrade(conn), parker) {
-        lead.wait(parker, None, || false, || false);
+    if let Some(reader) = IdleReader::acquire(&ArcConn::downgrade(conn), parker) {
+        reader.wait(parker, None, || false, || false);
     }
 }
 
-impl Drop for IdleLead {
+impl Drop for IdleReader {
     fn drop(&mut self) {
         if let Some(conn) = self.conn.upgrade() {
-            conn.hand_on(Stops::Leader(self.number));
+            conn.release_role(Release::Reader(self.number));
         }
     }
 }
 
 impl Conn {
-    /// Stops leading, or waiting to be handed the lead.
-    fn hand_on(self: &ArcConn, who: Stops) {
-        match self.turn(|role| role.leave(who, Instant::now())) {
-            Some(Handed::To(parker)) => parker.wake(),
-            Some(Handed::Nobody { watch: true }) => {
-                self.driver.look_after(ArcConn::downgrade(self));
+    /// Releases the reader role or a caller's wait for it, and sees to it that somebody reads.
+    fn release_role(self: &ArcConn, release: Release) {
+        match self.with_role(|role| role.release(release, Instant::now())) {
+            Some(HandOver::ToCaller(parker)) => parker.wake(),
+            Some(HandOver::ToNobody { start_ticks: true }) => {
+                self.driver.start_ticks(ArcConn::downgrade(self));
             }
             _ => {}
         }

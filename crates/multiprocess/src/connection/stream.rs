@@ -1,4 +1,5 @@
-//! The socket of a connection: who reads it, how what came is taken in, how what waits goes out.
+//! The socket of a connection: who watches it, how input is read and taken in, and how output is
+//! written.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
@@ -15,54 +16,58 @@ use super::reader::ReaderRole;
 use crate::Error;
 use crate::driver::Source;
 
-/// What the driver watches the socket for.
+/// Who waits for the socket: to read it, and to write to it where it was full.
 #[derive(Default)]
 pub(super) struct Watch {
     role: ReaderRole,
-    /// The socket is full: whoever waits for it writes when it has room.
+    /// The socket is full, and output waits until it has room.
     write: bool,
-    /// That is the leader.
-    leader_writes: bool,
+    /// The thread with the reader role waits for that, instead of the driver.
+    reader_writes: bool,
 }
 
 impl Watch {
-    /// Whether the driver watches for what arrives, and for room.
+    /// Whether the driver watches the socket for input, and for room to write.
     fn by_driver(&self) -> (bool, bool) {
-        (self.role.driver_reads(), self.write && !self.leader_writes)
+        (self.role.driver_reads(), self.write && !self.reader_writes)
     }
 }
 
-/// What came of looking at the socket.
+/// The outcome of one read of the socket.
 #[derive(PartialEq, Eq)]
 pub(super) enum Read {
-    /// There was nothing, or nothing more will come.
+    /// There was nothing to read, or the stream has ended.
     Nothing,
-    /// There was a part of a message.
-    Part,
-    /// There were messages, which are taken in.
+    /// No message became complete.
+    Incomplete,
+    /// At least one message was complete and was taken in.
     Messages,
 }
 
 impl Conn {
-    /// Changes who reads and whether the driver waits for room, and tells the driver.
+    /// Changes who waits for the socket, and tells the driver if that changes what it watches for.
     fn set_watch<R>(&self, change: impl FnOnce(&mut Watch) -> R) -> std::io::Result<R> {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         let before = watch.by_driver();
         let result = change(&mut watch);
         let after = watch.by_driver();
         if before != after && !self.is_closing() {
-            // Under the lock, so that the last change is the last that the driver hears of.
+            // Under the lock, so that the driver gets the changes in their order.
             self.driver.watch(self.source, self.socket.as_fd(), after.0, after.1)?;
         }
         Ok(result)
     }
 
-    /// Changes who reads. None where the connection has ended of it.
-    pub(super) fn turn<R>(self: &ArcConn, change: impl FnOnce(&mut ReaderRole) -> R) -> Option<R> {
+    /// Changes the reader role. None where the driver cannot watch the socket as that requires: the
+    /// connection has ended then.
+    pub(super) fn with_role<R>(
+        self: &ArcConn,
+        change: impl FnOnce(&mut ReaderRole) -> R,
+    ) -> Option<R> {
         let change = |watch: &mut Watch| {
             let result = change(&mut watch.role);
-            // What a leader has not written when it leaves is the driver's again.
-            watch.leader_writes &= watch.role.is_led();
+            // Output that a reader leaves behind when it releases the role is the driver's to write.
+            watch.reader_writes &= watch.role.is_held();
             result
         };
         match self.set_watch(change) {
@@ -74,66 +79,69 @@ impl Conn {
         }
     }
 
-    /// Whether the leader, who asks, is to wait for room as well and then to
-    /// [write](Self::write_on).
-    pub(super) fn leader_writes(self: &ArcConn) -> bool {
-        // Without the lock in most cases: it is looked at before each wait.
+    /// For the thread with the reader role, before it waits for the socket: whether it is to wait for
+    /// room as well, and then to [go on writing](Self::resume_write).
+    pub(super) fn reader_writes(self: &ArcConn) -> bool {
+        // This is called before each wait, so the usual case takes no lock.
         self.full.load(Ordering::Acquire)
             && self
                 .set_watch(|watch| {
-                    watch.leader_writes = watch.write;
+                    watch.reader_writes = watch.write;
                     watch.write
                 })
                 .unwrap_or(false)
     }
 
-    /// The socket has room again. `leader`: the number of the leader who has seen it; none for the
-    /// driver.
-    pub(super) fn write_on(self: &ArcConn, leader: Option<u64>) {
-        // Before the outbox goes on: once it is empty another thread may fill the socket again, and
-        // its wish to be told must not be undone here.
+    /// Goes on writing: the socket has room again. `reader`: the number of the reader that has seen it;
+    /// none for the driver.
+    pub(super) fn resume_write(self: &ArcConn, reader: Option<u64>) {
+        // Before the outbox goes on: once it is empty, another thread may fill the socket again and set
+        // these flags, and they must not be cleared after that.
         self.full.store(false, Ordering::Release);
-        let _ = self.set_watch(|watch| (watch.write, watch.leader_writes) = (false, false));
+        let _ = self.set_watch(|watch| (watch.write, watch.reader_writes) = (false, false));
         let flushed = self.outbox.resume(&self.socket);
-        self.flushed(flushed, leader);
+        self.flushed(flushed, reader);
     }
 
-    /// Leaves what waits to be written to the driver, which soon does it together with what comes
-    /// until then. `waiting`: how many bytes it is.
+    /// Leaves the output to the driver, which writes it soon, with what is added until then. If
+    /// `waiting`, the number of bytes, is a write's worth, the calling thread writes.
     pub(super) fn flush_soon(self: &ArcConn, waiting: usize) {
         match self.batching.writer(waiting) {
             Writer::Driver => {}
             Writer::Caller => self.flush(),
-            Writer::DriverWhenTold => {
+            Writer::DriverOnRequest => {
                 if !self.flush_wanted.swap(true, Ordering::AcqRel) {
-                    self.driver.flush_soon(ArcConn::downgrade(self));
+                    self.driver.request_write(ArcConn::downgrade(self));
                 }
             }
         }
     }
 
-    /// Leaves it to the thread that is about to write more; the driver sees to it otherwise.
+    /// Leaves the output to this thread's next answer. Should that not come soon, the driver writes it
+    /// at its next tick.
     pub(super) fn flush_later(self: &ArcConn) {
-        if self.turn(|role| role.look_after()) == Some(true) {
-            self.driver.look_after(ArcConn::downgrade(self));
+        if self.with_role(|role| role.start_ticks()) == Some(true) {
+            self.driver.start_ticks(ArcConn::downgrade(self));
         }
     }
 
-    /// Writes what waits, unless another thread is at it.
+    /// Writes the output that waits, unless another thread is writing.
     pub(crate) fn flush(self: &ArcConn) {
         let flushed = self.outbox.flush(&self.socket);
         self.flushed(flushed, None);
     }
 
-    /// `leader`: who will come back to see whether the socket has room, if it leads still.
-    fn flushed(self: &ArcConn, flushed: std::io::Result<Flushed>, leader: Option<u64>) {
+    /// Deals with the outcome of a write. If the socket is full and the thread `reader` still has the
+    /// role, that thread will wait for room; the driver will otherwise.
+    fn flushed(self: &ArcConn, flushed: std::io::Result<Flushed>, reader: Option<u64>) {
         match flushed {
             Ok(Flushed::Done) => {}
             Ok(Flushed::Full) => {
                 self.full.store(true, Ordering::Release);
                 let full = |watch: &mut Watch| {
                     watch.write = true;
-                    watch.leader_writes |= leader.is_some_and(|number| watch.role.leads(number));
+                    watch.reader_writes |=
+                        reader.is_some_and(|number| watch.role.is_held_by(number));
                 };
                 if let Err(error) = self.set_watch(full) {
                     self.end(Error::disconnected(format!("cannot watch the socket: {error}")));
@@ -146,10 +154,11 @@ impl Conn {
         }
     }
 
-    /// Ends the connection, once what the peer said before it stopped reading has been taken in.
-    /// On the driver thread: whoever failed to write may be in the middle of something.
+    /// Ends the connection after the input that the peer sent before it stopped reading is taken in.
+    /// That happens on the driver thread, because whoever failed to write may hold locks or be about to
+    /// send more.
     fn end_after_reading(self: &ArcConn, reason: String) {
-        /// More than a socket's buffer holds: the peer is not followed for ever.
+        /// More than a socket's buffer holds, and a bound: a peer may go on sending for ever.
         const READS: usize = 64;
         let conn = Arc::clone(self);
         self.driver.add_timer(
@@ -161,7 +170,7 @@ impl Conn {
         );
     }
 
-    /// Reads once and takes in the messages that are whole now.
+    /// Reads once and takes in the messages that are complete then.
     pub(super) fn read(self: &ArcConn) -> Read {
         self.read_as(false)
     }
@@ -177,7 +186,7 @@ impl Conn {
                 return Read::Nothing;
             }
             Ok(_) => {}
-            Err(Errno::INTR) => return Read::Part,
+            Err(Errno::INTR) => return Read::Incomplete,
             Err(Errno::AGAIN) => return Read::Nothing,
             // It closed without having read all that was sent to it.
             Err(Errno::CONNRESET) => {
@@ -192,8 +201,8 @@ impl Conn {
             }
         }
         let mut some = false;
-        // Others may read, too: the bytes must be taken in in their order, so under the lock of the
-        // frames.
+        // Other threads may read, too. Messages are taken in under the lock of the frames, so that they
+        // keep their order.
         let round = self.take_in(|core| {
             while let Some(frame) = frames.next()? {
                 some = true;
@@ -204,20 +213,20 @@ impl Conn {
             Ok(())
         });
         if some {
-            // What is left over is the beginning of another message, with a time of its own.
+            // What is left over is the beginning of another message, with its own deadline.
             self.watch_partial(false);
         }
         self.watch_partial(frames.is_partial());
         drop(frames);
-        // Before they are woken.
+        // Before the futures are woken, so that their next calls are batched.
         if driver && self.batching.begin(round.futures()) {
-            self.driver.flush_after_a_while(ArcConn::downgrade(self));
+            self.driver.request_write_later(ArcConn::downgrade(self));
         }
         self.leave(round);
-        if some { Read::Messages } else { Read::Part }
+        if some { Read::Messages } else { Read::Incomplete }
     }
 
-    /// Starts or stops the deadline for the rest of a message.
+    /// Starts the deadline for the rest of a message that is incomplete, or stops it.
     pub(super) fn watch_partial(self: &ArcConn, partial: bool) {
         let mut timer = self.partial_timer.lock().unwrap_or_else(PoisonError::into_inner);
         match (partial, timer.take()) {
@@ -250,21 +259,21 @@ impl Source for Conn {
         self.read_as(true);
     }
 
-    fn look(self: Arc<Self>) -> bool {
-        // First, so that whoever leaves something to be written from now on asks again.
-        let again = self.turn(|role| role.look()).unwrap_or(false);
+    fn tick(self: Arc<Self>) -> bool {
+        // Before the flush: a thread that leaves output from now on starts the ticks again.
+        let again = self.with_role(|role| role.tick()).unwrap_or(false);
         self.flush();
         again
     }
 
     fn write(self: Arc<Self>) {
-        // First, so that whoever adds more from now on asks again.
+        // Before the flush: a thread that adds output from now on requests another write.
         self.flush_wanted.store(false, Ordering::Release);
         self.batching.end();
         self.flush();
     }
 
     fn writable(self: Arc<Self>) {
-        self.write_on(None);
+        self.resume_write(None);
     }
 }

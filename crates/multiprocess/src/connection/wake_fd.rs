@@ -1,4 +1,4 @@
-//! Wakes a thread that waits for a descriptor.
+//! Wakes a thread that waits in poll(2) for a socket.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -6,17 +6,18 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// A descriptor that a thread waits for beside another: an eventfd on Linux, a pipe elsewhere.
+/// A descriptor that a thread polls beside a socket, so that others can wake it: an eventfd on Linux, a
+/// pipe elsewhere.
 pub(super) struct WakeFd {
     read: OwnedFd,
     #[cfg(not(target_os = "linux"))]
     write: OwnedFd,
 }
 
-/// What a wait for a socket has seen there.
+/// What a wait for a socket has found.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Happened {
-    /// It can be read, or has ended.
+    /// The socket can be read, or has ended.
     pub(crate) readable: bool,
     pub(crate) writable: bool,
 }
@@ -38,9 +39,9 @@ impl WakeFd {
         Ok(WakeFd { read, write })
     }
 
-    /// Ends the wait, or the next one.
+    /// Ends the wait of the thread; if it does not wait now, its next one.
     pub(super) fn wake(&self) {
-        // It fails only where it was written so often that nobody can have missed it.
+        // Fails only where the descriptor is full of wakes that were not read: the next wait ends anyway.
         let _ = rustix::io::write(self.write_end(), &1_u64.to_ne_bytes());
     }
 
@@ -54,8 +55,7 @@ impl WakeFd {
         self.write.as_fd()
     }
 
-    /// Waits until `socket` can be read (or written, where `writes` says so), the thread is woken, or
-    /// `deadline`.
+    /// Blocks until `socket` can be read (or written, if `writes`), the thread is woken, or `deadline`.
     pub(super) fn wait(
         &self,
         socket: &OwnedFd,
@@ -73,7 +73,7 @@ impl WakeFd {
         wanted.set(PollFlags::OUT, writes);
         let mut fds = [PollFd::new(socket, wanted), PollFd::new(&self.read, PollFlags::IN)];
         if poll(&mut fds, timeout.as_ref()).is_err() {
-            // Interrupted by a signal: whoever waits looks again.
+            // Interrupted by a signal: the caller checks what it waits for and waits again.
             return Happened::default();
         }
         if !fds[1].revents().is_empty() {
@@ -81,7 +81,7 @@ impl WakeFd {
         }
         let happened = fds[0].revents();
         Happened {
-            // An end is seen by reading.
+            // Errors and hang-ups count as readable: reading finds out which it is.
             readable: !happened.difference(PollFlags::OUT).is_empty(),
             writable: writes && !happened.is_empty(),
         }

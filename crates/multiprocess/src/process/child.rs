@@ -165,8 +165,8 @@ impl Process {
             if left == Some(Duration::ZERO) {
                 return Ok(None);
             }
-            // Told of an exit, yet nothing to reap: a debugger gets to see it first. Asking
-            // again at once would spin until it has.
+            // The kernel reports an exit and there is nothing to reap: a debugger that traces the child
+            // is told first. Asking again at once would spin until it has looked.
             if told || !self.exit.exists() {
                 std::thread::sleep(left.map_or(look, |left| left.min(look)));
                 look = (look * 2).min(SLOWEST_LOOK);
@@ -206,7 +206,7 @@ impl ExitEvent {
     }
 }
 
-/// Elsewhere there is none without a kqueue or a signal handler: looking now and then will do.
+/// Elsewhere that would take a kqueue or a signal handler: threads that wait ask every now and then.
 #[cfg(not(target_os = "linux"))]
 #[derive(Debug)]
 struct ExitEvent;

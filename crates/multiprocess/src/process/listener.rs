@@ -1,5 +1,5 @@
-//! A listening socket at a path: only this user can reach it, it takes nobody else's place, and
-//! takes itself away.
+//! A listening socket at a path: only this user can reach it, it never replaces another process's socket,
+//! and its file is removed when it is dropped.
 //!
 //! The socket is made under a private name in the same directory, listens there, and is then
 //! renamed to its path in a way that never replaces a file (see `place`). So whoever finds a
@@ -136,7 +136,7 @@ fn listen_privately(place: &Place, path: &Path) -> Result<(OwnedFd, OsString)> {
             .and_then(|address| rustix::net::bind(&socket, &address));
         match bound {
             Ok(()) => {}
-            // Left behind by a process that had our number.
+            // Left behind by an earlier process that had the same pid.
             Err(Errno::ADDRINUSE) => continue,
             Err(error) => {
                 let dir = place.dir_path().display();

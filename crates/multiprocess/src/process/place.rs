@@ -1,9 +1,9 @@
-//! A path for a listening socket: who may write there, and putting a socket at it that takes
-//! nobody's place.
+//! The path of a listening socket: who may write to its directory, and how a socket is put there without
+//! replacing another process's.
 //!
-//! Of two processes that start at once on a stale socket, one gets the path and the other finds
-//! it live: a socket listens before it gets its name, a rename never replaces a file, and what is
-//! removed is looked at once more where nobody else finds it.
+//! Of two processes that start at once and find a stale socket, one gets the path, and the other sees
+//! that it is in use. For that a socket listens before it gets its name, a rename never replaces a file,
+//! and a stale socket is first renamed to a name that nobody else uses, checked again, and then removed.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -19,10 +19,10 @@ use super::socket::{
 };
 use crate::{Error, Result};
 
-/// How many times the path may change under our hands before we give up.
+/// How many times another process may change the path meanwhile before this one gives up.
 const ATTEMPTS: u32 = 16;
 
-/// How long others are waited for who are taking a place in the same directory.
+/// How long to wait for the lock of another process that puts a socket in the same directory.
 const LOCK_ATTEMPTS: u32 = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
@@ -37,8 +37,8 @@ fn identity(stat: &Stat) -> Identity {
     (stat.st_dev as u64, stat.st_ino as u64)
 }
 
-/// A name in a directory, which is held open: renaming it or changing the working directory
-/// moves nothing under our hands.
+/// A name in a directory. The directory is open, so renaming it or changing the working directory does
+/// not change which one is meant.
 #[derive(Debug)]
 pub(super) struct Place {
     dir: OwnedFd,
@@ -177,9 +177,9 @@ impl Place {
         Err(address_error(path, format!("other processes keep changing {}", path.display())))
     }
 
-    /// Keeps others who take a place in this directory away: between the look at a stale socket and
-    /// its removal the place could become theirs. Whoever holds the lock for longer than it takes is
-    /// not waited for; then the second look in `clear_stale` is all there is.
+    /// Locks the directory against other processes that put a socket there: one could do so between this
+    /// process's check for a stale socket and its removal. If another process holds the lock for too
+    /// long this one goes on without it, and only the second check in `clear_stale` protects the other.
     fn lock(&self) -> Option<OwnedFd> {
         // Of its own, so that closing it unlocks.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

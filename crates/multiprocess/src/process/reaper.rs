@@ -1,4 +1,5 @@
-//! Children whose owner is gone: one background thread, while there are any, sees them out.
+//! Ends and reaps children whose [`Child`](super::Child) was dropped, on one background thread that runs
+//! while there are any.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -55,7 +55,7 @@ impl Start {
         // SAFETY: the closure runs after fork, where only async-signal-safe calls are allowed.
         // It makes system calls only, and allocates nothing: its errors are bare errno values.
         unsafe { command.pre_exec(move || prepare_in_child(socket, dies_with)) };
-        // Without pipes and with nobody who waits through it, its number is all there is to it.
+        // It has no pipes and nobody waits through this value, so the pid is all that is needed of it.
         let child = command.spawn()?;
         Ok(Pid::from_child(&child))
     }

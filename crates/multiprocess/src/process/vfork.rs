@@ -10,8 +10,8 @@
 //! - The child has a stack of its own, so that it does not write over this thread's.
 //! - Signals are blocked, and their handlers gone before they are not, so that no handler of this
 //!   process runs in the child.
-//! - Everything that allocates happens before; the child makes system calls only. Other threads go
-//!   on, and what they hold, they may hold.
+//! - Everything that allocates happens before; the child makes system calls only. Other threads go on
+//!   meanwhile, and may hold locks, so the child must take none.
 
 use std::ffi::{CStr, CString, OsString, c_char, c_int, c_void};
 use std::io;

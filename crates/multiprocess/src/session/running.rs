@@ -11,7 +11,7 @@ use super::writer::Writer;
 use crate::connection::{ArcConn, Conn, Core, Flush, Followup};
 use crate::memory::MEMORY;
 use crate::panics::{catch_panic, run_hook};
-use crate::threads::{RunningId, Token, more_follows};
+use crate::threads::{RunningId, Token, batch_continues};
 use crate::wire::{AnyBuilder, Encoder};
 use crate::{Error, Result};
 
@@ -182,7 +182,7 @@ impl Conn {
         // it got is the last to hold it.
         run_hook("a destructor", || drop(outcome));
         // Calls that came together are answered together.
-        let flush = if more_follows(self) { Flush::Later } else { Flush::Now };
+        let flush = if batch_continues(self) { Flush::Later } else { Flush::Now };
         self.leave_and(round, flush);
         self.session().idle.end();
     }

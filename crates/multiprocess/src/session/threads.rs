@@ -132,7 +132,7 @@ impl Threads {
     }
 
     pub(crate) fn pool(&self) -> Option<Arc<SerialExecutor>> {
-        self.pool.as_ref().map(|(lanes, _)| Arc::clone(lanes))
+        self.pool.as_ref().map(|(executor, _)| Arc::clone(executor))
     }
 
     pub(crate) fn peer_pool(&self) -> PeerPool {

@@ -1,4 +1,4 @@
-//! What waits to be run on one thread.
+//! The inbox of a thread: the calls that are to run on it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -19,15 +19,15 @@ pub(crate) struct Inbox {
 #[derive(Default)]
 struct State {
     tasks: VecDeque<Task>,
-    /// The peer that a worker was made for has let it go. It ends when it has nothing to do: until
-    /// then it may wait for a call of its own, whose callbacks come here.
-    let_go: bool,
+    /// The peer that a worker was made for has released it. It ends once it has nothing to do: until
+    /// then a method of its may wait for a call, whose callbacks arrive here.
+    released: bool,
     closed: bool,
 }
 
 /// What a worker is to do next.
 pub(super) enum Next {
-    /// Run this call; and whether there is another behind it.
+    /// Run this call. The flag: whether another one waits behind it.
     Call(Task, bool),
     Wait,
     /// Nothing more comes.
@@ -57,7 +57,7 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the current thread for the one that runs this inbox.
+    /// Makes the current thread the one that is woken for this inbox.
     pub(crate) fn attach(&self) {
         self.parker.attach();
     }
@@ -84,7 +84,7 @@ impl Inbox {
         let mut state = self.state();
         match state.tasks.pop_front() {
             Some(task) => Next::Call(task, !state.tasks.is_empty()),
-            None if state.let_go => {
+            None if state.released => {
                 // From now on calls are refused: nobody would run them.
                 state.closed = true;
                 Next::End
@@ -97,23 +97,23 @@ impl Inbox {
         self.state().tasks.is_empty()
     }
 
-    pub(crate) fn is_let_go(&self) -> bool {
-        self.state().let_go
+    pub(crate) fn is_released(&self) -> bool {
+        self.state().released
     }
 
-    /// Has a worker end when it has nothing to do.
-    pub(super) fn let_go(&self) {
-        self.state().let_go = true;
+    /// Lets a worker end once it has nothing to do.
+    pub(super) fn release(&self) {
+        self.state().released = true;
         self.parker.wake();
     }
 
-    /// Lets nothing more in, and wakes the thread to see it.
+    /// Refuses further calls, and wakes the thread so that it sees that.
     pub(crate) fn close(&self) {
         self.state().closed = true;
         self.parker.wake();
     }
 
-    /// Answers what is left with an error.
+    /// Answers the calls that were not run with an error.
     fn refuse_all(&self) {
         let tasks = std::mem::take(&mut self.state().tasks);
         for task in tasks {
@@ -122,24 +122,24 @@ impl Inbox {
     }
 }
 
-/// What is to be done when a thread ends, and whether there is still something to do then.
+/// Something that is to be told when the current thread ends.
 pub(crate) trait ThreadEnd {
-    /// What tells it from others: the same is to be done once.
+    /// Identifies it, so that it is told once however often it was registered.
     fn key(&self) -> usize;
-    /// Nothing is left to do.
+    /// Whether it no longer needs to be told.
     fn is_over(&self) -> bool;
-    /// The thread with this inbox ends.
+    /// The thread with this inbox has ended.
     fn thread_ended(&self, inbox: u64);
 }
 
-/// This thread's inbox, and who keeps something for it.
+/// This thread's inbox, and who is told when the thread ends.
 struct ThisThread {
     inbox: Arc<Inbox>,
     ends: RefCell<Vec<Box<dyn ThreadEnd>>>,
 }
 
 impl Drop for ThisThread {
-    /// The thread ends: the peers' threads for it are let go.
+    /// The thread ends: among others, the threads that peers have for it are released.
     fn drop(&mut self) {
         self.inbox.close();
         self.inbox.parker.drop_wake_fd();
@@ -154,7 +154,7 @@ thread_local! {
     static THIS: RefCell<Option<ThisThread>> = const { RefCell::new(None) };
 }
 
-/// Makes `inbox` the current thread's. For workers, before they do anything else.
+/// Makes `inbox` the current thread's. A worker calls this before anything else.
 pub(super) fn adopt(inbox: Arc<Inbox>) {
     inbox.attach();
     THIS.with_borrow_mut(|this| *this = Some(ThisThread { inbox, ends: RefCell::default() }));
@@ -174,7 +174,7 @@ pub(crate) fn this_inbox() -> Arc<Inbox> {
     })
 }
 
-/// Notes what is to be done when the current thread ends.
+/// Registers `end` to be told when the current thread ends.
 pub(crate) fn at_thread_end(end: impl ThreadEnd + 'static) {
     THIS.with_borrow(|this| {
         if let Some(this) = this {

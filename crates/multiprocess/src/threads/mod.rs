@@ -16,12 +16,12 @@ mod task;
 mod token;
 mod worker;
 
-pub(crate) use answering::more_follows;
+pub(crate) use answering::batch_continues;
 pub(crate) use current::{
     RunningId, current, depth, enter_call, enter_poll, innermost, innermost_future, relayed,
 };
 pub(crate) use inbox::{Inbox, ThreadEnd, at_thread_end, this_inbox};
-pub(crate) use serial::{SerialExecutor, Start, release_lane};
+pub(crate) use serial::{SerialExecutor, Start, release_slot};
 pub(crate) use task::{RunCall, Task};
 pub use token::CancelToken;
 pub(crate) use token::Token;

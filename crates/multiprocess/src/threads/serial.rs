@@ -1,15 +1,16 @@
-//! Calls that run on whatever pool thread is free, at most so many at once, started in the order
-//! in which they arrived.
+//! The serial executor: starts calls in the order in which they arrived, on pool threads, at most so
+//! many at once as it has slots.
 //!
-//! With one lane: the calls of one connection that have no context. With several: the pool that a
-//! peer asked for with makePool. A method that waits for an answer itself must not hold up what
-//! comes after it, or two peers that call each other could wait for ever: before it waits, it gives
-//! its lane to another thread.
+//! One with a single slot runs those calls of a connection that have no context. One with several is
+//! the pool that a peer asked for with makePool. A method that waits for an answer must not hold up the
+//! calls behind it, or two peers that call each other could wait for ever: before it waits, its thread
+//! releases its slot to another thread.
 //!
-//! A thread whose lanes have nothing to do reads the socket for a while, so that it runs the next
-//! call at once. Calls that come together are run one after the other by as few threads as keep up.
-//! While methods are quick that is one; where one has no end within a millisecond or two, the driver
-//! sees that no other call was begun meanwhile, and asks for one more thread, which asks for the next.
+//! A thread with a slot that has no call to run reads the socket for a while, so that it runs the next
+//! call at once. Calls that arrive together are run one after the other by as few threads as keep up.
+//! While methods are quick that is one thread. If one takes longer than a millisecond or two, the driver
+//! sees at a tick that no other call was started meanwhile, and asks for another thread; that one asks
+//! for the next.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -17,42 +18,44 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::answering::{Batch, none_follows};
+use super::answering::{Batch, end_batch};
 use super::inbox::{Inbox, this_inbox};
 use super::task::Task;
-use crate::connection::{IdleLead, WeakConn};
+use crate::connection::{IdleReader, WeakConn};
 use crate::driver::{Source, driver};
 use crate::pool;
 
-/// How long a thread reads a socket that nothing comes from.
-const IDLE: Duration = Duration::from_secs(5);
-/// How many threads do so in this process; the driver reads for the others.
-const MOST_IDLE: usize = 16;
+/// How long a thread without a call reads the socket before it ends.
+const MAX_IDLE: Duration = Duration::from_secs(5);
+/// How many threads of this process do so at once; the driver reads the other sockets.
+const MAX_IDLE_THREADS: usize = 16;
 
 pub(crate) struct SerialExecutor {
-    count: usize,
+    /// How many calls run at once.
+    slots: usize,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     tasks: VecDeque<Task>,
-    /// Lanes that a thread is at, or on its way to.
-    held: usize,
-    /// A thread was asked for and has not come yet.
+    /// Slots that a thread has, or that a thread was asked for to take.
+    used: usize,
+    /// A thread was asked for and has not started yet.
     starting: bool,
-    /// The inbox of the thread that is at a lane with nothing to do.
+    /// The inbox of the thread that has a slot and no call to run. There is one at most.
     idle: Option<Arc<Inbox>>,
     /// The calls that ended last were quick.
     quick: bool,
-    /// How many calls were begun; and how many when the driver last looked, where it does.
-    begun: u64,
-    seen: Option<u64>,
+    /// How many calls were started.
+    started: u64,
+    /// The value of `started` at the driver's last tick; none while the driver does not tick.
+    started_at_tick: Option<u64>,
 }
 
 /// Who is to run a call that was added.
 pub(crate) enum Start {
-    /// Whoever is at the lanes already.
+    /// A thread that has a slot already, after what it runs now.
     Nobody,
     /// A thread of the pool, by [`SerialExecutor::start`].
     Thread,
@@ -61,51 +64,53 @@ pub(crate) enum Start {
 }
 
 thread_local! {
-    /// The lane that the current thread holds.
-    static HELD: RefCell<Option<Arc<SerialExecutor>>> = const { RefCell::new(None) };
+    /// The executor of which the current thread has a slot.
+    static SLOT: RefCell<Option<Arc<SerialExecutor>>> = const { RefCell::new(None) };
 }
 
 impl SerialExecutor {
-    pub(crate) fn new(count: usize) -> Arc<SerialExecutor> {
-        Arc::new(SerialExecutor { count, state: Mutex::default() })
+    pub(crate) fn new(slots: usize) -> Arc<SerialExecutor> {
+        Arc::new(SerialExecutor { slots, state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a call.
+    /// Adds a call, and says who is to run it.
     pub(crate) fn push(self: &Arc<Self>, task: Task) -> Start {
         let mut state = self.state();
         state.tasks.push_back(task);
         if let Some(inbox) = state.idle.take() {
             return Start::Wake(inbox);
         }
-        if (state.held == 0 || !state.quick) && self.ask(&mut state) {
+        if (state.used == 0 || !state.quick) && self.claim_slot(&mut state) {
             return Start::Thread;
         }
-        if state.held < self.count && state.seen.is_none() {
-            // It looks twice at least: the first time may be at once.
-            state.seen = Some(state.begun.wrapping_sub(1));
+        if state.used < self.slots && state.started_at_tick.is_none() {
+            // One less than there were: the first tick may come at once and must not ask for a thread.
+            state.started_at_tick = Some(state.started.wrapping_sub(1));
             drop(state);
             if let Ok(driver) = driver() {
-                let lanes: Weak<SerialExecutor> = Arc::downgrade(self);
-                driver.look_after(lanes);
+                let executor: Weak<SerialExecutor> = Arc::downgrade(self);
+                driver.start_ticks(executor);
             }
         }
         Start::Nobody
     }
 
-    /// Whether to ask for one more thread.
-    fn ask(&self, state: &mut State) -> bool {
-        let ask = !state.tasks.is_empty() && state.held < self.count && !state.starting;
-        if ask {
-            state.held += 1;
+    /// Claims a slot for one more thread, if calls wait and a slot is free. If this returns true the
+    /// caller is to [start](Self::start) the thread.
+    fn claim_slot(&self, state: &mut State) -> bool {
+        let claim = !state.tasks.is_empty() && state.used < self.slots && !state.starting;
+        if claim {
+            state.used += 1;
             state.starting = true;
         }
-        ask
+        claim
     }
 
+    /// Starts a thread for a slot that was claimed.
     pub(crate) fn start(self: Arc<Self>) {
         pool::run(move || {
             let quick = {
@@ -117,29 +122,30 @@ impl SerialExecutor {
         });
     }
 
+    /// Runs calls until there are none for a while, or the slot is released.
     fn serve(self: Arc<Self>, mut batch: Batch) {
         let mut last = WeakConn::new();
         loop {
             let mut state = self.state();
             if let Some(task) = state.tasks.pop_front() {
-                state.begun += 1;
+                state.started += 1;
                 let more = !state.tasks.is_empty();
-                let ask = batch.is_slow() && self.ask(&mut state);
+                let start = batch.is_slow() && self.claim_slot(&mut state);
                 drop(state);
-                if ask {
+                if start {
                     Arc::clone(&self).start();
                 }
                 last = task.connection();
-                HELD.set(Some(Arc::clone(&self)));
+                SLOT.set(Some(Arc::clone(&self)));
                 batch.run(task, more);
-                if HELD.take().is_none() {
-                    return; // given away while the method waited
+                if SLOT.take().is_none() {
+                    return; // the slot was released while the method waited
                 }
                 self.state().quick = !batch.is_slow();
                 continue;
             }
             if state.idle.is_some() {
-                state.held -= 1;
+                state.used -= 1;
                 return;
             }
             let inbox = this_inbox();
@@ -151,7 +157,7 @@ impl SerialExecutor {
                 state.idle = None;
             }
             if state.tasks.is_empty() {
-                state.held -= 1;
+                state.used -= 1;
                 drop(state);
                 inbox.parker().drop_wake_fd();
                 return;
@@ -159,27 +165,28 @@ impl SerialExecutor {
         }
     }
 
-    /// Leads the connection until there is a call to run, or none for a while.
+    /// Reads the connection until there is a call to run, or none for [`MAX_IDLE`].
     fn read_for_a_while(&self, conn: &WeakConn, inbox: &Arc<Inbox>) {
-        static IDLING: AtomicUsize = AtomicUsize::new(0);
-        if IDLING.fetch_add(1, Ordering::Relaxed) < MOST_IDLE
-            && let Some(lead) = IdleLead::take(conn, inbox.parker())
+        static IDLE_THREADS: AtomicUsize = AtomicUsize::new(0);
+        if IDLE_THREADS.fetch_add(1, Ordering::Relaxed) < MAX_IDLE_THREADS
+            && let Some(reader) = IdleReader::acquire(conn, inbox.parker())
         {
-            let end = Instant::now() + IDLE;
+            let end = Instant::now() + MAX_IDLE;
             while self.state().tasks.is_empty() && Instant::now() < end {
                 let ready = || !self.state().tasks.is_empty();
-                if !lead.wait(inbox.parker(), Some(end), ready, ready) {
+                if !reader.wait(inbox.parker(), Some(end), ready, ready) {
                     break;
                 }
             }
         }
-        IDLING.fetch_sub(1, Ordering::Relaxed);
+        IDLE_THREADS.fetch_sub(1, Ordering::Relaxed);
     }
 
-    fn give_away(self: Arc<Self>) {
+    /// Gives the current thread's slot to another thread, if calls wait.
+    fn release(self: Arc<Self>) {
         let mut state = self.state();
-        state.held -= 1;
-        let start = self.ask(&mut state);
+        state.used -= 1;
+        let start = self.claim_slot(&mut state);
         drop(state);
         if start {
             self.start();
@@ -190,19 +197,20 @@ impl SerialExecutor {
 impl Source for SerialExecutor {
     fn readable(self: Arc<Self>) {}
 
-    /// Calls wait, and none was begun since the last look: those that run take long.
-    fn look(self: Arc<Self>) -> bool {
+    /// Asks for another thread if calls wait and none was started since the last tick: those that run
+    /// take long.
+    fn tick(self: Arc<Self>) -> bool {
         let mut state = self.state();
-        // Where every lane is held there is nothing to ask for: whoever is at one goes on with the rest.
-        if state.tasks.is_empty() || state.held >= self.count {
-            state.seen = None;
+        // Nothing to do where every slot is used: the threads that have them go on with the rest.
+        if state.tasks.is_empty() || state.used >= self.slots {
+            state.started_at_tick = None;
             return false;
         }
-        let begun = state.begun;
-        let stuck = state.seen.replace(begun) == Some(begun);
-        // The thread that comes asks for the next one at once.
+        let started = state.started;
+        let stuck = state.started_at_tick.replace(started) == Some(started);
+        // Not quick: the new thread asks for the next one as soon as it has taken a call.
         state.quick &= !stuck;
-        let start = stuck && self.ask(&mut state);
+        let start = stuck && self.claim_slot(&mut state);
         drop(state);
         if start {
             self.start();
@@ -211,10 +219,10 @@ impl Source for SerialExecutor {
     }
 }
 
-/// Gives the lane that the current thread holds, if it does, to another: the thread is about to wait.
-pub(crate) fn release_lane() {
-    none_follows();
-    if let Some(lanes) = HELD.take() {
-        lanes.give_away();
+/// Releases the slot of the current thread, if it has one: the thread is about to wait.
+pub(crate) fn release_slot() {
+    end_batch();
+    if let Some(executor) = SLOT.take() {
+        executor.release();
     }
 }

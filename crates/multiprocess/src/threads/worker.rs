@@ -4,9 +4,9 @@ use std::sync::{Arc, Once};
 
 use super::answering::Batch;
 use super::inbox::{Inbox, Next, adopt};
-use crate::connection::{IdleLead, Parker, WeakConn};
+use crate::connection::{IdleReader, Parker, WeakConn};
 
-/// One server thread. Started by its first call, ended when the peer lets it go.
+/// One server thread. It starts with its first call, and ends when the peer releases it.
 pub(crate) struct Worker {
     inbox: Arc<Inbox>,
     start: Once,
@@ -39,22 +39,22 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.inbox.let_go();
+        self.inbox.release();
     }
 }
 
-/// Runs the calls of an inbox. While there are none it reads the socket of the connection that the
-/// last one came from: the next is likely to come from there, and is then run at once.
+/// Runs the calls of an inbox. While there are none, it reads the socket of the connection that the last
+/// call came from: the next one is likely to come from there too, and is then run without a wake.
 fn serve(inbox: Arc<Inbox>) {
     adopt(Arc::clone(&inbox));
-    let mut lead: Option<IdleLead> = None;
+    let mut reader: Option<IdleReader> = None;
     let mut last = WeakConn::new();
     let mut batch = Batch::default();
-    let ready = || !inbox.is_empty() || inbox.is_let_go();
+    let ready = || !inbox.is_empty() || inbox.is_released();
     loop {
         match inbox.next() {
             Next::Call(task, more) => {
-                drop(lead.take());
+                drop(reader.take());
                 last = task.connection();
                 batch.run(task, more);
                 continue;
@@ -62,19 +62,19 @@ fn serve(inbox: Arc<Inbox>) {
             Next::End => return,
             Next::Wait => {}
         }
-        if lead.is_none() {
-            lead = IdleLead::take(&last, inbox.parker());
+        if reader.is_none() {
+            reader = IdleReader::acquire(&last, inbox.parker());
         }
-        match &lead {
+        match &reader {
             None => {
                 inbox.parker().drop_wake_fd();
                 Parker::park(None);
             }
-            Some(leads) if leads.wait(inbox.parker(), None, ready, || !inbox.is_empty()) => {}
+            Some(active) if active.wait(inbox.parker(), None, ready, || !inbox.is_empty()) => {}
             Some(_) => {
-                // Taken by a caller of this side, or the connection has ended: the driver wakes
-                // this thread from now on.
-                lead = None;
+                // A caller of this process has taken the reader role, what was read was for other
+                // threads, or the connection has ended. Whoever reads now wakes this thread.
+                reader = None;
                 last = WeakConn::new();
             }
         }

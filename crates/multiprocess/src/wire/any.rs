@@ -40,8 +40,8 @@ impl AnyPointer {
         Ok(AnyPointer { bytes: capnp::serialize::write_message_to_words(&message) })
     }
 
-    /// A message in Cap'n Proto's standard framing (segment table first). What is no such message
-    /// is refused where it is sent or looked at.
+    /// A message in Cap'n Proto's standard framing (segment table first). The bytes are not checked here:
+    /// if they are no such message, sending or reading the value fails.
     pub fn from_bytes(bytes: Vec<u8>) -> AnyPointer {
         AnyPointer { bytes }
     }
@@ -71,12 +71,12 @@ impl AnyPointer {
         }
     }
 
-    /// A copy, whose capabilities lead nowhere, and whether it has none.
+    /// A copy without the capabilities, and whether the original has none.
     pub(crate) fn copy(from: PointerReader<'_>) -> Result<(AnyPointer, bool)> {
         if from.is_null() {
             return Ok((AnyPointer::default(), true));
         }
-        // Small ones are the rule; the allocator zeroes what it is asked for.
+        // Most are small, and zeroing a large first segment would cost more than the copy.
         let allocator = message::HeapAllocator::new().first_segment_words(16);
         let mut message = message::Builder::new(allocator);
         let mut capabilities = CapTable::new();

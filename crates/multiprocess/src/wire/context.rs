@@ -1,8 +1,7 @@
-//! What generated code reads and writes messages with, beside the values themselves: capabilities, and
-//! the parts of a message that belong to the runtime.
+//! The context in which generated code reads and writes a message: the message's capabilities, and the
+//! fields that the runtime fills in, Context and ThreadMap.
 //!
-//! What a capability is, is the business of the layers above: they are reached through the traits
-//! here.
+//! The layers above decide what a capability is. They are reached through the traits here.
 
 use std::any::Any;
 
@@ -17,24 +16,25 @@ use crate::{Error, Result};
 const THREAD_SLOT: usize = 0;
 const CALLBACK_THREAD_SLOT: usize = 1;
 
-/// Stands for a capability in a message.
+/// A capability in a message, in the form that capnp's readers and builders take it: it stands for an
+/// index in the message's capability table.
 pub(crate) type Hook = Box<dyn ClientHook>;
 
-/// An object as the one who writes it to a message sees it.
+/// An object that is written to a message.
 pub(crate) trait Given {
-    /// What tells it from other objects of this process, as long as it is held.
+    /// Identifies it among the objects of this process, as long as it lives.
     fn address(&self) -> usize;
-    /// Where it is, if it is with a peer.
+    /// The peer's object that it is a handle on; none for an object of this process.
     fn remote(&self) -> Option<&dyn Any>;
-    /// Whether this is what it is served by already.
+    /// Whether `served` already serves this object.
     fn is_served_by(&self, served: &dyn Any) -> bool;
-    /// What serves it.
+    /// Makes what serves it.
     fn serve(&self) -> Box<dyn Any>;
 }
 
 /// Writes the capabilities of one message.
 pub(crate) trait WriteCapabilities {
-    /// An object, here or far away.
+    /// Adds an object, of this process or of a peer.
     fn object(&mut self, object: &dyn Given) -> Hook;
     /// The thread that is to run the call, and the one that is to run its callbacks.
     fn threads(&mut self) -> (Option<Hook>, Option<Hook>);
@@ -44,8 +44,9 @@ pub(crate) trait WriteCapabilities {
 
 /// Reads the capabilities of one message.
 pub(crate) trait ReadCapabilities {
-    /// The object that a hook stands for. If this process serves it `home` sees by what, and says whether
-    /// that is what was looked for. Where the object is otherwise; none for a null pointer, too.
+    /// The object that a hook stands for. If this process serves it, `home` is called with what serves
+    /// it, and returns true if it takes the object; then this returns none. Otherwise returns the peer's
+    /// object. None for a null pointer, too.
     fn object(
         &mut self,
         hook: &dyn ClientHook,
@@ -94,13 +95,13 @@ impl<'a> Encoder<'a> {
         to.pointer(slot).set_capability(map);
     }
 
-    /// What stands for an object.
+    /// Adds an object, and returns the hook that stands for it.
     pub(crate) fn object(&mut self, object: &dyn Given) -> Hook {
         self.capabilities.object(object)
     }
 }
 
-/// Reads a message: turns capabilities into handles, and takes out what belongs to the runtime.
+/// Reads a message: turns capabilities into handles, and takes in the Context and the ThreadMap.
 pub struct Decoder<'a> {
     /// None where a message without capabilities is read outside the lock.
     capabilities: Option<&'a mut dyn ReadCapabilities>,
@@ -109,19 +110,19 @@ pub struct Decoder<'a> {
     version: u8,
     /// Bytes of memory that lists have taken.
     taken: usize,
-    /// Capabilities that the context has.
+    /// How many capabilities the Context has.
     context: usize,
 }
 
-/// What a message's lists may take without being looked at.
-const FREE: usize = 1 << 20;
-/// How many bytes of memory lists may take for each byte of a message. A struct that a peer writes
-/// with an older schema is small there and has all its fields here.
-const GROWTH: usize = 32;
+/// Up to so many bytes of memory for lists are allowed for any message.
+const FREE_BYTES: usize = 1 << 20;
+/// Beyond that, how many bytes of memory lists may take for each byte of the message. It is more than
+/// one because a struct that a peer writes with an older schema is small there and has all fields here.
+const MAX_GROWTH: usize = 32;
 
 impl<'a> Decoder<'a> {
-    /// For a message of so many bytes, in the form of this version. `capabilities`: none for one that
-    /// has none.
+    /// For a message of `length` bytes, in the form of this version. `capabilities`: none where the
+    /// message has none.
     pub(crate) fn new(
         capabilities: Option<&'a mut dyn ReadCapabilities>,
         length: usize,
@@ -130,11 +131,13 @@ impl<'a> Decoder<'a> {
         Decoder { capabilities, length, version, taken: 0, context: 0 }
     }
 
-    /// Counts the memory that a list will take. A list of bytes is a list of structs as well, and one
-    /// of nothing takes no bytes at all.
+    /// Counts the memory that a list will take, and refuses too much. A short message could ask for much:
+    /// a list of bytes can be read as one of structs, and a list of empty structs takes no bytes.
     pub(crate) fn take_memory(&mut self, items: u32, size: usize) -> Result<()> {
         self.taken = self.taken.saturating_add((items as usize).saturating_mul(size));
-        if self.taken > FREE && self.taken > FREE + self.length.saturating_mul(GROWTH) {
+        if self.taken > FREE_BYTES
+            && self.taken > FREE_BYTES + self.length.saturating_mul(MAX_GROWTH)
+        {
             return Err(Error::decode("", "the list is longer than its message is good for"));
         }
         Ok(())
@@ -145,7 +148,7 @@ impl<'a> Decoder<'a> {
         self.version
     }
 
-    /// How many of the message's capabilities its context has.
+    /// How many of the message's capabilities are in its Context.
     pub(crate) fn context_capabilities(&self) -> usize {
         self.context
     }

@@ -1,4 +1,4 @@
-//! Rust types of the schema author's choice in place of those that the schema's own map to.
+//! Rust types that the author of a schema chooses, in place of those that its types map to by default.
 
 use std::marker::PhantomData;
 
@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// Why a codec refuses a value: any error, or a text.
 pub type CodecError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Turns what travels into a Rust type of the schema author's choice, and back.
+/// Converts between the Rust type of a field on the wire and a type that the schema's author chose.
 ///
 /// The schema names the type, and the codec where it is not the type itself:
 ///
@@ -29,8 +29,8 @@ pub type CodecError = Box<dyn std::error::Error + Send + Sync>;
 /// Both functions run while the connection is locked, and so may the destructor of a value: they must
 /// neither block nor call objects. A panic in them is that call's error.
 ///
-/// Where decoding fails, the one who reads gets an [`Error::Decode`] with the field's path; where
-/// encoding fails, the one who writes gets an [`Error::ApiMisuse`].
+/// If decoding fails, the reading side gets an [`Error::Decode`] with the field's path. If encoding fails,
+/// the writing side gets an [`Error::ApiMisuse`].
 ///
 /// ```
 /// use multiprocess::{Codec, CodecError};
@@ -58,16 +58,16 @@ pub trait Codec<T = Self> {
     /// The Rust type that the schema's type maps to without a codec, such as `Vec<u8>` for Data.
     type Wire;
 
-    /// Makes the value of what arrived.
+    /// Makes a value from what arrived.
     ///
     /// # Errors
-    /// Why it is no such value.
+    /// Why it is not a valid value.
     fn decode(wire: Self::Wire) -> Result<T, CodecError>;
 
-    /// Makes what travels of the value.
+    /// Makes what is sent from a value.
     ///
     /// # Errors
-    /// Why the value cannot travel.
+    /// Why the value cannot be sent.
     fn encode(value: &T) -> Result<Self::Wire, CodecError>;
 }
 

@@ -1,4 +1,4 @@
-//! What is there if a Bool beside it says so.
+//! Optional values whose presence is a Bool field of its own (`hasX`).
 
 use std::marker::PhantomData;
 
@@ -8,7 +8,7 @@ use super::context::{Decoder, Encoder};
 use super::{Builder, Reader, Wire};
 use crate::{Error, Result};
 
-/// `W` beside a Bool in the slot `FLAG`, which says whether it is there.
+/// `W`, present if the Bool in the slot `FLAG` is true.
 pub struct If<const FLAG: u32, W>(PhantomData<W>);
 
 impl<const FLAG: u32, W: Wire> Wire for If<FLAG, W> {
@@ -71,7 +71,7 @@ impl<const FLAG: u32, W: Wire> Wire for If<FLAG, W> {
     }
 }
 
-/// The generator makes no lists of them.
+/// The generator makes no lists of such values.
 fn no_list() -> Error {
     Error::misuse("what a Bool stands beside cannot be in a list")
 }

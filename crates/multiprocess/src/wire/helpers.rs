@@ -1,4 +1,4 @@
-//! What values of several kinds are read and written with, and where an error is.
+//! Functions that several kinds of values share: texts, lengths, and the path of an error.
 
 use crate::{Error, Result};
 
@@ -32,7 +32,7 @@ pub(crate) fn malformed(error: capnp::Error) -> Error {
     Error::decode("", error.to_string())
 }
 
-/// Puts names on the way to a field that does not decode.
+/// Adds names to the path of a field that does not decode.
 pub(crate) trait At {
     /// Says that the error is in `segment`.
     fn at(self, segment: &str) -> Self;

@@ -54,7 +54,7 @@ pub trait Entry: Message + 'static {
     ) -> Result<()>;
 }
 
-/// What reads one entry where the list's item is asked for.
+/// An entry as an item of a list of structs.
 struct Pair<E: Entry>(E::Key, E::Value);
 
 impl<E: Entry> Message for Pair<E> {

@@ -91,7 +91,8 @@ impl<'a> Reader<'a> {
         self.0.get_data_field(slot as usize)
     }
 
-    /// Ends the reading of results that are a typed exception: the pointer in the slot is not null.
+    /// Returns an error if the results are a typed exception, which they are if the pointer in the slot is
+    /// not null.
     ///
     /// # Errors
     /// [`Error::Raised`](crate::Error::Raised), or why the exception does not decode.
@@ -167,7 +168,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// A pointer in a message as capnp's own traits hand it out.
+/// A pointer in a message, wrapped so that capnp's traits return it.
 pub(crate) struct Pointer<'a>(pub(crate) PointerReader<'a>);
 
 impl<'a> FromPointerReader<'a> for Pointer<'a> {

@@ -7,11 +7,11 @@
 //!     Wire    one type of the schema in one field: a marker with the Rust type it stands for
 //!       value      numbers, Bool, Void, enums
 //!       pointer    Text, Data, AnyPointer, and what every pointer has in common
-//!       flagged    what a Bool beside it makes optional
+//!       flagged    values that a Bool field makes optional
 //!       list       List, and the collections that stand for one
 //!       structure  structs, boxed or absent
-//!       view       values that are lent instead of copied
-//!       convert    Rust types of the schema author's choice, through a codec
+//!       view       values that methods borrow instead of getting a copy
+//!       convert    Rust types that the schema's author chooses, through a codec
 //! ```
 //!
 //! A *slot* is where the schema compiler put a field: for data its offset in units of its own size,

@@ -1,24 +1,28 @@
-//! The parameters or the results of a method: how they are written and read.
+//! How the parameters or the results of a method are written and read. Generated code makes one [`Part`]
+//! for the parameters of a method and one for its results.
 
 use super::context::{Decoder, Encoder};
 use super::{Builder, Reader, Size, Wire};
 use crate::{Error, Result};
 
-/// Writes a typed exception to the results that it takes the place of.
+/// Writes a typed exception to the results, in whose place the caller gets it.
 pub type Exception = Box<dyn FnMut(&mut Encoder<'_>, &mut Builder<'_>) -> Result<()> + Send>;
 
-/// A field: its slot and the schema's name.
+/// Where a field lies: its slot, and its name in the schema.
 pub type Slot = (u32, &'static str);
 
-/// The parameters or the results of a method, as the Rust type `T`.
+/// One of the two structs of a method, its parameters or its results: how to write it from the Rust type
+/// `T`, and how to read it.
 pub struct Part<T: 'static> {
     pub(crate) size: Size,
     how: How<T>,
-    /// Makes results of an error that is one of the method's typed exceptions.
+    /// For results: makes what is written instead of an error, if that is one of the method's typed
+    /// exceptions.
     pub(crate) exception: Option<fn(&Error) -> Option<Exception>>,
-    /// Of a streaming method: what its call hands out once it was sent.
+    /// For the results of a streaming method: what a call returns once it was sent.
     pub(crate) streamed: Option<fn() -> T>,
-    /// Of the method that ends an object: what its call hands out where that has ended before.
+    /// For the results of the method that ends an object: what a call returns if the object has ended
+    /// before.
     pub(crate) closed: Option<fn() -> T>,
 }
 
@@ -28,7 +32,9 @@ type Write<T> = fn(&mut Encoder<'_>, &mut Builder<'_>, &T) -> Result<()>;
 type Read<T> = fn(&mut Decoder<'_>, Reader<'_>) -> Result<T>;
 
 enum How<T: 'static> {
+    /// Field by field, each with its slot.
     Fields(&'static [Slot], WriteFields<T>, ReadFields<T>),
+    /// By functions of the generated code.
     Code(Write<T>, Read<T>),
 }
 
@@ -48,7 +54,7 @@ impl<T> Clone for How<T> {
 
 impl<T> Copy for How<T> {}
 
-/// Plain fields, as a tuple of what the markers in `F` stand for.
+/// Plain fields, as a tuple of the Rust types that the markers in `F` stand for.
 pub const fn fields<F: Fields>(size: Size, slots: &'static [Slot]) -> Part<F::Values> {
     Part {
         size,
@@ -59,7 +65,7 @@ pub const fn fields<F: Fields>(size: Size, slots: &'static [Slot]) -> Part<F::Va
     }
 }
 
-/// One plain field, as what the marker stands for.
+/// One plain field, as the Rust type that the marker stands for.
 pub const fn field<W: Wire>(size: Size, slots: &'static [Slot]) -> Part<W::Value> {
     Part {
         size,
@@ -70,12 +76,12 @@ pub const fn field<W: Wire>(size: Size, slots: &'static [Slot]) -> Part<W::Value
     }
 }
 
-/// Anything else, by functions of its own.
+/// Anything else, written and read by functions of the generated code.
 pub const fn code<T>(size: Size, write: Write<T>, read: Read<T>) -> Part<T> {
     Part { size, how: How::Code(write, read), exception: None, streamed: None, closed: None }
 }
 
-/// Results in whose place there can be a typed exception, which `exception` makes of an error.
+/// Results of a method with typed exceptions: `exception` makes one of an error.
 pub const fn raising<T>(
     size: Size,
     write: Write<T>,
@@ -97,7 +103,7 @@ pub const fn streamed() -> Part<()> {
 }
 
 impl<T> Part<T> {
-    /// Whether they are those of a streaming method.
+    /// Whether these are the results of a streaming method.
     pub(crate) fn is_streamed(&self) -> bool {
         self.streamed.is_some()
     }
@@ -122,8 +128,8 @@ impl<T> Part<T> {
     }
 }
 
-/// In the place of a function that reads what is never read: the parameters of a form that is only
-/// called.
+/// The read function for what is never read: the parameters of an older version's form of a method, which
+/// is called and never served.
 ///
 /// # Errors
 /// Always.
@@ -150,12 +156,12 @@ fn read_one<W: Wire>(cx: &mut Decoder<'_>, from: Reader<'_>, slots: &[Slot]) -> 
     }
 }
 
-/// The generated code names as many fields as there are values.
+/// The error where the generated code names more or fewer fields than there are values.
 fn mismatch() -> Error {
     Error::misuse("the generated code is another version's: build it again")
 }
 
-/// A tuple of markers.
+/// A tuple of markers, each for the type of one field.
 pub trait Fields {
     /// The tuple of the Rust types that they stand for.
     type Values: 'static;

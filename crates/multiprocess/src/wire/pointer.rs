@@ -1,5 +1,4 @@
-//! What a pointer of a struct leads to: Text, Data, AnyPointer; and what all pointers have in
-//! common.
+//! Types that lie behind a pointer: Text, Data, AnyPointer, and what all pointer types share.
 
 use capnp::any_pointer_list;
 use capnp::private::layout::{ElementSize, PointerBuilder, PointerReader};

@@ -20,10 +20,10 @@ use crate::Result;
 /// A struct behind a pointer.
 pub struct Struct<M>(PhantomData<M>);
 
-/// In a box, where a struct contains itself.
+/// A struct in a `Box`, for fields through which a struct contains itself.
 pub struct Boxed<W>(PhantomData<W>);
 
-/// What may be absent, as a null pointer.
+/// A value that may be absent: a null pointer.
 pub struct Nullable<W>(PhantomData<W>);
 
 impl<M: Message + 'static> PointerWire for Struct<M> {

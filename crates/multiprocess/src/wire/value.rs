@@ -1,4 +1,4 @@
-//! What lies in a struct's data section: numbers, Bool, enums, and Void, which takes no room.
+//! Types that lie in a struct's data section: numbers, Bool, enums, and Void, which takes no room.
 
 use std::marker::PhantomData;
 

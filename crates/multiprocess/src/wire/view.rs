@@ -1,5 +1,5 @@
-//! Values that stay where they are: a served method that the schema marks as `borrowed` looks at the
-//! message itself, or, where the caller is in this process, at the caller's own values.
+//! Views: what a served method gets that the schema marks as `borrowed`. It borrows its parameters from
+//! the message, or, where the caller is in this process, from the caller's own values.
 
 use capnp::any_pointer_list;
 use capnp::private::layout::{ListReader, PointerReader, PrimitiveElement};
@@ -15,23 +15,23 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// A type of which a view can be lent.
+/// A type that methods can borrow as a view.
 pub trait Lend: Wire + 'static {
-    /// What is lent: `&str` for Text, `&[u8]` for Data, a number itself.
+    /// The view: `&str` for Text, `&[u8]` for Data, the number itself for a number.
     type View<'a>;
     /// A list of them in a message.
     type Items<'a>: Copy;
 
-    /// Looks at a field.
+    /// The view of a field of a message.
     ///
     /// # Errors
     /// [`Error::Decode`] for what does not fit.
     fn lend<'a>(from: Reader<'a>, slot: u32) -> Result<Self::View<'a>>;
 
-    /// Looks at a value of this process.
+    /// The view of a value of this process.
     fn view(value: &Self::Value) -> Self::View<'_>;
 
-    /// Makes a value of what is looked at.
+    /// Copies a view to a value.
     ///
     /// # Errors
     /// [`Error::Decode`] for what does not fit, where that is found out only now.
@@ -43,7 +43,7 @@ pub trait Lend: Wire + 'static {
     /// [`Error::Decode`] for what does not fit.
     fn items<'a>(from: PointerReader<'a>) -> Result<(Self::Items<'a>, u32)>;
 
-    /// Looks at an item of a list in a message. The index is in range.
+    /// The view of an item of a list in a message. The index is in range.
     ///
     /// # Errors
     /// [`Error::Decode`] for what does not fit.
@@ -52,30 +52,30 @@ pub trait Lend: Wire + 'static {
         Self: 'a;
 }
 
-/// A struct of which a view can be lent; implemented by generated code.
+/// A struct that methods can borrow as a view; implemented by generated code.
 pub trait Viewed: Message + 'static {
     /// The generated view, a struct with a method for each field.
     type View<'a>: From<View<'a, Self>>;
 
-    /// Makes a struct of what is looked at.
+    /// Copies a view to a struct.
     ///
     /// # Errors
     /// [`Error::Decode`] for what does not fit.
     fn owned(view: Self::View<'_>) -> Result<Self>;
 }
 
-/// What has a default in the schema and can be lent all the same: it is no pointer.
+/// A type that can be borrowed also where the schema gives a field a default: one that is no pointer.
 pub trait LendOr: Lend {
-    /// Looks at a field to which the schema gives a default.
+    /// The view of a field to which the schema gives a default.
     fn lend_or<'a>(from: Reader<'a>, slot: u32, default: Self::Default) -> Self::View<'a>;
 }
 
-/// Looks at a value of this process.
+/// The view of a value of this process.
 pub fn view<W: Lend>(value: &W::Value) -> W::View<'_> {
     W::view(value)
 }
 
-/// Makes a value of what is looked at.
+/// Copies a view to a value.
 ///
 /// # Errors
 /// [`Error::Decode`] for what does not fit.
@@ -83,7 +83,7 @@ pub fn owned<W: Lend>(view: W::View<'_>) -> Result<W::Value> {
     W::owned(view)
 }
 
-/// Where a lent struct is.
+/// Where a borrowed struct is.
 pub enum View<'a, M> {
     /// In this process.
     Here(&'a M),
@@ -99,7 +99,7 @@ impl<M> Clone for View<'_, M> {
 
 impl<M> Copy for View<'_, M> {}
 
-/// A list that is lent.
+/// A borrowed list.
 pub struct ListView<'a, W: Lend>(Place<'a, W>);
 
 enum Place<'a, W: Lend> {
@@ -161,7 +161,7 @@ impl<'a, W: Lend> ListView<'a, W> {
 }
 
 impl<'a> Reader<'a> {
-    /// Looks at a field.
+    /// The view of a field.
     ///
     /// # Errors
     /// [`Error::Decode`], whose path `name` begins.
@@ -169,10 +169,10 @@ impl<'a> Reader<'a> {
         W::lend(self, slot).at(name)
     }
 
-    /// Looks at a field to which the schema gives a default.
+    /// The view of a field to which the schema gives a default.
     ///
     /// # Errors
-    /// None; it is called where others can fail.
+    /// None. It returns a Result because generated code calls it where other types can fail.
     pub fn lend_or<W: LendOr>(self, slot: u32, default: W::Default) -> Result<W::View<'a>> {
         Ok(W::lend_or(self, slot, default))
     }

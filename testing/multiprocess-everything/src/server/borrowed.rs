@@ -1,4 +1,4 @@
-//! What the methods that look at the message itself make of it.
+//! The methods that borrow their parameters from the message.
 
 use multiprocess::rt::{List, Struct, Text};
 use multiprocess::{ListView, Result};

@@ -43,9 +43,9 @@ fn held() -> isize {
     HELD.load(Ordering::Relaxed)
 }
 
-/// Does a thing many times, and asserts that it leaves less than some bytes each time. It has been
-/// done before, so that what is kept for the next time is there; and not so often that a list which
-/// grows by doubling would have room for all that follow.
+/// Repeats some work, and asserts that each repetition leaves fewer than some bytes. The work is done a
+/// few times before, so that memory which is kept for reuse is there already; but not so often that a
+/// list which grows by doubling has room for all repetitions.
 #[track_caller]
 fn assert_leaves_less(bytes: usize, times: usize, mut work: impl FnMut()) {
     (0..times / 5).for_each(|_| work());

@@ -1,5 +1,5 @@
-//! Optional values that have defaults: a value whose Bool does not say that it is there is absent,
-//! whatever stands in its place; and one that is there may be the default.
+//! Optional values (`hasX`) that have defaults: a value is absent if its Bool is false, whatever its own
+//! field holds, and a present value may be the default.
 
 use std::os::unix::net::UnixStream;
 
@@ -131,7 +131,7 @@ fn seen(fill: impl FnOnce(settings::Builder<'_>)) -> String {
     results.get_result().unwrap().to_string().unwrap()
 }
 
-/// All zero bits: the values are their defaults, and none is there.
+/// All bits are zero: the values' fields hold the defaults, and the Bools say that none is present.
 #[test]
 fn settings_that_nothing_was_written_to() {
     assert_eq!(seen(|_| ()), format!("{:?}", none()));

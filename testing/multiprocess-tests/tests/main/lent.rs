@@ -1,4 +1,4 @@
-//! Methods that borrow: the object looks at the message itself.
+//! Methods that borrow their parameters from the message.
 
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;

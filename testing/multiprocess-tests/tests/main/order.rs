@@ -1,6 +1,6 @@
 //! The order of calls of one object whose methods are futures: they begin in the order in which they
-//! were made, also while a thread that makes calls of its own takes over the reading of the socket
-//! from the one that served them so far.
+//! were made, also while the reader role passes from the thread that dispatched them so far to another
+//! one that makes calls.
 
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,7 +46,7 @@ impl Object {
         let (spawn, tasks) = mpsc::channel::<rt::Task>();
         std::thread::spawn(move || tasks.into_iter().for_each(futures_executor::block_on));
         WaitsClient::new_async(self.clone(), move |task| {
-            // Whoever hands a call out may be overtaken here.
+            // The thread that passes a call to the executor may be overtaken by another one here.
             (0..3).for_each(|_| std::thread::yield_now());
             drop(spawn.send(task));
         })
@@ -64,8 +64,8 @@ impl Waits for Busy {
     }
 }
 
-/// Calls `from_here` for its reader's sake until dropped: its thread waits for answers over the
-/// connection, and so reads what else comes.
+/// Calls `from_here` until dropped, so that its thread waits for answers and reads the connection
+/// meanwhile.
 struct Reads(Arc<AtomicBool>, Option<std::thread::JoinHandle<Result<()>>>);
 
 impl Reads {
@@ -75,7 +75,7 @@ impl Reads {
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::SeqCst) {
                 from_here.add_inline(1, 2).wait()?;
-                // Sometimes nobody waits, so that the reading changes hands.
+                // Sometimes nobody waits, so that another thread takes over the reading.
                 std::thread::yield_now();
             }
             Ok(())

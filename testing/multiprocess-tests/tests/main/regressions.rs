@@ -21,8 +21,8 @@ impl Lab for Between {
     }
 }
 
-/// The worker of a connection that ended leads another one while it waits there. It must go on
-/// reading it.
+/// A worker serves one connection and has the reader role of another, on which its method waits. When the
+/// first one ends it must go on reading the second.
 #[test]
 fn a_worker_whose_connection_ended_still_waits_on_another() {
     let far = pair();

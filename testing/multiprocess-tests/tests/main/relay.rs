@@ -1,5 +1,5 @@
-//! A relay: A calls B, which serves a handle on an object of C's. What becomes of A's call at either
-//! end reaches the other one, and B is none the worse for it.
+//! A relay: A calls B, which serves a handle on an object of C's. Results, errors and cancellation reach
+//! the other end, and B goes on as before.
 
 use std::os::unix::net::UnixStream;
 use std::time::Duration;

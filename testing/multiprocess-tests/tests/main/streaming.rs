@@ -201,7 +201,7 @@ fn who_waits_for_room_learns_of_the_error() {
             Err(error) => failed += usize::from(is_unlucky(&error)),
         }
     }
-    // Those that found room have ended well: that they failed is for later calls to say.
+    // Calls that found room in the window have returned successfully: later calls report their failure.
     assert_eq!((well, failed), (CALLS - 1, 100 - (CALLS - 1)));
 }
 

@@ -1,6 +1,6 @@
-//! A tail call back: the peer answers a call of this side's with the results of a call of its own that
-//! it makes here. Nobody but this side wants those; so when this side gives its call up, its own
-//! method's token fires.
+//! A tail call back: the peer answers a call of this side's with the results of a call that it makes to
+//! this side in turn. Only this side's caller wants those results, so when it cancels its call, the token
+//! of the method that runs here fires.
 
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! Sixteen threads that do all that can be done with four connections, at random, and end them
-//! meanwhile. Each call must end, with the right value or with an error that is right just then; what
-//! was made must be gone at the end.
+//! Sixteen threads that use four connections in every way, at random, and end them meanwhile. Each call
+//! must end, with the right value or with an error that is possible at that time. At the end every
+//! object that was made must be gone.
 //!
 //! `MULTIPROCESS_STRESS_SEED=N` repeats the choices of a run that failed, which says its seed;
 //! `MULTIPROCESS_STRESS_STEPS=N` is how much each thread does.

@@ -8,7 +8,7 @@ use multiprocess::{Error, Limits, Result};
 use multiprocess_tests::generated::lab::{CallbackClient, CounterClient, LabClient};
 use multiprocess_tests::{Dice, LabServer, Pair, Relay, Watchdog, pair_of};
 
-/// Which sides of a connection have threads that read while they wait.
+/// On which sides of a connection threads read while they wait (`Limits::lead`).
 #[derive(Clone, Copy)]
 pub(super) struct Leads {
     pub(super) calling: bool,

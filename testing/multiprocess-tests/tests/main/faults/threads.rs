@@ -1,4 +1,4 @@
-//! Threads that are none, too many, or busy.
+//! Threads of a context: capabilities that are no thread, too many threads, busy ones, and pools.
 
 use std::net::Shutdown;
 

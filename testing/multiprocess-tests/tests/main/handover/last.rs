@@ -1,4 +1,4 @@
-//! The last answer: nothing else is under way that would wake the one who waits for it.
+//! The last answer: no other message will wake the caller that waits for it.
 
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
@@ -13,11 +13,11 @@ use multiprocess_tests::{Dice, wait_until};
 
 use super::{Ends, SEED_VARIABLE, rounds};
 
-/// Its calls end when they are let go of; not when they are cancelled, so that a caller who leaves
-/// leaves nothing behind that is answered.
+/// Its calls end when they are released by name, not when they are cancelled: so a caller that times out
+/// causes no further answer.
 #[derive(Default)]
 struct Gate {
-    /// The names that are waited for, and those that are let go of.
+    /// The names of the calls that wait, and of those that are released.
     names: Mutex<(Vec<String>, Vec<String>)>,
     changed: Condvar,
 }
@@ -47,8 +47,8 @@ impl Lab for Deaf {
     }
 }
 
-/// Two wait, one leaves as its time is up, and the other's answer comes about then: nothing else is
-/// under way.
+/// Two callers wait. One times out, and the answer of the other arrives at about the same time, with
+/// nothing else under way.
 fn last_answer(lead: bool, usual_rounds: usize) {
     let (seed, rounds) = (Dice::seed(SEED_VARIABLE), rounds(usual_rounds));
     let ends = Ends::new(format!("{SEED_VARIABLE}={seed}, lead {lead}, the last answer"), 2);

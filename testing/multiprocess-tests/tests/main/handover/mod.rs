@@ -1,8 +1,9 @@
-//! Who reads the socket next when the one who does leaves: its answer is there, or its time is up, or
-//! it has a callback to run. Nobody may be left waiting for an answer that lies there unread.
+//! Handing over the reader role: the thread that reads the socket stops, because its answer has arrived,
+//! its time is up, or it has a callback to run. No other thread may be left waiting for an answer that is
+//! in the socket unread.
 //!
-//! The calls go in rounds: a round begins when all calls of the one before have ended. So at the end
-//! of each there is a last one that waits, for which no other call's traffic wakes anybody.
+//! The calls are made in rounds; a round begins when all calls of the one before have ended. So in each
+//! round there is a last call, for which no other call's messages wake anybody.
 //!
 //! `MULTIPROCESS_STRESS_SEED=N` repeats a run's choices; `MULTIPROCESS_STRESS_STEPS=N` is the number
 //! of rounds.
@@ -22,7 +23,7 @@ use multiprocess_tests::{Dice, Pair, Relay, Watchdog, pair_with, wait_until};
 const SEED_VARIABLE: &str = "MULTIPROCESS_STRESS_SEED";
 const STEPS_VARIABLE: &str = "MULTIPROCESS_STRESS_STEPS";
 
-/// A served lab. Its limits are above what happens here, as calls that ran out of time are served on.
+/// A served lab. Its limits are high because calls that have timed out are still being served.
 fn served(lead: bool) -> Pair {
     pair_with(Limits { lead, calls: 1 << 16, threads: 1 << 12, ..Limits::default() })
 }
@@ -31,13 +32,13 @@ fn rounds(usual: usize) -> usize {
     std::env::var(STEPS_VARIABLE).map_or(usual, |rounds| rounds.parse().expect("a number"))
 }
 
-/// A bound for calls that comes to be about as long as they take.
+/// A timeout for calls that is adjusted until it is about as long as they take.
 struct Bound(Duration);
 
 impl Bound {
     const SHORTEST: Duration = Duration::from_micros(1);
 
-    /// The next: that, give or take all of it.
+    /// The timeout of the next call: a random one, up to twice as long.
     fn next(&self, dice: &mut Dice) -> Duration {
         self.0 * dice.roll(200) as u32 / 100
     }
@@ -92,7 +93,7 @@ impl Ends {
     }
 }
 
-/// Each of `threads` threads does something in each round, when all are there.
+/// Runs `threads` threads; each does something in each round, which begins when all are ready.
 fn in_rounds(
     ends: &Ends,
     (seed, rounds, threads): (u64, usize, usize),
@@ -117,8 +118,8 @@ fn in_rounds(
     ends.assert_right();
 }
 
-/// Of `threads` on one connection, each makes one call in a round: half of them with no bound, half
-/// with one that about half of them exceed.
+/// Each of `threads` threads on one connection makes one call in a round: half of the calls have no
+/// timeout, half have one that about half of them exceed.
 fn leaders_leave(lead: bool, threads: usize, usual_rounds: usize) {
     let (seed, rounds) = (Dice::seed(SEED_VARIABLE), rounds(usual_rounds));
     let repeat =
@@ -147,7 +148,7 @@ fn many_callers_some_of_whom_leave_while_the_driver_reads() {
     leaders_leave(false, 64, 60);
 }
 
-/// Of two the one who leaves is mostly the one who reads.
+/// With two callers, the one that times out is mostly the one that reads.
 #[test]
 fn two_callers_one_of_whom_leaves() {
     leaders_leave(true, 2, 1000);
@@ -163,8 +164,8 @@ fn three_callers_one_or_two_of_whom_leave_while_the_driver_reads() {
     leaders_leave(false, 3, 1000);
 }
 
-/// Threads of both sides call on one connection, so that callers take the lead from idle workers on
-/// either, and callbacks take leaders away.
+/// Threads of both sides call over one connection, so that on both sides callers take the reader role
+/// from idle workers, and readers stop because they have callbacks to run.
 fn both_sides_call(lead: bool, threads: usize, usual_rounds: usize) {
     let (seed, rounds) = (Dice::seed(SEED_VARIABLE), rounds(usual_rounds));
     let repeat = format!(

@@ -1,6 +1,6 @@
-//! One life per object: open, closing, closed. Nothing of this side's goes out for an object of the
-//! peer's after its `destroy`, which itself waits for what went out before; and dropping the last
-//! handle sends it too. A raw peer gives the objects, and records what it is sent and in which order.
+//! One life per object: open, closing, closed. This side sends nothing for an object of the peer's after
+//! its `destroy`, which itself waits for the calls that were sent before. Dropping the last handle sends
+//! `destroy`, too. A raw peer gives the objects, and records what it is sent and in which order.
 
 mod closing;
 mod dropping;

@@ -1,4 +1,4 @@
-//! Circles, and more than is good.
+//! Promises that resolve in a circle, and more promises and capabilities than are allowed.
 
 use multiprocess_tests::raw::{Cap, Target, bytes_of};
 use multiprocess_tests::{pair, wait_until};
