@@ -35,9 +35,9 @@ use crate::{Error, Result};
 /// A peer need not stop a method whose call was cancelled. One that runs on this crate tells the
 /// method, and drops it where it is a future. Bitcoin Core 30 to 32 let it go on. Where the schema
 /// says what ends such a wait (`$Rust.interruptedBy`), that method is called when the peer has not
-/// ended a cancelled call within 20 ms; it may end other waits of the same object as well. A later
-/// call of the object that is interrupted in the same way waits until the cancelled one has ended, for two seconds at
-/// most; other calls do not wait for it.
+/// ended a cancelled call within 20 ms; it may end other waits of the same object as well. A later call
+/// of the object that is interrupted in the same way waits until the cancelled one has ended, for two
+/// seconds at most; other calls do not wait for it.
 ///
 /// An object that was closed takes no calls: they are [`Error::ApiMisuse`], and nothing is sent. The
 /// `close` itself waits for those that are under way.
