@@ -247,6 +247,52 @@ fn cut_short_waits_end_in_the_node() -> Result<(), Failed> {
     Ok(())
 }
 
+/// What a pool does: it cuts waits short and closes templates, or lets them go, while calls of them are
+/// under way. A call that came after the end of its template would crash the node.
+fn templates_end_while_calls_of_them_run() -> Result<(), Failed> {
+    let core = Core::start();
+    core.mine();
+    let init = core.connect();
+    let mining = init.make_mining().wait()?.expect("the node has Mining");
+    let template = || -> Result<_, Failed> {
+        let made = mining.create_new_block(Default::default(), false).wait()?;
+        Ok(made.expect("a template"))
+    };
+    let options = || bitcoin_ipc::mining::BlockWaitOptions::default();
+    let cut = |result: Result<_, Error>| assert!(matches!(result, Err(Error::Timeout(_))));
+    for round in 0..25 {
+        let cut_and_closed = template()?;
+        cut(cut_and_closed.wait_next(options()).timeout(Duration::from_millis(round % 8)).wait());
+        cut_and_closed.close().timeout(LONG).wait()?;
+
+        let dropped_and_closed = template()?;
+        drop(dropped_and_closed.wait_next(options()).start());
+        dropped_and_closed.close().timeout(LONG).wait()?;
+
+        let asked_and_closed = template()?;
+        let block = asked_and_closed.get_block().start();
+        asked_and_closed.close().timeout(LONG).wait()?;
+        assert!(!block.wait()?.is_empty());
+
+        // Two waits on one template: the first is cut, the second waits behind it, and is not made.
+        let held = template()?;
+        drop(held.wait_next(options()).start());
+        let behind = held.wait_next(options()).start();
+        held.close().timeout(LONG).wait()?;
+        let _ = behind.timeout(LONG).wait();
+
+        // The last handle goes with a call under way, and with a wait.
+        let let_go = template()?;
+        let block = let_go.get_block().start();
+        drop(let_go.wait_next(options()).start());
+        drop(let_go);
+        assert!(!block.wait()?.is_empty());
+    }
+    drop((mining, init));
+    core.stop();
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let ignored = std::env::var_os("BITCOIN_NODE").is_none();
     let mut args = Arguments::from_args();
@@ -260,6 +306,7 @@ fn main() -> ExitCode {
         ("threads_and_waits", threads_and_waits),
         ("cut_short_waits_hold_up_no_later_call", cut_short_waits_hold_up_no_later_call),
         ("cut_short_waits_end_in_the_node", cut_short_waits_end_in_the_node),
+        ("templates_end_while_calls_of_them_run", templates_end_while_calls_of_them_run),
     ];
     let tests = tests.map(|(name, test)| {
         Trial::test(name, test).with_kind("BITCOIN_NODE").with_ignored_flag(ignored)

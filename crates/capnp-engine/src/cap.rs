@@ -341,6 +341,7 @@ impl Engine {
 
     /// Has [`Effect::Resolved`](crate::Effect::Resolved) tell when a promise whose calls wait here, or
     /// one of the peer's, is known, behind the calls that wait for that now. False if it is no promise.
+    /// The [end](Engine::end) of the connection is not told this way.
     pub fn watch(&mut self, cap: Cap, tag: u64) -> bool {
         let cap = self.caps.resolved(cap);
         self.wait_at(cap, Waiting::Watch(tag)).is_ok()

@@ -36,6 +36,9 @@
 //!   error then. What the tables hold follows from what it sent, within [`Limits`].
 //! - After [`Engine::end`] every table is empty.
 //!
+//! Not detected are circles of calls each of which waits for the results of the next, by way of promises
+//! that were returned: they wait until the connection is over, cancelled or not.
+//!
 //! # Where to look
 //!
 //! `engine` has the tables, the effects and the end; `receive` takes in one message; `questions` and

@@ -154,7 +154,7 @@ fn what_leads_through_this_side_to_the_peer_again_waits_for_the_calls_before() {
         answer.init_results();
     })
     .unwrap();
-    assert_eq!(peer.written(), ["call 0", "finish 1"]);
+    assert_eq!(peer.written(), ["finish 1", "call 0"]);
 }
 
 /// The engine has answered question 5 with the promise of the result of its own call 0, to the peer.

@@ -116,9 +116,8 @@ pub(super) fn third_party(actor: &mut Actor) {
     let near = actor.link();
     let expected = kept.next;
     match near.pair.lab.read_counter(kept.counter.clone()).wait() {
-        // The near side's method failed, as the far connection has ended.
-        Err(Error::Remote { message })
-            if message.contains("disconnected") && kept.link.is_doomed() => {}
+        // The near side's method failed, as the far connection has ended: a disconnect of that call.
+        Err(Error::Disconnected { .. }) if kept.link.is_doomed() => {}
         read => drop(actor.check(&near, read, |read| {
             read.result == expected && read.is_local == Arc::ptr_eq(&near, &kept.link)
         })),
