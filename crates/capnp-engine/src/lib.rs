@@ -52,52 +52,71 @@
 //! ```
 //! use capnp_engine::{CallOptions, Draft, Effect, Engine, Heap, Incoming, Limits, Whole};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut here = Engine::new(&Heap, Limits::default());
-//! let mut there = Engine::new(&Heap, Limits::default());
-//! let object = there.object(7);
-//! there.set_bootstrap(object);
+//! type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 //!
-//! let (_, first) = here.ask_bootstrap(1)?;
-//! let question = Draft::call(&Heap, (0x1234, 0), |mut params| {
-//!     params.set_as::<capnp::text::Owned>("hello")?;
-//!     Ok::<_, capnp::Error>(Vec::new())
-//! })?;
-//! here.call(first, question, CallOptions { tag: 2, ..Default::default() })?;
-//!
-//! // What one side writes the other receives, until neither has anything to do.
-//! let mut answers = 0;
-//! while let Some((to_there, effect)) =
-//!     here.next_effect().map(|e| (true, e)).or_else(|| there.next_effect().map(|e| (false, e)))
-//! {
-//!     match effect {
-//!         Effect::Write(message) => {
-//!             let bytes = capnp::serialize::write_message_to_words(&message);
-//!             let message = Incoming::new(Whole::new(&bytes))?;
-//!             let side = if to_there { &mut there } else { &mut here };
-//!             side.receive(&message)?;
-//!             // Delivered at once: the parameters lie in the message that was received.
-//!             if let (true, Some(Effect::Deliver(call))) = (to_there, there.next_effect()) {
-//!                 assert_eq!(call.object, 7);
+//! /// Does what one side wants done, and returns what it wrote. `message`: what it received last.
+//! fn run(side: &mut Engine, message: Option<&Incoming<'_>>) -> Result<Vec<Vec<u8>>> {
+//!     let mut written = Vec::new();
+//!     while let Some(effect) = side.next_effect() {
+//!         match effect {
+//!             Effect::Write(message) => {
+//!                 written.push(capnp::serialize::write_message_to_words(&message));
+//!             }
+//!             // Served at once: its parameters, which lie in the message, come back as its results.
+//!             Effect::Deliver(call) => {
 //!                 let answer = Draft::results(&Heap, call.call, |mut to| {
-//!                     call.params.with(Some(&message), |params| {
+//!                     call.params.with(message, |params| {
 //!                         to.set_as::<capnp::any_pointer::Owned>(params?.reader)
 //!                     })?;
 //!                     Ok::<_, capnp::Error>(Vec::new())
 //!                 })?;
-//!                 there.answer(call.call, Ok(answer));
+//!                 side.release_all(call.params.caps);
+//!                 side.answer(call.call, Ok(answer));
 //!             }
+//!             Effect::Answered { tag, answer, .. } => {
+//!                 println!("call {tag} has its results");
+//!                 side.release_all(answer?.caps);
+//!             }
+//!             _ => {}
 //!         }
-//!         Effect::Answered { answer, .. } => {
-//!             answer?;
-//!             answers += 1;
-//!         }
-//!         _ => {}
 //!     }
+//!     Ok(written)
 //! }
-//! # let _ = answers;
-//! # Ok(())
-//! # }
+//!
+//! /// Has a side take in what the other wrote, and returns what it wrote then.
+//! fn receive(side: &mut Engine, written: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
+//!     let mut answers = Vec::new();
+//!     for bytes in written {
+//!         let message = Incoming::new(Whole::new(&bytes))?;
+//!         side.receive(&message)?;
+//!         answers.extend(run(side, Some(&message))?);
+//!     }
+//!     Ok(answers)
+//! }
+//!
+//! fn main() -> Result<()> {
+//!     let mut here = Engine::new(&Heap, Limits::default());
+//!     let mut there = Engine::new(&Heap, Limits::default());
+//!     let object = there.object(7);
+//!     there.set_bootstrap(object);
+//!
+//!     // Both go out together: the call does not wait for the object that it is made on.
+//!     let (_, first) = here.ask_bootstrap(1)?;
+//!     let question = Draft::call(&Heap, (0x1234, 0), |mut params| {
+//!         params.set_as::<capnp::text::Owned>("hello")?;
+//!         Ok::<_, capnp::Error>(Vec::new())
+//!     })?;
+//!     here.call(first, question, CallOptions { tag: 2, ..Default::default() })?;
+//!     here.release(first);
+//!
+//!     let mut written = run(&mut here, None)?;
+//!     while !written.is_empty() {
+//!         let answers = receive(&mut there, written)?;
+//!         written = receive(&mut here, answers)?;
+//!     }
+//!     assert!(here.sizes().is_empty());
+//!     Ok(())
+//! }
 //! ```
 
 #![deny(unsafe_code)]

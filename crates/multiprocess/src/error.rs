@@ -12,17 +12,25 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a call, a connection or a process operation failed.
 ///
-/// Only [`Error::Disconnected`] and [`Error::PeerMisbehaved`] mean that the connection is gone, and
+/// Only [`Error::Disconnected`] and [`Error::PeerMisbehaved`] can mean that the connection is gone, and
 /// [`Error::Spawn`] that there never was one; after any other error the connection and its objects
-/// go on working.
+/// go on working. So they do where it is something behind the peer that is gone:
+/// [`Connection::is_connected`](crate::Connection::is_connected) tells.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The connection is gone: the peer closed it, died, or this side disconnected. Every
-    /// pending and later call on it ends with this.
+    /// Something that the call needed is gone for good.
+    ///
+    /// Mostly that is the connection: the peer closed it, died, or this side disconnected. Then every
+    /// call on it that is under way, and every later one, ends with this. Or it is something behind the
+    /// peer, such as the process that it hands the call on to. Then only calls that need it fail, and the
+    /// connection stands: [`Connection::is_connected`](crate::Connection::is_connected) is true.
+    ///
+    /// A method that returns this, or passes on what [`is_disconnect`](Error::is_disconnect) is true of,
+    /// has its caller receive this.
     #[error("disconnected: {reason}")]
     Disconnected {
-        /// What ended the connection.
+        /// What ended the connection, or what the peer says of its loss.
         reason: String,
     },
 
@@ -49,10 +57,10 @@ pub enum Error {
     #[error("no answer within {0:?}")]
     Timeout(Duration),
 
-    /// The peer's method failed with a message. Only that call is lost.
+    /// The method failed with a message, or panicked. Only that call is lost.
     #[error("the other side failed: {message}")]
     Remote {
-        /// The peer's text. A C++ exception arrives as `std::exception: WHAT`.
+        /// Its text. A C++ exception arrives as `std::exception: WHAT`.
         message: String,
     },
 
@@ -77,7 +85,8 @@ pub enum Error {
         problem: String,
     },
 
-    /// This program used the API in a way that cannot work; the text says what to do instead.
+    /// This program used the API in a way that cannot work, such as to call an object that it has closed;
+    /// the text says what to do instead. Nothing was sent.
     #[error("{problem}")]
     ApiMisuse {
         /// What was wrong and what to do.
@@ -148,7 +157,10 @@ impl fmt::Debug for Error {
 }
 
 impl Error {
-    /// Whether the connection that the failed call went over is gone, or never was.
+    /// Whether what the failed call needed is gone for good, or never was: the connection that it went
+    /// over, or one behind the peer. Which of them it is tells
+    /// [`Connection::is_connected`](crate::Connection::is_connected); in either case another call of
+    /// the same object will not do better.
     pub fn is_disconnect(&self) -> bool {
         use Error::{Disconnected, PeerMisbehaved, Spawn};
         matches!(self, Disconnected { .. } | PeerMisbehaved { .. } | Spawn { .. })

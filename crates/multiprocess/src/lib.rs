@@ -10,16 +10,18 @@
 //! ```text
 //!  this process                                    the other process
 //!  echo.echo("x")      generated handle
-//!  Call::wait          call.rs, waiting.rs
-//!  start_call          connection/caller.rs
-//!  Conn::enter         connection/conn.rs
-//!  the protocol        rpc/, connection/core.rs
-//!  outbox -> socket ------------------------------> Conn::read    an idle worker, or the driver
-//!  reads the socket    connection/lead.rs           frame, the protocol
-//!    |                                              server::Local (dispatch) -> Task
+//!  Call::wait          calls/
+//!  what is kept of it  session/
+//!  the protocol        capnp-engine, under the lock of connection/
+//!  outbox -> socket ------------------------------> an idle worker reads, or the driver
+//!  reads the socket    connection/                  the protocol, session/
+//!    |                                              serving/ (decodes) -> threads/
 //!    |                                              the user's object, on the caller's own thread
-//!  has the answer   <------------------------------ Conn::finish -> outbox -> socket
+//!  has the answer   <------------------------------ session/, the protocol -> outbox -> socket
 //! ```
+//!
+//! Each of these modules knows only those below it: `connection` < `threads` < `session` < `serving` <
+//! `calls`.
 //!
 //! # Where to look
 //!
@@ -96,20 +98,28 @@ macro_rules! __handle {
             }
 
             /// Runs `hook` when the object is gone: after the last handle on it, or after
-            /// [`close`](Self::close).
+            /// [`close`](Self::close). Of a peer's object that is the last clone of this handle.
             pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
                 self.0.add_cleanup(hook);
             }
 
-            /// Ends the object, where its interface has a `destroy` method. The call returns when its
-            /// destructor and cleanup hooks have run, and fails where a streaming call of the object
-            /// failed.
+            /// Ends the object, and waits for that. The call returns when its destructor and cleanup
+            /// hooks have run, and fails where a streaming call of the object failed. From its
+            /// beginning on calls of the object, through any handle, are `Error::ApiMisuse`. A second
+            /// `close` does nothing.
             ///
-            /// Other calls of the object that are being served end first; one that does not within
-            /// a second is not waited for.
+            /// This side's calls of the object that are under way return first, however long they take;
+            /// those that the schema says how to interrupt are interrupted. Only calls that wait for
+            /// the callback in which this is called are not waited for. A `timeout` bounds how long this
+            /// waits; the object is ended all the same.
             ///
-            /// An object without `destroy` ends with the last handle on it. Then this waits for its
-            /// streaming calls only, and the handle's cleanup hooks run.
+            /// A peer's object whose interface has no `destroy` method ends with the last handle on it.
+            /// Then this waits for its streaming calls only, and the handle's cleanup hooks run. An
+            /// object of this process ends with or without such a method, for all handles on it and
+            /// for peers.
+            ///
+            /// Where `close` is not called, dropping the last handle on a peer's object does the same
+            /// without waiting. The table of all cases is `docs/objects.md` in this project.
             pub fn close(&self) -> $crate::Call<()> {
                 $crate::rt::close(self)
             }

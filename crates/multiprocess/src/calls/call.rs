@@ -35,8 +35,12 @@ use crate::{Error, Result};
 /// A peer need not stop a method whose call was cancelled. One that runs on this crate tells the
 /// method, and drops it where it is a future. Bitcoin Core 30 to 32 let it go on. Where the schema
 /// says what ends such a wait (`$Rust.interruptedBy`), that method is called when the peer has not
-/// ended a cancelled call within 20 ms; it may end other waits of the same object as well. Later
-/// calls do not wait for a cancelled one.
+/// ended a cancelled call within 20 ms; it may end other waits of the same object as well. A later call
+/// of the object that is interrupted in the same way waits until the cancelled one has ended, for two
+/// seconds at most; other calls do not wait for it.
+///
+/// An object that was closed takes no calls: they are [`Error::ApiMisuse`], and nothing is sent. The
+/// `close` itself waits for those that are under way.
 ///
 /// # Streaming
 ///
@@ -62,6 +66,7 @@ use crate::{Error, Result};
 /// - **Errors**: when one fails, later ones and all other calls of the object fail with that error, and
 ///   nothing more is sent. So a call that does not stream says whether all before it went well. The
 ///   generated `close` does so, too, and where the interface has `destroy` ends the object in any case.
+///   It begins when the streaming calls before it are answered.
 /// - **Dropping** a streaming call that was sent does not cancel it, nor does a
 ///   [`timeout`](Call::timeout), which bounds how long it waits for room: after an
 ///   [`Error::Timeout`] it has been sent and will run. The last handle on a connection should not be
@@ -113,7 +118,7 @@ impl<T: Send + 'static> Call<T> {
     /// Makes the call, if it is not under way, and blocks until its answer is there.
     ///
     /// While it waits, callbacks that the peer makes for this call run on this thread. A call of an
-    /// object of this process runs on this thread directly.
+    /// object of this process runs on this thread directly; a panic in it is an error.
     ///
     /// # Errors
     /// The method's own, or what became of the connection; see [`Error`].
@@ -173,7 +178,7 @@ impl<T: Send + 'static> Call<T> {
     }
 
     /// Ends the call: if it is under way the peer is told that nobody waits for it. The same as
-    /// dropping it.
+    /// dropping it. A `close` that is under way goes on all the same.
     pub fn cancel(self) {}
 
     /// Changes the results before they are handed out. For generated code.
