@@ -110,7 +110,9 @@ impl User {
         let aligned = capnp::Word::words_to_bytes_mut(&mut words);
         let length = aligned.len();
         aligned.copy_from_slice(&bytes[..length]);
-        let Ok(message) = Incoming::new(Whole::new(aligned)) else { return true };
+        let whole = Whole::new(aligned);
+        let Ok(segments) = whole.segments() else { return true };
+        let message = Incoming::new(whole, &segments);
         let result = self.engine.receive(&message);
         self.drain(Some(&message));
         result.is_ok()

@@ -15,7 +15,8 @@ fuzz_target!(|data: &[u8]| {
     let whole = Whole::new(bytes);
     assert_eq!(whole.keep().bytes(), &data[..length]);
     let _ = whole.parse(options(whole.len()));
-    let Ok(message) = Incoming::new(whole) else { return };
+    let Ok(segments) = whole.segments() else { return };
+    let message = Incoming::new(whole, &segments);
     if let Ok(content) = message.content() {
         let _ = content.target_size();
         let _ = content.get_as::<capnp::text::Reader<'_>>();

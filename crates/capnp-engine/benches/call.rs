@@ -83,7 +83,9 @@ impl Pair {
         let start = first_word(&bytes);
         bytes.resize(start, 0);
         capnp::serialize::write_message(&mut bytes, message).expect("a Vec takes all");
-        let incoming = Incoming::new(Whole::new(&bytes[start..])).expect("well-formed");
+        let whole = Whole::new(&bytes[start..]);
+        let segments = whole.segments().expect("well-formed");
+        let incoming = Incoming::new(whole, &segments);
         self.sides[to].receive(&incoming).expect("honest");
         while let Some(effect) = self.sides[to].next_effect() {
             match effect {

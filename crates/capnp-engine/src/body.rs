@@ -114,7 +114,15 @@ impl<'a> Whole<'a> {
         self.body.cloned()
     }
 
-    /// Finds the message's segments.
+    /// Finds the message's segments, for an [`Incoming`](crate::Incoming).
+    ///
+    /// # Errors
+    /// Its table does not fit.
+    pub fn segments(&self) -> Result<Reader<NoAllocSliceSegments<'a>>> {
+        self.parse(options(self.bytes.len()))
+    }
+
+    /// The same with other limits on what may be read.
     ///
     /// # Errors
     /// Its table does not fit.

@@ -75,8 +75,8 @@ impl Payload {
         look: impl FnOnce(capnp::Result<Content<'_>>) -> R,
     ) -> R {
         match (&self.body, current) {
-            (Some(body), _) => match Incoming::new(body.whole()) {
-                Ok(message) => self.look(&message, look),
+            (Some(body), _) => match body.whole().segments() {
+                Ok(segments) => self.look(&Incoming::new(body.whole(), &segments), look),
                 Err(error) => look(Err(error)),
             },
             (None, Some(message)) => self.look(message, look),

@@ -1,27 +1,30 @@
 //! A message of the peer's that is being looked at.
 
+use std::cell::Cell;
+
 use capnp::any_pointer;
 use capnp::message::Reader;
 use capnp::serialize::NoAllocSliceSegments;
 use capnp_rpc::rpc_capnp::{message, return_};
 
-use crate::body::{Whole, options};
+use crate::body::Whole;
+
+/// Where the segments of a message are: see [`Whole::segments`].
+pub type Segments<'a> = Reader<NoAllocSliceSegments<'a>>;
 
 /// A message of the peer's, for [`Engine::receive`](crate::Engine::receive) and for what that leaves
 /// to be done with its content.
 pub struct Incoming<'a> {
     whole: Whole<'a>,
-    reader: Reader<NoAllocSliceSegments<'a>>,
+    segments: &'a Segments<'a>,
+    /// The parameters or results, once they were found.
+    content: Cell<Option<any_pointer::Reader<'a>>>,
 }
 
 impl<'a> Incoming<'a> {
-    /// Looks at a message.
-    ///
-    /// # Errors
-    /// Its table of segments does not fit.
-    pub fn new(whole: Whole<'a>) -> capnp::Result<Incoming<'a>> {
-        let reader = whole.parse(options(whole.len()))?;
-        Ok(Incoming { whole, reader })
+    /// Looks at a message, whose segments these are.
+    pub fn new(whole: Whole<'a>, segments: &'a Segments<'a>) -> Incoming<'a> {
+        Incoming { whole, segments, content: Cell::new(None) }
     }
 
     /// The bytes of the message.
@@ -29,15 +32,23 @@ impl<'a> Incoming<'a> {
         self.whole
     }
 
-    pub(crate) fn root(&self) -> capnp::Result<message::Reader<'_>> {
-        self.reader.get_root()
+    pub(crate) fn root(&self) -> capnp::Result<message::Reader<'a>> {
+        self.segments.get_root()
+    }
+
+    /// The content has been found, and need not be looked for again.
+    pub(crate) fn set_content(&self, content: any_pointer::Reader<'a>) {
+        self.content.set(Some(content));
     }
 
     /// The parameters of a Call, the results of a Return.
     ///
     /// # Errors
     /// It has neither.
-    pub fn content(&self) -> capnp::Result<any_pointer::Reader<'_>> {
+    pub fn content(&self) -> capnp::Result<any_pointer::Reader<'a>> {
+        if let Some(content) = self.content.get() {
+            return Ok(content);
+        }
         let payload = match self.root()?.which()? {
             message::Call(call) => call?.get_params()?,
             message::Return(answer) => match answer?.which()? {

@@ -87,7 +87,9 @@
 //! fn receive(side: &mut Engine, written: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
 //!     let mut answers = Vec::new();
 //!     for bytes in written {
-//!         let message = Incoming::new(Whole::new(&bytes))?;
+//!         let whole = Whole::new(&bytes);
+//!         let segments = whole.segments()?;
+//!         let message = Incoming::new(whole, &segments);
 //!         side.receive(&message)?;
 //!         answers.extend(run(side, Some(&message))?);
 //!     }
@@ -150,6 +152,6 @@ pub use engine::{Engine, Limits, Sizes};
 pub use error::{Exception, ExceptionKind, Failure, Fatal};
 pub use held::{CallKind, Content, Payload, Serving};
 pub use hook::{find, hook};
-pub use incoming::Incoming;
+pub use incoming::{Incoming, Segments as MessageSegments};
 pub use memory::{Heap, Message, Pool, Segments, new_message, overwriting};
 pub use questions::{CallId, CallOptions, Called};

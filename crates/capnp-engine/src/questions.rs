@@ -267,8 +267,11 @@ impl Engine {
     /// Forgets a call that has returned, or was never sent.
     pub(crate) fn remove_question(&mut self, call: CallId) -> Option<Question> {
         let mut question = self.questions.remove(call)?;
-        for object in question.target.take().into_iter().chain(std::mem::take(&mut question.named))
-        {
+        if let Some(target) = question.target.take() {
+            self.count_returned(target);
+            self.release(target);
+        }
+        for object in std::mem::take(&mut question.named) {
             self.count_returned(object);
             self.release(object);
         }

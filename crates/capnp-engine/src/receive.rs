@@ -82,10 +82,10 @@ impl Engine {
         Ok(())
     }
 
-    fn receive_call(
+    fn receive_call<'a>(
         &mut self,
-        call: call::Reader<'_>,
-        message: &Incoming<'_>,
+        call: call::Reader<'a>,
+        message: &Incoming<'a>,
     ) -> Result<(), Fatal> {
         let id = call.get_question_id();
         let elsewhere = match call.get_send_results_to().which()? {
@@ -97,7 +97,9 @@ impl Engine {
         };
         let target = self.target(call.get_target()?)?;
         self.begin_answer(id, elsewhere)?;
-        let caps = self.receive_caps(call.get_params()?, message.whole().len())?;
+        let params = call.get_params()?;
+        message.set_content(params.get_content());
+        let caps = self.receive_caps(params, message.whole().len())?;
         let held = HeldCall {
             method: (call.get_interface_id(), call.get_method_id()),
             params: Payload { body: None, caps },

@@ -30,10 +30,10 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn receive_return(
+    pub(crate) fn receive_return<'a>(
         &mut self,
-        answer: return_::Reader<'_>,
-        message: &Incoming<'_>,
+        answer: return_::Reader<'a>,
+        message: &Incoming<'a>,
     ) -> Result<(), Fatal> {
         let id = answer.get_answer_id();
         let (call, question) = self.asked(id)?;
@@ -57,7 +57,11 @@ impl Engine {
         }
         match outcome {
             return_::Results(results) => {
-                let caps = self.receive_caps(results?, message.whole().len())?;
+                let caps = {
+                    let results = results?;
+                    message.set_content(results.get_content());
+                    self.receive_caps(results, message.whole().len())?
+                };
                 self.answered(call, Ok(Payload { body: None, caps }), Some(message), finish);
             }
             return_::Exception(error) => {

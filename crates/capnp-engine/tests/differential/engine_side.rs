@@ -171,7 +171,9 @@ impl EngineSide {
 
     pub(crate) fn receive(&mut self, message: &[capnp::Word]) -> Result<(), Fatal> {
         let bytes = capnp::Word::words_to_bytes(message);
-        let message = Incoming::new(Whole::new(bytes)).unwrap();
+        let whole = Whole::new(bytes);
+        let segments = whole.segments().unwrap();
+        let message = Incoming::new(whole, &segments);
         let result = self.engine.receive(&message);
         self.drain(Some(&message));
         result

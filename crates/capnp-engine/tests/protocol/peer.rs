@@ -47,7 +47,8 @@ impl Peer {
         let mut message = Builder::new(HeapAllocator::new());
         write(message.init_root());
         let body = body(&message);
-        let incoming = Incoming::new(body.whole()).unwrap();
+        let segments = body.whole().segments().unwrap();
+        let incoming = Incoming::new(body.whole(), &segments);
         let result = self.engine.receive(&incoming);
         self.drain();
         result

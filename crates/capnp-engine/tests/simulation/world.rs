@@ -111,7 +111,8 @@ impl<'a> World<'a> {
     pub(crate) fn receive(&mut self, side: usize) {
         let Some(body) = self.sides[side].wire.pop_front() else { return };
         let whole = if self.rng.one_in(2) { body.whole() } else { Whole::new(body.bytes()) };
-        let message = Incoming::new(whole).expect("a message of the engine's own");
+        let segments = whole.segments().expect("a message of the engine's own");
+        let message = Incoming::new(whole, &segments);
         log!(self, "{side} receives");
         if let Err(fatal) = self.sides[side].engine.receive(&message) {
             panic!("side {side} calls it a mistake of the other's: {fatal}");
@@ -160,7 +161,8 @@ impl<'a> World<'a> {
         let body = Body::new(bytes, start, None);
         let text = self.counts.message(body.bytes(), self.log.is_some()).expect("well-formed");
         if self.log.is_some() {
-            let message = Incoming::new(body.whole()).expect("well-formed");
+            let segments = body.whole().segments().expect("well-formed");
+            let message = Incoming::new(body.whole(), &segments);
             log!(self, "  {side} writes of call {:?}: {text}", content::call_of(&message));
         }
         if !self.sides[1 - side].ended {

@@ -13,7 +13,7 @@ use rustix::net::{Shutdown, shutdown};
 use super::batching::Batching;
 use super::core::{Core, Session};
 use super::explain::Unexplained;
-use super::followup::Followup;
+use super::followup::{Followup, Followups};
 use super::frame::Frames;
 use super::limits::Limits;
 use super::outbox::Outbox;
@@ -246,9 +246,7 @@ impl Conn {
         if round.in_order {
             self.run_in_order();
         }
-        for followup in round.followups {
-            followup.run();
-        }
+        round.followups.run();
         if let Some(error) = round.failed {
             self.end(error);
         }
@@ -345,9 +343,7 @@ impl Conn {
         if round.in_order {
             self.run_in_order();
         }
-        for followup in round.followups {
-            followup.run();
-        }
+        round.followups.run();
         let hooks =
             std::mem::take(&mut *self.on_disconnect.lock().unwrap_or_else(PoisonError::into_inner));
         for hook in hooks {
@@ -381,7 +377,7 @@ pub(crate) enum Flush {
 
 /// What one round in the core leaves to do.
 pub(crate) struct Round {
-    followups: Vec<Followup>,
+    followups: Followups,
     failed: Option<Error>,
     /// How many bytes wait to be written, where the round has added some.
     waiting: usize,
@@ -416,9 +412,7 @@ impl Drop for Conn {
             let error = Error::disconnected("this side let the connection go");
             let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
             let _ = catch_unwind(AssertUnwindSafe(|| core.end(None, &error)));
-            for followup in std::mem::take(&mut core.followups) {
-                followup.run();
-            }
+            std::mem::take(&mut core.followups).run();
             let hooks = std::mem::take(
                 self.on_disconnect.get_mut().unwrap_or_else(PoisonError::into_inner),
             );

@@ -14,7 +14,7 @@ use capnp_engine::{Effect, Engine, Exception, ExceptionKind, Failure, Fatal, Inc
 
 use super::batch::Batch;
 use super::conn::ArcConn;
-use super::followup::Followup;
+use super::followup::Followups;
 use crate::Error;
 
 /// What is built on a connection: the layers above, as this one sees them.
@@ -43,7 +43,7 @@ pub(crate) struct Core {
     state: Box<dyn Any + Send>,
     pub(super) out: Batch,
     /// Work for when the lock is released.
-    pub(crate) followups: Vec<Followup>,
+    pub(crate) followups: Followups,
     /// The same, to be run in the order in which it arose.
     pub(crate) in_order: Vec<Box<dyn FnOnce() + Send>>,
     /// A message was taken in that ends the connection: those behind it are not.
@@ -58,7 +58,7 @@ impl Core {
         session: &'static dyn Session,
         state: Box<dyn Any + Send>,
     ) -> Core {
-        let (out, followups, in_order) = (Batch::default(), Vec::new(), Vec::new());
+        let (out, followups, in_order) = (Batch::default(), Followups::default(), Vec::new());
         Core { engine, session, state, out, followups, in_order, failed: false, fatal: None }
     }
 
@@ -66,7 +66,7 @@ impl Core {
     ///
     /// # Panics
     /// It is of another type: the connection was started for another session.
-    pub(crate) fn split<S: Any>(&mut self) -> (&mut S, &mut Engine, &mut Vec<Followup>) {
+    pub(crate) fn split<S: Any>(&mut self) -> (&mut S, &mut Engine, &mut Followups) {
         let state = self.state.downcast_mut();
         let state = state.unwrap_or_else(|| unreachable!("a connection has one kind of session"));
         (state, &mut self.engine, &mut self.followups)

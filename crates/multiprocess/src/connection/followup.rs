@@ -22,6 +22,36 @@ pub(crate) enum Followup {
     Run(Box<dyn FnOnce() + Send>),
 }
 
+/// Followups in their order. The first takes no memory: most entries leave one.
+#[derive(Default)]
+pub(crate) struct Followups {
+    first: Option<Followup>,
+    more: Vec<Followup>,
+}
+
+impl Followups {
+    pub(crate) fn push(&mut self, followup: Followup) {
+        match &self.first {
+            None => self.first = Some(followup),
+            Some(_) => self.more.push(followup),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Followup> {
+        self.first.iter().chain(&self.more)
+    }
+
+    pub(super) fn run(self) {
+        self.first.into_iter().chain(self.more).for_each(Followup::run);
+    }
+}
+
+impl Extend<Followup> for Followups {
+    fn extend<I: IntoIterator<Item = Followup>>(&mut self, followups: I) {
+        followups.into_iter().for_each(|followup| self.push(followup));
+    }
+}
+
 impl Followup {
     pub(crate) fn run(self) {
         match self {

@@ -206,8 +206,11 @@ impl Conn {
         let round = self.take_in(|core| {
             while let Some(frame) = frames.next()? {
                 some = true;
-                let message = Incoming::new(frame.whole())
+                let whole = frame.whole();
+                let segments = whole
+                    .segments()
                     .map_err(|error| Error::PeerMisbehaved { problem: error.to_string() })?;
+                let message = Incoming::new(whole, &segments);
                 core.receive(self, &message)?;
             }
             Ok(())

@@ -157,11 +157,13 @@ impl Core {
         }
     }
 
+    /// Whether calls are held back.
+    pub(super) fn holds_calls(&mut self) -> bool {
+        !self.state().interrupts.held.is_empty()
+    }
+
     /// Sends calls that were held back for calls that are over, or whose object is closed.
     pub(super) fn send_held(&mut self, conn: &ArcConn) {
-        if self.state().interrupts.held.is_empty() {
-            return;
-        }
         let now = Instant::now();
         let mut place = 0;
         while let Some(target) = self.state().interrupts.held.get(place).map(|held| held.target) {

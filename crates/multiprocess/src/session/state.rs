@@ -168,7 +168,9 @@ impl Session for Calls {
     }
 
     fn settle(&self, core: &mut Core, conn: &ArcConn) {
-        core.send_held(conn);
+        if core.holds_calls() {
+            core.send_held(conn);
+        }
     }
 
     fn end(&self, core: &mut Core, conn: Option<&ArcConn>) {
