@@ -40,6 +40,13 @@ impl Engine {
         })
     }
 
+    /// Whether the peer got it back as a result: whether it ends is the peer's affair then, and no handle
+    /// on it is the [last](Engine::is_last_handle).
+    pub fn is_given_back(&self, cap: Cap) -> bool {
+        let cap = self.caps.resolved(cap);
+        self.caps.get(cap).is_some_and(|entry| entry.life.given_back)
+    }
+
     /// Whether somebody has a handle on it.
     pub(crate) fn has_handles(&self, cap: Cap) -> bool {
         self.caps.get(cap).is_some_and(|entry| entry.life.handles > 0)
