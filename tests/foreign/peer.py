@@ -148,11 +148,13 @@ class Client:
 class Case(unittest.IsolatedAsyncioTestCase):
     """A test with an event loop for Cap'n Proto, a directory, and a deadline."""
 
+    deadline = 2 * DEADLINE  # of each test
+
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
         for name, test in list(vars(cls).items()):
             if name.startswith("test_"):
-                setattr(cls, name, _within(test, 2 * DEADLINE))
+                setattr(cls, name, _within(test, cls.deadline))
 
     async def asyncSetUp(self):
         self.dir = Path(self.enterContext(tempfile.TemporaryDirectory(prefix="foreign-")))

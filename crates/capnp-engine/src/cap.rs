@@ -297,12 +297,14 @@ impl Engine {
             Kind::Local { object, .. } => self.released(object),
             Kind::Import { id } => self.release_import(id, cap),
             Kind::Promise(promise) => {
+                // Also what has resolved: its number stays as long as something else is held of it,
+                // and the peer may give it again.
+                if let Some(PeerPath::Import(id)) = promise.way() {
+                    self.forget_promise(id, cap);
+                }
                 match promise.target {
                     Target::Resolved(next) => held.push(next),
-                    Target::Import { import, id, .. } => {
-                        self.forget_promise(id, cap);
-                        held.push(import);
-                    }
+                    Target::Import { import, .. } => held.push(import),
                     Target::Answer { .. } | Target::Here => {}
                 }
                 held.extend(promise.when_returned);

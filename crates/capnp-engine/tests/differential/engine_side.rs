@@ -1,4 +1,6 @@
 //! The engine's side: objects and calls around an engine.
+//!
+//! `testing/engine-differential` has this and the model, too.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -20,6 +22,8 @@ enum Purpose {
     /// Its results are a promise that this side gives away.
     Promise,
     Bootstrap,
+    /// Part of no program: what the other side is told to do.
+    Command,
 }
 
 /// A call that waits for the program.
@@ -46,6 +50,8 @@ pub(crate) struct EngineSide {
     pub(crate) watched: i64,
     factory: Option<Cap>,
     pub(crate) ended: bool,
+    /// What commands were answered with.
+    pub(crate) done: Vec<(u64, Result<String, Failure>)>,
 }
 
 /// The key of the object that makes this side's promises: what it returns is called before it does.
@@ -81,6 +87,7 @@ impl EngineSide {
             watched: 0,
             factory: None,
             ended: false,
+            done: Vec::new(),
         };
         let bootstrap = side.object(BOOTSTRAP[0]);
         side.engine.set_bootstrap(bootstrap);
@@ -126,6 +133,21 @@ impl EngineSide {
         self.calls.insert(number, called.call);
         self.drain(None);
         called.promise
+    }
+
+    /// Tells the other side to do something, by the method behind those of all objects. The answer
+    /// comes under the number that is returned.
+    pub(crate) fn command(&mut self, target: Cap, text: &str) -> u64 {
+        let tag = self.tag(Purpose::Command);
+        let draft = Draft::call(&Heap, (INTERFACE, METHODS.len() as u16), |to| {
+            let to = to.init_as::<accept::Builder<'_>>();
+            to.init_provision().set_as(text)?;
+            Ok::<_, capnp::Error>(Vec::new())
+        });
+        let options = CallOptions { tag, ..CallOptions::default() };
+        self.engine.call(target, draft.unwrap(), options).unwrap();
+        self.drain(None);
+        tag
     }
 
     /// False if it has its answer already.
@@ -312,6 +334,16 @@ impl EngineSide {
         if matches!(purpose, Purpose::Bootstrap) {
             return answer.map_or((), |payload| self.engine.release_all(payload.caps));
         }
+        if matches!(purpose, Purpose::Command) {
+            let text = answer.map(|payload| {
+                payload.with(current, |content| {
+                    let content: accept::Reader<'_> = content.unwrap().reader.get_as().unwrap();
+                    let text: capnp::text::Reader<'_> = content.get_provision().get_as().unwrap();
+                    text.to_string().unwrap()
+                })
+            });
+            return self.done.push((tag, text));
+        }
         let answer = answer.map(|payload| self.read(payload, current));
         match purpose {
             Purpose::Program(call) => {
@@ -339,7 +371,7 @@ impl EngineSide {
                 };
                 self.engine.answer(serving, outcome);
             }
-            Purpose::Promise | Purpose::Bootstrap => {
+            Purpose::Promise | Purpose::Bootstrap | Purpose::Command => {
                 if let Ok((_, Some(cap))) = answer {
                     self.engine.release(cap);
                 }

@@ -28,6 +28,7 @@
 //!   on the results of one, before they are there.
 
 mod ending;
+#[allow(dead_code, reason = "where a process is the other side, it is told more")]
 mod engine_side;
 mod model;
 mod rpc_side;

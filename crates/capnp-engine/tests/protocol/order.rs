@@ -206,6 +206,33 @@ fn calls_go_strictly_to_what_the_peer_was_told() {
     assert_eq!(peer.delivered.len(), 1);
 }
 
+/// The C++ implementation keeps the number of a promise that failed for whoever has it still, and gives
+/// it again.
+#[test]
+fn a_promise_is_given_again_that_has_resolved() {
+    let (mut peer, first) = ready();
+    peer.call(first, CallOptions::default());
+    returns(&mut peer, 0, |mut to| to.set_sender_promise(3));
+    let promise = peer.answers.pop().unwrap().1.unwrap().caps[0].unwrap();
+    // The answer holds what the peer has under this number.
+    let question = serves(&mut peer);
+    peer.engine.retain(promise);
+    peer.answer(question, vec![promise]);
+    peer.send(|root| {
+        let mut resolve = root.init_resolve();
+        resolve.set_promise_id(3);
+        resolve.init_exception().set_reason("broken");
+    })
+    .unwrap();
+    peer.engine.release(promise);
+    peer.call(first, CallOptions::default());
+    returns(&mut peer, 0, |mut to| to.set_sender_promise(3));
+    let promise = peer.answers.pop().unwrap().1.unwrap().caps[0].unwrap();
+    peer.written.clear();
+    peer.call(promise, CallOptions::default());
+    assert_eq!(peer.written(), ["call 0"]);
+}
+
 #[test]
 fn a_cancel_is_passed_on_with_the_call() {
     let (mut peer, _) = answered_with_a_promise_of_the_peers();
