@@ -54,10 +54,13 @@ fn in_one_round_trip<T: Send + 'static>(
     let answer = thread::scope(|scope| {
         let answer = scope.spawn(|| make().wait());
         wire.wait_until(|messages| calls(messages) >= wanted);
+        // Before anything is answered: what ends the objects comes behind the answers.
+        let made = calls(&wire.asked());
         wire.let_go();
-        answer.join().unwrap()
+        (made, answer.join().unwrap())
     });
-    assert_eq!(calls(&wire.asked()), wanted);
+    let (made, answer) = answer;
+    assert_eq!(made, wanted);
     answer.unwrap()
 }
 
