@@ -54,8 +54,8 @@ pub trait Interface: Clone + Send + Sync + Sized + 'static {
     /// Decodes a call of `object`.
     ///
     /// # Errors
-    /// [`Error::Unimplemented`] for a method that the interface does
-    /// not have, [`Error::Decode`] for arguments that do not fit.
+    /// [`Error::Unimplemented`](crate::Error::Unimplemented) for a method that the interface does
+    /// not have, [`Error::Decode`](crate::Error::Decode) for arguments that do not fit.
     fn dispatch(call: Incoming<'_, '_>, object: Arc<Self::Object>) -> Result<Job>;
 
     /// Whether the interface is the one with this id, or extends it.

@@ -198,3 +198,29 @@ impl Drop for InUse {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::ObjectLife;
+
+    /// It waits for the end itself. Calls of other threads are waited for, those that end later than
+    /// the close began as well.
+    #[test]
+    fn a_call_of_the_thread_that_closes_is_not_waited_for() {
+        let life = ObjectLife::new(Box::new(()));
+        let own = life.begin(Some(std::thread::current().id())).unwrap();
+        let other = std::thread::spawn(|| std::thread::current().id()).join().unwrap();
+        let other = life.begin(Some(other)).unwrap();
+        let ended = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&ended);
+        life.close(Box::new(move || done.store(true, Ordering::SeqCst)), false);
+        assert!(life.begin(None).is_err(), "no calls are taken any more");
+        assert!(!ended.load(Ordering::SeqCst));
+        drop(other);
+        assert!(ended.load(Ordering::SeqCst));
+        drop(own);
+    }
+}
