@@ -20,7 +20,7 @@ use multiprocess_everything::generated::foo::FooClient;
 use multiprocess_everything::generated::objects::ObjectsClient;
 use multiprocess_everything::generated::values::ValuesClient;
 use multiprocess_everything::server::EverythingServer;
-use multiprocess_tests::raw::{Cap, Placeholder, RawPeer, THREAD_MAP, Target, which};
+use multiprocess_tests::raw::{Cap, RawPeer, THREAD_MAP, Target, placeholder, which};
 
 /// A connection that is used for many calls.
 struct Session {
@@ -56,7 +56,7 @@ impl Session {
         let to = Target::Bootstrap(bootstrap);
         let map = peer.ask(to, construct, &[Cap::Here(0)], |to| {
             let mut params = to.init_as::<accept::Builder<'_>>();
-            params.reborrow().init_provision().set_as_capability(Box::new(Placeholder));
+            params.reborrow().init_provision().set_as_capability(placeholder());
         });
         let map = Target::Export(map.export());
         let thread = peer.ask(map, (THREAD_MAP, 0), &[], |_| {}).export();
