@@ -41,7 +41,7 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
     let inbox = this_inbox();
     release_slot();
     let waits: Arc<dyn Pending> = Arc::clone(slot) as Arc<dyn Pending>;
-    // Within a call that is only handed on: who waits for that no more waits for this no more.
+    // A relay's method runs on this thread: when its own caller cancels, this wait ends, too.
     let relayed = relayed();
     if let Some(token) = &relayed {
         let slot = Arc::downgrade(slot);

@@ -62,14 +62,14 @@ impl Core {
         Core { engine, session, state, out, followups, in_order, failed: false, fatal: None }
     }
 
-    /// What the session keeps; and the rest, to be used beside it.
+    /// What the session keeps; and the engine, to be used beside it.
     ///
     /// # Panics
     /// It is of another type: the connection was started for another session.
-    pub(crate) fn split<S: Any>(&mut self) -> (&mut S, &mut Engine, &mut Followups) {
+    pub(crate) fn split<S: Any>(&mut self) -> (&mut S, &mut Engine) {
         let state = self.state.downcast_mut();
         let state = state.unwrap_or_else(|| unreachable!("a connection has one kind of session"));
-        (state, &mut self.engine, &mut self.followups)
+        (state, &mut self.engine)
     }
 
     /// Takes in one message of the peer's and has done what follows from it.

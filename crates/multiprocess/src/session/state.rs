@@ -88,8 +88,7 @@ impl Core {
 
     /// The same beside the engine.
     pub(crate) fn state_and_engine(&mut self) -> (&mut State, &mut Engine) {
-        let (state, engine, _) = self.split::<State>();
-        (state, engine)
+        self.split()
     }
 
     /// A capability for an object of this process, with one reference. It is the one that the object
