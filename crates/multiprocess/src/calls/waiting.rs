@@ -8,7 +8,7 @@ use super::slot::Slot;
 use super::start::SentCall;
 use crate::connection::{ArcConn, Parker, Pending, WaitingReader};
 use crate::driver::{TimerId, driver};
-use crate::threads::{depth, relayed, release_slot, this_inbox};
+use crate::threads::{Inbox, Task, depth, relayed, release_slot, this_inbox};
 use crate::{Error, Result};
 
 /// How deep calls may run within calls on one thread: a callback of a callback is two.
@@ -55,19 +55,17 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
     let mut reader = conn.map(|conn| WaitingReader::new(conn, inbox.parker(), &waits));
     loop {
         if let Some(answer) = slot.take() {
+            if let Some(reader) = &mut reader {
+                reader.release();
+            }
+            run_earlier(&inbox);
             return answer;
         }
         if let Some(task) = inbox.pop() {
             if let Some(reader) = &mut reader {
                 reader.release();
             }
-            if depth() < MAX_DEPTH {
-                task.run();
-            } else {
-                task.refuse(Error::Overloaded {
-                    message: format!("more than {MAX_DEPTH} calls within calls on one thread"),
-                });
-            }
+            run_within(task);
             continue;
         }
         if cancelled() {
@@ -80,6 +78,27 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
             Some(reader) => reader.wait(deadline.at, || !inbox.is_empty() || cancelled()),
             None => Parker::park(deadline.at),
         }
+    }
+}
+
+/// Runs the calls that are there when the answer is: the peer sent them before it. One that destroys what
+/// an argument of this thread's call owns has run when that call returns, and none stays behind on a
+/// thread that may not wait again. Not those that come meanwhile, so that a peer cannot keep the thread.
+fn run_earlier(inbox: &Inbox) {
+    for _ in 0..inbox.len() {
+        let Some(task) = inbox.pop() else { return };
+        run_within(task);
+    }
+}
+
+/// Runs a call on a thread that waits for another.
+fn run_within(task: Task) {
+    if depth() < MAX_DEPTH {
+        task.run();
+    } else {
+        task.refuse(Error::Overloaded {
+            message: format!("more than {MAX_DEPTH} calls within calls on one thread"),
+        });
     }
 }
 

@@ -94,7 +94,11 @@ impl Inbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.state().tasks.is_empty()
+        self.len() == 0
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.state().tasks.len()
     }
 
     pub(crate) fn is_released(&self) -> bool {

@@ -2,17 +2,16 @@
 //! life; an object of this side's with `destroy` that is given twice is two, as far as the peer can
 //! end it.
 
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use multiprocess::{Connection, Result};
+use multiprocess::Result;
 use multiprocess_tests::generated::life::{Guest, GuestClient, Plain, PlainClient};
-use multiprocess_tests::raw::{Cap, Target};
-use multiprocess_tests::recorder::{Called, Event, Given, Outcome, Recorder};
+use multiprocess_tests::raw::Target;
+use multiprocess_tests::recorder::{Outcome, Recorder};
 use multiprocess_tests::{LONG, wait_until};
 
-use super::{CALL, DESTROY, PLAIN, assert_misuse, bench, nothing, numbered};
+use super::{CALL, DESTROY, PLAIN, assert_misuse, bench, calling, given, nothing, numbered};
 
 #[test]
 fn closing_one_handle_closes_the_other() {
@@ -123,26 +122,6 @@ impl Guest for Own {
 
 impl Plain for Own {}
 
-/// A raw peer whose bootstrap object is called here.
-fn calling() -> (Connection, Recorder, PlainClient) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let connection = Connection::new(theirs).unwrap();
-    let plain: PlainClient = connection.bootstrap().unwrap();
-    let mut recorder = Recorder::new(ours);
-    let place = recorder.find(|event| matches!(event, Event::Bootstrap(_)));
-    let Event::Bootstrap(question) = recorder.log()[place] else { unreachable!() };
-    recorder.peer.answer(question, &[Cap::Here(1)], |mut content| {
-        content.reborrow().set_as_capability(multiprocess_tests::raw::placeholder());
-    });
-    (connection, recorder, plain)
-}
-
-/// The number of the object that was given as an argument: the last of the call's capabilities.
-fn given(call: &Called) -> u32 {
-    let Some(Given::There(export)) = call.caps.last() else { panic!("{call:?}") };
-    *export
-}
-
 /// Calls `callInline` of an object of the other side's.
 fn call_inline(recorder: &mut Recorder, export: u32) -> Outcome {
     let question = recorder.peer.call(Target::Export(export), (super::GUEST, 2), &[], |content| {
@@ -158,7 +137,7 @@ fn call_inline(recorder: &mut Recorder, export: u32) -> Outcome {
 /// What a C++ peer does at the end of a call that it got an object with, whatever other calls got.
 #[test]
 fn destroying_it_in_one_call_leaves_it_to_the_other() {
-    let (connection, mut recorder, plain) = calling();
+    let (connection, mut recorder, plain) = calling::<PlainClient>();
     let dropped = Arc::new(AtomicUsize::new(0));
     let own = GuestClient::new(Own(Arc::clone(&dropped)));
     let calls = [plain.give(own.clone()).start(), plain.give(own.clone()).start()];
@@ -186,7 +165,7 @@ fn destroying_it_in_one_call_leaves_it_to_the_other() {
 /// A call of the one that was destroyed fails, and that alone.
 #[test]
 fn what_was_destroyed_cannot_be_called_through_its_own_number() {
-    let (connection, mut recorder, plain) = calling();
+    let (connection, mut recorder, plain) = calling::<PlainClient>();
     let own = GuestClient::new(Own(Arc::default()));
     let _calls = [plain.give(own.clone()).start(), plain.give(own).start()];
     let [one, other] = [(); 2].map(|()| given(&recorder.call_of((PLAIN, 1)).1));
@@ -200,7 +179,7 @@ fn what_was_destroyed_cannot_be_called_through_its_own_number() {
 /// An object without `destroy` keeps its number as long as the peer has it.
 #[test]
 fn an_object_without_destroy_is_one_export() {
-    let (connection, mut recorder, plain) = calling();
+    let (connection, mut recorder, plain) = calling::<PlainClient>();
     let dropped = Arc::new(AtomicUsize::new(0));
     let own = PlainClient::new(Own(Arc::clone(&dropped)));
     let _calls: Vec<_> = (0..3).map(|_| plain.give_plain(own.clone()).start()).collect();

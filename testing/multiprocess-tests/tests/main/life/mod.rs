@@ -4,6 +4,7 @@
 
 mod closing;
 mod dropping;
+mod ended_by_the_peer;
 mod given_twice;
 mod interrupted;
 mod local;
@@ -19,8 +20,8 @@ use multiprocess_tests::LONG;
 use multiprocess_tests::generated::life::{GuestClient, House, HouseClient, PlainClient};
 use multiprocess_tests::generated::life_capnp::{guest, house, plain};
 use multiprocess_tests::generated::proxy_capnp::thread_map;
-use multiprocess_tests::raw::{Cap, THREAD_MAP, Target, cap};
-use multiprocess_tests::recorder::{Called, Event, Outcome, Recorder};
+use multiprocess_tests::raw::{Cap, THREAD_MAP, Target, cap, placeholder};
+use multiprocess_tests::recorder::{Called, Event, Given, Outcome, Recorder};
 
 const HOUSE: u64 = HouseClient::ID;
 const GUEST: u64 = GuestClient::ID;
@@ -211,6 +212,27 @@ impl Bench {
 /// order of their places.
 fn cap_at<C: capnp::capability::FromClientHook>(_place: usize) -> C {
     cap()
+}
+
+/// A raw peer whose bootstrap object is called here. What a house's `construct` and the ThreadMap in its
+/// results are asked is not answered, and that is not waited for.
+fn calling<I: Interface>() -> (Connection, Recorder, I) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let connection = Connection::new(theirs).unwrap();
+    let object = connection.bootstrap().unwrap();
+    let mut recorder = Recorder::new(ours);
+    let place = recorder.find(|event| matches!(event, Event::Bootstrap(_)));
+    let Event::Bootstrap(question) = recorder.log()[place] else { unreachable!() };
+    recorder.peer.answer(question, &[Cap::Here(1)], |mut content| {
+        content.reborrow().set_as_capability(placeholder());
+    });
+    (connection, recorder, object)
+}
+
+/// The number of the object that was given as an argument: the last of the call's capabilities.
+fn given(call: &Called) -> u32 {
+    let Some(Given::There(export)) = call.caps.last() else { panic!("{call:?}") };
+    *export
 }
 
 /// Closes on a thread of its own.
