@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use capnp::Result;
 use capnp::message::{Reader, ReaderOptions};
-use capnp::serialize::{self, NoAllocSliceSegments};
+use capnp::serialize;
 
 use crate::memory::Message;
+use crate::segments::{Segments, SliceSegments};
 
 const WORD: usize = 8;
 
@@ -118,7 +119,7 @@ impl<'a> Whole<'a> {
     ///
     /// # Errors
     /// Its table does not fit.
-    pub fn segments(&self) -> Result<Reader<NoAllocSliceSegments<'a>>> {
+    pub fn segments(&self) -> Result<Segments<'a>> {
         self.parse(options(self.bytes.len()))
     }
 
@@ -126,9 +127,8 @@ impl<'a> Whole<'a> {
     ///
     /// # Errors
     /// Its table does not fit.
-    pub fn parse(&self, options: ReaderOptions) -> Result<Reader<NoAllocSliceSegments<'a>>> {
-        let mut bytes = self.bytes;
-        serialize::read_message_from_flat_slice_no_alloc(&mut bytes, options)
+    pub fn parse(&self, options: ReaderOptions) -> Result<Segments<'a>> {
+        Ok(Reader::new(SliceSegments::new(self.bytes)?, options))
     }
 }
 

@@ -23,9 +23,12 @@ pub struct Draft {
     pub(crate) method: (u64, u16),
     /// One reference on each, by the numbers of the hooks that were written.
     given: Vec<Option<Cap>>,
-    /// The order of the message's table, where it is another: each by its number in `given`.
-    order: Option<Vec<Option<usize>>>,
+    /// Where the order of the message's table is another. Apart, as it is rare, so that the rest is small.
+    order: Option<Box<Order>>,
 }
+
+/// The order of a message's table: each by its number in [`Draft::given`].
+struct Order(Vec<Option<usize>>);
 
 impl Draft {
     /// A call of this method (interface and ordinal). `fill` writes the parameters and returns the
@@ -81,10 +84,10 @@ impl Draft {
 }
 
 /// The places of a message's capabilities in `given`, where that is not their order already.
-fn order_of(table: &CapTable, given: &[Option<Cap>]) -> Option<Vec<Option<usize>>> {
+fn order_of(table: &CapTable, given: &[Option<Cap>]) -> Option<Box<Order>> {
     let places = || table.iter().map(|slot| slot.as_deref().and_then(hook::place));
     let same = places().eq((0..given.len()).map(Some));
-    (!same).then(|| places().collect())
+    (!same).then(|| Box::new(Order(places().collect())))
 }
 
 /// Begins a Return.
@@ -108,7 +111,7 @@ impl Engine {
         let Draft { message, given, order, .. } = draft;
         let Some(order) = order else { return (message, given) };
         let cap = |place: &Option<usize>| given.get((*place)?).copied().flatten();
-        let caps: Vec<_> = order.iter().map(cap).collect();
+        let caps: Vec<_> = order.0.iter().map(cap).collect();
         caps.iter().flatten().for_each(|cap| self.caps.retain(*cap));
         self.release_all(given);
         (message, caps)

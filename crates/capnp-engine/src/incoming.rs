@@ -3,14 +3,10 @@
 use std::cell::Cell;
 
 use capnp::any_pointer;
-use capnp::message::Reader;
-use capnp::serialize::NoAllocSliceSegments;
 use capnp_rpc::rpc_capnp::{message, return_};
 
 use crate::body::Whole;
-
-/// Where the segments of a message are: see [`Whole::segments`].
-pub type Segments<'a> = Reader<NoAllocSliceSegments<'a>>;
+use crate::segments::Segments;
 
 /// A message of the peer's, for [`Engine::receive`](crate::Engine::receive) and for what that leaves
 /// to be done with its content.

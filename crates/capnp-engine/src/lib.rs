@@ -143,6 +143,7 @@ mod promises;
 mod questions;
 mod receive;
 mod returns;
+mod segments;
 
 pub use body::{Body, Whole, first_word, options};
 pub use cap::{Cap, Path, Stage, State};
@@ -152,6 +153,7 @@ pub use engine::{Engine, Limits, Sizes};
 pub use error::{Exception, ExceptionKind, Failure, Fatal};
 pub use held::{CallKind, Content, Payload, Serving};
 pub use hook::{find, hook};
-pub use incoming::{Incoming, Segments as MessageSegments};
+pub use incoming::Incoming;
 pub use memory::{Heap, Message, Pool, Segments, new_message, overwriting};
+pub use segments::{Segments as MessageSegments, SliceSegments};
 pub use questions::{CallId, CallOptions, Called};

@@ -40,7 +40,7 @@ impl Pool for Heap {
 /// A message with room for so many words in its first segment. Room that is not used has a price, as
 /// the memory is zeroed; a larger message gets further segments.
 pub fn new_message(pool: &'static dyn Pool, words: u32) -> Message {
-    Builder::new(Segments { pool, first: Vec::new(), more: Vec::new(), next: words })
+    Builder::new(Segments { pool, first: Vec::new(), more: None, next: words })
 }
 
 thread_local! {
@@ -72,9 +72,13 @@ pub fn overwriting(bytes: usize, set: impl FnOnce()) {
 pub struct Segments {
     pool: &'static dyn Pool,
     first: Vec<u64>,
-    more: Vec<Vec<u64>>,
+    /// Most messages have no further ones: apart, so that the rest is small.
+    more: Option<Box<Further>>,
     next: u32,
 }
+
+#[derive(Default)]
+struct Further(Vec<Vec<u64>>);
 
 // Each segment is a Vec of its own, owned by this from `allocate_segment` to `deallocate_segment`;
 // moving the Vec does not move its memory. A pool gives zeroed memory, but for the content of a long
@@ -99,9 +103,10 @@ unsafe impl Allocator for Segments {
             self.first = segment;
             &mut self.first
         } else {
-            self.more.push(segment);
-            let last = self.more.len() - 1;
-            &mut self.more[last]
+            let Further(more) = &mut **self.more.get_or_insert_default();
+            more.push(segment);
+            let last = more.len() - 1;
+            &mut more[last]
         };
         let length = u32::try_from(place.len()).unwrap_or(u32::MAX);
         (NonNull::from(&mut place[..]).cast(), length)
@@ -113,8 +118,9 @@ unsafe impl Allocator for Segments {
         let segment = if is_it(&self.first) {
             std::mem::take(&mut self.first)
         } else {
-            match self.more.iter().position(is_it) {
-                Some(place) => self.more.swap_remove(place),
+            let Some(Further(more)) = self.more.as_deref_mut() else { return };
+            match more.iter().position(is_it) {
+                Some(place) => more.swap_remove(place),
                 None => return,
             }
         };

@@ -70,12 +70,19 @@ pub(crate) struct Question {
     pub(crate) sent: bool,
     /// The peer was told that nobody wants the answer. It returns all the same.
     pub(crate) finished: bool,
-    /// Where capabilities of the results are waited for, with a reference on each.
-    pub(crate) promises: Vec<(Path, Cap)>,
     /// What was exported with the parameters.
     pub(crate) exports: Vec<u32>,
     /// What it was sent to, with a reference.
     target: Option<Cap>,
+    /// What most calls do not have.
+    more: Option<Box<More>>,
+}
+
+/// What few calls have: apart, so that the rest is small.
+#[derive(Default)]
+struct More {
+    /// Where capabilities of the results are waited for, with a reference on each.
+    promises: Vec<(Path, Cap)>,
     /// The peer's objects that it names, with a reference on each: they are not ended before it has
     /// returned.
     named: Vec<Cap>,
@@ -84,7 +91,33 @@ pub(crate) struct Question {
     /// Where it waits, or did, to be sent or served.
     waits: Option<Cap>,
     /// It has returned: its results are those of this question of the peer's, when they are there.
-    pub(crate) taken: Option<u32>,
+    taken: Option<u32>,
+}
+
+impl Question {
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    fn take_promises(&mut self) -> Vec<(Path, Cap)> {
+        self.more.as_mut().map(|more| std::mem::take(&mut more.promises)).unwrap_or_default()
+    }
+
+    /// The question of the peer's whose results are this one's.
+    pub(crate) fn taken(&self) -> Option<u32> {
+        self.more.as_ref()?.taken
+    }
+
+    pub(crate) fn set_taken(&mut self, other: u32) {
+        self.more().taken = Some(other);
+    }
+}
+
+/// A call that is over: who is to be told.
+pub(crate) struct Ended {
+    tag: u64,
+    own: bool,
+    wanted: Wanted,
 }
 
 impl Questions {
@@ -99,13 +132,9 @@ impl Questions {
             wanted,
             sent: false,
             finished: false,
-            promises: Vec::new(),
             exports: Vec::new(),
             target: None,
-            named: Vec::new(),
-            serving: None,
-            waits: None,
-            taken: None,
+            more: None,
         });
         // There is no memory for so many.
         CallId { place: u32::try_from(place).unwrap_or(u32::MAX), serial }
@@ -195,7 +224,7 @@ impl Engine {
     fn promise_of(&mut self, call: CallId, path: Path) -> Cap {
         let promise = self.caps.add(Kind::Promise(Box::new(Promise::new(Target::Here))));
         if let Some(question) = self.questions.get(call) {
-            question.promises.push((path, promise));
+            question.more().promises.push((path, promise));
             self.caps.retain(promise);
         }
         promise
@@ -204,7 +233,8 @@ impl Engine {
     /// The call went to the peer: calls of what it promised follow it.
     fn direct_promises(&mut self, call: CallId) {
         let Some(question) = self.questions.get(call) else { return };
-        let promises = question.promises.clone();
+        let Some(more) = &question.more else { return };
+        let promises = more.promises.clone();
         for (path, promise) in promises {
             if let Some(promise) = self.caps.promise(promise) {
                 promise.target = Target::Answer { question: call.place, path, called: false };
@@ -265,17 +295,17 @@ impl Engine {
     }
 
     /// Forgets a call that has returned, or was never sent.
-    pub(crate) fn remove_question(&mut self, call: CallId) -> Option<Question> {
-        let mut question = self.questions.remove(call)?;
-        if let Some(target) = question.target.take() {
+    pub(crate) fn remove_question(&mut self, call: CallId) -> Option<Ended> {
+        let Question { tag, own, wanted, target, more, .. } = self.questions.remove(call)?;
+        if let Some(target) = target {
             self.count_returned(target);
             self.release(target);
         }
-        for object in std::mem::take(&mut question.named) {
+        for object in more.into_iter().flat_map(|more| more.named) {
             self.count_returned(object);
             self.release(object);
         }
-        Some(question)
+        Some(Ended { tag, own, wanted })
     }
 
     /// Notes which objects of the peer's a call names that somebody here has a handle on: the last
@@ -289,7 +319,7 @@ impl Engine {
             self.caps.retain(cap);
             self.count_sent(cap);
             if let Some(question) = self.questions.get(call) {
-                question.named.push(cap);
+                question.more().named.push(cap);
             }
         }
     }
@@ -299,7 +329,8 @@ impl Engine {
         let Engine { questions, caps, .. } = self;
         let Some(question) = questions.get(call) else { return 0 };
         let object = caps.resolved(object);
-        let used = question.target.iter().chain(&question.named);
+        let named = question.more.iter().flat_map(|more| &more.named);
+        let used = question.target.iter().chain(named);
         used.filter(|cap| caps.resolved(**cap) == object).count() as u32
     }
 
@@ -313,7 +344,7 @@ impl Engine {
     /// The call is served here: `tag` is what a cancel says.
     pub(crate) fn set_own_serving(&mut self, call: CallId, tag: u64) {
         if let Some(question) = self.questions.get(call) {
-            question.serving = Some(tag);
+            question.more().serving = Some(tag);
         }
     }
 
@@ -323,7 +354,7 @@ impl Engine {
             Asker::Peer(id) => self.answers.set_waits(id, promise),
             Asker::Own(call) => {
                 if let Some(question) = self.questions.get(call) {
-                    question.waits = Some(promise);
+                    question.more().waits = Some(promise);
                 }
             }
         }
@@ -345,9 +376,11 @@ impl Engine {
         if question.kind == CallKind::Destroy {
             return;
         }
-        let promises = std::mem::take(&mut question.promises);
-        let (serving, waits) = (question.serving.take(), question.waits.take());
-        let (sent, taken) = (question.sent, question.taken);
+        let promises = question.take_promises();
+        let more = question.more.as_mut();
+        let (serving, waits) =
+            more.map_or((None, None), |more| (more.serving.take(), more.waits.take()));
+        let (sent, taken) = (question.sent, question.taken());
         question.finished = sent;
         if sent {
             self.send_finish(call.place, true);
@@ -377,14 +410,14 @@ impl Engine {
 
     /// A call that was cancelled has returned.
     pub(crate) fn cancelled_returned(&mut self, call: CallId) {
-        if let Some(question) = self.remove_question(call) {
-            self.over(&question);
+        if let Some(ended) = self.remove_question(call) {
+            self.over(&ended);
         }
     }
 
-    pub(crate) fn over(&mut self, question: &Question) {
-        if question.own {
-            self.effect(Effect::Over { tag: question.tag });
+    fn over(&mut self, ended: &Ended) {
+        if ended.own {
+            self.effect(Effect::Over { tag: ended.tag });
         }
     }
 
@@ -398,7 +431,7 @@ impl Engine {
         finish: bool,
     ) {
         let promises = match self.questions.get(call) {
-            Some(question) => std::mem::take(&mut question.promises),
+            Some(question) => question.take_promises(),
             None => {
                 if let Ok(payload) = answer {
                     self.release_all(payload.caps);
@@ -424,15 +457,15 @@ impl Engine {
         if finish {
             self.send_finish(call.place, false);
         }
-        let Some(question) = self.remove_question(call) else { return };
-        match question.wanted {
-            Wanted::Here => self.effect(Effect::Answered { tag: question.tag, call, answer }),
+        let Some(ended) = self.remove_question(call) else { return };
+        match ended.wanted {
+            Wanted::Here => self.effect(Effect::Answered { tag: ended.tag, call, answer }),
             Wanted::For(serving) => self.pass_back(serving, answer, current),
             Wanted::No => {
                 if let Ok(payload) = answer {
                     self.release_all(payload.caps);
                 }
-                self.over(&question);
+                self.over(&ended);
             }
         }
     }

@@ -12,7 +12,7 @@ impl Engine {
     /// A question that the peer has to answer.
     fn asked(&mut self, id: u32) -> Result<(CallId, &mut Question), Fatal> {
         let question = self.questions.at(id);
-        question.filter(|(_, question)| question.sent && question.taken.is_none()).ok_or_else(
+        question.filter(|(_, question)| question.sent && question.taken().is_none()).ok_or_else(
             || Fatal::misbehaved(format!("answered question {id}, which was not asked")),
         )
     }
@@ -73,7 +73,7 @@ impl Engine {
             return_::TakeFromOtherQuestion(other) => {
                 let results = self.take_elsewhere(other, call)?;
                 if let Some(question) = self.questions.get(call) {
-                    question.taken = Some(other);
+                    question.set_taken(other);
                 }
                 // Otherwise when that call has been answered.
                 if let Some(results) = results {

@@ -83,7 +83,7 @@ impl Outbox {
         let mut batch = Batch::default();
         loop {
             // Takes what was added meanwhile, and leaves the empty batch in its place for its memory.
-            if batch.is_empty() {
+            if batch.is_empty() && !state.batch.is_empty() {
                 std::mem::swap(&mut batch, &mut state.batch);
             }
             if batch.is_empty() || state.closed {

@@ -101,7 +101,8 @@ impl Core {
         how: How,
         complete: Complete,
     ) -> Result<(WaiterId, Option<Cap>)> {
-        let (id, draft) = self.add_waiter(complete, written);
+        let Written { draft, busy, callback } = written;
+        let id = self.add(complete, busy, callback);
         match self.send(id, target, draft, how) {
             Ok(promise) => Ok((id, promise)),
             Err(error) => {
