@@ -8,6 +8,7 @@ use crate::draft::Draft;
 use crate::effect::Effect;
 use crate::engine::{Engine, Work};
 use crate::error::{Exception, Failure, Fatal};
+use crate::exports::ExportIds;
 use crate::held::{Asker, Payload, Serving};
 use crate::idmap::IdMap;
 use crate::memory::Message;
@@ -48,7 +49,7 @@ struct Pending {
 struct Done {
     results: Result<Payload, Failure>,
     /// What was exported with the results.
-    exports: Vec<u32>,
+    exports: ExportIds,
 }
 
 impl Answers {
@@ -171,7 +172,7 @@ impl Engine {
             self.discard_outcome(outcome);
             return self.answer_canceled(id, pending);
         }
-        let mut exports = Vec::new();
+        let mut exports = ExportIds::new();
         let results = match outcome {
             Ok(draft) => {
                 let (message, mut caps) = self.in_order(draft);
@@ -241,16 +242,14 @@ impl Engine {
     }
 
     /// Sends a Return that is written. Returns what was exported with it.
-    fn send_results(&mut self, mut message: Message, caps: &[Option<Cap>]) -> Vec<u32> {
-        let mut exports = Vec::new();
-        let root: capnp::Result<message::Builder<'_>> = message.get_root();
-        if let Ok(Ok(message::Return(Ok(mut answer)))) = root.map(message::Builder::which) {
-            if caps.is_empty() {
-                // Nothing of it can be called: the question is over with this.
-                answer.set_no_finish_needed(true);
-            } else if let Ok(return_::Results(Ok(payload))) = answer.which() {
-                exports = self.describe_all(payload, caps);
-            }
+    fn send_results(&mut self, mut message: Message, caps: &[Option<Cap>]) -> ExportIds {
+        let mut exports = ExportIds::new();
+        if !caps.is_empty()
+            && let Ok(root) = message.get_root::<message::Builder<'_>>()
+            && let Ok(message::Return(Ok(answer))) = root.which()
+            && let Ok(return_::Results(Ok(payload))) = answer.which()
+        {
+            exports = self.describe_all(payload, caps);
         }
         self.effect(Effect::Write(message));
         exports

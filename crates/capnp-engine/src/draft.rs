@@ -70,10 +70,13 @@ impl Draft {
         };
         let mut message = new_message(pool, WORDS);
         let mut table = CapTable::new();
-        let mut content = init_return(&mut message, id).init_results().get_content();
+        let mut answer = init_return(&mut message, id);
+        let mut content = answer.reborrow().init_results().get_content();
         content.imbue_mut(&mut table);
         let given = fill(content)?;
         let order = order_of(&table, &given);
+        // Nothing of it can be called: the question is over with this.
+        answer.set_no_finish_needed(given.is_empty() && order.is_none());
         Ok(Draft { message, method: (0, 0), given, order })
     }
 

@@ -115,6 +115,11 @@ impl Engine {
         self.effects.pop_front()
     }
 
+    /// Whether there is a next effect.
+    pub fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
+    }
+
     /// How much is in each table.
     pub fn sizes(&self) -> Sizes {
         Sizes {

@@ -1,6 +1,7 @@
 //! Which objects either side has given the other, and how they are described in messages.
 
 use capnp_rpc::rpc_capnp::{cap_descriptor, message, payload};
+use smallvec::SmallVec;
 
 use crate::cap::{Cap, Kind, PeerPath, Promise, Target};
 use crate::effect::Effect;
@@ -8,6 +9,9 @@ use crate::engine::Engine;
 use crate::error::{Failure, Fatal};
 use crate::memory::new_message;
 use crate::parts::{path_of, write_promised_answer};
+
+/// The exports of one message, by their numbers. Few messages have more than two.
+pub(crate) type ExportIds = SmallVec<[u32; 2]>;
 
 /// A capability that the peer was given, and how often. Holds a reference on it.
 pub(crate) struct Export {
@@ -32,8 +36,8 @@ impl Engine {
         &mut self,
         payload: payload::Builder<'_>,
         caps: &[Option<Cap>],
-    ) -> Vec<u32> {
-        let mut exports = Vec::new();
+    ) -> ExportIds {
+        let mut exports = ExportIds::new();
         let mut table = payload.init_cap_table(caps.len() as u32);
         for (place, cap) in caps.iter().enumerate() {
             let descriptor = table.reborrow().get(place as u32);

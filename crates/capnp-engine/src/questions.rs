@@ -8,6 +8,7 @@ use crate::draft::Draft;
 use crate::effect::Effect;
 use crate::engine::{Engine, Work};
 use crate::error::Failure;
+use crate::exports::ExportIds;
 use crate::held::{Asker, CallKind, HeldCall, Payload, Serving};
 use crate::incoming::Incoming;
 
@@ -71,7 +72,7 @@ pub(crate) struct Question {
     /// The peer was told that nobody wants the answer. It returns all the same.
     pub(crate) finished: bool,
     /// What was exported with the parameters.
-    pub(crate) exports: Vec<u32>,
+    pub(crate) exports: ExportIds,
     /// What it was sent to, with a reference.
     target: Option<Cap>,
     /// What most calls do not have.
@@ -132,7 +133,7 @@ impl Questions {
             wanted,
             sent: false,
             finished: false,
-            exports: Vec::new(),
+            exports: ExportIds::new(),
             target: None,
             more: None,
         });
@@ -245,7 +246,7 @@ impl Engine {
     /// Sends a call that is written, to an object of the peer's.
     fn send_call(&mut self, call: CallId, target: Cap, draft: Draft) {
         let (mut message, caps) = self.in_order(draft);
-        let mut exports = Vec::new();
+        let mut exports = ExportIds::new();
         let root: capnp::Result<message::Builder<'_>> = message.get_root();
         if let Ok(Ok(message::Call(Ok(mut to)))) = root.map(message::Builder::which) {
             to.set_question_id(call.place);

@@ -108,10 +108,8 @@ impl Core {
                 }
             }
             session.settle(self, conn);
-            match self.next_effect() {
-                Some(Effect::Write(message)) => self.out.push(message),
-                Some(effect) => session.effect(self, conn, effect, message),
-                None => return,
+            if self.fatal.is_some() || !self.engine.has_effects() {
+                return;
             }
         }
     }
