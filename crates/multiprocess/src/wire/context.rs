@@ -9,7 +9,7 @@ use capnp::private::capability::ClientHook;
 use capnp::private::layout::{PointerReader, StructSize};
 
 use super::helpers::malformed;
-use super::{Builder, Reader};
+use super::slots::{Builder, Reader};
 use crate::{Error, Result};
 
 /// The slots of proxy.capnp's struct Context.
