@@ -171,6 +171,7 @@ impl Conn {
 
     // ---- entering the core
 
+    /// The lock, without anything around it.
     pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -242,6 +243,7 @@ impl Conn {
         }
     }
 
+    /// Takes out what is to be done after the lock. What is to be written goes to the outbox.
     pub(super) fn end_round(self: &Arc<Self>, core: &mut Core) -> Round {
         let mut failed = core.take_fatal();
         let mut waiting = 0;
@@ -328,6 +330,7 @@ impl Conn {
         self.poke();
     }
 
+    /// Does what was deferred, under the lock.
     pub(super) fn take_deferred(self: &Arc<Self>, core: &mut Core) {
         let deferred =
             std::mem::take(&mut *self.deferred.lock().unwrap_or_else(PoisonError::into_inner));
@@ -352,7 +355,7 @@ pub(crate) struct Round {
     pub(super) followups: Followups,
     pub(super) failed: Option<Error>,
     /// How many bytes wait to be written, where the round has added some.
-    pub(super) waiting: usize,
+    waiting: usize,
     /// There are followups that have an order.
     pub(super) in_order: bool,
 }

@@ -6,6 +6,7 @@
 //!    run by whoever has entered when the lock is released.
 //! 2. What is dropped under the lock only queues what is to follow from it ([`Conn::defer`]).
 //!
+//! [`Followup`]: super::Followup
 //! [`Conn::defer`]: super::Conn::defer
 
 use std::any::Any;

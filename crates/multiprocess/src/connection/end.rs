@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use capnp_engine::{Effect, Exception, ExceptionKind, Failure};
 use rustix::net::{Shutdown, shutdown};
 
-use super::conn::{ArcConn, Conn, Hook, Round, Session};
+use super::conn::{ArcConn, Conn, Hook, Session};
 use super::core::Core;
 use super::explain::Explain;
 use super::followup::Followup;
@@ -102,7 +102,7 @@ impl Conn {
 
     /// The last part of the end, once.
     fn complete_end(self: &ArcConn, error: Error) {
-        let (round, first) = {
+        let (mut round, first) = {
             let mut core = self.lock();
             self.take_deferred(&mut core);
             // Under the lock: a method that learnt of the end before the calls did could still
@@ -119,7 +119,8 @@ impl Conn {
             (self.end_round(&mut core), first)
         };
         if !first {
-            return self.leave(Round { failed: None, ..round });
+            round.failed = None;
+            return self.leave(round);
         }
         // What was said before the end is sent if the socket takes it at once.
         let _ = self.outbox.flush(&self.socket);
