@@ -2,10 +2,13 @@
 
 pub use crate::calls::call::Call;
 pub use crate::calls::executor::Async;
-pub use crate::calls::handle::{Handle, RemoteObject, close};
+pub use crate::calls::handle::Handle;
+pub use crate::calls::incoming::Incoming;
 pub use crate::calls::interface::{Construct, Destroy, Interface};
-pub use crate::calls::method::{Incoming, Method, MethodId, call, exception, unimplemented};
+pub use crate::calls::method::{Method, MethodId, exception, unimplemented};
 pub use crate::calls::object::{NotNull, Object, Shared, SharedNotNull};
+pub use crate::calls::proxy::{call, close};
+pub use crate::calls::remote::RemoteObject;
 pub use crate::calls::versions::{Variant, call_versions};
 pub use crate::serving::{Job, Task};
 pub use crate::wire::{

@@ -1,7 +1,8 @@
 //! Asks for the peer's first object, and exchanges ThreadMaps.
 
-use super::handle::{Handle, RemoteObject};
+use super::handle::Handle;
 use super::interface::Interface;
+use super::start::object_of;
 use crate::Result;
 use crate::connection::ArcConn;
 use crate::session::{Complete, HeldCap, How};
@@ -32,7 +33,7 @@ pub(super) fn bootstrap<I: Interface>(conn: &ArcConn, answered: Complete) -> Res
         }
         Ok(HeldCap::new(core, conn, first))
     })?;
-    Ok(I::from_handle(Handle::remote_object(RemoteObject::of::<I>(held))))
+    Ok(I::from_handle(Handle::remote_object(object_of::<I>(held))))
 }
 
 /// The peer's answer to the first question: one that it refuses may be the end of the connection,

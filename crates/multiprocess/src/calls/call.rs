@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::handle::{Handle, RemoteObject};
+use super::handle::Handle;
 use super::interface::Interface;
 use super::method::MethodId;
+use super::remote::RemoteObject;
 use super::slot::Slot;
-use super::start::{SentCall, start_call, start_pipelined};
+use super::start::{SentCall, object_of, start_call, start_pipelined, wait_for};
 use super::streaming::{Room, start_stream};
-use super::waiting::{Deadline, wait_for, wait_for_slot};
+use super::waiting::{Deadline, wait_for_slot};
 use crate::panics::catch_panic;
 use crate::pool;
 use crate::session::{Caller, EncodeFn};
@@ -358,7 +359,7 @@ impl<T: Send + 'static> RemoteCall<T> {
 
     fn stream(self) -> Result<Option<Room>> {
         let RemoteCall { method, object, encode, .. } = self;
-        start_stream(&object, method, encode)
+        start_stream(object.place()?, object.streaming(), method, encode)
     }
 }
 
@@ -366,7 +367,7 @@ impl<T> RemoteCall<T> {
     fn pipeline<I: Interface>(self) -> RemoteObject {
         let RemoteCall { method, object, encode, .. } = self;
         let sent = object.place().and_then(|(conn, cap)| {
-            Ok(RemoteObject::of::<I>(start_pipelined(conn, cap, method, encode)?))
+            Ok(object_of::<I>(start_pipelined(conn, cap, method, encode)?))
         });
         sent.unwrap_or_else(RemoteObject::broken)
     }

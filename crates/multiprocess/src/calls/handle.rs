@@ -1,27 +1,13 @@
 //! What generated handles are made of: an object of this process, or one far away.
 
-use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
-use capnp_engine::{CallKind, Cap};
-
-use super::call::Call;
-use super::interface::Interface;
-use super::method::{Incoming, MethodId};
-use super::slot::Slot;
-use super::start::send_destroy;
-use super::streaming::{Streaming, end_of_stream};
-use super::waiting::{Deadline, wait_for_slot};
-use crate::connection::ArcConn;
-use crate::panics::run_hook;
+use super::incoming::Incoming;
+use super::remote::RemoteObject;
+use crate::Result;
 use crate::serving::{InUse, Job, ObjectLife};
-use crate::session::{Destroy, HeldCap, closed};
-use crate::threads::{depth, this_inbox};
-use crate::wire::{Builder, Size, fields};
-use crate::{Error, Result};
-
-type Hook = Box<dyn FnOnce() + Send>;
+use crate::session::closed;
 
 /// A reference on an object whose methods are `O`'s, here or in another process.
 ///
@@ -118,7 +104,7 @@ impl<O: ?Sized> Handle<O> {
     pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
         match &self.0 {
             Inner::Local(_, identity) => identity.life.add_hook(Box::new(hook)),
-            Inner::Remote(remote) => remote.0.cleanup.add(Box::new(hook)),
+            Inner::Remote(remote) => remote.add_cleanup(Box::new(hook)),
         }
     }
 
@@ -164,7 +150,7 @@ impl<O: ?Sized> Handle<O> {
     pub(crate) fn address(&self) -> usize {
         match &self.0 {
             Inner::Local(_, identity) => Arc::as_ptr(identity) as usize,
-            Inner::Remote(remote) => Arc::as_ptr(&remote.0) as usize,
+            Inner::Remote(remote) => remote.address(),
         }
     }
 }
@@ -188,6 +174,11 @@ impl<O: ?Sized> fmt::Debug for Handle<O> {
 pub(crate) struct LocalObject<O: ?Sized>(Option<Weak<O>>, Arc<Identity>);
 
 impl<O: ?Sized> LocalObject<O> {
+    /// The object's life, to end it.
+    pub(super) fn life(&self) -> &Arc<ObjectLife> {
+        &self.1.life
+    }
+
     /// Runs a method of the object on this thread. Until it has ended the object is there.
     pub(crate) fn call<R>(&self, method: impl FnOnce(&O) -> Result<R>) -> Result<R> {
         let in_use = self.1.life.begin(Some(std::thread::current().id()))?;
@@ -196,138 +187,5 @@ impl<O: ?Sized> LocalObject<O> {
         drop(object);
         drop(in_use);
         outcome
-    }
-}
-
-/// An object of a peer's.
-#[derive(Clone)]
-pub struct RemoteObject(Arc<RemoteInner>);
-
-struct RemoteInner {
-    /// The capability, or why there is none: the call that was to return it could not be sent.
-    place: Result<HeldCap>,
-    /// Of an object that has been streamed to.
-    streaming: OnceLock<Arc<Streaming>>,
-    cleanup: Cleanup,
-}
-
-impl RemoteObject {
-    /// `destroy`: how the object is ended when the last handle on it goes, if it is.
-    pub(crate) fn new(cap: HeldCap, destroy: Option<Destroy>) -> RemoteObject {
-        if let Some(destroy) = destroy {
-            cap.destroy_with(destroy);
-        }
-        RemoteObject::with_place(Ok(cap))
-    }
-
-    /// One of this interface.
-    pub(crate) fn of<I: Interface>(cap: HeldCap) -> RemoteObject {
-        RemoteObject::new(cap, I::DESTROY.is_some().then_some(send_destroy::<I> as Destroy))
-    }
-
-    pub(crate) fn broken(error: Error) -> RemoteObject {
-        RemoteObject::with_place(Err(error))
-    }
-
-    fn with_place(place: Result<HeldCap>) -> RemoteObject {
-        RemoteObject(Arc::new(RemoteInner {
-            place,
-            streaming: OnceLock::new(),
-            cleanup: Cleanup::default(),
-        }))
-    }
-
-    /// The connection and the capability, for a call.
-    pub(crate) fn place(&self) -> Result<(&ArcConn, Cap)> {
-        match &self.0.place {
-            Ok(held) => Ok((held.conn(), held.cap())),
-            Err(error) => Err(error.clone()),
-        }
-    }
-
-    /// The capability as it is held.
-    pub(crate) fn held(&self) -> Option<&HeldCap> {
-        self.0.place.as_ref().ok()
-    }
-
-    /// The same for the layers below.
-    pub(crate) fn as_any(&self) -> Option<&dyn Any> {
-        self.held().map(|held| held as &dyn Any)
-    }
-
-    /// The streaming calls of the object, whichever handle they are made with.
-    pub(super) fn streaming(&self) -> &Arc<Streaming> {
-        self.0.streaming.get_or_init(Arc::default)
-    }
-
-    /// The same, if there were any.
-    pub(super) fn streamed(&self) -> Option<&Arc<Streaming>> {
-        self.0.streaming.get()
-    }
-}
-
-/// Ends the object behind a handle: see the generated `close` methods.
-pub fn close<I: Interface>(handle: &I) -> Call<()> {
-    let remote = match handle.handle().target() {
-        Target::Local(object) => return close_local(I::NAME, &object.1.life),
-        Target::Remote(remote) => remote,
-    };
-    let kept = remote.clone();
-    let cleanup = move || kept.0.cleanup.run();
-    let Some(destroy) = I::DESTROY else {
-        // An interface whose objects end with their last reference.
-        let call = match end_of_stream(&remote) {
-            Ok(Some(end)) => Call::room(end, || ()),
-            Ok(None) => Call::ready(Ok(())),
-            Err(error) => Call::ready(Err(error)),
-        };
-        return call.then(cleanup);
-    };
-    let method = MethodId { kind: CallKind::Destroy, ..destroy.id };
-    let encode = move |cx: &mut crate::wire::Encoder<'_>, to: crate::wire::AnyBuilder<'_>| {
-        let mut params = Builder::content(to, destroy.params);
-        if let Some(slot) = destroy.context {
-            cx.context(&mut params, slot);
-        }
-        Ok(())
-    };
-    let mut results = fields::<()>(Size(0, 0), &[]);
-    // A second close does nothing.
-    results.closed = Some(|| ());
-    Call::remote(method, remote, encode, results).then(cleanup)
-}
-
-/// Ends an object of this process: waits for its running calls, and runs its destructor and its hooks.
-fn close_local(name: &'static str, life: &Arc<ObjectLife>) -> Call<()> {
-    let life = Arc::clone(life);
-    let within = depth() > 0;
-    Call::local(MethodId::new(0, 0, name), move || {
-        let slot = Arc::new(Slot::for_thread(&this_inbox()));
-        let ended = Arc::clone(&slot);
-        life.close(Box::new(move || ended.fill_and_wake(Ok(()))), within);
-        wait_for_slot(&slot, None, &Deadline::never())
-    })
-}
-
-/// Hooks for the end of a peer's object; they run when this is dropped, or before.
-#[derive(Default)]
-struct Cleanup(Mutex<Vec<Hook>>);
-
-impl Cleanup {
-    fn add(&self, hook: Hook) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(hook);
-    }
-
-    fn run(&self) {
-        let hooks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        for hook in hooks.into_iter().rev() {
-            run_hook("a cleanup hook", hook);
-        }
-    }
-}
-
-impl Drop for Cleanup {
-    fn drop(&mut self) {
-        self.run();
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::handle::Handle;
-use super::method::{Incoming, MethodId};
+use super::incoming::Incoming;
+use super::method::MethodId;
 use crate::Result;
 use crate::serving::Job;
 use crate::wire::Size;

@@ -1,21 +1,27 @@
 //! What users hold: connections, handles on objects, and the calls that they make.
 //!
 //! - `connection`, `server`: what a process does with a socket; `bootstrap` asks for the first object;
-//! - `handle` is an object here or far away, `object` how it travels, `served` how it is served;
-//! - `interface` and `method` are what generated code describes, `call` one call of it: `start` sends it,
-//!   `streaming` one that streams, `slot` is where its answer arrives, `waiting` waits there;
-//!   `versions`: forms of a method for older peers;
+//! - `handle` is an object here or far away, `remote` one far away, `object` how it travels, `served` how
+//!   it is served;
+//! - `interface` and `method` are what generated code describes, `proxy` what its handles do, `call` one
+//!   call: `start` sends it, `streaming` one that streams, `slot` is where its answer arrives, `waiting`
+//!   waits there, `errors` says more of why it failed; `versions`: forms of a method for older peers;
+//! - `incoming` is a call of a peer's before it runs;
 //! - `executor`: objects whose methods are futures; `current`: what a served method can ask.
 
 mod bootstrap;
 pub(crate) mod call;
 pub(crate) mod connection;
 pub(crate) mod current;
+mod errors;
 pub(crate) mod executor;
 pub(crate) mod handle;
+pub(crate) mod incoming;
 pub(crate) mod interface;
 pub(crate) mod method;
 pub(crate) mod object;
+pub(crate) mod proxy;
+pub(crate) mod remote;
 mod served;
 pub(crate) mod server;
 mod slot;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use capnp::private::layout::{PointerBuilder, PointerReader};
 
-use super::handle::{Handle, RemoteObject};
+use super::handle::Handle;
 use super::interface::Interface;
 use super::served::ServedObject;
+use super::start::object_of;
 use crate::serving::Local;
 use crate::session::{HeldCap, NewObject};
 use crate::wire::context::Given;
@@ -41,7 +42,7 @@ impl<I: Interface> PointerWire for Object<I> {
             return Ok(home);
         }
         let held = held.and_then(|held| held.downcast::<HeldCap>().ok());
-        Ok(held.map(|held| I::from_handle(Handle::remote_object(RemoteObject::of::<I>(*held)))))
+        Ok(held.map(|held| I::from_handle(Handle::remote_object(object_of::<I>(*held)))))
     }
 
     fn write(cx: &mut Encoder<'_>, mut to: PointerBuilder<'_>, value: &Option<I>) -> Result<()> {

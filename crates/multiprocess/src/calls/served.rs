@@ -2,8 +2,8 @@
 
 use std::any::Any;
 
+use super::incoming::Incoming;
 use super::interface::Interface;
-use super::method::Incoming;
 use crate::Result;
 use crate::serving::{CallContent, Job, Kept, Served};
 use crate::wire::{Builder, Decoder, Reader};

@@ -5,8 +5,8 @@ use std::task::Waker;
 
 use capnp_engine::Body;
 
+use super::errors::in_method;
 use super::method::MethodId;
-use super::start::in_method;
 use crate::connection::{Followup, Parker, Pending};
 use crate::panics::catch_panic;
 use crate::serving::look_at_results;

@@ -1,19 +1,22 @@
-//! Starts a call of this side: encodes it, chooses its threads, and arranges for its answer.
+//! Starts a call of this side: encodes it, chooses its threads, and arranges for its answer. What was
+//! started is waited for, or cancelled.
 
 use std::sync::Arc;
 use std::task::Waker;
 
 use capnp_engine::{CallKind, Cap, Content};
 
-use super::handle::RemoteObject;
+use super::errors::{in_method, without_threads};
 use super::interface::Interface;
 use super::method::MethodId;
+use super::remote::RemoteObject;
 use super::slot::Slot;
 use super::streaming::Streaming;
+use super::waiting::{Deadline, wait_for_slot};
 use crate::connection::{ArcConn, Core, Flush};
 use crate::panics::catch_panic;
-use crate::session::{Caller, CapReader, Complete, HeldCap, How, WaiterId};
-use crate::threads::{RunningId, innermost};
+use crate::session::{Caller, CapReader, Complete, Destroy, HeldCap, How, WaiterId};
+use crate::threads::{RunningId, innermost, this_inbox};
 use crate::wire::{AnyBuilder, Builder, Decoder, Encoder, Part, Reader};
 use crate::{Error, Result};
 
@@ -55,6 +58,23 @@ impl<T> Drop for SentCall<T> {
             }
         });
     }
+}
+
+/// Blocks until the answer is there. `ours`: the call was sent by this thread, so that its answer
+/// wakes it.
+pub(super) fn wait_for<T: Send + 'static>(
+    mut sent: SentCall<T>,
+    deadline: Deadline,
+    ours: bool,
+) -> Result<T> {
+    if !ours {
+        sent.slot.wake_thread(&this_inbox());
+    }
+    let result = wait_for_slot(&sent.slot, Some(sent.conn()), &deadline);
+    if sent.slot.is_over() {
+        sent.set_over();
+    }
+    result
 }
 
 /// Sends a call to an object of the peer's.
@@ -179,38 +199,6 @@ fn check_connected(conn: &ArcConn) -> Result<()> {
     conn.ended().cloned().map_or(Ok(()), Err)
 }
 
-/// Says what is missing where the peer could not tell which thread is meant.
-pub(super) fn without_threads(core: &mut Core, error: Error) -> Error {
-    match error {
-        Error::Remote { message }
-            if message.contains("no thread specified")
-                && core.state().threads.peer_map().is_none() =>
-        {
-            let why =
-                "the interface that was bootstrapped has no construct method, which gives threads";
-            Error::Remote { message: format!("{message} ({why})") }
-        }
-        other => other,
-    }
-}
-
-/// Says which method's answer it was that did not decode, or that the peer does not have.
-pub(super) fn in_method(error: Error, method: MethodId) -> Error {
-    match error {
-        Error::Decode { path, problem } => {
-            Error::Decode { path: format!("{}.{path}", method.name), problem }
-        }
-        Error::Unimplemented { method: text } => {
-            // The peer mostly says which method itself.
-            let told = text.contains(method.name);
-            Error::Unimplemented {
-                method: if told { text } else { format!("{} ({text})", method.name) },
-            }
-        }
-        other => other,
-    }
-}
-
 /// A capability for what a call will return, before it has.
 pub(super) fn start_pipelined(
     conn: &ArcConn,
@@ -232,8 +220,13 @@ pub(super) fn start_pipelined(
     })
 }
 
+/// An object of the peer's with this interface, which is ended with the last handle on it.
+pub(super) fn object_of<I: Interface>(cap: HeldCap) -> RemoteObject {
+    RemoteObject::new(cap, I::DESTROY.is_some().then_some(send_destroy::<I> as Destroy))
+}
+
 /// Ends an object on which the last handle has gone. Nobody waits for that.
-pub(super) fn send_destroy<I: Interface>(
+fn send_destroy<I: Interface>(
     core: &mut Core,
     conn: &ArcConn,
     cap: Cap,

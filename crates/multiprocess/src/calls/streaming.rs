@@ -13,10 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use capnp_engine::{CallKind, Cap, Draft};
 
-use super::handle::RemoteObject;
+use super::errors::{in_method, without_threads};
 use super::method::MethodId;
 use super::slot::Slot;
-use super::start::{in_method, without_threads};
 use super::waiting::{Deadline, wait_for_slot};
 use crate::connection::{ArcConn, Core};
 use crate::session::{Caller, Complete, How, WaiterId};
@@ -144,6 +143,22 @@ impl Streaming {
         state.behind.push(Behind { before, id, draft, target, method, within });
     }
 
+    /// Where to wait until these calls are answered, if some are not.
+    pub(super) fn end(&self, conn: &ArcConn) -> Result<Option<Room>> {
+        conn.enter(|_core| {
+            let mut state = self.state();
+            match &state.failed {
+                Some(error) => Err(error.clone()),
+                None if state.under_way.is_empty() => Ok(None),
+                None => {
+                    let slot = Arc::new(Slot::unwatched());
+                    state.ends.push(Arc::clone(&slot));
+                    Ok(Some(Room { slot, conn: ArcConn::clone(conn) }))
+                }
+            }
+        })
+    }
+
     /// What tells it from others while one of its calls is under way.
     fn address(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self) as usize
@@ -227,15 +242,15 @@ impl Room {
     }
 }
 
-/// Sends a streaming call, unless an earlier one failed. Returns what to wait at before the next.
+/// Sends a streaming call of the object that `cap` is, unless an earlier one failed. `streaming`: the
+/// object's streaming calls. Returns what to wait at before the next.
 pub(super) fn start_stream(
-    object: &RemoteObject,
+    (conn, cap): (&ArcConn, Cap),
+    streaming: &Arc<Streaming>,
     method: MethodId,
     // Called under the lock, dropped here outside it: it owns what the user passed.
     mut encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
 ) -> Result<Option<Room>> {
-    let (conn, cap) = object.place()?;
-    let streaming = object.streaming();
     conn.enter(|core| {
         if let Some(error) = conn.ended() {
             return Err(error.clone());
@@ -284,23 +299,5 @@ pub(super) fn start_stream(
             state.waiting.push(Arc::clone(&slot));
             Room { slot, conn: ArcConn::clone(conn) }
         }))
-    })
-}
-
-/// Where to wait until the object's streaming calls are answered, if some are not.
-pub(super) fn end_of_stream(object: &RemoteObject) -> Result<Option<Room>> {
-    let Some(streaming) = object.streamed() else { return Ok(None) };
-    let (conn, _) = object.place()?;
-    conn.enter(|_core| {
-        let mut state = streaming.state();
-        match &state.failed {
-            Some(error) => Err(error.clone()),
-            None if state.under_way.is_empty() => Ok(None),
-            None => {
-                let slot = Arc::new(Slot::unwatched());
-                state.ends.push(Arc::clone(&slot));
-                Ok(Some(Room { slot, conn: ArcConn::clone(conn) }))
-            }
-        }
     })
 }

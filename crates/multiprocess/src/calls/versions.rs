@@ -8,8 +8,9 @@
 use std::sync::{Arc, PoisonError};
 
 use super::call::{Call, RemoteCall};
-use super::handle::{Handle, RemoteObject, Target};
+use super::handle::{Handle, Target};
 use super::method::{Method, MethodId, write_params};
+use super::remote::RemoteObject;
 use crate::connection::ArcConn;
 use crate::wire::{AnyBuilder, Encoder, Part};
 use crate::{Error, Result};

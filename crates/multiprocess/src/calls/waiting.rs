@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::slot::Slot;
-use super::start::SentCall;
 use crate::connection::{ArcConn, Parker, Pending, WaitingReader};
 use crate::driver::{TimerId, driver};
 use crate::threads::{Inbox, Task, depth, relayed, release_slot, this_inbox};
@@ -13,23 +12,6 @@ use crate::{Error, Result};
 
 /// How deep calls may run within calls on one thread: a callback of a callback is two.
 const MAX_DEPTH: usize = 64;
-
-/// Blocks until the answer is there. `ours`: the call was sent by this thread, so that its answer
-/// wakes it.
-pub(super) fn wait_for<T: Send + 'static>(
-    mut sent: SentCall<T>,
-    deadline: Deadline,
-    ours: bool,
-) -> Result<T> {
-    if !ours {
-        sent.slot.wake_thread(&this_inbox());
-    }
-    let result = wait_for_slot(&sent.slot, Some(sent.conn()), &deadline);
-    if sent.slot.is_over() {
-        sent.set_over();
-    }
-    result
-}
 
 /// Blocks until the slot is filled, running this thread's callbacks meanwhile, and reading the
 /// connection where no other thread does.

@@ -1,4 +1,5 @@
-//! One connection: the lock around its core, and what happens around each entry.
+//! One connection: the lock around its core, and what happens around each entry. What is built on it is
+//! reached through [`Session`].
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -7,22 +8,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 
-use capnp_engine::Engine;
-use rustix::net::{Shutdown, shutdown};
+use capnp_engine::{Effect, Engine, Fatal, Incoming};
 
 use super::batching::Batching;
-use super::core::{Core, Session};
+use super::core::Core;
 use super::explain::Unexplained;
 use super::followup::{Followup, Followups};
 use super::frame::Frames;
 use super::limits::Limits;
 use super::outbox::Outbox;
-use super::stream::Watch;
+use super::watch::Watch;
 use crate::driver::{Driver, TimerId, driver};
 use crate::memory::MEMORY;
 use crate::panics::{panic_text, run_hook};
 use crate::poller::SourceId;
-use crate::pool;
 use crate::{Error, Result};
 
 pub(crate) type ArcConn = Arc<Conn>;
@@ -30,10 +29,39 @@ pub(crate) type WeakConn = Weak<Conn>;
 
 /// What was asked for while the lock was, or may have been, held by another.
 type Deferred = Box<dyn FnOnce(&mut Core, &ArcConn) + Send>;
-type Hook = Box<dyn FnOnce() + Send>;
+/// What is to run when the connection has ended.
+pub(super) type Hook = Box<dyn FnOnce() + Send>;
 
+/// What is built on a connection: the layers above, as this one sees them. All of it runs under the lock.
+pub(crate) trait Session: Sync {
+    /// Does what the engine wants done, but for writing. `message`: the one that the effect's content
+    /// may lie in.
+    fn effect(
+        &self,
+        core: &mut Core,
+        conn: &ArcConn,
+        effect: Effect,
+        message: Option<&Incoming<'_>>,
+    );
+
+    /// Something may have changed that calls wait for here: at the end of each entry.
+    fn settle(&self, core: &mut Core, conn: &ArcConn);
+
+    /// Lets go of everything: the engine has ended. Without a connection nobody is left who waits.
+    fn end(&self, core: &mut Core, conn: Option<&ArcConn>);
+}
+
+/// What is built on a connection: what it does, and what it keeps under the lock and outside.
+pub(crate) struct SessionParts {
+    pub(crate) session: &'static dyn Session,
+    pub(crate) state: Box<dyn Any + Send>,
+    pub(crate) shared: Box<dyn Any + Send + Sync>,
+}
+
+/// One connection. Any thread may enter it.
 pub(crate) struct Conn {
-    core: Mutex<Core>,
+    pub(super) session: &'static dyn Session,
+    pub(super) core: Mutex<Core>,
     deferred: Mutex<Vec<Deferred>>,
     pub(super) outbox: Outbox,
     pub(super) frames: Mutex<Frames>,
@@ -50,12 +78,12 @@ pub(crate) struct Conn {
     limits: Limits,
     /// What the session keeps outside the lock.
     shared: Box<dyn Any + Send + Sync>,
-    ended: OnceLock<Error>,
+    pub(super) ended: OnceLock<Error>,
     /// Nobody is to wait for the socket any more: the connection ends.
-    closing: AtomicBool,
+    pub(super) closing: AtomicBool,
     pub(super) unexplained: Unexplained,
     in_order: Mutex<InOrder>,
-    on_disconnect: Mutex<Vec<Hook>>,
+    pub(super) on_disconnect: Mutex<Vec<Hook>>,
     pub(super) partial_timer: Mutex<Option<TimerId>>,
 }
 
@@ -64,13 +92,6 @@ pub(crate) struct Conn {
 struct InOrder {
     work: VecDeque<Box<dyn FnOnce() + Send>>,
     busy: bool,
-}
-
-/// What is built on a connection: what it does, and what it keeps under the lock and outside.
-pub(crate) struct SessionParts {
-    pub(crate) session: &'static dyn Session,
-    pub(crate) state: Box<dyn Any + Send>,
-    pub(crate) shared: Box<dyn Any + Send + Sync>,
 }
 
 impl Conn {
@@ -87,9 +108,10 @@ impl Conn {
         let source = driver.new_id();
         let SessionParts { session, state, shared } = parts;
         let engine = Engine::new(&MEMORY, limits.of_engine());
-        let mut core = Core::new(engine, session, state);
+        let mut core = Core::new(engine, state);
         begin(&mut core);
         let conn = Arc::new(Conn {
+            session,
             core: Mutex::new(core),
             deferred: Mutex::default(),
             outbox: Outbox::default(),
@@ -137,6 +159,11 @@ impl Conn {
         self.ended.get()
     }
 
+    /// Whether it has ended, or is about to.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
     /// Whether many futures' calls are about to be written together.
     pub(crate) fn writes_many(&self) -> bool {
         self.batching.is_active()
@@ -144,7 +171,8 @@ impl Conn {
 
     // ---- entering the core
 
-    fn lock(&self) -> MutexGuard<'_, Core> {
+    /// The lock, without anything around it.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -164,7 +192,7 @@ impl Conn {
     fn round<R>(self: &Arc<Self>, core: &mut Core, f: impl FnOnce(&mut Core) -> R) -> (R, Round) {
         self.take_deferred(core);
         let result = f(core);
-        core.settle(self, None);
+        self.do_effects(core, None);
         (result, self.end_round(core))
     }
 
@@ -172,7 +200,7 @@ impl Conn {
     pub(super) fn take_in(self: &Arc<Self>, f: impl FnOnce(&mut Core) -> Result<()>) -> Round {
         let mut core = self.lock();
         self.take_deferred(&mut core);
-        core.settle(self, None);
+        self.do_effects(&mut core, None);
         if core.failed || self.ended().is_some() {
             // The tables are empty, or will be: what the messages name would be missing.
             return self.end_round(&mut core);
@@ -188,7 +216,35 @@ impl Conn {
         round
     }
 
-    fn end_round(self: &Arc<Self>, core: &mut Core) -> Round {
+    /// Takes in one message of the peer's and has done what follows from it.
+    pub(super) fn receive(self: &ArcConn, core: &mut Core, message: &Incoming<'_>) -> Result<()> {
+        let received = core.engine.receive(message).map_err(fatal);
+        self.do_effects(core, Some(message));
+        match core.take_fatal() {
+            Some(error) => Err(error),
+            None => received,
+        }
+    }
+
+    /// Has done what the engine wants done: by the session, but for writing.
+    pub(super) fn do_effects(self: &ArcConn, core: &mut Core, message: Option<&Incoming<'_>>) {
+        let session = self.session;
+        loop {
+            while let Some(effect) = core.next_effect() {
+                match effect {
+                    Effect::Write(message) => core.out.push(message),
+                    effect => session.effect(core, self, effect, message),
+                }
+            }
+            session.settle(core, self);
+            if !core.has_effects() {
+                return;
+            }
+        }
+    }
+
+    /// Takes out what is to be done after the lock. What is to be written goes to the outbox.
+    pub(super) fn end_round(self: &Arc<Self>, core: &mut Core) -> Round {
         let mut failed = core.take_fatal();
         let mut waiting = 0;
         if !core.out.is_empty() {
@@ -213,7 +269,7 @@ impl Conn {
     }
 
     /// Runs the followups that have an order, unless another thread does.
-    fn run_in_order(&self) {
+    pub(super) fn run_in_order(&self) {
         let lock = || self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
         let mut queue = lock();
         if std::mem::replace(&mut queue.busy, true) {
@@ -253,7 +309,7 @@ impl Conn {
     }
 
     /// Does what was deferred, if nobody else is in a position to.
-    fn poke(self: &Arc<Self>) {
+    pub(super) fn poke(self: &Arc<Self>) {
         while !self.deferred.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
             let mut core = match self.core.try_lock() {
                 Ok(core) => core,
@@ -274,93 +330,12 @@ impl Conn {
         self.poke();
     }
 
-    fn take_deferred(self: &Arc<Self>, core: &mut Core) {
+    /// Does what was deferred, under the lock.
+    pub(super) fn take_deferred(self: &Arc<Self>, core: &mut Core) {
         let deferred =
             std::mem::take(&mut *self.deferred.lock().unwrap_or_else(PoisonError::into_inner));
         for work in deferred {
             work(core, self);
-        }
-    }
-
-    // ---- the end
-
-    /// Ends the connection: every call that waits and every later one fails with `error`, or with
-    /// what explains it where the peer has not answered yet.
-    pub(crate) fn end(self: &Arc<Self>, error: Error) {
-        if !self.close() {
-            return;
-        }
-        match self.unexplained.take() {
-            Some(explain) => self.explain_end(error, explain),
-            None => self.complete_end(error),
-        }
-    }
-
-    /// The same, by this side and at once.
-    pub(crate) fn end_now(self: &Arc<Self>, error: Error) {
-        drop(self.unexplained.take());
-        self.close();
-        self.complete_end(error);
-    }
-
-    /// From now on nobody waits for the socket. False if that was so before.
-    fn close(self: &Arc<Self>) -> bool {
-        let first = !self.closing.swap(true, Ordering::AcqRel);
-        if first {
-            self.driver.remove(self.source, self.socket.as_fd());
-        }
-        first
-    }
-
-    /// Whether it has ended, or is about to.
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Acquire)
-    }
-
-    /// The last part of the end, once.
-    pub(super) fn complete_end(self: &Arc<Self>, error: Error) {
-        let (round, first) = {
-            let mut core = self.lock();
-            self.take_deferred(&mut core);
-            // Under the lock: a method that learnt of the end before the calls did could still
-            // answer its caller with it, as if the error were its own.
-            let first = self.ended.set(error.clone()).is_ok();
-            if first {
-                // A panic in the core may have torn it: then the pieces are leaked.
-                let _ = catch_unwind(AssertUnwindSafe(|| core.end(Some(self), &error)));
-            } else {
-                core.settle(self, None);
-            }
-            (self.end_round(&mut core), first)
-        };
-        if !first {
-            return self.leave(Round { failed: None, ..round });
-        }
-        // What was said before the end is sent if the socket takes it at once.
-        let _ = self.outbox.flush(&self.socket);
-        self.outbox.close();
-        let _ = shutdown(&*self.socket, Shutdown::Both);
-        if round.in_order {
-            self.run_in_order();
-        }
-        round.followups.run();
-        let hooks =
-            std::mem::take(&mut *self.on_disconnect.lock().unwrap_or_else(PoisonError::into_inner));
-        for hook in hooks {
-            pool::clean_up(hook);
-        }
-        self.watch_partial(false);
-        self.poke();
-    }
-
-    /// Runs `hook` when the connection has ended, at once if it has.
-    pub(crate) fn on_disconnect(&self, hook: Hook) {
-        let mut hooks = self.on_disconnect.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.ended.get().is_some() {
-            drop(hooks);
-            pool::clean_up(hook);
-        } else {
-            hooks.push(hook);
         }
     }
 }
@@ -377,12 +352,12 @@ pub(crate) enum Flush {
 
 /// What one round in the core leaves to do.
 pub(crate) struct Round {
-    followups: Followups,
-    failed: Option<Error>,
+    pub(super) followups: Followups,
+    pub(super) failed: Option<Error>,
     /// How many bytes wait to be written, where the round has added some.
     waiting: usize,
     /// There are followups that have an order.
-    in_order: bool,
+    pub(super) in_order: bool,
 }
 
 impl Round {
@@ -392,33 +367,9 @@ impl Round {
     }
 }
 
-impl Drop for Conn {
-    fn drop(&mut self) {
-        self.driver.remove(self.source, self.socket.as_fd());
-        // What the driver was to write soon.
-        let _ = self.outbox.flush(&self.socket);
-        // A worker may still wait for the socket: it sees the end, and that there is no connection.
-        let _ = shutdown(&*self.socket, Shutdown::Both);
-        if let Some(timer) =
-            self.partial_timer.get_mut().unwrap_or_else(PoisonError::into_inner).take()
-        {
-            self.driver.remove_timer(timer);
-        }
-        if let Some(explain) = self.unexplained.take() {
-            pool::clean_up(move || drop(explain));
-        }
-        if self.ended().is_none() {
-            // The last handle has gone: the peer learns of it by the end of the stream.
-            let error = Error::disconnected("this side let the connection go");
-            let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let _ = catch_unwind(AssertUnwindSafe(|| core.end(None, &error)));
-            std::mem::take(&mut core.followups).run();
-            let hooks = std::mem::take(
-                self.on_disconnect.get_mut().unwrap_or_else(PoisonError::into_inner),
-            );
-            for hook in hooks {
-                pool::clean_up(hook);
-            }
-        }
+fn fatal(fatal: Fatal) -> Error {
+    match fatal {
+        Fatal::Misbehaved(problem) => Error::PeerMisbehaved { problem },
+        Fatal::Aborted(_) => Error::disconnected(fatal.to_string()),
     }
 }

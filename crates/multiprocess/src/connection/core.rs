@@ -6,39 +6,20 @@
 //!    run by whoever has entered when the lock is released.
 //! 2. What is dropped under the lock only queues what is to follow from it ([`Conn::defer`]).
 //!
+//! [`Followup`]: super::Followup
 //! [`Conn::defer`]: super::Conn::defer
 
 use std::any::Any;
 
-use capnp_engine::{Effect, Engine, Exception, ExceptionKind, Failure, Fatal, Incoming};
+use capnp_engine::{Effect, Engine, Exception};
 
 use super::batch::Batch;
-use super::conn::ArcConn;
 use super::followup::Followups;
 use crate::Error;
 
-/// What is built on a connection: the layers above, as this one sees them.
-pub(crate) trait Session: Sync {
-    /// Does what the engine wants done, but for writing. `message`: the one that the effect's content
-    /// may lie in.
-    fn effect(
-        &self,
-        core: &mut Core,
-        conn: &ArcConn,
-        effect: Effect,
-        message: Option<&Incoming<'_>>,
-    );
-
-    /// Something may have changed that calls wait for here: at the end of each entry.
-    fn settle(&self, core: &mut Core, conn: &ArcConn);
-
-    /// Lets go of everything: the engine has ended. Without a connection nobody is left who waits.
-    fn end(&self, core: &mut Core, conn: Option<&ArcConn>);
-}
-
+/// The engine, what the session keeps, and what is to be done when the lock is released.
 pub(crate) struct Core {
     pub(crate) engine: Engine,
-    session: &'static dyn Session,
     /// What the session keeps under the lock.
     state: Box<dyn Any + Send>,
     pub(super) out: Batch,
@@ -53,13 +34,9 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(
-        engine: Engine,
-        session: &'static dyn Session,
-        state: Box<dyn Any + Send>,
-    ) -> Core {
+    pub(super) fn new(engine: Engine, state: Box<dyn Any + Send>) -> Core {
         let (out, followups, in_order) = (Batch::default(), Followups::default(), Vec::new());
-        Core { engine, session, state, out, followups, in_order, failed: false, fatal: None }
+        Core { engine, state, out, followups, in_order, failed: false, fatal: None }
     }
 
     /// What the session keeps; and the engine, to be used beside it.
@@ -70,16 +47,6 @@ impl Core {
         let state = self.state.downcast_mut();
         let state = state.unwrap_or_else(|| unreachable!("a connection has one kind of session"));
         (state, &mut self.engine)
-    }
-
-    /// Takes in one message of the peer's and has done what follows from it.
-    pub(super) fn receive(&mut self, conn: &ArcConn, message: &Incoming<'_>) -> Result<(), Error> {
-        let received = self.engine.receive(message).map_err(fatal);
-        self.settle(conn, Some(message));
-        match self.fatal.take() {
-            Some(error) => Err(error),
-            None => received,
-        }
     }
 
     /// The connection is to end, before anything else that the engine wants is done.
@@ -97,41 +64,14 @@ impl Core {
         self.fatal.take()
     }
 
-    /// Has done what the engine wants done.
-    pub(super) fn settle(&mut self, conn: &ArcConn, message: Option<&Incoming<'_>>) {
-        let session = self.session;
-        loop {
-            while let Some(effect) = self.next_effect() {
-                match effect {
-                    Effect::Write(message) => self.out.push(message),
-                    effect => session.effect(self, conn, effect, message),
-                }
-            }
-            session.settle(self, conn);
-            if self.fatal.is_some() || !self.engine.has_effects() {
-                return;
-            }
-        }
+    /// Whether the engine wants anything done: nothing once the connection is to end.
+    pub(super) fn has_effects(&self) -> bool {
+        self.fatal.is_none() && self.engine.has_effects()
     }
 
-    fn next_effect(&mut self) -> Option<Effect> {
+    /// What the engine wants done next: nothing more once the connection is to end.
+    pub(super) fn next_effect(&mut self) -> Option<Effect> {
         if self.fatal.is_some() { None } else { self.engine.next_effect() }
-    }
-
-    /// Ends the engine and lets go of everything. Without a connection nobody is left who waits.
-    pub(super) fn end(&mut self, conn: Option<&ArcConn>, error: &Error) {
-        self.abort(error);
-        let reason = error.to_string();
-        self.engine.end(Failure::from(Exception::new(ExceptionKind::Disconnected, reason)));
-        let session = self.session;
-        while let Some(effect) = self.engine.next_effect() {
-            match (effect, conn) {
-                (Effect::Write(message), _) => self.out.push(message),
-                (effect, Some(conn)) => session.effect(self, conn, effect, None),
-                (_, None) => {}
-            }
-        }
-        session.end(self, conn);
     }
 
     /// Tells the peer why the connection ends, where that is its doing.
@@ -144,12 +84,5 @@ impl Core {
                 }
             }
         }
-    }
-}
-
-fn fatal(fatal: Fatal) -> Error {
-    match fatal {
-        Fatal::Misbehaved(problem) => Error::PeerMisbehaved { problem },
-        Fatal::Aborted(_) => Error::disconnected(fatal.to_string()),
     }
 }

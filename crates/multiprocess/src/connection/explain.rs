@@ -3,16 +3,9 @@
 //! process, and is asked to explain the end.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use rustix::net::{Shutdown, shutdown};
-
-use super::conn::{ArcConn, Conn};
-use super::followup::Followup;
 use crate::Error;
 use crate::driver::{TimerId, driver};
-use crate::panics::catch_panic;
-use crate::pool;
 
 /// Makes the error that every call fails with from the one that ended the connection. May block.
 pub(crate) type Explain = Box<dyn FnOnce(Error) -> Error + Send>;
@@ -31,6 +24,16 @@ impl Unexplained {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the peer has answered, or there was nothing to answer.
+    pub(super) fn is_over(&self) -> bool {
+        self.state().is_none()
+    }
+
+    /// Begins the handshake, which `deadline` ends where it takes too long.
+    pub(super) fn begin(&self, explain: Explain, deadline: Option<TimerId>) {
+        *self.state() = Some(Unanswered { explain, deadline });
+    }
+
     /// Ends the handshake, and its deadline. Returns the function that would have explained its failure.
     pub(super) fn take(&self) -> Option<Explain> {
         let unanswered = self.state().take()?;
@@ -38,58 +41,5 @@ impl Unexplained {
             driver.remove_timer(deadline);
         }
         Some(unanswered.explain)
-    }
-}
-
-impl Conn {
-    /// Begins the handshake: the connection ends if the peer has not answered within `timeout`.
-    pub(crate) fn shake_hands(self: &ArcConn, timeout: Duration, explain: Explain) {
-        let conn = ArcConn::downgrade(self);
-        let late = move || {
-            if let Some(conn) = conn.upgrade() {
-                conn.end(Error::Timeout(timeout));
-            }
-        };
-        let deadline = Instant::now().checked_add(timeout);
-        let deadline = deadline.map(|deadline| self.driver.add_timer(deadline, Box::new(late)));
-        drop(self.unexplained.take());
-        *self.unexplained.state() = Some(Unanswered { explain, deadline });
-    }
-
-    /// The peer has answered the last question of the handshake.
-    pub(crate) fn shaken(&self) -> Option<Followup> {
-        let explain = self.unexplained.take()?;
-        Some(Followup::Run(Box::new(|| drop(explain))))
-    }
-
-    /// The peer has answered a question of the handshake with an error. If there is somebody to explain
-    /// that, the connection is to end with the error that this returns.
-    pub(crate) fn refused(&self, error: &Error) -> Option<Error> {
-        self.unexplained.state().as_ref()?;
-        Some(Error::disconnected(format!("it does not serve what is asked for first: {error}")))
-    }
-
-    /// No question was asked, so there will be nothing to explain.
-    pub(crate) fn stop_explaining(&self) {
-        drop(self.unexplained.take());
-    }
-
-    /// The connection has ended with `error` before the peer has answered. `explain` runs on a pool
-    /// thread, as it may block. The calls that wait fail when it has returned; the socket is shut down
-    /// at once.
-    pub(super) fn explain_end(self: &ArcConn, error: Error, explain: Explain) {
-        self.enter(|core| core.abort(&error));
-        let _ = shutdown(&**self.socket(), Shutdown::Both);
-        let conn = ArcConn::clone(self);
-        // Not through `pool::clean_up`: it must not queue behind destructors and hooks.
-        pool::run(move || {
-            let explained = catch_panic(|| Ok(explain(error.clone()))).unwrap_or(error);
-            conn.complete_end(match explained {
-                Error::Timeout(timeout) => {
-                    Error::disconnected(format!("no answer within {timeout:?}"))
-                }
-                other => other,
-            });
-        });
     }
 }

@@ -8,9 +8,9 @@
 //! - `core` is what the lock guards: the engine, and what the session above keeps beside it;
 //! - `frame`, `batch`, `outbox` carry messages; `batching`: calls of many futures are written together;
 //! - `conn` ties them together, `stream` reads and writes, `followup` is what is done outside the lock;
-//! - `explain` is the time until the peer has answered first;
-//! - `reading` lets who waits read the socket, `reader` says who that is; `parker` and `wake_fd` are how
-//!   a thread waits.
+//! - `end` is how a connection ends; `explain` explains an end that comes before the peer's first answer;
+//! - `reading` lets who waits read the socket, `reader` says who that is, `watch` what is left to the
+//!   driver; `parker` and `wake_fd` are how a thread waits.
 //!
 //! It knows nothing of objects, threads that serve and handles: what it has to tell the layers that do
 //! goes through [`Session`].
@@ -19,6 +19,7 @@ mod batch;
 mod batching;
 mod conn;
 mod core;
+mod end;
 mod explain;
 mod followup;
 mod frame;
@@ -29,10 +30,12 @@ mod reader;
 mod reading;
 mod stream;
 mod wake_fd;
+mod watch;
 
-pub(crate) use conn::{ArcConn, Conn, Flush, SessionParts, WeakConn};
-pub(crate) use core::{Core, Session};
+pub(crate) use conn::{ArcConn, Conn, Flush, Session, SessionParts, WeakConn};
+pub(crate) use core::Core;
 pub(crate) use followup::Followup;
 pub use limits::Limits;
 pub(crate) use parker::Parker;
-pub(crate) use reading::{IdleReader, Pending, WaitingReader, read_once};
+pub(crate) use reader::Pending;
+pub(crate) use reading::{IdleReader, WaitingReader, read_once};

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::parker::Parker;
-use super::reading::Pending;
 
 /// The role is taken again *quickly* if that happens within this time after it was released, or within
 /// the time for which it was held before.
@@ -18,6 +17,11 @@ const QUICK_RETURNS_NEEDED: u8 = 3;
 const SAME_THREAD_NEEDED: u8 = 64;
 /// A reader that held the role longer than this does not expect a quick return.
 const LONG_WAIT: Duration = Duration::from_millis(1);
+
+/// What a thread waits for.
+pub(crate) trait Pending: Send + Sync {
+    fn is_pending(&self) -> bool;
+}
 
 /// A thread that waits. The model in the tests has its own kind; the runtime uses [`Parker`]s.
 pub(super) trait Waiter: Clone {

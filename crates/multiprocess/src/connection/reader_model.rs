@@ -10,10 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::{
-    Acquired, Candidate, HandOver, LONG_WAIT, QUICK_RETURN, QUICK_RETURNS_NEEDED, ReaderRole,
-    Release, SAME_THREAD_NEEDED, Waiter,
+    Acquired, Candidate, HandOver, LONG_WAIT, Pending, QUICK_RETURN, QUICK_RETURNS_NEEDED,
+    ReaderRole, Release, SAME_THREAD_NEEDED, Waiter,
 };
-use crate::connection::reading::Pending;
 
 impl Waiter for u64 {
     fn id(&self) -> u64 {

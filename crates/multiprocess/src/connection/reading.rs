@@ -27,13 +27,8 @@ use std::time::Instant;
 
 use super::conn::{ArcConn, Conn, WeakConn};
 use super::parker::Parker;
-use super::reader::{Acquired, Candidate, HandOver, Release};
+use super::reader::{Acquired, Candidate, HandOver, Pending, Release};
 use super::stream::Read;
-
-/// What a thread waits for.
-pub(crate) trait Pending: Send + Sync {
-    fn is_pending(&self) -> bool;
-}
 
 /// A caller that waits for an answer from one connection, and reads its socket while no other caller does.
 pub(crate) struct WaitingReader<'a> {

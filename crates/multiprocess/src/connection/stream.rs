@@ -13,25 +13,9 @@ use super::batching::Writer;
 use super::conn::{ArcConn, Conn};
 use super::outbox::Flushed;
 use super::reader::ReaderRole;
+use super::watch::Watch;
 use crate::Error;
 use crate::driver::Source;
-
-/// Who waits for the socket: to read it, and to write to it where it was full.
-#[derive(Default)]
-pub(super) struct Watch {
-    role: ReaderRole,
-    /// The socket is full, and output waits until it has room.
-    write: bool,
-    /// The thread with the reader role waits for that, instead of the driver.
-    reader_writes: bool,
-}
-
-impl Watch {
-    /// Whether the driver watches the socket for input, and for room to write.
-    fn by_driver(&self) -> (bool, bool) {
-        (self.role.driver_reads(), self.write && !self.reader_writes)
-    }
-}
 
 /// The outcome of one read of the socket.
 #[derive(PartialEq, Eq)]
@@ -211,7 +195,7 @@ impl Conn {
                     .segments()
                     .map_err(|error| Error::PeerMisbehaved { problem: error.to_string() })?;
                 let message = Incoming::new(whole, &segments);
-                core.receive(self, &message)?;
+                self.receive(core, &message)?;
             }
             Ok(())
         });

@@ -31,8 +31,11 @@
 
 mod child;
 mod descriptors;
+#[cfg(any(not(target_os = "linux"), test))]
+mod fork;
 mod inherited;
 mod listener;
+mod pid;
 mod place;
 mod reaper;
 mod socket;

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::child::Process;
+use super::pid::Process;
 
 /// How often the thread looks at its children.
 const TICK: Duration = Duration::from_millis(20);

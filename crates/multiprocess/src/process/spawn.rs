@@ -9,7 +9,11 @@ use std::sync::{Mutex, PoisonError, mpsc};
 
 use super::child::Child;
 use super::descriptors;
+#[cfg(not(target_os = "linux"))]
+use super::fork::start;
 use super::start::{Start, refuse_ignored_sigchld};
+#[cfg(target_os = "linux")]
+use super::vfork::start;
 use crate::{Error, Result};
 
 /// How the number of the child's socket is put on its command line.
@@ -110,7 +114,7 @@ impl Command {
         refuse_ignored_sigchld()?;
         let filled = descriptors::fill_standard()?;
         let (ours, theirs) = UnixStream::pair()?;
-        let child = Child::new(self.with_socket(theirs.as_raw_fd()).start()?);
+        let child = Child::new(start(&self.with_socket(theirs.as_raw_fd()))?);
         // Not before: the child's pidfd must not get the number of a closed standard input.
         drop(filled);
         Ok((child, ours))

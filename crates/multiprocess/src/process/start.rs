@@ -1,16 +1,10 @@
-//! Starting a program, once all of its arguments are known: what has to be right between the new
-//! process and its exec, and the way that does it where there is no better one.
-//!
-//! On Linux that better one is [`vfork`](super::vfork): its cost does not depend on how much memory
-//! this process has. The way here, fork, copies the tables of all of it, and is compiled there for
-//! tests only.
+//! What has to be known to start a program, and what has to be right between the new process and its
+//! exec, whichever way the process is made: [`vfork`](super::vfork) on Linux, fork elsewhere.
 
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
-
-use rustix::process::Pid;
 
 use super::descriptors;
 
@@ -26,39 +20,6 @@ pub(super) struct Start {
     pub(super) socket: RawFd,
     /// This process's number, if the child is to die with it.
     pub(super) dies_with: Option<u32>,
-}
-
-impl Start {
-    /// Returns after exec, or with the errno of what failed; the child is reaped then.
-    #[cfg(target_os = "linux")]
-    pub(super) fn start(&self) -> io::Result<Pid> {
-        super::vfork::start(self)
-    }
-
-    /// The same.
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn start(&self) -> io::Result<Pid> {
-        self.fork()
-    }
-
-    /// The same everywhere.
-    #[cfg(any(not(target_os = "linux"), test))]
-    pub(super) fn fork(&self) -> io::Result<Pid> {
-        use std::os::unix::process::CommandExt;
-
-        let mut command = std::process::Command::new(&self.program);
-        if let [name, args @ ..] = &self.args[..] {
-            command.arg0(name).args(args);
-        }
-        command.envs(self.env.iter().map(|(key, value)| (key, value)));
-        let (socket, dies_with) = (self.socket, self.dies_with);
-        // SAFETY: the closure runs after fork, where only async-signal-safe calls are allowed.
-        // It makes system calls only, and allocates nothing: its errors are bare errno values.
-        unsafe { command.pre_exec(move || prepare_in_child(socket, dies_with)) };
-        // It has no pipes and nobody waits through this value, so the pid is all that is needed of it.
-        let child = command.spawn()?;
-        Ok(Pid::from_child(&child))
-    }
 }
 
 /// What the child does before exec, whichever way it was made. System calls only, see

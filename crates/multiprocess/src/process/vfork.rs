@@ -27,7 +27,7 @@ use super::start::{Start, prepare_in_child};
 /// Where programs are where no `PATH` is set: as in C.
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
-/// See [`Start::start`].
+/// Returns after exec, or with the errno of what failed; the child is reaped then.
 pub(super) fn start(start: &Start) -> io::Result<Pid> {
     let exec = Exec::new(start)?;
     let stack = Stack::new()?;

@@ -3,19 +3,17 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use super::answer::Answer;
 use super::ending::{RunningCalls, Use};
 use super::job::Run;
-use super::life::InUse;
+use super::life::Kept;
 use super::polled::Spawned;
 use crate::connection::{ArcConn, WeakConn};
-use crate::panics::{catch_panic, run_hook};
+use crate::panics::catch_panic;
 use crate::pool;
 use crate::session::{EncodeFn, Schedule, ThreadAddress};
-use crate::threads::{RunCall, RunningId, Token, enter_call};
+use crate::threads::RunCall;
 use crate::{Error, Result};
-
-/// What a running call holds so that its object waits for its end: nothing where that is elsewhere.
-pub(crate) type Kept = Option<InUse>;
 
 /// What a call does outside the lock.
 pub(super) enum Work {
@@ -41,13 +39,6 @@ struct Parts {
     counted: Use,
     /// The method only hands the call on to an object that is elsewhere.
     relayed: bool,
-}
-
-/// What it takes to answer a call of the peer's.
-pub(super) struct Answer {
-    pub(super) conn: WeakConn,
-    pub(super) id: RunningId,
-    pub(super) token: Arc<Token>,
 }
 
 impl ServedCall {
@@ -124,37 +115,6 @@ impl RunCall for ServedCall {
 
     fn connection(&self) -> WeakConn {
         self.conn.as_ref().map(ArcConn::downgrade).unwrap_or_default()
-    }
-}
-
-impl Answer {
-    /// Runs a method here. One that was cancelled before it started is not: nobody waits for what
-    /// it would do.
-    fn run(
-        &self,
-        conn: &ArcConn,
-        relayed: bool,
-        method: impl FnOnce() -> Result<EncodeFn>,
-    ) -> Result<EncodeFn> {
-        let _call = enter_call(conn, self.id, &self.token, relayed);
-        if self.token.is_fired() {
-            run_hook("an argument's destructor", || drop(method));
-            return Err(Error::Cancelled);
-        }
-        catch_panic(method)
-    }
-
-    /// Sends the outcome. Not under the lock.
-    pub(super) fn send(self, conn: &ArcConn, outcome: Result<EncodeFn>) {
-        run_hook("a cancel hook's destructor", || self.token.retire());
-        conn.finish(self.id, outcome);
-    }
-
-    /// Sends an error, wherever this is.
-    pub(super) fn abandon(self, error: Error) {
-        if let Some(conn) = self.conn.upgrade() {
-            conn.abandon(self.id, error);
-        }
     }
 }
 

@@ -178,6 +178,9 @@ pub(crate) struct InUse {
     thread: Option<ThreadId>,
 }
 
+/// What a running call holds so that its object waits for its end: nothing where that is elsewhere.
+pub(crate) type Kept = Option<InUse>;
+
 impl InUse {
     /// It runs on the current thread.
     pub(crate) fn on_this_thread(&mut self) {

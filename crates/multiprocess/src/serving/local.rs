@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use capnp_engine::{Content, Delivery, Incoming, Serving};
 
-use super::call::{Answer, ServedCall, Work};
+use super::answer::Answer;
+use super::call::{ServedCall, Work};
 use super::ending::RunningCalls;
 use super::job::{Kind, destroyed};
 use super::streams::Streams;

@@ -2,7 +2,7 @@
 //!
 //! `local` is the capability that calls reach, under the connection's lock. It has the arguments
 //! decoded into a [`Job`] and leaves a `call` for a thread; that runs the user's method outside the lock
-//! and enters the connection again to send the results. `ending` counts these, for the object's end.
+//! and enters the connection again to send the results (`answer`). `ending` counts these, for the object's end.
 //!
 //! A method that is a future has no thread: outside the lock its task goes to the object's executor, and
 //! answers from there (`polled`). `streams` keeps the order and the first error of an object's streaming
@@ -10,6 +10,7 @@
 //!
 //! The user's object is reached through [`Served`].
 
+mod answer;
 mod borrowed;
 mod call;
 mod ending;
@@ -24,9 +25,8 @@ use std::any::Any;
 use capnp_engine::Whole;
 
 pub(crate) use borrowed::{Borrowed, look_at_results};
-pub(crate) use call::Kept;
 pub use job::Job;
-pub(crate) use life::{InUse, ObjectLife};
+pub(crate) use life::{InUse, Kept, ObjectLife};
 pub(crate) use local::Local;
 pub use polled::Task;
 pub(crate) use polled::{Spawn, Spawned, dropped};

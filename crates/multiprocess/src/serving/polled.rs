@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::call::{Answer, Kept};
+use super::answer::Answer;
 use super::ending::Use;
+use super::life::Kept;
 use crate::connection::ArcConn;
 use crate::panics::{catch_panic, run_hook};
 use crate::session::EncodeFn;

@@ -6,7 +6,7 @@ use capnp_engine::{
 use slab::Slab;
 
 use super::errors::{closed, from_failure};
-use super::thread_map::ThreadServer;
+use super::thread_server::ThreadServer;
 use super::threads::BusyGuard;
 use crate::connection::{ArcConn, Core, Followup};
 use crate::threads::RunningId;

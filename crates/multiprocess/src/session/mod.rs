@@ -6,23 +6,25 @@
 //!   itself;
 //! - `running`: calls of the peer's that are being served, and their answers; `schedule` finds the
 //!   thread that runs one;
-//! - `threads`: the peer's threads that run this side's calls; `thread_map`: this side's, as the peer
-//!   sees them;
+//! - `threads`: the peer's threads that run this side's calls; `thread_server`: one of this side's that
+//!   the peer can name, `thread_map`: how the peer is given them;
 //! - `writer`, `reader`: the capabilities of messages; `held_cap`: an object of the peer's as it is held
 //!   outside the lock;
 //! - `errors`: errors as they travel.
 //!
-//! User objects are reached through [`Object`], whose calls are brought to threads as [`Schedule`]s.
+//! User objects are reached through [`Object`] (`object`), whose calls are brought to threads as [`Schedule`]s.
 
 mod calls;
 mod errors;
 mod held_cap;
 mod interrupts;
+mod object;
 mod reader;
 mod running;
 mod schedule;
 mod state;
 mod thread_map;
+mod thread_server;
 mod threads;
 mod writer;
 
@@ -35,10 +37,10 @@ use crate::connection::{ArcConn, Conn, Limits, SessionParts};
 pub(crate) use calls::{Complete, How, WaiterId};
 pub(crate) use errors::closed;
 pub(crate) use held_cap::{Destroy, HeldCap};
+pub(crate) use object::Object;
 pub(crate) use reader::{CallThreads, CapReader};
 pub(crate) use running::EncodeFn;
 pub(crate) use schedule::{Schedule, ThreadAddress};
-pub(crate) use state::Object;
 pub(crate) use writer::{Caller, NewObject};
 
 /// Takes over a connected stream socket. `object` is what the peer can ask for first.

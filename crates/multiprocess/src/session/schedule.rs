@@ -6,7 +6,7 @@ use capnp_engine::{Cap, ExceptionKind, Failure, State as CapState};
 
 use super::errors::from_failure;
 use super::reader::CallThreads;
-use super::thread_map::ThreadServer;
+use super::thread_server::ThreadServer;
 use crate::Error;
 use crate::connection::{ArcConn, Core, Followup};
 use crate::threads::{Inbox, RunCall, SerialExecutor, Start, Task};

@@ -1,53 +1,20 @@
 //! What a connection keeps under its lock beside the engine, and what it does when the engine wants
 //! something done.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use capnp_engine::{Cap, Delivery, Effect, Engine, Incoming, State as CapState};
+use capnp_engine::{Cap, Effect, Engine, Incoming, State as CapState};
 use slab::Slab;
 
 use super::calls::Waiters;
 use super::interrupts::Interrupts;
+use super::object::Object;
 use super::running::{Idle, RunningCalls};
 use super::schedule::Waiting;
-use super::thread_map::ThreadServer;
 use super::threads::Threads;
 use crate::connection::{ArcConn, Conn, Core, Followup, Session};
 use crate::threads::SerialExecutor;
-
-/// An object of this process that the peer can call.
-pub(crate) trait Object: Send + Sync {
-    /// Decodes a call and leaves it for its thread, or answers it. Under the lock.
-    fn deliver(
-        self: Arc<Self>,
-        core: &mut Core,
-        conn: &ArcConn,
-        call: Delivery,
-        message: Option<&Incoming<'_>>,
-    );
-
-    /// What tells the user's object from others.
-    fn address(&self) -> Option<usize> {
-        None
-    }
-
-    /// Shows `home` the user's handle, for an object that comes home. What `home` says of it.
-    fn is_home(&self, _home: &mut dyn FnMut(&dyn Any) -> bool) -> bool {
-        false
-    }
-
-    /// Nobody can call it any more. What is left of it is to be dropped outside the lock.
-    fn released(&self) -> Option<Box<dyn Any + Send>> {
-        None
-    }
-
-    /// The thread, if that is what it is.
-    fn thread(&self) -> Option<&ThreadServer> {
-        None
-    }
-}
 
 /// What is kept under the lock.
 #[derive(Default)]

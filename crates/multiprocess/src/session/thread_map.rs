@@ -2,46 +2,33 @@
 
 use std::sync::Arc;
 
-use capnp_engine::{Delivery, Draft, Incoming, hook};
+use capnp_engine::{Cap, Delivery, Draft, Incoming, hook};
 
 use super::errors::to_exception;
-use super::state::Object;
-use super::threads::ThreadCount;
-use super::writer::NoCapabilities;
+use super::object::Object;
+use super::thread_server::ThreadServer;
 use crate::connection::{ArcConn, Core};
 use crate::memory::MEMORY;
-use crate::threads::{Inbox, Worker};
+use crate::threads::Worker;
+use crate::wire::context::NoCapabilities;
 use crate::wire::helpers::{malformed, unknown_method};
 use crate::wire::{Builder, Decoder, Encoder, Reader, Size, Text};
 
 pub(crate) const THREAD_MAP: u64 = 0xee5e_3717_9ad9_dc9d;
 const THREAD: u64 = 0x81c1_e260_0d0b_56c5;
 
-/// A thread of this process that a peer can name.
-pub(crate) enum ThreadServer {
-    /// Made for the peer; counted until it is let go.
-    Worker(Worker, #[allow(dead_code, reason = "counts until it is dropped")] ThreadCount),
-    /// A calling thread, on which the callbacks of its calls run.
-    Caller(Arc<Inbox>),
-    /// No thread in particular: callbacks of calls that no thread waits for.
-    Pool,
-}
-
-impl ThreadServer {
-    fn name(&self) -> &str {
-        match self {
-            ThreadServer::Worker(worker, _) => worker.name(),
-            ThreadServer::Caller(inbox) => inbox.name(),
-            ThreadServer::Pool => "pool",
-        }
-    }
-}
-
 /// One of this process's threads, as the peer names it in a context.
-pub(super) struct ServedThread(pub(super) ThreadServer);
+struct ServedThread(ThreadServer);
 
 /// Makes threads for the peer of one connection.
 pub(super) struct ServedThreadMap;
+
+impl Core {
+    /// A new capability for a thread of this process.
+    pub(super) fn export_thread(&mut self, server: ThreadServer) -> Cap {
+        self.export(Arc::new(ServedThread(server)), false)
+    }
+}
 
 impl Object for ServedThread {
     fn deliver(

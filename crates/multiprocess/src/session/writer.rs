@@ -6,14 +6,15 @@ use capnp_engine::{Cap, Draft, hook};
 
 use super::calls::{Complete, How, Written};
 use super::held_cap::HeldCap;
-use super::state::Object;
-use super::thread_map::{ServedThread, ServedThreadMap, THREAD_MAP, ThreadServer};
+use super::object::Object;
+use super::thread_map::{ServedThreadMap, THREAD_MAP};
+use super::thread_server::ThreadServer;
 use super::threads::{ASYNC_THREADS, BusyGuard, PeerPool, ThreadPair};
 use crate::connection::{ArcConn, Core, WeakConn};
 use crate::memory::MEMORY;
 use crate::panics::catch_panic;
 use crate::threads::{Inbox, RunningId, ThreadEnd, at_thread_end};
-use crate::wire::context::{Given, Hook, WriteCapabilities};
+use crate::wire::context::{Given, Hook, NoCapabilities, WriteCapabilities};
 use crate::wire::{AnyBuilder, Builder, Encoder, Size};
 use crate::{Error, Result};
 
@@ -272,23 +273,6 @@ impl WriteCapabilities for Writer<'_> {
     }
 }
 
-/// For messages that have none.
-pub(super) struct NoCapabilities;
-
-impl WriteCapabilities for NoCapabilities {
-    fn object(&mut self, _: &dyn Given) -> Hook {
-        hook(usize::MAX)
-    }
-
-    fn threads(&mut self) -> (Option<Hook>, Option<Hook>) {
-        (None, None)
-    }
-
-    fn thread_map(&mut self) -> Hook {
-        hook(usize::MAX)
-    }
-}
-
 /// A thread of this process for which the peer keeps one.
 struct CallerEnd(WeakConn);
 
@@ -309,11 +293,6 @@ impl ThreadEnd for CallerEnd {
 }
 
 impl Core {
-    /// A new capability for a thread of this process.
-    pub(super) fn export_thread(&mut self, server: ThreadServer) -> Cap {
-        self.export(Arc::new(ServedThread(server)), false)
-    }
-
     /// Writes a call of the user's.
     pub(crate) fn write_call(
         &mut self,

@@ -7,9 +7,10 @@ use std::any::Any;
 
 use capnp::private::capability::ClientHook;
 use capnp::private::layout::{PointerReader, StructSize};
+use capnp_engine::hook;
 
 use super::helpers::malformed;
-use super::{Builder, Reader};
+use super::slots::{Builder, Reader};
 use crate::{Error, Result};
 
 /// The slots of proxy.capnp's struct Context.
@@ -40,6 +41,23 @@ pub(crate) trait WriteCapabilities {
     fn threads(&mut self) -> (Option<Hook>, Option<Hook>);
     /// This side's ThreadMap.
     fn thread_map(&mut self) -> Hook;
+}
+
+/// For messages without capabilities.
+pub(crate) struct NoCapabilities;
+
+impl WriteCapabilities for NoCapabilities {
+    fn object(&mut self, _: &dyn Given) -> Hook {
+        hook(usize::MAX)
+    }
+
+    fn threads(&mut self) -> (Option<Hook>, Option<Hook>) {
+        (None, None)
+    }
+
+    fn thread_map(&mut self) -> Hook {
+        hook(usize::MAX)
+    }
 }
 
 /// Reads the capabilities of one message.

@@ -39,7 +39,7 @@ pub trait Entry: Message + 'static {
     /// Reads both.
     ///
     /// # Errors
-    /// [`Error::Decode`](crate::Error::Decode) with the field's path.
+    /// [`Error::Decode`] with the field's path.
     fn read_entry(cx: &mut Decoder<'_>, from: Reader<'_>) -> Result<(Self::Key, Self::Value)>;
 
     /// Writes both.

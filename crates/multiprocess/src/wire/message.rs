@@ -1,15 +1,80 @@
-//! The fields of one struct in a message.
+//! What generated code is written against: the trait of types in fields, the trait of structs, and a
+//! struct's fields by their types.
 
-use capnp::private::layout::{
-    PointerBuilder, PointerReader, StructBuilder, StructReader, StructSize,
-};
-use capnp::traits::{FromPointerBuilder, FromPointerReader};
+use capnp::private::layout::{PointerBuilder, PointerReader};
 
-use super::Wire;
 use super::context::{Decoder, Encoder};
-use super::helpers::{At, malformed};
-use super::{AnyBuilder, AnyReader};
+use super::helpers::At;
+use super::slots::{Builder, Reader, Size};
 use crate::Result;
+
+/// A type of the schema as it lies in a struct's field or in a list.
+///
+/// The implementations are markers without values; [`Value`](Wire::Value) is what a program sees.
+pub trait Wire {
+    /// The Rust type.
+    type Value: 'static;
+    /// The Rust type of a default that the schema gives: before any codec.
+    type Default;
+
+    /// Reads a field.
+    ///
+    /// # Errors
+    /// [`Error::Decode`](crate::Error::Decode) for what does not fit.
+    fn get(cx: &mut Decoder<'_>, from: Reader<'_>, slot: u32) -> Result<Self::Value>;
+
+    /// Reads a field to which the schema gives a default.
+    ///
+    /// # Errors
+    /// As [`get`](Wire::get).
+    fn get_or(
+        cx: &mut Decoder<'_>,
+        from: Reader<'_>,
+        slot: u32,
+        default: Self::Default,
+    ) -> Result<Self::Value>;
+
+    /// Writes a field.
+    ///
+    /// # Errors
+    /// A value that does not fit in a message, or that a codec refuses.
+    fn set(
+        cx: &mut Encoder<'_>,
+        to: &mut Builder<'_>,
+        slot: u32,
+        value: &Self::Value,
+    ) -> Result<()>;
+
+    /// Writes a field to which the schema gives a default.
+    ///
+    /// # Errors
+    /// As [`set`](Wire::set).
+    fn set_or(
+        cx: &mut Encoder<'_>,
+        to: &mut Builder<'_>,
+        slot: u32,
+        value: &Self::Value,
+        default: Self::Default,
+    ) -> Result<()>;
+
+    /// Reads a list of them; a null pointer is the empty list.
+    ///
+    /// # Errors
+    /// As [`get`](Wire::get).
+    fn read_list(cx: &mut Decoder<'_>, from: PointerReader<'_>) -> Result<Vec<Self::Value>>;
+
+    /// Writes a list of them.
+    ///
+    /// # Errors
+    /// As [`set`](Wire::set).
+    fn write_list<'v>(
+        cx: &mut Encoder<'_>,
+        to: PointerBuilder<'_>,
+        values: impl ExactSizeIterator<Item = &'v Self::Value>,
+    ) -> Result<()>
+    where
+        Self::Value: 'v;
+}
 
 /// A struct of a schema (or a group, or a union) as a plain Rust type; implemented by generated
 /// code.
@@ -30,32 +95,7 @@ pub trait Message: Sized {
     fn write(&self, cx: &mut Encoder<'_>, to: &mut Builder<'_>) -> Result<()>;
 }
 
-/// The room that a struct takes: words of data, and pointers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size(pub u16, pub u16);
-
-impl From<Size> for StructSize {
-    fn from(Size(data, pointers): Size) -> StructSize {
-        StructSize { data, pointers }
-    }
-}
-
-/// A struct in a message that arrived.
-#[derive(Clone, Copy)]
-pub struct Reader<'a>(pub(super) StructReader<'a>);
-
-impl<'a> Reader<'a> {
-    /// The struct that is a message's content: a call's parameters or results.
-    pub(crate) fn content(content: AnyReader<'a>) -> Result<Reader<'a>> {
-        let Pointer(pointer) = content.get_as().map_err(malformed)?;
-        Reader::at(pointer)
-    }
-
-    /// The struct behind a pointer.
-    pub(crate) fn at(pointer: PointerReader<'a>) -> Result<Reader<'a>> {
-        pointer.get_struct(None).map(Reader).map_err(malformed)
-    }
-
+impl Reader<'_> {
     /// Reads a field.
     ///
     /// # Errors
@@ -86,11 +126,6 @@ impl<'a> Reader<'a> {
         M::read(cx, self).at(name)
     }
 
-    /// Which member of a union is set; `slot` counts in units of two bytes.
-    pub fn tag(self, slot: u32) -> u16 {
-        self.0.get_data_field(slot as usize)
-    }
-
     /// Returns an error if the results are a typed exception, which they are if the pointer in the slot is
     /// not null.
     ///
@@ -105,22 +140,9 @@ impl<'a> Reader<'a> {
         }
         Err(crate::Error::raised(self.get::<W>(cx, slot, name)?))
     }
-
-    pub(crate) fn pointer(self, slot: u32) -> PointerReader<'a> {
-        self.0.get_pointer_field(slot as usize)
-    }
 }
 
-/// A struct in a message that is being written.
-pub struct Builder<'a>(pub(super) StructBuilder<'a>);
-
-impl<'a> Builder<'a> {
-    /// The struct that becomes a message's content.
-    pub(crate) fn content(content: AnyBuilder<'a>, size: Size) -> Builder<'a> {
-        let PointerMut(pointer) = content.init_as();
-        Builder(pointer.init_struct(size.into()))
-    }
-
+impl Builder<'_> {
     /// Writes a field.
     ///
     /// # Errors
@@ -156,42 +178,5 @@ impl<'a> Builder<'a> {
     /// As [`set`](Self::set).
     pub fn group<M: Message>(&mut self, cx: &mut Encoder<'_>, name: &str, value: &M) -> Result<()> {
         value.write(cx, self).at(name)
-    }
-
-    /// Says which member of a union is set; `slot` counts in units of two bytes.
-    pub fn set_tag(&mut self, slot: u32, tag: u16) {
-        self.0.set_data_field(slot as usize, tag);
-    }
-
-    pub(crate) fn pointer(&mut self, slot: u32) -> PointerBuilder<'_> {
-        self.0.reborrow().get_pointer_field(slot as usize)
-    }
-}
-
-/// A pointer in a message, wrapped so that capnp's traits return it.
-pub(crate) struct Pointer<'a>(pub(crate) PointerReader<'a>);
-
-impl<'a> FromPointerReader<'a> for Pointer<'a> {
-    fn get_from_pointer(
-        reader: &PointerReader<'a>,
-        _default: Option<&'a [capnp::Word]>,
-    ) -> capnp::Result<Self> {
-        Ok(Pointer(*reader))
-    }
-}
-
-/// The same in a message that is being written.
-pub(crate) struct PointerMut<'a>(pub(crate) PointerBuilder<'a>);
-
-impl<'a> FromPointerBuilder<'a> for PointerMut<'a> {
-    fn init_pointer(builder: PointerBuilder<'a>, _length: u32) -> Self {
-        PointerMut(builder)
-    }
-
-    fn get_from_pointer(
-        builder: PointerBuilder<'a>,
-        _default: Option<&'a [capnp::Word]>,
-    ) -> capnp::Result<Self> {
-        Ok(PointerMut(builder))
     }
 }

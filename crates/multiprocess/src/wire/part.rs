@@ -178,7 +178,7 @@ pub trait Fields {
     /// Reads each from its slot.
     ///
     /// # Errors
-    /// [`Error::Decode`](crate::Error::Decode) with the field's path.
+    /// [`Error::Decode`] with the field's path.
     fn read(cx: &mut Decoder<'_>, from: Reader<'_>, slots: &[Slot]) -> Result<Self::Values>;
 }
 

@@ -77,8 +77,8 @@ impl PointerWire for AnyPointerWire {
     }
 }
 
-/// Makes a [`PointerWire`] a [`Wire`]. The second form is for types whose lists are no lists of
-/// pointers.
+/// Makes a [`PointerWire`] a [`Wire`](super::Wire). The second form is for types whose lists are no
+/// lists of pointers.
 macro_rules! pointer_wire {
     ([$($generics:tt)*] $type:ty) => {
         $crate::wire::pointer::pointer_wire! {

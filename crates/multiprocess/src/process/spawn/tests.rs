@@ -1,5 +1,6 @@
 //! Children are real programs here; what must not run among other tests runs in a process of its own.
 
+use super::super::fork;
 use super::super::testing::{only_test, wait_until};
 use super::*;
 use std::io::{Read, Write};
@@ -83,7 +84,7 @@ fn child_has_its_socket_and_the_standard_three() {
 /// As systems other than Linux do it.
 fn spawn_by_fork(command: &Command) -> io::Result<(Child, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
-    Ok((Child::new(command.with_socket(theirs.as_raw_fd()).fork()?), ours))
+    Ok((Child::new(fork::start(&command.with_socket(theirs.as_raw_fd()))?), ours))
 }
 
 #[cfg(target_os = "linux")]

@@ -1,0 +1,163 @@
+//! A call of a peer's that arrived: its parameters are decoded here, under the connection's lock, and the
+//! method is left to a thread or an executor.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use super::executor::Async;
+use super::method::Method;
+use crate::serving::{Borrowed, CallContent, Job, Spawned};
+use crate::session::EncodeFn;
+use crate::wire::{Decoder, Reader};
+use crate::{Error, Result};
+
+/// A call that arrived, on its way to the method of an object.
+pub struct Incoming<'a, 'b> {
+    interface: u64,
+    ordinal: u16,
+    cx: &'a mut Decoder<'b>,
+    params: CallContent<'a>,
+}
+
+impl<'a, 'b> Incoming<'a, 'b> {
+    pub(crate) fn new(
+        interface: u64,
+        ordinal: u16,
+        cx: &'a mut Decoder<'b>,
+        params: CallContent<'a>,
+    ) -> Incoming<'a, 'b> {
+        Incoming { interface, ordinal, cx, params }
+    }
+
+    /// The interface and the ordinal that are called.
+    pub fn method(&self) -> (u64, u16) {
+        (self.interface, self.ordinal)
+    }
+
+    /// Decodes the parameters, and leaves the rest to the call's thread.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] for parameters that do not fit.
+    pub fn serve<O, P, R>(self, method: Method<O, P, R>, object: Arc<O>) -> Result<Job>
+    where
+        O: ?Sized + Send + Sync + 'static,
+        P: Send + 'static,
+        R: Send + 'static,
+    {
+        let streams = method.results.is_streamed();
+        let params = self.read_or_borrow(&method);
+        if !streams {
+            let params = params?;
+            return Ok(Job::new(move || {
+                method.outcome((method.call)(&object, params.get(&method)?))
+            }));
+        }
+        // What does not decode has failed in its turn, for the calls behind it as well.
+        let run = move || {
+            let params = params.and_then(|params| params.get(&method))?;
+            method.outcome((method.call)(&object, params))
+        };
+        Ok(Job::new(run).streaming(true))
+    }
+
+    /// Leaves the rest to the call's thread: `run` takes the parameters out of the message there.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] where there are no parameters.
+    pub fn serve_lent<O, P, R>(
+        self,
+        method: Method<O, P, R>,
+        object: Arc<O>,
+        run: fn(&O, Reader<'_>) -> Result<R>,
+    ) -> Result<Job>
+    where
+        O: ?Sized + Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        if let Some(slot) = method.id.context {
+            self.cx.context(Reader::content(self.params.reader)?, slot)?;
+        }
+        let borrowed = Borrowed::new(self.params.whole.keep());
+        let job = Job::new(move || method.outcome(borrowed.with(|from| run(&object, from))));
+        Ok(job.streaming(method.results.is_streamed()))
+    }
+
+    /// Reads the parameters; those of a long message are left to the call's thread, outside the lock.
+    fn read_or_borrow<O: ?Sized, P, R>(self, method: &Method<O, P, R>) -> Result<Params<P>> {
+        let from = Reader::content(self.params.reader)?;
+        if let Some(slot) = method.id.context {
+            self.cx.context(from, slot)?;
+        }
+        // No capabilities but those of its context.
+        let plain = self.params.caps == self.cx.context_capabilities();
+        match self.params.whole.shared().filter(|_| plain) {
+            Some(message) => Ok(Params::Borrowed(Borrowed::new(message))),
+            None => method.params.read(self.cx, from).map(Params::Read),
+        }
+    }
+
+    fn read_params<O: ?Sized, P, R>(self, method: &Method<O, P, R>) -> Result<P> {
+        let from = Reader::content(self.params.reader)?;
+        if let Some(slot) = method.id.context {
+            self.cx.context(from, slot)?;
+        }
+        method.params.read(self.cx, from)
+    }
+
+    /// Decodes the parameters, and leaves the rest to the object's executor. Of the future that
+    /// `run` makes, nothing may run before it is polled: it is made under the connection's lock.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] for parameters that do not fit.
+    pub fn serve_async<O, P, R, T, F>(
+        self,
+        method: Method<O, P, R>,
+        object: &Arc<Async<T>>,
+        run: impl FnOnce(Arc<T>, P) -> F,
+    ) -> Result<Job>
+    where
+        O: ?Sized + 'static,
+        P: Send + 'static,
+        R: Send + 'static,
+        T: Send + Sync + 'static,
+        F: Future<Output = Result<R>> + Send + 'static,
+    {
+        let streams = method.results.is_streamed();
+        let running = match self.read_params(&method) {
+            Ok(params) => Ok(run(object.object(), params)),
+            Err(error) if streams => Err(error),
+            Err(error) => return Err(error),
+        };
+        let outcome = async move {
+            let encode = method.outcome(running?.await)?;
+            Ok(Box::new(encode) as EncodeFn)
+        };
+        Ok(Job::spawn(Spawned::new(object.spawn(), outcome)).streaming(streams))
+    }
+
+    /// The answer to a call of a method that the schema does not have.
+    ///
+    /// # Errors
+    /// Always [`Error::Unimplemented`].
+    pub fn unknown(self, name: &str) -> Result<Job> {
+        Err(Error::unimplemented(&format!(
+            "{name} has no method {} of interface {:#x}",
+            self.ordinal, self.interface
+        )))
+    }
+}
+
+/// The parameters of a call that is about to run.
+enum Params<P> {
+    Read(P),
+    Borrowed(Borrowed),
+}
+
+impl<P> Params<P> {
+    fn get<O: ?Sized, R>(self, method: &Method<O, P, R>) -> Result<P> {
+        match self {
+            Params::Read(params) => Ok(params),
+            Params::Borrowed(params) => params.decode(|cx, from| method.params.read(cx, from)),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The end of a connection, whoever brings it about: what ends with it, and in which order. Where the
+//! peer has not answered yet, the end is explained first.
+
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use capnp_engine::{Effect, Exception, ExceptionKind, Failure};
+use rustix::net::{Shutdown, shutdown};
+
+use super::conn::{ArcConn, Conn, Hook, Session};
+use super::core::Core;
+use super::explain::Explain;
+use super::followup::Followup;
+use crate::Error;
+use crate::panics::catch_panic;
+use crate::pool;
+
+impl Conn {
+    /// Begins the handshake: the connection ends if the peer has not answered within `timeout`.
+    pub(crate) fn shake_hands(self: &ArcConn, timeout: Duration, explain: Explain) {
+        let conn = ArcConn::downgrade(self);
+        let late = move || {
+            if let Some(conn) = conn.upgrade() {
+                conn.end(Error::Timeout(timeout));
+            }
+        };
+        let deadline = Instant::now().checked_add(timeout);
+        let deadline = deadline.map(|deadline| self.driver.add_timer(deadline, Box::new(late)));
+        drop(self.unexplained.take());
+        self.unexplained.begin(explain, deadline);
+    }
+
+    /// The peer has answered the last question of the handshake.
+    pub(crate) fn shaken(&self) -> Option<Followup> {
+        let explain = self.unexplained.take()?;
+        Some(Followup::Run(Box::new(|| drop(explain))))
+    }
+
+    /// The peer has answered a question of the handshake with an error. If there is somebody to explain
+    /// that, the connection is to end with the error that this returns.
+    pub(crate) fn refused(&self, error: &Error) -> Option<Error> {
+        if self.unexplained.is_over() {
+            return None;
+        }
+        Some(Error::disconnected(format!("it does not serve what is asked for first: {error}")))
+    }
+
+    /// No question was asked, so there will be nothing to explain.
+    pub(crate) fn stop_explaining(&self) {
+        drop(self.unexplained.take());
+    }
+
+    /// Ends the connection: every call that waits and every later one fails with `error`, or with
+    /// what explains it where the peer has not answered yet.
+    pub(crate) fn end(self: &ArcConn, error: Error) {
+        if !self.close() {
+            return;
+        }
+        match self.unexplained.take() {
+            Some(explain) => self.explain_end(error, explain),
+            None => self.complete_end(error),
+        }
+    }
+
+    /// The same, by this side and at once.
+    pub(crate) fn end_now(self: &ArcConn, error: Error) {
+        drop(self.unexplained.take());
+        self.close();
+        self.complete_end(error);
+    }
+
+    /// From now on nobody waits for the socket. False if that was so before.
+    fn close(self: &ArcConn) -> bool {
+        let first = !self.closing.swap(true, Ordering::AcqRel);
+        if first {
+            self.driver.remove(self.source, self.socket.as_fd());
+        }
+        first
+    }
+
+    /// The connection has ended with `error` before the peer has answered. `explain` runs on a pool
+    /// thread, as it may block. The calls that wait fail when it has returned; the socket is shut down
+    /// at once.
+    fn explain_end(self: &ArcConn, error: Error, explain: Explain) {
+        self.enter(|core| core.abort(&error));
+        let _ = shutdown(&**self.socket(), Shutdown::Both);
+        let conn = ArcConn::clone(self);
+        // Not through `pool::clean_up`: it must not queue behind destructors and hooks.
+        pool::run(move || {
+            let explained = catch_panic(|| Ok(explain(error.clone()))).unwrap_or(error);
+            conn.complete_end(match explained {
+                Error::Timeout(timeout) => {
+                    Error::disconnected(format!("no answer within {timeout:?}"))
+                }
+                other => other,
+            });
+        });
+    }
+
+    /// The last part of the end, once.
+    fn complete_end(self: &ArcConn, error: Error) {
+        let (mut round, first) = {
+            let mut core = self.lock();
+            self.take_deferred(&mut core);
+            // Under the lock: a method that learnt of the end before the calls did could still
+            // answer its caller with it, as if the error were its own.
+            let first = self.ended.set(error.clone()).is_ok();
+            if first {
+                // A panic in the core may have torn it: then the pieces are leaked.
+                let _ = catch_unwind(AssertUnwindSafe(|| {
+                    end_core(self.session, &mut core, Some(self), &error)
+                }));
+            } else {
+                self.do_effects(&mut core, None);
+            }
+            (self.end_round(&mut core), first)
+        };
+        if !first {
+            round.failed = None;
+            return self.leave(round);
+        }
+        // What was said before the end is sent if the socket takes it at once.
+        let _ = self.outbox.flush(&self.socket);
+        self.outbox.close();
+        let _ = shutdown(&*self.socket, Shutdown::Both);
+        if round.in_order {
+            self.run_in_order();
+        }
+        round.followups.run();
+        let hooks =
+            std::mem::take(&mut *self.on_disconnect.lock().unwrap_or_else(PoisonError::into_inner));
+        for hook in hooks {
+            pool::clean_up(hook);
+        }
+        self.watch_partial(false);
+        self.poke();
+    }
+
+    /// Runs `hook` when the connection has ended, at once if it has.
+    pub(crate) fn on_disconnect(&self, hook: Hook) {
+        let mut hooks = self.on_disconnect.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.ended.get().is_some() {
+            drop(hooks);
+            pool::clean_up(hook);
+        } else {
+            hooks.push(hook);
+        }
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        self.driver.remove(self.source, self.socket.as_fd());
+        // What the driver was to write soon.
+        let _ = self.outbox.flush(&self.socket);
+        // A worker may still wait for the socket: it sees the end, and that there is no connection.
+        let _ = shutdown(&*self.socket, Shutdown::Both);
+        if let Some(timer) =
+            self.partial_timer.get_mut().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            self.driver.remove_timer(timer);
+        }
+        if let Some(explain) = self.unexplained.take() {
+            pool::clean_up(move || drop(explain));
+        }
+        if self.ended().is_none() {
+            // The last handle has gone: the peer learns of it by the end of the stream.
+            let error = Error::disconnected("this side let the connection go");
+            let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let _ = catch_unwind(AssertUnwindSafe(|| end_core(self.session, core, None, &error)));
+            std::mem::take(&mut core.followups).run();
+            let hooks = std::mem::take(
+                self.on_disconnect.get_mut().unwrap_or_else(PoisonError::into_inner),
+            );
+            for hook in hooks {
+                pool::clean_up(hook);
+            }
+        }
+    }
+}
+
+/// Ends the engine and lets go of everything. Without a connection nobody is left who waits.
+fn end_core(session: &dyn Session, core: &mut Core, conn: Option<&ArcConn>, error: &Error) {
+    core.abort(error);
+    let reason = error.to_string();
+    core.engine.end(Failure::from(Exception::new(ExceptionKind::Disconnected, reason)));
+    while let Some(effect) = core.engine.next_effect() {
+        match (effect, conn) {
+            (Effect::Write(message), _) => core.out.push(message),
+            (effect, Some(conn)) => session.effect(core, conn, effect, None),
+            (_, None) => {}
+        }
+    }
+    session.end(core, conn);
+}

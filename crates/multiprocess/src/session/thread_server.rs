@@ -1,0 +1,26 @@
+//! A thread of this process that a peer can name.
+
+use std::sync::Arc;
+
+use super::threads::ThreadCount;
+use crate::threads::{Inbox, Worker};
+
+/// A thread of this process that a peer can name.
+pub(crate) enum ThreadServer {
+    /// Made for the peer; counted until it is let go.
+    Worker(Worker, #[allow(dead_code, reason = "counts until it is dropped")] ThreadCount),
+    /// A calling thread, on which the callbacks of its calls run.
+    Caller(Arc<Inbox>),
+    /// No thread in particular: callbacks of calls that no thread waits for.
+    Pool,
+}
+
+impl ThreadServer {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            ThreadServer::Worker(worker, _) => worker.name(),
+            ThreadServer::Caller(inbox) => inbox.name(),
+            ThreadServer::Pool => "pool",
+        }
+    }
+}
