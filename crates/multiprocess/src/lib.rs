@@ -80,7 +80,7 @@ pub use threads::CancelToken;
 /// ([`ListView`]`<'_, Text>`), and what can stand for a type parameter ([`Argument`](schema::Argument)).
 pub mod schema {
     pub use crate::wire::{
-        Argument, Boxed, Data, Enum, Lend, List, ListView, Nullable, Struct, Text,
+        Argument, Borrowable, Boxed, Data, Enum, List, ListView, Nullable, Struct, Text,
     };
 }
 

@@ -9,10 +9,11 @@ pub use crate::calls::object::{NotNull, Object, Shared, SharedNotNull};
 pub use crate::calls::versions::{Variant, call_versions};
 pub use crate::serving::{Job, Task};
 pub use crate::wire::{
-    AnyBuilder, AnyPointerWire, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Boxed, Builder,
-    Data, Decoder, Encoder, Entry, Enum, Exception, Fields, HashMapOf, HashSetOf, If, Lend, LendOr,
-    List, ListView, Message, Nullable, Part, PointerWire, Reader, Size, Slot, Struct, Text, View,
-    Viewed, Void, Wire, code, field, fields, owned, raising, streamed, unread, view,
+    AnyBuilder, AnyPointerWire, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Borrowable,
+    BorrowableOr, Boxed, Builder, Data, Decoder, Encoder, Entry, Enum, Exception, Fields,
+    HashMapOf, HashSetOf, If, List, ListView, Message, Nullable, PayloadCodec, PointerWire, Reader,
+    Size, Slot, Struct, Text, View, Viewed, Void, Wire, code, field, fields, owned, raising,
+    streamed, unread, view,
 };
 pub use crate::{__handle as handle, AnyPointer, Error, Result};
 pub use capnp;

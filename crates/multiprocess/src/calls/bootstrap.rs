@@ -49,7 +49,7 @@ fn refused() -> Complete {
 /// The peer's answer to the last question: with it the connection needs no explanation any more.
 pub(super) fn explained() -> Complete {
     Box::new(|core, conn, answer| match answer {
-        Ok(_) => conn.shaken(),
+        Ok(_) => conn.handshake_done(),
         Err(error) => {
             if let Some(end) = conn.refused(&error) {
                 core.fail(end);

@@ -18,7 +18,7 @@ use crate::panics::catch_panic;
 use crate::pool;
 use crate::session::{Caller, EncodeFn};
 use crate::threads::{innermost, innermost_future, this_inbox};
-use crate::wire::{AnyBuilder, Encoder, Part};
+use crate::wire::{AnyBuilder, Encoder, PayloadCodec};
 use crate::{Error, Result};
 
 /// A method call that has been described and not yet made.
@@ -111,7 +111,7 @@ pub(crate) struct RemoteCall<T: 'static> {
     method: MethodId,
     object: RemoteObject,
     encode: EncodeFn,
-    results: Part<T>,
+    results: PayloadCodec<T>,
 }
 
 impl<T: Send + 'static> Call<T> {
@@ -311,7 +311,7 @@ impl<T> Call<T> {
         method: MethodId,
         object: RemoteObject,
         encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
-        results: Part<T>,
+        results: PayloadCodec<T>,
     ) -> Call<T> {
         Call::attempt(RemoteCall::new(method, object, encode, results), None)
     }
@@ -327,7 +327,7 @@ impl<T: 'static> RemoteCall<T> {
         method: MethodId,
         object: RemoteObject,
         encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
-        results: Part<T>,
+        results: PayloadCodec<T>,
     ) -> RemoteCall<T> {
         RemoteCall { method, object, encode: Box::new(encode), results }
     }

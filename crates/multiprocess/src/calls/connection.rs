@@ -95,7 +95,7 @@ impl Connection {
         timeout: Duration,
         explain: impl FnOnce(Error) -> Error + Send + 'static,
     ) -> Result<I> {
-        self.0.shake_hands(timeout, Box::new(explain));
+        self.0.start_handshake(timeout, Box::new(explain));
         bootstrap::<I>(&self.0, explained()).inspect_err(|_| self.0.stop_explaining())
     }
 

@@ -11,7 +11,7 @@ use super::executor::Async;
 use super::handle::{Handle, Target};
 use crate::serving::{Borrowed, CallContent, Job, Spawned};
 use crate::session::EncodeFn;
-use crate::wire::{AnyBuilder, Builder, Decoder, Encoder, Exception, Part, Reader, Wire};
+use crate::wire::{AnyBuilder, Builder, Decoder, Encoder, Exception, PayloadCodec, Reader, Wire};
 use crate::{Error, Result};
 
 /// A method as the wire knows it.
@@ -86,11 +86,11 @@ pub struct Method<O: ?Sized, P: 'static, R: 'static> {
     /// What it is on the wire.
     pub id: MethodId,
     /// The parameters.
-    pub params: Part<P>,
+    pub params: PayloadCodec<P>,
     /// Runs the method of an object of this process.
     pub call: fn(&O, P) -> Result<R>,
     /// The results.
-    pub results: Part<R>,
+    pub results: PayloadCodec<R>,
 }
 
 impl<O: ?Sized, P: 'static, R: 'static> Clone for Method<O, P, R> {
@@ -133,16 +133,16 @@ where
 /// Writes the parameters of a call, with its Context.
 pub(crate) fn write_params<P>(
     id: MethodId,
-    part: Part<P>,
+    codec: PayloadCodec<P>,
     cx: &mut Encoder<'_>,
     to: AnyBuilder<'_>,
     params: &P,
 ) -> Result<()> {
-    let mut to = Builder::content(to, part.size);
+    let mut to = Builder::content(to, codec.size);
     if let Some(slot) = id.context {
         cx.context(&mut to, slot);
     }
-    part.write(cx, &mut to, params)
+    codec.write(cx, &mut to, params)
 }
 
 /// What a trait's default method answers; `_params` are let go of.
@@ -321,11 +321,11 @@ impl<O: ?Sized, P, R: Send + 'static> Method<O, P, R> {
                 None => return Err(error),
             },
         };
-        let part = self.results;
+        let codec = self.results;
         Ok(move |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| {
-            let mut to = Builder::content(to, part.size);
+            let mut to = Builder::content(to, codec.size);
             match &mut outcome {
-                Ok(results) => part.write(cx, &mut to, results),
+                Ok(results) => codec.write(cx, &mut to, results),
                 Err(exception) => exception(cx, &mut to),
             }
         })

@@ -11,14 +11,14 @@ use crate::connection::{Followup, Parker, Pending};
 use crate::panics::catch_panic;
 use crate::serving::look_at_results;
 use crate::threads::Inbox;
-use crate::wire::{Decoder, Part};
+use crate::wire::{Decoder, PayloadCodec};
 use crate::{Error, Result};
 
 /// Where an answer arrives.
 pub(crate) struct Slot<T: 'static> {
     state: Mutex<SlotState<T>>,
     /// How the results of the call are read.
-    results: Option<(Part<T>, MethodId)>,
+    results: Option<(PayloadCodec<T>, MethodId)>,
 }
 
 struct SlotState<T> {
@@ -50,7 +50,7 @@ impl<T> Slot<T> {
     }
 
     /// Where the answer of a peer's method arrives, whose results are read so.
-    pub(super) fn for_results(self, results: Part<T>, method: MethodId) -> Slot<T> {
+    pub(super) fn for_results(self, results: PayloadCodec<T>, method: MethodId) -> Slot<T> {
         Slot { results: Some((results, method)), ..self }
     }
 

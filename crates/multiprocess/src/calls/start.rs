@@ -14,7 +14,7 @@ use crate::connection::{ArcConn, Core, Flush};
 use crate::panics::catch_panic;
 use crate::session::{Caller, CapReader, Complete, HeldCap, How, WaiterId};
 use crate::threads::{RunningId, innermost};
-use crate::wire::{AnyBuilder, Builder, Decoder, Encoder, Part, Reader};
+use crate::wire::{AnyBuilder, Builder, Decoder, Encoder, PayloadCodec, Reader};
 use crate::{Error, Result};
 
 /// A call that is under way. Dropped, it is cancelled. It keeps its connection: the handle that it
@@ -65,7 +65,7 @@ pub(super) fn start_call<T: Send + 'static>(
     waker: Option<&Waker>,
     // Called under the lock, dropped here outside it: it owns what the user passed.
     mut encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
-    results: Part<T>,
+    results: PayloadCodec<T>,
 ) -> Result<SentCall<T>> {
     let (conn, cap) = object.place()?;
     let slot = match (&caller, waker) {
@@ -134,7 +134,7 @@ pub(super) fn start_call<T: Send + 'static>(
 fn complete<T: Send + 'static>(
     slot: &Arc<Slot<T>>,
     method: MethodId,
-    results: Part<T>,
+    results: PayloadCodec<T>,
     lost: Option<Arc<Streaming>>,
 ) -> Complete {
     let slot = Arc::clone(slot);
@@ -167,7 +167,7 @@ fn read_results<T>(
     conn: &ArcConn,
     content: &Content<'_>,
     method: MethodId,
-    results: Part<T>,
+    results: PayloadCodec<T>,
 ) -> Result<T> {
     let from = Reader::content(content.reader)?;
     let mut caps = CapReader::new(core, conn, content.caps);

@@ -11,7 +11,7 @@ use super::call::{Call, RemoteCall};
 use super::handle::{Handle, RemoteObject, Target};
 use super::method::{Method, MethodId, write_params};
 use crate::connection::ArcConn;
-use crate::wire::{AnyBuilder, Encoder, Part};
+use crate::wire::{AnyBuilder, Encoder, PayloadCodec};
 use crate::{Error, Result};
 
 /// A method in the form that some versions of its interface have.
@@ -24,9 +24,9 @@ pub struct Variant<P: 'static, R: 'static> {
     /// What it is on the wire.
     pub id: MethodId,
     /// The parameters.
-    pub params: Part<P>,
+    pub params: PayloadCodec<P>,
     /// The results.
-    pub results: Part<R>,
+    pub results: PayloadCodec<R>,
 }
 
 impl<P: 'static, R: 'static> Clone for Variant<P, R> {

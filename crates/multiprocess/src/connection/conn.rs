@@ -12,9 +12,9 @@ use rustix::net::{Shutdown, shutdown};
 
 use super::batching::Batching;
 use super::core::{Core, Session};
-use super::explain::Unexplained;
 use super::followup::{Followup, Followups};
 use super::frame::Frames;
+use super::handshake::Handshake;
 use super::limits::Limits;
 use super::outbox::Outbox;
 use super::stream::Watch;
@@ -53,7 +53,7 @@ pub(crate) struct Conn {
     ended: OnceLock<Error>,
     /// Nobody is to wait for the socket any more: the connection ends.
     closing: AtomicBool,
-    pub(super) unexplained: Unexplained,
+    pub(super) handshake: Handshake,
     in_order: Mutex<InOrder>,
     on_disconnect: Mutex<Vec<Hook>>,
     pub(super) partial_timer: Mutex<Option<TimerId>>,
@@ -105,7 +105,7 @@ impl Conn {
             shared,
             ended: OnceLock::new(),
             closing: AtomicBool::new(false),
-            unexplained: Unexplained::default(),
+            handshake: Handshake::default(),
             in_order: Mutex::default(),
             on_disconnect: Mutex::default(),
             partial_timer: Mutex::default(),
@@ -290,7 +290,7 @@ impl Conn {
         if !self.close() {
             return;
         }
-        match self.unexplained.take() {
+        match self.handshake.take() {
             Some(explain) => self.explain_end(error, explain),
             None => self.complete_end(error),
         }
@@ -298,7 +298,7 @@ impl Conn {
 
     /// The same, by this side and at once.
     pub(crate) fn end_now(self: &Arc<Self>, error: Error) {
-        drop(self.unexplained.take());
+        drop(self.handshake.take());
         self.close();
         self.complete_end(error);
     }
@@ -404,7 +404,7 @@ impl Drop for Conn {
         {
             self.driver.remove_timer(timer);
         }
-        if let Some(explain) = self.unexplained.take() {
+        if let Some(explain) = self.handshake.take() {
             pool::clean_up(move || drop(explain));
         }
         if self.ended().is_none() {

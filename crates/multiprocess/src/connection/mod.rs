@@ -8,7 +8,7 @@
 //! - `core` is what the lock guards: the engine, and what the session above keeps beside it;
 //! - `frame`, `batch`, `outbox` carry messages; `batching`: calls of many futures are written together;
 //! - `conn` ties them together, `stream` reads and writes, `followup` is what is done outside the lock;
-//! - `explain` is the time until the peer has answered first;
+//! - `handshake` is the time until the peer has answered its first question;
 //! - `reading` lets who waits read the socket, `reader` says who that is; `parker` and `wake_fd` are how
 //!   a thread waits.
 //!
@@ -19,9 +19,9 @@ mod batch;
 mod batching;
 mod conn;
 mod core;
-mod explain;
 mod followup;
 mod frame;
+mod handshake;
 mod limits;
 mod outbox;
 mod parker;

@@ -64,7 +64,7 @@ impl<'a> WaitingReader<'a> {
         if self.number.is_some() {
             return true;
         }
-        if !self.conn.limits().lead {
+        if !self.conn.limits().callers_read {
             return false;
         }
         let candidate = Candidate::Caller(self.parker, self.waits);
@@ -131,7 +131,7 @@ impl IdleReader {
     /// Acquires the reader role, unless another thread has it.
     pub(crate) fn acquire(conn: &WeakConn, parker: &Arc<Parker>) -> Option<IdleReader> {
         let strong = conn.upgrade()?;
-        if !strong.limits().lead || strong.is_closing() {
+        if !strong.limits().callers_read || strong.is_closing() {
             return None;
         }
         let candidate = Candidate::IdleWorker(parker);

@@ -24,7 +24,7 @@ mod flagged;
 pub(crate) mod helpers;
 mod list;
 mod message;
-mod part;
+mod payload;
 pub(crate) mod pointer;
 mod structure;
 mod value;
@@ -36,11 +36,13 @@ pub use convert::{As, Codec, CodecError, Each, TryConvert};
 pub use flagged::If;
 pub use list::{BTreeMapOf, BTreeSetOf, Entry, HashMapOf, HashSetOf, List};
 pub use message::{Builder, Message, Reader, Size};
-pub use part::{Exception, Fields, Part, Slot, code, field, fields, raising, streamed, unread};
+pub use payload::{
+    Exception, Fields, PayloadCodec, Slot, code, field, fields, raising, streamed, unread,
+};
 pub use pointer::{AnyPointerWire, Data, PointerWire, Text};
 pub use structure::{Boxed, Nullable, Struct};
 pub use value::{Enum, Void};
-pub use view::{Lend, LendOr, ListView, View, Viewed, owned, view};
+pub use view::{Borrowable, BorrowableOr, ListView, View, Viewed, owned, view};
 
 pub(crate) use message::Pointer;
 

@@ -15,9 +15,9 @@ use multiprocess_tests::raw::{LAB, RawPeer};
 use multiprocess_tests::{LONG, Pair, pair, wait_until};
 
 /// A connection that somebody is to answer, and the end where he is to do it.
-fn connection(lead: bool) -> (Connection, UnixStream) {
+fn connection(callers_read: bool) -> (Connection, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let limits = Limits { lead, ..Limits::default() };
+    let limits = Limits { callers_read, ..Limits::default() };
     (Connection::builder().limits(limits).start(ours).unwrap(), theirs)
 }
 
@@ -35,8 +35,8 @@ fn text<T: std::fmt::Debug>(result: Result<T>) -> String {
 /// Every call fails with the explanation, whoever waits and however, those before and those after.
 #[test]
 fn every_call_gets_the_explanation() {
-    for lead in [true, false] {
-        let (calling, theirs) = connection(lead);
+    for callers_read in [true, false] {
+        let (calling, theirs) = connection(callers_read);
         let (go_on, may_go_on) = mpsc::channel();
         let lab: LabClient = calling
             .bootstrap_within(LONG, move |error| {
@@ -93,8 +93,8 @@ fn whatever_ends_the_connection_is_explained() {
 /// Such a peer answers, to each call, that it failed. The first is told why nevertheless.
 #[test]
 fn a_peer_without_the_object_is_explained() {
-    for lead in [true, false] {
-        let (calling, theirs) = connection(lead);
+    for callers_read in [true, false] {
+        let (calling, theirs) = connection(callers_read);
         let _other = Connection::new(theirs).unwrap();
         let lab: LabClient = calling.bootstrap_within(LONG, explained).unwrap();
         let error = text(lab.add(1, 2).wait());

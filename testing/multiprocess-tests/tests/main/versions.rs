@@ -274,8 +274,8 @@ fn what_lies_where_something_else_was_is_left_out() {
     let Peer { bank, asked, .. } = &known_old_peer();
     let account = bank.open().wait().unwrap().unwrap();
     let slip = newest::Slip { amount: 5, code: 6 };
-    let lent = account.lend(slip, 7).wait().unwrap();
-    assert_eq!(lent, newest::Slip { amount: 5, code: 0 });
+    let changed = account.lend(slip, 7).wait().unwrap();
+    assert_eq!(changed, newest::Slip { amount: 5, code: 0 });
     assert_eq!(asked.take(), ["open", "lend Slip { amount: 5, days: 0 } for 0 weeks"]);
 }
 

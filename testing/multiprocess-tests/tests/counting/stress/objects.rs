@@ -160,8 +160,8 @@ fn drop_all(own: &Own) {
 /// A connection of this thread's own, with calls of all kinds under way, all of which is dropped in
 /// some order: by this thread, by another, or by a callback.
 pub(super) fn drop_everything(actor: &mut Actor) {
-    let leads = actor.world.leads(&mut actor.dice);
-    let link = Link::new(leads.pair());
+    let callers_read = actor.world.callers_read(&mut actor.dice);
+    let link = Link::new(callers_read.pair());
     // Any of its parts may be the one that the rest needs.
     link.doom();
     let own: Own = Arc::default();

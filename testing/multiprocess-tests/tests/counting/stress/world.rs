@@ -8,18 +8,23 @@ use multiprocess::{Error, Limits, Result};
 use multiprocess_tests::generated::lab::{CallbackClient, CounterClient, LabClient};
 use multiprocess_tests::{Dice, LabServer, Pair, Relay, Watchdog, pair_of};
 
-/// On which sides of a connection threads read while they wait (`Limits::lead`).
+/// On which sides of a connection threads read while they wait (`Limits::callers_read`).
 #[derive(Clone, Copy)]
-pub(super) struct Leads {
+pub(super) struct CallersRead {
     pub(super) calling: bool,
     pub(super) serving: bool,
 }
 
-impl Leads {
+impl CallersRead {
     /// A connection of this kind. Its limits are above all that happens here, so that no call may be
     /// refused for them.
     pub(super) fn pair(self) -> Pair {
-        let limits = |lead| Limits { lead, calls: 1 << 16, threads: 1 << 12, ..Limits::default() };
+        let limits = |callers_read| Limits {
+            callers_read,
+            calls: 1 << 16,
+            threads: 1 << 12,
+            ..Limits::default()
+        };
         pair_of(limits(self.calling), limits(self.serving))
     }
 }
@@ -104,7 +109,7 @@ pub(super) struct World {
     pub(super) watchdog: Watchdog,
     pub(super) ledger: Ledger,
     /// None before the first use, and when taken away at the end.
-    links: Vec<(Leads, Mutex<Option<Arc<Link>>>)>,
+    links: Vec<(CallersRead, Mutex<Option<Arc<Link>>>)>,
     connections: AtomicUsize,
     /// The labs of connections that were ended, as long as anything of them is left.
     ended: Mutex<Vec<Arc<LabServer>>>,
@@ -115,11 +120,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl World {
-    pub(super) fn new(run: String, threads: usize, leads: [Leads; 4]) -> Arc<World> {
+    pub(super) fn new(run: String, threads: usize, callers_read: [CallersRead; 4]) -> Arc<World> {
         Arc::new(World {
             watchdog: Watchdog::new(run, threads),
             ledger: Ledger::default(),
-            links: leads.map(|leads| (leads, Mutex::default())).into(),
+            links: callers_read.map(|callers_read| (callers_read, Mutex::default())).into(),
             connections: AtomicUsize::new(0),
             ended: Mutex::default(),
         })
@@ -128,20 +133,20 @@ impl World {
     /// One of the connections, made again if it was ended. What still runs on the old one goes on
     /// until it fails.
     pub(super) fn link(&self, dice: &mut Dice) -> Arc<Link> {
-        let (leads, link) = &self.links[dice.index(self.links.len())];
+        let (callers_read, link) = &self.links[dice.index(self.links.len())];
         let mut link = lock(link);
         if let Some(old) = link.take_if(|link| link.is_doomed()) {
             self.ended(&old.pair.server);
         }
         let new = || {
             self.connections.fetch_add(1, Ordering::SeqCst);
-            Arc::new(Link::new(leads.pair()))
+            Arc::new(Link::new(callers_read.pair()))
         };
         Arc::clone(link.get_or_insert_with(new))
     }
 
     /// A way to read of one of the connections.
-    pub(super) fn leads(&self, dice: &mut Dice) -> Leads {
+    pub(super) fn callers_read(&self, dice: &mut Dice) -> CallersRead {
         self.links[dice.index(self.links.len())].0
     }
 

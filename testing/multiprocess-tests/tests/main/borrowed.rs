@@ -4,8 +4,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use multiprocess::{Connection, Interface, Result};
-use multiprocess_tests::generated::lent::{Color, Row, RowView, Shelf, ShelfClient};
-use multiprocess_tests::generated::lent_capnp::shelf;
+use multiprocess_tests::generated::borrowed::{Color, Row, RowView, Shelf, ShelfClient};
+use multiprocess_tests::generated::borrowed_capnp::shelf;
 use multiprocess_tests::raw::{RawPeer, Target};
 
 struct MyShelf;

@@ -19,14 +19,14 @@ pub(crate) type Explain = Box<dyn FnOnce(Error) -> Error + Send>;
 
 /// Present while the peer has not answered the first question.
 #[derive(Default)]
-pub(crate) struct Unexplained(Mutex<Option<Unanswered>>);
+pub(crate) struct Handshake(Mutex<Option<Unanswered>>);
 
 struct Unanswered {
     explain: Explain,
     deadline: Option<TimerId>,
 }
 
-impl Unexplained {
+impl Handshake {
     fn state(&self) -> MutexGuard<'_, Option<Unanswered>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -43,7 +43,7 @@ impl Unexplained {
 
 impl Conn {
     /// Begins the handshake: the connection ends if the peer has not answered within `timeout`.
-    pub(crate) fn shake_hands(self: &ArcConn, timeout: Duration, explain: Explain) {
+    pub(crate) fn start_handshake(self: &ArcConn, timeout: Duration, explain: Explain) {
         let conn = ArcConn::downgrade(self);
         let late = move || {
             if let Some(conn) = conn.upgrade() {
@@ -52,26 +52,26 @@ impl Conn {
         };
         let deadline = Instant::now().checked_add(timeout);
         let deadline = deadline.map(|deadline| self.driver.add_timer(deadline, Box::new(late)));
-        drop(self.unexplained.take());
-        *self.unexplained.state() = Some(Unanswered { explain, deadline });
+        drop(self.handshake.take());
+        *self.handshake.state() = Some(Unanswered { explain, deadline });
     }
 
     /// The peer has answered the last question of the handshake.
-    pub(crate) fn shaken(&self) -> Option<Followup> {
-        let explain = self.unexplained.take()?;
+    pub(crate) fn handshake_done(&self) -> Option<Followup> {
+        let explain = self.handshake.take()?;
         Some(Followup::Run(Box::new(|| drop(explain))))
     }
 
     /// The peer has answered a question of the handshake with an error. If there is somebody to explain
     /// that, the connection is to end with the error that this returns.
     pub(crate) fn refused(&self, error: &Error) -> Option<Error> {
-        self.unexplained.state().as_ref()?;
+        self.handshake.state().as_ref()?;
         Some(Error::disconnected(format!("it does not serve what is asked for first: {error}")))
     }
 
     /// No question was asked, so there will be nothing to explain.
     pub(crate) fn stop_explaining(&self) {
-        drop(self.unexplained.take());
+        drop(self.handshake.take());
     }
 
     /// The connection has ended with `error` before the peer has answered. `explain` runs on a pool
