@@ -1,5 +1,5 @@
-//! A peer that writes the messages of the RPC protocol itself: for what a well-behaved one never
-//! sends. Here is what it sends; `receiving` is what it reads.
+//! A peer that writes the messages of the RPC protocol itself, so that tests can send messages that
+//! a well-behaved peer never sends. This file is about sending; `receiving` is about reading.
 
 mod message;
 mod placeholder;
@@ -44,7 +44,7 @@ pub struct RawPeer {
     answers: HashMap<u32, Answer>,
 }
 
-/// Whom a call is for.
+/// The target of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// An object that the other side has exported by this number.

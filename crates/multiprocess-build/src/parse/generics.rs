@@ -220,8 +220,8 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// The parameter that a type is. A method's own parameters have no names in Rust, so they are
-    /// reported.
+    /// The type parameter that a type is, if a declaration has it. A method's own type parameters
+    /// have no counterpart in Rust.
     pub(super) fn parameter(
         &self,
         any: type_::any_pointer::Reader<'_>,

@@ -68,7 +68,8 @@ impl<'a> Parser<'a> {
             }
         }
         let mut fields = self.fields(id, body, word, place)?;
-        // Only parameters that are declared in place can use the type parameters of the method.
+        // Parameters declared in place already use the type parameters of the scope. Those of a
+        // named struct are replaced by the arguments that are given.
         if !in_place {
             let bindings = bindings(&self.parameters(id), &self.arguments(id, brand, place)?);
             for (field, _) in &mut fields {

@@ -7,7 +7,7 @@ use capnp_rpc::rpc_capnp::{cap_descriptor, message, message_target, payload};
 
 use super::{Cap, Incoming, Outgoing, Target};
 
-/// What a message is.
+/// The kind of a message, with its content.
 #[track_caller]
 pub fn which(incoming: &Incoming) -> message::WhichReader<'_> {
     let root: message::Reader<'_> = incoming.get_root().expect("a root");

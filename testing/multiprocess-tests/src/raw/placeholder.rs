@@ -14,7 +14,7 @@ pub fn placeholder() -> Box<dyn ClientHook> {
     Placeholder::boxed(0)
 }
 
-/// Takes a place in the table of a message's capabilities, and does nothing but to tell which.
+/// Stands for a place in a message's capability table. It can do nothing else than name that place.
 pub struct Placeholder(usize);
 
 impl Placeholder {

@@ -1,4 +1,5 @@
-//! What the raw peer reads: the next message, one that a test looks for, the answer of a question.
+//! Reading by the raw peer: the next message, one that a test looks for, or the answer of a
+//! question.
 
 use std::io::{self, Read};
 
@@ -27,7 +28,7 @@ impl RawPeer {
         }
     }
 
-    /// Keeps an answer; other messages are let go of.
+    /// Keeps the message if it is an answer, and drops it otherwise.
     fn note(&mut self, incoming: Incoming) {
         let (question, exception) = match which(&incoming) {
             message::Return(Ok(ret)) => match ret.which() {
@@ -49,7 +50,7 @@ impl RawPeer {
         self.answers.insert(question, exception.map_or_else(results, Answer::Exception));
     }
 
-    /// Reads until a message is what `look` looks for. Answers that come before are kept.
+    /// Reads until `look` finds a message. Answers that come before it are kept.
     pub fn find<T>(&mut self, mut look: impl FnMut(message::WhichReader<'_>) -> Option<T>) -> T {
         loop {
             let incoming = self.receive().expect("a message");
@@ -60,7 +61,8 @@ impl RawPeer {
         }
     }
 
-    /// Reads until the other side calls. The question, and the object if it is exported from here.
+    /// Reads until the other side calls. Returns the question, and the object if it is exported
+    /// from here.
     pub fn find_call(&mut self) -> (u32, Option<u32>) {
         self.find(|message| {
             let message::Call(Ok(call)) = message else { return None };
@@ -72,8 +74,8 @@ impl RawPeer {
         })
     }
 
-    /// Reads until the other side asks for the end of an embargo. Its number, and the object if it
-    /// is exported from here.
+    /// Reads until the other side asks for the end of an embargo. Returns its number, and the
+    /// object if it is exported from here.
     pub fn find_embargo(&mut self) -> (u32, Option<u32>) {
         self.find(|message| {
             let message::Disembargo(Ok(disembargo)) = message else { return None };

@@ -19,14 +19,14 @@ use crate::{alone, count, descriptors, threads};
 use world::{Actor, CallersRead, World};
 
 const THREADS: usize = 16;
-/// As many as take some seconds without optimization.
+/// They take some seconds without optimization.
 const STEPS: usize = 250;
 const LONG: Duration = Duration::from_secs(60);
 
 const STEPS_VARIABLE: &str = "MULTIPROCESS_STRESS_STEPS";
 const SEED_VARIABLE: &str = "MULTIPROCESS_STRESS_SEED";
 
-/// What a thread does at one time, by name.
+/// One thing that a thread may do, with its name.
 type Step = (&'static str, fn(&mut Actor));
 
 const CHOICES: &[Step] = &[
@@ -108,7 +108,7 @@ fn one_thread(world: &Arc<World>, seed: u64, number: usize, steps: usize) {
         world.watchdog.at(number, format!("step {step}: {name}"));
         actor.begin(step, name, dice);
         run(&mut actor);
-        // One wrong answer is enough: what follows from it only hides it.
+        // Stops after the first wrong answer, because consequences would only hide it.
         if world.watchdog.went_wrong() {
             break;
         }
@@ -117,7 +117,7 @@ fn one_thread(world: &Arc<World>, seed: u64, number: usize, steps: usize) {
     world.watchdog.at(number, "has ended");
 }
 
-/// Lets go of all connections, half of them by a disconnect; and waits until all has gone.
+/// Drops all connections, half of them by a disconnect, and waits until all objects are gone.
 fn finish(world: Arc<World>, seed: u64) {
     let mut dice = Dice::of(seed, THREADS, 0);
     for link in world.take_links() {

@@ -95,7 +95,7 @@ fn last_answer(callers_read: bool, usual_rounds: usize) {
                 ends.timed_out.fetch_add(1, Ordering::Relaxed);
             }
         });
-        // It may be about to begin only now: it has a name that no other round has.
+        // The call may begin only after this; that is why its name is used in this round only.
         gate.let_go(&leaver);
         wait_until("nothing is served", || serving.drain(Duration::ZERO));
     }
