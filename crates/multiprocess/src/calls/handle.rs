@@ -1,4 +1,4 @@
-//! What generated handles are made of: an object of this process, or one far away.
+//! The content of generated handles: a reference on an object of this process or of a peer.
 
 use std::any::Any;
 use std::fmt;
@@ -35,7 +35,7 @@ enum Inner<O: ?Sized> {
     Remote(RemoteObject),
 }
 
-/// Where a handle's calls go.
+/// The target of a handle's calls.
 pub(crate) enum Target<O: ?Sized> {
     /// Straight to the object.
     Local(LocalObject<O>),
@@ -43,8 +43,7 @@ pub(crate) enum Target<O: ?Sized> {
     Remote(RemoteObject),
 }
 
-/// What all handles on an object of this process have in common, whichever of its interfaces they
-/// are for.
+/// Shared by all handles on an object of this process, for whichever of its interfaces they are.
 struct Identity {
     /// How the object's methods are served where they are futures. It is held by the object's life, as
     /// it holds the object.
@@ -52,7 +51,7 @@ struct Identity {
     life: Arc<ObjectLife>,
 }
 
-/// Decodes a call of an object and leaves it for where the object's methods run.
+/// Decodes a call of an object into a job.
 pub(crate) type Dispatch = dyn Fn(Incoming<'_, '_>) -> Result<Job> + Send + Sync;
 
 impl<O: ?Sized + Send + Sync + 'static> Handle<O> {
@@ -64,7 +63,7 @@ impl<O: ?Sized + Send + Sync + 'static> Handle<O> {
     }
 
     /// A handle on an object of this process whose methods are futures. Peers' calls go through
-    /// `dispatch`; calls of this process's block until the method has ended.
+    /// `dispatch`; calls of this process block until the method has ended.
     pub fn local_async(
         object: Arc<O>,
         dispatch: impl Fn(Incoming<'_, '_>) -> Result<Job> + Send + Sync + 'static,
@@ -78,9 +77,9 @@ impl<O: ?Sized + Send + Sync + 'static> Handle<O> {
 }
 
 impl<O: ?Sized> Handle<O> {
-    /// What serves peers' calls where the object's methods are futures. It may be that of an
-    /// interface that extends this one, and then takes more calls than this one has. An error if the
-    /// object has ended.
+    /// The dispatcher of peers' calls, if the object's methods are futures. It may be that of an
+    /// interface that extends this one, and then accepts more methods than this one has. An error if
+    /// the object has ended.
     pub(crate) fn dispatcher(&self) -> Option<Result<Arc<Dispatch>>> {
         match &self.0 {
             Inner::Local(_, identity) => {
@@ -132,7 +131,7 @@ impl<O: ?Sized> Handle<O> {
         }
     }
 
-    /// A call of a peer's begins: what it holds so that the object waits for its end.
+    /// Begins a call of a peer. The result keeps the object until the call ends.
     pub(crate) fn begin_served(&self) -> Result<Option<InUse>> {
         match &self.0 {
             Inner::Local(_, identity) => identity.life.begin(None).map(Some),
@@ -160,7 +159,7 @@ impl<O: ?Sized> Handle<O> {
         }
     }
 
-    /// What tells this object's handles from others', as long as one of them lives.
+    /// Identifies the object, as long as it has a handle.
     pub(crate) fn address(&self) -> usize {
         match &self.0 {
             Inner::Local(_, identity) => Arc::as_ptr(identity) as usize,
@@ -188,7 +187,7 @@ impl<O: ?Sized> fmt::Debug for Handle<O> {
 pub(crate) struct LocalObject<O: ?Sized>(Option<Weak<O>>, Arc<Identity>);
 
 impl<O: ?Sized> LocalObject<O> {
-    /// Runs a method of the object on this thread. Until it has ended the object is there.
+    /// Runs a method of the object on this thread, and keeps the object until it has ended.
     pub(crate) fn call<R>(&self, method: impl FnOnce(&O) -> Result<R>) -> Result<R> {
         let in_use = self.1.life.begin(Some(std::thread::current().id()))?;
         let object = self.0.as_ref().and_then(Weak::upgrade).ok_or_else(closed)?;
@@ -206,13 +205,13 @@ pub struct RemoteObject(Arc<RemoteInner>);
 struct RemoteInner {
     /// The capability, or why there is none: the call that was to return it could not be sent.
     place: Result<HeldCap>,
-    /// Of an object that has been streamed to.
+    /// Set for an object that has had streaming calls.
     streaming: OnceLock<Arc<Streaming>>,
     cleanup: Cleanup,
 }
 
 impl RemoteObject {
-    /// `destroy`: how the object is ended when the last handle on it goes, if it is.
+    /// `destroy`: ends the object when the last handle on it is dropped, if its interface has that.
     pub(crate) fn new(cap: HeldCap, destroy: Option<Destroy>) -> RemoteObject {
         if let Some(destroy) = destroy {
             cap.destroy_with(destroy);
@@ -275,7 +274,7 @@ pub fn close<I: Interface>(handle: &I) -> Call<()> {
     let kept = remote.clone();
     let cleanup = move || kept.0.cleanup.run();
     let Some(destroy) = I::DESTROY else {
-        // An interface whose objects end with their last reference.
+        // The interface has no `destroy`: its objects end with their last reference.
         let call = match end_of_stream(&remote) {
             Ok(Some(end)) => Call::room(end, || ()),
             Ok(None) => Call::ready(Ok(())),

@@ -14,7 +14,7 @@ use crate::session::EncodeFn;
 use crate::wire::{AnyBuilder, Builder, Decoder, Encoder, Exception, PayloadCodec, Reader, Wire};
 use crate::{Error, Result};
 
-/// A method as the wire knows it.
+/// The ids of a method on the wire, and how it is called.
 #[derive(Debug, Clone, Copy)]
 pub struct MethodId {
     /// The id of the interface that declares it.
@@ -23,7 +23,7 @@ pub struct MethodId {
     pub ordinal: u16,
     /// `Interface.method`, as the schema spells it.
     pub name: &'static str,
-    /// Which pointer of the results is the capability that calls can be pipelined to.
+    /// The pointer of the results to which calls can be pipelined.
     pub pipeline: u16,
     /// Whether it may wait long: calls of futures then have a thread of their own there.
     pub long: bool,
@@ -31,9 +31,9 @@ pub struct MethodId {
     pub interrupt: Option<u16>,
     /// The slot of the Context among the parameters, which says the thread that the call runs on.
     pub context: Option<u32>,
-    /// The version of the schema in whose form it travels; 0 is the newest.
+    /// The version of the schema whose form this is; 0 is the newest.
     pub version: u8,
-    /// What it is for the object's life.
+    /// Its effect on the object's life.
     pub(super) kind: CallKind,
 }
 
@@ -74,16 +74,16 @@ impl MethodId {
         self
     }
 
-    /// The same with the method that ends it.
+    /// The same with the method that interrupts it.
     pub const fn interrupted_by(mut self, ordinal: u16) -> MethodId {
         self.interrupt = Some(ordinal);
         self
     }
 }
 
-/// A method with all that it takes to call it and to serve it: parameters `P`, results `R`.
+/// The description of a method, for calling and serving it: parameters `P`, results `R`.
 pub struct Method<O: ?Sized, P: 'static, R: 'static> {
-    /// What it is on the wire.
+    /// Its ids on the wire.
     pub id: MethodId,
     /// The parameters.
     pub params: PayloadCodec<P>,
@@ -101,7 +101,7 @@ impl<O: ?Sized, P: 'static, R: 'static> Clone for Method<O, P, R> {
 
 impl<O: ?Sized, P: 'static, R: 'static> Copy for Method<O, P, R> {}
 
-/// The exception in `error`, if it is `W`'s: it goes to the slot of the results.
+/// The exception in `error`, if its type is that of `W`. It is written to the slot of the results.
 pub fn exception<W: Wire>(error: &Error, slot: u32, name: &'static str) -> Option<Exception>
 where
     W::Value: fmt::Debug + Clone + Send + Sync + 'static,
@@ -110,7 +110,7 @@ where
     Some(Box::new(move |cx, to| to.set::<W>(cx, slot, name, &value)))
 }
 
-/// Calls a method: straight on an object that is here, through a message where it is not.
+/// Calls a method: directly on an object of this process, otherwise by a message.
 pub fn call<O, P, R>(handle: &Handle<O>, method: Method<O, P, R>, params: P) -> Call<R>
 where
     O: ?Sized + Send + Sync + 'static,
@@ -145,7 +145,7 @@ pub(crate) fn write_params<P>(
     codec.write(cx, &mut to, params)
 }
 
-/// What a trait's default method answers; `_params` are let go of.
+/// The result of a trait's default method; drops `_params`.
 ///
 /// # Errors
 /// Always [`Error::Unimplemented`].
@@ -153,7 +153,7 @@ pub fn unimplemented<P, R>(method: &str, _params: P) -> Result<R> {
     Err(Error::unimplemented(method))
 }
 
-/// A call that arrived, on its way to the method of an object.
+/// A call that arrived, before it is dispatched to a method of an object.
 pub struct Incoming<'a, 'b> {
     interface: u64,
     ordinal: u16,
@@ -176,7 +176,7 @@ impl<'a, 'b> Incoming<'a, 'b> {
         (self.interface, self.ordinal)
     }
 
-    /// Decodes the parameters, and leaves the rest to the call's thread.
+    /// Decodes the parameters, and returns the job for the call's thread.
     ///
     /// # Errors
     /// [`Error::Decode`] for parameters that do not fit.
@@ -194,7 +194,8 @@ impl<'a, 'b> Incoming<'a, 'b> {
                 method.outcome((method.call)(&object, params.get(&method)?))
             }));
         }
-        // What does not decode has failed in its turn, for the calls behind it as well.
+        // A call that does not decode fails when it is its turn, so that later calls of a stream
+        // see the error.
         let run = move || {
             let params = params.and_then(|params| params.get(&method))?;
             method.outcome((method.call)(&object, params))
@@ -202,7 +203,7 @@ impl<'a, 'b> Incoming<'a, 'b> {
         Ok(Job::new(run).streaming(true))
     }
 
-    /// Leaves the rest to the call's thread: `run` takes the parameters out of the message there.
+    /// Returns the job for the call's thread, on which `run` reads the parameters from the message.
     ///
     /// # Errors
     /// [`Error::Decode`] where there are no parameters.
@@ -224,7 +225,8 @@ impl<'a, 'b> Incoming<'a, 'b> {
         Ok(job.streaming(method.results.is_streamed()))
     }
 
-    /// Reads the parameters; those of a long message are left to the call's thread, outside the lock.
+    /// Reads the parameters. Those of a long message are read later by the call's thread, outside the
+    /// lock.
     fn read_or_borrow<O: ?Sized, P, R>(self, method: &Method<O, P, R>) -> Result<Params<P>> {
         let from = Reader::content(self.params.reader)?;
         if let Some(slot) = method.id.context {
@@ -246,8 +248,8 @@ impl<'a, 'b> Incoming<'a, 'b> {
         method.params.read(self.cx, from)
     }
 
-    /// Decodes the parameters, and leaves the rest to the object's executor. Of the future that
-    /// `run` makes, nothing may run before it is polled: it is made under the connection's lock.
+    /// Decodes the parameters, and returns the job for the object's executor. The future that `run`
+    /// makes must do nothing before it is polled, because it is made under the connection's lock.
     ///
     /// # Errors
     /// [`Error::Decode`] for parameters that do not fit.
@@ -305,8 +307,8 @@ impl<P> Params<P> {
 }
 
 impl<O: ?Sized, P, R: Send + 'static> Method<O, P, R> {
-    /// What writes the method's outcome to the answer; the error that the whole call ends with
-    /// otherwise.
+    /// The function that writes the method's outcome to the answer, or the error with which the
+    /// whole call ends.
     pub(crate) fn outcome(
         self,
         outcome: Result<R>,

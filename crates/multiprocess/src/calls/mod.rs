@@ -1,11 +1,12 @@
-//! What users hold: connections, handles on objects, and the calls that they make.
+//! The public API: connections, handles on objects, and calls.
 //!
-//! - `connection`, `server`: what a process does with a socket; `bootstrap` asks for the first object;
-//! - `handle` is an object here or far away, `object` how it travels, `served` how it is served;
+//! - `connection`, `server`: connections over sockets; `bootstrap` asks for the bootstrap object;
+//! - `handle` is a reference on a local or remote object, `object` writes and reads it in messages,
+//!   `served` serves it;
 //! - `interface` and `method` are what generated code describes, `call` one call of it: `start` sends it,
-//!   `streaming` one that streams, `slot` is where its answer arrives, `waiting` waits there;
-//!   `versions`: forms of a method for older peers;
-//! - `executor`: objects whose methods are futures; `current`: what a served method can ask.
+//!   `streaming` one that streams, `slot` takes its answer, `waiting` waits for that; `versions`: forms
+//!   of a method for older peers;
+//! - `executor`: objects whose methods are futures; `current`: information for a served method.
 
 mod bootstrap;
 pub(crate) mod call;

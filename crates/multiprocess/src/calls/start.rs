@@ -74,7 +74,7 @@ pub(super) fn start_call<T: Send + 'static>(
         (_, None) => Slot::unwatched(),
     };
     let slot = Arc::new(slot.for_results(results, method));
-    /// From so many calls under way on, one more is not worth a write of its own.
+    /// With this many calls under way, calls are batched instead of written separately.
     const MANY: usize = 4;
     let mut flush = Flush::Now;
     let (id, round) = conn.within(|core| {
@@ -96,7 +96,7 @@ pub(super) fn start_call<T: Send + 'static>(
         let target = (method.interface, method.ordinal);
         let version = method.version;
         let written = core.write_call(conn, target, version, Some(&caller), &mut encode)?;
-        // Also where a future is polled within it: the call that waits for it does so all the same.
+        // Also if the future is polled within another call, which then waits for this one as well.
         let within = if closes { innermost(conn) } else { None };
         if let Some(streaming) = streamed.filter(|streamed| streamed.is_busy()) {
             let (id, draft) = core.add_waiter(complete, written);
@@ -130,7 +130,7 @@ pub(super) fn start_call<T: Send + 'static>(
     Ok(SentCall { slot, conn: ArcConn::clone(conn), id, thread, over: false })
 }
 
-/// Fills the slot with the answer. `lost`: the streaming calls whose first error the call reports.
+/// Fills the slot with the answer. `lost`: the streaming calls whose first error this call reports.
 fn complete<T: Send + 'static>(
     slot: &Arc<Slot<T>>,
     method: MethodId,
@@ -154,7 +154,7 @@ fn complete<T: Send + 'static>(
                 }
             }
             Err(error) => match results.closed {
-                // The object was ended by another call.
+                // Another call has ended the object.
                 Some(closed) if matches!(error, Error::ApiMisuse { .. }) => Ok(closed()),
                 _ => Err(in_method(without_threads(core, error), method)),
             },
@@ -179,7 +179,7 @@ fn check_connected(conn: &ArcConn) -> Result<()> {
     conn.ended().cloned().map_or(Ok(()), Err)
 }
 
-/// Says what is missing where the peer could not tell which thread is meant.
+/// Adds a hint to the peer's error that no thread was specified.
 pub(super) fn without_threads(core: &mut Core, error: Error) -> Error {
     match error {
         Error::Remote { message }
@@ -194,14 +194,15 @@ pub(super) fn without_threads(core: &mut Core, error: Error) -> Error {
     }
 }
 
-/// Says which method's answer it was that did not decode, or that the peer does not have.
+/// Adds the method's name to the error of an answer that did not decode, or of a method that the
+/// peer does not have.
 pub(super) fn in_method(error: Error, method: MethodId) -> Error {
     match error {
         Error::Decode { path, problem } => {
             Error::Decode { path: format!("{}.{path}", method.name), problem }
         }
         Error::Unimplemented { method: text } => {
-            // The peer mostly says which method itself.
+            // Mostly the peer's text names the method already.
             let told = text.contains(method.name);
             Error::Unimplemented {
                 method: if told { text } else { format!("{} ({text})", method.name) },
@@ -211,7 +212,7 @@ pub(super) fn in_method(error: Error, method: MethodId) -> Error {
     }
 }
 
-/// A capability for what a call will return, before it has.
+/// Makes a call and returns a capability for its future result.
 pub(super) fn start_pipelined(
     conn: &ArcConn,
     cap: Cap,
@@ -232,7 +233,7 @@ pub(super) fn start_pipelined(
     })
 }
 
-/// Ends an object on which the last handle has gone. Nobody waits for that.
+/// Ends an object whose last handle was dropped. Nobody waits for the answer.
 pub(super) fn send_destroy<I: Interface>(
     core: &mut Core,
     conn: &ArcConn,
@@ -255,7 +256,7 @@ pub(super) fn send_destroy<I: Interface>(
     let written = core.write_call(conn, method, 0, Some(&caller), &mut encode);
     let Ok(written) = written else { return };
     let how = How { kind: CallKind::Destroy, pipeline: None, within: running };
-    // An error is nobody's concern: what could be done to end the object is done.
+    // Errors are ignored: nothing more can be done to end the object.
     let _ = core.call(cap, written, how, Box::new(|_, _, _| None));
     core.interrupt_all(conn, cap);
 }

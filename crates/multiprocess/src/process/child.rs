@@ -58,7 +58,7 @@ impl Child {
 
     /// Blocks until the child has exited or `timeout` has passed, when it gives `None`.
     pub fn wait_timeout(&self, timeout: Duration) -> Result<Option<ExitStatus>> {
-        // A time too far away to be told is for ever.
+        // A time that is too far away for the clock means forever.
         self.process.wait_until(Instant::now().checked_add(timeout))
     }
 
@@ -98,7 +98,7 @@ impl Drop for Child {
 pub(super) struct Process {
     pid: Pid,
     /// Becomes readable when the child exits. None where the kernel has no such thing, or no
-    /// descriptor was left: then threads that wait look again and again.
+    /// descriptor was left: then waiting threads poll.
     exit: ExitEvent,
     /// The exit status, once the child is reaped. From then on its number may be another's.
     status: Mutex<Option<ExitStatus>>,
@@ -206,7 +206,7 @@ impl ExitEvent {
     }
 }
 
-/// Elsewhere that would take a kqueue or a signal handler: threads that wait ask every now and then.
+/// On other systems that would take a kqueue or a signal handler, so waiting threads poll.
 #[cfg(not(target_os = "linux"))]
 #[derive(Debug)]
 struct ExitEvent;

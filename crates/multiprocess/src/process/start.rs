@@ -1,9 +1,8 @@
-//! Starting a program, once all of its arguments are known: what has to be right between the new
-//! process and its exec, and the way that does it where there is no better one.
+//! Starting a program, once all of its arguments are known: the work in the new process before its
+//! exec, and starting it by fork where vfork is not available.
 //!
-//! On Linux that better one is [`vfork`](super::vfork): its cost does not depend on how much memory
-//! this process has. The way here, fork, copies the tables of all of it, and is compiled there for
-//! tests only.
+//! On Linux [`vfork`](super::vfork) is used, whose cost does not depend on how much memory this
+//! process has. Fork copies the page tables of all of it, and is compiled on Linux for tests only.
 
 use std::ffi::OsString;
 use std::io;
@@ -14,13 +13,13 @@ use rustix::process::Pid;
 
 use super::descriptors;
 
-/// What to run, and what the child is to be like.
+/// The program to run, and the properties of the child.
 pub(super) struct Start {
     /// Looked up in the child's `PATH` where it has no `/`.
     pub(super) program: PathBuf,
     /// All of them, `argv[0]` first.
     pub(super) args: Vec<OsString>,
-    /// What is different from this process's environment.
+    /// The changes to this process's environment.
     pub(super) env: Vec<(OsString, OsString)>,
     /// The one descriptor that the child has beside 0, 1 and 2.
     pub(super) socket: RawFd,
@@ -55,13 +54,13 @@ impl Start {
         // SAFETY: the closure runs after fork, where only async-signal-safe calls are allowed.
         // It makes system calls only, and allocates nothing: its errors are bare errno values.
         unsafe { command.pre_exec(move || prepare_in_child(socket, dies_with)) };
-        // It has no pipes and nobody waits through this value, so the pid is all that is needed of it.
+        // The value has no pipes and is not used to wait, so only its pid is needed.
         let child = command.spawn()?;
         Ok(Pid::from_child(&child))
     }
 }
 
-/// What the child does before exec, whichever way it was made. System calls only, see
+/// The work of the child before exec, however it was started. System calls only, see
 /// [`descriptors`].
 pub(super) fn prepare_in_child(socket: RawFd, dies_with: Option<u32>) -> io::Result<()> {
     if let Some(parent) = dies_with {

@@ -14,12 +14,13 @@ use crate::session::{EncodeFn, Schedule, ThreadAddress};
 use crate::threads::{RunCall, RunningId, Token, enter_call};
 use crate::{Error, Result};
 
-/// What a running call holds so that its object waits for its end: nothing where that is elsewhere.
+/// Held by a running call, so that its object waits for the end of the call. None if the object is
+/// in another process.
 pub(crate) type Kept = Option<InUse>;
 
-/// What a call does outside the lock.
+/// The part of a call that runs outside the lock.
 pub(super) enum Work {
-    /// Runs the user's method, and then lets go of the object that it was kept from ending.
+    /// Runs the user's method, and then drops `Kept`, which kept the object from ending.
     Call(Run, Kept),
     /// The same where the method is a future: gives it to its executor.
     Spawn(Spawned, Kept),
@@ -28,7 +29,8 @@ pub(super) enum Work {
     Destroy(Option<Box<dyn Any + Send>>),
 }
 
-/// A decoded call with what is needed to answer it. Dropped unrun, it answers with an error.
+/// A decoded call with the means to answer it. If it is dropped without having run, it answers with
+/// an error.
 pub(super) struct ServedCall {
     parts: Option<Parts>,
     /// None until it goes to a thread: a call that waits does not keep its connection.
@@ -39,11 +41,11 @@ struct Parts {
     answer: Answer,
     work: Work,
     counted: Use,
-    /// The method only hands the call on to an object that is elsewhere.
+    /// The method only forwards the call to an object of another process.
     relayed: bool,
 }
 
-/// What it takes to answer a call of the peer's.
+/// The means to answer a call of the peer.
 pub(super) struct Answer {
     pub(super) conn: WeakConn,
     pub(super) id: RunningId,
@@ -128,8 +130,8 @@ impl RunCall for ServedCall {
 }
 
 impl Answer {
-    /// Runs a method here. One that was cancelled before it started is not: nobody waits for what
-    /// it would do.
+    /// Runs a method on this thread, unless the call was cancelled before it started: then nobody
+    /// waits for it.
     fn run(
         &self,
         conn: &ArcConn,
@@ -150,7 +152,7 @@ impl Answer {
         conn.finish(self.id, outcome);
     }
 
-    /// Sends an error, wherever this is.
+    /// Sends an error, with or without the lock held.
     pub(super) fn abandon(self, error: Error) {
         if let Some(conn) = self.conn.upgrade() {
             conn.abandon(self.id, error);
@@ -159,8 +161,8 @@ impl Answer {
 }
 
 impl Parts {
-    /// Ends the call without running it. That may be under the lock of its connection, where
-    /// nothing of the user's may be dropped.
+    /// Ends the call without running it. The connection's lock may be held, so no user value is
+    /// dropped here.
     fn abandon(self, error: Error) {
         let Parts { answer, work, counted, .. } = self;
         pool::clean_up(move || drop((work, counted)));

@@ -1,16 +1,16 @@
-//! What a connection is used for: calls of this side's, calls of the peer's, objects and threads. It is
-//! kept under the connection's lock, beside the engine.
+//! The session of a connection: calls of this side, calls of the peer, objects and threads. Its state
+//! is under the connection's lock, with the engine.
 //!
-//! - `state` is what is kept, and what is done when the engine wants something done;
+//! - `state` is the session's state, and carries out the engine's effects;
 //! - `calls`: calls of this side's that are under way; `interrupts` ends those that a peer does not end
 //!   itself;
 //! - `running`: calls of the peer's that are being served, and their answers; `schedule` finds the
 //!   thread that runs one;
 //! - `threads`: the peer's threads that run this side's calls; `thread_map`: this side's, as the peer
 //!   sees them;
-//! - `writer`, `reader`: the capabilities of messages; `held_cap`: an object of the peer's as it is held
-//!   outside the lock;
-//! - `errors`: errors as they travel.
+//! - `writer`, `reader`: the capabilities of messages; `held_cap`: references on objects of the peer
+//!   that are held outside the lock;
+//! - `errors`: errors as they are sent.
 //!
 //! User objects are reached through [`Object`], whose calls are brought to threads as [`Schedule`]s.
 
@@ -41,7 +41,7 @@ pub(crate) use schedule::{Schedule, ThreadAddress};
 pub(crate) use state::Object;
 pub(crate) use writer::{Caller, NewObject};
 
-/// Takes over a connected stream socket. `object` is what the peer can ask for first.
+/// Takes over a connected stream socket. `object` is the bootstrap object for the peer.
 pub(crate) fn start(
     socket: OwnedFd,
     limits: Limits,

@@ -1,5 +1,4 @@
-//! What a connection keeps under its lock beside the engine, and what it does when the engine wants
-//! something done.
+//! The session's state under the connection's lock, and how it carries out the engine's effects.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -19,7 +18,7 @@ use crate::threads::SerialExecutor;
 
 /// An object of this process that the peer can call.
 pub(crate) trait Object: Send + Sync {
-    /// Decodes a call and leaves it for its thread, or answers it. Under the lock.
+    /// Decodes a call and queues it for its thread, or answers it. Under the lock.
     fn deliver(
         self: Arc<Self>,
         core: &mut Core,
@@ -28,28 +27,29 @@ pub(crate) trait Object: Send + Sync {
         message: Option<&Incoming<'_>>,
     );
 
-    /// What tells the user's object from others.
+    /// Identifies the user's object.
     fn address(&self) -> Option<usize> {
         None
     }
 
-    /// Shows `home` the user's handle, for an object that comes home. What `home` says of it.
+    /// Passes the user's handle to `home`, for an object that the peer passes back to this process.
+    /// Returns the result of `home`.
     fn is_home(&self, _home: &mut dyn FnMut(&dyn Any) -> bool) -> bool {
         false
     }
 
-    /// Nobody can call it any more. What is left of it is to be dropped outside the lock.
+    /// The peer cannot call it any more. Returns the rest of it, to be dropped outside the lock.
     fn released(&self) -> Option<Box<dyn Any + Send>> {
         None
     }
 
-    /// The thread, if that is what it is.
+    /// The thread, if the object is one.
     fn thread(&self) -> Option<&ThreadServer> {
         None
     }
 }
 
-/// What is kept under the lock.
+/// The state under the lock.
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) threads: Threads,
@@ -59,17 +59,16 @@ pub(crate) struct State {
     /// Calls that wait until the thread that they name is known.
     pub(crate) waiting: Slab<Waiting>,
     objects: Slab<Arc<dyn Object>>,
-    /// The capabilities of user objects that are exported, by what tells these apart: one object is one
-    /// capability.
+    /// The capabilities of exported user objects, by their addresses: one object is one capability.
     exported: HashMap<usize, Cap>,
 }
 
-/// What is kept outside the lock.
+/// The state outside the lock.
 pub(crate) struct Shared {
     /// Runs the peer's calls that name no thread.
     pub(super) inline: Arc<SerialExecutor>,
     pub(super) idle: Idle,
-    /// What is known of the peer's versions: for each family of schemas a set of them.
+    /// The possible versions of the peer: for each family of schemas a set.
     pub(crate) versions: Mutex<Vec<(u64, u32)>>,
 }
 
@@ -81,7 +80,7 @@ impl Shared {
 }
 
 impl Core {
-    /// What the session keeps.
+    /// The session's state.
     pub(crate) fn state(&mut self) -> &mut State {
         self.split::<State>().0
     }
@@ -104,7 +103,7 @@ impl Core {
         cap
     }
 
-    /// What the user's object is exported as; no reference comes with it.
+    /// The capability as which the user's object is exported. No reference comes with it.
     pub(crate) fn exported(&mut self, address: usize) -> Option<(Cap, Arc<dyn Object>)> {
         let cap = *self.state().exported.get(&address)?;
         Some((cap, self.object_of(cap)?))
@@ -178,7 +177,7 @@ impl Session for Calls {
             core.fail_all(conn, error);
         }
         let State { waiters, waiting, interrupts, objects, .. } = std::mem::take(core.state());
-        // Some of it is the user's, and the rest may refer to that.
+        // These may contain values of the user, or refer to them.
         let waiting: Vec<_> = waiting.into_iter().map(|(_, call)| call).collect();
         let rest = (waiters.into_rest(), interrupts.into_rest(), waiting);
         core.followups.push(Followup::Drop(Box::new(rest)));

@@ -19,7 +19,7 @@ const THREAD: u64 = 0x81c1_e260_0d0b_56c5;
 
 /// A thread of this process that a peer can name.
 pub(crate) enum ThreadServer {
-    /// Made for the peer; counted until it is let go.
+    /// Made for the peer; counted until it is dropped.
     Worker(Worker, #[allow(dead_code, reason = "counts until it is dropped")] ThreadCount),
     /// A calling thread, on which the callbacks of its calls run.
     Caller(Arc<Inbox>),
@@ -113,7 +113,7 @@ impl Object for ServedThreadMap {
     }
 }
 
-/// What a call of a ThreadMap asks for.
+/// The request of a call of a ThreadMap.
 enum Asked {
     /// A thread of this name.
     Thread(String),
