@@ -155,5 +155,5 @@ pub use held::{CallKind, Content, Payload, Serving};
 pub use hook::{find, hook};
 pub use incoming::Incoming;
 pub use memory::{Heap, Message, Pool, Segments, new_message, overwriting};
-pub use segments::{Segments as MessageSegments, SliceSegments};
 pub use questions::{CallId, CallOptions, Called};
+pub use segments::{Segments as MessageSegments, SliceSegments};

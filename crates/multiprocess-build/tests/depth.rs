@@ -92,7 +92,7 @@ fn types_that_double_with_each_level_are_refused() -> Result {
             let error = error.err().ok_or_else(|| format!("{name}, {depth} levels: no error"))?;
             let Some(Error::Unsupported(found)) = error.downcast_ref() else { return Err(error) };
             assert!(found.iter().any(|found| found.what == *what), "{name}, {depth}: {error}");
-            assert!(found.len() <= 2 * depth, "{name}, {depth}: {} complaints", found.len());
+            assert!(found.len() <= 2 * depth, "{name}, {depth}: {} errors", found.len());
         }
     }
     Ok(())

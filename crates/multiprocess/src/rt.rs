@@ -1,4 +1,4 @@
-//! What generated code is written against. Not for other use: it changes with the generator.
+//! The API for generated code. Not for other use: it changes with the generator.
 
 pub use crate::calls::call::Call;
 pub use crate::calls::executor::Async;

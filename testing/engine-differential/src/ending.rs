@@ -98,7 +98,7 @@ impl World {
         let none = Sizes { capabilities: 1, ..Sizes::default() };
         while self.engine.engine.sizes() != none {
             let sizes = self.engine.engine.sizes();
-            eprintln!("when everything was let go of: {sizes:?}");
+            eprintln!("when everything was released: {sizes:?}");
             assert!(self.receive(true), "the end, and the engine has {sizes:?}");
         }
         self.check_over();
@@ -154,7 +154,7 @@ impl World {
         let sizes = self.engine.engine.sizes();
         assert!(sizes.is_empty(), "of the engine, after its end: {sizes:?}");
         let log = self.log.borrow();
-        assert_eq!(log.released[0], log.created[0], "objects that nobody holds are gone");
+        assert_eq!(log.released[0], log.created[0], "objects without references are released");
     }
 
     /// Whether the other side serves a call.
@@ -212,7 +212,7 @@ impl World {
             if let (end, _) = self.model.end(*target)
                 && !matches!(end, End::Open(_))
             {
-                assert_eq!(end, End::Object(object), "where call {number} was to go");
+                assert_eq!(end, End::Object(object), "the target of call {number}");
             }
             let before = before.insert((object, *handle), number);
             assert!(

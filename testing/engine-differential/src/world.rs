@@ -205,7 +205,7 @@ impl World {
         }
         match self.engine.receive(&message) {
             Ok(()) => {}
-            Err(Fatal::Aborted(reason)) => panic!("the other side gives it up: {reason}"),
+            Err(Fatal::Aborted(reason)) => panic!("the other side aborted: {reason}"),
             Err(fatal) => panic!("the engine ended the connection: {fatal}"),
         }
         self.flush();

@@ -59,7 +59,7 @@ const CHECKS: [(Peer, Check); 4] = [
 
 /// Waits for the server to end by itself, because its socket is closed.
 fn ends(child: &Child) -> Result<(), Failure> {
-    assert!(child.wait_timeout(GRACE)?.ok_or("a server stays")?.success());
+    assert!(child.wait_timeout(GRACE)?.ok_or("the server has not ended")?.success());
     Ok(())
 }
 

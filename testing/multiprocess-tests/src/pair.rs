@@ -77,7 +77,7 @@ pub fn eventually(mut condition: impl FnMut() -> bool) -> bool {
 /// Waits until `condition` holds; panics with `what` if it does not.
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
-    assert!(eventually(condition), "still not: {what}");
+    assert!(eventually(condition), "timed out waiting until {what}");
 }
 
 /// Runs `work` on a thread of its own, so that a deadlock fails the test instead of hanging it.

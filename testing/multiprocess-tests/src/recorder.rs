@@ -220,7 +220,7 @@ impl Recorder {
             let Event::Release { count: by, .. } = self.log[place] else {
                 unreachable!("it is a Release")
             };
-            count = count.checked_sub(by).expect("it is not let go of more often than given");
+            count = count.checked_sub(by).expect("not released more often than given");
         }
         place
     }

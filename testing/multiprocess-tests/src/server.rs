@@ -52,7 +52,7 @@ impl LabServer {
 
     /// A handle on this lab.
     pub fn client(&self) -> LabClient {
-        LabClient::from(self.this.upgrade().expect("a lab is used through an Arc"))
+        LabClient::from(self.this.upgrade().expect("the lab is in an Arc"))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -93,7 +93,7 @@ fn commands_with_a_child() {
     let run = |args: &[&str]| {
         let output = ipc(dir.path(), args);
         assert!(output.status.success(), "{args:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains("started bitcoin-node"), "it says so");
+        assert!(stderr(&output).contains("started bitcoin-node"), "a note says what was started");
         stdout(&output)
     };
     assert_eq!(run(&["echo", "häuser"]), "häuser\n");

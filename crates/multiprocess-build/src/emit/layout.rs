@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_comes_together() {
+    fn lines_that_fit_are_joined() {
         let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
         let mut call = lines("f(\n    g(\n        a,\n        b,\n    ),\n)");
         while join(&mut call) {}

@@ -54,7 +54,7 @@ fn values_that_may_be_absent() {
 }
 
 #[test]
-fn results_for_those_who_ask() {
+fn results_that_are_asked_for() {
     let (server, pair) = pair().unwrap();
     // For a remote object and for one of this process.
     for calls in [pair.object.clone(), server.client()] {
@@ -70,7 +70,7 @@ fn results_for_those_who_ask() {
 }
 
 #[test]
-fn what_does_not_show() {
+fn hidden_parameters_and_results() {
     let (_server, pair) = pair().unwrap();
     assert_eq!(pair.object.hidden(1, Point { x: 2, y: 0 }).wait().unwrap(), 3);
 }

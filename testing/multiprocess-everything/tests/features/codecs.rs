@@ -27,7 +27,7 @@ fn bare() -> BareCoded {
 }
 
 #[test]
-fn they_travel_as_what_the_schema_says() {
+fn they_are_sent_as_the_types_of_the_schema() {
     assert_eq!(seen_as::<_, BareCoded>(samples::coded()).unwrap(), bare());
     assert_eq!(seen_as::<_, Coded>(bare()).unwrap(), samples::coded());
     // The default is in encoded form, and absent values are not decoded.

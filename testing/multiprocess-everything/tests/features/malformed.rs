@@ -32,7 +32,7 @@ const BYTES: u64 = 2;
 const COMPOSITE: u64 = 7;
 
 #[test]
-fn a_text_that_is_none() {
+fn an_invalid_text() {
     // Without NUL at the end; empty; not UTF-8.
     for words in [&[list(BYTES, 2), 0x6161][..], &[list(BYTES, 0)], &[list(BYTES, 2), 0x00ff]] {
         let error = seen_as::<AnyPointer, String>(message(words)).unwrap_err();

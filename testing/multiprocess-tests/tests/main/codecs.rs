@@ -122,7 +122,7 @@ impl Served {
 fn assert_panicked<T: std::fmt::Debug>(outcome: Result<T>, what: &str) {
     match outcome {
         Err(Error::Remote { message }) if message.contains(what) => {}
-        other => panic!("not of the panic: {other:?}"),
+        other => panic!("an error other than the panic: {other:?}"),
     }
 }
 

@@ -139,7 +139,7 @@ fn a_served_object_lives_until_its_running_call_ends() {
     let (hooked, seen) = (Arc::new(AtomicBool::new(false)), Arc::clone(&cleaned));
     let noted = Arc::clone(&hooked);
     serving.on_disconnect(move || noted.store(true, Ordering::SeqCst));
-    wait_until("the pool is through", || hooked.load(Ordering::SeqCst));
+    wait_until("the pool has run everything before", || hooked.load(Ordering::SeqCst));
     assert!(!seen.load(Ordering::SeqCst), "no hook runs before the method has ended");
     gate.store(true, Ordering::SeqCst);
     assert!(serving.drain(LONG));

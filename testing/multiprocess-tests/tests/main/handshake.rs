@@ -57,7 +57,7 @@ fn every_call_gets_the_explanation() {
                 scope.spawn(|| check(&|| text(lab.add(1, 2).timeout(LONG).wait())));
                 scope.spawn(|| check(&|| text(block_on(lab.add(1, 2)))));
             }
-            wait_until("they have begun", || started.load(Ordering::SeqCst) == 12);
+            wait_until("the calls have begun", || started.load(Ordering::SeqCst) == 12);
             drop(theirs);
             // A call that is made during the explanation waits for it, too.
             let late = lab.add(3, 4).start();
@@ -114,7 +114,7 @@ fn an_answered_connection_is_not_explained() {
         })
         .unwrap();
     assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
-    assert!(is_dropped.recv().is_err(), "what would explain is let go of");
+    assert!(is_dropped.recv().is_err(), "the explaining function is dropped");
     // The deadline is removed, too. To wait long enough, a later deadline, of a peer that says
     // nothing, has to pass.
     let (silent, _theirs) = connection(true);
@@ -174,7 +174,7 @@ fn what_this_side_ends_is_not_explained() {
 fn an_explanation_that_panics_is_not_needed() {
     let (calling, theirs) = connection(true);
     let lab: LabClient =
-        calling.bootstrap_within(LONG, |_| panic!("expected: it explains nothing")).unwrap();
+        calling.bootstrap_within(LONG, |_| panic!("a panic that the test expects")).unwrap();
     drop(theirs);
     let error = text(lab.add(1, 2).wait());
     assert_eq!(error, "disconnected: the other side closed the connection");

@@ -272,7 +272,7 @@ fn a_handle_that_is_dropped_after_its_wait_interrupts_still() {
 fn many_waits_hold_up_no_other_call() {
     let Served { seen, waits, .. } = &stubborn();
     let calls: Vec<_> = (0..1000).map(|_| waits.wait("").start()).collect();
-    wait_until("those with a thread wait", || seen.waiting() == 128);
+    wait_until("the calls that have a thread wait", || seen.waiting() == 128);
     for i in 0..100 {
         assert_eq!(block_on(waits.add(i, 1).timeout(LONG)).unwrap(), i + 1);
         assert_eq!(waits.add(i, 1).timeout(LONG).wait().unwrap(), i + 1);

@@ -63,7 +63,7 @@ fn pipelined_calls_fail_with_it() {
 
 /// The error has the same text as for a remote object, except for which side failed.
 #[test]
-fn it_reads_as_that_of_a_remote_object() {
+fn the_error_has_the_text_of_a_remote_objects() {
     let pair = multiprocess_tests::pair();
     let remote = pair.lab.panics().wait().unwrap_err();
     let local = outcome(|| pair.server.client().panics().wait());

@@ -82,7 +82,7 @@ fn the_oldest_version_is_not_asked_to_do_something_else() {
 /// The middle version has the method at an ordinal that is another method in the oldest, and the
 /// two cannot be distinguished.
 #[test]
-fn nor_is_the_middle_version() {
+fn the_middle_version_is_not_asked_to_do_something_else() {
     let (asked, _serving, store) = peer(|asked| moved2::store::StoreClient::new(Version2(asked)));
     assert_unimplemented(store.put(1).wait());
     assert_unimplemented(block_on(store.put(2)));

@@ -107,7 +107,7 @@ fn assert_in_order(object: &Object, run: &str, call: impl Fn(i32) -> rt::Call<i3
     }
     let numbers = std::mem::take(&mut *object.numbers.lock().unwrap());
     let swapped: Vec<_> = (0..).zip(&numbers).filter(|(place, number)| place != *number).collect();
-    assert!(swapped.is_empty(), "{} in another place: {:?}", swapped.len(), &swapped[..2]);
+    assert!(swapped.is_empty(), "{} out of order: {:?}", swapped.len(), &swapped[..2]);
 }
 
 fn connected(object: WaitsClient) -> (Connection, Connection, WaitsClient) {

@@ -203,7 +203,7 @@ fn this_sides_finish_keeps_what_it_holds() {
     let Event::Call(called) = bench.recorder.log()[place].clone() else { unreachable!() };
     drop(call);
     let (_, release) = bench.recorder.finish_of(called.question);
-    assert!(release, "nobody holds what it may return");
+    assert!(release, "nobody holds its results");
     bench.recorder.hear();
     assert_eq!(bench.recorder.count(|event| matches!(event, Event::Release { .. })), 0);
 }

@@ -63,7 +63,7 @@ fn answered_in_any_order() {
 }
 
 #[test]
-fn behind_a_single_one() {
+fn after_a_single_streaming_call() {
     assert_goes_out_after_all(&[0]);
 }
 

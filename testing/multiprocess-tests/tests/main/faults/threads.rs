@@ -54,7 +54,7 @@ fn pools_of_a_size_that_makes_no_sense() {
 }
 
 #[test]
-fn threads_that_are_none() {
+fn capabilities_that_are_not_threads() {
     let mut bench = bench();
     let lab = bench.lab();
     let threads = bench.thread_map(lab);

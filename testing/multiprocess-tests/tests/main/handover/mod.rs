@@ -89,7 +89,7 @@ impl Ends {
     fn assert_right(&self) {
         println!("{:?} calls ended in time, {:?} did not", self.in_time, self.timed_out);
         self.watchdog.assert_right();
-        assert!(self.timed_out.load(Ordering::Relaxed) > 0, "nobody ever left");
+        assert!(self.timed_out.load(Ordering::Relaxed) > 0, "no call timed out");
     }
 }
 

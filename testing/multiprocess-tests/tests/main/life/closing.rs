@@ -23,7 +23,7 @@ fn a_started_call_returns_before_destroy_goes_out() {
     bench.assert_nothing_after(place, 7);
     assert_eq!(call.wait().unwrap(), 5);
     closing.wait().unwrap();
-    assert_eq!(bench.recorder.calls_of(CALL), 1, "what failed here was not sent");
+    assert_eq!(bench.recorder.calls_of(CALL), 1, "the call that failed here was not sent");
 }
 
 /// All of them, in whichever order they return.

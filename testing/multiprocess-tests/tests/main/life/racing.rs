@@ -40,7 +40,7 @@ fn race(bench: &mut Bench, export: u32, started: bool) {
         let made = Arc::clone(&made);
         let guest = guest.clone();
         std::thread::spawn(move || {
-            wait_until("they call", || made.load(Ordering::SeqCst) >= CALLERS);
+            wait_until("the callers have called", || made.load(Ordering::SeqCst) >= CALLERS);
             guest.close().timeout(LONG).wait()
         })
     };

@@ -62,7 +62,7 @@ fn it_runs_on_the_thread_that_waits_for_the_call() {
     let (_, destroy) = bench.destroy_of(7);
     let (thread, callback) = destroy.context;
     assert_eq!(thread, Some(Given::Here(99)), "the caller's callback thread");
-    assert_eq!(callback, Some(Given::There(bench.thread)), "that which served the call");
+    assert_eq!(callback, Some(Given::There(bench.thread)), "the thread that served the call");
     bench.recorder.answer_nothing(destroy.question);
     bench.recorder.return_of(question);
 }
