@@ -77,7 +77,7 @@ interface Counter {
     # The number, which then goes up by one.
 
     split @2 (context :Proxy.Context) -> (result :Counter $Rust.notNull);
-    # A counter that starts with this one's present number.
+    # A counter that starts where this one stands.
 
     hang @3 (context :Proxy.Context) -> ();
     # Waits as block does, for the name `hang`.

@@ -28,7 +28,7 @@ use crate::{Error, Result};
 pub(crate) type ArcConn = Arc<Conn>;
 pub(crate) type WeakConn = Weak<Conn>;
 
-/// What was asked for while the lock was, or may have been, held by another.
+/// Work that was requested while another thread held the lock, or may have held it.
 type Deferred = Box<dyn FnOnce(&mut Core, &ArcConn) + Send>;
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -48,10 +48,10 @@ pub(crate) struct Conn {
     pub(super) driver: &'static Driver,
     pub(super) source: SourceId,
     limits: Limits,
-    /// What the session keeps outside the lock.
+    /// The session's state outside the lock.
     shared: Box<dyn Any + Send + Sync>,
     ended: OnceLock<Error>,
-    /// Nobody is to wait for the socket any more: the connection ends.
+    /// The connection ends, and nobody may wait for the socket any more.
     closing: AtomicBool,
     pub(super) handshake: Handshake,
     in_order: Mutex<InOrder>,
@@ -66,7 +66,7 @@ struct InOrder {
     busy: bool,
 }
 
-/// What is built on a connection: what it does, and what it keeps under the lock and outside.
+/// The session of a connection, and its state under the lock and outside.
 pub(crate) struct SessionParts {
     pub(crate) session: &'static dyn Session,
     pub(crate) state: Box<dyn Any + Send>,
@@ -115,7 +115,7 @@ impl Conn {
         Ok(conn)
     }
 
-    /// What the session keeps outside the lock.
+    /// The session's state outside the lock.
     ///
     /// # Panics
     /// It is of another type: the connection was started for another session.
@@ -137,7 +137,7 @@ impl Conn {
         self.ended.get()
     }
 
-    /// Whether many futures' calls are about to be written together.
+    /// Whether the calls of many futures are about to be written at once.
     pub(crate) fn writes_many(&self) -> bool {
         self.batching.is_active()
     }
@@ -148,8 +148,7 @@ impl Conn {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `f` with the core, sends what it wants sent, and then does, outside the lock, what that
-    /// left to be done.
+    /// Runs `f` with the core and sends its messages, and then runs the followups outside the lock.
     pub(crate) fn enter<R>(self: &Arc<Self>, f: impl FnOnce(&mut Core) -> R) -> R {
         let (result, round) = self.within(f);
         self.leave(round);
@@ -174,7 +173,8 @@ impl Conn {
         self.take_deferred(&mut core);
         core.settle(self, None);
         if core.failed || self.ended().is_some() {
-            // The tables are empty, or will be: what the messages name would be missing.
+            // The tables are empty, or will be, so the entries that the messages name would be
+            // missing.
             return self.end_round(&mut core);
         }
         let taken = catch_unwind(AssertUnwindSafe(|| f(&mut core))).unwrap_or_else(|panic| {
@@ -252,13 +252,13 @@ impl Conn {
         }
     }
 
-    /// Does what was deferred, if nobody else is in a position to.
+    /// Runs deferred work, unless another thread has the lock and so will do it.
     fn poke(self: &Arc<Self>) {
         while !self.deferred.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
             let mut core = match self.core.try_lock() {
                 Ok(core) => core,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                // Whoever holds the lock comes by here when done.
+                // The thread that holds the lock checks for deferred work when it is done.
                 Err(TryLockError::WouldBlock) => return,
             };
             let ((), round) = self.round(&mut core, |_| ());
@@ -267,8 +267,8 @@ impl Conn {
         }
     }
 
-    /// Has `work` done under the lock, soon, wherever this is: by whoever holds the lock or takes it
-    /// next. It need not have been done on return.
+    /// Has `work` run under the lock soon, by the thread that holds the lock or takes it next. May
+    /// be called anywhere. The work may not have run yet when this returns.
     pub(crate) fn defer(self: &Arc<Self>, work: impl FnOnce(&mut Core, &ArcConn) + Send + 'static) {
         self.deferred.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(work));
         self.poke();
@@ -285,7 +285,7 @@ impl Conn {
     // ---- the end
 
     /// Ends the connection: every call that waits and every later one fails with `error`, or with
-    /// what explains it where the peer has not answered yet.
+    /// its explanation if the peer has not answered yet.
     pub(crate) fn end(self: &Arc<Self>, error: Error) {
         if !self.close() {
             return;

@@ -1,10 +1,10 @@
-//! What the lock of a connection guards: the engine, and what the layers above keep beside it.
+//! The state under the lock of a connection: the engine, and the state of the layers above.
 //!
 //! # Invariants
 //!
-//! 1. No user code runs under the lock: user objects, hooks and wakers are moved to [`Followup`]s and
-//!    run by whoever has entered when the lock is released.
-//! 2. What is dropped under the lock only queues what is to follow from it ([`Conn::defer`]).
+//! 1. No user code runs under the lock: user objects, hooks and wakers are moved to [`Followup`]s,
+//!    which the thread that has entered runs after it has released the lock.
+//! 2. Dropping something under the lock only queues the resulting work ([`Conn::defer`]).
 //!
 //! [`Conn::defer`]: super::Conn::defer
 
@@ -17,10 +17,10 @@ use super::conn::ArcConn;
 use super::followup::Followups;
 use crate::Error;
 
-/// What is built on a connection: the layers above, as this one sees them.
+/// The layers above a connection, as this layer sees them.
 pub(crate) trait Session: Sync {
-    /// Does what the engine wants done, but for writing. `message`: the one that the effect's content
-    /// may lie in.
+    /// Carries out an effect of the engine other than a write. `message`: the message that may have
+    /// the effect's content.
     fn effect(
         &self,
         core: &mut Core,
@@ -29,24 +29,26 @@ pub(crate) trait Session: Sync {
         message: Option<&Incoming<'_>>,
     );
 
-    /// Something may have changed that calls wait for here: at the end of each entry.
+    /// Called at the end of each entry, because something may have changed for which held calls
+    /// wait.
     fn settle(&self, core: &mut Core, conn: &ArcConn);
 
-    /// Lets go of everything: the engine has ended. Without a connection nobody is left who waits.
+    /// Releases everything, because the engine has ended. Without a connection nobody waits any
+    /// more.
     fn end(&self, core: &mut Core, conn: Option<&ArcConn>);
 }
 
 pub(crate) struct Core {
     pub(crate) engine: Engine,
     session: &'static dyn Session,
-    /// What the session keeps under the lock.
+    /// The session's state under the lock.
     state: Box<dyn Any + Send>,
     pub(super) out: Batch,
     /// Work for when the lock is released.
     pub(crate) followups: Followups,
     /// The same, to be run in the order in which it arose.
     pub(crate) in_order: Vec<Box<dyn FnOnce() + Send>>,
-    /// A message was taken in that ends the connection: those behind it are not.
+    /// A message that ends the connection was processed: later ones are not.
     pub(super) failed: bool,
     /// Why the connection is to end.
     fatal: Option<Error>,
@@ -62,7 +64,7 @@ impl Core {
         Core { engine, session, state, out, followups, in_order, failed: false, fatal: None }
     }
 
-    /// What the session keeps; and the engine, to be used beside it.
+    /// The session's state and the engine, to be used at the same time.
     ///
     /// # Panics
     /// It is of another type: the connection was started for another session.
@@ -72,7 +74,7 @@ impl Core {
         (state, &mut self.engine)
     }
 
-    /// Takes in one message of the peer's and has done what follows from it.
+    /// Processes one message of the peer and carries out its effects.
     pub(super) fn receive(&mut self, conn: &ArcConn, message: &Incoming<'_>) -> Result<(), Error> {
         let received = self.engine.receive(message).map_err(fatal);
         self.settle(conn, Some(message));
@@ -82,12 +84,12 @@ impl Core {
         }
     }
 
-    /// The connection is to end, before anything else that the engine wants is done.
+    /// Ends the connection, before any further effect of the engine.
     pub(crate) fn fail(&mut self, error: Error) {
         self.fatal.get_or_insert(error);
     }
 
-    /// Whether a message was taken in that ends the connection.
+    /// Whether a message that ends the connection was processed.
     pub(crate) fn is_ending(&self) -> bool {
         self.failed
     }
@@ -97,7 +99,7 @@ impl Core {
         self.fatal.take()
     }
 
-    /// Has done what the engine wants done.
+    /// Carries out the effects of the engine.
     pub(super) fn settle(&mut self, conn: &ArcConn, message: Option<&Incoming<'_>>) {
         let session = self.session;
         loop {
@@ -118,7 +120,7 @@ impl Core {
         if self.fatal.is_some() { None } else { self.engine.next_effect() }
     }
 
-    /// Ends the engine and lets go of everything. Without a connection nobody is left who waits.
+    /// Ends the engine and releases everything. Without a connection nobody waits any more.
     pub(super) fn end(&mut self, conn: Option<&ArcConn>, error: &Error) {
         self.abort(error);
         let reason = error.to_string();
@@ -134,7 +136,7 @@ impl Core {
         session.end(self, conn);
     }
 
-    /// Tells the peer why the connection ends, where that is its doing.
+    /// Tells the peer why the connection ends, if the peer caused that.
     pub(super) fn abort(&mut self, error: &Error) {
         if let Error::PeerMisbehaved { .. } = error {
             self.engine.abort(&Exception::failed(error.to_string()));

@@ -1,6 +1,6 @@
-//! The time until the peer has answered the first question. If the connection ends before that, whoever
-//! made it may know a better reason than that the socket was closed, such as the exit status of a child
-//! process, and is asked to explain the end.
+//! The time until the peer has answered the first question. If the connection ends before that, the
+//! code that made it may know a better reason than that the socket was closed, such as the exit status
+//! of a child process, and is asked to explain the end.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -62,8 +62,8 @@ impl Conn {
         Some(Followup::Run(Box::new(|| drop(explain))))
     }
 
-    /// The peer has answered a question of the handshake with an error. If there is somebody to explain
-    /// that, the connection is to end with the error that this returns.
+    /// The peer has answered a question of the handshake with an error. If the end is to be explained,
+    /// this returns the error with which the connection has to end.
     pub(crate) fn refused(&self, error: &Error) -> Option<Error> {
         self.handshake.state().as_ref()?;
         Some(Error::disconnected(format!("it does not serve what is asked for first: {error}")))
