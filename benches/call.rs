@@ -1,18 +1,18 @@
-//! What one call costs, by criterion: `cargo bench --bench call`.
+//! The cost of one call, measured with criterion: `cargo bench --bench call`.
 //!
 //! Each benchmark calls a server process and echoes 110 bytes of text:
 //!
 //! - `call/mapped`: `Echo.echo` of the node of `bitcoin-regtest`, waited for by a thread; it runs on that thread's
 //!   own server thread there;
 //! - `call/async`: the same, awaited in a small executor; it runs on a thread that futures share;
-//! - `call/inline`: a method without a context (which Bitcoin's schemas have for Text nowhere, so
-//!   it is one of the benches' own server), waited for by a thread;
+//! - `call/inline`: a method without a context, waited for by a thread. Bitcoin's schemas have none
+//!   with Text, so it is a method of the benches' own server;
 //! - `call/raw_socketpair`: a blocking write and read on either side and nothing else;
 //! - `call/capnp_rpc_tokio`: plain capnp-rpc on a current-thread tokio on either side;
 //! - `spawn_to_first_call/...`: from starting the server process until its first answer is there.
 //!   `bitcoin_node` is the node of `bitcoin-regtest`.
 //!
-//! `cargo bench --bench compare` sets the same against each other in one table.
+//! `cargo bench --bench compare` compares the same systems in one table.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -27,7 +27,7 @@ use multiprocess_bench::{Failure, Peer, TEXT, ours, plain, raw, serve_if_peer};
 
 /// How long a server may take to end when its socket has closed.
 const GRACE: Duration = Duration::from_secs(5);
-/// What this program is started as to be the node.
+/// The argument that makes this program serve as the node.
 const NODE: &str = "bitcoin-node";
 
 fn main() -> Result<(), Failure> {
@@ -162,7 +162,7 @@ impl<T> Started for (Child, T) {
     fn end(self) {
         let (child, link) = self;
         drop(link);
-        // A loop of capnp-rpc's that stands closes nothing: its server is ended by a signal.
+        // A capnp-rpc loop that does not run closes nothing, so its server is ended by a signal.
         child.shutdown(Duration::ZERO).expect("the server's end");
     }
 }

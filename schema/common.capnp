@@ -1,4 +1,4 @@
-# What several interfaces of a Bitcoin node share.
+# Types that several interfaces of a Bitcoin node share.
 
 @0xcd2c6232cb484a28;
 

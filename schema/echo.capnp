@@ -1,4 +1,4 @@
-# The smallest interface: what is said comes back. For trying a connection.
+# The smallest interface, which returns its argument. For trying a connection.
 
 @0x888b4f7f51e691f7;
 
@@ -7,7 +7,7 @@ using Proxy = import "/mp/proxy.capnp";
 $Cxx.namespace("ipc::capnp::messages");
 
 interface Echo {
-    # Says back what it is told.
+    # Returns texts that it gets.
 
     destroy @0 (context :Proxy.Context) -> ();
 

@@ -1,4 +1,4 @@
-# What a Bitcoin process offers first: the object from which every other is made.
+# The bootstrap object of a Bitcoin process, from which every other object is made.
 
 @0xf2c5cfa319406aa6;
 
@@ -16,7 +16,7 @@ interface Init {
     construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap);
 
     makeEcho @1 (context :Proxy.Context) -> (result :Echo.Echo);
-    # An object that says back what it is told.
+    # An object that returns its arguments.
 
     makeMining @3 (context :Proxy.Context) -> (result :Mining.Mining);
     # The node's block templates and tip.
@@ -25,5 +25,5 @@ interface Init {
     # The node's JSON-RPC methods (Bitcoin Core 32 and newer).
 
     makeMiningOld2 @2 () -> ();
-    # The place that makeMining had in Bitcoin Core 30. Newer nodes answer with an error.
+    # The ordinal of makeMining in Bitcoin Core 30. Newer nodes answer with an error.
 }

@@ -1,5 +1,5 @@
-# Block templates, and the tip that they build on, as Bitcoin Core 32 has them. How 30 and 31 have
-# them is in older/.
+# Block templates, and the tip that they build on, as in Bitcoin Core 32. The schemas of 30 and 31
+# are in older/.
 
 @0xc77d03df6a41b505;
 
@@ -10,10 +10,10 @@ using Common = import "common.capnp";
 $Cxx.namespace("ipc::capnp::messages");
 
 const maxMoney :Int64 = 2100000000000000;
-# All the coins there can be, in satoshis.
+# The maximum number of satoshis.
 
 const maxDouble :Float64 = 1.7976931348623157e308;
-# The largest finite number: as a timeout, without end.
+# The largest finite number. As a timeout it means forever.
 
 const defaultBlockReservedWeight :UInt32 = 8000;
 # Weight units that a template leaves free for the header and the coinbase transaction.
@@ -22,7 +22,7 @@ const defaultCoinbaseOutputMaxAdditionalSigops :UInt32 = 400;
 # Signature operations that a template leaves free for the coinbase transaction's outputs.
 
 interface Mining {
-    # Makes block templates and tells of the chain's tip.
+    # Makes block templates and reports the chain's tip.
 
     isTestChain @0 (context :Proxy.Context) -> (result :Bool);
     # Whether the node is on a chain made for tests (regtest, signet, testnet).
@@ -39,8 +39,8 @@ interface Mining {
     # `interrupt` was called.
 
     createNewBlock @4 (context :Proxy.Context, options :BlockCreateOptions, cooldown :Bool = true) -> (result :BlockTemplate) $Rust.longWait $Rust.interruptedBy("interrupt");
-    # Makes a template on the tip. With `cooldown` it first waits, where the node is catching up,
-    # until the tip comes to rest. None when the node shuts down or `interrupt` was called.
+    # Makes a template on the tip. With `cooldown`, a node that is catching up first waits until the
+    # tip stops changing. None when the node shuts down or `interrupt` was called.
 
     checkBlock @5 (context :Proxy.Context, block :Data, options :BlockCheckOptions) -> (reason :Text, debug :Text, result :Bool);
     # Checks a serialized block that builds on the tip without accepting it. `reason` is BIP 22's
@@ -48,7 +48,7 @@ interface Mining {
 
     interrupt @6 () -> ();
     # Ends the waits of waitTipChanged and createNewBlock of this object (Bitcoin Core 31 and newer).
-    # Where there is none, Bitcoin Core ends the next one.
+    # If there is none, Bitcoin Core ends the next one.
 
     submitBlock @7 (context :Proxy.Context, block :Data) -> (reason :Text, debug :Text, result :Bool);
     # Gives the node a serialized block (Bitcoin Core 32 and newer). `result` is true where it was
@@ -100,11 +100,11 @@ interface BlockTemplate {
     # Ends the present wait of waitNext on this template.
 
     submitSolutionOld7 @7 () -> ();
-    # The place that submitSolution had in Bitcoin Core 31. Newer nodes answer with an error.
+    # The ordinal of submitSolution in Bitcoin Core 31. Newer nodes answer with an error.
 }
 
 struct BlockCreateOptions {
-    # What a template should be like.
+    # Options of a template.
 
     useMempool @0 :Bool = true;
     # Whether to include transactions from the node's memory pool.
@@ -117,7 +117,7 @@ struct BlockCreateOptions {
 }
 
 struct BlockWaitOptions {
-    # What makes waitNext return.
+    # Options of waitNext.
 
     timeout @0 :Float64 = .maxDouble;
     # How long to wait at most, in milliseconds.
@@ -127,7 +127,7 @@ struct BlockWaitOptions {
 }
 
 struct BlockCheckOptions {
-    # What checkBlock checks.
+    # Options of checkBlock.
 
     checkMerkleRoot @0 :Bool = true;
     # Whether the merkle root must be that of the transactions.
@@ -137,7 +137,7 @@ struct BlockCheckOptions {
 }
 
 struct CoinbaseTx {
-    # What a template's coinbase transaction must contain.
+    # The required contents of a template's coinbase transaction.
 
     version @0 :UInt32;
     # The transaction's version.
@@ -146,7 +146,7 @@ struct CoinbaseTx {
     # The input's sequence number.
 
     scriptSigPrefix @2 :Data;
-    # What the input's script must begin with (the height, by BIP 34).
+    # The beginning of the input's script (the height, by BIP 34).
 
     witness @3 :Data;
     # The only item of the input's witness stack; empty where the block has no witness commitment.

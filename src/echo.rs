@@ -4,7 +4,7 @@ pub use crate::generated::echo::{Client, Echo, EchoClient};
 
 use multiprocess::Result;
 
-/// Says back what it is told.
+/// Returns its argument.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EchoServer;
 

@@ -1,4 +1,4 @@
-//! What the build script makes of `schema/`: for each file a module with its structs, traits and
-//! handles.
+//! The code that the build script generates from `schema/`: for each file a module with its
+//! structs, traits and handles.
 
 multiprocess::include_generated!();

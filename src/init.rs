@@ -1,4 +1,4 @@
-//! What a process offers first.
+//! The Init: the bootstrap object of a process.
 
 pub use crate::generated::init::{Client, Init, InitClient};
 

@@ -20,7 +20,7 @@
 //!
 //! # Where to look
 //!
-//! - [`ipc`]: spawning and connecting, addresses, what a process serves first;
+//! - [`ipc`]: spawning and connecting, addresses, and the bootstrap object of a process;
 //! - [`init`], [`echo`], [`mining`], [`rpc`]: the interfaces, one module for each area.
 //!
 //! A node to develop against, in memory, is the crate `bitcoin-regtest`; the command line is

@@ -16,7 +16,7 @@ use bitcoin::hashes::Hash;
 use multiprocess::{Error, Result};
 use std::time::Duration;
 
-/// The hash in 32 bytes as they travel.
+/// The hash in 32 bytes, in the order of the messages.
 ///
 /// # Errors
 /// [`Error::Decode`] where there are not 32 bytes.
@@ -34,7 +34,7 @@ pub fn decode<T: Decodable>(what: &str, bytes: &[u8]) -> Result<T> {
     deserialize(bytes).map_err(|error| Error::decode(what, with_sources(&error)))
 }
 
-/// An error with what caused it: rust-bitcoin's own text leaves that out.
+/// An error with its sources, which rust-bitcoin's own text leaves out.
 fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -48,13 +48,12 @@ fn with_sources(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A timeout as it travels: milliseconds; none is without end.
+/// A timeout as it is sent: in milliseconds, where none means forever.
 pub fn timeout_ms(timeout: Option<Duration>) -> f64 {
     timeout.map_or(MAX_DOUBLE, |timeout| timeout.as_secs_f64() * 1000.0)
 }
 
-/// A timeout as it arrived: none where it is without end, and zero where it is not a number or
-/// negative.
+/// A timeout that arrived: none if it means forever, and zero if it is not a number or negative.
 pub fn timeout_from_ms(ms: f64) -> Option<Duration> {
     if ms.is_nan() || ms <= 0.0 {
         return Some(Duration::ZERO);

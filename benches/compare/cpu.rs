@@ -1,11 +1,11 @@
-//! How long processors worked for this process and for a server's, ended threads included.
+//! The processor time of this process and of a server, including ended threads.
 
 use std::ops::Sub;
 
 /// The processes of one measurement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Watch {
-    /// None where the server is not always the same.
+    /// None if each call has another server.
     pub(crate) server: Option<u32>,
 }
 
@@ -25,7 +25,7 @@ impl Watch {
         Watch { server: None }
     }
 
-    /// Up to now. None where the system does not tell.
+    /// The time so far. None if the system does not provide it.
     pub(crate) fn read(self) -> Option<Cpu> {
         let server = i32::try_from(self.server?).ok()?;
         Some(Cpu { client: clock(None)?, server: clock(Some(server))? })

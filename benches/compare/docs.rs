@@ -1,10 +1,10 @@
-//! Writes what was measured into docs/PERFORMANCE.md. What a person wrote there stays.
+//! Writes the measured tables into docs/PERFORMANCE.md, and leaves the other text as it is.
 
 use std::path::{Path, PathBuf};
 
 use multiprocess_bench::Failure;
 
-/// The folder of the plots, made if need be.
+/// The folder of the plots; created if it does not exist.
 ///
 /// # Errors
 /// It cannot be made.

@@ -6,7 +6,7 @@ use crate::report::Row;
 use crate::sides::Column;
 use crate::work::Unit;
 
-/// One line. What a side does not have is null.
+/// A row as one line. Figures that a side does not have are null.
 pub(crate) fn line(row: &Row, columns: &[Column]) -> String {
     let unit = match row.work.unit() {
         Unit::Time => "ns",

@@ -1,4 +1,4 @@
-//! What work costs here, over a raw socket pair, with capnp-rpc on tokio, and with tarpc.
+//! Compares the cost of calls with this runtime, a raw socket pair, capnp-rpc on tokio, and tarpc.
 //!
 //! ```text
 //! cargo bench --bench compare                      the table, in about two minutes
@@ -9,10 +9,9 @@
 //! cargo bench --bench compare -- --update-docs     writes docs/PERFORMANCE.md's tables and plots
 //! ```
 //!
-//! The sides are measured in turn within each of many short rounds, so that what else the machine
-//! does meets all of them. A figure is the median over the rounds of the median call of each (or of
-//! the rate in each); a ratio is the median of the rounds' ratios. What each row does is said at
-//! its name in [`work`].
+//! The sides are measured in turn within each of many short rounds, so that other load on the
+//! machine affects all of them alike. A figure is the median over the rounds of each round's median
+//! call (or rate); a ratio is the median of the rounds' ratios. The rows are described in [`work`].
 
 mod cpu;
 mod docs;
@@ -52,7 +51,7 @@ fn main() -> ExitCode {
         }
     };
     if cfg!(debug_assertions) && options.peer.is_none() {
-        // Such a run is a test, and the bench is such a program, too.
+        // A debug run is a test. It uses the bench itself as the other program.
         options.peer = std::env::current_exe().ok();
     }
     match run(&options) {
@@ -103,7 +102,7 @@ fn update_docs(columns: &[Column], options: &Options) -> Result<ExitCode, Failur
     Ok(outcome(&rows))
 }
 
-/// The rows that are asked for.
+/// Measures the rows that were asked for.
 fn measure(columns: &[Column], options: &Options) -> Vec<Row> {
     let asked = |work: &Work| {
         options.names.is_empty() || options.names.iter().any(|part| work.name().contains(part))
@@ -111,7 +110,7 @@ fn measure(columns: &[Column], options: &Options) -> Vec<Row> {
     let works: Vec<Work> = Work::TABLE.into_iter().filter(asked).collect();
     let (held, called): (Vec<Work>, Vec<Work>) =
         works.iter().partition(|work| work.unit() == Unit::Bytes);
-    // First, as a process that has come to hold much memory starts others more slowly.
+    // These come first, because a process that uses much memory starts others more slowly.
     let (starts, calls): (Vec<Work>, Vec<Work>) =
         called.into_iter().partition(|work| matches!(work, Work::Spawn | Work::Connect));
     let mut rows = rounds::run(&starts, columns, options);
@@ -133,7 +132,7 @@ fn measure(columns: &[Column], options: &Options) -> Vec<Row> {
     rows
 }
 
-/// The table, with what is to be said about it.
+/// The table, with notes about it.
 fn text(rows: &[Row], columns: &[Column], options: &Options) -> String {
     let mut text = table::table(rows, columns);
     let _ = writeln!(
@@ -162,8 +161,8 @@ fn text(rows: &[Row], columns: &[Column], options: &Options) -> String {
     text
 }
 
-/// A side that fails hides nothing of the others, yet the bench has failed; a foreign peer may lack
-/// methods.
+/// The exit code. If a side has failed the bench fails, although the other sides are shown; only a
+/// foreign peer may lack methods.
 fn outcome(rows: &[Row]) -> ExitCode {
     let failed = |column: &Column| rows.iter().any(|row| row.cell(*column).failure.is_some());
     match Column::ALL.iter().filter(|column| **column != Column::Peer).any(failed) {

@@ -10,33 +10,33 @@ use multiprocess_bench::Failure;
 
 use crate::cpu::{Cpu, Watch};
 
-/// How much of it: as many calls as fit in a time, at least one; or a number of them.
+/// How many calls: as many as fit in a time, at least one; or a number of them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Amount {
     Time(Duration),
     Calls(usize),
 }
 
-/// What was measured.
+/// A measurement.
 pub(crate) struct Sample {
     pub(crate) calls: usize,
-    /// Nanoseconds of each call, in no order. None where they are not known one by one.
+    /// Nanoseconds of each call, in any order. Empty if the calls were not timed one by one.
     pub(crate) times: Vec<f32>,
     /// From the first call's start to the last one's end.
     pub(crate) elapsed: Duration,
-    /// Of all calls together.
+    /// The processor time of all calls.
     pub(crate) cpu: Option<Cpu>,
     pub(crate) watch: Watch,
 }
 
 impl Sample {
-    /// Calls in a second, all together.
+    /// Calls per second.
     pub(crate) fn rate(&self) -> f64 {
         self.calls as f64 / self.elapsed.as_secs_f64()
     }
 }
 
-/// One that is being taken.
+/// A measurement that is being made.
 pub(crate) struct Tally {
     amount: Amount,
     watch: Watch,
@@ -57,7 +57,7 @@ impl Tally {
         self.times.push(time.as_nanos() as f32);
     }
 
-    /// That many calls, of whose times nothing is known.
+    /// Adds calls whose times are not known.
     pub(crate) fn took_together(&mut self, calls: usize) {
         self.calls += calls;
     }
@@ -89,7 +89,7 @@ pub(crate) fn one_by_one<T>(
     })
 }
 
-/// The same where a call says itself how long it took.
+/// The same for calls that return how long they took.
 pub(crate) fn timed(
     watch: Watch,
     amount: Amount,
@@ -121,7 +121,7 @@ pub(crate) async fn awaited<T>(
     }
 }
 
-/// Keeps `count` calls under way; `call` is told which of them it makes.
+/// Keeps `count` calls under way; `call` gets the number of the one that it makes.
 pub(crate) async fn in_flight<T, F: Future<Output = Result<T, Failure>>>(
     watch: Watch,
     amount: Amount,
@@ -159,7 +159,7 @@ where
         Amount::Time(_) => amount,
         Amount::Calls(calls) => Amount::Calls(calls.div_ceil(callers.len())),
     };
-    // What threads cost at their first call and their end is not counted.
+    // The first call and the end of each thread are not counted.
     let (ready, finished) = (&Barrier::new(callers.len() + 1), &Barrier::new(callers.len() + 1));
     let run = |mut call: F| {
         let first = call().map(drop);

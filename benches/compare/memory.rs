@@ -1,7 +1,7 @@
 //! How much memory a connection or a handle takes.
 //!
-//! Each is measured with a client process of its own, in which nothing has left free memory behind,
-//! and with that one's server. What a first few take is not counted: it is mostly for all.
+//! Each is measured in a client process of its own, which has no freed memory from earlier work,
+//! and in its server. The first few are not counted, because most of their memory is shared by all.
 
 use std::process::Command;
 
@@ -50,7 +50,7 @@ fn in_a_process(
     }
 }
 
-/// What the process of its own does: prints the bytes that one of `count` takes in both processes.
+/// The work of that client process: prints the bytes that one of `count` takes in both processes.
 pub(crate) fn print(
     work: &str,
     column: &str,

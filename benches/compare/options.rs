@@ -31,13 +31,14 @@ pub(crate) enum Mode {
     Json,
     Steps,
     UpdateDocs,
-    /// For the bench itself, which runs so under strace, and for `tests/guard/run`: that many of our
-    /// calls of one row.
+    /// For the bench itself, which runs itself so under strace, and for `tests/guard/run`: makes
+    /// that many of our calls of one row.
     Count(String, usize),
-    /// For `tests/guard/run`: the system calls of one of our calls of one row, in twice that many.
+    /// For `tests/guard/run`: counts the system calls of one of our calls of one row, from a run of
+    /// that many calls and one of twice as many.
     SystemCalls(String, usize),
-    /// For the bench itself: what that many of what a row holds take, on one side, in processes
-    /// that do nothing else.
+    /// For the bench itself: measures the memory of that many connections or handles of a row, on
+    /// one side, in processes that do nothing else.
     Memory(String, String, usize),
 }
 
@@ -45,7 +46,8 @@ impl Options {
     pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
         let mut options = Options {
             mode: Mode::Table,
-            // Figures of a debug build mean nothing: `cargo test --benches` is to see that it runs.
+            // Figures of a debug build mean nothing; `cargo test --benches` only checks that the
+            // bench runs.
             quick: cfg!(debug_assertions),
             rounds: 21,
             slice: Duration::from_millis(60),
@@ -78,7 +80,7 @@ impl Options {
         options.rounds = rounds.unwrap_or(options.rounds);
         let known = |name: &String| Work::TABLE.iter().any(|work| work.name().contains(name));
         let unknown = options.names.iter().find(|name| !known(name));
-        // What `cargo test` is given is for all tests.
+        // Arguments of `cargo test` are meant for all tests.
         if let (Some(unknown), false) = (unknown, cfg!(debug_assertions)) {
             return Err(format!("no row's name contains {unknown}"));
         }

@@ -21,18 +21,18 @@ const SIZES: [usize; 9] =
 /// A side's points.
 type Line = (Column, Vec<(f64, f64)>);
 
-/// What the axes are.
+/// The labels of the axes.
 struct Labels {
     title: &'static str,
     x: &'static str,
     y: &'static str,
     x_text: fn(&f64) -> String,
     y_text: fn(&f64) -> String,
-    /// Where no line is.
+    /// A place without lines.
     legend: SeriesLabelPosition,
 }
 
-/// How the calls of a row are spread: of each hundred, how many were answered within a time.
+/// Draws the distribution of a row's calls: the percentage that was answered within a time.
 ///
 /// # Errors
 /// The file cannot be written.

@@ -1,4 +1,4 @@
-//! What was measured: cells, rows, and what follows from them.
+//! The measured cells and rows, and the figures computed from them.
 
 use crate::cpu::Cpu;
 use crate::measure::Sample;
@@ -35,17 +35,17 @@ impl Cell {
         self.rounds.push(figure);
     }
 
-    /// The median round's.
+    /// The figure of the median round.
     pub(crate) fn figure(&self) -> Option<f64> {
         median(self.rounds.iter().copied())
     }
 
-    /// Of all calls together; None where there are too few for that to mean anything.
+    /// The 99th percentile of all calls; None if there are too few to be meaningful.
     pub(crate) fn p99(&self) -> Option<f64> {
         if self.times.len() < 100 { None } else { percentile(&mut self.times.clone(), 0.99) }
     }
 
-    /// What a call costs the processors.
+    /// The processor time of a call.
     pub(crate) fn cpu(&self) -> Option<Cpu> {
         Some(Cpu {
             client: median(self.cpu.iter().map(|cpu| cpu.client))?,
@@ -58,11 +58,11 @@ impl Cell {
     }
 }
 
-/// What one work costs on each side.
+/// The figures of each side for one kind of work.
 pub(crate) struct Row {
     pub(crate) work: Work,
     cells: [Cell; Column::ALL.len()],
-    /// Ours, in each process: system calls a call.
+    /// The system calls of one of our calls, in each process.
     pub(crate) system_calls: Option<[f64; 2]>,
 }
 

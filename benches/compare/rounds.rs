@@ -6,8 +6,8 @@ use crate::report::Row;
 use crate::sides::{Column, Side};
 use crate::work::Work;
 
-/// Measures each work on each side, all in turn within each round, so that what else the machine
-/// does meets all of them. A side that fails at a work is not asked for it again.
+/// Measures each work on each side, all in turn within each round, so that other load on the
+/// machine affects all of them alike. A work that has failed on a side is not repeated there.
 pub(crate) fn run(works: &[Work], columns: &[Column], options: &Options) -> Vec<Row> {
     let mut sides: Vec<(Column, Box<dyn Side>)> =
         columns.iter().map(|column| (*column, column.side(options.peer.as_deref()))).collect();

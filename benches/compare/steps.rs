@@ -1,5 +1,5 @@
 //! Where the time of one call goes: the same text there and back, first over a bare socket, then
-//! with one thing after another that a call needs, up to our call.
+//! with one step after another added, up to our call.
 
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
@@ -20,7 +20,7 @@ type Measure = Box<dyn FnMut(Amount) -> Result<Sample, Failure>>;
 
 struct Step {
     what: &'static str,
-    /// The step that this one goes beyond.
+    /// The step to which this one adds.
     beyond: Option<usize>,
     measure: Measure,
     cell: Cell,
@@ -119,7 +119,7 @@ fn messages() -> Measure {
     Box::new(|amount| one_by_one(Watch::nothing(), amount, layers::messages))
 }
 
-/// What it takes to wake a thread that sleeps, and to be woken by it.
+/// Measures waking a sleeping thread and being woken by it.
 fn handover() -> Measure {
     let (give, tasks) = mpsc::channel::<()>();
     let (answer, answers) = mpsc::channel();

@@ -1,5 +1,6 @@
-//! How many system calls one of our calls makes, in the client's process and in the server's:
-//! counted by strace, which slows them down, so that more of them may wait than otherwise.
+//! How many system calls one of our calls makes, in the client's process and in the server's. They
+//! are counted with strace, which slows the processes down, so that threads may block more often
+//! than without it.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -19,7 +20,7 @@ pub(crate) fn can_be_counted() -> bool {
     strace.status().is_ok_and(|status| status.success())
 }
 
-/// Of the client, and of the server; None where each call would have a server of its own.
+/// The counts of the client and of the server; None for work that starts a server for each call.
 pub(crate) fn count(work: Work) -> Result<Option<[f64; 2]>, Failure> {
     let calls = match work {
         Work::Spawn | Work::Connect => return Ok(None),
@@ -31,7 +32,7 @@ pub(crate) fn count(work: Work) -> Result<Option<[f64; 2]>, Failure> {
     per_call(work, calls).map(Some)
 }
 
-/// The same of that many calls, printed.
+/// Prints the same, from a run of that many calls and one of twice as many.
 pub(crate) fn print_count(work: &str, calls: usize) -> Result<(), Failure> {
     let work = Work::named(work).ok_or("no such row")?;
     let [client, server] = per_call(work, calls)?;
@@ -40,7 +41,7 @@ pub(crate) fn print_count(work: &str, calls: usize) -> Result<(), Failure> {
 }
 
 fn per_call(work: Work, calls: usize) -> Result<[f64; 2], Failure> {
-    // What is done once, to start and to end, is in both and cancels.
+    // System calls at the start and the end are in both counts, and cancel out.
     let once = traced(work, calls)?;
     let twice = traced(work, 2 * calls)?;
     Ok([0, 1].map(|process| (twice[process] - once[process]) / calls as f64))
@@ -63,7 +64,7 @@ fn traced(work: Work, calls: usize) -> Result<[f64; 2], Failure> {
     counted(&log, server)
 }
 
-/// What runs under strace: makes the calls and prints the server's process id.
+/// Runs under strace: makes the calls and prints the server's process id.
 pub(crate) fn print(work: &str, calls: usize) -> Result<(), Failure> {
     let work = Work::named(work).ok_or("no such row")?;
     let mut ours = Column::Ours.side(None);
@@ -77,7 +78,7 @@ fn counted(log: &Path, server: u32) -> Result<[f64; 2], Failure> {
     let lines = || text.lines().filter_map(|line| line.split_once(' '));
     let mut parents = HashMap::new();
     for (thread, what) in lines() {
-        // A call that was interrupted by another thread's ends in a line of its own.
+        // A system call that was interrupted by another thread's output ends in a line of its own.
         let clone = ["clone", "<... clone", "fork", "vfork", "<... vfork"];
         if clone.iter().any(|name| what.trim_start().starts_with(name))
             && let Some((_, made)) = what.rsplit_once(" = ")
@@ -88,7 +89,7 @@ fn counted(log: &Path, server: u32) -> Result<[f64; 2], Failure> {
     }
     let is_servers = |thread: u32| {
         let ancestors = std::iter::successors(Some(thread), |thread| parents.get(thread).copied());
-        // Numbers may be used again: no more steps than threads.
+        // Thread ids may be reused, so the number of steps is limited to the number of threads.
         ancestors.take(parents.len() + 1).any(|thread| thread == server)
     };
     let mut counts = [0.0; 2];

@@ -12,7 +12,7 @@ pub(crate) fn table(rows: &[Row], columns: &[Column]) -> String {
     aligned(&lines)
 }
 
-/// Those that ours is compared with.
+/// The sides with which ours is compared.
 fn others(columns: &[Column]) -> impl Iterator<Item = Column> {
     columns.iter().copied().filter(|column| *column != Column::Ours)
 }
@@ -62,7 +62,7 @@ fn with_unit(unit: Unit, figure: f64) -> String {
     }
 }
 
-/// Nanoseconds, for a person.
+/// Nanoseconds as readable text.
 pub(crate) fn time(nanoseconds: f64) -> String {
     match nanoseconds.abs() {
         ..1e6 => format!("{:.1} us", nanoseconds / 1e3),
@@ -71,7 +71,7 @@ pub(crate) fn time(nanoseconds: f64) -> String {
     }
 }
 
-/// The first column to the left, the others to the right.
+/// Aligns the first column to the left, the others to the right.
 pub(crate) fn aligned(lines: &[Vec<String>]) -> String {
     let width = |column: usize| {
         lines.iter().filter_map(|line| line.get(column)).map(String::len).max().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What the project wants to reach, and whether a run did.
+//! The project's performance targets, and whether a run met them.
 
 use crate::report::Row;
 use crate::sides::Column;

@@ -1,6 +1,6 @@
-//! What is measured: the rows.
+//! The rows: the kinds of work that are measured.
 
-/// What a row's figures count.
+/// The unit of a row's figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// Nanoseconds a call.
@@ -37,7 +37,7 @@ pub(crate) enum Work {
     /// A mapped call with this many bytes there and back.
     Echo(usize),
     /// From starting the server's process (the same program for all) until the answer of its first
-    /// call is there. Raw is thus what a program costs that does nothing but return one frame.
+    /// call is there. Raw is thus the cost of a program that only returns one frame.
     Spawn,
     /// From connecting to a server that listens until the answer of the first call is there.
     Connect,
@@ -48,7 +48,7 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    /// What the table has.
+    /// The rows of the table.
     pub(crate) const TABLE: [Work; 15] = [
         Work::Mapped,
         Work::Inline,

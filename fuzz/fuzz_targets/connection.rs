@@ -1,5 +1,5 @@
 //! Arbitrary bytes, and arbitrary messages, to one end of a socket whose other end is a connection
-//! that serves the lab of the runtime's tests. It goes through what reads the stream and cuts it into
+//! that serves the lab of the runtime's tests. This covers reading the stream and cutting it into
 //! messages, the protocol, and the threads that serve.
 //!
 //! The connection ends when the peer's end is closed, and its threads with it.
@@ -17,14 +17,14 @@ use multiprocess::{Connection, Limits};
 use multiprocess_tests::LabServer;
 use multiprocess_tests::raw::{LAB, THREAD_MAP};
 
-/// What is written next.
+/// The next bytes to write.
 #[derive(Debug, Arbitrary)]
 enum Piece {
     Bytes(Vec<u8>),
-    /// To the bootstrap object, where it is a call.
+    /// A message; if it is a call, to the bootstrap object.
     Lab(Message),
     ThreadMap(Message),
-    /// A message with something cut off, or twice.
+    /// A message with bytes cut off or repeated.
     Damaged {
         message: Message,
         from: u8,
@@ -66,7 +66,7 @@ fn run(data: &[u8]) -> arbitrary::Result<()> {
             bytes.extend(Piece::arbitrary(&mut data)?.bytes());
         }
     }
-    // What fits into a socket that nobody reads yet.
+    // As much as fits into a socket that nobody reads yet.
     bytes.truncate(64 << 10);
 
     let (mut ours, theirs) = UnixStream::pair().expect("sockets");
@@ -74,7 +74,7 @@ fn run(data: &[u8]) -> arbitrary::Result<()> {
     let limits = Limits { message: 1 << 20, calls: 16, threads: 8, ..Limits::default() };
     let builder = Connection::builder().limits(limits).serve(lab.client());
     let serving = builder.start(theirs).expect("a connection");
-    // It may have closed already, for what came first.
+    // The other side may have closed already, because of earlier bytes.
     let _ = ours.write_all(&bytes);
     let _ = ours.shutdown(std::net::Shutdown::Write);
     ours.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");

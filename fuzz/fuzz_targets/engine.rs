@@ -1,8 +1,8 @@
-//! One engine, and a peer that sends anything: messages that are arbitrary bytes, and messages that
-//! make sense one by one but not together. The user of the engine answers, calls, cancels, and lets go
-//! as it pleases.
+//! One engine, and a peer that sends anything: arbitrary bytes, and valid messages in arbitrary order.
+//! The user of the engine answers, calls, cancels and releases at random.
 //!
-//! Nothing panics; each call has one end; each object is released once; after the end nothing is held.
+//! Checked: nothing panics; each call ends once; each object is released once; after the end no
+//! references are left.
 
 #![no_main]
 
@@ -18,7 +18,7 @@ use capnp_rpc::rpc_capnp::accept;
 use fuzzing::Message;
 use libfuzzer_sys::fuzz_target;
 
-/// What happens next.
+/// The next step.
 #[derive(Debug, Arbitrary)]
 enum Step {
     Receive(Message),
@@ -58,7 +58,7 @@ struct User {
     handles: Vec<Cap>,
     serving: Vec<Serving>,
     calls: Vec<CallId>,
-    /// By tag: whether it was cancelled.
+    /// The calls that are being served, by tag, and whether each was cancelled.
     open: HashMap<u64, bool>,
     tags: HashMap<CallId, u64>,
     begun: HashSet<u64>,
@@ -93,7 +93,7 @@ impl User {
         self.caps.get(usize::from(place) % count).copied()
     }
 
-    /// One with a reference for somebody else.
+    /// A capability, with an additional reference.
     fn share(&mut self, place: u8) -> Option<Cap> {
         let cap = self.pick(place)?;
         self.engine.retain(cap);
@@ -194,7 +194,7 @@ impl User {
         }
     }
 
-    /// False at the end of the connection.
+    /// Runs a step. False at the end of the connection.
     fn step(&mut self, step: Step, number: u64) -> bool {
         match step {
             Step::Receive(message) => return self.receive(&message.to_words(1)),
@@ -290,7 +290,7 @@ impl User {
         assert!(self.engine.sizes().is_empty(), "{:?}", self.engine.sizes());
         assert!(self.open.is_empty(), "calls without an end: {:?}", self.open);
         assert_eq!(self.released.len() as u64, self.objects, "every object is released");
-        // What is still named does no harm.
+        // Using the names of calls that are still kept has no effect.
         for serving in std::mem::take(&mut self.serving) {
             self.answer(serving, Outcome::Two(0, 1));
         }

@@ -1,7 +1,7 @@
-//! Arbitrary content as the parameters of each method of a schema that uses everything a schema can
-//! say, and as the results of what is called back: the generated code decodes them.
+//! Arbitrary content as the parameters of each method of a schema that uses all features, and as
+//! the results of callbacks: the generated code decodes it.
 //!
-//! There is no way to the decoder but through a connection: a peer writes the calls by hand. Each is
+//! The decoder can be reached only through a connection, so a peer writes the calls by hand. Each is
 //! answered, with results or an exception, or ends the connection.
 
 #![no_main]
@@ -27,7 +27,7 @@ struct Session {
     peer: RawPeer,
     _serving: Connection,
     bootstrap: u32,
-    /// A thread of the server's, which the content can name as the first capability.
+    /// A thread of the server, which the content can name as the first capability.
     thread: u32,
     calls: u32,
 }
@@ -40,7 +40,7 @@ const METHODS: [(u64, u16); 5] = [
     (EverythingClient::ID, 2),
 ];
 
-/// Those wait for another call, or are to be called once.
+/// Methods that wait for another call, or may be called only once.
 const LEFT_OUT: [(u64, u16); 4] =
     [(CallsClient::ID, 18), (CallsClient::ID, 22), (FooClient::ID, 6), (EverythingClient::ID, 0)];
 
@@ -63,7 +63,7 @@ impl Session {
         Session { peer, _serving: serving, bootstrap, thread, calls: 0 }
     }
 
-    /// Whether the connection is there still.
+    /// Makes a call. Returns whether the connection still exists.
     fn call(&mut self, method: (u64, u16), answers: bool, content: &[u8]) -> bool {
         let question = self.peer.question();
         let call = call_with(question, self.bootstrap, method, self.thread, content);
@@ -111,7 +111,7 @@ fuzz_target!(init: allow_panics_of_objects(), |data: &[u8]| {
     SESSION.with_borrow_mut(|session| {
         let current = session.get_or_insert_with(Session::new);
         current.calls += 1;
-        // The objects keep some of what they get.
+        // A new session is started from time to time, because the objects keep some of the values.
         if !current.call(method, flags % 2 == 1, content) || current.calls > 500 {
             *session = None;
         }

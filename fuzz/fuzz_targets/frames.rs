@@ -1,4 +1,5 @@
-//! Arbitrary bytes as one message: it is looked at, and does not become many times what was sent.
+//! Arbitrary bytes as one message: it can be read, and what is read is at most a few times as large
+//! as the bytes.
 
 #![no_main]
 
@@ -6,7 +7,7 @@ use capnp_engine::{Engine, Failure, Heap, Incoming, Limits, Whole, options};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    // Aligned to words, as who receives messages has them.
+    // Aligned to words, like received messages.
     let mut words = capnp::Word::allocate_zeroed_vec(data.len() / 8);
     let bytes = capnp::Word::words_to_bytes_mut(&mut words);
     let length = bytes.len();

@@ -1,7 +1,7 @@
-//! The generator on schemas: arbitrary requests in the place of what the schema compiler says, and
-//! schemas that are put together at random, which the compiler reads first.
+//! The generator: arbitrary requests in place of the schema compiler's output, and random schemas,
+//! which the compiler reads first.
 //!
-//! It generates code or says what is wrong, within some time and memory (which the fuzzer bounds).
+//! It generates code or returns an error, within the time and memory that the fuzzer allows.
 
 #![no_main]
 
@@ -16,15 +16,15 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use multiprocess_build::{Builder, Error};
 
-/// Where this process works: the schema, the request, and what is generated.
+/// The directory of this process, with the schema, the request and the generated code.
 static PLACE: OnceLock<PathBuf> = OnceLock::new();
-/// The installed schema compiler, if there is one: it is much faster than the one that comes along.
+/// The installed schema compiler, if there is one: it is much faster than the embedded one.
 static SYSTEM: OnceLock<Option<&Path>> = OnceLock::new();
 
 fn prepare() {
     let place = std::env::temp_dir().join(format!("fuzz-generator-{}", std::process::id()));
     fs::create_dir_all(&place).expect("a directory");
-    // A schema compiler that says what it is told to.
+    // A schema compiler that outputs the fuzzer's request.
     let program = place.join("says");
     fs::write(&program, "#!/bin/sh\nexec cat \"${0%/*}/request\"\n").expect("a program");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
@@ -124,7 +124,7 @@ impl Text<'_, '_> {
             }
             let ty = if generic && self.data.arbitrary()? { "T".to_owned() } else { self.ty(0)? };
             let (name, marks) = (self.one(&NAMES)?, self.marks()?);
-            // Mostly with a number of its own.
+            // Mostly with a unique number.
             let name =
                 if self.data.ratio(9, 10)? { format!("{name}{number}") } else { name.to_owned() };
             let _ = writeln!(self.text, "  {name} @{number} :{ty}{marks};");
@@ -214,7 +214,7 @@ fn run(data: &[u8]) -> Result<()> {
         let request = data.take_rest();
         fs::write(place.join("a.capnp"), "@0xf3a1c2d4e5b60718;\n").expect("to write");
         fs::write(place.join("request"), request).expect("to write");
-        // What it says of nonsense does not matter.
+        // The result for an arbitrary request does not matter.
         let _ = generate(place, Some(&place.join("says")));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What the targets share: messages of the RPC protocol, made from arbitrary numbers.
+//! Messages of the RPC protocol, made from arbitrary numbers; shared by the targets.
 
 use arbitrary::Arbitrary;
 use capnp::any_pointer;
@@ -9,7 +9,7 @@ use capnp_rpc::rpc_capnp::{
     accept, cap_descriptor, message, message_target, payload, promised_answer,
 };
 
-/// A number that is small, so that it is often one in use.
+/// A small number, so that it is often one in use.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub struct Small(u8);
 
@@ -55,9 +55,9 @@ pub enum Descriptor {
 /// Parameters or results.
 #[derive(Debug, Clone, Arbitrary)]
 pub struct Content {
-    /// Which of the capabilities the content has; none for no content.
+    /// The capability that the content has; none for no content.
     pub index: Option<u8>,
-    /// The content is the capability, instead of having it as a field.
+    /// Whether the content is the capability itself, instead of a struct with it as a field.
     pub bare: bool,
     pub caps: [Option<Descriptor>; 3],
 }
@@ -88,7 +88,7 @@ pub enum Message {
 }
 
 impl Message {
-    /// As it is sent. Calls are of this interface.
+    /// The message as it is sent. Calls are of this interface.
     pub fn to_words(&self, interface: u64) -> Vec<u8> {
         let mut message = Builder::<HeapAllocator>::new_default();
         self.write(message.init_root(), interface);
@@ -198,14 +198,14 @@ fn write_descriptor(mut to: cap_descriptor::Builder<'_>, cap: Descriptor) {
 
 fn write_content(mut to: payload::Builder<'_>, content: &Content) {
     if let Some(index) = content.index {
-        // The pointer that is written is to what comes next in the table.
+        // The pointer that is written refers to the next entry of the table.
         let mut table: Vec<Option<Box<dyn ClientHook>>> = (0..index % 4).map(|_| None).collect();
         let mut any: any_pointer::Builder<'_> = to.reborrow().init_content();
         any.imbue_mut(&mut table);
         if content.bare {
             any.set_as_capability(capnp_engine::hook(0));
         } else {
-            // A struct that happens to have a pointer to anything as its first.
+            // Any struct whose first pointer is an AnyPointer.
             let mut fields: accept::Builder<'_> = any.init_as();
             fields.reborrow().init_provision().set_as_capability(capnp_engine::hook(0));
         }
@@ -217,10 +217,11 @@ fn write_content(mut to: payload::Builder<'_>, content: &Content) {
     }
 }
 
-/// A pointer of no message but those made here, which is replaced by one to the second segment.
+/// A capability pointer with an index that no other message uses. It is replaced by a pointer to
+/// the second segment.
 const MARK: u32 = 77;
 
-/// Puts this content in place of the mark, as a segment of its own that begins with its pointer.
+/// Puts this content in place of the mark, as a segment that begins with the content's pointer.
 fn with_content(message: &Builder<HeapAllocator>, content: &[u8]) -> Vec<u8> {
     let segments = message.get_segments_for_output();
     assert_eq!(segments.len(), 1, "it has room");
@@ -257,7 +258,7 @@ fn roomy() -> Builder<HeapAllocator> {
     Builder::new(HeapAllocator::new().first_segment_words(256))
 }
 
-/// A call of the object that the question `target` brought, with this as the segment that has the
+/// A call of the object that the question `target` returned, with `content` as the segment of the
 /// parameters. They can name a thread as the first capability, and objects of the caller's.
 pub fn call_with(
     question: u32,
@@ -285,7 +286,7 @@ pub fn call_with(
     with_content(&message, content)
 }
 
-/// An answer with this as the segment that has the results; an exception if it is empty.
+/// An answer with `content` as the segment of the results; an exception if it is empty.
 pub fn return_with(question: u32, content: &[u8]) -> Vec<u8> {
     let mut message = roomy();
     let root: message::Builder<'_> = message.init_root();
@@ -301,8 +302,8 @@ pub fn return_with(question: u32, content: &[u8]) -> Vec<u8> {
     with_content(&message, content)
 }
 
-/// Objects of the tests' own panic when they are asked to, and the runtime turns that into an error.
-/// Any other panic is the end, even one that is caught.
+/// Allows the panics of the tests' own objects, which the runtime turns into errors. Any other panic
+/// ends the process, even if it is caught.
 pub fn allow_panics_of_objects() {
     let fails = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -1,4 +1,4 @@
-//! What a process does with other processes: the traits, and [`Ipc`], which implements them.
+//! The traits for working with other processes, and [`Ipc`], which implements them.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -16,7 +16,8 @@ use multiprocess::{Connection, Error, Interface, Result, Server};
 use super::{Address, Chain, IpcContext, IpcOptions, default_base_datadir, network_datadir};
 use crate::init::InitClient;
 
-/// How long a child may take to exit by itself once its parent has let go, and again after SIGTERM.
+/// How long a child may take to exit by itself after its parent has disconnected, and again after
+/// SIGTERM.
 const CHILD_GRACE: Duration = Duration::from_secs(10);
 /// How long the methods that a child is serving may take to end once its parent is gone.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -43,26 +44,26 @@ pub trait SpawnProcess {
 /// Serves the parent, in a process that was started by one.
 pub trait StartSpawnedProcess {
     /// If the arguments (the program's name first) are those of a spawned process, serves the
-    /// parent until it lets go, and returns the status to exit with. None if they are others.
+    /// parent until it disconnects, and returns the status to exit with. None for other arguments.
     ///
     /// # Errors
     /// `-ipcfd` with something that is not an inherited socket, or with further arguments.
     fn start_spawned_process(&self, args: &[OsString]) -> Result<Option<i32>>;
 }
 
-/// Tells what a process's IPC knows of the process.
+/// Access to the name and data directory of the process.
 pub trait Context {
     /// The process's name, its data directory.
     fn context(&self) -> &IpcContext;
 }
 
-/// Ties clean-up to the end of an object.
+/// Runs clean-up functions at the end of an object.
 pub trait AddCleanup {
     /// Runs `cleanup` once no handle on the object is left, or when it was closed.
     fn add_cleanup<I: Interface>(&self, object: &I, cleanup: impl FnOnce() + Send + 'static);
 }
 
-/// All that a process does with other processes.
+/// All traits for working with other processes.
 pub trait IpcInterface: SpawnProcess + StartSpawnedProcess + Context + AddCleanup {}
 
 impl<T: SpawnProcess + StartSpawnedProcess + Context + AddCleanup> IpcInterface for T {}
@@ -77,9 +78,9 @@ pub struct Ipc {
 /// A process that this one started.
 #[derive(Debug)]
 pub struct Spawned {
-    /// What it offers.
+    /// Its bootstrap object.
     pub init: InitClient,
-    /// The process itself. It may be dropped: it is reaped all the same.
+    /// The process itself. It may be dropped; the process is reaped nevertheless.
     pub child: Arc<Child>,
     /// The connection to it.
     pub connection: Connection,
@@ -93,8 +94,7 @@ impl Ipc {
 
     /// Starts a program by its path, and returns it with its Init, without waiting for it.
     ///
-    /// # Errors
-    /// As [`SpawnProcess::spawn_process`], and as there the first call's.
+    /// # Errors As [`SpawnProcess::spawn_process`]: most errors are those of the first call.
     pub fn spawn(&self, program: &Path) -> Result<Spawned> {
         self.spawn_command(Command::new(program), program)
     }
@@ -117,7 +117,7 @@ impl Ipc {
             // On its own thread: a child that hangs must not delay the hooks of other connections.
             let reaper = std::thread::Builder::new().name("ipc-reap".to_owned()).spawn(reap);
             if let Err(error) = reaper {
-                // The child is dropped with what it was to do, and reaped in the background.
+                // The child is dropped with the closure, and reaped in the background.
                 tracing::warn!("cannot start a thread: {error}");
             }
         });
@@ -126,7 +126,7 @@ impl Ipc {
             .bootstrap_within(self.context.spawn_timeout, move |error| {
                 spawn_error(&name, &unready, &error)
             })
-            // It has ended by now, before anybody was there to explain it.
+            // It has ended before the call that would explain it.
             .map_err(|error| spawn_error(program, &child, &error))?;
         Ok(Spawned { init, child, connection })
     }
@@ -139,9 +139,9 @@ impl Ipc {
     /// # Errors
     /// [`Error::Address`] for an unknown form or a socket that cannot be connected to.
     ///
-    /// [`Error::Disconnected`] or [`Error::PeerMisbehaved`] where the other side is not what it should
-    /// be, or does not answer within [`IpcOptions::connect_timeout`]. That is usually not known yet when
-    /// this returns: then every call fails with it.
+    /// [`Error::Disconnected`] or [`Error::PeerMisbehaved`] where the other side does not speak this
+    /// protocol, or does not answer within [`IpcOptions::connect_timeout`]. That is usually not known
+    /// yet when this returns: then every call fails with it.
     pub fn connect_address(&self, address: &str) -> Result<Option<InitClient>> {
         let path = match Address::parse(address, &self.datadir()?, NODE)? {
             Address::None => return Ok(None),
@@ -257,7 +257,7 @@ impl fmt::Debug for Ipc {
     }
 }
 
-/// Whether `auto` takes this for "no node there".
+/// Whether `auto` treats this failure as "no node there".
 fn is_absent(failure: &ConnectFailure) -> bool {
     matches!(
         failure,
@@ -268,9 +268,10 @@ fn is_absent(failure: &ConnectFailure) -> bool {
     )
 }
 
-/// What became of a process that did not answer.
+/// The error for a process that did not answer, with its exit status.
 fn spawn_error(program: &Path, child: &Child, error: &Error) -> Error {
-    // Time for a process to end that has closed its socket, or that is about to after a protocol error.
+    // How long to wait for the exit of a process that has closed its socket, or that will close it
+    // after a protocol error.
     let (reason, patience) = match error {
         Error::Disconnected { reason } => (reason.clone(), Duration::from_secs(1)),
         Error::PeerMisbehaved { .. } => (error.to_string(), Duration::from_millis(100)),
@@ -279,7 +280,7 @@ fn spawn_error(program: &Path, child: &Child, error: &Error) -> Error {
     let problem = match child.wait_timeout(patience) {
         Ok(Some(status)) => format!("{reason}; it ended before it answered ({status})"),
         _ => {
-            // It runs but does not answer, or not correctly: it is ended, so that it is not left behind.
+            // A process that runs but does not answer correctly is ended, so that it is not left over.
             let _ = child.shutdown(Duration::ZERO);
             format!("{reason}; it was killed")
         }

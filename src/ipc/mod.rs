@@ -3,11 +3,11 @@
 //!
 //! The three steps of a spawned process:
 //!
-//! 1. The parent calls [`SpawnProcess::spawn_process`]: the program is started with
-//!    `-ipcfd N`, and a handle on its Init comes back at once. Calls go out before the program has
-//!    begun to run; if it turns out not to serve, they tell its exit status.
+//! 1. The parent calls [`SpawnProcess::spawn_process`]: the program is started with `-ipcfd N`, and
+//!    a handle on its Init comes back at once. Calls go out before the program has begun to run; if
+//!    it does not serve, their errors contain its exit status.
 //! 2. The child calls [`StartSpawnedProcess::start_spawned_process`] first thing in `main`: it
-//!    serves its own Init on descriptor N until the parent lets go.
+//!    serves its own Init on descriptor N until the parent disconnects.
 //! 3. The parent makes further objects through the Init. When it has dropped the last handle, the
 //!    socket closes and the child exits.
 //!

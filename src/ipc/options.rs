@@ -12,14 +12,14 @@ const SPAWN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a process that listens may take until it answers.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a process is called, where its data is, what it offers.
+/// The name of a process, its data directory and its bootstrap object.
 #[derive(Debug, Clone)]
 pub struct IpcOptions {
     pub(super) init: InitClient,
     pub(super) context: IpcContext,
 }
 
-/// The facts that the parts of a process's IPC share.
+/// Settings that all parts of a process's IPC use.
 #[derive(Debug, Clone)]
 pub struct IpcContext {
     pub(super) program: String,

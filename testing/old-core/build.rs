@@ -1,4 +1,4 @@
-//! Makes proxies of each older version by itself.
+//! Makes proxies of each older version on its own.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-# Echo with Data where the real one has Text: the same on the wire, without the promise of UTF-8.
+# Echo with Data where the real interface has Text: the same encoding, without the requirement of
+# UTF-8.
 
 @0xa7c3f09e5b1d2846;
 

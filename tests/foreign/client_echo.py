@@ -1,4 +1,4 @@
-"""What has to work over a socket and as a child: threads, Echo, and the lives of objects."""
+"""Tests for a node on a socket and as a child: threads, Echo, and the lives of objects."""
 
 import asyncio
 from pathlib import Path
@@ -14,7 +14,7 @@ as_bytes = capnp.SchemaParser().load(str(Path(__file__).parent / "bytes.capnp"))
 
 
 class Threads:
-    """Which threads calls run on."""
+    """The threads that calls run on."""
 
     async def test_a_thread_has_its_name(self):
         for name in ["python", "", "zwölf €", "x" * 1000]:
@@ -63,7 +63,7 @@ class Threads:
         context = client.context(queue)
         calls = [tasks.note(done, "wait", mining.waitTipChanged(context=context, currentTip=GENESIS))]
         calls += [tasks.note(done, n, echo.echo(context=context, echo=str(n))) for n in range(20)]
-        # Others go on meanwhile; behind the wait nothing moves.
+        # Other threads go on meanwhile; calls behind the wait do not run.
         for _ in range(5):
             await echo.echo(context=client.context(), echo="x")
         self.assertEqual(done, [])
@@ -89,7 +89,7 @@ class Threads:
         await self.fails(client.thread_map.makePool((1 << 32) - 1), "", "OVERLOADED")
         echo = await client.echo()
         self.assertEqual((await echo.echo(context=client.context(threads[-1]), echo="x")).result, "x")
-        # Dropped ones are given back, before the next call is read.
+        # Dropped threads are released before the next call is read.
         del threads[:]
         self.assertEqual((await (await client.make_thread("again")).getName()).result, "again")
 

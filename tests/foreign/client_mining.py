@@ -1,4 +1,4 @@
-"""What has to work over a socket and as a child: Mining, what the node does not have, and waiting."""
+"""Tests for a node on a socket and as a child: Mining, methods that it does not have, and waiting."""
 
 import asyncio
 import json
@@ -15,9 +15,9 @@ future = capnp.SchemaParser().load(str(Path(__file__).parent / "future.capnp"))
 
 
 class Mining:
-    """Mining, what the node does not have, and waiting."""
+    """Mining, methods that the node does not have, and waiting."""
 
-    # ---- what the node does not have
+    # ---- methods that the node does not have
 
     async def test_unknown_methods_and_interfaces(self):
         client = self.client
@@ -192,7 +192,7 @@ class Mining:
         threads = [await client.make_thread(f"wait {n}") for n in range(3)]
         waits = [tasks.start(mining.waitTipChanged(context=client.context(thread), currentTip=GENESIS)) for thread in threads[:2]]
         others = tasks.start(other.waitTipChanged(context=client.context(threads[2]), currentTip=GENESIS))
-        # An interrupt ends the waits that have begun; when they have is not to be seen from here.
+        # An interrupt ends the waits that have begun, which this side cannot see; so it is repeated.
         while not all(wait.done() for wait in waits):
             await mining.interrupt()
             await asyncio.wait(waits, timeout=0.01)
@@ -230,7 +230,7 @@ class Mining:
                 lambda: mining.waitTipChanged(context=context, currentTip=GENESIS),
                 lambda: template.waitNext(context=context),
             ]:
-                # A task that is cancelled before it runs would keep its promise: cancel that itself.
+                # A task that is cancelled before it runs would keep its promise, so the promise is cancelled.
                 wait = tasks.start(start()) if round_trip_first else start()
                 behind = tasks.start(echo.echo(context=context, echo="behind"))
                 if round_trip_first:
@@ -238,7 +238,7 @@ class Mining:
                     self.assertFalse(behind.done())
                 wait.cancel()
                 self.assertEqual((await behind).result, "behind")
-        # One that still stands in the queue does not run, either.
+        # A call that is still queued does not run, either.
         first = tasks.start(mining.waitTipChanged(context=context, currentTip=GENESIS))
         queued = tasks.start(mining.waitTipChanged(context=context, currentTip=GENESIS))
         behind = tasks.start(echo.echo(context=context, echo="behind"))

@@ -1,4 +1,4 @@
-# The Init of Bitcoin Core 30: makeMining in its old place, and nothing after it.
+# The Init of Bitcoin Core 30: makeMining at its old ordinal, and nothing after it.
 
 @0xe94b7d02c6a5f183;
 

@@ -1,5 +1,5 @@
-# What both sides of the random programs serve: the methods of the engine's differential test, in its
-# order, and the one by which Python is told what to do.
+# The interface that both sides of the random programs serve: the methods of the engine's
+# differential test, in its order, and one that gives Python its commands.
 
 @0xd1ffe7e47a1c0de6;
 

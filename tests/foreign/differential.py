@@ -35,7 +35,7 @@ def made(number, call):
 
 
 class Failure(Exception):
-    """What a method fails with. The text ends in its own."""
+    """The error of a failed method. Its text ends in the original one."""
 
 
 def failure(call):
@@ -43,7 +43,7 @@ def failure(call):
 
 
 def plain(error):
-    """The text that an error had first: without what is put before it on the way."""
+    """The original text of an error, without what was put before it on the way."""
     text = error.description
     while text.startswith("remote exception: "):
         text = text.removeprefix("remote exception: ")
@@ -53,7 +53,7 @@ def plain(error):
 
 
 class Served(Object.Server):
-    """An object of Python's."""
+    """An object served by Python."""
 
     def __init__(self, peer, number):
         self.peer, self.number = peer, number
@@ -64,7 +64,7 @@ class Served(Object.Server):
         self.peer.changed.set()
 
     def begin(self, context):
-        """The call, which is noted. pycapnp has methods begin in the order of the calls."""
+        """Notes the call and returns it. pycapnp starts methods in the order of the calls."""
         call = context.params.number
         self.peer.delivered.append((self.number, call))
         context.results.number = value(self.number, call)
@@ -111,7 +111,7 @@ class Served(Object.Server):
 
 
 class Factory(Object.Server):
-    """Answers when the program says so: what it returns is a promise until then."""
+    """Answers when the program says so; until then its result is a promise."""
 
     def __init__(self, peer):
         self.peer = peer
@@ -138,7 +138,7 @@ class Peer:
         self.handles = {"o0": self.rpc.bootstrap().cast_as(Object), "o1": Object._new_client(first)}
 
     def gate(self, call):
-        """What a call waits for, or will."""
+        """The future that a call waits for, made if it does not exist yet."""
         if call not in self.gates:
             self.gates[call] = asyncio.get_running_loop().create_future()
         return self.gates[call]
@@ -154,7 +154,7 @@ class Peer:
         self.calls.clear()
         self.factory = None
 
-    # ---- what the program says
+    # ---- commands of the program
 
     async def do_begin(self, steps):
         self.steps = int(steps)
@@ -163,7 +163,7 @@ class Peer:
         self.handles[f"o{number}"] = Object._new_client(Served(self, int(number)))
 
     async def do_call(self, number, target, method, cap, pipeline):
-        """Answers when the call is answered, with what."""
+        """Answers when the call is answered, with its outcome."""
         args = {"number": int(number)}
         if cap != "-":
             args["cap"] = self.handles[cap]
@@ -171,14 +171,14 @@ class Peer:
         if pipeline == "yes":
             self.handles[f"p{number}"] = promise.cap
         call = self.calls[number] = start(promise)
-        # What waits here would hold what it names.
+        # A command that waited here would keep references on the objects that it names.
         del args, promise
         try:
             answer = await call
         except capnp.KjException as error:
             return f"error {error.type} {plain(error)}"
         except asyncio.CancelledError:
-            # Where the command itself is cancelled, pycapnp crashes when it is answered.
+            # If the command itself is cancelled, pycapnp crashes when it is answered.
             if asyncio.current_task().cancelling() or number in self.calls:
                 raise
             return "cancelled"
@@ -211,7 +211,7 @@ class Peer:
         return " ".join(f"{number}:{call}" for number, call in self.delivered)
 
     async def do_gone(self):
-        """Answers when nobody holds any object of Python's but the first one."""
+        """Answers when all of Python's objects but the first are released."""
         self.let_go()
         gc.collect()
         while self.alive > 1:

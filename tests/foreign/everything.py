@@ -18,7 +18,7 @@ types, unions, foo, values, objects, calls, everything = (
     load(name) for name in ["types", "unions", "foo", "values", "objects", "calls", "everything"]
 )
 
-# ---- what `samples` of the Rust side has, as it travels; maps and sets in an order of their own
+# ---- the values of the Rust side's `samples` as they are sent; maps and sets in any order
 
 
 def point(x, y):
@@ -128,7 +128,7 @@ ACCOUNTS = [
     {"owner": "owner", "state": {"closed": {"by": "me", "reason": {"code": 0}}}, "kind": {"private": -1}},
 ]
 UNIONS = {"shape": SHAPES, "event": EVENTS, "account": ACCOUNTS}
-# What comes beside the samples: values with nothing in them.
+# Values besides the samples: empty ones.
 EMPTY = {
     "lists": {name: [] for name in SAMPLES["lists"]},
     "nullables": {},
@@ -150,7 +150,7 @@ UNORDERED = {
 
 
 def plain(value, name=""):
-    """What a reader has, as plain Python that can be compared: a struct's set fields, an enum's
+    """The content of a reader as plain Python to compare: a struct's set fields, an enum's
     name or number; containers without an order are sorted, where no item is there twice."""
     if hasattr(value, "schema") and hasattr(value, "_has"):
         fields = [field for field in value.schema.non_union_fields if value._has(field)]

@@ -62,7 +62,7 @@ class Whole(objects.Whole.Server):
 
 
 class Open:
-    """A text where the schema says no more than AnyPointer."""
+    """A text as an AnyPointer."""
 
     def __init__(self, text):
         self.text = text
@@ -160,7 +160,7 @@ class Upload(objects.Upload.Server):
         self.written = []
 
     async def write(self, bytes, **_):
-        # Later calls of a stream wait for it.
+        # Later calls of the stream wait for this one.
         await asyncio.sleep(0)
         if not bytes:
             raise Exception("there is nothing to write")

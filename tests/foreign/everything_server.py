@@ -1,4 +1,4 @@
-"""Everything, served by Python: what our `everything-client` calls."""
+"""Everything, served by Python, for our `everything-client` to call."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ METHODS = set(everything.Everything.schema.method_names_inherited)
 
 
 class Everything(everything.Everything.Server):
-    """All of it. Notes the methods that were called, and what was not as it should be."""
+    """Serves all of it. Notes the methods that were called, and wrong arguments."""
 
     def __init__(self):
         self.threads = ThreadMap()
@@ -29,7 +29,7 @@ class Everything(everything.Everything.Server):
         return super().__getattribute__(name)
 
     def compare(self, method, params):
-        """Whether what came is what the Rust side has to send."""
+        """Checks that an argument is what the Rust side has to send."""
         wanted = [*UNIONS.get(method, [])]
         wanted += [values[method] for values in (SAMPLES, EMPTY, {"pass": FOO}) if method in values]
         if wanted and plain(params.arg) not in [plain(value) for value in wanted]:
@@ -330,7 +330,7 @@ def _returns(method):
             if context.params._has(name) or source.fields[name].proto.which() == "group":
                 context.results._set(to, context.params._get(name))
             elif name in source.union_fields:
-                # A null pointer is set by taking what it leads to away.
+                # A null pointer is set by disowning its target.
                 context.results.init(to)
                 context.results.disown(to)
 

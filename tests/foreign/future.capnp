@@ -1,4 +1,4 @@
-# Interfaces with the ids of the real ones, and what no node has: see test_client.py.
+# Interfaces with the ids of the real ones, and with methods that no node has; see test_client.py.
 
 @0xd8e5a2b1c07f4936;
 

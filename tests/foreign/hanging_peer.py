@@ -1,4 +1,4 @@
-"""A client in a wait without end, to be killed: `hanging_peer.py SOCKET` says when it waits."""
+"""A client in an endless wait, to be killed: `hanging_peer.py SOCKET` prints when it waits."""
 
 import asyncio
 import sys

@@ -21,7 +21,7 @@ def with_size(data):
 
 
 class Coinbase:
-    """A coinbase transaction out of what getCoinbaseTx says."""
+    """A coinbase transaction from the result of getCoinbaseTx."""
 
     def __init__(self, parts, extra=b"/python/"):
         reward = struct.pack("<q", parts.blockRewardRemaining) + with_size(OP_TRUE)
@@ -70,13 +70,13 @@ class Header:
         return int.from_bytes(self.hash(), "little") <= self.target()
 
     def solve(self, solved=True):
-        """Counts the nonce up until the header is solved, or until it is not."""
+        """Counts the nonce up until the header is solved (or, on request, not solved)."""
         while self.is_solved() != solved:
             self.nonce += 1
 
 
 class Solution:
-    """A template made whole: the arguments of submitSolution, and the block."""
+    """A solved template: the arguments of submitSolution, and the block."""
 
     def __init__(self, header, parts, path, extra=b"/python/", solved=True):
         self.coinbase = Coinbase(parts, extra)

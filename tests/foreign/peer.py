@@ -1,4 +1,4 @@
-"""What the tests share: the schemas, our programs as processes, and a Python peer of theirs."""
+"""Helpers of the tests: the schemas, our programs as processes, and a Python peer."""
 
 import asyncio
 import functools
@@ -30,7 +30,7 @@ wire = capnp.SchemaParser().load(str(_bundled / "rpc.capnp"), imports=[str(_bund
 
 
 async def wait_until(condition, what, deadline=DEADLINE):
-    """Looks at `condition` again and again until it holds."""
+    """Checks `condition` repeatedly until it holds."""
     end = time.monotonic() + deadline
     while not condition():
         if time.monotonic() > end:
@@ -63,7 +63,7 @@ class ThreadMap(proxy.ThreadMap.Server):
 
 
 class Node:
-    """A process of ours. What it says goes to a file; `stop` wants exit status 0 and no panic."""
+    """A process of ours. Its output goes to a file; `stop` expects exit status 0 and no panic."""
 
     def __init__(self, directory, args, program="bitcoin-node", **options):
         self.log = Path(directory) / f"stderr-{time.monotonic_ns()}"
@@ -158,7 +158,7 @@ class Case(unittest.IsolatedAsyncioTestCase):
 
     async def asyncSetUp(self):
         self.dir = Path(self.enterContext(tempfile.TemporaryDirectory(prefix="foreign-")))
-        # unittest runs the loop in debug mode, which would report what a busy machine makes slow.
+        # unittest runs the loop in debug mode, which would report slow steps on a busy machine.
         asyncio.get_running_loop().slow_callback_duration = DEADLINE
         await self.enterAsyncContext(capnp.kj_loop())
 
@@ -192,7 +192,7 @@ class Case(unittest.IsolatedAsyncioTestCase):
         return node
 
     async def fails(self, promise, text, kind="FAILED"):
-        """The call ends with an error of this kind that says `text`."""
+        """Checks that the call ends with an error of this kind that contains `text`."""
         with self.assertRaises(capnp.KjException) as raised:
             await promise
         self.assertIn(text, raised.exception.description)
@@ -204,7 +204,7 @@ def _within(test, seconds):
     async def run(self):
         await asyncio.wait_for(test(self), seconds)
 
-    # Carries over what a decorator left, such as a skip; no docstring, which would hide the name.
+    # Copies attributes of decorators, such as a skip; but no docstring, which would hide the name.
     functools.update_wrapper(run, test)
     run.__doc__ = None
     return run

@@ -141,7 +141,7 @@ class TestOverSocket(Threads, Objects, Mining, OverSocket):
             await process.wait()
 
     async def reset(self):
-        """Closed with an answer unread, which the other side sees as a reset."""
+        """Closes with an answer unread, which the other side sees as a reset."""
         with await self.raw() as raw:
             await asyncio.get_running_loop().sock_sendall(raw, message(bootstrap={"questionId": 0}))
             await wait_until(lambda: _peek(raw), "the node answers")

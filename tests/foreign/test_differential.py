@@ -69,7 +69,7 @@ class TestPrograms(Case):
         stream.close()
         await node.check_ended()
 
-        # Of Python's objects nothing is left either.
+        # None of Python's objects is left, either.
         peer.let_go()
         peer.rpc = None
 
@@ -82,6 +82,6 @@ class TestPrograms(Case):
 
 
 def _report(loop, context):
-    """pycapnp tells of methods that fail when nobody waits for them any more: that is no news."""
+    """Suppresses pycapnp's reports of methods that fail when nobody waits for them any more."""
     if not context["message"].startswith("Cancelled server method"):
         loop.default_exception_handler(context)

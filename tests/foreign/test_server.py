@@ -1,4 +1,4 @@
-"""Python as the node: what our command line makes of it, and of servers that misbehave."""
+"""Python as the node of our command line, and servers that misbehave."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ core30 = capnp.SchemaParser().load(str(Path(__file__).parent / "core30.capnp"), 
 
 
 class Ran:
-    """What became of `bitcoin-ipc`."""
+    """The result of running `bitcoin-ipc`."""
 
     def __init__(self, status, out, err):
         self.status, self.out, self.err = status, out.decode(), err.decode()
@@ -43,7 +43,7 @@ class Python:
             asked = sum(thread.asked for thread in self.threads.made.values())
             name = (await context.thread.getName()).result
             known = self.threads.made.get(name)
-            # The very object, not one that says the same: its own count went up.
+            # It is the same object, because its own count went up.
             if known is None or sum(thread.asked for thread in self.threads.made.values()) != asked + 1:
                 self.wrong.append(f"{method}: a thread {name!r} that makeThread did not return")
             if not context._has("callbackThread"):
@@ -251,7 +251,7 @@ class TestNode(Serving):
     async def test_one_thread_serves_all_calls_of_a_thread(self):
         ran = await self.run_ipc("template", "--json")
         self.assert_done(ran, self.node)
-        # One by its own thread; the methods that may wait long may have others.
+        # One for its thread; methods that may wait long may have others.
         self.assertLessEqual(len(self.node.threads.made), 2, self.node.threads.made)
 
     async def test_tip(self):
@@ -327,7 +327,7 @@ class TestNode(Serving):
         self.assertEqual(self.node.wrong, [])
 
     async def test_a_node_as_old_as_core_30(self):
-        """It has makeMining where newer ones have an error, and neither mining nor rpc where they do."""
+        """It has makeMining at the ordinal where newer ones return an error, and neither mining nor rpc at theirs."""
         self.node.init = Core30(self.node)
         ran = await self.run_ipc("echo", "hi")
         self.assert_done(ran, self.node)
@@ -357,7 +357,7 @@ class TestNode(Serving):
         self.assert_failed(await self.run_ipc("tip"), "not today")
 
     async def test_a_construct_that_returns_null(self):
-        """No threads to be had, but methods that do not need one: fine, or an error, and soon."""
+        """A server without threads: methods that need none work or fail, and soon."""
         class Threadless(Init):
             async def construct(self, **_):
                 pass
@@ -454,7 +454,7 @@ class TestMisbehaving(Serving):
         null = message(**{"return": {"answerId": 0, "results": {}}})
 
         async def connected(stream):
-            # To bootstrap, and to the call of construct that comes with it.
+            # The answers to bootstrap, and to the call of construct that comes with it.
             await asyncio.get_running_loop().sock_sendall(stream, self.answer + error(1))
 
         await self.serve_raw(connected)

@@ -1,4 +1,4 @@
-//! Listening and connecting: addresses, several clients, and what is left behind.
+//! Listening and connecting: addresses, several clients, and the removal of sockets.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -55,7 +55,7 @@ fn every_form_of_address() {
 fn auto_takes_absence_for_no_node_and_unix_does_not() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
-    // A socket that nobody listens on any more.
+    // A stale socket file.
     drop(UnixListener::bind(dir.path().join("node.sock")).unwrap());
     let long = dir.path().join("x".repeat(200));
     for datadir in
@@ -74,12 +74,12 @@ fn a_socket_that_is_not_ours() {
     let dir = TempDir::new().unwrap();
     let listener = UnixListener::bind(dir.path().join("node.sock")).unwrap();
     let client = client(dir.path());
-    // Closes at once.
+    // A peer that closes at once.
     let closes = std::thread::spawn({
         let listener = listener.try_clone().unwrap();
         move || drop(listener.accept().unwrap())
     });
-    // The first call is told, or whoever connects if it is known by then.
+    // The first call gets the error, or `connect_address` if it is known by then.
     let first_call = |address| match client.connect_address(address) {
         Ok(init) => init.unwrap().make_echo().pipelined().echo("who is there").wait().unwrap_err(),
         Err(error) => error,
@@ -88,7 +88,7 @@ fn a_socket_that_is_not_ours() {
     assert!(matches!(error, Error::Disconnected { .. }), "{error:?}");
     assert!(error.to_string().contains("node.sock"), "{error}");
     closes.join().unwrap();
-    // Speaks something else.
+    // A peer with another protocol.
     let speaks = std::thread::spawn(move || {
         use std::io::{Read, Write};
         let (mut stream, _) = listener.accept().unwrap();
@@ -119,7 +119,7 @@ fn disconnect_incoming_ends_the_clients_and_nothing_else() {
     wait_until("the second client has noticed", || {
         matches!(second.make_echo().wait(), Err(Error::Disconnected { .. }))
     });
-    // It goes on listening.
+    // The server still listens.
     assert_eq!(connect().make_echo().pipelined().echo("again").wait().unwrap(), "again");
 }
 
@@ -133,7 +133,7 @@ fn a_path_that_cannot_be_listened_on() {
         error.contains("node.sock") && error.contains(&std::process::id().to_string()),
         "{error}"
     );
-    // The refused one has removed nothing.
+    // The refused server has removed nothing.
     assert!(client(dir.path()).connect_address("unix").unwrap().is_some());
 
     fs::write(dir.path().join("file"), "").unwrap();

@@ -5,14 +5,14 @@ mod versions;
 
 use std::time::{Duration, Instant};
 
-/// How long anything in these tests may take before it has failed.
+/// The longest time that anything in these tests may take.
 const LONG: Duration = Duration::from_secs(20);
 
-/// Waits until `done` is true; fails with `what` if that never comes.
+/// Waits until `done` is true; panics with `what` if it takes too long.
 fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !done() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

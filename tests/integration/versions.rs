@@ -1,4 +1,4 @@
-//! One set of handles for the nodes of every version: which one a peer is, is found by asking.
+//! One set of handles for the nodes of every version: the version of a peer is found out by calls.
 
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use futures_executor::block_on;
 use multiprocess::{Connection, Error, Interface, Result};
 use old_core::{v30, v31};
 
-/// What the served node was asked, in order.
+/// The calls that the served node got, in order.
 #[derive(Clone, Default)]
 struct Asked(Arc<Mutex<Vec<String>>>);
 
@@ -24,7 +24,7 @@ impl Asked {
     }
 }
 
-/// A client of today, connected to `init`. The second connection is the node's.
+/// A client of the newest version, connected to `init`. The second connection is the node's.
 fn connect<I: Interface>(init: I) -> (InitClient, Connection) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let node = Connection::builder().serve(init).start(theirs).unwrap();
@@ -168,7 +168,8 @@ fn a_template_of_30_answers_at_its_own_ordinals() {
     assert_eq!(template.get_coinbase_merkle_path().wait().unwrap(), [vec![8; 32]]);
     assert_eq!(template.get_coinbase_commitment().wait().unwrap(), [4, 5]);
     assert_eq!(template.get_witness_commitment_index().wait().unwrap(), -1);
-    // The present getCoinbaseTx returns a struct, 30's a transaction: two methods.
+    // The present getCoinbaseTx returns a struct, that of version 30 a transaction, so they are two
+    // methods.
     assert_eq!(template.get_coinbase_tx_v30().wait().unwrap(), [1, 2, 3]);
     let error = template.get_coinbase_tx().wait().unwrap_err();
     assert!(matches!(error, Error::Unimplemented { .. }), "{error}");

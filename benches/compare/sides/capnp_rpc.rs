@@ -20,7 +20,7 @@ pub(crate) struct CapnpRpc {
     listening: Option<Listening>,
     connections: Vec<bench::Client>,
     held: Vec<Box<dyn Any>>,
-    /// The connections' and the held handles': it goes after them.
+    /// The loop of the connections and of the handles that are kept; it is dropped after them.
     events: Option<plain::Loop>,
 }
 

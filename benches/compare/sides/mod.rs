@@ -1,5 +1,5 @@
 //! The sides that are compared: the columns. Servers are processes of their own, started when they
-//! are first asked for.
+//! are first needed.
 
 mod capnp_rpc;
 mod ours;
@@ -21,23 +21,23 @@ use crate::work::Work;
 /// How long a server may take to end when its socket has closed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// One way for two processes to talk.
+/// One way for two processes to communicate.
 pub(crate) trait Side {
-    /// Does some of the work. None where the side has no such thing.
+    /// Does some of the work. None if the side does not support it.
     ///
     /// # Errors
     /// A call failed, or a server cannot be started.
     fn measure(&mut self, work: Work, amount: Amount) -> Result<Option<Sample>, Failure>;
 
     /// Makes and keeps this many of [`Work::Connection`] or [`Work::Handle`], beside those kept
-    /// already. The server's process id; None where the side has no such thing.
+    /// already. Returns the server's process id; None if the side does not support it.
     ///
     /// # Errors
     /// A call failed, or a server cannot be started.
     fn hold(&mut self, work: Work, count: usize) -> Result<Option<u32>, Failure>;
 }
 
-/// Which side.
+/// The side of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Column {
     Ours,
@@ -62,12 +62,12 @@ impl Column {
         }
     }
 
-    /// The same in JSON.
+    /// The name in JSON.
     pub(crate) fn key(self) -> String {
         self.title().replace('-', "_")
     }
 
-    /// `program` is the peer's.
+    /// Makes the side. `program` is the peer's program.
     pub(crate) fn side(self, program: Option<&Path>) -> Box<dyn Side> {
         match self {
             Column::Ours => Box::new(ours::Ours::new(None)),
@@ -97,7 +97,7 @@ impl Listening {
         Ok(Listening { path, watch, _socket: socket, _child: child, _dir: dir })
     }
 
-    /// The one in `place`, started if need be.
+    /// The server in `place`, started if there is none.
     fn of(place: &mut Option<Listening>, peer: Peer) -> Result<&Listening, Failure> {
         Ok(get_or_start(place, || Listening::start(peer))?)
     }
@@ -107,7 +107,7 @@ impl Listening {
     }
 }
 
-/// What is in `place`, made if need be.
+/// The value in `place`, made if there is none.
 fn get_or_start<T>(
     place: &mut Option<T>,
     start: impl FnOnce() -> Result<T, Failure>,

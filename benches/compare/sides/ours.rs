@@ -15,7 +15,7 @@ use crate::cpu::Watch;
 use crate::measure::{Amount, Sample, awaited, in_flight, on_threads, one_by_one, timed};
 use crate::work::Work;
 
-/// How long the first call of a method may take in a program that we do not know.
+/// How long the first call of a method may take in a foreign program.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Ours {
@@ -34,7 +34,7 @@ struct Main {
 }
 
 impl Ours {
-    /// With this executable as server where no program is named.
+    /// Uses this executable as server if no program is named.
     pub(crate) fn new(program: Option<PathBuf>) -> Ours {
         Ours {
             program,
@@ -111,7 +111,7 @@ impl Ours {
 impl Side for Ours {
     fn measure(&mut self, work: Work, amount: Amount) -> Result<Option<Sample>, Failure> {
         if self.program.is_some() && matches!(work, Work::OverConnections(..) | Work::Connect) {
-            // It is not told to listen.
+            // A foreign program cannot be told to listen.
             return Ok(None);
         }
         self.try_once(work)?;

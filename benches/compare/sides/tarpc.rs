@@ -95,7 +95,7 @@ impl Tarpc {
             let bench = over_tarpc::connect(&runtime, socket)?;
             runtime.block_on(over_tarpc::echo(&bench, TEXT))?;
             let taken = start.elapsed();
-            // The connection goes with its runtime.
+            // The connection ends with its runtime.
             drop((bench, runtime));
             child.shutdown(GRACE)?;
             Ok(taken)

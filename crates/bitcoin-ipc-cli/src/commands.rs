@@ -1,4 +1,4 @@
-//! What each command of `bitcoin-ipc` does.
+//! The commands of `bitcoin-ipc`.
 
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ fn rpc(peer: &Peer, method: &str, args: &[String]) -> Outcome {
     Ok(())
 }
 
-/// What a template holds, in Bitcoin's types.
+/// The content of a template, in rust-bitcoin's types.
 pub(super) struct Template {
     pub(super) header: Header,
     pub(super) transactions: usize,
@@ -181,7 +181,7 @@ fn show_template(mining: &MiningClient, json: bool) -> Outcome {
     Ok(())
 }
 
-/// An amount of satoshis for a person.
+/// An amount of satoshis as readable text.
 fn amount(satoshis: i64) -> String {
     match u64::try_from(satoshis) {
         Ok(satoshis) => Amount::from_sat(satoshis).to_string(),

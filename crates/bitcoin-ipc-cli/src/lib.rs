@@ -1,9 +1,9 @@
 //! The programs: `bitcoin-ipc` (a command line over the library `bitcoin-ipc`), and `bitcoin-node`
 //! and `bitcoin-wallet` (processes that others start or connect to).
 //!
-//! One executable can be all three, by the name that it is started under: so `bitcoin-ipc` can
-//! start a node where only it was built, which is the usual case: the other two have the names of
-//! Bitcoin Core's programs, and are built with the feature `core-names` only.
+//! One executable can be all three, depending on the name under which it is started. So
+//! `bitcoin-ipc` can start a node if it alone was built. That is usual, because the other two have
+//! the names of Bitcoin Core's programs, and are built only with the feature `core-names`.
 
 mod args;
 mod commands;
@@ -21,7 +21,7 @@ use clap::Parser;
 
 use args::Args;
 
-/// What a program reports when it ends: a message for a person, or nothing more to say.
+/// The end of a program: success, or an error message.
 type Outcome = Result<(), Failure>;
 
 /// Why a program ends with a status that is not 0.
@@ -34,7 +34,7 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
-/// Runs the program that the name it was started under asks for; `bitcoin-ipc` for any other.
+/// Runs the program whose name it was started under; `bitcoin-ipc` for other names.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     let name = args.first().map(Path::new).and_then(Path::file_stem);

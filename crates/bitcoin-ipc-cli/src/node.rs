@@ -30,7 +30,7 @@ Usage: bitcoin-node -ipcbind=ADDRESS [-datadir=DIR]
   -version          The version.
 ";
 
-/// What the command line asks for.
+/// The options of the command line.
 #[derive(Default)]
 struct Options {
     bind: Vec<String>,
@@ -63,15 +63,16 @@ fn serve(chain: &Chain, init: InitClient, options: &Options) -> Outcome {
         let path = ipc.listen_address(address)?;
         output::note(format_args!("serving a regtest chain in memory at {}", path.display()));
     }
-    // Until asked to stop; dropping the Ipc then ends the connections and removes the sockets.
+    // Runs until a signal arrives; dropping the Ipc then ends the connections and removes the
+    // sockets.
     signals.forever().next();
-    // So that calls that wait are answered before the connections end.
+    // Answers the calls that wait before the connections end.
     chain.shutdown();
     ipc.disconnect_incoming();
     Ok(())
 }
 
-/// None where the arguments ask for a text, which has been printed.
+/// None if the arguments asked for help or the version, which has been printed.
 fn parse(args: &[OsString]) -> Result<Option<Options>, Failure> {
     let mut options = Options::default();
     for arg in args.iter().skip(1) {

@@ -1,4 +1,4 @@
-//! What the programs show: colours on a terminal only, progress on stderr only.
+//! The programs' output: colours only on a terminal, progress only on stderr.
 
 use std::fmt::Display;
 use std::io::IsTerminal;
@@ -15,10 +15,11 @@ pub(super) fn error(program: &str, message: &str) {
     anstream::eprintln!("{program}: {BAD}error{BAD:#}: {}", one_line(message));
 }
 
-/// Characters of a message that are shown.
+/// The most characters of a message that are shown.
 const MAX_LINE: usize = 500;
 
-/// A message as one line that cannot steer a terminal: parts of it may come from the other side.
+/// A message as one line without control characters, because parts of it may come from the other
+/// side.
 fn one_line(message: &str) -> String {
     let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let shown =
@@ -73,7 +74,7 @@ pub(super) fn title(text: impl Display) {
     line(format_args!("{STRONG}{text}{STRONG:#}"));
 }
 
-/// Says on a terminal what is being waited for, until dropped.
+/// Shows on a terminal what the program waits for, until this is dropped.
 pub(super) struct Waiting(bool);
 
 impl Waiting {

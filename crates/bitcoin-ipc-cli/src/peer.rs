@@ -13,7 +13,7 @@ use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::{Address, Chain, Ipc, IpcOptions, default_base_datadir, network_datadir};
 use bitcoin_ipc::mining::MiningClient;
 
-/// How long a child may take to exit once this program has let go of it.
+/// How long a child may take to exit after this program has disconnected from it.
 const CHILD_EXIT: Duration = Duration::from_secs(10);
 
 pub(super) struct Peer {
@@ -43,7 +43,7 @@ impl Peer {
                 }
                 return Ok(Peer { init, child: None, connection: None });
             }
-            // "0" and an empty address ask for no connection: nothing to talk to but a child.
+            // "0" and an empty address ask for no connection, so a child is started.
             if let Address::None = Address::parse(address, &datadir, "bitcoin-node")? {
                 return Err(Failure(
                     "--connect: this address asks for no connection; leave it out to start a node"
@@ -112,7 +112,7 @@ fn datadir(args: &Args) -> Result<PathBuf, Failure> {
     Ok(network_datadir(&base, args.chain.unwrap_or_default()))
 }
 
-/// Whether a nonce for a block of this chain is found in a moment.
+/// Whether a nonce for a block of this chain can be found within a moment.
 pub(super) fn is_easy(bits: bitcoin::CompactTarget) -> bool {
     bits == bitcoin::CompactTarget::from_consensus(0x207f_ffff)
 }

@@ -20,7 +20,7 @@ Usage: bitcoin-wallet -ipcfd N      (how another process starts it)
   -version          The version.
 ";
 
-/// What the process offers first.
+/// The bootstrap object of the process.
 struct WalletInit;
 
 impl Init for WalletInit {

@@ -125,7 +125,7 @@ fn wait_tip_sees_a_block() -> Result<(), Failed> {
         .args(["wait-tip", "--json"])
         .stdout(Stdio::piped())
         .spawn()?;
-    // Blocks come until the waiter has seen one: the first may be there before it waits.
+    // Blocks are made until the waiter has seen one, because the first may come before it waits.
     let deadline = Instant::now() + LONG;
     while waiter.try_wait()?.is_none() {
         assert!(Instant::now() < deadline, "wait-tip sees no block");
@@ -148,7 +148,8 @@ fn demonstration_mines_a_block() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What used to crash nodes: clients that vanish in the middle, objects used after their end.
+/// These used to crash nodes: clients that vanish during a call, objects that are used after their
+/// end.
 fn rude_clients_leave_the_node_well() -> Result<(), Failed> {
     let core = Core::start();
     for _ in 0..10 {
@@ -187,7 +188,7 @@ fn threads_and_waits() -> Result<(), Failed> {
             std::thread::spawn(move || mining.wait_tip_changed(hash, timeout_ms(Some(LONG))).wait())
         })
         .collect();
-    // Others are served meanwhile, each thread on its own.
+    // Other threads are served meanwhile.
     for _ in 0..100 {
         assert_eq!(init.make_echo().pipelined().echo("x").wait()?, "x");
     }
@@ -195,7 +196,7 @@ fn threads_and_waits() -> Result<(), Failed> {
     for waiter in waiters {
         assert_eq!(waiter.join().unwrap()?.expect("a tip").height, 1);
     }
-    // The unchanged tip on a timeout.
+    // On a timeout the tip is unchanged.
     let tip = mining.get_tip().wait()?.expect("a tip");
     assert_eq!(mining.wait_tip_changed(tip.hash.clone(), 1.0).wait()?, Some(tip));
     drop((mining, init));
@@ -203,7 +204,7 @@ fn threads_and_waits() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Core runs a wait on when its caller has gone; later calls must not queue behind it.
+/// Core goes on running a wait whose caller has gone; later calls must not queue behind it.
 fn cut_short_waits_hold_up_no_later_call() -> Result<(), Failed> {
     let core = Core::start();
     let init = core.connect();
@@ -224,7 +225,7 @@ fn cut_short_waits_hold_up_no_later_call() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A wait that is cut short ends in the node as well: no thread of the node's stays behind.
+/// A wait that times out ends in the node as well: none of the node's threads is left over.
 fn cut_short_waits_end_in_the_node() -> Result<(), Failed> {
     let core = Core::start();
     let init = core.connect();
@@ -237,7 +238,7 @@ fn cut_short_waits_end_in_the_node() -> Result<(), Failed> {
         assert!(matches!(cut, Err(Error::Timeout(_))), "{cut:?}");
     }
     let end = Instant::now() + LONG;
-    // One thread of the node's for this one, and those that have not been interrupted yet.
+    // The node has one thread for this one, and those of waits that were not interrupted yet.
     while core.threads() > before + 1 {
         assert!(Instant::now() < end, "{} threads, {before} before", core.threads());
         std::thread::sleep(Duration::from_millis(10));
@@ -247,8 +248,8 @@ fn cut_short_waits_end_in_the_node() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What a pool does: it cuts waits short and closes templates, or lets them go, while calls of them are
-/// under way. A call that came after the end of its template would crash the node.
+/// A pool does this: waits time out, and templates are closed or dropped while calls of them are under
+/// way. A call that arrived after the end of its template would crash the node.
 fn templates_end_while_calls_of_them_run() -> Result<(), Failed> {
     let core = Core::start();
     core.mine();
@@ -274,14 +275,15 @@ fn templates_end_while_calls_of_them_run() -> Result<(), Failed> {
         asked_and_closed.close().timeout(LONG).wait()?;
         assert!(!block.wait()?.is_empty());
 
-        // Two waits on one template: the first is cut, the second waits behind it, and is not made.
+        // Two waits on one template: the first times out; the second is held back behind it and
+        // never sent.
         let held = template()?;
         drop(held.wait_next(options()).start());
         let behind = held.wait_next(options()).start();
         held.close().timeout(LONG).wait()?;
         let _ = behind.timeout(LONG).wait();
 
-        // The last handle goes with a call under way, and with a wait.
+        // The last handle is dropped while a call and a wait are under way.
         let let_go = template()?;
         let block = let_go.get_block().start();
         drop(let_go.wait_next(options()).start());
@@ -296,7 +298,7 @@ fn templates_end_while_calls_of_them_run() -> Result<(), Failed> {
 fn main() -> ExitCode {
     let ignored = std::env::var_os("BITCOIN_NODE").is_none();
     let mut args = Arguments::from_args();
-    // Each test starts a node of its own; more than two at once only wait for each other.
+    // Each test starts its own node; more than two at once only compete for the processors.
     args.test_threads.get_or_insert(2);
     let tests = [
         ("commands", commands as fn() -> Result<(), Failed>),

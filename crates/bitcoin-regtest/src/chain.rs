@@ -49,7 +49,7 @@ pub(super) struct State {
 struct Entry {
     block: Arc<Block>,
     hash: BlockHash,
-    /// Of this block and all before it.
+    /// The work of this block and all before it.
     work: Work,
 }
 
@@ -79,7 +79,7 @@ impl Chain {
         self.lock().tip()
     }
 
-    /// What the next block has to build on.
+    /// The facts on which the next block has to build.
     pub fn next_block(&self) -> NextBlock {
         self.lock().next_block()
     }

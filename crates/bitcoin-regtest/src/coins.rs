@@ -10,7 +10,7 @@ use super::rejection::{Rejection, ensure, reject};
 /// Blocks between two halvings of the subsidy on regtest (mainnet: 210 000).
 const HALVING_INTERVAL: u32 = 150;
 
-/// What may be spent, by where it was created.
+/// The unspent outputs, by their outpoints.
 #[derive(Debug, Default)]
 pub(super) struct Coins {
     unspent: HashMap<OutPoint, Coin>,
@@ -23,15 +23,15 @@ struct Coin {
     coinbase: bool,
 }
 
-/// What a miner may create at this height: 50 BTC, halved every 150 blocks.
+/// The amount that a miner may create at this height: 50 BTC, halved every 150 blocks.
 pub fn subsidy(height: u32) -> Amount {
     let halvings = height / HALVING_INTERVAL;
     Amount::from_sat(Amount::from_int_btc(50).to_sat().checked_shr(halvings).unwrap_or(0))
 }
 
 impl Coins {
-    /// Checks that a block on top, at this height, spends only what it may, and that its coinbase
-    /// pays no more than subsidy and fees: that part of Core's ConnectBlock.
+    /// Checks that the next block, at this height, spends only coins that it may spend, and that
+    /// its coinbase pays no more than subsidy and fees. This is a part of Core's ConnectBlock.
     pub(super) fn check(&self, block: &Block, height: u32) -> Result<(), Rejection> {
         let limit = subsidy(height).to_sat().saturating_add(self.fees(block, height)?);
         let actual = block.txdata.first().map_or(0, value_out);
@@ -42,7 +42,7 @@ impl Coins {
         )
     }
 
-    /// Takes what a checked block spends and adds what it creates.
+    /// Removes the coins that a checked block spends and adds those that it creates.
     pub(super) fn update(&mut self, block: &Block, height: u32) {
         for (index, tx) in block.txdata.iter().enumerate() {
             for input in &tx.input {
@@ -52,8 +52,8 @@ impl Coins {
         }
     }
 
-    /// What the transactions leave to the miner, in satoshis; refuses inputs that are not there,
-    /// are spent, immature (100 blocks for a coinbase) or less than the outputs.
+    /// The fees of the transactions, in satoshis. Refuses inputs that do not exist, are spent, are
+    /// immature (100 blocks for a coinbase), or are worth less than the outputs.
     fn fees(&self, block: &Block, height: u32) -> Result<u64, Rejection> {
         let mut created: HashMap<OutPoint, Coin> = HashMap::new();
         let mut spent: HashSet<OutPoint> = HashSet::new();
@@ -92,7 +92,8 @@ impl Coins {
     }
 }
 
-/// In satoshis; the check of the transaction has bounded the sum.
+/// The sum of the outputs, in satoshis. It cannot overflow, because the check of the transaction
+/// has bounded it.
 fn value_out(tx: &Transaction) -> u64 {
     tx.output.iter().map(|output| output.value.to_sat()).sum()
 }

@@ -1,7 +1,7 @@
 //! A regtest chain in memory, for development.
 //!
-//! [`NodeInit`] serves Mining, BlockTemplate and Rpc, as Bitcoin Core does over IPC, from what is
-//! here: a real chain of real blocks, small enough to read, that starts at the regtest genesis block
+//! [`NodeInit`] serves Mining, BlockTemplate and Rpc, as Bitcoin Core does over IPC, from the chain
+//! here: real blocks, in code that is small enough to read. It starts at the regtest genesis block
 //! each time. It lets a pool, a template provider or a monitor be written and tested without a
 //! Bitcoin Core. It is not a validating node and holds nobody's money.
 //!
@@ -28,17 +28,16 @@
 //!           '-> solve: the miner's part, which needs no chain; a client uses it too
 //! ```
 //!
-//! What a block is checked for, with Bitcoin Core's reject reasons: proof of work and regtest's
-//! fixed bits, merkle root, size and weight, a coinbase with the right height (BIP 34) and no more
-//! than subsidy and fees, witness commitment (BIP 141), time (BIP 113 median, two hours ahead at
-//! most), version, lock times, and that inputs exist, are mature and cover the outputs.
+//! Checks of a block, with Bitcoin Core's reject reasons: proof of work and regtest's fixed bits,
+//! merkle root, size and weight, a coinbase with the right height (BIP 34) and no more than subsidy
+//! and fees, witness commitment (BIP 141), time (BIP 113 median, two hours ahead at most), version,
+//! lock times, and that inputs exist, are mature and cover the outputs.
 //!
-//! What it is not checked for: scripts and signatures, signature operations, relative lock times
-//! (BIP 68). There are no reorganizations (a block that does not extend the tip is refused), no
-//! peers, no mempool (templates hold the coinbase and what the caller gives them), and nothing on
-//! disk.
+//! Not checked: scripts and signatures, signature operations, relative lock times (BIP 68). There
+//! are no reorganizations (a block that does not extend the tip is refused), no peers, no mempool
+//! (templates hold the coinbase and what the caller gives them), and nothing on disk.
 //!
-//! All but `server`, which is the chain's service over IPC, is plain Rust over rust-bitcoin. Every
+//! `server` provides the chain over IPC; all other modules are plain Rust over rust-bitcoin. Every
 //! method may be called from any thread.
 
 pub mod rpc;

@@ -19,7 +19,7 @@ use bitcoin_ipc::mining::{
 };
 use bitcoin_ipc::rpc::{Rpc, RpcClient};
 
-/// What the node offers first.
+/// The bootstrap object of the node.
 #[derive(Clone)]
 pub struct NodeInit {
     chain: Arc<Chain>,
@@ -87,7 +87,7 @@ impl Mining for NodeMining {
         options: BlockCreateOptions,
         _cooldown: bool,
     ) -> Result<Option<BlockTemplateClient>> {
-        // The chain is never catching up, so there is nothing for the cooldown to wait for.
+        // The chain never has to catch up, so the cooldown has nothing to wait for.
         let options = TemplateOptions {
             use_mempool: options.use_mempool,
             block_reserved_weight: options.block_reserved_weight,

@@ -1,6 +1,6 @@
-//! What a miner does with a block template: a coinbase of its own, the merkle root, the nonce.
+//! The miner's part of a block template: its own coinbase, the merkle root, the nonce.
 //!
-//! Nothing here needs a chain: a client uses it with what it got over the wire.
+//! Nothing here needs a chain: a client uses it with a template that it got over a connection.
 
 use bitcoin::absolute::LockTime;
 use bitcoin::block::Header;
@@ -20,22 +20,23 @@ pub struct CoinbaseParts {
     pub version: u32,
     /// Sequence of its only input; not final, so that the lock time counts.
     pub sequence: u32,
-    /// What the input's script has to begin with: the height (BIP 34). One byte for heights up to
-    /// 16, where at least one more has to follow (a coinbase script has 2 to 100 bytes).
+    /// The beginning of the input's script: the height (BIP 34). One byte for heights up to 16,
+    /// where at least one more has to follow (a coinbase script has 2 to 100 bytes).
     pub script_sig_prefix: Vec<u8>,
     /// The only element of the input's witness: the reserved value, 32 bytes (BIP 141).
     pub witness: Option<Vec<u8>>,
-    /// What the miner may pay out, in satoshis: subsidy and fees, less the required outputs.
+    /// The amount that the miner may pay out, in satoshis: subsidy and fees, less the required
+    /// outputs.
     pub block_reward_remaining: i64,
-    /// Outputs that have to be there, the witness commitment.
+    /// Required outputs: the witness commitment.
     pub required_outputs: Vec<TxOut>,
     /// Lock time: the height less one, which makes the transaction's hash unique to the height.
     pub lock_time: u32,
 }
 
 /// Increments the nonce until the header's hash meets its target. Returns false if none of the 2^32
-/// nonces does (that takes some minutes), or if the target is zero, as which invalid `bits` are read. On
-/// regtest it takes two tries on average.
+/// nonces does (that takes some minutes), or if the target is zero, which is how invalid `bits` are
+/// read. On regtest it takes two tries on average.
 pub fn solve(header: &mut Header) -> bool {
     let target = header.target();
     if target == Target::ZERO {
@@ -55,7 +56,8 @@ pub fn solve(header: &mut Header) -> bool {
 /// nonce) as the input's script, the whole reward to OP_TRUE, the required outputs, the witness.
 ///
 /// A script of one byte (heights up to 16, nothing extra) gets OP_0 appended, as Core's own has,
-/// since two bytes are the least that is allowed; keeping it at 100 or less is the caller's part.
+/// because the minimum is two bytes. The caller has to keep the script within the maximum of 100
+/// bytes.
 pub fn coinbase_transaction(parts: &CoinbaseParts, extra_script: &[u8]) -> Transaction {
     let mut script = [parts.script_sig_prefix.as_slice(), extra_script].concat();
     if script.len() < 2 {

@@ -42,19 +42,19 @@ pub struct TemplateOptions {
     pub coinbase_output_max_additional_sigops: u64,
 }
 
-/// A transaction of a template beside the coinbase: what a mempool would hand in.
+/// A transaction of a template other than the coinbase, as a mempool would supply it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateTx {
     /// The transaction.
     pub transaction: Transaction,
-    /// What it leaves to the miner. Taken as given here, checked when the block is submitted.
+    /// Its fee. Not checked here, but when the block is submitted.
     pub fee: Amount,
     /// Its signature operations, weighted (BIP 141).
     pub sigops: i64,
 }
 
-/// The next block of a chain, to be solved. It does not change: not when the tip does, and not when
-/// a solution is submitted (Core writes the solution into its template).
+/// The next block of a chain, to be solved. It never changes, neither with the tip nor when a
+/// solution is submitted. (Core writes the solution into its template.)
 #[derive(Debug)]
 pub struct Template {
     chain: Arc<Chain>,
@@ -117,9 +117,8 @@ impl Template {
         Self::with_transactions(chain, options, Vec::new())
     }
 
-    /// The next block on the present tip, with these transactions after the coinbase: where a
-    /// mempool's choice goes in. Templates that [`wait_next`](Template::wait_next) makes have none
-    /// again.
+    /// The next block on the present tip, with these transactions after the coinbase, as a mempool
+    /// would choose them. Templates from [`wait_next`](Template::wait_next) have no transactions.
     ///
     /// # Errors
     /// As [`new`](Template::new). The transactions are not checked before the block is submitted.
@@ -137,13 +136,13 @@ impl Template {
         Template { chain: chain.clone(), draft, interrupted: AtomicBool::new(false) }
     }
 
-    /// The block's header: right but for the nonce, for the block with the dummy coinbase. (Core
-    /// leaves the merkle root zero.)
+    /// The header of the block with the dummy coinbase, complete except for the nonce. (Core leaves
+    /// the merkle root zero.)
     pub fn header(&self) -> Header {
         self.draft.block.header
     }
 
-    /// The whole block. Its coinbase pays all to OP_TRUE and is for checking only.
+    /// The whole block. Its coinbase pays everything to OP_TRUE and serves only for checks.
     pub fn block(&self) -> &Block {
         &self.draft.block
     }
@@ -158,7 +157,7 @@ impl Template {
         self.draft.sigops.clone()
     }
 
-    /// What a miner needs for its own coinbase.
+    /// The parts that a miner needs for its own coinbase.
     pub fn coinbase(&self) -> &CoinbaseParts {
         &self.draft.coinbase
     }
@@ -204,7 +203,7 @@ impl Template {
         timeout: Option<Duration>,
         cancelled: &dyn Fn() -> bool,
     ) -> Option<Template> {
-        // Not `|`: a wait that is cancelled leaves the interrupt for another wait.
+        // Not `|`, so that a cancelled wait leaves the interrupt for another wait.
         let stop = || cancelled() || self.interrupted.swap(false, Ordering::AcqRel);
         match self.chain.wait(self.draft.block.header.prev_blockhash, timeout, &stop) {
             Waited::Changed => Some(Self::assemble(&self.chain, Vec::new())),
@@ -308,7 +307,8 @@ mod tests {
         Template::new(chain, TemplateOptions::default()).unwrap()
     }
 
-    /// What a pool does, with nothing but what goes over the wire.
+    /// Solves and submits a template like a pool, from the values that it would get over a
+    /// connection.
     fn submit(template: &Template, extra: &[u8]) -> Result<(), Rejection> {
         let coinbase = coinbase_transaction(template.coinbase(), extra);
         let mut header = template.header();
@@ -329,7 +329,7 @@ mod tests {
             assert_eq!(chain.tip().height, height);
             template = template.wait_next(None, &|| false).unwrap();
         }
-        // Across the height where the prefix grows from one byte to two.
+        // These include the height at which the prefix grows from one byte to two.
         for height in 6..=20 {
             submit(&template, &[]).unwrap();
             assert_eq!(chain.tip().height, height);

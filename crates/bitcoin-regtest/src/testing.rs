@@ -1,4 +1,4 @@
-//! What the tests of the chain's parts share.
+//! Helpers of the tests of the chain's parts.
 
 use std::sync::Arc;
 use std::thread;

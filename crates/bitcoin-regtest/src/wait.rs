@@ -35,7 +35,8 @@ impl Chain {
         }
     }
 
-    /// Makes every wait ask its `cancelled` again. Call it after making one say true.
+    /// Makes every wait call its `cancelled` again. Call it after a change that makes one return
+    /// true.
     pub fn wake_waiters(&self) {
         self.lock().wakes += 1;
         self.changed.notify_all();

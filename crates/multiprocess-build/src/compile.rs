@@ -66,8 +66,9 @@ impl Compile<'_> {
         Ok(output.stdout)
     }
 
-    /// What the compiler takes off the paths it reports: the import path, else the package, or of
-    /// files elsewhere the directory that has them all. A relative import cannot lead out of it.
+    /// The prefixes that the compiler strips from the paths it reports: the import paths, the
+    /// package's directory, and for files outside both their common directory. A relative import
+    /// cannot refer to a file outside it.
     fn prefixes(&self) -> Result<BTreeSet<PathBuf>, Error> {
         let here = std::env::current_dir().map_err(|error| Error::io("find", ".", error))?;
         let here = canonical(&here)?;
@@ -130,7 +131,7 @@ pub(crate) fn read_files(
                 Some(name) => import_paths.iter().map(|path| path.join(name)).find(|p| p.exists()),
                 None => file.parent().map(|parent| parent.join(&name)),
             };
-            // The compiler complains of what is missing, and has some files of its own.
+            // Missing files are left to the compiler: it reports them, or has them built in.
             open.extend(found.and_then(|path| path.canonicalize().ok()));
         }
     }

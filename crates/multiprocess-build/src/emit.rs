@@ -6,7 +6,7 @@
 //!   handle      its handle, and what the handle implements
 //!   futures     the trait whose methods are futures
 //!   method      the private tables that say how each method travels
-//!     part        how its parameters and results are written and read
+//!     payload     how its parameters and results are written and read
 //!     versions    its forms in older versions of the schema
 //!   interface   the runtime's view of it: ids, lifecycle, dispatch
 //!   message     structs and unions
@@ -32,7 +32,7 @@ mod lineage;
 mod message;
 mod method;
 mod object;
-mod part;
+mod payload;
 mod root;
 #[cfg(test)]
 mod sample;
@@ -108,7 +108,7 @@ impl<'a> Context<'a> {
         self.path(&named.module, &named.name)
     }
 
-    /// What the other module calls `name`, as this module names it.
+    /// The path by which this module refers to `name` of another module.
     fn path(&self, module: &Module, name: &str) -> TokenStream {
         let name = ident(name);
         if module == self.module {
@@ -124,7 +124,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The same in rustdoc.
+    /// The same as a rustdoc link.
     fn link(&self, named: &Named) -> String {
         if named.module == *self.module {
             return format!("[`{}`]", named.name);
@@ -133,8 +133,8 @@ impl<'a> Context<'a> {
         format!("[`{}`]({path})", named.name)
     }
 
-    /// The declaration of a struct, group or union, unless it is another crate's. A union without
-    /// a name has the id of the struct around it, so that the name decides as well.
+    /// The declaration of a struct, group or union, unless it is another crate's. An unnamed union
+    /// has the id of the struct around it, so the name is compared as well.
     fn structure(&self, named: &Named) -> Option<&'a Struct> {
         let mut structs = self.schema.files.iter().flat_map(|file| &file.structs);
         structs.find(|item| item.named.id == named.id && item.named.name == named.name)
@@ -147,7 +147,8 @@ fn ident(name: &str) -> Ident {
     Ident::new(name, Span::call_site())
 }
 
-/// Rust that the parser has checked. What is none is refused when the file is formatted.
+/// Rust code from the schema, which the parser has checked. Code that does not parse is refused
+/// when the file is formatted.
 fn tokens(text: &str) -> TokenStream {
     text.parse().unwrap_or_default()
 }

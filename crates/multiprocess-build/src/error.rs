@@ -1,4 +1,4 @@
-//! What can go wrong in a build script, for the one who reads cargo's output.
+//! The errors of a build script, worded for the reader of cargo's output.
 
 use std::fmt;
 use std::io;
@@ -67,7 +67,7 @@ pub struct Unsupported {
     pub method: Option<String>,
     /// The method's parameter or result, or the struct's field, such as `parameter echo`.
     pub field: Option<String>,
-    /// What it is that cannot be mapped.
+    /// The thing that cannot be mapped.
     pub what: String,
     /// What to write instead, where there is something.
     pub instead: Option<String>,
@@ -100,7 +100,8 @@ impl fmt::Debug for Error {
     }
 }
 
-/// A message that Cap'n Proto cannot read or code that Rust cannot parse: neither is the user's.
+/// A message that Cap'n Proto cannot read, or code that Rust cannot parse: a defect of the
+/// generator, not of the schema.
 impl From<capnp::Error> for Error {
     fn from(error: capnp::Error) -> Self {
         Error::Generator { problem: format!("the compiled schema cannot be read: {error}") }

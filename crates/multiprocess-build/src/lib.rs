@@ -13,7 +13,7 @@
 //! multiprocess-build = "0.1"
 //! ```
 //!
-//! `build.rs` says where they are:
+//! `build.rs` says where the schemas are:
 //!
 //! ```no_run
 //! fn main() -> Result<(), multiprocess_build::Error> {
@@ -21,17 +21,17 @@
 //! }
 //! ```
 //!
-//! and the crate includes what is generated in a module of that name:
+//! and the crate includes the generated code in a module called `generated`:
 //!
 //! ```ignore
 //! // src/generated.rs
 //! multiprocess::include_generated!();
 //! ```
 //!
-//! No `capnp` program is needed: the compiler comes along, as WebAssembly.
+//! No `capnp` program is needed: the compiler is part of this crate, as WebAssembly.
 //! [`Builder::system_capnp`] uses an installed one, which is faster.
 //!
-//! # What comes out
+//! # What is generated
 //!
 //! For `schema/echo.capnp`,
 //!
@@ -51,18 +51,18 @@
 //!   multiprocess::Call<String>`.
 //!
 //! [`guide`] goes on from there, to callbacks, maps, typed errors, several versions of an interface;
-//! [`mapping`] lists what everything in a schema becomes.
+//! [`mapping`] lists the Rust form of everything in a schema.
 //!
 //! An interface that is bootstrapped and whose methods, or whose objects' methods, have a Context
 //! needs `construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap)`: with it the two
 //! sides give each other threads to run calls on. Without it such calls fail with `no thread
-//! specified and no pool configured`. Calls of a method with a Context run on a thread of the
-//! server's that is the caller's own, in order; calls without one run one after the other, for each
-//! connection. An interface with `destroy @0 (context :Proxy.Context) -> ()` can be closed and
-//! awaited; the objects of others end some time after their last handle has gone.
+//! specified and no pool configured`. The server has one thread for each calling thread, which runs
+//! the calls of methods with a Context in order. Calls of methods without one run one after the
+//! other, for each connection. An interface with `destroy @0 (context :Proxy.Context) -> ()` can be
+//! closed and awaited; the objects of others end some time after their last handle has gone.
 //!
-//! What has no mapping is refused with an [`Error::Unsupported`] that names each place and says what
-//! to write instead.
+//! Declarations that have no mapping are refused with an [`Error::Unsupported`] that names each
+//! place and says what to write instead.
 //!
 //! # How it works
 //!
@@ -117,15 +117,15 @@ pub struct Builder {
     provided: HashMap<u64, String>,
 }
 
-/// What is printed beside what the schemas say.
+/// What the builder's options add to the generated code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Options {
-    /// Traits whose methods are futures.
+    /// Whether to generate the traits whose methods are futures.
     pub async_traits: bool,
-    /// capnpc's modules in the file with all modules.
+    /// Whether the file with all modules has capnpc's modules as well.
     pub raw: bool,
-    /// The directory below `OUT_DIR`, empty or beginning with `/`; none for code that is kept with
-    /// the sources, which cannot refer to `OUT_DIR`.
+    /// The directory below `OUT_DIR`, empty or beginning with `/`. None for code that is kept with
+    /// the sources, because it cannot refer to `OUT_DIR`.
     pub below_out_dir: Option<String>,
 }
 
@@ -155,9 +155,9 @@ impl Builder {
         self
     }
 
-    /// Adds a directory in which imports that begin with `/` are looked for. That of
-    /// `/mp/proxy.capnp` and `/rust-multiprocess.capnp` is known where the package has the
-    /// dependency `multiprocess`.
+    /// Adds a directory in which imports that begin with `/` are looked for. The directory of
+    /// `/mp/proxy.capnp` and `/rust-multiprocess.capnp` is known if the package depends on
+    /// `multiprocess`.
     pub fn import_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.import_paths.push(path.into());
         self
@@ -171,12 +171,12 @@ impl Builder {
     }
 
     /// Adds an older version of the same interfaces, which some peers have: all `*.capnp` files in a
-    /// directory. To be called for the newer versions first; the schemas given otherwise are newer
-    /// than all of them. `label` is for names and documentation, such as `30`.
+    /// directory. Call it for the newer versions first; the schemas that are given in other ways are
+    /// the newest. `label` is for names and documentation, such as `30`.
     ///
-    /// Files, interfaces and structs are the same ones by their ids, methods and fields by their
-    /// names. What has not changed need not be there again: files of the older version may import
-    /// the newer ones. See the [`guide`].
+    /// Files, interfaces and structs are matched by their ids, methods and fields by their names.
+    /// Unchanged files need not be repeated: files of the older version may import the newer ones.
+    /// See the [`guide`].
     pub fn older_version(mut self, label: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         self.older.push((label.into(), path.into()));
         self
@@ -187,17 +187,18 @@ impl Builder {
     /// there; the crate declares the directory as a module of its own, such as `mod generated;` for
     /// `src/generated`.
     ///
-    /// In a directory below `OUT_DIR` it is `multiprocess.rs` as usual, for a crate that has several
-    /// sets of schemas: `multiprocess::include_generated!("name")` includes that of `OUT_DIR/name`.
+    /// In a directory below `OUT_DIR` that file is `multiprocess.rs` as usual, for a crate that has
+    /// several sets of schemas: `multiprocess::include_generated!("name")` includes that of
+    /// `OUT_DIR/name`.
     pub fn out_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.out_dir = Some(path.into());
         self
     }
 
     /// Says that another crate has the generated code of the schema files with these ids (the
-    /// number after `@` at the top of the file). Types of theirs are those of its module `path`,
-    /// such as `bitcoin_ipc::generated`, and nothing is generated for them. That crate is to be
-    /// generated from the same files, by the same version of this one.
+    /// number after `@` at the top of the file). Their types are taken from its module `path`, such
+    /// as `bitcoin_ipc::generated`, and nothing is generated for them. Its code has to be generated
+    /// from the same files, by the same version of this crate.
     pub fn crate_provides(
         mut self,
         path: impl Into<String>,
@@ -216,16 +217,16 @@ impl Builder {
         self
     }
 
-    /// Also generates capnpc's own types, as a module `echo_capnp` beside `echo` (and `proxy_capnp`),
-    /// for a program that uses the crates capnp and capnp-rpc directly as well. Some names that are fine in a
-    /// schema are then refused, as capnpc's code would not compile.
+    /// Also generates capnpc's own types, as a module `echo_capnp` beside `echo` (and `proxy_capnp`), for a
+    /// program that uses the crates capnp and capnp-rpc directly as well. Names with which capnpc's code
+    /// would not compile are then refused.
     pub fn raw(mut self, raw: bool) -> Self {
         self.raw = raw;
         self
     }
 
-    /// Runs this `capnp` program (a path, or a name to look up in `PATH`) instead of the compiler
-    /// that comes along.
+    /// Runs this `capnp` program (a path, or a name to look up in `PATH`) instead of the embedded
+    /// compiler.
     pub fn system_capnp(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
         self
@@ -236,8 +237,8 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error::Compiler`] for mistakes in a schema, [`Error::Unsupported`] for what cannot be
-    /// mapped, [`Error::Builder`] where there are no schemas, no directory to write to, or a path
-    /// that is none, and [`Error::Io`].
+    /// mapped, [`Error::Builder`] where there are no schemas, no directory to write to, or an
+    /// invalid path, and [`Error::Io`].
     pub fn compile(self) -> Result<(), Error> {
         self.check_paths()?;
         let out_dir = self.output()?;
@@ -286,7 +287,7 @@ impl Builder {
             sets.push(with_newer(own, &sets[0], &import_paths)?);
         }
         for directory in &directories {
-            // A file that is added to it is a schema, too.
+            // A file that is added to the directory later is a schema, too.
             println!("cargo::rerun-if-changed={}", directory.display());
         }
         let mut read = BTreeSet::new();

@@ -1,18 +1,18 @@
 //! The schemas as plain data in Rust's terms: every name is final, every type resolved.
 //!
-//! [`parse`](crate::parse) makes it, [`emit`](crate::emit) prints it. Nothing here knows of
-//! Cap'n Proto's own schema encoding or of Rust syntax trees.
+//! [`parse`](crate::parse) makes it, [`emit`](crate::emit) prints it. It uses neither Cap'n Proto's
+//! schema encoding nor Rust syntax trees.
 
 /// Every schema file of one run.
 #[derive(Debug, Default)]
 pub(crate) struct Schema {
     pub files: Vec<File>,
-    /// What is known of other crates' files, for which nothing is emitted.
+    /// The files of other crates, as far as they are known. Nothing is emitted for them.
     pub outside: Vec<File>,
     /// The labels of the older versions, from newer to older. In a set of versions, bit 0 is this
     /// schema, bit 1 the first of these.
     pub older: Vec<String>,
-    /// Tells this schema with its versions from others on a connection.
+    /// An id that distinguishes this schema, with its versions, from others on a connection.
     pub family: u64,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Enum {
     /// In the order of their numbers, which begin at 0.
     pub variants: Vec<Variant>,
     pub unknown: String,
-    /// What it derives beyond what every enum does.
+    /// The derives that it has beyond those of every enum.
     pub derives: Vec<String>,
 }
 
@@ -81,26 +81,26 @@ pub(crate) struct Struct {
     pub docs: String,
     /// The names of its type parameters.
     pub parameters: Vec<String>,
-    /// Words of data, and pointers; of a group, those of the struct around it.
+    /// Words of data, and pointers. For a group, those of the struct around it.
     pub size: (u16, u16),
     pub body: Body,
-    /// What it derives beyond what every struct does.
+    /// The derives that it has beyond those of every struct.
     pub derives: Vec<String>,
     /// False where it holds handles, which have no equality.
     pub comparable: bool,
     pub default: Defaults,
-    /// Whether it stands for an entry of a map somewhere: two fields, key and value.
+    /// Whether it is the entry of a map somewhere: it has two fields, key and value.
     pub entry: bool,
     /// The name of its view, where a method borrows it.
     pub view: Option<String>,
-    /// How older versions have it, where its fields lie or default otherwise there.
+    /// Its forms in older versions that give its fields other slots or defaults.
     pub older: Vec<OlderStruct>,
 }
 
 /// A struct as older versions have it.
 #[derive(Debug, Clone)]
 pub(crate) struct OlderStruct {
-    /// The oldest and the newest version that has it so; all between do.
+    /// The oldest and the newest version with this form; all versions between have it as well.
     pub newest: u8,
     pub oldest: u8,
     /// One for each field of the present form; none where the older form lacks it.
@@ -126,15 +126,15 @@ pub(crate) struct Union {
     pub unknown: String,
 }
 
-/// How a struct comes by `Default`.
+/// How a struct gets `Default`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defaults {
     /// Every field's default is its type's own.
     Derived,
     /// The schema gives some field another default, or it is a union.
     Written,
-    /// Not at all: a handle that is never null has no default, nor has a type that the schema
-    /// names, unless the struct's `derives` say so.
+    /// Not at all. A handle that is never null has no default, and a Rust type that the schema
+    /// names is assumed to have none, unless the struct's `derives` say so.
     Absent,
 }
 
@@ -146,8 +146,7 @@ pub(crate) struct Field {
     pub name: String,
     pub docs: String,
     pub ty: Type,
-    /// Where it lies: its offset in units of its own size, or the index of its pointer. Of a
-    /// group, nothing.
+    /// Its offset in units of its own size, or the index of its pointer. Not used for a group.
     pub slot: u32,
     pub presence: Presence,
     /// The schema's default, where it is not the type's own.
@@ -164,9 +163,9 @@ pub(crate) enum Presence {
     Always,
     /// A null pointer.
     Null,
-    /// The Bool in this slot says so (`hasX`).
+    /// The Bool in this slot says whether it is present (`hasX`).
     Flag(u32),
-    /// A result that is there if the parameter of this (Rust) name asked for it (`wantX`).
+    /// A result that is present if the parameter of this (Rust) name asked for it (`wantX`).
     Wanted(String),
 }
 
@@ -189,12 +188,12 @@ pub(crate) enum Type {
     /// A type parameter of the declaration around it, by its Rust name.
     Parameter(String),
     List(Box<Type>),
-    /// A list of this type of different items.
+    /// A list of this type whose items are all different.
     Set(Order, Box<Type>),
     /// A list of entries with different keys: the entry struct, and its key and value.
     Map(Order, Box<(Type, Type, Type)>),
     /// A Rust type of the schema author's choice in place of what `wire` maps to. Both are Rust
-    /// paths as the schema has them, already checked to be ones.
+    /// paths from the schema, and have been checked.
     As {
         rust: String,
         codec: String,
@@ -269,13 +268,14 @@ pub(crate) struct Interface {
     pub async_name: String,
     pub schema_name: String,
     pub docs: String,
-    /// Whether the file is named after it, so that it is the file's `Client`.
+    /// Whether the file is named after it. Its handle is then the file's `Client`.
     pub main: bool,
     /// The names of its type parameters.
     pub parameters: Vec<String>,
     /// The interfaces that it extends itself.
     pub parents: Vec<Extended>,
-    /// Those that it extends at any depth, each once: a parent, then the parent's own, and so on.
+    /// All interfaces that it extends at any depth, each once: a parent, then that parent's
+    /// ancestors, and so on.
     pub ancestors: Vec<Ancestor>,
     /// Its own methods.
     pub methods: Vec<Method>,
@@ -319,25 +319,25 @@ pub(crate) struct Method {
     pub pipeline: u16,
     /// Whether it streams (`-> stream`): its calls do not wait for their answers.
     pub streams: bool,
-    /// Whether it may wait long.
+    /// Whether it may take long, as marked in the schema.
     pub long: bool,
     /// The ordinal of the method that ends a call of this one.
     pub interrupt: Option<u16>,
     /// Whether the object borrows the parameters from the message.
     pub borrowed: bool,
-    /// The versions that have it in this form; none where only older ones have the method, which
-    /// is then in `older` and not served.
+    /// The versions that have it in this form. None if only older ones have the method, which is
+    /// then in `older` and not served.
     pub versions: u32,
     /// The versions that have something else at this ordinal.
     pub collides: u32,
-    /// How older versions have it, from newer to older, where they have it in other forms.
+    /// Its other forms in older versions, from newer to older.
     pub older: Vec<OlderMethod>,
 }
 
-/// A method as older versions have it.
+/// The form of a method in older versions.
 #[derive(Debug, Clone)]
 pub(crate) struct OlderMethod {
-    /// The versions that have it so.
+    /// The versions with this form.
     pub versions: u32,
     /// The newest of them.
     pub version: u8,
@@ -380,7 +380,7 @@ pub(crate) struct Message {
     pub size: (u16, u16),
     /// The slot of the Context, which says the thread the call runs on.
     pub context: Option<u32>,
-    /// The slot of the ThreadMap, which is exchanged silently.
+    /// The slot of the ThreadMap, which the runtime exchanges and the user does not see.
     pub thread_map: Option<u32>,
     /// What the user sees.
     pub fields: Vec<Field>,
@@ -395,7 +395,7 @@ impl Type {
         }
     }
 
-    /// Whether it lies behind a pointer.
+    /// Whether it is encoded behind a pointer.
     pub(crate) fn is_pointer(&self) -> bool {
         match self {
             Type::Void

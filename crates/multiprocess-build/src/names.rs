@@ -1,6 +1,8 @@
-//! Makes Rust names of the schema's; and capnpc's names, for when its code is generated as well.
+//! Makes Rust names from the schema's names; and the names that capnpc makes, for when its code is
+//! generated as well.
 
-/// Rust's keywords (strict and reserved, 2024 edition). A name that is one gets an underscore.
+/// Rust's keywords (strict and reserved, 2024 edition). A name that is a keyword gets an
+/// underscore.
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate",
     "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl",
@@ -9,7 +11,7 @@ const KEYWORDS: &[&str] = &[
     "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
-/// What capnpc 0.27 takes for keywords when it names a module.
+/// The words that capnpc 0.27 treats as keywords when it names a module.
 const CAPNPC_KEYWORDS: &[&str] = &[
     "abstract", "alignof", "as", "be", "become", "box", "break", "const", "continue", "crate",
     "do", "else", "enum", "extern", "false", "final", "fn", "for", "if", "impl", "in", "let",
@@ -51,7 +53,7 @@ const USED_TYPES: &[&str] = &[
     "Vec",
 ];
 
-/// Methods that every handle has of its own, or that a smart pointer would catch first.
+/// Methods that every handle has, or that method lookup would find on a smart pointer first.
 const USED_METHODS: &[&str] = &[
     "add_cleanup",
     "as_ref",
@@ -79,8 +81,8 @@ pub(crate) fn snake(name: &str) -> String {
     for (i, &c) in chars.iter().enumerate() {
         if c.is_ascii_uppercase() && i > 0 && at(i - 1) != '_' {
             let after_word = !at(i - 1).is_ascii_uppercase();
-            // The last capital of a run begins the next word (`HTTPServer`), unless all that
-            // follows of the word is the `s` of a plural (`txIDs`).
+            // The last capital of a run begins the next word (`HTTPServer`), unless only a plural
+            // `s` follows in the word (`txIDs`).
             let plural = at(i + 1) == 's' && !at(i + 2).is_ascii_lowercase();
             let before_word = at(i + 1).is_ascii_lowercase() && !plural;
             if after_word || before_word {
@@ -149,12 +151,12 @@ pub(crate) fn breaks_capnpc(name: &str) -> bool {
     KEYWORDS.contains(&raw.as_str()) && !CAPNPC_KEYWORDS.contains(&raw.as_str())
 }
 
-/// A type's name as the beginning of others: without what keeps it apart from names that are taken.
+/// A type's name as the beginning of other names: without the underscores that made it unique.
 pub(crate) fn stem(name: &str) -> &str {
     name.trim_end_matches('_')
 }
 
-/// A text as a part of a name: what cannot be in one is an underscore.
+/// A text as a part of a name: characters that a name cannot have become underscores.
 pub(crate) fn part(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' })

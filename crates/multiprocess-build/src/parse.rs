@@ -16,8 +16,8 @@
 //!                           substitute:   types in place of parameters, and how large that may get
 //! ```
 //!
-//! Whatever has no mapping is written down with its [`Place`] and left out, so that one run
-//! reports all of it; the model is used only if nothing was written down.
+//! A declaration that has no mapping is reported with its [`Place`] and left out, so that one run
+//! reports all of them. The model is used only if nothing was reported.
 
 mod borrows;
 mod boxes;
@@ -53,7 +53,7 @@ use declare::{Declared, Kind, Scope};
 use generics::Generics;
 use report::{Place, Report};
 
-/// The ids of what the generator knows by itself.
+/// The ids of files, types and annotations that the generator knows.
 mod id {
     /// `/mp/proxy.capnp`; the runtime crate has its raw code.
     pub(crate) const PROXY_FILE: u64 = 0xcc31_6e3f_71a0_40fb;
@@ -89,7 +89,7 @@ mod id {
 }
 pub(crate) use id::PROXY_FILE;
 
-/// What is known beside the request.
+/// What the parser is told besides the request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options<'a> {
     /// The schema files that the request was made from.

@@ -1,4 +1,4 @@
-//! capnpc's own types, for those who ask for them.
+//! Generates capnpc's own types, if asked for.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +8,7 @@ use capnp::schema_capnp::code_generator_request;
 
 use crate::error::Error;
 
-/// What capnpc is to write where.
+/// Where capnpc writes, and under which modules.
 pub(crate) struct Target<'a> {
     pub out_dir: &'a Path,
     /// The module around the files' own, from the crate's root; empty for the root.
@@ -34,8 +34,8 @@ pub(crate) fn generate(
         .capnp_root("::multiprocess::rt::capnp")
         .default_parent_module(module.map(str::to_owned).collect())
         .crates_provide_map(crates);
-    // capnpc panics on some schemas that it does not know, such as a type of a file that is
-    // imported only through another.
+    // capnpc panics on some schemas, such as those that use a type of a file that is imported only
+    // through another.
     match catch_unwind(AssertUnwindSafe(|| command.run(request.as_slice()))) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(failed(&error.to_string())),

@@ -1,12 +1,12 @@
 //! One Rust interface for several versions of a schema.
 //!
 //! The newest schema gives the traits, handles and types. [`merge`] compares each older schema with
-//! it, by the ids of declarations and the names of methods and fields, and writes down where the
-//! older one lies otherwise on the wire: another ordinal, another slot, another default, a parameter
-//! more or less. Methods that only older versions have are added.
+//! it, by the ids of declarations and the names of methods and fields, and records where the older
+//! one is encoded differently: another ordinal, another slot, another default, a parameter more or
+//! less. Methods that only older versions have are added.
 //!
-//! Nothing is done where a version lacks something: its calls leave the parameter out, its answers
-//! leave the result at its default.
+//! A version may lack parameters and results without an error: its calls leave the parameter out,
+//! and the result has its default.
 
 mod check;
 
@@ -25,7 +25,7 @@ pub(crate) struct Older {
     pub schema: Schema,
 }
 
-/// Makes `schema` stand for the older ones as well, which come from newer to older.
+/// Merges the older schemas, given from newer to older, into `schema`.
 pub(crate) fn merge(schema: &mut Schema, older: Vec<Older>) -> Vec<Unsupported> {
     let mut report = Vec::new();
     for older in &older {
@@ -52,7 +52,7 @@ pub(crate) fn merge(schema: &mut Schema, older: Vec<Older>) -> Vec<Unsupported> 
     report
 }
 
-/// Takes over the types that the present schema no longer has.
+/// Adds the types that only the older schema has.
 fn adopt(schema: &mut Schema, older: &Schema, label: &str) {
     let known: Vec<u64> = schema.files.iter().flat_map(declared).collect();
     for file in &older.files {
@@ -65,7 +65,8 @@ fn adopt(schema: &mut Schema, older: &Schema, label: &str) {
                 || own.interfaces.iter().any(|item| item.named.name == name)
         };
         for item in &file.structs {
-            // Groups have no id of their own worth comparing: they come with their struct's name.
+            // Groups are compared by name, which contains their struct's: their ids do not identify
+            // them.
             if !known.contains(&item.named.id) && !taken(&item.named.name, own) {
                 own.structs.push(copy(item, label));
             }
@@ -153,8 +154,8 @@ fn structs(schema: &mut Schema, older: &Schema, version: u8, report: &mut Vec<Un
                     });
                 }
             }
-            // A field that came later is at its default in older messages, and not read by older
-            // peers: that is how schemas grow.
+            // A field that was added later has its default in older messages, and older peers do
+            // not read it.
             let same = all_kept(now, then)
                 && now
                     .iter()
@@ -182,14 +183,14 @@ fn alike(a: &[Option<Field>], b: &[Option<Field>]) -> bool {
         })
 }
 
-/// The older form of a field, if there is one that the same Rust type can stand for. What is a
-/// matter of Rust (a codec, a map, whether it may be null) is the present schema's.
+/// The older form of a field, if there is one that the same Rust type can represent. Properties of
+/// the Rust side (a codec, a map, whether it may be null) are taken from the present schema.
 fn counterpart(now: &Field, then: &[Field]) -> Option<Field> {
     let found = then.iter().find(|then| matches(now, then))?;
     Some(Field {
         slot: found.slot,
         presence: match (&now.presence, &found.presence) {
-            // Optional in Rust now; then it was always there.
+            // Optional now; in the older version always present.
             (crate::model::Presence::Flag(_), crate::model::Presence::Flag(flag)) => {
                 crate::model::Presence::Flag(*flag)
             }
@@ -201,7 +202,7 @@ fn counterpart(now: &Field, then: &[Field]) -> Option<Field> {
 }
 
 /// Whether all fields of the older form still exist, with the same types. If one does not, a later field
-/// may lie in its place.
+/// may use its place.
 fn all_kept(now: &[Field], then: &[Field]) -> bool {
     then.iter().all(|then| now.iter().any(|now| matches(now, then)))
 }
@@ -219,7 +220,7 @@ fn lies_alike(a: &Field, b: &Field) -> bool {
         && format!("{:?}", a.default) == format!("{:?}", b.default)
 }
 
-/// The type as it lies on the wire, without what is a matter of Rust.
+/// The type as it is encoded, without the properties of the Rust side.
 fn wire(ty: &Type) -> &Type {
     match ty {
         Type::As { wire: inner, .. } => wire(inner),
@@ -245,11 +246,11 @@ fn same_type(a: &Type, b: &Type) -> bool {
     }
 }
 
-/// For each struct, the versions whose form is not the present one.
+/// The structs that some versions have in another form than the present one.
 struct Changed {
     /// By the struct's id: for each version, the newest version with the same form.
     forms: HashMap<u64, Vec<u8>>,
-    /// The structs inside each.
+    /// The structs inside each struct.
     holds: HashMap<u64, Vec<u64>>,
 }
 
@@ -275,7 +276,7 @@ impl Changed {
         Changed { forms, holds }
     }
 
-    /// What tells apart the forms in which `version` has the structs of these fields.
+    /// The forms in which `version` has the structs of these fields, as a value to compare.
     fn form(&self, fields: &[Field], version: u8) -> Vec<(u64, u8)> {
         let (mut open, mut form) = (Vec::new(), Vec::new());
         fields.iter().for_each(|field| held(&field.ty, &mut open));
@@ -317,7 +318,7 @@ fn interfaces(schema: &mut Schema, older: &Older, version: u8, changed: &Changed
         .collect();
     for interface in schema.files.iter_mut().flat_map(|file| &mut file.interfaces) {
         let Some(old) = old.get(&interface.named.id) else {
-            // The whole interface came later.
+            // The older version does not have the interface.
             for method in &mut interface.methods {
                 method.versions &= !(1 << version);
             }
@@ -341,7 +342,7 @@ fn interfaces(schema: &mut Schema, older: &Older, version: u8, changed: &Changed
                 .find(|now| now.schema_name == then.schema_name && fits(now, &then));
             match now {
                 Some(now) => {
-                    // The method that ends its calls is found by its name in that version.
+                    // The method that interrupts its calls is found in that version by its name.
                     then.interrupt = now.interrupt.and_then(|now| interrupts.get(&now).copied()?);
                     note(now, &then, version, changed);
                 }
@@ -363,7 +364,7 @@ fn interfaces(schema: &mut Schema, older: &Older, version: u8, changed: &Changed
     }
 }
 
-/// Notes for each form of a method which other versions would take a call of it for something else.
+/// Notes for each form of a method the versions in which its ordinal is another method.
 fn collisions(interface: &mut Interface) {
     let mut taken: HashMap<u16, u32> = HashMap::new();
     for method in &interface.methods {
@@ -381,8 +382,8 @@ fn collisions(interface: &mut Interface) {
     }
 }
 
-/// Whether the older form can be called through the present one: what both have by the same name has
-/// the same type.
+/// Whether the older form can be called through the present one: fields of the same name have the
+/// same type.
 fn fits(now: &Method, then: &Method) -> bool {
     let fit = |now: &Message, then: &Message| {
         now.fields.iter().all(|now| {
@@ -449,7 +450,8 @@ fn same_form(a: &OlderMethod, b: &OlderMethod) -> bool {
         && message(&a.results, &b.results)
 }
 
-/// Whether `then` is the same to a peer as `now`, but for parameters or results that came later.
+/// Whether a peer sees no difference between `then` and `now`, except for parameters or results
+/// that were added later.
 fn grows(then: &OlderMethod, now: &OlderMethod) -> bool {
     let message = |then: &OlderMessage, now: &OlderMessage| {
         let fields = then.fields.iter().zip(&now.fields);

@@ -1,5 +1,5 @@
-//! Every golden file compiles, without a warning, where documentation is asked for; and what it
-//! names of the user's own is what this file has.
+//! Checks that every golden file compiles without a warning, also with `missing_docs`. The user's
+//! types that the golden files name are in this file.
 
 #![deny(warnings)]
 #![warn(missing_docs, clippy::all, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -64,7 +64,7 @@ impl Codec for Hash {
     }
 }
 
-/// An object of this crate is one of the other's: the types are the same.
+/// An object of this crate can be used as one of the other crate, because the types are the same.
 #[test]
 fn an_interface_that_extends_another_crates() {
     use multiprocess_tests::generated::lab::{Counter, CounterClient};

@@ -1,6 +1,6 @@
 //! How the generated code grows with the depth of a schema: by counts, from shallow schemas to deep
-//! ones. Where something doubles with every level, the shallow ones show it before the deep ones take
-//! all memory.
+//! ones. If something doubles with every level, the shallow schemas show it before the deep ones use
+//! up the memory.
 
 use std::error::Error as StdError;
 use std::fs;
@@ -13,7 +13,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn StdError>>;
 const HEAD: &str = "@0xa93fc509624c7300;\nusing Rust = import \"/rust-multiprocess.capnp\";\n\
                     struct Pair(A, B) { a @0 :A; b @1 :B; }\n";
 
-/// A chain, and diamonds: two ways from each level to the one before.
+/// A chain, and diamonds: two paths from each level to the one before.
 const INHERITED: &[(&str, &str)] = &[
     ("chain", "interface L{n} extends(L{before}) { m{n} @0 (); }\n"),
     (
@@ -24,8 +24,8 @@ const INHERITED: &[(&str, &str)] = &[
     ),
 ];
 
-/// What doubles with every level in the Rust types themselves: a name, the first level, the others,
-/// what comes after them, and what is said of the deepest.
+/// Schemas whose Rust types double with every level: a name, the first level, the others, the text
+/// after them, and the error for the deepest.
 const DOUBLING: &[(&str, &str, &str, &str, &str)] = &[
     (
         "arguments",
@@ -59,9 +59,9 @@ const DOUBLING: &[(&str, &str, &str, &str, &str)] = &[
     ),
 ];
 
-/// Each handle has the methods of all that its interface extends, and implements their traits: n
-/// levels deep those are n, so that all together is a polynomial of the second degree, without
-/// negative parts. Where the depth doubles it is at most four times as much.
+/// Each handle has the methods of all interfaces that its own extends, and implements their traits.
+/// At depth n there are n of them, so the code is a polynomial of the second degree without
+/// negative coefficients: if the depth doubles it becomes at most four times as large.
 #[test]
 fn the_code_grows_no_faster_than_the_square_of_the_depth() -> Result {
     for (name, level) in INHERITED {
@@ -81,8 +81,8 @@ fn the_code_grows_no_faster_than_the_square_of_the_depth() -> Result {
     Ok(())
 }
 
-/// A Rust type is written out, so that nothing but an end to it helps. The complaints are no more
-/// than the levels, either.
+/// Rust types are written out in full, so types that double have to be refused. There are no more
+/// errors than levels, either.
 #[test]
 fn types_that_double_with_each_level_are_refused() -> Result {
     for (name, first, level, last, what) in DOUBLING {
@@ -92,13 +92,13 @@ fn types_that_double_with_each_level_are_refused() -> Result {
             let error = error.err().ok_or_else(|| format!("{name}, {depth} levels: no error"))?;
             let Some(Error::Unsupported(found)) = error.downcast_ref() else { return Err(error) };
             assert!(found.iter().any(|found| found.what == *what), "{name}, {depth}: {error}");
-            assert!(found.len() <= 2 * depth, "{name}, {depth}: {} complaints", found.len());
+            assert!(found.len() <= 2 * depth, "{name}, {depth}: {} errors", found.len());
         }
     }
     Ok(())
 }
 
-/// capnpc's own code has a part for each way to an interface, and diamonds double the ways.
+/// capnpc's own code has a part for each path to an interface, and diamonds double the paths.
 #[test]
 fn raw_code_that_doubles_with_each_level_is_refused() -> Result {
     let [(_, chain), (_, diamonds)] = INHERITED else { return Err("two kinds".into()) };

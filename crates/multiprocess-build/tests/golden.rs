@@ -1,5 +1,5 @@
-//! The proxies of `tests/schema/**` are what `tests/golden/**` say, a file for each feature. That they
-//! compile is for `compiled.rs` to see.
+//! Checks that the proxies of `tests/schema/**` are the same as in `tests/golden/**`, with a file for
+//! each feature. `compiled.rs` checks that they compile.
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p multiprocess-build --test golden` rewrites the golden files.
 

@@ -1,8 +1,8 @@
-# Marks that only the Rust generator reads. They never change what travels.
+# Annotations that only the Rust generator reads. They never change the messages.
 
 @0xb8a64b1c7e2d9f35;
 
-# --- How a value looks in Rust --------------------------------------------------------------------
+# --- Values --------------------------------------------------------------------
 
 annotation notNull @0xd5e1b8c0734fa926 (param, field) :Void;
 # The reference is never null: the Rust type is the handle itself rather than an Option of it, and
@@ -16,7 +16,7 @@ annotation shared @0xc41f86d9b3a2507e (param, field) :Void;
 # same process that is the object itself.
 
 annotation type @0x9e7d25b4c60f1a83 (param, field) :Text;
-# The Rust type of the value, as a path that holds in the crate the schema is compiled in, such as
+# The Rust type of the value, as a path that is valid in the crate that compiles the schema, such as
 # `bitcoin::BlockHash` or `crate::Age`. Its codec is `codec`, or the type itself.
 
 annotation codec @0xe3086c1fd57b94a2 (param, field) :Text;
@@ -35,23 +35,25 @@ annotation redacted @0xa25e9b7830d6c4f1 (param, field) :Void;
 # A secret: Debug does not show it.
 
 annotation derive @0xcb6174f28e05d39a (struct, enum, group, union) :Text;
-# What the Rust type derives beyond Clone, Debug, PartialEq and Default, such as `Eq, Hash`.
-# `Default` for a struct that has a field with a `type`, as the generator cannot know about that.
+# Further derives of the Rust type, besides Clone, Debug, PartialEq and Default, such as `Eq, Hash`.
+# Also `Default` for a struct that has a field with a `type`, because the generator cannot know
+# whether that type has one.
 
 annotation name @0x97d3c8f05a41e26b (file, struct, enum, enumerant, interface, method, field, group, union, param, const) :Text;
-# The name in Rust, as the schema's names are written, where it is not to be made of the schema's own.
+# The name from which the Rust name is made instead of the schema's own, written like names in
+# schemas.
 
-# --- How a method behaves -------------------------------------------------------------------------
+# --- Methods -------------------------------------------------------------------------
 
 annotation longWait @0xba40e1f96c82d573 (method) :Void;
 # The method may wait long for something. A future's call of it has a thread of its own in the
 # serving process.
 
 annotation borrowed @0x8d2f61b7e94c03a5 (method) :Void;
-# For hot methods: an object that is served gets `&str`, `&[u8]`, and views of lists and structs out of
-# the message itself, rather than copies. Not for parameters with interfaces, maps, sets, unions or
-# Rust types of their own in them. Nothing changes for the caller.
+# For hot methods: a served object gets `&str`, `&[u8]`, and views of lists and structs from the
+# message, instead of copies. Not for parameters that contain interfaces, maps, sets, unions or custom
+# Rust types. Nothing changes for the caller.
 
 annotation interruptedBy @0xec5972a3d8106fb4 (method) :Text;
-# The method of the same interface, without parameters, that ends a call of this one under way.
-# It is called where a call was cancelled, or its deadline passed, and the peer does not end it.
+# The method of the same interface, without parameters, that ends a call of this one under way. It
+# is called if a call was cancelled, or its deadline has passed, and the peer does not end it.

@@ -13,24 +13,24 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why a call, a connection or a process operation failed.
 ///
 /// Only [`Error::Disconnected`] and [`Error::PeerMisbehaved`] can mean that the connection is gone, and
-/// [`Error::Spawn`] that there never was one; after any other error the connection and its objects
-/// go on working. So they do where it is something behind the peer that is gone:
-/// [`Connection::is_connected`](crate::Connection::is_connected) tells.
+/// [`Error::Spawn`] that there never was one; after any other error the connection and its objects go
+/// on working. They also go on working if only something behind the peer is gone:
+/// [`Connection::is_connected`](crate::Connection::is_connected) distinguishes the two.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Something that the call needed is gone for good.
     ///
     /// Mostly that is the connection: the peer closed it, died, or this side disconnected. Then every
-    /// call on it that is under way, and every later one, ends with this. Or it is something behind the
-    /// peer, such as the process that it hands the call on to. Then only calls that need it fail, and the
-    /// connection stands: [`Connection::is_connected`](crate::Connection::is_connected) is true.
+    /// call on it that is under way, and every later one, ends with this error. Or it is something behind
+    /// the peer, such as the process to which it forwards the call. Then only calls that need it fail,
+    /// and the connection goes on: [`Connection::is_connected`](crate::Connection::is_connected) is true.
     ///
-    /// A method that returns this, or passes on what [`is_disconnect`](Error::is_disconnect) is true of,
-    /// has its caller receive this.
+    /// If a method returns this, or another error for which [`is_disconnect`](Error::is_disconnect) is
+    /// true, its caller receives this.
     #[error("disconnected: {reason}")]
     Disconnected {
-        /// What ended the connection, or what the peer says of its loss.
+        /// What ended the connection, or the peer's text about its loss.
         reason: String,
     },
 
@@ -157,10 +157,10 @@ impl fmt::Debug for Error {
 }
 
 impl Error {
-    /// Whether what the failed call needed is gone for good, or never was: the connection that it went
-    /// over, or one behind the peer. Which of them it is tells
-    /// [`Connection::is_connected`](crate::Connection::is_connected); in either case another call of
-    /// the same object will not do better.
+    /// Whether something that the failed call needed is gone for good, or never existed: its
+    /// connection, or one behind the peer.
+    /// [`Connection::is_connected`](crate::Connection::is_connected) distinguishes the two; in either
+    /// case another call of the same object will fail as well.
     pub fn is_disconnect(&self) -> bool {
         use Error::{Disconnected, PeerMisbehaved, Spawn};
         matches!(self, Disconnected { .. } | PeerMisbehaved { .. } | Spawn { .. })
@@ -202,7 +202,7 @@ impl Error {
         }
     }
 
-    /// What a trait's default method answers.
+    /// The error that a trait's default method returns.
     pub fn unimplemented(method: &str) -> Error {
         Error::Unimplemented { method: method.to_owned() }
     }

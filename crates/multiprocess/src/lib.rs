@@ -1,11 +1,11 @@
 //! Call objects in another process as if they were here.
 //!
 //! Interfaces are written once as Cap'n Proto schemas; `multiprocess-build` makes from each a trait
-//! to implement and a handle to hold. This crate is what the handles run on: connections, threads,
-//! callbacks, cancelling, cleanup, and child processes. It speaks the wire of Bitcoin Core's
-//! libmultiprocess and knows nothing of Bitcoin.
+//! to implement and a handle to hold. This crate is the runtime of the handles: connections,
+//! threads, callbacks, cancelling, cleanup, and child processes. It is compatible with Bitcoin
+//! Core's libmultiprocess, and has nothing specific to Bitcoin.
 //!
-//! # The way of a call
+//! # The path of a call
 //!
 //! ```text
 //!  this process                                    the other process
@@ -26,14 +26,14 @@
 //! # Where to look
 //!
 //! - [`Call`]: waiting, deadlines, cancelling, pipelining;
-//! - [`Connection`] and [`Server`]: what a process does with a socket;
+//! - [`Connection`] and [`Server`]: connections over sockets;
 //! - [`process`]: children, inherited sockets, listening;
-//! - [`current_call`]: what a served method can ask about its caller;
-//! - [`Error`]: whose fault, and what is lost.
+//! - [`current_call`]: information for a served method about its caller;
+//! - [`Error`]: the errors, each with who is at fault and what is lost.
 //!
 //! # Two objects, one socket
 //!
-//! The generated types come from a schema; here those of the threads that every peer offers do.
+//! Programs use types that are generated from a schema; this example needs none.
 //!
 //! ```
 //! use multiprocess::{Connection, Result};
@@ -76,17 +76,17 @@ pub use connection::Limits;
 pub use error::{Error, Raised, Result};
 pub use rt::{Interface, capnp};
 pub use threads::CancelToken;
-/// The types of schemas, as markers: what a view of a list says of its items
-/// ([`ListView`]`<'_, Text>`), and what can stand for a type parameter ([`Argument`](schema::Argument)).
+/// The types of schemas, as markers: for the items of a list's view ([`ListView`]`<'_, Text>`), and as
+/// arguments for type parameters ([`Argument`](schema::Argument)).
 pub mod schema {
     pub use crate::wire::{
-        Argument, Boxed, Data, Enum, Lend, List, ListView, Nullable, Struct, Text,
+        Argument, Borrowable, Boxed, Data, Enum, List, ListView, Nullable, Struct, Text,
     };
 }
 
 pub use wire::{AnyPointer, Codec, CodecError, Each, ListView, TryConvert};
 
-/// What every generated handle has. For generated code.
+/// The methods of every generated handle. For generated code.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __handle {
@@ -98,27 +98,27 @@ macro_rules! __handle {
             }
 
             /// Runs `hook` when the object is gone: after the last handle on it, or after
-            /// [`close`](Self::close). Of a peer's object that is the last clone of this handle.
+            /// [`close`](Self::close). For a peer's object: after the last clone of this handle.
             pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {
                 self.0.add_cleanup(hook);
             }
 
-            /// Ends the object, and waits for that. The call returns when its destructor and cleanup
-            /// hooks have run, and fails where a streaming call of the object failed. From its
-            /// beginning on calls of the object, through any handle, are `Error::ApiMisuse`. A second
+            /// Ends the object, and waits for that. The call returns when the object's destructor and
+            /// cleanup hooks have run, and fails if a streaming call of the object failed. Once it
+            /// has begun, calls of the object through any handle are `Error::ApiMisuse`. A second
             /// `close` does nothing.
             ///
             /// This side's calls of the object that are under way return first, however long they take;
-            /// those that the schema says how to interrupt are interrupted. Only calls that wait for
-            /// the callback in which this is called are not waited for. A `timeout` bounds how long this
-            /// waits; the object is ended all the same.
+            /// those for which the schema names an interrupting method are interrupted. Only calls that
+            /// wait for the callback in which this is called are not waited for. A `timeout` bounds how
+            /// long this waits; the object is ended nevertheless.
             ///
             /// A peer's object whose interface has no `destroy` method ends with the last handle on it.
             /// Then this waits for its streaming calls only, and the handle's cleanup hooks run. An
             /// object of this process ends with or without such a method, for all handles on it and
             /// for peers.
             ///
-            /// Where `close` is not called, dropping the last handle on a peer's object does the same
+            /// If `close` is not called, dropping the last handle on a peer's object does the same
             /// without waiting. The table of all cases is `docs/objects.md` in this project.
             pub fn close(&self) -> $crate::Call<()> {
                 $crate::rt::close(self)
@@ -143,9 +143,9 @@ macro_rules! __handle {
     };
 }
 
-/// Includes what `multiprocess-build` generated. To be the content of the module that the build
-/// script names, `generated` unless it says otherwise. With a directory, such as
-/// `include_generated!("other")`, what was generated there, below `OUT_DIR`.
+/// Includes the code that `multiprocess-build` generated. It is the content of the module that the
+/// build script names, by default `generated`. With a directory, such as
+/// `include_generated!("other")`, it includes the code in that directory below `OUT_DIR`.
 #[macro_export]
 macro_rules! include_generated {
     () => {

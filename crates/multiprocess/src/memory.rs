@@ -13,7 +13,7 @@ use capnp_engine::Pool;
 
 use crate::driver::driver;
 
-/// Where this process's messages get their memory from.
+/// The memory of this process's messages.
 pub(crate) static MEMORY: Memory = Memory;
 
 pub(crate) struct Memory;

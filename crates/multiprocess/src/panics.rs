@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use crate::{Error, Result};
 
-/// Runs a method of the user's; a panic in it is the error that its caller gets.
+/// Runs a method of the user; a panic in it becomes an error for its caller.
 pub(crate) fn catch_panic<T>(method: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(method)).unwrap_or_else(|panic| {
         Err(Error::Remote { message: format!("the method panicked: {}", panic_text(&*panic)) })

@@ -1,4 +1,4 @@
-//! What generated code is written against. Not for other use: it changes with the generator.
+//! The API for generated code. Not for other use: it changes with the generator.
 
 pub use crate::calls::call::Call;
 pub use crate::calls::executor::Async;
@@ -12,10 +12,11 @@ pub use crate::calls::remote::RemoteObject;
 pub use crate::calls::versions::{Variant, call_versions};
 pub use crate::serving::{Job, Task};
 pub use crate::wire::{
-    AnyBuilder, AnyPointerWire, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Boxed, Builder,
-    Data, Decoder, Encoder, Entry, Enum, Exception, Fields, HashMapOf, HashSetOf, If, Lend, LendOr,
-    List, ListView, Message, Nullable, Part, PointerWire, Reader, Size, Slot, Struct, Text, View,
-    Viewed, Void, Wire, code, field, fields, owned, raising, streamed, unread, view,
+    AnyBuilder, AnyPointerWire, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Borrowable,
+    BorrowableOr, Boxed, Builder, Data, Decoder, Encoder, Entry, Enum, Exception, Fields,
+    HashMapOf, HashSetOf, If, List, ListView, Message, Nullable, PayloadCodec, PointerWire, Reader,
+    Size, Slot, Struct, Text, View, Viewed, Void, Wire, code, field, fields, owned, raising,
+    streamed, unread, view,
 };
 pub use crate::{__handle as handle, AnyPointer, Error, Result};
 pub use capnp;

@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["rt"],
 ];
 
-/// What the root names for users, and where it is.
+/// The names that the root exports for users, and their layers.
 const ROOT: &[(&str, &str)] =
     &[("Error", "error"), ("Result", "error"), ("Raised", "error"), ("AnyPointer", "wire")];
 
@@ -91,7 +91,7 @@ fn no_import_runs_back_up() {
             let root = ROOT.iter().find(|(known, _)| *known == name).map(|(_, module)| *module);
             match layer(root.unwrap_or(&name)) {
                 Some(other) if other <= own_layer => {}
-                // What generated code is given under the root's name.
+                // Names of the root for generated code.
                 None if own == "rt" => {}
                 Some(_) => {
                     wrong.push(format!("{} imports {name}, which is above", place.display()))

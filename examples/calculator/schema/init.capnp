@@ -1,4 +1,4 @@
-# What each of the three programs offers first. The same on the wire as libmultiprocess's example.
+# The bootstrap interface of the three programs. Compatible with libmultiprocess's example.
 
 @0xba5a7448664901b1;
 

@@ -1,9 +1,8 @@
-//! Works out what the calculator is asked: `+ - * /` and parentheses.
+//! Evaluates expressions with `+ - * /` and parentheses.
 
 /// The value of an expression.
 ///
-/// # Errors
-/// What is wrong with it, for a person.
+/// # Errors A message that says what is wrong with it.
 ///
 /// ```
 /// assert_eq!(calculator::arithmetic::evaluate("1 + 2 * (3 - 1)"), Ok(5.0));

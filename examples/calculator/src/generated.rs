@@ -1,3 +1,3 @@
-//! What the build script makes of `schema/`.
+//! The code that the build script generates from `schema/`.
 
 multiprocess::include_generated!();

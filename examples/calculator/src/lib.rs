@@ -11,9 +11,9 @@
 //!     '-----socketpair--> mpprinter          print("1 + 2 = 3")
 //! ```
 //!
-//! The interfaces are in `schema/`, the proxies are made by `build.rs`, and what is left to write is
-//! the three programs in `src/bin/`. Each can be exchanged with its counterpart in libmultiprocess's
-//! C++ example: the wire is the same.
+//! The interfaces are in `schema/`, and `build.rs` makes the proxies; the three programs are in
+//! `src/bin/`. Each can be exchanged with its counterpart in libmultiprocess's C++ example, which
+//! uses the same messages.
 
 #![forbid(unsafe_code)]
 
@@ -29,7 +29,7 @@ use multiprocess::process::{
 };
 use multiprocess::{Connection, Result};
 
-/// A program that was started, and what it offers first.
+/// A program that was started, and its bootstrap object.
 pub struct Process {
     /// Its bootstrap object.
     pub init: InitInterfaceClient,
@@ -37,7 +37,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the program `name` from beside this one.
+    /// Starts the program `name` from the directory of this one.
     ///
     /// # Errors
     /// It is not there, or does not answer within ten seconds.
@@ -48,7 +48,7 @@ impl Process {
         Ok(Process { init, child })
     }
 
-    /// Lets go of the program, which ends it, and waits until it has.
+    /// Disconnects from the program, which ends it, and waits until it has ended.
     ///
     /// # Errors
     /// The system cannot wait for it.
@@ -59,8 +59,8 @@ impl Process {
     }
 }
 
-/// The whole of a started program: serves `init` on the socket that the parent left, until the
-/// parent lets go.
+/// The whole `main` of a started program: serves `init` on the socket that the parent passed, until
+/// the parent disconnects.
 pub fn serve_parent(program: &str, init: InitInterfaceClient) -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     let [_, fd] = &args[..] else {

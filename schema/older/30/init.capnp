@@ -1,4 +1,4 @@
-# What a process of Bitcoin Core 30 offers first.
+# The bootstrap object of a process of Bitcoin Core 30.
 
 @0xf2c5cfa319406aa6;
 
@@ -12,7 +12,7 @@ interface Init {
     construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap);
 
     makeEcho @1 (context :Proxy.Context) -> (result :Echo.Echo);
-    # An object that says back what it is told.
+    # An object that returns its arguments.
 
     makeMining @2 (context :Proxy.Context) -> (result :Mining.Mining);
     # The node's block templates and tip.

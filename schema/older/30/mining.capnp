@@ -8,7 +8,7 @@ using Proxy = import "/mp/proxy.capnp";
 using Common = import "../../common.capnp";
 
 interface Mining {
-    # Makes block templates and tells of the chain's tip.
+    # Makes block templates and reports the chain's tip.
 
     isTestChain @0 (context :Proxy.Context) -> (result :Bool);
     # Whether the node is on a chain made for tests.
@@ -69,7 +69,7 @@ interface BlockTemplate {
 }
 
 struct BlockCreateOptions {
-    # What a template should be like.
+    # Options of a template.
 
     useMempool @0 :Bool;
     blockReservedWeight @1 :UInt64;
@@ -77,14 +77,14 @@ struct BlockCreateOptions {
 }
 
 struct BlockWaitOptions {
-    # What makes waitNext return.
+    # Options of waitNext.
 
     timeout @0 :Float64;
     feeThreshold @1 :Int64;
 }
 
 struct BlockCheckOptions {
-    # What checkBlock checks.
+    # Options of checkBlock.
 
     checkMerkleRoot @0 :Bool;
     checkPow @1 :Bool;

@@ -1,4 +1,4 @@
-# What a process of Bitcoin Core 31 offers first.
+# The bootstrap object of a process of Bitcoin Core 31.
 
 @0xf2c5cfa319406aa6;
 
@@ -13,7 +13,7 @@ interface Init {
     construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap);
 
     makeEcho @1 (context :Proxy.Context) -> (result :Echo.Echo);
-    # An object that says back what it is told.
+    # An object that returns its arguments.
 
     makeMining @3 (context :Proxy.Context) -> (result :Mining.Mining);
     # The node's block templates and tip.
@@ -22,5 +22,5 @@ interface Init {
     # The node's JSON-RPC methods.
 
     makeMiningOld2 @2 () -> ();
-    # The place that makeMining had in Bitcoin Core 30.
+    # The ordinal of makeMining in Bitcoin Core 30.
 }

@@ -1,4 +1,4 @@
-//! How programs end, and what has to be true then.
+//! The ways in which programs end, and the checks afterwards.
 
 use std::collections::HashMap;
 
@@ -11,9 +11,9 @@ use crate::world::World;
 /// How a program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// Everything is answered, everything is let go of.
+    /// Everything is answered, everything is released.
     Orderly,
-    /// The connection ends with all that is under way: the engine says so, ..
+    /// The connection ends with calls under way: the engine sends an Abort, ..
     Abort,
     /// .. or nothing more is written, ..
     Shutdown,
@@ -53,7 +53,7 @@ impl World {
             .collect()
     }
 
-    /// Nothing waits for the program any more.
+    /// Ends everything that waits for the program.
     fn let_all_go_on(&mut self) {
         /// Chains of promises are shorter.
         const ROUNDS: usize = 1000;
@@ -69,7 +69,7 @@ impl World {
             let waits = !self.log.borrow().promises.is_empty()
                 || !self.unanswered(Side::Engine).is_empty()
                 || !self.peer_calls.is_empty();
-            // What is left are promises that nobody makes: of calls on what a cancelled one returned.
+            // The rest are promises that nobody resolves: of calls on the result of a cancelled call.
             if !waits && self.model.resolved.len() == resolved {
                 return;
             }
@@ -94,11 +94,11 @@ impl World {
         self.answer(gone);
         assert_eq!(self.commanded(), 0, "commands that were not answered");
         self.engine.release(self.driver.take().unwrap());
-        // What its bootstrap returns is the engine's own.
+        // The capability that remains is the engine's own bootstrap object.
         let none = Sizes { capabilities: 1, ..Sizes::default() };
         while self.engine.engine.sizes() != none {
             let sizes = self.engine.engine.sizes();
-            eprintln!("when everything was let go of: {sizes:?}");
+            eprintln!("when everything was released: {sizes:?}");
             assert!(self.receive(true), "the end, and the engine has {sizes:?}");
         }
         self.check_over();
@@ -110,7 +110,7 @@ impl World {
         self.check_gone();
     }
 
-    /// Calls that were cancelled are over, each once.
+    /// Checks that each cancelled call has ended once.
     fn check_over(&self) {
         let log = self.log.borrow();
         for (number, call) in (0..).zip(&self.model.calls) {
@@ -120,7 +120,7 @@ impl World {
     }
 
     fn end_broken(&mut self) {
-        // What the engine serves goes on.
+        // Calls that the engine serves go on.
         loop {
             let mut log = self.log.borrow_mut();
             let (slow, promise) = (log.slow.pop(), log.promises.pop());
@@ -154,7 +154,7 @@ impl World {
         let sizes = self.engine.engine.sizes();
         assert!(sizes.is_empty(), "of the engine, after its end: {sizes:?}");
         let log = self.log.borrow();
-        assert_eq!(log.released[0], log.created[0], "objects that nobody holds are gone");
+        assert_eq!(log.released[0], log.created[0], "objects without references are released");
     }
 
     /// Whether the other side serves a call.
@@ -197,7 +197,8 @@ impl World {
         }
     }
 
-    /// Calls with one handle arrive in the order in which they were made, and where they have to.
+    /// Checks that calls with one handle arrive in the order in which they were made, at the right
+    /// object.
     fn check_order(&self, there: &str) {
         let log = self.log.borrow();
         let there = there.split_whitespace().map(|entry| {
@@ -211,7 +212,7 @@ impl World {
             if let (end, _) = self.model.end(*target)
                 && !matches!(end, End::Open(_))
             {
-                assert_eq!(end, End::Object(object), "where call {number} was to go");
+                assert_eq!(end, End::Object(object), "the target of call {number}");
             }
             let before = before.insert((object, *handle), number);
             assert!(
@@ -222,7 +223,7 @@ impl World {
     }
 }
 
-/// The text that an error had first. Python puts the traceback before it.
+/// The original text of an error. Python puts the traceback before it.
 fn plain(text: &str) -> &str {
     match text.starts_with("message = Traceback") {
         true => text.trim_end().lines().last().and_then(|line| line.split_once(": ")).unwrap().1,

@@ -3,8 +3,9 @@
 //! A random program of calls of both sides, as in the engine's differential test with the crate
 //! capnp-rpc, whose model and engine side these are. Here the other side is a process that serves the
 //! same objects, and that makes its calls when it is told to (`EngineSide::command`);
-//! `tests/foreign/differential.py` is one. What is received when is up to it: a program follows from
-//! its seed (`CAPNP_ENGINE_SEED`) and from what had come by when. What it did is on stderr.
+//! `tests/foreign/differential.py` is one. The other side determines when messages arrive, so a
+//! program depends on its seed (`CAPNP_ENGINE_SEED`) and on the times of arrival. Its steps are
+//! printed on stderr.
 
 mod ending;
 #[path = "../../../crates/capnp-engine/tests/differential/engine_side.rs"]

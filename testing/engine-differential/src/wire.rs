@@ -7,7 +7,7 @@ use std::time::Duration;
 use capnp::Word;
 use capnp_rpc::rpc_capnp::{accept, message, return_};
 
-/// Whoever does not say anything for so long is taken to say nothing any more.
+/// A side that has sent nothing for this long is assumed to hang.
 const DEADLINE: Duration = Duration::from_secs(15);
 
 pub(crate) struct Wire {
@@ -15,12 +15,12 @@ pub(crate) struct Wire {
     received: Vec<u8>,
 }
 
-/// What was there to be received.
+/// The result of receiving.
 pub(crate) enum Received {
     Message(Vec<Word>),
     /// Not a whole message.
     Nothing,
-    /// There will be no more.
+    /// The other side has closed.
     End,
 }
 
@@ -39,11 +39,11 @@ impl Wire {
     }
 
     pub(crate) fn shutdown(&self) {
-        // It is an error where the other side has done so.
+        // This fails if the other side has closed already.
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
     }
 
-    /// The next message, if it is there; `wait`: when it is there.
+    /// The next message, if it has arrived. With `wait`, waits for it.
     pub(crate) fn receive(&mut self, wait: bool) -> Received {
         loop {
             if let Some(message) = self.take() {
@@ -86,7 +86,7 @@ impl Wire {
     }
 }
 
-/// A message as a person reads it.
+/// A message as readable text.
 pub(crate) fn describe(mut bytes: &[u8]) -> String {
     let options = capnp::message::ReaderOptions::new();
     let message = capnp::serialize::read_message(&mut bytes, options).unwrap();

@@ -1,4 +1,4 @@
-//! The two sides, and what a program does with them.
+//! The two sides, and the steps of a program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixStream;
@@ -23,30 +23,30 @@ pub(crate) struct World {
     pub(crate) model: Model,
     pub(crate) engine: EngineSide,
     pub(crate) wire: Wire,
-    /// What commands go to.
+    /// The object that takes commands.
     pub(crate) driver: Option<Cap>,
     pub(crate) engine_handles: Vec<Handle<Cap>>,
     /// The other side has these by name.
     pub(crate) peer_handles: Vec<Handle<String>>,
     handles: u32,
-    /// Calls of the other side's that are under way, by the commands that had them made.
+    /// Calls of the other side that are under way, by the commands that started them.
     pub(crate) peer_calls: BTreeMap<u64, u32>,
     /// Other commands that are not answered.
     commands: BTreeSet<u64>,
-    /// What commands were answered with that somebody waits for.
+    /// The answers of commands that somebody waits for.
     answers: BTreeMap<u64, String>,
     /// Calls that wait for the program, if they are served by the other side.
     pub(crate) slow: Vec<u32>,
-    /// Promises that the other side makes, or will.
+    /// Promises that the other side resolves, now or later.
     pub(crate) promises: Vec<u32>,
-    /// Calls whose capability the other side has then, if they are served there.
+    /// Calls whose capability the other side keeps, if they are served there.
     holds: Vec<u32>,
     /// The other side has ended the connection.
     pub(crate) over: bool,
 }
 
 impl Random {
-    /// One to be called, rarely an object of the side's own.
+    /// A handle to call, rarely one on an object of the calling side.
     fn handle<'a, C>(&mut self, handles: &'a [Handle<C>], side: Side) -> &'a Handle<C> {
         loop {
             let handle = &handles[self.below(handles.len())];
@@ -141,7 +141,7 @@ impl World {
             }
             74..78 => self.sync(),
             78..90 => {
-                // Some of what comes until the other side has done all that it can.
+                // Receives some of the messages that come until the other side is idle.
                 let sync = self.command("sync");
                 for _ in 0..self.random.below(8) {
                     if self.commands.contains(&sync) {
@@ -175,7 +175,7 @@ impl World {
         }
     }
 
-    /// Until the other side has done all that it can at once.
+    /// Waits until the other side is idle.
     pub(crate) fn sync(&mut self) {
         let sync = self.command("sync");
         self.answer(sync);
@@ -205,7 +205,7 @@ impl World {
         }
         match self.engine.receive(&message) {
             Ok(()) => {}
-            Err(Fatal::Aborted(reason)) => panic!("the other side gives it up: {reason}"),
+            Err(Fatal::Aborted(reason)) => panic!("the other side aborted: {reason}"),
             Err(fatal) => panic!("the engine ended the connection: {fatal}"),
         }
         self.flush();
@@ -213,7 +213,7 @@ impl World {
         true
     }
 
-    /// What has come is there to be used.
+    /// Makes the capabilities and answers that have arrived available to the program.
     fn collect(&mut self) {
         for (call, is_param, cap) in std::mem::take(&mut self.engine.inbox) {
             let means = self.means(call, is_param);
@@ -351,7 +351,8 @@ impl World {
             self.engine.resolve(promise, to.map(|_| self.engine_handles[place].cap));
             self.collect();
         } else if !self.promises.is_empty() {
-            // The other side may have the call yet to come; what it will be resolved to is known there.
+            // The call may not have arrived at the other side yet, which decides there how to resolve
+            // it.
             let place = self.random.below(self.promises.len());
             let promise = self.promises[place];
             match self.model.end(self.model.calls[promise as usize].target) {
@@ -373,7 +374,8 @@ impl World {
         }
     }
 
-    /// What a promise becomes: this, unless that is itself, or chance has it otherwise.
+    /// The resolution of a promise: this, unless that is the promise itself, or at random another
+    /// one.
     fn resolution(&mut self, promise: u32, means: Means) -> Result<Means, u32> {
         let to = match self.model.depends(means, promise, &mut BTreeSet::new()) {
             true => Err(promise),

@@ -1,4 +1,4 @@
-# What the benches call. `multiprocess` and plain capnp-rpc serve the same interface.
+# The interface that the benches call. `multiprocess` and plain capnp-rpc both serve it.
 
 @0xd2f7f0a51c3b9e64;
 
@@ -20,7 +20,7 @@ interface Bench {
     # Returns its argument, which is long.
 
     callBack @4 (context :Proxy.Context, callback :Callback $Rust.notNull, text :Text) -> (result :Text);
-    # Returns what the callback makes of the text.
+    # Returns what the callback returns for the text.
 
     makeObject @5 (context :Proxy.Context) -> (result :Callback $Rust.notNull);
     # A new object of the server's, to hold a handle on.

@@ -1,9 +1,9 @@
-//! What lies between a raw socket pair and a call, one thing after another, to see what each costs.
+//! The steps between a raw socket pair and a call, one after another, to measure the cost of each.
 //!
-//! All of them send [`raw`]'s frames. A layer has what those before it have:
+//! All layers send [`raw`]'s frames. Each adds one step to the layer before:
 //!
-//! - [`Layer::Poll`]: each side waits in poll(2) before it reads, as whoever waits for more than one
-//!   thing has to;
+//! - [`Layer::Poll`]: each side waits in poll(2) before it reads, as is needed to wait for more than
+//!   one thing;
 //! - [`Layer::Messages`]: a frame is the Cap'n Proto messages of a call, with the Finish of the one
 //!   before, and its answer the Return; each is built on one side and read on the other;
 //! - [`Layer::Handover`]: on each side the thread that reads is not the one that works: it hands
@@ -21,14 +21,14 @@ use crate::generated::bench_capnp::bench::{echo_inline_params, echo_inline_resul
 use crate::raw::{self, Link};
 use crate::{Failure, TEXT};
 
-/// How far from a raw socket.
+/// The steps on top of a raw socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layer {
     /// Reads after a poll.
     Poll,
-    /// And talks in messages.
+    /// Also sends Cap'n Proto messages.
     Messages,
-    /// And hands what was read to another thread.
+    /// Also hands messages that were read to another thread.
     Handover,
 }
 
@@ -133,7 +133,7 @@ fn call(text: &str) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// What the server makes of that: the Return.
+/// The server's answer to that: the Return.
 fn answer(mut call: &[u8]) -> Result<Vec<u8>, Failure> {
     let message = serialize::read_message(&mut call, ReaderOptions::new())?;
     let rpc::Which::Finish(finish) = message.get_root::<rpc::Reader<'_>>()?.which()? else {
@@ -158,7 +158,7 @@ fn answer(mut call: &[u8]) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// What the client takes from the Return.
+/// The text in the Return, as the client reads it.
 fn returned(mut answer: &[u8]) -> Result<String, Failure> {
     let message = serialize::read_message(&mut answer, ReaderOptions::new())?;
     let rpc::Which::Return(answer) = message.get_root::<rpc::Reader<'_>>()?.which()? else {

@@ -1,17 +1,17 @@
-//! What the benches measure. Each module is one way for two processes to talk, with the server
-//! that runs in a process of its own and the client that calls it:
+//! The systems that the benches measure. Each module is one way for two processes to communicate,
+//! with a server that runs in a process of its own and a client that calls it:
 //!
 //! - [`ours`]: the `multiprocess` runtime;
 //! - [`raw`]: bytes over a blocking socket pair, nothing else: the floor of the machine;
-//! - [`plain`]: capnp-rpc on tokio as its own examples use it, with the same schema: what a program
-//!   writes by hand without this project;
+//! - [`plain`]: capnp-rpc on tokio as its own examples use it, with the same schema: a program that
+//!   is written by hand, without this project;
 //! - [`over_tarpc`]: tarpc, the widely used Rust framework for this, with bincode;
-//! - [`layers`]: what lies between the second and the first, one thing after another.
+//! - [`layers`]: the steps between `raw` and `ours`, one after another.
 //!
-//! The bench executable is the server's as well: [`Peer::start`] runs it again with an argument,
-//! on which [`serve_if_peer`], first thing in its `main`, serves instead of measuring. A server
-//! ends when its socket closes, thus with the bench at the latest, however that ends. Servers of
-//! other makes come in by [`start_program`].
+//! The bench executable is also the server: [`Peer::start`] runs it again with an argument that
+//! makes [`serve_if_peer`], called first in its `main`, serve instead of measure. A server ends
+//! when its socket closes, so at the latest when the bench ends. [`start_program`] starts servers
+//! of other programs.
 
 pub mod generated;
 pub mod layers;

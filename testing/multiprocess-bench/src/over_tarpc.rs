@@ -48,7 +48,7 @@ impl Bench for Server {
     }
 }
 
-/// What the rest of this module runs in.
+/// The runtime for this module.
 ///
 /// # Errors
 /// Tokio cannot watch descriptors.
@@ -56,7 +56,8 @@ pub fn runtime() -> Result<Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-/// To be used inside a runtime. A macro, as the transport's type names what goes over it.
+/// To be used inside a runtime. A macro, because the type of the transport contains the types of
+/// its messages.
 macro_rules! transport {
     ($socket:expr) => {{
         let socket: UnixStream = $socket;
@@ -89,7 +90,7 @@ pub fn connect_on_thread(socket: UnixStream) -> Result<(BenchClient, JoinHandle<
     };
     let dispatch = made.dispatch;
     let thread = std::thread::spawn(move || {
-        // Its error is that of the calls, too.
+        // The calls fail with the same error.
         let _ = runtime.block_on(dispatch);
     });
     Ok((made.client, thread))

@@ -9,13 +9,13 @@ use multiprocess::process::{Child, Command, FdArgs, ignore_sigint, inherited_soc
 use crate::layers::Layer;
 use crate::{layers, ours, over_tarpc, plain, raw};
 
-/// Any error: a bench has no use for it but to end with it.
+/// Any error; a bench just ends with it.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const ARGUMENT: &str = "--bench-peer";
 const FD: &str = "-ipcfd";
 
-/// What a server process speaks.
+/// The system that a server process uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// See [`ours`].
@@ -62,13 +62,13 @@ impl Peer {
     }
 
     /// Starts this executable as a server that listens at a path, which must be free. It ends when
-    /// the socket that is returned closes; that is good for nothing else.
+    /// the returned socket closes; the socket has no other use.
     ///
     /// # Errors
     /// The executable cannot be started, or cannot listen there.
     pub fn listen(self, path: &Path) -> Result<(Child, UnixStream), Failure> {
         let (child, mut socket) = self.command()?.arg(path).spawn()?;
-        // It listens as soon as it says something.
+        // It sends a byte when it listens.
         socket.read_exact(&mut [0])?;
         Ok((child, socket))
     }
@@ -126,8 +126,8 @@ pub fn start_program(program: impl Into<PathBuf>) -> Result<(Child, UnixStream),
 }
 
 /// Serves until the parent closes the socket, and returns true, if this process was started by
-/// [`Peer::start`], [`Peer::listen`], or [`start_program`]. To be called first thing in `main`,
-/// which then returns.
+/// [`Peer::start`], [`Peer::listen`], or [`start_program`]. Call it first in `main`, and return if
+/// it returns true.
 pub fn serve_if_peer() -> bool {
     let args: Vec<String> =
         std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();

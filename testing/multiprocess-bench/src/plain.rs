@@ -19,14 +19,14 @@ use crate::generated::bench_capnp::{bench, callback};
 
 pub use gateway::Gateway;
 
-/// An event loop: what the rest of this module runs in.
+/// An event loop, in which the rest of this module runs.
 pub struct Loop {
     runtime: tokio::runtime::Runtime,
     local: LocalSet,
 }
 
 impl Loop {
-    /// A loop that stands while nobody is in [`run`](Self::run).
+    /// A loop that runs only while a thread is in [`run`](Self::run).
     ///
     /// # Errors
     /// Tokio cannot watch descriptors.
@@ -48,7 +48,7 @@ impl Loop {
         Ok(self.connect_for_a_while(socket)?.0)
     }
 
-    /// The same, with what closes the connection when it is run in the loop.
+    /// The same, with a future that closes the connection when it is run in the loop.
     ///
     /// # Errors
     /// Tokio cannot watch the socket.
@@ -201,7 +201,7 @@ pub async fn bytes(bench: &bench::Client, data: &[u8]) -> capnp::Result<Vec<u8>>
     Ok(request.send().promise.await?.get()?.get_result()?.to_vec())
 }
 
-/// The text back from the server, which had it from the callback.
+/// The text back from the server, which got it from the callback.
 ///
 /// # Errors
 /// The call failed.

@@ -1,4 +1,4 @@
-//! Bytes over a blocking socket pair: what the system calls and the two processes cost alone.
+//! Bytes over a blocking socket pair: the cost of the system calls and the two processes alone.
 //!
 //! A frame is a little-endian u32 and as many bytes as its lower 31 bits say. The server sends a
 //! frame back as it came, and all that came in one read in one write. If the top bit is set, the
@@ -20,7 +20,7 @@ const CHUNK: usize = 64 << 10;
 pub struct Link {
     socket: UnixStream,
     buffer: Vec<u8>,
-    /// How much of the buffer was read and not taken.
+    /// How many bytes of the buffer were read and not yet returned.
     filled: usize,
     polled: bool,
 }
@@ -71,8 +71,8 @@ impl Link {
         self.echo(frame)
     }
 
-    /// Keeps `count` frames under way. `more` is asked whenever some have come back, how many
-    /// further ones may be sent in their place, and told how many those are.
+    /// Keeps `count` frames under way. Whenever some have come back, `more` gets their number, and
+    /// returns how many further ones may be sent.
     ///
     /// # Errors
     /// The server is gone.
@@ -125,7 +125,8 @@ impl Link {
         self.filled -= length;
     }
 
-    /// The first frame's whole length and whether it asks for a callback, once that is there.
+    /// The whole length of the first frame and whether it asks for a callback, once its header has
+    /// arrived.
     fn header(&self, at: usize) -> Option<(usize, bool)> {
         let bytes = self.buffer[..self.filled].get(at..at + HEADER)?;
         let header = u32::from_le_bytes(bytes.try_into().ok()?);

@@ -1,5 +1,6 @@
-//! Each server process answers, started or listening, and so does one that is started by its path,
-//! as a foreign one is. It has a main of its own because its executable is the servers', too.
+//! Tests that each server process answers, started or listening, and also one that is started by
+//! its path like a foreign program. The test has its own `main` because its executable is the
+//! servers' as well.
 
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -56,9 +57,9 @@ const CHECKS: [(Peer, Check); 4] = [
     (Peer::Tarpc, check_tarpc),
 ];
 
-/// By itself, as its socket is closed.
+/// Waits for the server to end by itself, because its socket is closed.
 fn ends(child: &Child) -> Result<(), Failure> {
-    assert!(child.wait_timeout(GRACE)?.ok_or("a server stays")?.success());
+    assert!(child.wait_timeout(GRACE)?.ok_or("the server has not ended")?.success());
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-# Structs with the layout of others, without the marks that say what may be in them: with them, the
-# tests send what the marked ones refuse.
+# Structs with the layout of others, without their annotations. The tests use them to send values
+# that the annotated ones refuse.
 
 @0xf8d4616f5cdd14e2;
 
@@ -10,7 +10,7 @@ using Unions = import "unions.capnp";
 using Foo = import "foo.capnp";
 
 interface Cell(T) {
-    # Keeps one value. One side can take `T` for another struct than the other side does.
+    # Keeps one value. The two sides can use different structs as `T`.
     set @0 (value :T) -> ();
     get @1 () -> (value :T);
 }
@@ -58,7 +58,7 @@ struct BarePartial {
 }
 
 struct BareDefaults {
-    # As much of the other one as lies in pointers, without the defaults: absent unless given.
+    # The pointer fields of the other one, without the defaults: absent unless given.
     text @0 :Text $Rust.nullable;
     data @1 :Data $Rust.nullable;
     numbers @2 :List(Int16) $Rust.nullable;
@@ -68,7 +68,7 @@ struct BareDefaults {
 }
 
 struct BareShape {
-    # A shape of a later version of the schema: it has a further member.
+    # A shape of a later version of the schema, with one more member.
     union {
         nothing @0 :Void;
         circle @1 :Float64;

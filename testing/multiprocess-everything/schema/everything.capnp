@@ -1,5 +1,5 @@
-# Everything that a schema can say, in one interface: the groups are in files of their own, and this
-# one puts them together. The constants are here.
+# Everything that a schema can say, in one interface. The groups of methods are in files of their
+# own, which this interface extends. The constants are here.
 
 @0xc401acb90c6974f2;
 

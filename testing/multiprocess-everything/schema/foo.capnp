@@ -18,7 +18,7 @@ interface Foo {
     # The sum, in a parameter that is a result as well.
 
     mapSize @3 (map :List(Types.Pair(Text, Text)) $Rust.hashMap) -> (result :Int32);
-    # How many entries there are.
+    # The number of entries.
 
     pass @4 (arg :FooStruct) -> (result :FooStruct);
     # Returns its argument.
@@ -32,19 +32,20 @@ interface Foo {
     callback @7 (context :Proxy.Context, callback :FooCallback $Rust.notNull, arg :Int32) -> (result :Int32);
     callbackUnique @8 (context :Proxy.Context, callback :FooCallback $Rust.notNull, arg :Int32) -> (result :Int32);
     callbackShared @9 (context :Proxy.Context, callback :FooCallback $Rust.notNull $Rust.shared, arg :Int32) -> (result :Int32);
-    # What the callback returns for the argument. The second lets go of it before it answers.
+    # What the callback returns for the argument. The second method drops the callback before it
+    # answers.
 
     saveCallback @10 (context :Proxy.Context, callback :FooCallback $Rust.shared) -> ();
-    # Keeps the callback, or lets the last one go.
+    # Keeps the callback, or drops the last one.
 
     callbackSaved @11 (context :Proxy.Context, arg :Int32) -> (result :Int32);
-    # What the callback that is kept returns.
+    # What the kept callback returns.
 
     callbackExtended @12 (context :Proxy.Context, callback :ExtendedCallback $Rust.notNull, arg :Int32) -> (result :Int32);
     # What the further method returns.
 
     passCustom @13 (arg :FooCustom $Rust.type("crate::codecs::Custom")) -> (result :FooCustom $Rust.type("crate::codecs::Custom"));
-    # Returns its argument, a type that the generator does not make.
+    # Returns its argument, of a type that is not generated.
 
     passEmpty @14 (arg :FooEmpty) -> (result :FooEmpty);
     passData @15 (arg :Data) -> (result :Data);
@@ -55,7 +56,7 @@ interface Foo {
     # Append ` call`.
 
     passEnum @18 (arg :Int32 $Rust.type("crate::codecs::FooEnum")) -> (result :Int32 $Rust.type("crate::codecs::FooEnum"));
-    # Returns its argument, an enum of Rust's that travels as a number.
+    # Returns its argument, a Rust enum that is sent as a number.
 
     passDouble @19 (arg :Float64) -> (result :Float64);
     # Returns its argument.
@@ -70,7 +71,7 @@ interface Foo {
 
     passDataPointers @24 (arg :List(Data) $Rust.type("Vec<crate::codecs::SharedBytes>") $Rust.codec("multiprocess::Each<crate::codecs::Bytes>"))
         -> (result :List(Data) $Rust.type("Vec<crate::codecs::SharedBytes>") $Rust.codec("multiprocess::Each<crate::codecs::Bytes>"));
-    # Returns its argument, bytes that are shared where they are.
+    # Returns its argument, bytes that are shared without a copy.
 }
 
 interface FooCallback {

@@ -1,5 +1,5 @@
-# Methods that pass objects: callbacks, functions, interfaces that extend others, generic ones, and
-# objects that lead to further ones.
+# Methods that pass objects: callbacks, functions, interfaces that extend others, generic
+# interfaces, and objects that return further ones.
 
 @0x9317cf8de89b61ae;
 
@@ -16,7 +16,7 @@ interface Objects {
     # Returns its argument, which may be null.
 
     passShared @1 (context :Proxy.Context, callback :Foo.FooCallback $Rust.shared) -> (result :Foo.FooCallback $Rust.shared);
-    # The same, as what implements the trait.
+    # The same as an `Arc` of the trait.
 
     notNull @2 (context :Proxy.Context, callback :Foo.FooCallback $Rust.notNull) -> (result :Foo.FooCallback $Rust.notNull);
     # The same, never null.
@@ -37,10 +37,10 @@ interface Objects {
     # An object of an interface that extends others.
 
     nameOf @10 (context :Proxy.Context, named :Named $Rust.notNull) -> (result :Text);
-    # The name that it says.
+    # The name that the object returns.
 
     describe @11 (context :Proxy.Context, whole :Whole $Rust.notNull) -> (result :Text);
-    # All that it says.
+    # Everything that the object returns.
 
     makeTexts @12 (context :Proxy.Context) -> (result :Store(Text) $Rust.notNull);
     makePoints @13 (context :Proxy.Context) -> (result :Store(Types.Point) $Rust.notNull);
@@ -54,13 +54,13 @@ interface Objects {
     # The longest text in it.
 
     root @19 (context :Proxy.Context) -> (result :Folder $Rust.notNull);
-    # A folder in which every name leads to another one, three levels deep.
+    # A folder in which every name opens another one, three levels deep.
 
     makeCounter @20 (context :Proxy.Context) -> (result :Counter $Rust.notNull);
     # A new counter.
 
     counters @21 () -> (result :UInt32);
-    # How many counters live.
+    # The number of counters that exist.
 
     makeUpload @22 (context :Proxy.Context) -> (result :Upload $Rust.notNull);
     # A new upload.
@@ -151,30 +151,30 @@ interface CountedStore extends(Store(Types.Point)) {
     puts @0 (context :Proxy.Context) -> (result :UInt32);
 }
 
-# --- Objects that lead to further ones ------------------------------------------------------------
+# --- Objects that return further ones ------------------------------------------------------------
 
 interface Folder {
     path @0 (context :Proxy.Context) -> (result :Text);
     open @1 (context :Proxy.Context, name :Text) -> (result :Folder $Rust.notNull);
-    # Fails where it is too deep.
+    # Fails if it is too deep.
 
     find @2 (context :Proxy.Context, name :Text) -> (result :Folder);
-    # None where it is too deep.
+    # None if it is too deep.
 
     openInline @3 (name :Text) -> (result :Folder $Rust.notNull);
     pathInline @4 () -> (result :Text);
     # The same without a Context.
 
     visit @5 (context :Proxy.Context, name :Text) -> (notFound :Calls.NotFound $Proxy.exception("NotFound"), result :Folder $Rust.notNull);
-    # As `open`, and a typed error for `nowhere`: the result is not the first pointer.
+    # Like `open`, with a typed error for `nowhere`, so that the result is not the first pointer.
 }
 
 interface Upload {
     write @0 (context :Proxy.Context, bytes :Data) -> stream;
-    # Takes more bytes; fails where there are none.
+    # Takes more bytes; fails if there are none.
 
     done @1 (context :Proxy.Context) -> (bytes :Data, count :UInt32);
-    # All that was written, and by how many calls.
+    # All bytes that were written, and the number of calls.
 }
 
 interface Counter {

@@ -1,5 +1,5 @@
-# What the interfaces beside this file pass: plain values, grouped by the feature that they are
-# there for. `unions.capnp` has the unions and the recursive types.
+# The plain values that the interfaces in this directory pass, grouped by feature. `unions.capnp`
+# has the unions and the recursive types.
 
 @0xf6ae40769e24dc7a;
 
@@ -7,10 +7,10 @@ using Proxy = import "/mp/proxy.capnp";
 using Rust = import "/rust-multiprocess.capnp";
 
 annotation note @0xd80906501bbba724 (struct, field, enum) :Text;
-# A mark that no generator knows.
+# An annotation that no generator knows.
 
 annotation capnpcName @0xc2fe4c6d100166d0 (struct, field, enumerant) :Text;
-# The mark with which capnpc's own schemas name things in Rust.
+# The annotation with which capnpc's own schemas name things in Rust.
 
 # --- Numbers, text, enums -------------------------------------------------------------------------
 
@@ -40,14 +40,14 @@ enum Color {
 }
 
 enum Weather {
-    # Its names are taken: by the variant for numbers that the schema does not know, and by Rust.
+    # Its names are used already: by the variant for unknown numbers, and by Rust.
     unknown @0;
     self @1;
     rainy @2 $capnpcName("wet");
 }
 
 struct Point $Rust.derive("Eq, Hash, PartialOrd, Ord") {
-    # What stands for a struct of a user's.
+    # Stands for a struct of a user.
     x @0 :Int32;
     y @1 :Int32;
 }
@@ -55,7 +55,7 @@ struct Point $Rust.derive("Eq, Hash, PartialOrd, Ord") {
 # --- Defaults -------------------------------------------------------------------------------------
 
 struct Defaults {
-    # Every field has a default of the schema's.
+    # Every field has a default in the schema.
     flag @0 :Bool = true;
     int8 @1 :Int8 = -128;
     int16 @2 :Int16 = -2;
@@ -116,7 +116,7 @@ struct Lists {
 # --- Absent values --------------------------------------------------------------------------------
 
 struct Nullables {
-    # A null pointer is none; what is there and empty is another thing.
+    # A null pointer is None; a value that is present and empty is not None.
     point @0 :Point $Rust.nullable;
     text @1 :Text $Rust.nullable;
     data @2 :Data $Rust.nullable;
@@ -126,7 +126,7 @@ struct Nullables {
 }
 
 struct Optionals {
-    # A Bool beside the value says whether it is there.
+    # A Bool beside the value says whether it is present.
     hasNumber @0 :Bool;
     number @1 :Int32;
     flag @2 :Bool;
@@ -144,7 +144,7 @@ struct Optionals {
         hasInner @13 :Bool;
     }
     hasNothing @14 :Bool;
-    # A value like any other: there is no `nothing`.
+    # A value like any other: there is no field `nothing`.
 }
 
 # --- Maps and sets --------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ struct Section {
     amounts @1 :List(Amount) $Rust.hashMap;
 }
 
-# --- Rust types of one's own ----------------------------------------------------------------------
+# --- Custom Rust types ----------------------------------------------------------------------
 
 struct Coded {
     age @0 :Int64 $Rust.type("crate::codecs::Age");
@@ -205,10 +205,10 @@ struct CodedWithDefault $Rust.derive("Default") {
     age @0 :Int64 $Rust.type("crate::codecs::Age");
 }
 
-# --- What does not show ---------------------------------------------------------------------------
+# --- Hidden fields ---------------------------------------------------------------------------
 
 struct Partial {
-    # Only one field of these is of Rust's.
+    # Only one of these fields exists in Rust.
     kept @0 :Text;
     skipped @1 :Text $Proxy.skip;
     nothing @2 :Void;
@@ -231,7 +231,7 @@ struct Secret {
 # --- Names ----------------------------------------------------------------------------------------
 
 struct Type {
-    # Named by a keyword, as its fields are, or by what Rust has already.
+    # It and its fields have the names of keywords or of things in Rust.
     self @0 :Int32;
     type @1 :Text;
     async @2 :Bool;
@@ -249,13 +249,13 @@ struct Type {
     value @14 :Int32;
 
     struct Option {
-        # Nested, so that its name is the outer one's too.
+        # Nested, so its name begins with the outer one's.
         some @0 :Int32;
     }
 }
 
 struct Result {
-    # Rust has one of its own.
+    # Rust has a `Result` already.
     ok @0 :Text;
     vec @1 :Vec;
 }
@@ -298,7 +298,7 @@ struct Tags {
     inner @7 :Tagged(Text).Inner;
 }
 
-# --- What the schema leaves open ------------------------------------------------------------------
+# --- AnyPointer ------------------------------------------------------------------
 
 struct Open {
     any @0 :AnyPointer;

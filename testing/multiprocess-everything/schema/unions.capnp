@@ -35,13 +35,13 @@ struct Event $Rust.derive("Eq") {
     # Fields, and an unnamed union.
     id @0 :UInt64;
     which @1 :Text;
-    # Takes the name that the union would have.
+    # Has the name that the union's type would have.
     union {
         started @2 :Void;
         moved @3 :Point;
         failed @4 :Text = "for no reason";
         unknown @5 :Int32;
-        # Takes the name of the variant for what the schema does not know.
+        # Has the name of the variant for unknown numbers.
     }
 }
 
@@ -60,14 +60,14 @@ struct Account {
         }
     }
     kind :union $Rust.derive("Eq, Hash") {
-        # The members' numbers are not their ordinals' order.
+        # The members are not in the order of their ordinals.
         private @7 :Int32;
         company @6 :Text;
     }
 }
 
 struct Chosen {
-    # Unions with a default of the schema's.
+    # Unions with a default in the schema.
     shape @0 :Shape = (label = "chosen");
     event @1 :Event = (id = 7, moved = (x = 1, y = 2));
     shapes @2 :List(Shape) = [(circle = 0.5), (nothing = void), (rectangle = (width = 1, height = 2))];

@@ -1,5 +1,5 @@
-# Methods that return what they are given: one for each struct of `types.capnp` and `unions.capnp`,
-# and for what a parameter can be without a struct.
+# Methods that return their argument: one for each struct of `types.capnp` and `unions.capnp`, and
+# for types that are not structs.
 
 @0xbd37a98048c126e2;
 
@@ -11,7 +11,7 @@ using Color = Types.Color;
 using Point = Types.Point;
 
 interface Values {
-    # Returns what it is given. Some have a Context and some have none.
+    # Each returns its argument. Some have a Context and some have none.
 
     scalars @0 (context :Proxy.Context, arg :Types.Scalars) -> (result :Types.Scalars);
     defaults @1 (context :Proxy.Context, arg :Types.Defaults) -> (result :Types.Defaults);
@@ -58,16 +58,16 @@ interface Values {
 
     nullable @27 (context :Proxy.Context, text :Text $Rust.nullable, point :Point $Rust.nullable)
         -> (text :Text $Rust.nullable, point :Point $Rust.nullable);
-    # What may be a null pointer.
+    # Values that may be null pointers.
 
     age @28 (age :Int64 $Rust.type("crate::codecs::Age")) -> (age :Int64 $Rust.type("crate::codecs::Age"));
-    # A Rust type of one's own.
+    # A custom Rust type.
 
     any @29 (any :AnyPointer) -> (any :AnyPointer);
-    # What the schema leaves open.
+    # An AnyPointer.
 
     generic @30 [T] (value :T) -> (value :T);
-    # A parameter of the method's own is left open as well.
+    # A type parameter of the method, which is an AnyPointer as well.
 
     point @31 Point -> Point;
     # A struct in place of the parameters: its fields are the arguments.
@@ -82,14 +82,15 @@ interface Values {
     # The sum of all, which wraps.
 
     wraps @35 (context :Proxy.Context, arg :Unions.Wraps) -> (result :Unions.Wraps);
-    # Returns what it is given, as the first ones do.
+    # Each returns its argument, like the first ones.
 
     borrowed @36 (context :Proxy.Context, number :Int64, text :Text, data :Data, color :Color,
             point :Point, points :List(Point), texts :List(Text), numbers :List(List(Int32)),
             tree :Unions.Tree, absent :Text $Rust.nullable, maybe :Text, hasMaybe :Bool)
         -> (result :Text, bytes :UInt64) $Rust.borrowed;
-    # All of it as one text, and the sum of the data's bytes; the served object looks at the message.
+    # The arguments as one text, and the sum of the data's bytes; the served object reads them from
+    # the message.
 
     borrowedInline @37 (texts :List(Text)) -> (result :UInt32) $Rust.borrowed;
-    # How many texts there are, without a Context.
+    # The number of texts, without a Context.
 }

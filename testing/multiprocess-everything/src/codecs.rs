@@ -1,4 +1,4 @@
-//! Rust types that the schema names in place of those that its own types map to.
+//! Custom Rust types that the schema names, and their codecs.
 
 use std::sync::Arc;
 
@@ -7,15 +7,15 @@ use multiprocess::{Codec, CodecError};
 use crate::generated::foo::FooCustom;
 use crate::generated::types::{Color, Point};
 
-/// Years. Neither side accepts all: what is sent is never above [`Age::MOST`], what arrives never
-/// above [`Age::OLDEST`].
+/// Years. Values above [`Age::MOST`] cannot be sent, and values above [`Age::OLDEST`] are refused
+/// when they arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Age(pub u32);
 
 impl Age {
-    /// What can be sent at most.
+    /// The largest value that can be sent.
     pub const MOST: u32 = 150;
-    /// What can arrive at most.
+    /// The largest value that is accepted.
     pub const OLDEST: u32 = 120;
 }
 
@@ -96,12 +96,12 @@ impl Codec<char> for Letter {
     }
 }
 
-/// A type of this crate's that travels as the schema's `FooCustom`.
+/// A type of this crate that is sent as the schema's `FooCustom`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Custom {
-    /// Travels as `v1`.
+    /// Sent as `v1`.
     pub text: String,
-    /// Travels as `v2`.
+    /// Sent as `v2`.
     pub number: i32,
 }
 
@@ -117,12 +117,12 @@ impl Codec for Custom {
     }
 }
 
-/// An enum of this crate's that travels as a number.
+/// An enum of this crate that is sent as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FooEnum {
-    /// Travels as 1.
+    /// Sent as 1.
     One = 1,
-    /// Travels as 2.
+    /// Sent as 2.
     Two = 2,
 }
 
@@ -142,10 +142,10 @@ impl Codec for FooEnum {
     }
 }
 
-/// Bytes that are shared where they are.
+/// Bytes that are shared without a copy.
 pub type SharedBytes = Arc<Vec<u8>>;
 
-/// The codec of [`SharedBytes`], which is not a type of this crate's.
+/// The codec of [`SharedBytes`], which is not a type of this crate.
 pub struct Bytes;
 
 impl Codec<SharedBytes> for Bytes {

@@ -51,7 +51,7 @@ use multiprocess::{Connection, Result};
 
 use generated::everything::EverythingClient;
 
-/// The whole of a program that a parent starts as `PROGRAM -ipcfd FD`.
+/// The whole `main` of a program that a parent starts as `PROGRAM -ipcfd FD`.
 pub fn run(program: &str, work: impl FnOnce(&str) -> Result<()>) -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [flag, fd] = &args[..] else {
@@ -73,7 +73,7 @@ pub fn run(program: &str, work: impl FnOnce(&str) -> Result<()>) -> ExitCode {
     }
 }
 
-/// Serves `object` on an inherited socket, until the other side lets go.
+/// Serves `object` on an inherited socket, until the other side closes it.
 ///
 /// # Errors
 /// `fd` is not the number of such a socket.

@@ -1,5 +1,5 @@
-//! Two ends of one connection in one process; with a wire between them that can be looked at, where
-//! that matters.
+//! Two ends of one connection in one process, optionally with a wire between them that tests can
+//! inspect.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -16,11 +16,11 @@ pub struct Pair<I> {
     pub serving: Connection,
     /// The calling end.
     pub calling: Connection,
-    /// The object as the calling end has it.
+    /// The calling end's handle on the object.
     pub object: I,
 }
 
-/// Everything, served by an object that does nothing but that.
+/// A served `EverythingServer`, and a handle on it.
 ///
 /// # Errors
 /// The system gives no sockets.
@@ -30,7 +30,7 @@ pub fn pair() -> Result<(Arc<EverythingServer>, Pair<EverythingClient>)> {
     Ok((server, pair))
 }
 
-/// Serves `object` to a peer that takes it for a `J`.
+/// Serves `object` to a peer that uses it as a `J`.
 ///
 /// # Errors
 /// The system gives no sockets.
@@ -39,7 +39,7 @@ pub fn serve<I: Interface, J: Interface>(object: I) -> Result<Pair<J>> {
     connect(object, ours, theirs)
 }
 
-/// The same over a wire that can be looked at.
+/// The same over a wire that tests can inspect.
 ///
 /// # Errors
 /// The system gives no sockets.
@@ -113,23 +113,23 @@ impl Wire {
         self.0.state().held = true;
     }
 
-    /// Lets them go.
+    /// Delivers them.
     pub fn let_go(&self) {
         self.0.state().held = false;
         self.0.changed.notify_all();
     }
 
-    /// Forgets what went to the server so far.
+    /// Forgets the messages that went to the server so far.
     pub fn forget(&self) {
         self.0.state().asked.clear();
     }
 
-    /// What went to the server.
+    /// The messages that went to the server.
     pub fn asked(&self) -> Vec<Vec<u8>> {
         self.0.state().asked.clone()
     }
 
-    /// Waits until what went to the server is as `enough` wants it, or the wire is cut.
+    /// Waits until `enough` holds for the messages that went to the server, or the wire is cut.
     pub fn wait_until(&self, enough: impl Fn(&[Vec<u8>]) -> bool) {
         self.0.wait_until(|state| enough(&state.asked));
     }
@@ -147,7 +147,7 @@ impl Shared {
         }
     }
 
-    /// One direction has ended, so the other one does.
+    /// One direction has ended: ends the other one.
     fn end(&self, from: &UnixStream, to: &UnixStream) {
         let _ = from.shutdown(std::net::Shutdown::Both);
         let _ = to.shutdown(std::net::Shutdown::Both);
@@ -156,7 +156,7 @@ impl Shared {
     }
 }
 
-/// Hands whole messages on, each after `look` has seen it.
+/// Forwards whole messages, each after `look` has seen it.
 fn pass(from: &mut impl Read, to: &mut impl Write, mut look: impl FnMut(&[u8])) -> io::Result<()> {
     loop {
         let mut message = vec![0; 4];

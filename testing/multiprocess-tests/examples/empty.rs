@@ -1,3 +1,3 @@
-//! The program that does nothing: what `spawn_cost` compares with.
+//! A program that does nothing, for comparison in `spawn_cost`.
 
 fn main() {}

@@ -1,4 +1,4 @@
-//! What it costs to start a process, by how much memory the parent has in use.
+//! The cost of starting a process, depending on the memory that the parent uses.
 //!
 //! ```text
 //! cargo build --release -p multiprocess-tests --examples
@@ -6,18 +6,19 @@
 //! target/release/examples/spawn_cost 0 2          of 0 and 2 GiB
 //! ```
 //!
-//! Figures are medians in microseconds. Each row is a parent's size (a fresh process that has
-//! written to that much memory, several times over); what is in a row is measured in turn within
-//! each round. Sizes that would leave less than 1 GiB of the machine's memory are left out.
+//! Figures are medians in microseconds. Each row is a parent's size (several fresh processes that
+//! have written to that much memory); the columns are measured in turn within each round. Sizes
+//! that would leave less than 1 GiB of the machine's memory are left out.
 //!
 //! - `spawn`: until `Command::spawn` has returned, which is when the program runs;
 //! - `std empty`: an empty Rust program started with `std::process`, until its end is known;
 //! - `empty`: the same started with `Command`;
-//! - `byte`: this program, until a byte is there that it writes to its socket first thing;
-//! - `first call`: this program started as a server, until its first answer is there;
-//! - `cold`: the same as the first that its parent does, threads and all;
+//! - `byte`: this program, until the byte arrives that it first writes to its socket;
+//! - `first call`: this program started as a server, until its first answer arrives;
+//! - `cold`: the same as the first call of its parent, which includes starting the parent's
+//!   threads;
 //! - `call`: one more call of that server, a round trip;
-//! - `ratio`: `first call` to `std empty` and `call` together, which is to be 1.3 at most.
+//! - `ratio`: `first call` divided by the sum of `std empty` and `call`; it should be 1.3 at most.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -124,7 +125,8 @@ fn measure(size: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Starts the server and calls it: until the first answer, one more call, and what to end.
+/// Starts the server and calls it. Returns the time until the first answer, that of one more call,
+/// and the server to end.
 fn first_call(server: &Path) -> Result<(Duration, Duration, (Child, LabClient)), Failure> {
     let start = Instant::now();
     let (child, socket) = Command::new(server).fd_args(FdArgs::Flag("-ipcfd")).spawn()?;
@@ -142,7 +144,7 @@ fn end((child, lab): (Child, LabClient)) -> Result<(), Failure> {
     Ok(())
 }
 
-/// So many GiB with something in every page.
+/// Memory of this many GiB, with every page written.
 fn touched(size: usize) -> Vec<u8> {
     let mut memory = vec![0; size * GIB];
     memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
@@ -157,7 +159,7 @@ fn beside(name: &str) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-/// Free memory in bytes, where the system tells.
+/// Free memory in bytes, if the system provides it.
 fn free() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;

@@ -1,4 +1,4 @@
-# What the tests of optional values that have defaults call.
+# The interfaces of the tests of optional values that have defaults.
 
 @0xe54d1b7290c8f6a3;
 
@@ -15,14 +15,14 @@ interface Flagged {
 
     fields @2 (number :Int32 = 17, hasNumber :Bool, text :Text = "given", hasText :Bool)
         -> (number :Int32 = 23, hasNumber :Bool, text :Text = "got", hasText :Bool);
-    # The same of parameters and results, without a context.
+    # The same for parameters and results, without a context.
 
     seen @3 (settings :Settings) -> (result :Text);
-    # What it was given, as Debug shows it.
+    # Its arguments as Debug shows them.
 }
 
 struct Settings {
-    # A Bool beside each value says whether it is there.
+    # A Bool beside each value says whether it is present.
     number @0 :Int32 = 17;
     hasNumber @1 :Bool;
     flag @2 :Bool = true;

@@ -1,4 +1,4 @@
-# What the tests of streaming calls call.
+# The interfaces of the tests of streaming calls.
 
 @0xc4b81f3e6a90d275;
 
@@ -18,7 +18,7 @@ interface Flow {
 }
 
 interface PlainSink {
-    # Takes numbers, until the last handle on it is gone.
+    # Takes numbers, until the last handle on it is dropped.
 
     write @0 (context :Proxy.Context, number :UInt32) -> stream;
     # Takes a number.
@@ -30,7 +30,7 @@ interface Sink {
     destroy @0 (context :Proxy.Context) -> ();
 
     write @1 (context :Proxy.Context, number :UInt32, data :Data) -> stream;
-    # Takes a number; some bytes are there for their size.
+    # Takes a number, and bytes that only make the message larger.
 
     note @2 (number :UInt32) -> stream;
     # The same without a context.
@@ -39,17 +39,17 @@ interface Sink {
     # The numbers that it took.
 
     count @4 () -> (result :UInt32);
-    # How many, without a context.
+    # How many it took, without a context.
 
     tell @5 (context :Proxy.Context, number :UInt32, listener :Listener $Rust.notNull) -> stream;
-    # The same as write; the listener hears of it first.
+    # The same as write; the listener is called first.
 
     again @6 (context :Proxy.Context) -> (result :Sink $Rust.notNull);
     # The same sink.
 }
 
 interface Listener {
-    # Hears of numbers.
+    # Is called with each number.
 
     hear @0 (context :Proxy.Context, number :UInt32) -> ();
 }

@@ -1,4 +1,4 @@
-# What the runtime's tests call: one method for each thing that a call can do.
+# The interfaces of the runtime's tests: one method for each thing that a call can do.
 
 @0xe3b58c1f6a27d904;
 
@@ -23,7 +23,7 @@ interface Lab {
     # Panics.
 
     missing @5 (context :Proxy.Context) -> ();
-    # Left at its default.
+    # Not implemented by the server.
 
     threadName @6 (context :Proxy.Context) -> (result :Text);
     # The name of the thread that runs it.
@@ -35,7 +35,7 @@ interface Lab {
     # Calls back from a method that has no context.
 
     hold @9 (context :Proxy.Context, callback :Callback) -> ();
-    # Keeps the callback, or lets the last one go.
+    # Keeps the callback, or drops the last one.
 
     poke @10 (context :Proxy.Context, value :Int32) -> (result :Int32);
     # Calls the callback that is kept.
@@ -50,10 +50,10 @@ interface Lab {
     # A new counter.
 
     noCounter @14 (context :Proxy.Context) -> (result :Counter);
-    # None.
+    # A null counter.
 
     readCounter @15 (context :Proxy.Context, counter :Counter $Rust.notNull) -> (result :Int64, isLocal :Bool);
-    # What a counter stands at, and whether it came home.
+    # The counter's number, and whether the counter is an object of the lab itself.
 
     bytes @16 (context :Proxy.Context, data :Data) -> (result :Data);
     # Returns its argument.

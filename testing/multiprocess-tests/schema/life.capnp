@@ -1,4 +1,4 @@
-# What the tests of the lives of objects call: objects that a raw peer gives, of interfaces with and
+# The interfaces of the tests of the lives of objects: objects that a raw peer gives, with and
 # without a `destroy` method.
 
 @0xb1c74d0e96a8f352;
@@ -21,14 +21,14 @@ interface House {
     # The same of the other interface.
 
     fetch @4 (context :Proxy.Context) -> (result :Guest $Rust.notNull);
-    # A guest of the house's own.
+    # A guest that is an object of the house.
 
     fetchPlain @5 (context :Proxy.Context) -> (result :Plain $Rust.notNull);
     # The same of the other interface.
 }
 
 interface Guest {
-    # An object that has an end.
+    # An object with a `destroy` method.
 
     destroy @0 (context :Proxy.Context) -> ();
 
@@ -49,7 +49,7 @@ interface Guest {
 }
 
 interface Plain {
-    # An object without an end of its own. Also the bootstrap object of the raw peer's.
+    # An object without a `destroy` method. Also the bootstrap object of the raw peer.
 
     call @0 (context :Proxy.Context, number :Int32) -> (result :Int32);
     # That number.

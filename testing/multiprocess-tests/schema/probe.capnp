@@ -1,4 +1,4 @@
-# What the tests of codecs, views and objects that come home call.
+# The interfaces of the tests of codecs, views, and objects that return to their own process.
 
 @0xd9c06b21f87e43b1;
 
@@ -33,7 +33,7 @@ interface Probe {
 }
 
 interface Base {
-    # An object of the caller's.
+    # An object of the caller.
 
     look @0 (context :Proxy.Context, name :Text) -> (result :Text) $Rust.borrowed;
     plain @1 (context :Proxy.Context, name :Text) -> (result :Text);
@@ -41,7 +41,7 @@ interface Base {
 }
 
 interface Derived extends(Base) {
-    # It comes home as what it extends.
+    # It is returned to the caller's process as the interface that it extends.
 
     more @0 (context :Proxy.Context) -> (result :Text);
 }
@@ -72,7 +72,7 @@ struct Wide {
 }
 
 struct Bytes {
-    # What a peer sends in place of the parameters of `count`.
+    # Sent by a peer in place of the parameters of `count`.
 
     bytes @0 :Data;
 }

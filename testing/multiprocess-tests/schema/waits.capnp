@@ -1,4 +1,4 @@
-# What the tests of futures that serve, of long waits and of interrupts call.
+# The interfaces of the tests of methods that are futures, of long waits and of interrupts.
 
 @0xe7a1c3d94b5f6082;
 
@@ -18,7 +18,7 @@ interface Waits extends(Sum) {
     construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap);
 
     wait @1 (context :Proxy.Context, name :Text) -> (result :Bool) $Rust.longWait $Rust.interruptedBy("interrupt");
-    # Waits until let go of.
+    # Waits until it is released.
 
     interrupt @2 () -> ();
     # Ends all waits.
@@ -39,7 +39,7 @@ interface Waits extends(Sum) {
     # An object that can be closed.
 
     threadName @8 (context :Proxy.Context) -> (result :Text);
-    # Left at its default.
+    # Not implemented by the server.
 }
 
 interface Child {
@@ -48,8 +48,8 @@ interface Child {
     destroy @0 (context :Proxy.Context) -> ();
 
     hold @1 (context :Proxy.Context, name :Text) -> (result :Bool);
-    # Waits until let go of, or cancelled.
+    # Waits until it is released or cancelled.
 
     closeFrom @2 (context :Proxy.Context, callback :Waits $Rust.notNull) -> (result :Int32);
-    # Calls back; the callback closes this.
+    # Calls back; the callback closes this object.
 }

@@ -1,5 +1,5 @@
-//! What compiles against generated code, and what must not: each pair differs in the one thing that
-//! the second has wrong.
+//! Code that compiles against generated code, and code that must not. The second example of each
+//! pair differs from the first only in its mistake.
 //!
 //! An object is shared between threads.
 //!
@@ -77,7 +77,7 @@
 //! let _ = lab.add(1, 2).pipelined();
 //! ```
 //!
-//! A handle is one interface's; it becomes that of one that the interface extends, and no other.
+//! A handle can be converted to one of an interface that its own extends, and to no other.
 //!
 //! ```
 //! use multiprocess_tests::generated::waits::{SumClient, WaitsClient};

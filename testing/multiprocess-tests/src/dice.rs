@@ -1,4 +1,4 @@
-//! Choices that look random, and are the same again for the same seed.
+//! Pseudo-random choices, repeatable by their seed.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,8 +9,7 @@ pub struct Dice(u64);
 impl Dice {
     /// The seed in this variable of the environment, or one that is new each time.
     ///
-    /// # Panics
-    /// What the variable holds is no number: a run that was to be repeated would not be.
+    /// # Panics The variable is not a number: the run would not be the one that was to be repeated.
     pub fn seed(variable: &str) -> u64 {
         match std::env::var(variable) {
             Ok(seed) => seed.parse().unwrap_or_else(|error| panic!("{variable}={seed}: {error}")),
@@ -20,8 +19,8 @@ impl Dice {
         }
     }
 
-    /// Those of one step of one thread. What a step chooses does not depend on how the steps before
-    /// it went, nor on other threads.
+    /// The choices of one step of one thread. They depend neither on earlier steps nor on other
+    /// threads.
     pub fn of(seed: u64, thread: usize, step: usize) -> Dice {
         let mut dice = Dice(seed);
         for part in [thread as u64, step as u64] {

@@ -2,7 +2,7 @@
 
 use multiprocess::{Codec, CodecError};
 
-/// A number, some of which cannot be written, and some not read.
+/// A number. One value cannot be written, and one cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragile(pub i64);
 

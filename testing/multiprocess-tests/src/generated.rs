@@ -1,28 +1,28 @@
-//! What the build script makes of `schema/`.
+//! The code that the build script generates from `schema/`.
 
 multiprocess::include_generated!();
 
-/// Of `versions/newest/`, for peers of version 1 as well.
+/// From `versions/newest/`, for peers of version 1 as well.
 pub mod newest {
     multiprocess::include_generated!("newest");
 }
 
-/// Of `versions/1/` alone.
+/// From `versions/1/` alone.
 pub mod old {
     multiprocess::include_generated!("old");
 }
 
-/// Of `versions/moved/newest/`, for peers of versions 2 and 1 as well.
+/// From `versions/moved/newest/`, for peers of versions 2 and 1 as well.
 pub mod moved {
     multiprocess::include_generated!("moved");
 }
 
-/// Of `versions/moved/2/` alone.
+/// From `versions/moved/2/` alone.
 pub mod moved2 {
     multiprocess::include_generated!("moved2");
 }
 
-/// Of `versions/moved/1/` alone.
+/// From `versions/moved/1/` alone.
 pub mod moved1 {
     multiprocess::include_generated!("moved1");
 }

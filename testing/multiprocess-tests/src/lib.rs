@@ -1,6 +1,6 @@
-//! The schema of the runtime's tests, an object that serves it, and what the tests share. The tests
-//! are in `tests/`: `main` for all that can run in parallel, `counting` for what counts the threads
-//! and descriptors of the process.
+//! The schema of the runtime's tests, an object that serves it, and helpers of the tests. The tests
+//! are in `tests/`: `main` has those that can run in parallel, `counting` those that count the
+//! threads and descriptors of the process.
 
 pub mod compile;
 mod dice;

@@ -20,7 +20,7 @@ pub struct Pair {
     pub serving: Connection,
     /// The calling end.
     pub calling: Connection,
-    /// The lab as the calling end has it.
+    /// The calling end's handle on the lab.
     pub lab: LabClient,
 }
 
@@ -29,12 +29,12 @@ pub fn pair() -> Pair {
     pair_with(Limits::default())
 }
 
-/// A served lab, both of whose ends have these limits.
+/// A served lab with these limits at both ends.
 pub fn pair_with(limits: Limits) -> Pair {
     pair_of(limits.clone(), limits)
 }
 
-/// A served lab, the ends of which have limits of their own.
+/// A served lab with different limits at the two ends.
 pub fn pair_of(calling: Limits, serving: Limits) -> Pair {
     let (ours, theirs) = UnixStream::pair().expect("a socket pair");
     let server = LabServer::new();
@@ -60,7 +60,7 @@ impl Pair {
     }
 }
 
-/// Waits until `condition` holds, for a minute at most. Whether it came to hold.
+/// Waits until `condition` holds, for a minute at most. Returns whether it does.
 pub fn eventually(mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -77,7 +77,7 @@ pub fn eventually(mut condition: impl FnMut() -> bool) -> bool {
 /// Waits until `condition` holds; panics with `what` if it does not.
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
-    assert!(eventually(condition), "still not: {what}");
+    assert!(eventually(condition), "timed out waiting until {what}");
 }
 
 /// Runs `work` on a thread of its own, so that a deadlock fails the test instead of hanging it.

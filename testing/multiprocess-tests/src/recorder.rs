@@ -1,4 +1,4 @@
-//! A raw peer that keeps what it was sent, in order, so that a test can say what came before what.
+//! A raw peer that records the messages it was sent, so that a test can check their order.
 
 use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
@@ -34,14 +34,14 @@ pub enum Event {
         /// Whether this peer is to let go of the capabilities in its results.
         release: bool,
     },
-    /// This many references on an object of this peer's are let go of.
+    /// A release of references on an object of this peer.
     Release {
         /// The object.
         id: u32,
         /// How many.
         count: u32,
     },
-    /// What a promise of the other side's has become; none where that is an error.
+    /// The resolution of a promise of the other side; none if it is an error.
     Resolve {
         /// The promise.
         promise: u32,
@@ -83,14 +83,14 @@ pub struct Called {
     pub number: i32,
     /// The capabilities in its parameters.
     pub caps: Vec<Given>,
-    /// Those that its context has as thread and as callback thread; none where it has none.
+    /// The thread and the callback thread of its context, if it has one.
     pub context: Threads,
 }
 
 /// The thread and the callback thread of a context.
 pub type Threads = (Option<Given>, Option<Given>);
 
-/// A capability in a message that came. Which side an object is on is said as seen from this peer.
+/// A capability in a received message, as seen from this peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Given {
     /// A null.
@@ -101,7 +101,7 @@ pub enum Given {
     Promise(u32),
     /// An object of this peer's.
     Here(u32),
-    /// What this peer answers a question of the other side's with.
+    /// A capability in this peer's answer of a question of the other side.
     Answer(u32),
 }
 
@@ -120,12 +120,12 @@ pub enum Outcome {
     TakenFrom(u32),
 }
 
-/// A raw peer, and what it was sent.
+/// A raw peer, and the messages it was sent.
 pub struct Recorder {
-    /// The peer. What is read by its own methods is not in the log.
+    /// The peer. Messages that its own methods read are not in the log.
     pub peer: RawPeer,
     log: Vec<Event>,
-    /// Those that a test has asked for. Each is found once.
+    /// The events that a test has already found. Each is found once.
     found: Vec<bool>,
     /// The first number of each answer's results.
     numbers: HashMap<u32, i64>,
@@ -139,12 +139,12 @@ impl Recorder {
         Recorder { peer, log: Vec::new(), found: Vec::new(), numbers: HashMap::new() }
     }
 
-    /// All that came, in order.
+    /// All events, in order.
     pub fn log(&self) -> &[Event] {
         &self.log
     }
 
-    /// Reads the next message. Its place in the log.
+    /// Reads the next message. Returns its place in the log.
     #[track_caller]
     pub fn read(&mut self) -> usize {
         let incoming = self.peer.receive().unwrap_or_else(|error| {
@@ -210,7 +210,8 @@ impl Recorder {
         (place, release)
     }
 
-    /// Reads until an object of this peer's has been let go of this often. The place of the last.
+    /// Reads until `count` references on an object of this peer have been released. Returns the
+    /// place of the last release.
     #[track_caller]
     pub fn release_of(&mut self, export: u32, mut count: u32) -> usize {
         let mut place = 0;
@@ -219,12 +220,13 @@ impl Recorder {
             let Event::Release { count: by, .. } = self.log[place] else {
                 unreachable!("it is a Release")
             };
-            count = count.checked_sub(by).expect("it is not let go of more often than given");
+            count = count.checked_sub(by).expect("not released more often than given");
         }
         place
     }
 
-    /// Reads until all is there that the other side had sent when it took this in.
+    /// Sends a question and reads until its answer: everything that the other side sent before that
+    /// is then in the log.
     #[track_caller]
     pub fn hear(&mut self) {
         let question = self.peer.bootstrap();
@@ -343,7 +345,7 @@ fn number_in(incoming: &Incoming) -> Option<(u32, i64)> {
     Some((ret.get_answer_id(), results.get_result()))
 }
 
-/// A target that is an answer is told apart no further than by its question.
+/// Of a target that is an answer, only the question is kept.
 fn target(from: message_target::Reader<'_>) -> capnp::Result<Target> {
     Ok(match from.which()? {
         message_target::ImportedCap(id) => Target::Export(id),
@@ -372,7 +374,8 @@ fn given(descriptor: cap_descriptor::Reader<'_>) -> capnp::Result<Given> {
     })
 }
 
-/// What each method of `life.capnp` has in the same places: a number, and a context.
+/// The number and the context in the parameters, which have the same slots in each method of
+/// `life.capnp`.
 fn numbers_of(params: payload::Reader<'_>, caps: &[Given]) -> capnp::Result<(i32, Threads)> {
     let table: Vec<Option<Box<dyn ClientHook>>> =
         (0..caps.len()).map(|place| Some(Placeholder::boxed(place))).collect();

@@ -1,4 +1,4 @@
-//! The objects that the tests call, and what they remember of it.
+//! The objects that the tests call. They remember the calls.
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -17,7 +17,7 @@ pub struct LabServer {
     changed: Condvar,
     /// Counters of this lab that are not dropped.
     counters: Arc<AtomicUsize>,
-    /// Those whose cleanup hook has not run.
+    /// Counters whose cleanup hook has not run.
     uncleaned: Arc<AtomicUsize>,
 }
 
@@ -52,7 +52,7 @@ impl LabServer {
 
     /// A handle on this lab.
     pub fn client(&self) -> LabClient {
-        LabClient::from(self.this.upgrade().expect("a lab is used through an Arc"))
+        LabClient::from(self.this.upgrade().expect("the lab is in an Arc"))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -89,7 +89,7 @@ impl LabServer {
         self.counters.load(Ordering::SeqCst)
     }
 
-    /// How many of the lab's counters have not been cleaned up after: their hooks run last.
+    /// How many of the lab's counters have cleanup hooks that have not run.
     pub fn uncleaned(&self) -> usize {
         self.uncleaned.load(Ordering::SeqCst)
     }
@@ -114,7 +114,7 @@ impl LabServer {
         self.state().kept.clone()
     }
 
-    /// Lets the blocks of this name go on.
+    /// Lets the calls of `block` with this name return.
     pub fn let_go(&self, name: &str) {
         self.state().released.push(name.to_owned());
         self.changed.notify_all();

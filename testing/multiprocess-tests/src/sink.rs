@@ -1,4 +1,4 @@
-//! What the tests stream to: an object that takes numbers, by threads or by futures.
+//! The object to which the tests stream: it takes numbers, with methods on threads or futures.
 
 use std::future::poll_fn;
 use std::os::unix::net::UnixStream;
@@ -12,7 +12,7 @@ use crate::generated::flow::{
     Flow, FlowClient, ListenerClient, PlainSink, PlainSinkClient, Sink, SinkAsync, SinkClient,
 };
 
-/// What a sink took, shared with the test.
+/// The numbers that a sink took, shared with the test.
 #[derive(Default)]
 pub struct Taken {
     state: Mutex<State>,
@@ -32,23 +32,23 @@ impl Taken {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was taken, in order.
+    /// The numbers that were taken, in order.
     pub fn numbers(&self) -> Vec<u32> {
         self.state().numbers.clone()
     }
 
-    /// From now on nothing is taken: its method waits.
+    /// From now on the sink's method waits, and takes nothing.
     pub fn shut(&self) {
         self.state().shut = true;
     }
 
-    /// Goes on.
+    /// Lets it take numbers again.
     pub fn open(&self) {
         self.state().shut = false;
         self.changed.notify_all();
     }
 
-    /// This number is not taken: its method fails.
+    /// Makes the method fail for this number, which is not taken.
     pub fn fail_at(&self, number: u32) {
         self.state().unlucky = Some(number);
     }
@@ -108,7 +108,7 @@ impl PlainSink for Served {
     }
 }
 
-/// Lets other tasks go first.
+/// Lets other tasks run first.
 async fn yield_now() {
     let mut yielded = false;
     poll_fn(|context| {
@@ -125,7 +125,7 @@ struct ServedAsync(Arc<Taken>);
 
 impl SinkAsync for ServedAsync {
     async fn write(&self, number: u32, _data: Vec<u8>) -> Result<()> {
-        // The earlier it came, the longer it takes.
+        // Earlier numbers take longer.
         for _ in number..64 {
             yield_now().await;
         }
@@ -151,15 +151,15 @@ impl Flow for Opens {
 
 /// A sink behind a connection.
 pub struct SinkPair {
-    /// What it took.
+    /// The numbers that it took.
     pub taken: Arc<Taken>,
     /// The serving end.
     pub serving: Connection,
     /// The calling end.
     pub calling: Connection,
-    /// The sink as the calling end has it.
+    /// The calling end's handle on the sink.
     pub sink: SinkClient,
-    /// What opens sinks.
+    /// The object that opens sinks.
     pub flow: FlowClient,
 }
 
@@ -175,7 +175,7 @@ pub fn sink_of_futures(spawn: impl Fn(Task) + Send + Sync + 'static) -> SinkPair
     pair(SinkClient::new_async(ServedAsync(Arc::clone(&taken)), spawn), taken)
 }
 
-/// A sink that hands on what it gets.
+/// A sink that passes the numbers on to another one.
 pub fn sink_before(sink: SinkClient) -> SinkPair {
     pair(sink, Arc::default())
 }

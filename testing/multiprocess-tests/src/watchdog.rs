@@ -1,4 +1,5 @@
-//! Ends a test that hangs, and says what it was at; and collects what a test's threads find wrong.
+//! Ends a test that hangs, and prints what its threads were doing; and collects the failures that
+//! its threads find.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,15 +11,15 @@ use std::time::Duration;
 /// Far longer than anything takes, on a machine that is busy as well.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Aborts the process, having said where each of the threads is, when none has made progress for two
-/// minutes. Until dropped.
+/// Until it is dropped: when no thread has made progress for two minutes, prints where each of them
+/// is and aborts the process.
 pub struct Watchdog {
     seen: Arc<Seen>,
     running: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
 }
 
 struct Seen {
-    /// Which run this is: what it takes to repeat it.
+    /// Describes the run, with the variables that repeat it.
     run: String,
     progress: AtomicU64,
     places: Vec<Mutex<String>>,
@@ -40,28 +41,28 @@ impl Watchdog {
         Watchdog { seen, running: Some((stop, thread)) }
     }
 
-    /// This thread is now here.
+    /// Notes where this thread is.
     pub fn at(&self, thread: usize, place: impl Into<String>) {
         *lock(&self.seen.places[thread]) = place.into();
         self.progress();
     }
 
-    /// Something went on.
+    /// Notes progress.
     pub fn progress(&self) {
         self.seen.progress.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Something is wrong. A thread says so, rather than panic, where others wait for it.
+    /// Notes a failure. For threads that cannot panic because others wait for them.
     pub fn wrong(&self, what: String) {
         lock(&self.seen.wrong).push(what);
     }
 
-    /// Whether anything is.
+    /// Whether there was a failure.
     pub fn went_wrong(&self) -> bool {
         !lock(&self.seen.wrong).is_empty()
     }
 
-    /// Panics with all that is wrong.
+    /// Panics with all failures, if there are any.
     #[track_caller]
     pub fn assert_right(&self) {
         let wrong = lock(&self.seen.wrong);
@@ -86,7 +87,7 @@ impl Seen {
     }
 
     fn abort(&self) -> ! {
-        // Not by the macros: what they print is kept back until the test ends.
+        // Not with `eprintln!`: its output is captured until the test ends.
         let mut out = std::io::stderr();
         let _ = writeln!(out, "\nno progress for {PATIENCE:?}: {}", self.run);
         for (thread, place) in self.places.iter().enumerate() {
@@ -103,7 +104,7 @@ impl Drop for Watchdog {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.running.take() {
             drop(stop);
-            // It may be counted: it ends before the test does.
+            // Joined, because tests count threads.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! The interfaces of Bitcoin Core 30 and 31 by themselves, for tests to serve.
+//! The interfaces of Bitcoin Core 30 and 31 on their own, for tests to serve.
 
 /// Bitcoin Core 30.
 pub mod v30 {

@@ -1,4 +1,4 @@
-//! The command line; by another name, the node or the wallet.
+//! The command line. Started under another name, the node or the wallet.
 
 use std::process::ExitCode;
 

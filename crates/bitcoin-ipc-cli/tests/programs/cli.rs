@@ -93,7 +93,7 @@ fn commands_with_a_child() {
     let run = |args: &[&str]| {
         let output = ipc(dir.path(), args);
         assert!(output.status.success(), "{args:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains("started bitcoin-node"), "it says so");
+        assert!(stderr(&output).contains("started bitcoin-node"), "a note says what was started");
         stdout(&output)
     };
     assert_eq!(run(&["echo", "häuser"]), "häuser\n");
@@ -128,7 +128,7 @@ fn a_running_node_is_used_and_its_blocks_arrive() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // Blocks come until the waiter has seen one: the first may be there before it waits.
+    // Blocks are made until the waiter has seen one, because the first may come before it waits.
     wait_until("the waiter has seen a block", || {
         let mine =
             ["rpc", "generatetoaddress", "1", "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"];

@@ -125,7 +125,8 @@ fn waits_end_by_timeout_interrupt_and_cancel() {
         template.wait_next(BlockWaitOptions { timeout: 1.0, ..Default::default() }).wait().unwrap();
     assert!(none.is_none());
 
-    // An interrupt ends the waits that are under way. It may come before the wait is: again, then.
+    // An interrupt ends the waits that are under way. It is repeated, because it may come before
+    // the wait begins.
     let waiting = mining.clone();
     let hash = tip.hash.clone();
     let waiter =
@@ -136,7 +137,8 @@ fn waits_end_by_timeout_interrupt_and_cancel() {
     });
     assert_eq!(waiter.join().unwrap().unwrap(), None);
 
-    // A deadline of this side ends the wait there as well, or this thread's next call would hang.
+    // A timeout on this side ends the wait in the node as well; otherwise this thread's next call
+    // would hang.
     let call =
         mining.wait_tip_changed(tip.hash, timeout_ms(None)).timeout(Duration::from_millis(20));
     assert!(matches!(call.wait(), Err(Error::Timeout(_))));

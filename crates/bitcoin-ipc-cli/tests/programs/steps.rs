@@ -21,8 +21,8 @@ fn client() -> Ipc {
 
 /// Step 1: the parent starts a program by its name and gets its Init.
 ///
-/// Programs are looked for beside the parent's own, so the parent is this test's program, started
-/// again under a name in the programs' directory.
+/// Programs are looked up in the directory of the parent's program, so the parent is this test's
+/// program, started again under a name in the programs' directory.
 #[test]
 fn step_1_spawn() {
     const INSIDE: &str = "STEPS_INSIDE";
@@ -47,7 +47,7 @@ fn step_1_spawn() {
     assert!(text.contains("bitcoin-nowhere") && text.contains("os error 2"), "{text}");
 }
 
-/// Step 2: the child serves its parent on the socket that it was given, until the parent lets go,
+/// Step 2: the child serves its parent on the socket that it was given, until the parent closes it,
 /// and exits with status 0.
 #[test]
 fn step_2_serve() {
@@ -62,7 +62,7 @@ fn step_2_serve() {
         let status = child.wait_timeout(LONG).unwrap().expect("the child exits");
         assert_eq!(status.code(), Some(0), "{program}");
     }
-    // Other arguments than a spawned process's are not for it.
+    // It ignores arguments that are not those of a spawned process.
     let args = |args: &[&str]| args.iter().map(|&arg| arg.to_owned().into()).collect::<Vec<_>>();
     assert_eq!(client().start_spawned_process(&args(&["node"])).unwrap(), None);
     assert_eq!(client().start_spawned_process(&args(&["node", "-ipcbind=unix"])).unwrap(), None);
@@ -99,7 +99,7 @@ fn step_3_further_objects_then_drop() {
     wait_until("the child has exited and is reaped", || !process_exists(pid));
 }
 
-/// What the parent serves is there for the child; here both are in this process.
+/// The child can call the object that the parent serves. Here both are in this process.
 #[test]
 fn the_parent_serves_its_own_init() {
     struct Shout;
@@ -124,7 +124,8 @@ fn programs_that_do_not_serve() {
             Ok(spawned) => spawned,
             Err(error) => return error.to_string(),
         };
-        // The first call is told, however it is made, and every other.
+        // The first call gets the explanation, in whichever way it is made, and so does every
+        // other.
         let error = spawned.init.make_echo().wait().unwrap_err();
         assert!(matches!(error, Error::Spawn { .. }), "{error}");
         assert_eq!(spawned.init.make_mining().wait().unwrap_err().to_string(), error.to_string());
@@ -140,10 +141,10 @@ fn programs_that_do_not_serve() {
     assert!(error.contains("exit status: 7"), "{error}");
     let error = spawn("/bin/sh", &["-c", "kill -SEGV $$"]);
     assert!(error.contains("SIGSEGV"), "{error}");
-    // Never answers: killed after the deadline.
+    // A program that never answers is killed after the deadline.
     let error = spawn("/bin/sh", &["-c", "echo $$ >&2; exec sleep 1000"]);
     assert!(error.contains("no answer within") && error.contains("killed"), "{error}");
-    // Says something else: `$2` is the socket's number.
+    // A program that sends something else: `$2` is the socket's number.
     let error = spawn(
         "/bin/sh",
         &["-c", "head -c 64 /dev/zero | tr '\\0' '\\377' >&\"$1\"; exec sleep 1000"],

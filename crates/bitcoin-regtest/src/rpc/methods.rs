@@ -12,7 +12,7 @@ use super::{Failure, INTERNAL_ERROR, INVALID_ADDRESS_OR_KEY, INVALID_PARAMETER, 
 use crate::chain::Chain;
 use crate::template::mine_block;
 
-/// A method as the envelope needs it.
+/// A method, as the JSON-RPC envelope uses it.
 pub(super) struct Method {
     name: &'static str,
     /// Names of the parameters in order; those after `required` may be left out.
@@ -212,7 +212,7 @@ fn find_block(chain: &Chain, hash: &BlockHash) -> Result<Arc<Block>, Failure> {
     chain.block_by_hash(hash).ok_or_else(|| fail(INVALID_ADDRESS_OR_KEY, "Block not found"))
 }
 
-/// What `getblockheader` says of a block of the chain.
+/// The result of `getblockheader` for a block of the chain.
 fn header_json(chain: &Chain, block: &Block) -> Result<Map<String, Value>, Failure> {
     let (header, hash) = (&block.header, block.block_hash());
     let missing = || fail(INVALID_ADDRESS_OR_KEY, "Block not found");

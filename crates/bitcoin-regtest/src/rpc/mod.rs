@@ -14,12 +14,12 @@ use params::Params;
 mod methods;
 mod params;
 
-// Core's codes (src/rpc/protocol.h). Those under -32000 are JSON-RPC's own.
+// Core's error codes (src/rpc/protocol.h). Those under -32000 are defined by JSON-RPC.
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INTERNAL_ERROR: i32 = -32603;
-/// What Core answers with when it shows the usage, too.
+/// The code with which Core also returns the usage text.
 const MISC_ERROR: i32 = -1;
 const TYPE_ERROR: i32 = -3;
 const INVALID_ADDRESS_OR_KEY: i32 = -5;
@@ -35,8 +35,8 @@ struct Failure {
 /// Carries out a JSON-RPC request, or an array of them, and returns the answer; both are JSON
 /// texts.
 ///
-/// Never fails otherwise than in the answer. Blocks the calling thread as long as the method takes,
-/// which is long only for `generatetoaddress` of many blocks; shutting the chain down ends that.
+/// Errors are in the answer. Blocks the calling thread while the method runs, which is long only
+/// for `generatetoaddress` with many blocks; shutting the chain down ends that.
 pub fn execute(chain: &Chain, request: &str) -> String {
     let answer = match serde_json::from_str(request) {
         Ok(Value::Array(batch)) => {

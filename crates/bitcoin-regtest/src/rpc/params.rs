@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Failure, INVALID_PARAMETER, MISC_ERROR, TYPE_ERROR, fail};
 
-/// Parameters by position; one left out is null.
+/// Parameters by position; a missing one is null.
 pub(super) struct Params {
     pub(super) names: &'static [&'static str],
     pub(super) values: Vec<Value>,
@@ -28,7 +28,7 @@ impl Params {
         number.as_i64().ok_or_else(|| fail(MISC_ERROR, "JSON integer out of range"))
     }
 
-    /// A switch that may be a number, too; `true` is 1.
+    /// A Boolean parameter that may also be a number; `true` is 1.
     pub(super) fn verbosity(&self, index: usize) -> Result<i64, Failure> {
         match self.get(index) {
             None => Ok(1),

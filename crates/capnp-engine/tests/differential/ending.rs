@@ -84,7 +84,7 @@ impl World {
         // What its bootstrap returns is the engine's own.
         let none = Sizes { capabilities: 1, ..Sizes::default() };
         if stuck == 0 {
-            assert_eq!(sizes, none, "of the engine, when everything was let go of");
+            assert_eq!(sizes, none, "of the engine, when everything was released");
         } else {
             assert_eq!(sizes.questions, stuck, "questions of the engine: {sizes:?}");
             // And capnp-rpc may hold for ever what such a call had.
@@ -139,7 +139,7 @@ impl World {
         assert_eq!(
             log.released[..checked],
             log.created[..checked],
-            "objects that nobody holds are gone"
+            "objects without references are released"
         );
     }
 
@@ -206,7 +206,7 @@ impl World {
             if let (end, _) = self.model.end(*target)
                 && !matches!(end, End::Open(_))
             {
-                assert_eq!(end, End::Object(*object), "where call {number} was to go");
+                assert_eq!(end, End::Object(*object), "the target of call {number}");
             }
             if object % 2 != BOOTSTRAP[0] {
                 continue;

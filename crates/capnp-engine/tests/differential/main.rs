@@ -125,5 +125,5 @@ fn programs_end_as_predicted() {
         }
     }
     println!("{seed} programs of {steps} steps; {given_up} given up for capnp-rpc");
-    assert!(given_up <= 2 + seed / 20, "most programs are seen to their end");
+    assert!(given_up <= 2 + seed / 20, "most programs run to their end");
 }

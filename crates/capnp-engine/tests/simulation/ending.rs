@@ -14,7 +14,7 @@ impl World<'_> {
         log!(self, "all is let go of");
         self.closing = true;
         for turn in 0.. {
-            assert!(turn < ENDLESS, "it does not come to rest");
+            assert!(turn < ENDLESS, "messages do not stop");
             let side = self.rng.below(2);
             let (refs, served) = (self.sides[side].refs.len(), self.sides[side].served.len());
             match self.rng.below(4) {

@@ -79,7 +79,7 @@ fn two_engines_agree_with_the_model() {
             println!("CAPNP_ENGINE_SEED={seed} fails within {length} steps");
             match result {
                 Err(panic) => resume_unwind(panic),
-                Ok(()) => panic!("it failed, and does not when it is done again"),
+                Ok(()) => panic!("it failed, and not when it was repeated"),
             }
         }
         steps += length.max(1);

@@ -115,7 +115,7 @@ impl<'a> World<'a> {
         let message = Incoming::new(whole, &segments);
         log!(self, "{side} receives");
         if let Err(fatal) = self.sides[side].engine.receive(&message) {
-            panic!("side {side} calls it a mistake of the other's: {fatal}");
+            panic!("side {side} takes it for a mistake of the other side: {fatal}");
         }
         self.drain(side, Some(&message));
     }

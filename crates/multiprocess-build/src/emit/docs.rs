@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_is_said_for_it() {
+    fn a_missing_comment_is_replaced() {
         assert_eq!(text(" \n", || "The `a` of `b`.".to_owned()), " The `a` of `b`.");
     }
 }

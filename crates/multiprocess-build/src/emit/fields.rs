@@ -10,9 +10,9 @@ use crate::model::{Field, Presence, Type, Value};
 pub(super) struct Names {
     /// The encoder or decoder.
     pub cx: Ident,
-    /// What is read from.
+    /// The reader.
     pub from: Ident,
-    /// What is written to.
+    /// The builder.
     pub to: Ident,
 }
 
@@ -24,9 +24,9 @@ impl Names {
 
 /// An expression that makes a value of what was read.
 pub(super) enum Read {
-    /// Of the value's type.
+    /// The value itself.
     Value(TokenStream),
-    /// Of a Result of it.
+    /// A Result of the value.
     Result(TokenStream),
 }
 
@@ -100,7 +100,7 @@ impl Context<'_> {
         }
     }
 
-    /// Reads what is there.
+    /// Reads a field that is present.
     fn read_present(&self, field: &Field, names: &Names) -> TokenStream {
         let (cx, from, name) = (&names.cx, &names.from, &field.schema_name);
         if let Type::Group(..) = field.ty {
@@ -141,7 +141,7 @@ impl Context<'_> {
     fn write_present(&self, field: &Field, value: &TokenStream, names: &Names) -> TokenStream {
         let (cx, to, name) = (&names.cx, &names.to, &field.schema_name);
         if let Type::Group(..) = field.ty {
-            // Named where the value is in a box, which is then looked through.
+            // A boxed value is passed as `&Box`: only with the type named does Rust dereference it.
             let ty = field.boxed.then(|| self.ty(&field.ty)).map(|ty| quote!(::<#ty>));
             return quote!(#to.group #ty(#cx, #name, #value));
         }
@@ -152,8 +152,8 @@ impl Context<'_> {
         }
     }
 
-    /// The schema's default as the wire has it. A pointer that may be null has none: null is what
-    /// says that the value is absent.
+    /// The schema's default as it is encoded. A pointer that may be null has none, because null
+    /// means that the value is absent.
     fn wire_default(&self, field: &Field) -> Option<TokenStream> {
         let default = field.default.as_ref()?;
         if field.presence == Presence::Null {
@@ -166,13 +166,13 @@ impl Context<'_> {
         Some(self.in_box(field, self.value(inner(default), Some(ty))))
     }
 
-    /// The value in a box, where the field is one.
+    /// The value, in a box if the field is boxed.
     pub(super) fn in_box(&self, field: &Field, value: TokenStream) -> TokenStream {
         if field.boxed { quote!(Box::new(#value)) } else { value }
     }
 }
 
-/// The default without the wrapping that its field's type calls for.
+/// The default without the Option or box of its field.
 pub(super) fn inner(value: &Value) -> &Value {
     match value {
         Value::Some(value) | Value::Boxed(value) => inner(value),

@@ -1,4 +1,4 @@
-//! The trait whose methods are futures, and how an object of it is served.
+//! The trait whose methods are futures, and the code that serves objects which implement it.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -38,7 +38,7 @@ pub(super) fn object(lineage: &Lineage<'_>) -> TokenStream {
     }
 }
 
-/// What makes a handle of an object of it.
+/// The functions that make a handle of such an object.
 pub(super) fn handle(lineage: &Lineage<'_>) -> TokenStream {
     let (future, handle) = (lineage.own.future(), lineage.own.handle());
     let generics = lineage.generics(None);

@@ -62,7 +62,7 @@ fn from_fn(lineage: &Lineage<'_>) -> Option<TokenStream> {
 
     let (function, bound) = (lineage.parameter("Function"), lineage.parameter("F"));
     let types = method.params.fields.iter().map(|field| match method.borrowed {
-        true => lineage.cx.lent_type(field, &quote!('_)),
+        true => lineage.cx.borrowed_type(field, &quote!('_)),
         false => lineage.cx.field_type(field),
     });
     let returns = owner.returns(method);
@@ -104,7 +104,7 @@ fn call(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
     }
 }
 
-/// A result that was not asked for is absent, whatever the object says.
+/// Makes a result absent that the caller did not ask for, whatever the object returned.
 fn adjust(method: &Method) -> Option<TokenStream> {
     let single = method.results.fields.len() == 1;
     let absent = wanted(method).map(|(name, by)| {
@@ -123,8 +123,8 @@ fn inherited_call(owner: &Owner<'_>, method: &Method) -> TokenStream {
     let (open, name) = (owner.is_open(), ident(&method.name));
     let arguments = method.params.fields.iter().map(|field| {
         let name = ident(&field.name);
-        // Where an interface's type arguments are filled in, its handle's own method takes them
-        // as they are.
+        // For an interface with type arguments, the handle's own method takes parameters of those
+        // types without converting.
         match &field.ty {
             Type::Text if !open && converts(field) => quote!(Into::<String>::into(#name)),
             Type::Data if !open && converts(field) => quote!(Into::<Vec<u8>>::into(#name)),
@@ -151,7 +151,7 @@ fn signature(owner: &Owner<'_>, method: &Method) -> TokenStream {
     quote!(#docs #streams pub fn #name(&self #(, #params)*) -> rt::Call<#returns>)
 }
 
-/// An argument as the table takes it.
+/// An argument, converted to what the method's table takes.
 fn argument(field: &Field) -> TokenStream {
     let name = ident(&field.name);
     if converts(field) { quote!(#name.into()) } else { quote!(#name) }
@@ -162,7 +162,7 @@ fn converts(field: &Field) -> bool {
     field.presence == Presence::Always && matches!(field.ty, Type::Text | Type::Data)
 }
 
-/// The traits on the handle, and what becomes one.
+/// The traits that the handle implements, and the conversions to a handle.
 pub(super) fn implementations(lineage: &Lineage<'_>) -> TokenStream {
     let own = &lineage.own;
     let handle = own.handle();

@@ -23,7 +23,7 @@ pub(super) fn interface(lineage: &Lineage<'_>) -> TokenStream {
         let table = table(lineage.interface, method);
         if method.borrowed {
             let (name, fields) = (ident(&method.name), method.params.fields.iter());
-            let arguments = fields.map(|field| lineage.cx.lend(field));
+            let arguments = fields.map(|field| lineage.cx.view_in_message(field));
             let from = if method.params.fields.is_empty() { quote!(_) } else { quote!(from) };
             let run = quote!(object.#name(#(#arguments?),*));
             return quote!(call.serve_lent(Self::#table, object, |object, #from| #run));
@@ -72,12 +72,12 @@ fn construct(lineage: &Lineage<'_>) -> Option<TokenStream> {
     let found = lineage.lifecycle(Kind::Construct)?;
     let method = &found.method;
     let id = method_id(found.interface, method.ordinal, &found.path);
-    let part = |message: &Message| {
+    let place = |message: &Message| {
         let size = size(message.size);
         let slot = Literal::u32_unsuffixed(message.thread_map.unwrap_or_default());
         quote!((#size, #slot))
     };
-    let (params, results) = (part(&method.params), part(&method.results));
+    let (params, results) = (place(&method.params), place(&method.results));
     Some(quote! {
         const CONSTRUCT: Option<rt::Construct> = Some(rt::Construct {
             id: #id,

@@ -15,7 +15,7 @@ pub(super) fn format(tokens: TokenStream) -> Result<String, Error> {
     })?;
     let text = prettyplease::unparse(&file);
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    // Again and again: only once an inner expression is on one line can the one around it be joined.
+    // Repeated because an outer expression can be joined only after the inner one is on one line.
     while join(&mut lines) {}
     shorten(&mut lines);
     Ok(spread(&lines))
@@ -37,7 +37,8 @@ fn join(lines: &mut Vec<String>) -> bool {
 }
 
 /// Joins what the bracket at the end of the first line holds: arguments, parameters, or a struct's
-/// fields. Returns how many lines that replaces, and the new line; so do the next functions.
+/// fields. Returns the number of lines that are replaced, and the new line. The next functions
+/// return the same.
 fn bracket(lines: &[String]) -> Option<(usize, String)> {
     let first = lines.first().filter(|line| opens(line))?;
     let space = if first.ends_with('{') { " " } else { "" };
@@ -164,7 +165,7 @@ fn begins_item(code: &str) -> bool {
         .any(|start| code.starts_with(start))
 }
 
-/// Whether it is an item that has no blank line between it and others of its kind.
+/// Whether this is a one-line item, which has no blank line between it and others of its kind.
 fn is_line(code: &str) -> bool {
     code.starts_with("const ") || code.starts_with("type ") || code.starts_with("pub const ")
 }
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_comes_together() {
+    fn lines_that_fit_are_joined() {
         let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
         let mut call = lines("f(\n    g(\n        a,\n        b,\n    ),\n)");
         while join(&mut call) {}

@@ -13,9 +13,9 @@ pub(super) struct Lineage<'a> {
     pub interface: &'a Interface,
     /// The interface itself.
     pub own: Owner<'a>,
-    /// Those that it extends itself.
+    /// The interfaces that it extends directly.
     pub parents: Vec<Owner<'a>>,
-    /// Those that it extends, at any depth, each once.
+    /// All interfaces that it extends, at any depth, each once.
     pub ancestors: Vec<Owner<'a>>,
 }
 
@@ -26,11 +26,11 @@ pub(super) struct Owner<'a> {
     named: &'a Named,
     trait_name: &'a str,
     async_name: &'a str,
-    /// What the schema calls it, as far as this place knows.
+    /// Its name in the schema, as far as that is known here.
     pub display: &'a str,
     arguments: Vec<Type>,
-    /// Its own plain methods. Of those that the interface extends itself none: they are among the
-    /// ancestors as well, with their methods.
+    /// Its own plain methods. Empty in `parents`: the same interfaces are in `ancestors`, with
+    /// their methods.
     pub methods: Vec<&'a Method>,
 }
 
@@ -145,7 +145,7 @@ impl<'a> Owner<'a> {
         self.named.module == *self.cx.module
     }
 
-    /// Whether its methods' types are as the schema has them: no type arguments are filled in.
+    /// Whether its methods have the types of the schema, with no type arguments filled in.
     pub(super) fn is_open(&self) -> bool {
         self.arguments.iter().all(|argument| matches!(argument, Type::Parameter(_)))
     }
@@ -176,7 +176,7 @@ impl<'a> Owner<'a> {
             let declared = item.plain().find(|declared| declared.name == method.name)?;
             Some(results_parameters(item, declared))
         });
-        // Of another crate's interface all are taken to be named.
+        // For an interface of another crate, all type parameters are assumed to be used.
         let used = |index: usize| declared.as_ref().is_none_or(|used| used[index]);
         let arguments = self.arguments.iter().enumerate();
         arguments.filter(|(index, _)| used(*index)).map(|(_, ty)| ty.clone()).collect()
@@ -191,10 +191,10 @@ impl<'a> Owner<'a> {
         params.collect()
     }
 
-    /// The same where the method borrows them.
-    fn lent_params(&self, method: &Method) -> Vec<TokenStream> {
+    /// The same for a method that borrows its parameters.
+    fn borrowed_params(&self, method: &Method) -> Vec<TokenStream> {
         let params = method.params.fields.iter().map(|field| {
-            let (name, ty) = (ident(&field.name), self.cx.lent_type(field, &quote!('_)));
+            let (name, ty) = (ident(&field.name), self.cx.borrowed_type(field, &quote!('_)));
             quote!(#name: #ty)
         });
         params.collect()
@@ -203,7 +203,8 @@ impl<'a> Owner<'a> {
     /// The trait's method, without a body.
     pub(super) fn signature(&self, method: &Method) -> TokenStream {
         let name = ident(&method.name);
-        let params = if method.borrowed { self.lent_params(method) } else { self.params(method) };
+        let params =
+            if method.borrowed { self.borrowed_params(method) } else { self.params(method) };
         let returns = self.returns(method);
         quote!(fn #name(&self #(, #params)*) -> rt::Result<#returns>)
     }
@@ -230,7 +231,8 @@ pub(super) fn results_parameters(interface: &Interface, method: &Method) -> Vec<
     interface.parameters.iter().map(named).collect()
 }
 
-/// The methods' results that are there only if asked for: each with the parameter that asks.
+/// The results of the method that are present only if asked for, each with the parameter that asks
+/// for it.
 pub(super) fn wanted(method: &Method) -> impl Iterator<Item = (&str, Ident)> {
     method.results.fields.iter().filter_map(|field| match &field.presence {
         Presence::Wanted(by) => Some((field.name.as_str(), ident(by))),

@@ -1,4 +1,4 @@
-//! Structs and unions: the types, and how they lie in a message.
+//! Structs and unions: the types, and their layout in a message.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
@@ -6,7 +6,7 @@ use quote::quote;
 use super::fields::{Names, Source, Write, block};
 use super::lineage::{Lineage, results_parameters};
 use super::method::size;
-use super::part::value;
+use super::payload::value;
 use super::shape::{Shape, bounds, default, default_kind, is_void, needs_bounds};
 use super::types::{bounded, fields, listed};
 use super::{Context, Locals, docs, ident, used, views};
@@ -115,7 +115,7 @@ fn write_fields(cx: &Context<'_>, fields: &[Field], names: &Names) -> TokenStrea
     block(steps)
 }
 
-/// How a message of an older version is read and written instead.
+/// The code that reads and writes the struct as an older version has it.
 fn older(
     cx: &Context<'_>,
     item: &Struct,

@@ -5,10 +5,10 @@ use quote::quote;
 
 use super::lineage::Lineage;
 use super::object::{names, path};
-use super::{Locals, ident, part, tuple, versions};
+use super::{Locals, ident, payload, tuple, versions};
 use crate::model::{Field, Interface, Method};
 
-/// What the runtime's trait has, so that no table can be called that.
+/// Constants of the runtime's trait: a table cannot have one of these names.
 const USED: &[&str] = &["ANCESTORS", "CONSTRUCT", "DESTROY", "ID", "NAME"];
 
 /// All tables.
@@ -36,7 +36,7 @@ fn of(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
     let object = lineage.own.object();
     let (params_type, results_type) = (params_type(lineage, method), lineage.own.returns(method));
     let id = id(lineage.interface, method);
-    let (params, results) = (part::params(lineage, method), part::results(lineage, method));
+    let (params, results) = (payload::params(lineage, method), payload::results(lineage, method));
     let call = call(lineage, method);
     let forms = versions::forms(lineage, method);
     quote! {
@@ -69,7 +69,7 @@ fn id(interface: &Interface, method: &Method) -> TokenStream {
     place.id(interface, method)
 }
 
-/// Where a method is on the wire, and how it is called there.
+/// How a version of the schema calls a method: its ordinal, and what else its `MethodId` says.
 pub(super) struct Place {
     pub ordinal: u16,
     pub pipeline: u16,

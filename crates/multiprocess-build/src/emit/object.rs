@@ -30,7 +30,7 @@ pub(super) fn object(lineage: &Lineage<'_>) -> TokenStream {
     }
 }
 
-/// What a trait asks of its implementors. Parents ask the same.
+/// The supertraits of a trait. Its parents have the same ones.
 pub(super) fn supertraits(parents: &[TokenStream]) -> TokenStream {
     match parents {
         [] => quote!(Send + Sync + 'static),
@@ -38,7 +38,7 @@ pub(super) fn supertraits(parents: &[TokenStream]) -> TokenStream {
     }
 }
 
-/// The answer of a method that is left out. It takes the arguments, so that they are used.
+/// The default body of a method: an error. It takes the arguments, so that they are used.
 pub(super) fn unimplemented(interface: &Interface, method: &Method) -> TokenStream {
     let path = path(interface, method);
     let names: Vec<_> = names(method);

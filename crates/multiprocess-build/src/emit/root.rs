@@ -38,7 +38,7 @@ fn raw_name(file: &File) -> String {
 
 fn module(head: &str, name: &str, options: &Options) -> String {
     match &options.below_out_dir {
-        // Formatting what is checked in would make it differ from what is generated next.
+        // Checked-in code that was formatted would differ from what is generated next.
         None => format!("\n{head}#[rustfmt::skip]\npub mod {name};\n"),
         Some(directory) => format!(
             "\n{head}pub mod {name} {{\n    \
@@ -52,7 +52,7 @@ const RAW_ALLOWS: &str = "warnings, missing_docs, unreachable_pub, unused_qualif
                           clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction, \
                           rustdoc::all";
 
-/// What depends on the schema's names and on how much of it the program uses.
+/// Lints whose result depends on the schema's names and on how much of it the program uses.
 const ALLOWS: &str = "dead_code, unreachable_pub, clippy::enum_variant_names, \
                       clippy::large_enum_variant, clippy::too_many_arguments, \
                       clippy::type_complexity, clippy::upper_case_acronyms, \

@@ -156,7 +156,7 @@ pub(super) fn lifecycle(ordinal: u16, name: &str, kind: Kind) -> Method {
     Method { kind, params: silent(Some(0)), results, ..method(ordinal, name, vec![], vec![]) }
 }
 
-/// For code in `OUT_DIR`, without anything that must be asked for.
+/// Options for code in `OUT_DIR`, with everything optional off.
 pub(super) fn options() -> Options {
     Options { async_traits: false, raw: false, below_out_dir: Some(String::new()) }
 }

@@ -1,5 +1,5 @@
-//! How a struct or union is declared in Rust: its fields, what it derives, and what is written by
-//! hand in place of a derive.
+//! The declaration of a struct or union in Rust: its fields, its derives, and the implementations
+//! that are generated where a derive would not do.
 
 use std::cell::RefCell;
 
@@ -151,7 +151,7 @@ impl Shape<'_> {
     }
 }
 
-/// `#[derive(..)]` of ours, and of what the schema asks for beyond that.
+/// `#[derive(..)]` with the generator's derives and those that the schema asks for.
 pub(super) fn derive(ours: &[&str], more: &[String]) -> TokenStream {
     let more = more.iter().map(String::as_str).filter(|name| !ours.contains(name));
     let all = ours.iter().copied().chain(more).map(tokens);
@@ -176,7 +176,7 @@ fn hidden(field: &Field) -> bool {
     hiding(field).is_some()
 }
 
-/// How the struct comes by its default, as Rust wants it: what can be derived is.
+/// How the struct gets its default. It is derived where possible, because clippy asks for that.
 pub(super) fn default_kind(item: &Struct) -> Defaults {
     let derivable = match &item.body {
         Body::Fields(_) => !has_defaults(item),
@@ -189,7 +189,7 @@ pub(super) fn default_kind(item: &Struct) -> Defaults {
     }
 }
 
-/// `Default` by hand.
+/// An implementation of `Default`.
 pub(super) fn default(cx: &Context<'_>, item: &Struct, shape: &Shape<'_>) -> TokenStream {
     let (name, arguments) = (ident(&item.named.name), listed(&item.parameters));
     let generics = shape.with_bound(&quote!(Default));
@@ -222,8 +222,8 @@ pub(super) fn default(cx: &Context<'_>, item: &Struct, shape: &Shape<'_>) -> Tok
     }
 }
 
-/// Whether a struct's type parameters must have bounds where it is declared: it holds handles
-/// that they are arguments of, and handles have the bounds.
+/// Whether a struct's type parameters must have bounds in its declaration: they must if they are
+/// arguments of handles in it, because handles have the bounds.
 pub(super) fn needs_bounds(cx: &Context<'_>, item: &Struct, seen: &mut Vec<String>) -> bool {
     if item.parameters.is_empty() || seen.contains(&item.named.name) {
         return false;

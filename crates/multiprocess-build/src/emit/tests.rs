@@ -1,5 +1,5 @@
-//! What is printed for models made by hand. Whether it compiles and runs is for the tests that
-//! begin with schemas.
+//! The code that is printed for models made by hand. The tests that begin with schemas check that
+//! the code compiles and runs.
 
 use super::sample::*;
 use super::{file, root};

@@ -1,4 +1,4 @@
-//! The Rust type of a value, and the marker that stands for how it lies in a message.
+//! The Rust type of a value, and the marker that stands for its encoding in a message.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -65,8 +65,8 @@ impl Context<'_> {
         }
     }
 
-    /// The Rust types of a map's key and value. The entry's own fields know more than their types:
-    /// whether a value can be absent.
+    /// The Rust types of a map's key and value. They come from the entry's fields, because a field
+    /// says also whether its value can be absent.
     fn entry(&self, (entry, key, value): &(Type, Type, Type)) -> (TokenStream, TokenStream) {
         if let Type::Struct(named, arguments) = entry
             && arguments.is_empty()
@@ -158,7 +158,7 @@ impl Context<'_> {
         }
     }
 
-    /// Whether it has `PartialEq`.
+    /// Whether the Rust type has `PartialEq`.
     pub(super) fn comparable(&self, ty: &Type) -> bool {
         let incomparable = |ty: &Type| match ty {
             Type::Interface(_) => true,
@@ -189,7 +189,7 @@ pub(super) fn fields(body: &Body) -> &[Field] {
     }
 }
 
-/// Whether a type is of a kind, or one that occurs in its Rust type is.
+/// Whether `test` holds for a type or for one that occurs in its Rust type.
 pub(super) fn contains(ty: &Type, test: &dyn Fn(&Type) -> bool) -> bool {
     let any = |types: &[Type]| types.iter().any(|ty| contains(ty, test));
     test(ty)

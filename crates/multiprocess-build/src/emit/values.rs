@@ -7,7 +7,7 @@ use super::types::{fields, map, set};
 use super::{Context, docs, ident};
 use crate::model::{Const, Field, Int, Named, Presence, Struct, Type, Value};
 
-/// A constant: `const` where Rust can make the value when it compiles, else a lazy `static`.
+/// A constant: `const` where the value can be made at compile time, else a lazy `static`.
 pub(super) fn constant(cx: &Context<'_>, item: &Const) -> TokenStream {
     let docs = docs::attributes(&item.docs, || format!("The constant `{}`.", item.name));
     let allow = allow_approximate([&item.value]);
@@ -26,7 +26,7 @@ pub(super) fn constant(cx: &Context<'_>, item: &Const) -> TokenStream {
 }
 
 impl Context<'_> {
-    /// The type of a constant that Rust can make when it compiles.
+    /// The type of a constant whose value can be made at compile time.
     fn const_type(&self, ty: &Type) -> Option<TokenStream> {
         match ty {
             Type::Text => Some(quote!(&str)),
@@ -117,7 +117,8 @@ impl Context<'_> {
                 let entries = items.iter().map(|entry| self.map_entry(entry));
                 quote!(#map::from([#(#entries),*]))
             }
-            // What is in a macro is not formatted, which shows in all but the simplest items.
+            // The content of a macro is not formatted, so `vec!` is used for the simplest items
+            // only.
             _ if items.iter().any(|item| matches!(item, Value::Struct(..) | Value::List(_))) => {
                 quote!(Vec::from([#(#values),*]))
             }
@@ -159,7 +160,7 @@ impl Context<'_> {
         fields(&self.structure(named)?.body).iter().find(|field| field.name == name)
     }
 
-    /// The value of a field to which nothing was written.
+    /// The value of a field that was not written.
     pub(super) fn field_default(&self, field: &Field) -> TokenStream {
         match (&field.presence, &field.default) {
             (Presence::Always, Some(value)) => {
@@ -192,7 +193,7 @@ impl Context<'_> {
                 let unknown = ident(&item.unknown);
                 quote!(#name::#unknown(#number))
             }
-            // Another crate's, whose variants are not known here.
+            // An enum of another crate, whose variants are not known here.
             None => quote!(#name::from(#number)),
         }
     }

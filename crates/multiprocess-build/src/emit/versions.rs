@@ -1,14 +1,14 @@
-//! The forms in which older versions have a method.
+//! The forms that a method has in older versions.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::lineage::Lineage;
 use super::method::{Place, params_type, table};
-use super::part::{Form, params_form, results_form};
+use super::payload::{Form, params_form, results_form};
 use crate::model::{Method, OlderMessage, OlderMethod, Schema};
 
-/// Whether all versions have the method in the one form that its table says.
+/// Whether the method has the form of its table in all versions.
 pub(super) fn same_in_all(schema: &Schema, method: &Method) -> bool {
     schema.older.is_empty() || method.versions == (1 << (schema.older.len() + 1)) - 1
 }
@@ -24,7 +24,7 @@ pub(super) fn list(lineage: &Lineage<'_>, method: &Method) -> Ident {
     format_ident!("{}__FORMS", table(lineage.interface, method))
 }
 
-/// The list of a method's forms, from newer to older; none where there is one.
+/// The list of a method's forms, from newer to older; none if there is only one form.
 pub(super) fn forms(lineage: &Lineage<'_>, method: &Method) -> Option<TokenStream> {
     if same_in_all(lineage.cx.schema, method) {
         return None;
@@ -70,7 +70,7 @@ fn form(message: &OlderMessage) -> Form<'_> {
     Form { size, thread_map, fields: message.fields.iter().map(Option::as_ref).collect() }
 }
 
-/// A set of versions as the bits that it is.
+/// A set of versions as a bit mask.
 fn bits(versions: u32) -> TokenStream {
     format!("{versions:#b}").parse().unwrap_or_else(|_| quote!(#versions))
 }

@@ -9,15 +9,15 @@ use crate::model::{Body, Field, Presence, Struct, Type};
 
 impl Context<'_> {
     /// The type of a borrowed parameter.
-    pub(super) fn lent_type(&self, field: &Field, lifetime: &TokenStream) -> TokenStream {
-        let ty = self.lent(&field.ty, lifetime);
+    pub(super) fn borrowed_type(&self, field: &Field, lifetime: &TokenStream) -> TokenStream {
+        let ty = self.borrowed(&field.ty, lifetime);
         match field.presence {
             Presence::Always => ty,
             _ => quote!(Option<#ty>),
         }
     }
 
-    fn lent(&self, ty: &Type, lifetime: &TokenStream) -> TokenStream {
+    fn borrowed(&self, ty: &Type, lifetime: &TokenStream) -> TokenStream {
         let reference = (lifetime.to_string() != "'_").then_some(lifetime);
         match ty {
             Type::Text => quote!(& #reference str),
@@ -36,7 +36,7 @@ impl Context<'_> {
     }
 
     /// An expression for the view of a field of a message.
-    pub(super) fn lend(&self, field: &Field) -> TokenStream {
+    pub(super) fn view_in_message(&self, field: &Field) -> TokenStream {
         let (wire, name) = (self.field_wire(field), &field.schema_name);
         let slot = Literal::u32_unsuffixed(field.slot);
         match (&field.presence, &field.default) {
@@ -61,7 +61,7 @@ impl Context<'_> {
     }
 }
 
-/// Whether a view of it is the value itself.
+/// Whether a view of the type is the value itself.
 fn is_copied(ty: &Type) -> bool {
     let number = matches!(ty, Type::Int(_) | Type::Float32 | Type::Float64);
     number || matches!(ty, Type::Bool | Type::Enum(_))
@@ -77,8 +77,8 @@ pub(super) fn view(cx: &Context<'_>, item: &Struct) -> Option<TokenStream> {
         let docs = docs::attributes(&field.docs, || {
             format!("The `{}` of `{}`.", field.schema_name, item.named.name)
         });
-        let (method, ty) = (ident(&field.name), cx.lent_type(field, &lifetime));
-        let (here, there) = (cx.view(field, &quote!(here.#method)), cx.lend(field));
+        let (method, ty) = (ident(&field.name), cx.borrowed_type(field, &lifetime));
+        let (here, there) = (cx.view(field, &quote!(here.#method)), cx.view_in_message(field));
         quote! {
             #docs
             pub fn #method(&self) -> rt::Result<#ty> {
@@ -91,7 +91,8 @@ pub(super) fn view(cx: &Context<'_>, item: &Struct) -> Option<TokenStream> {
     });
     let owned = fields.iter().map(|field| {
         let field_name = ident(&field.name);
-        // Not `view.into()`: traits have methods that take the view itself.
+        // Not `view.field()`: for a field named like a trait method that takes the view by value,
+        // such as `into`, that would call the trait's method.
         let value = cx.owned(field, &quote!(#name::#field_name(&view)?));
         quote!(#field_name: #value)
     });

@@ -20,10 +20,10 @@ pub(super) fn complete(
         let place = place.unwrap_or_default();
         for method in interface.methods.iter().filter(|method| method.borrowed) {
             for field in &method.params.fields {
-                if let Err(what) = lend(schema, field, &mut viewed) {
+                if let Err(what) = check_field(schema, field, &mut viewed) {
                     let place = place.method(&method.schema_name);
                     let place: Place = place.field("parameter", &field.schema_name);
-                    let what = format!("a method that borrows cannot be lent {what}");
+                    let what = format!("a method cannot borrow {what}");
                     report.add(&place, what, "the method without borrowed");
                 }
             }
@@ -50,14 +50,18 @@ pub(super) fn complete(
 
 /// Checks that a field can be borrowed, and adds the structs in it to `viewed`. The error says why it
 /// cannot.
-fn lend(schema: &Schema, field: &Field, viewed: &mut HashSet<u64>) -> Result<(), &'static str> {
+fn check_field(
+    schema: &Schema,
+    field: &Field,
+    viewed: &mut HashSet<u64>,
+) -> Result<(), &'static str> {
     if field.default.is_some() && (field.ty.is_pointer() || field.presence != Presence::Always) {
         return Err("a list, struct, text or data that has a default");
     }
-    lend_type(schema, &field.ty, viewed)
+    check_type(schema, &field.ty, viewed)
 }
 
-fn lend_type(schema: &Schema, ty: &Type, viewed: &mut HashSet<u64>) -> Result<(), &'static str> {
+fn check_type(schema: &Schema, ty: &Type, viewed: &mut HashSet<u64>) -> Result<(), &'static str> {
     match ty {
         Type::Bool
         | Type::Int(_)
@@ -66,7 +70,7 @@ fn lend_type(schema: &Schema, ty: &Type, viewed: &mut HashSet<u64>) -> Result<()
         | Type::Text
         | Type::Data
         | Type::Enum(_) => Ok(()),
-        Type::List(item) => lend_type(schema, item, viewed),
+        Type::List(item) => check_type(schema, item, viewed),
         Type::Struct(named, arguments) => {
             let own = |module: &Module| module.outside.is_none();
             let found = structs(schema).find(|item| item.named.id == named.id);
@@ -77,7 +81,7 @@ fn lend_type(schema: &Schema, ty: &Type, viewed: &mut HashSet<u64>) -> Result<()
             if !viewed.insert(named.id) {
                 return Ok(());
             }
-            fields.iter().try_for_each(|field| lend(schema, field, viewed))
+            fields.iter().try_for_each(|field| check_field(schema, field, viewed))
         }
         Type::Void => Err("a list of Void"),
         Type::Group(..) => Err("a group or union"),

@@ -1,8 +1,9 @@
 //! Which fields need a box, as a struct contains itself through them.
 //!
-//! A null pointer to a struct reads as a struct with null pointers, which read in the same way. If the
-//! struct always contains itself that never ends, so there a null pointer is read as no value: the field
-//! is an Option. A union ends such a chain with its first member, unless that is part of the chain.
+//! A null pointer to a struct reads as a struct with null pointers, which read in the same way. If a
+//! struct always contains itself, reading it like that would never end. So a null pointer is read as no
+//! value there, and the field is an Option. A union ends such a chain with its first member, unless that
+//! member is part of the chain.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -33,7 +34,7 @@ pub(super) fn complete(schema: &mut Schema) {
     }
 }
 
-/// What a struct holds in place.
+/// The structs that a struct holds in place.
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Held {
     structs: BTreeSet<u64>,
@@ -49,8 +50,8 @@ struct Graph {
 }
 
 impl Graph {
-    /// Goes through the fields that `take` gives until nothing changes: whether a type argument is held
-    /// is known only once everything that its struct holds is known.
+    /// Goes through the fields that `take` returns until nothing changes, because whether a type
+    /// argument is held depends on everything that its struct holds.
     fn of(schema: &Schema, take: impl Fn(&Body) -> Vec<&Field>) -> Self {
         let parameters = structs(schema).map(|item| (item.named.id, item.parameters.clone()));
         let mut graph = Graph { parameters: parameters.collect(), ..Graph::default() };
@@ -88,7 +89,7 @@ impl Graph {
         }
     }
 
-    /// Whether a value of the type has the struct `id` in it.
+    /// Whether a value of the type contains the struct `id`.
     fn closes(&self, ty: &Type, id: u64) -> bool {
         let mut held = Held::default();
         self.hold(ty, &mut held);

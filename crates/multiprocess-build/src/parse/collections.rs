@@ -8,7 +8,8 @@ use super::visit::{Shapes, each_field, shapes};
 use super::{Place, Report};
 use crate::model::{Order, Presence, Schema, Type};
 
-/// Fills in the key and value of each map, marks the entries, and reports what cannot be one.
+/// Fills in the key and value of each map, marks the entries, and reports lists that cannot be a
+/// map or set.
 pub(super) fn complete(
     schema: &mut Schema,
     declared: &HashMap<u64, Declared>,
@@ -29,8 +30,8 @@ struct Pass<'a> {
     shapes: &'a Shapes,
     report: &'a mut Report,
     entries: BTreeSet<u64>,
-    /// How many types the field's own may still be made of. Rust's maps are written out: where both
-    /// the key and the value of an entry are maps, the type doubles with every level.
+    /// How many more types the field's type may be made of. Rust's map types are written out, so
+    /// where both the key and the value of an entry are maps, the type doubles with every level.
     left: usize,
 }
 
@@ -101,8 +102,8 @@ impl Pass<'_> {
         None
     }
 
-    /// Reports a type of which it cannot be said whether two are the same, or in which order they
-    /// are.
+    /// Reports a type whose values cannot be compared for equality, or for order where `order`
+    /// needs it.
     fn unique(&mut self, ty: &Type, order: Order, word: &str, place: &Place) {
         let Err(what) = self.ordered(ty, order) else { return };
         let what = format!("{what} cannot be {word}");

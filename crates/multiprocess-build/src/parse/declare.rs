@@ -26,9 +26,9 @@ pub(super) enum Kind {
 #[derive(Debug, Clone)]
 pub(super) struct Declared {
     pub kind: Kind,
-    /// Of an interface, with the handle's name.
+    /// For an interface, with the handle's name.
     pub named: Named,
-    /// The name of an interface's trait; else the type's own.
+    /// The name of an interface's trait; for other types, the type's own.
     pub own_name: String,
     /// The name of an interface's trait of futures.
     pub async_name: String,
@@ -49,12 +49,12 @@ pub(super) struct Scope {
     pub nodes: Vec<(u64, Kind)>,
     /// The names taken in the file's Rust module.
     pub names: HashSet<String>,
-    /// What the schema file says, where it is at hand.
+    /// The text of the schema file, if it could be read.
     pub source: Vec<u8>,
 }
 
 impl Scope {
-    /// `name`, or `name` with as many underscores as it takes to be the only one.
+    /// `name`, with as many underscores added as make it unique.
     pub(super) fn claim(&mut self, mut name: String) -> String {
         while !self.names.insert(name.clone()) {
             name.push('_');
@@ -63,8 +63,8 @@ impl Scope {
     }
 }
 
-/// The id of the unnamed union in a struct or group, which has none of its own. Cap'n Proto's ids
-/// have the highest bit set.
+/// An id for the unnamed union in a struct or group, which has none in the schema. It cannot be one
+/// of Cap'n Proto's ids, because those have the highest bit set.
 pub(super) fn union_id(owner: u64) -> u64 {
     owner & !(1 << 63)
 }
@@ -81,9 +81,9 @@ pub(super) fn has_union(body: node::struct_::Reader<'_>) -> Result<(bool, bool),
 }
 
 impl Parser<'_> {
-    /// Declares all of a file; nothing where the file itself cannot be mapped. `filename` is as
-    /// the compiler gives it, `outside` the path of the crate's module that has the file's types,
-    /// where it is not this one.
+    /// Declares everything in a file. Returns nothing if the file itself cannot be mapped.
+    /// `filename` is the compiler's name for it; `outside` is the path of the module with the
+    /// file's types, if they are in another crate.
     pub(super) fn declare_file(
         &mut self,
         id: u64,
@@ -139,8 +139,8 @@ impl Parser<'_> {
         Ok(Some(scope))
     }
 
-    /// Declares what is nested in `node`. `prefix` is the names of the scopes around it, which
-    /// Rust's names begin with.
+    /// Declares the types that are nested in `node`. `prefix` is made of the names of the scopes
+    /// around them; their Rust names begin with it.
     fn declare_nested(
         &mut self,
         scope: &mut Scope,
@@ -151,8 +151,8 @@ impl Parser<'_> {
             let id = nested.get_id();
             let schema_name = nested.get_name()?.to_str()?;
             let Some(&node) = self.nodes.get(&id) else {
-                // Of another crate's file the request has only what is used. The names of its
-                // other types are taken all the same.
+                // For a file of another crate, the request has only the types that are used. The
+                // names of its other types are reserved as well.
                 if schema_name.starts_with(|first: char| first.is_ascii_uppercase()) {
                     scope.claim(names::type_name(&format!("{prefix}{schema_name}")));
                 }
@@ -190,7 +190,8 @@ impl Parser<'_> {
     }
 
     /// Names the handle of each interface `FooClient`, or `FooHandle` where the schema itself
-    /// declares a FooClient. This comes after all types, whose names stay as the schema has them.
+    /// declares a FooClient. This is done after all types, so that types keep the names of the
+    /// schema.
     fn name_handles(&mut self, scope: &mut Scope) {
         let interfaces = scope.nodes.iter().filter(|(_, kind)| *kind == Kind::Interface);
         let interfaces: Vec<u64> = interfaces.map(|(id, _)| *id).collect();

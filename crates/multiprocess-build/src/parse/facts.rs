@@ -8,7 +8,7 @@ use super::visit::{each_field, fields, initial, structs};
 use super::{Place, Report};
 use crate::model::{Body, Defaults, Field, Presence, Schema, Struct, Type, Value};
 
-/// Fills in whether each struct has them.
+/// Fills in whether each struct has an equality and a default.
 pub(super) fn complete(schema: &mut Schema) {
     let all = facts(schema);
     for file in schema.files.iter_mut().chain(&mut schema.outside) {
@@ -18,7 +18,7 @@ pub(super) fn complete(schema: &mut Schema) {
             item.default = match (facts.no_default, &item.body) {
                 (true, _) => Defaults::Absent,
                 (false, Body::Union(_)) => Defaults::Written,
-                // What can be absent is absent by default.
+                // A field that can be absent is absent by default.
                 (false, Body::Fields(fields))
                     if fields
                         .iter()
@@ -28,7 +28,7 @@ pub(super) fn complete(schema: &mut Schema) {
                 }
                 (false, Body::Fields(_)) => Defaults::Derived,
             };
-            // `facts` has taken this into account, and `default` says how the struct gets one.
+            // `facts` has read the mark, and `default` says how the struct gets its default.
             item.derives.retain(|name| name != "Default");
         }
     }
@@ -90,13 +90,13 @@ fn of_type(ty: &Type, all: &HashMap<u64, Facts>) -> Facts {
             let (_, key, value) = &**entry;
             Facts { no_default: false, ..of_type(key, all).and(of_type(value, all)) }
         }
-        // The schema does not say; it is taken to have an equality.
+        // The schema does not say whether the type has an equality; it is assumed to have one.
         Type::As { .. } => Facts { holds_handle: false, no_default: true },
         _ => Facts::default(),
     }
 }
 
-/// Reports values that would need a default which their struct has not.
+/// Reports values that would need a default of a struct that has none.
 pub(super) fn check_values(
     schema: &mut Schema,
     declared: &HashMap<u64, Declared>,

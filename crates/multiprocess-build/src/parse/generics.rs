@@ -1,7 +1,8 @@
-//! Type parameters: which of them each declaration has in Rust, and what a use of it gives them.
+//! Type parameters: those that each declaration has in Rust, and the arguments that a use of it
+//! gives.
 //!
 //! In the schema a declaration sees the parameters of all scopes around it. In Rust it has those
-//! that something in it names; an interface has all of its own as well.
+//! that are used in it; an interface has all of its own as well.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -20,15 +21,15 @@ pub(super) type Parameter = (u64, u16);
 /// The parameters of every declaration.
 #[derive(Debug, Default)]
 pub(super) struct Generics {
-    /// Which each declaration has in Rust, those of outer scopes first.
+    /// The parameters that each declaration has in Rust, those of outer scopes first.
     used: HashMap<u64, Vec<Parameter>>,
     names: HashMap<Parameter, String>,
 }
 
-/// What a use of a declaration says of one parameter.
+/// What a use of a declaration gives for one parameter.
 pub(super) enum Bound<'a> {
     Type(type_::Reader<'a>),
-    /// It is the same parameter as around the use.
+    /// The parameter of the scope around the use.
     Inherited,
     Open,
 }
@@ -54,7 +55,7 @@ impl<'a> Bound<'a> {
 }
 
 impl<'a> Parser<'a> {
-    /// Finds out the parameters of all that is declared.
+    /// Finds the parameters of all declarations.
     pub(super) fn find_parameters(&mut self, scopes: &[Scope]) -> Result<(), Error> {
         let mut uses: HashMap<u64, BTreeSet<Parameter>> = HashMap::new();
         let ids: Vec<(u64, Kind)> =
@@ -85,7 +86,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// The scopes that a declaration is in, from the innermost, which is itself.
+    /// The scopes around a declaration, from itself outwards.
     fn scopes_of(&self, id: u64) -> Vec<u64> {
         let (mut scopes, mut next) = (Vec::new(), node_id(id));
         while let Some(node) = self.nodes.get(&next).filter(|_| !scopes.contains(&next)) {
@@ -152,7 +153,8 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// What the fields of a struct use, those of the groups and unions in it included.
+    /// The parameters that the fields of a struct use, those of the groups and unions in it
+    /// included.
     fn used_by_fields(
         &self,
         body: node::struct_::Reader<'_>,
@@ -218,8 +220,8 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// The parameter of a declaration that a type is. A method's own parameters are nothing that
-    /// can be named.
+    /// The type parameter that a type is, if a declaration has it. A method's own type parameters
+    /// have no counterpart in Rust.
     pub(super) fn parameter(
         &self,
         any: type_::any_pointer::Reader<'_>,
@@ -245,7 +247,7 @@ impl<'a> Parser<'a> {
         self.parameters(id).into_iter().map(Type::Parameter).collect()
     }
 
-    /// What a use of `target` gives its parameters.
+    /// The arguments that a use of `target` gives for its parameters.
     pub(super) fn arguments(
         &mut self,
         target: u64,
@@ -286,7 +288,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Whether the struct is one whose Rust type is an enum, and whether it has an enum in it.
+/// Whether the struct's Rust type is an enum, and whether it contains an enum.
 pub(super) fn union_of(id: u64, body: node::struct_::Reader<'_>) -> Result<Option<u64>, Error> {
     Ok(match has_union(body)? {
         (true, true) => Some(union_id(id)),

@@ -1,5 +1,5 @@
-//! How the model grows with the depth of a schema: by counts, from shallow schemas to deep ones.
-//! Where something doubles with every level, the shallow ones show it before the deep ones take all
+//! How the model grows with the depth of a schema: by counts, from shallow schemas to deep ones. If
+//! something doubles with every level, the shallow schemas show it before the deep ones use up the
 //! memory.
 
 use super::inherit::All;
@@ -8,8 +8,8 @@ use super::tests::{Result, interface, model};
 /// Each has twice the levels of the one before.
 const DEPTHS: [usize; 5] = [3, 6, 12, 24, 48];
 
-/// What a count may become where the depth doubles: n levels have n ancestors each, so that it is a
-/// polynomial of the second degree, which has no negative parts.
+/// By what factor a count may grow when the depth doubles. n levels have up to n ancestors each, so
+/// a count is a polynomial of the second degree without negative coefficients.
 const SQUARE: usize = 4;
 
 /// A level for each number, from one schema's text for it.
@@ -22,7 +22,7 @@ fn chain(depth: usize) -> String {
     levels(depth, |n| format!("interface L{n} extends(L{}) {{ m{n} @0 (); }}\n", n - 1))
 }
 
-/// Two ways from each level to the one before.
+/// Two paths from each level to the one before.
 fn diamonds(depth: usize) -> String {
     levels(depth, |n| {
         let before = n - 1;
@@ -42,7 +42,7 @@ fn ladder(depth: usize) -> String {
     })
 }
 
-/// Structs and lists of structs two of each level, which each refer to the one before.
+/// Each level has two structs, and lists of structs, that refer to the level before.
 fn structs(depth: usize) -> String {
     let level = |n: usize| {
         let before = n - 1;
@@ -56,7 +56,7 @@ fn structs(depth: usize) -> String {
         + &format!("interface I {{ m @0 (s :S{depth}(Text)) -> (s :S{depth}(Data)); }}")
 }
 
-/// Asserts that what is counted of each depth grows no faster than the square of it.
+/// Asserts that the count grows no faster than the square of the depth.
 #[track_caller]
 fn assert_square(what: &str, counts: &[(usize, usize)]) {
     if let [.., (before, few), (depth, many)] = counts {
@@ -75,7 +75,7 @@ fn neither_the_model_nor_the_work_doubles_with_each_level() -> Result {
         let (mut sizes, mut visits) = (Vec::new(), Vec::new());
         for depth in DEPTHS {
             let schema = model(&format!("growth-{name}"), &text(depth))?;
-            // All that the model holds, by what it shows.
+            // The size of the model, as the length of its Debug text.
             sizes.push((depth, format!("{schema:?}").len()));
             assert_square(&format!("what is held of {name}"), &sizes);
 

@@ -1,4 +1,4 @@
-//! What an interface has from those that it extends.
+//! What an interface inherits from the interfaces that it extends.
 //!
 //! Each interface is visited once, after its parents, and gets its ancestors from their lists. Following
 //! every path to an ancestor instead would double the work with each level of `interface L2 extends(A,
@@ -15,7 +15,7 @@ use super::substitute::{MOST_TYPES, bindings, substitute, substitute_all};
 use super::visit::files;
 use crate::model::{Ancestor, Extended, Interface, Kind, Method, Schema, Type};
 
-/// Fills in the ancestors of each interface, and reports what two of them do not agree in.
+/// Fills in the ancestors of each interface, and reports conflicts between two of them.
 pub(super) fn complete(
     schema: &mut Schema,
     declared: &HashMap<u64, Declared>,
@@ -74,9 +74,9 @@ pub(super) struct Line {
     ways: usize,
     /// How many ancestors were looked at to find these.
     pub looked_at: usize,
-    /// Those that another path gives other type arguments.
+    /// Ancestors to which another path gives other type arguments.
     two_ways: Vec<String>,
-    /// Those whose arguments are too large.
+    /// Ancestors whose type arguments are too large.
     large: Vec<String>,
 }
 
@@ -96,12 +96,12 @@ impl<'a> All<'a> {
         lines
     }
 
-    /// The interfaces, each once and after those that it extends. The compiler refuses one that
-    /// extends itself; in a request that has one all the same, it comes after some of them.
+    /// The interfaces, each once and after those that it extends. The compiler refuses an interface
+    /// that extends itself; if a request has one nevertheless, it comes after some of them.
     pub(super) fn parents_first(&self, schema: &'a Schema) -> Vec<&'a Interface> {
         let (mut order, mut seen) = (Vec::new(), HashSet::new());
         let roots = files(schema).flat_map(|file| &file.interfaces);
-        // No recursion: a line of interfaces may be longer than the stack is deep.
+        // Not recursive: a chain of interfaces may be too long for the stack.
         let mut open: Vec<(&Interface, bool)> = roots.map(|root| (root, false)).collect();
         open.reverse();
         while let Some((interface, parents_done)) = open.pop() {
@@ -117,7 +117,7 @@ impl<'a> All<'a> {
         order
     }
 
-    /// What an interface extends, given the same of its parents.
+    /// What an interface extends, from its parents' lists.
     fn line(&self, interface: &Interface, lines: &HashMap<u64, Line>) -> Line {
         let mut line = Line::default();
         let mut seen: HashMap<u64, usize> = HashMap::new();
@@ -169,7 +169,7 @@ impl Line {
     }
 }
 
-/// The method for these type arguments.
+/// The method with these type arguments filled in.
 fn with(method: &Method, given: &HashMap<String, Type>) -> Method {
     let mut method = method.clone();
     let params = method.params.fields.iter_mut();
@@ -179,7 +179,7 @@ fn with(method: &Method, given: &HashMap<String, Type>) -> Method {
     method
 }
 
-/// What is wrong with the names of the methods that an interface has and inherits.
+/// Conflicts between the names of the methods that an interface has and inherits.
 fn shared_names(interface: &Interface, ancestors: &[Ancestor]) -> Vec<String> {
     let mut seen: HashMap<&str, (&str, &str)> = HashMap::new();
     let mut problems = Vec::new();

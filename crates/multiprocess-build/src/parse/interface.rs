@@ -119,7 +119,7 @@ impl<'a> Parser<'a> {
         }))
     }
 
-    /// Fills in which method ends a call of which other.
+    /// Fills in the methods that interrupt calls of other methods.
     fn interrupts(
         &mut self,
         place: &Place,
@@ -159,7 +159,7 @@ fn wanted(params: &Message, results: &mut Message) {
                 continue;
             }
             match &mut result.ty {
-                // A reference has null to say that it is not there.
+                // An absent reference is null.
                 Type::Interface(object) => object.nullable = true,
                 _ => result.presence = Presence::Wanted(param.name.clone()),
             }
@@ -167,8 +167,8 @@ fn wanted(params: &Message, results: &mut Message) {
     }
 }
 
-/// The pointer that calls are pipelined to: that of the interface named `result`, or else of the
-/// only interface there is, or else of the ThreadMap.
+/// The pointer to which calls are pipelined: the interface named `result`, or else the only
+/// interface, or else the ThreadMap.
 fn pipeline(results: &Message) -> u16 {
     let handle = |ty: &Type| matches!(ty, Type::Interface(object) if !object.shared);
     let handles: Vec<_> = results.fields.iter().filter(|field| handle(&field.ty)).collect();

@@ -30,7 +30,7 @@ impl Pointer<'_> {
     }
 }
 
-/// Any struct: capnp reads lists of structs as those of a type that it knows.
+/// Stands for any struct, because capnp reads lists of structs as lists of a generated type.
 type AnyStruct = schema_capnp::node::Owned;
 
 pub(super) struct Literals<'m> {
@@ -39,7 +39,7 @@ pub(super) struct Literals<'m> {
 }
 
 impl Literals<'_> {
-    /// What a pointer leads to.
+    /// The value behind a pointer.
     pub(super) fn pointer(
         &mut self,
         ty: &Type,
@@ -54,7 +54,7 @@ impl Literals<'_> {
                 self.structure(named, arguments, from.get_struct(None)?, place)?.0
             }
             Type::List(item) | Type::Set(_, item) => Value::List(self.list(item, from, place)?),
-            // Of its entries, as the schema has them.
+            // A list of entries, as in the schema.
             Type::Map(_, map) => Value::List(self.list(&map.0, from, place)?),
             _ if from.is_null() => Value::Default,
             Type::As { .. } => self.refuse_named(place),
@@ -178,7 +178,7 @@ impl Literals<'_> {
         })
     }
 
-    /// The value of a field that is there, and whether it differs from the default.
+    /// The value of a field that is present, and whether it differs from the default.
     fn plain_field(
         &mut self,
         field: &Field,
@@ -230,7 +230,7 @@ impl Literals<'_> {
             }
             Type::Int(int) => {
                 let bits = integer(*int, from, slot);
-                // Both are of the same width, so that the difference is of it as well.
+                // Both have the same width, and so has the difference.
                 let default = match default {
                     Some(Value::Int(_, number)) => *number,
                     _ => 0,

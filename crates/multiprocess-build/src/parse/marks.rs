@@ -1,4 +1,4 @@
-//! Annotations: what they say of a declaration, a field or a method.
+//! The annotations of declarations, fields and methods.
 
 use capnp::schema_capnp::{annotation, value};
 use capnp::struct_list;
@@ -10,7 +10,7 @@ use crate::names;
 
 pub(super) type Annotations<'a> = struct_list::Reader<'a, annotation::Owned>;
 
-/// What the annotations of a field, parameter or result say of its value.
+/// What the annotations of a field, parameter or result say about its value.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Marks {
     pub not_null: bool,
@@ -23,7 +23,7 @@ pub(super) struct Marks {
     pub collection: Option<Collection>,
 }
 
-/// What a list is in Rust.
+/// The Rust collection that a list becomes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Collection {
     Map(Order),
@@ -50,11 +50,11 @@ pub(super) fn text<'a>(annotations: Annotations<'a>, id: u64) -> Result<Option<&
     }
 }
 
-/// The name that something has in Rust, as the schema's names are written: that of
-/// rust-multiprocess.capnp, of proxy.capnp or of capnpc's annotations, or else the schema's own.
+/// The name from which a Rust name is made: that of an annotation of rust-multiprocess.capnp, of
+/// proxy.capnp or of capnpc, or else the schema's own.
 pub(super) fn name(annotations: Annotations<'_>, schema_name: &str) -> Result<String, Error> {
     for id in [id::NAME, id::PROXY_NAME, id::RAW_NAME] {
-        // What is no identifier of Rust may still be one to another generator.
+        // A name that is not a Rust identifier may still be valid for another generator.
         let found = text(annotations, id)?;
         if let Some(name) = found.filter(|name| id == id::NAME || names::is_identifier(name)) {
             return Ok(name.to_owned());
@@ -64,7 +64,7 @@ pub(super) fn name(annotations: Annotations<'_>, schema_name: &str) -> Result<St
 }
 
 impl Parser<'_> {
-    /// [`name`], reported and replaced by the schema's own where it cannot be one.
+    /// [`name`]. If it is not valid, it is reported and replaced by the schema's own.
     pub(super) fn name(
         &mut self,
         annotations: Annotations<'_>,
@@ -130,7 +130,7 @@ impl Parser<'_> {
         Ok(Some((rust.to_owned(), codec.unwrap_or(rust).to_owned())))
     }
 
-    /// What a declaration derives by its annotation.
+    /// The derives that a declaration's annotation names.
     pub(super) fn derives(
         &mut self,
         annotations: Annotations<'_>,

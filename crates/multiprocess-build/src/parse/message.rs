@@ -1,4 +1,4 @@
-//! The fields of a struct, of a call and of an answer.
+//! The fields of structs, parameters and results.
 
 use capnp::schema_capnp::{brand, field, node, type_, value};
 
@@ -16,7 +16,7 @@ use crate::names;
 pub(super) enum Role {
     Context,
     ThreadMap,
-    /// Stands for no argument: it neither shows nor is written or read.
+    /// A field that is neither an argument nor written or read.
     Hidden,
     Value,
 }
@@ -68,7 +68,8 @@ impl<'a> Parser<'a> {
             }
         }
         let mut fields = self.fields(id, body, word, place)?;
-        // Declared parameters are in scope where they are written in place.
+        // Parameters declared in place already use the type parameters of the scope. Those of a
+        // named struct are replaced by the arguments that are given.
         if !in_place {
             let bindings = bindings(&self.parameters(id), &self.arguments(id, brand, place)?);
             for (field, _) in &mut fields {
@@ -86,8 +87,8 @@ impl<'a> Parser<'a> {
         Ok(Some(parsed))
     }
 
-    /// What shows of a struct's fields, each with whether it is a typed exception; an unnamed union
-    /// is the last.
+    /// The fields of a struct that users see, each with whether it is a typed exception. An unnamed
+    /// union comes last.
     pub(super) fn fields(
         &mut self,
         owner: u64,
@@ -156,7 +157,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Whether a field is one that shows.
+    /// Whether users see the field.
     pub(super) fn is_value(&self, field: field::Reader<'_>) -> Result<bool, Error> {
         Ok(self.role(field)? == Role::Value)
     }
@@ -287,7 +288,8 @@ impl<'a> Parser<'a> {
                 continue;
             }
             field.presence = Presence::Flag(*slot);
-            // Absence is the flag's alone; a handle in the Option is no second one.
+            // The flag alone says whether it is absent, so the handle in the Option cannot be null
+            // as well.
             if let Type::Interface(object) = &mut field.ty {
                 object.nullable = false;
             }

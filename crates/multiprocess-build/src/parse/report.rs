@@ -10,7 +10,8 @@ pub(super) struct Place {
     declaration: String,
     method: Option<String>,
     field: Option<String>,
-    /// Whether the file is another crate's, whose build has said what is wrong with it.
+    /// Whether the file is another crate's: then that crate's build has reported what is wrong with
+    /// it.
     outside: bool,
 }
 

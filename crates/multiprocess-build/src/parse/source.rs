@@ -1,4 +1,4 @@
-//! What the compiler says of a declaration's place and comments.
+//! The line and the comments of a declaration, as the compiler gives them.
 
 use std::path::PathBuf;
 
@@ -7,8 +7,9 @@ use capnp::traits::IntoInternalStructReader;
 use super::Parser;
 use crate::error::Error;
 
-/// Where `startByte` lies in the compiler's `Node.SourceInfo`, in units of its size. The schema
-/// that capnp's own reader of it is made from is older than the field.
+/// The offset of `startByte` in the compiler's `Node.SourceInfo`, in units of its size. It is
+/// needed because capnp's reader of that struct is generated from an older schema, without the
+/// field.
 const START_BYTE: usize = 2;
 
 impl Parser<'_> {

@@ -10,10 +10,10 @@ use crate::error::Error;
 use crate::model::{Body, Defaults, Enum, Field, Presence, Struct, Type, Union, Variant};
 use crate::names;
 
-/// What every struct derives where it can.
+/// The derives that every struct has where possible.
 const STRUCT_DERIVES: &[&str] = &["Clone", "Debug", "PartialEq"];
 
-/// What every enum derives.
+/// The derives that every enum has.
 const ENUM_DERIVES: &[&str] =
     &["Clone", "Copy", "Debug", "Default", "PartialEq", "Eq", "Hash", "PartialOrd", "Ord"];
 
@@ -31,8 +31,8 @@ impl<'a> Parser<'a> {
         self.structure_body(declared, node.get_id(), body, derives, structs)
     }
 
-    /// The struct or group that the node `id` declares. What a struct derives, the groups and
-    /// unions in it derive as well: without that it could not.
+    /// The struct or group that the node `id` declares. The groups and unions in a struct have its
+    /// derives as well, because otherwise the struct could not.
     fn structure_body(
         &mut self,
         declared: Declared,
@@ -141,7 +141,7 @@ impl<'a> Parser<'a> {
             let schema_name = field.get_name()?.to_str()?;
             let place = place.field("field", schema_name);
             let mut marks = self.marks(field.get_annotations()?, &place)?;
-            // A member that carries nothing is a variant all the same.
+            // A member without a value is a variant as well.
             let made = match self.is_value(field)? {
                 true => {
                     if std::mem::take(&mut marks.exception) {
@@ -203,7 +203,7 @@ impl<'a> Parser<'a> {
         Ok(Enum { named: declared.named, docs, variants, unknown, derives })
     }
 
-    /// Reports names that are one in Rust.
+    /// Reports different schema names that are the same name in Rust.
     pub(super) fn same_names<'s>(
         &mut self,
         place: &Place,

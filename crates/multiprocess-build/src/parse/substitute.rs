@@ -1,15 +1,15 @@
-//! Types with other types in place of their parameters, and how large that may make them.
+//! Substitutes types for type parameters, and limits how large the results may get.
 //!
 //! Where a declaration gives another its own parameter twice, as in `L2(T) extends(L1(Pair(T, T)))`,
-//! the argument doubles with every level, and with it the Rust type, which has to be written out.
-//! What grows so is therefore counted before it is made, and refused where it becomes larger than
-//! anyone would read.
+//! the argument doubles with every level, and with it the Rust type, which has to be written out. So
+//! the size is counted before the type is made, and types that would be larger than anyone would
+//! read are refused.
 
 use std::collections::HashMap;
 
 use crate::model::{Object, Type};
 
-/// Of how many types, itself included, a type may be made.
+/// How many types a type may consist of, itself included.
 pub(super) const MOST_TYPES: usize = 1000;
 
 /// Parameters and what they stand for.
@@ -54,8 +54,8 @@ pub(super) fn substitute_all<'t>(
     types.into_iter().map(one).collect()
 }
 
-/// Takes the types that a type is made of from those that are left, with others in place of
-/// parameters. False where there are more.
+/// Subtracts from `left` the number of types that a type consists of after substitution. False if
+/// there are more.
 pub(super) fn spend(ty: &Type, arguments: &HashMap<String, Type>, left: &mut usize) -> bool {
     if let Type::Parameter(name) = ty
         && let Some(ty) = arguments.get(name)

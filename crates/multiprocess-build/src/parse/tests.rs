@@ -1,5 +1,5 @@
-//! What the parser makes of schemas with unions, type parameters and defaults. The generated code is
-//! tested by the golden files.
+//! Parses schemas with unions, type parameters and defaults. The generated code is tested by the
+//! golden files.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ pub(super) fn interface<'s>(schema: &'s Schema, name: &str) -> Result<&'s Interf
     all.find(|item| item.trait_name == name).ok_or_else(|| format!("no {name}").into())
 }
 
-/// A struct in a line: `name: type`, with what is special about the field after it.
+/// A struct in one line: `name: type` for each field, followed by its special properties.
 fn shown(item: &Struct) -> String {
     let generics = match item.parameters.as_slice() {
         [] => String::new(),

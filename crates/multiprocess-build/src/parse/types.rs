@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::model::{Int, Object, Type};
 
 impl<'a> Parser<'a> {
-    /// The type of a field, with all that its annotations say.
+    /// The type of a field, with its annotations applied.
     pub(super) fn field_type(
         &mut self,
         ty: type_::Reader<'a>,
@@ -57,7 +57,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A type as the schema has it. The marks say what the references in it are.
+    /// A type as the schema has it. The marks say whether its references are nullable or shared.
     pub(super) fn map_type(
         &mut self,
         ty: type_::Reader<'a>,

@@ -1,5 +1,5 @@
-//! The values of defaults and constants. What is a list or struct is read in `literals`, when all
-//! structs are known.
+//! The values of defaults and constants. Lists and structs are read in `literals`, when all structs
+//! are known.
 
 use capnp::schema_capnp::{field, node, value};
 
@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::model::{Const, Field, Presence, Schema, Type, Value};
 
 impl<'a> Parser<'a> {
-    /// The explicit default of a field; nothing where it is the type's own, or a list or struct,
-    /// which [`complete_values`](Self::complete_values) fills in.
+    /// The explicit default of a field. None if it is the type's own, or a list or struct: those
+    /// are filled in by [`complete_values`](Self::complete_values).
     pub(super) fn default(
         &self,
         ty: &Type,
@@ -145,7 +145,7 @@ fn late_default(
     Ok(())
 }
 
-/// What a value that is a list, struct or AnyPointer points to.
+/// The pointer of a value that is a list, struct or AnyPointer.
 fn pointer(value: value::Reader<'_>) -> Result<Option<Pointer<'_>>, Error> {
     Ok(match value.which()? {
         value::List(any) | value::Struct(any) | value::AnyPointer(any) => Some(any.get_as()?),

@@ -1,5 +1,5 @@
-//! What the passes over the whole model share: all fields with their places, and what is known of
-//! each struct.
+//! Helpers of the passes over the whole model: all fields with their places, and facts about each
+//! struct.
 
 use std::collections::HashMap;
 
@@ -66,8 +66,7 @@ pub(super) fn fields_mut(body: &mut Body) -> &mut [Field] {
     }
 }
 
-/// The fields of a struct that are always there when a value of it is made of nothing: of a union,
-/// the first member.
+/// The fields that an empty message of a struct has: for a union, the first member.
 pub(super) fn initial(body: &Body) -> &[Field] {
     match body {
         Body::Fields(fields) => fields,
@@ -84,11 +83,11 @@ pub(super) fn files(schema: &Schema) -> impl Iterator<Item = &File> {
     schema.files.iter().chain(&schema.outside)
 }
 
-/// What is known of a struct, as it was when the model was looked at.
+/// A copy of what the model knows of a struct.
 #[derive(Debug)]
 pub(super) struct Shape {
     pub parameters: Vec<String>,
-    /// Where a union's number lies; nothing where it is none.
+    /// The offset of a union's discriminant; none for other structs.
     pub tag: Option<u32>,
     pub fields: Vec<Field>,
     pub derives: Vec<String>,
@@ -113,7 +112,7 @@ pub(super) fn shapes(schema: &Schema) -> Shapes {
 }
 
 impl Shape {
-    /// The fields, for arguments of the struct's; nothing where they would become too large.
+    /// The fields with the struct's type arguments filled in; none if they would become too large.
     pub(super) fn fields_with(&self, arguments: &[Type]) -> Option<Vec<Field>> {
         let types = self.fields.iter().map(|field| &field.ty);
         let types = substitute_all(types, &bindings(&self.parameters, arguments))?;

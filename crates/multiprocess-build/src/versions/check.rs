@@ -1,5 +1,5 @@
-//! What versions of a schema cannot differ in, because one Rust type or one call could not stand for
-//! all of them.
+//! Checks for differences between versions of a schema that one Rust type or one call cannot
+//! represent.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::model::{
     Body, Defaults, Enum, Field, Interface, Kind, Object, Presence, Schema, Struct, Type, Union,
 };
 
-/// Reports what `older` has in a way that the present schema cannot stand for.
+/// Reports what `older` has in a form that the present schema cannot represent.
 pub(super) fn differences(schema: &Schema, older: &Older) -> Vec<Unsupported> {
     let mut report = Report { label: &older.label, found: Vec::new() };
     let then = &older.schema;
@@ -115,7 +115,7 @@ fn interfaces(schema: &Schema) -> impl Iterator<Item = &Interface> {
     schema.files.iter().flat_map(|file| &file.interfaces)
 }
 
-/// Whether what both have has the same numbers. Which of them has more does not matter.
+/// Whether one list of names is the beginning of the other.
 fn begins_alike(now: &Enum, then: &Enum) -> bool {
     now.variants.iter().zip(&then.variants).all(|(now, then)| now.name == then.name)
 }
@@ -130,7 +130,7 @@ fn unions_alike(now: &Union, then: &Union) -> bool {
     now.tag == then.tag && now.members.iter().zip(&then.members).all(alike)
 }
 
-/// Whether the runtime's own call is the same one there, or is of nothing at all.
+/// Whether the older version has the same construct or destroy method, or none.
 fn lifecycle_alike(now: &Interface, then: &Interface, kind: Kind) -> bool {
     let taken = |interface: &Interface, ordinal| {
         interface.methods.iter().any(|method| method.ordinal == ordinal)
@@ -173,14 +173,14 @@ fn is_known(ty: &Type, known: &HashMap<u64, ()>) -> bool {
     }
 }
 
-/// The fields that `then` lacks and that have no value without.
+/// The fields that `then` lacks and that have no default.
 fn lacking<'a>(schema: &Schema, now: &'a [Field], then: &[Field]) -> impl Iterator<Item = &'a str> {
     let lacks = |now: &&Field| then.iter().all(|then| then.schema_name != now.schema_name);
     let without = now.iter().filter(lacks).filter(|now| !has_default(schema, now));
     without.map(|field| field.schema_name.as_str()).collect::<Vec<_>>().into_iter()
 }
 
-/// Whether a field that a version lacks has a value all the same.
+/// Whether a field has a value if a version lacks it.
 fn has_default(schema: &Schema, field: &Field) -> bool {
     if field.presence != Presence::Always || field.default.is_some() {
         return true;

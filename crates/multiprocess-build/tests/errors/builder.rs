@@ -1,4 +1,4 @@
-//! How the errors read, and builders that cannot work.
+//! The text of errors, and builders that cannot work.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ fn the_error_reads_well_and_debug_is_the_same() {
     assert_eq!(format!("{error:?}"), text, "main shows Debug");
     let (head, rest) = text.split_once("\n\n  ").expect("a list");
     assert_eq!(head, "the schemas say what has no mapping to Rust");
-    // The line is that of the declaration: the compiler gives none of what is in it.
+    // The line is that of the declaration, because the compiler gives no lines of its members.
     let want = "file.capnp:6: interface I, method m, parameter v\n    \
                 Capability is not supported\n    instead: an interface";
     assert!(rest.ends_with(want), "{text}");

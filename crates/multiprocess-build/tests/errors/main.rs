@@ -1,5 +1,5 @@
-//! What cannot be mapped is an error that names the file, the interface, the method, the field,
-//! and what is wrong with it. Nothing panics.
+//! Declarations that cannot be mapped are errors that name the file, the interface, the method, the
+//! field, and what is wrong with it. Nothing panics.
 
 mod builder;
 mod refused;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use multiprocess_build::{Builder, Error};
 
-/// Compiles schemas, given as pairs of a file name and its text (without what all have).
+/// Compiles schemas, given as pairs of a file name and its text (without the common beginning).
 fn compile(test: &str, files: &[(&str, &str)]) -> Result<(), Error> {
     write(test, files).compile()
 }
@@ -25,7 +25,7 @@ fn write(test: &str, files: &[(&str, &str)]) -> Builder {
         .out_dir(directory.join("out"))
 }
 
-/// Files of the same place have the same id.
+/// Files at the same position have the same id.
 fn write_schemas(directory: &Path, files: &[(&str, &str)]) {
     std::fs::create_dir_all(directory).expect("a directory to write to");
     for (number, (name, text)) in files.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What cannot be mapped, each with the place that is named.
+//! Declarations that cannot be mapped, and the places that the errors name.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use multiprocess_build::Error;
 
 use super::{compile, stem};
 
-/// Each with a schema, and what is said of it (without the file's name).
+/// A name, a schema, and its error (without the file's name).
 const REFUSED: &[(&str, &str, &str)] = &[
     (
         "capability",

@@ -1,4 +1,4 @@
-//! What differs so between versions that no type can stand for it in all of them.
+//! Differences between versions that no Rust type can represent.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use multiprocess_build::Error;
 
 use super::{directory, stem, write, write_schemas};
 
-/// Each with a schema, an older version of it, and what is said of the two (without the file's name).
+/// A name, a schema, an older version of it, and the error (without the file's name).
 const VERSIONS_REFUSED: &[(&str, &str, &str, &str)] = &[
     (
         "destroy_moved",
@@ -93,7 +93,7 @@ interface I
     in version 1: o has a type that the newest lacks",
     ),
     (
-        // What came last is no matter, but here something moved as well.
+        // A field that was added last is allowed, but here another one moved as well.
         "no_default",
         "interface J {}\nstruct S { a @0 :Int32 = 2; o @1 :J $Rust.notNull; p @2 :J; }\n\
          interface I { n @0 (); \

@@ -1,6 +1,6 @@
-# What every process of this kind has to offer every other: threads that calls can be sent to, and
-# the marks that a schema carries for the generators. Ids and names are fixed by the peers
-# (libmultiprocess and Bitcoin Core); a schema imports this file as "/mp/proxy.capnp".
+# The common part of all schemas: threads to which calls are sent, and annotations for the
+# generators. Ids and names are fixed by the peers (libmultiprocess and Bitcoin Core); a schema
+# imports this file as "/mp/proxy.capnp".
 
 @0xcc316e3f71a040fb;
 
@@ -17,7 +17,7 @@ annotation wrap @0xe6f46079b7b1405e (interface, struct) :Text;
 # The C++ type that the interface or struct stands for. Not used in Rust.
 
 annotation count @0xd02682b319f69b38 (param, struct, interface) :Int32;
-# How many arguments of the user's method a parameter stands for. 0: none, it never shows.
+# How many arguments of the user's method a parameter stands for. 0: none, users do not see it.
 
 annotation exception @0x996a183200992f88 (param) :Text;
 # A result that is a typed error rather than a value.
@@ -42,7 +42,7 @@ interface Thread @0x81c1e2600d0b56c5 {
     # One thread of the serving process.
 
     getName @0 () -> (result :Text);
-    # The name that the thread goes by in a debugger or log.
+    # The name of the thread in a debugger or log.
 }
 
 struct Context $count(0) {

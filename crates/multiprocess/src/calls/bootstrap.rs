@@ -1,4 +1,4 @@
-//! Asks for the peer's first object, and exchanges ThreadMaps.
+//! Asks for the peer's bootstrap object, and exchanges ThreadMaps.
 
 use super::handle::Handle;
 use super::interface::Interface;
@@ -8,7 +8,7 @@ use crate::connection::ArcConn;
 use crate::session::{Complete, HeldCap, How};
 use crate::wire::{AnyBuilder, Builder, Encoder};
 
-/// A handle on the peer's first object. `answered` takes in the last answer of those that are needed.
+/// A handle on the peer's bootstrap object. `answered` gets the last answer of the handshake.
 pub(super) fn bootstrap<I: Interface>(conn: &ArcConn, answered: Complete) -> Result<I> {
     let held = conn.enter(|core| {
         if let Some(error) = conn.ended() {
@@ -36,8 +36,8 @@ pub(super) fn bootstrap<I: Interface>(conn: &ArcConn, answered: Complete) -> Res
     Ok(I::from_handle(Handle::remote_object(object_of::<I>(held))))
 }
 
-/// The peer's answer to the first question: one that it refuses may be the end of the connection,
-/// before anybody is told of the error, as that will be explained.
+/// Takes the peer's answer to the first question. If it is an error and the end of the connection
+/// is to be explained, the connection ends before any call gets that error.
 fn refused() -> Complete {
     Box::new(|core, conn, answer| {
         if let Some(end) = answer.err().and_then(|error| conn.refused(&error)) {
@@ -47,10 +47,11 @@ fn refused() -> Complete {
     })
 }
 
-/// The peer's answer to the last question: with it the connection needs no explanation any more.
+/// Takes the peer's answer to the last question of the handshake: from then on the end of the
+/// connection is not explained.
 pub(super) fn explained() -> Complete {
     Box::new(|core, conn, answer| match answer {
-        Ok(_) => conn.shaken(),
+        Ok(_) => conn.handshake_done(),
         Err(error) => {
             if let Some(end) = conn.refused(&error) {
                 core.fail(end);

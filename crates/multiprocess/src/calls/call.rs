@@ -19,7 +19,7 @@ use crate::panics::catch_panic;
 use crate::pool;
 use crate::session::{Caller, EncodeFn};
 use crate::threads::{innermost, innermost_future, this_inbox};
-use crate::wire::{AnyBuilder, Encoder, Part};
+use crate::wire::{AnyBuilder, Encoder, PayloadCodec};
 use crate::{Error, Result};
 
 /// A method call that has been described and not yet made.
@@ -30,15 +30,15 @@ use crate::{Error, Result};
 /// Which of the peer's threads runs the call follows from who waits: each thread of this process
 /// has one of the peer's for itself, on which its calls run in order. Up to 64 calls of futures at
 /// once have one each; further ones wait behind them. Calls of futures that may wait long
-/// (`$Rust.longWait` in the schema) are apart from these: up to 128 at once have a thread each, and
+/// (`$Rust.longWait` in the schema) have threads of their own: up to 128 at once have one each, and
 /// only others of their kind wait behind them.
 ///
-/// A peer need not stop a method whose call was cancelled. One that runs on this crate tells the
-/// method, and drops it where it is a future. Bitcoin Core 30 to 32 let it go on. Where the schema
-/// says what ends such a wait (`$Rust.interruptedBy`), that method is called when the peer has not
-/// ended a cancelled call within 20 ms; it may end other waits of the same object as well. A later call
-/// of the object that is interrupted in the same way waits until the cancelled one has ended, for two
-/// seconds at most; other calls do not wait for it.
+/// A peer need not stop a method whose call was cancelled. A peer that uses this crate informs the
+/// method, and drops it if it is a future. Bitcoin Core 30 to 32 let it run on. If the schema names a
+/// method that ends such a wait (`$Rust.interruptedBy`), it is called when the peer has not ended a
+/// cancelled call within 20 ms; it may end other waits of the same object as well. A later call of the
+/// object that is interrupted in the same way waits until the cancelled one has ended, for two seconds
+/// at most; other calls do not wait for it.
 ///
 /// An object that was closed takes no calls: they are [`Error::ApiMisuse`], and nothing is sent. The
 /// `close` itself waits for those that are under way.
@@ -56,27 +56,28 @@ use crate::{Error, Result};
 /// ```
 ///
 /// - **Flow control**: of one object, at most 64 streaming calls and 256 KiB of parameters (and one
-///   call more, however large) are under way; the call that makes it so many is sent, and then waits
-///   until some of them are answered.
-/// - **Speed**: what is saved is the wait for each answer. Calls of up to about 64 KiB gain most by it;
-///   with parameters of 1 MiB and more there is nothing to gain.
+///   call more, however large) are under way; the call that reaches this limit is sent, and then
+///   waits until some of them are answered.
+/// - **Speed**: streaming saves the wait for each answer. Calls of up to about 64 KiB gain most; with
+///   parameters of 1 MiB and more there is no gain.
 /// - **Order**: streaming calls of one object run in the order in which they were sent, on one of the
 ///   peer's threads, whichever threads and futures of this process send them. Other calls of the
 ///   object, [`start`](Call::start)ed ones as well, are sent when the streaming calls before them are
 ///   answered.
 /// - **Errors**: when one fails, later ones and all other calls of the object fail with that error, and
-///   nothing more is sent. So a call that does not stream says whether all before it went well. The
-///   generated `close` does so, too, and where the interface has `destroy` ends the object in any case.
-///   It begins when the streaming calls before it are answered.
+///   nothing more is sent. So a call that does not stream reports whether all calls before it
+///   succeeded. The generated `close` does so, too, and if the interface has `destroy` it ends the
+///   object in any case. It begins when the streaming calls before it are answered.
 /// - **Dropping** a streaming call that was sent does not cancel it, nor does a
 ///   [`timeout`](Call::timeout), which bounds how long it waits for room: after an
-///   [`Error::Timeout`] it has been sent and will run. The last handle on a connection should not be
-///   dropped before the end of the stream was waited for: what is not written then is lost.
+///   [`Error::Timeout`] it has been sent and will run. Do not drop the last handle on a connection
+///   before having waited for the end of the stream: calls that are not written by then are lost.
 ///
-/// "The object" is what a handle and its clones stand for. As an error ends all use of it, let it be
-/// one of its own for each stream. Where it is served, too, no other call of the same peer's runs while
-/// a streaming one does, nor after one that failed; so a method that streams must not wait for other
-/// calls of its object. A call of an object of this process is an ordinary one.
+/// "The object" is the one that a handle and its clones refer to. Because an error ends all use of it,
+/// use one object for each stream. On the serving side, too, no other call of the object from the same
+/// peer runs while a streaming one does, nor after one that failed; so a method that streams must not
+/// wait for other calls of its object. For an object of this process streaming calls are ordinary
+/// calls.
 #[must_use = "a call is made by waiting for it: use .wait() or .await"]
 pub struct Call<T: 'static> {
     method: &'static str,
@@ -91,7 +92,7 @@ pub struct Call<T: 'static> {
 
 type Adjust<T> = Box<dyn FnOnce(&mut T) + Send>;
 
-/// Sees how a call ended, and says what to call instead.
+/// Gets the result of a call, and returns the call to make instead, if any.
 pub(crate) type Retry<T> = Box<dyn FnMut(&Result<T>) -> Option<RemoteCall<T>> + Send>;
 
 enum State<T: 'static> {
@@ -100,7 +101,8 @@ enum State<T: 'static> {
     Remote(RemoteCall<T>),
     /// On its way to a peer, since then.
     Sent(SentCall<T>, Deadline),
-    /// A streaming call, sent; what it hands out once there is room for the next.
+    /// A streaming call that was sent, and its result, which is returned once there is room for the
+    /// next.
     Streamed(Room, fn() -> T, Deadline),
     /// A local object's method on a pool thread, for a future.
     Pooled(Arc<Slot<T>>, Deadline),
@@ -112,17 +114,16 @@ pub(crate) struct RemoteCall<T: 'static> {
     method: MethodId,
     object: RemoteObject,
     encode: EncodeFn,
-    results: Part<T>,
+    results: PayloadCodec<T>,
 }
 
 impl<T: Send + 'static> Call<T> {
-    /// Makes the call, if it is not under way, and blocks until its answer is there.
+    /// Makes the call, if it is not under way, and blocks until its answer arrives.
     ///
     /// While it waits, callbacks that the peer makes for this call run on this thread. A call of an
     /// object of this process runs on this thread directly; a panic in it is an error.
     ///
-    /// # Errors
-    /// The method's own, or what became of the connection; see [`Error`].
+    /// # Errors The method's own error, or that of the connection; see [`Error`].
     pub fn wait(mut self) -> Result<T> {
         let result = match std::mem::replace(&mut self.state, State::Done) {
             State::Ready(result) => result,
@@ -148,7 +149,7 @@ impl<T: Send + 'static> Call<T> {
     /// Bounds the call: [`Error::Timeout`] if there is no answer within `timeout` of its start, or
     /// from now if it is under way. The call is then cancelled.
     ///
-    /// A method of an object of this process that `wait` runs directly is not cut short.
+    /// A method of an object of this process that `wait` runs directly is not interrupted.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         let now = Instant::now();
         (self.timeout, self.started) = (Some(timeout), Some(now));
@@ -171,18 +172,18 @@ impl<T: Send + 'static> Call<T> {
         }
     }
 
-    /// Sends the call now, to be waited for later. Like a future's it has a thread of the peer's for
-    /// itself, so that calls that were started have no order.
+    /// Sends the call now, to be waited for later. Like the call of a future it has a thread of the
+    /// peer for itself, so started calls have no order among each other.
     pub fn start(mut self) -> Self {
         self.begin(Waker::noop(), false);
         self
     }
 
     /// Ends the call: if it is under way the peer is told that nobody waits for it. The same as
-    /// dropping it. A `close` that is under way goes on all the same.
+    /// dropping it. A `close` that is under way goes on nevertheless.
     pub fn cancel(self) {}
 
-    /// Changes the results before they are handed out. For generated code.
+    /// Changes the results before they are returned. For generated code.
     #[doc(hidden)]
     pub fn adjust(mut self, adjust: impl FnOnce(&mut T) + Send + 'static) -> Call<T> {
         let first = self.adjust.take();
@@ -195,7 +196,7 @@ impl<T: Send + 'static> Call<T> {
         self
     }
 
-    /// The call has ended; what it is to hand out.
+    /// The result that an ended call returns.
     fn finish(&mut self, mut result: Result<T>) -> Result<T> {
         if let (Some(adjust), Ok(results)) = (self.adjust.take(), &mut result) {
             adjust(results);
@@ -206,7 +207,7 @@ impl<T: Send + 'static> Call<T> {
         result
     }
 
-    /// Makes the call from this thread, in as many forms as it takes.
+    /// Makes the call from this thread, in older forms as well if that is needed.
     fn wait_remote(&mut self, mut call: RemoteCall<T>) -> Result<T> {
         loop {
             let deadline = self.deadline();
@@ -233,8 +234,8 @@ impl<T: Send + 'static> Call<T> {
         self.retry.as_mut().and_then(|retry| retry(result))
     }
 
-    /// What the call hands out when it was sent, if it streams. One that may have to be made in
-    /// another form needs its answer.
+    /// The result that the call returns once it was sent, if it streams. A call that may have to be
+    /// made in another form has to wait for its answer.
     fn streams(&self, call: &RemoteCall<T>) -> Option<fn() -> T> {
         call.results.streamed.filter(|_| self.retry.is_none())
     }
@@ -289,12 +290,12 @@ impl<T> Call<T> {
         Call::new("", State::Ready(result))
     }
 
-    /// Waits for what was sent before.
+    /// Waits for streaming calls that were sent before.
     pub(super) fn room(room: Room, done: fn() -> T) -> Call<T> {
         Call::new("", State::Streamed(room, done, Deadline::never()))
     }
 
-    /// Does something on the waiting side when the call has ended, well or not.
+    /// Runs `then` on the waiting side when the call has ended, with or without an error.
     pub(crate) fn then(mut self, then: impl FnOnce() + Send + 'static) -> Call<T> {
         self.then = Some(Box::new(then));
         self
@@ -312,7 +313,7 @@ impl<T> Call<T> {
         method: MethodId,
         object: RemoteObject,
         encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
-        results: Part<T>,
+        results: PayloadCodec<T>,
     ) -> Call<T> {
         Call::attempt(RemoteCall::new(method, object, encode, results), None)
     }
@@ -328,7 +329,7 @@ impl<T: 'static> RemoteCall<T> {
         method: MethodId,
         object: RemoteObject,
         encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
-        results: Part<T>,
+        results: PayloadCodec<T>,
     ) -> RemoteCall<T> {
         RemoteCall { method, object, encode: Box::new(encode), results }
     }
@@ -345,8 +346,8 @@ impl<T: Send + 'static> RemoteCall<T> {
     fn send_from_future(self, waker: &Waker, polled: bool) -> Result<SentCall<T>> {
         let RemoteCall { method, object, encode, results } = self;
         let (conn, _) = object.place()?;
-        // Only a call that is awaited: one that was started may outlive the call that is served
-        // now, and then no thread of the peer's would wait to run it.
+        // Only for a call that is awaited. A started call may outlive the call that is being
+        // served, and then no thread of the peer would wait to run its callbacks.
         let running = if polled { innermost_future(conn) } else { None };
         let caller = Caller::Future { running, long: method.long };
         start_call(&object, method, caller, Some(waker), encode, results)
@@ -378,8 +379,8 @@ impl<I: Interface> Call<I> {
     /// handle are sent behind this one and need no further round trip. If this call fails, they
     /// fail with its error.
     ///
-    /// Of an interface in several versions this waits for the answer as long as the call could tell
-    /// the peer's version, which is not known yet; from a future, await that call instead.
+    /// For an interface in several versions whose version in the peer is not known yet, this waits for
+    /// the answer if the call can reveal the version; from a future, await that call instead.
     pub fn pipelined(self) -> I {
         match self.state {
             State::Remote(call) if self.retry.is_none() && !call.is_behind_stream() => {
@@ -395,8 +396,8 @@ impl<I: Interface> Call<Option<I>> {
     /// handle are sent behind this one and need no further round trip. If this call fails or
     /// returns none, they fail.
     ///
-    /// Of an interface in several versions this waits for the answer as long as the call could tell
-    /// the peer's version, which is not known yet; from a future, await that call instead.
+    /// For an interface in several versions whose version in the peer is not known yet, this waits for
+    /// the answer if the call can reveal the version; from a future, await that call instead.
     pub fn pipelined(self) -> I {
         match self.state {
             State::Remote(call) if self.retry.is_none() && !call.is_behind_stream() => {
@@ -411,7 +412,7 @@ impl<I: Interface> Call<Option<I>> {
     }
 }
 
-/// What a call hands out that could not be made: to end an object that was closed before is no error.
+/// The result of a call that could not be made: ending an object that is already closed is no error.
 fn unless_closed<T>(error: Error, closed: Option<fn() -> T>) -> Result<T> {
     match (error, closed) {
         (Error::ApiMisuse { .. }, Some(closed)) => Ok(closed()),

@@ -1,4 +1,4 @@
-//! The connection as users hold it.
+//! The public type of a connection.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -52,17 +52,17 @@ impl Connection {
         bootstrap::<I>(&self.0, Box::new(|_, _, _| None))
     }
 
-    /// The same for a peer that may not be what it should be: the connection ends if the peer has not
+    /// The same for a peer that may not speak this protocol: the connection ends if the peer has not
     /// answered within `timeout`, or answers that it has no such object.
     ///
-    /// If the connection ends so before the peer has answered, `explain` is given the
-    /// [`Error::Disconnected`], [`Error::PeerMisbehaved`] or, where the peer was too slow,
-    /// [`Error::Timeout`], and returns the error that every call fails with; until it does they wait.
-    /// (A timeout that is returned as it is becomes an [`Error::Disconnected`].) It runs on a thread of
-    /// the runtime, so that it may wait for what became of a process, but not for a call of this
-    /// connection. It is dropped without having run once the peer has answered, and where this side
-    /// ends the connection. A connection has one: a second `bootstrap_within` replaces that of a first
-    /// that is not answered, and its timeout.
+    /// If the connection ends before the peer has answered, `explain` gets the [`Error::Disconnected`],
+    /// [`Error::PeerMisbehaved`] or, where the peer was too slow, [`Error::Timeout`], and returns the
+    /// error with which every call fails; the calls wait until it returns. (A timeout that is returned
+    /// as it is becomes an [`Error::Disconnected`].) It runs on a thread of the runtime, so it may wait
+    /// for the exit of a process, but not for a call of this connection. It is dropped without having
+    /// run when the peer has answered, or when this side ends the connection. A connection has only
+    /// one: a second `bootstrap_within` replaces the function and the timeout of a first one that is
+    /// not answered.
     ///
     /// ```no_run
     /// use std::path::Path;
@@ -95,12 +95,12 @@ impl Connection {
         timeout: Duration,
         explain: impl FnOnce(Error) -> Error + Send + 'static,
     ) -> Result<I> {
-        self.0.shake_hands(timeout, Box::new(explain));
+        self.0.start_handshake(timeout, Box::new(explain));
         bootstrap::<I>(&self.0, explained()).inspect_err(|_| self.0.stop_explaining())
     }
 
-    /// The same as [`bootstrap`](Self::bootstrap), having waited until the peer has answered: that
-    /// somebody who speaks this protocol is there.
+    /// The same as [`bootstrap`](Self::bootstrap), but waits until the peer has answered, which
+    /// shows that it speaks this protocol.
     ///
     /// # Errors
     /// The connection ended first, the peer has no such object, or it did not answer in time.
@@ -122,13 +122,13 @@ impl Connection {
         self.0.end_now(Error::disconnected("this side disconnected"));
     }
 
-    /// Waits until no method is being served over this connection, for `timeout` at most. Whether
-    /// that came about.
+    /// Waits until no method is being served over this connection, for `timeout` at most. Returns
+    /// whether that is so.
     pub fn drain(&self, timeout: Duration) -> bool {
         self.0.drain(timeout)
     }
 
-    /// Whether the connection stands, as far as this side knows.
+    /// Whether the connection has not ended, as far as this side knows.
     pub fn is_connected(&self) -> bool {
         self.0.ended().is_none()
     }
@@ -142,9 +142,10 @@ impl Connection {
     pub fn wait_disconnected(&self) {
         let (ended, end) = std::sync::mpsc::channel::<()>();
         self.on_disconnect(move || drop(ended));
-        // A process that was spawned has its first call at once: it need not wait for another thread.
+        // A spawned process gets its first call at once, which this thread can read without waking
+        // another.
         read_once(&self.0, this_inbox().parker());
-        // Ends with an error when the hook has run, and so let go of the other side.
+        // Returns an error when the hook has run, which drops the sender.
         let _ = end.recv();
     }
 

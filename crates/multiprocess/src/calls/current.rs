@@ -1,4 +1,4 @@
-//! What a served method can ask about its caller.
+//! Information for a served method about its caller.
 
 use super::connection::Connection;
 use crate::threads::{CancelToken, current};
@@ -15,7 +15,7 @@ impl CurrentCall {
         self.token.is_cancelled()
     }
 
-    /// What fires when the call is cancelled; for a method that waits for something.
+    /// A token that fires when the call is cancelled; for a method that waits for something.
     pub fn cancel_token(&self) -> CancelToken {
         self.token.clone()
     }

@@ -10,7 +10,7 @@ use crate::panics::catch_panics;
 use crate::serving::{Spawn, Task, dropped};
 use crate::threads::this_inbox;
 
-/// An object whose methods are futures, with what gives them to an executor.
+/// An object whose methods are futures, with the function that gives them to an executor.
 pub struct Async<T> {
     object: Arc<T>,
     spawn: Spawn,
@@ -19,8 +19,8 @@ pub struct Async<T> {
 impl<T: Send + Sync + 'static> Async<T> {
     /// Serves `object` by tasks that `spawn` gives to an executor.
     ///
-    /// `spawn` is called on threads of the runtime that others wait for, the one that reads sockets
-    /// among them. It must neither block nor run the task itself.
+    /// `spawn` is called on threads of the runtime that others depend on, such as the one that
+    /// reads sockets. It must neither block nor run the task itself.
     pub fn new(object: T, spawn: impl Fn(Task) + Send + Sync + 'static) -> Arc<Async<T>> {
         Arc::new(Async { object: Arc::new(object), spawn: Arc::new(spawn) })
     }
@@ -36,10 +36,9 @@ impl<T: Send + Sync + 'static> Async<T> {
     /// Runs a method on the executor and blocks this thread until it has ended. Callbacks for this
     /// thread run here meanwhile.
     ///
-    /// On a thread of the executor's this waits for ever if no other thread of it is free.
+    /// On a thread of the executor this waits forever if the executor has no other free thread.
     ///
-    /// # Errors
-    /// The method's own. A panic in it is one, and so is that the executor drops the task.
+    /// # Errors The method's own error; also if it panics, or if the executor drops the task.
     pub fn wait<R, F>(&self, method: impl FnOnce(Arc<T>) -> F) -> Result<R>
     where
         R: Send + 'static,
@@ -57,7 +56,7 @@ impl<T: Send + Sync + 'static> Async<T> {
     }
 }
 
-/// Where the outcome of a method goes; an error does if this is dropped first.
+/// Takes the outcome of a method. If this is dropped before, the outcome is an error.
 struct Answer<R: 'static>(Option<Arc<Slot<R>>>);
 
 impl<R: 'static> Answer<R> {

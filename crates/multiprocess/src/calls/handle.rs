@@ -1,4 +1,4 @@
-//! What generated handles are made of: an object of this process, or one far away.
+//! The content of generated handles: a reference on an object of this process or of a peer.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -21,7 +21,7 @@ enum Inner<O: ?Sized> {
     Remote(RemoteObject),
 }
 
-/// Where a handle's calls go.
+/// The target of a handle's calls.
 pub(crate) enum Target<O: ?Sized> {
     /// Straight to the object.
     Local(LocalObject<O>),
@@ -29,8 +29,7 @@ pub(crate) enum Target<O: ?Sized> {
     Remote(RemoteObject),
 }
 
-/// What all handles on an object of this process have in common, whichever of its interfaces they
-/// are for.
+/// Shared by all handles on an object of this process, for whichever of its interfaces they are.
 struct Identity {
     /// How the object's methods are served where they are futures. It is held by the object's life, as
     /// it holds the object.
@@ -38,7 +37,7 @@ struct Identity {
     life: Arc<ObjectLife>,
 }
 
-/// Decodes a call of an object and leaves it for where the object's methods run.
+/// Decodes a call of an object into a job.
 pub(crate) type Dispatch = dyn Fn(Incoming<'_, '_>) -> Result<Job> + Send + Sync;
 
 impl<O: ?Sized + Send + Sync + 'static> Handle<O> {
@@ -50,7 +49,7 @@ impl<O: ?Sized + Send + Sync + 'static> Handle<O> {
     }
 
     /// A handle on an object of this process whose methods are futures. Peers' calls go through
-    /// `dispatch`; calls of this process's block until the method has ended.
+    /// `dispatch`; calls of this process block until the method has ended.
     pub fn local_async(
         object: Arc<O>,
         dispatch: impl Fn(Incoming<'_, '_>) -> Result<Job> + Send + Sync + 'static,
@@ -64,9 +63,9 @@ impl<O: ?Sized + Send + Sync + 'static> Handle<O> {
 }
 
 impl<O: ?Sized> Handle<O> {
-    /// What serves peers' calls where the object's methods are futures. It may be that of an
-    /// interface that extends this one, and then takes more calls than this one has. An error if the
-    /// object has ended.
+    /// The dispatcher of peers' calls, if the object's methods are futures. It may be that of an
+    /// interface that extends this one, and then accepts more methods than this one has. An error if
+    /// the object has ended.
     pub(crate) fn dispatcher(&self) -> Option<Result<Arc<Dispatch>>> {
         match &self.0 {
             Inner::Local(_, identity) => {
@@ -118,7 +117,7 @@ impl<O: ?Sized> Handle<O> {
         }
     }
 
-    /// A call of a peer's begins: what it holds so that the object waits for its end.
+    /// Begins a call of a peer. The result keeps the object until the call ends.
     pub(crate) fn begin_served(&self) -> Result<Option<InUse>> {
         match &self.0 {
             Inner::Local(_, identity) => identity.life.begin(None).map(Some),
@@ -146,7 +145,7 @@ impl<O: ?Sized> Handle<O> {
         }
     }
 
-    /// What tells this object's handles from others', as long as one of them lives.
+    /// Identifies the object, as long as it has a handle.
     pub(crate) fn address(&self) -> usize {
         match &self.0 {
             Inner::Local(_, identity) => Arc::as_ptr(identity) as usize,

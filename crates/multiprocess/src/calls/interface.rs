@@ -1,4 +1,4 @@
-//! What generated code says of an interface.
+//! The description of an interface by generated code.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::wire::Size;
 pub struct Construct {
     /// The method.
     pub id: MethodId,
-    /// The room that the parameters take, and the slot of the ThreadMap in them.
+    /// The size of the parameters, and the slot of the ThreadMap in them.
     pub params: (Size, u32),
     /// The same of the results.
     pub results: (Size, u32),
@@ -25,7 +25,7 @@ pub struct Construct {
 pub struct Destroy {
     /// The method.
     pub id: MethodId,
-    /// The room that the parameters take.
+    /// The size of the parameters.
     pub params: Size,
     /// The slot of the Context in them.
     pub context: Option<u32>,
@@ -50,7 +50,7 @@ pub trait Interface: Clone + Send + Sync + Sized + 'static {
     fn from_handle(handle: Handle<Self::Object>) -> Self;
     /// The untyped handle.
     fn handle(&self) -> &Handle<Self::Object>;
-    /// An object that hands its calls on to this handle.
+    /// An object that forwards its calls to this handle.
     fn into_object(self) -> Arc<Self::Object>;
     /// Decodes a call of `object`.
     ///

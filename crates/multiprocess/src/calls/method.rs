@@ -8,7 +8,7 @@ use capnp_engine::CallKind;
 use crate::wire::{AnyBuilder, Builder, Encoder, Exception, Part, Wire};
 use crate::{Error, Result};
 
-/// A method as the wire knows it.
+/// The ids of a method on the wire, and how it is called.
 #[derive(Debug, Clone, Copy)]
 pub struct MethodId {
     /// The id of the interface that declares it.
@@ -17,7 +17,7 @@ pub struct MethodId {
     pub ordinal: u16,
     /// `Interface.method`, as the schema spells it.
     pub name: &'static str,
-    /// Which pointer of the results is the capability that calls can be pipelined to.
+    /// The pointer of the results to which calls can be pipelined.
     pub pipeline: u16,
     /// Whether it may wait long: calls of futures then have a thread of their own there.
     pub long: bool,
@@ -25,9 +25,9 @@ pub struct MethodId {
     pub interrupt: Option<u16>,
     /// The slot of the Context among the parameters, which says the thread that the call runs on.
     pub context: Option<u32>,
-    /// The version of the schema in whose form it travels; 0 is the newest.
+    /// The version of the schema whose form this is; 0 is the newest.
     pub version: u8,
-    /// What it is for the object's life.
+    /// Its effect on the object's life.
     pub(super) kind: CallKind,
 }
 
@@ -68,23 +68,23 @@ impl MethodId {
         self
     }
 
-    /// The same with the method that ends it.
+    /// The same with the method that interrupts it.
     pub const fn interrupted_by(mut self, ordinal: u16) -> MethodId {
         self.interrupt = Some(ordinal);
         self
     }
 }
 
-/// A method with all that it takes to call it and to serve it: parameters `P`, results `R`.
+/// The description of a method, for calling and serving it: parameters `P`, results `R`.
 pub struct Method<O: ?Sized, P: 'static, R: 'static> {
-    /// What it is on the wire.
+    /// Its ids on the wire.
     pub id: MethodId,
     /// The parameters.
-    pub params: Part<P>,
+    pub params: PayloadCodec<P>,
     /// Runs the method of an object of this process.
     pub call: fn(&O, P) -> Result<R>,
     /// The results.
-    pub results: Part<R>,
+    pub results: PayloadCodec<R>,
 }
 
 impl<O: ?Sized, P: 'static, R: 'static> Clone for Method<O, P, R> {
@@ -95,7 +95,7 @@ impl<O: ?Sized, P: 'static, R: 'static> Clone for Method<O, P, R> {
 
 impl<O: ?Sized, P: 'static, R: 'static> Copy for Method<O, P, R> {}
 
-/// The exception in `error`, if it is `W`'s: it goes to the slot of the results.
+/// The exception in `error`, if its type is that of `W`. It is written to the slot of the results.
 pub fn exception<W: Wire>(error: &Error, slot: u32, name: &'static str) -> Option<Exception>
 where
     W::Value: fmt::Debug + Clone + Send + Sync + 'static,
@@ -107,19 +107,19 @@ where
 /// Writes the parameters of a call, with its Context.
 pub(crate) fn write_params<P>(
     id: MethodId,
-    part: Part<P>,
+    codec: PayloadCodec<P>,
     cx: &mut Encoder<'_>,
     to: AnyBuilder<'_>,
     params: &P,
 ) -> Result<()> {
-    let mut to = Builder::content(to, part.size);
+    let mut to = Builder::content(to, codec.size);
     if let Some(slot) = id.context {
         cx.context(&mut to, slot);
     }
-    part.write(cx, &mut to, params)
+    codec.write(cx, &mut to, params)
 }
 
-/// What a trait's default method answers; `_params` are let go of.
+/// The result of a trait's default method; drops `_params`.
 ///
 /// # Errors
 /// Always [`Error::Unimplemented`].
@@ -128,8 +128,8 @@ pub fn unimplemented<P, R>(method: &str, _params: P) -> Result<R> {
 }
 
 impl<O: ?Sized, P, R: Send + 'static> Method<O, P, R> {
-    /// What writes the method's outcome to the answer; the error that the whole call ends with
-    /// otherwise.
+    /// The function that writes the method's outcome to the answer, or the error with which the
+    /// whole call ends.
     pub(crate) fn outcome(
         self,
         outcome: Result<R>,
@@ -144,11 +144,11 @@ impl<O: ?Sized, P, R: Send + 'static> Method<O, P, R> {
                 None => return Err(error),
             },
         };
-        let part = self.results;
+        let codec = self.results;
         Ok(move |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| {
-            let mut to = Builder::content(to, part.size);
+            let mut to = Builder::content(to, codec.size);
             match &mut outcome {
-                Ok(results) => part.write(cx, &mut to, results),
+                Ok(results) => codec.write(cx, &mut to, results),
                 Err(exception) => exception(cx, &mut to),
             }
         })

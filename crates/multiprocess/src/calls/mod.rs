@@ -1,4 +1,4 @@
-//! What users hold: connections, handles on objects, and the calls that they make.
+//! The public API: connections, handles on objects, and calls.
 //!
 //! - `connection`, `server`: what a process does with a socket; `bootstrap` asks for the first object;
 //! - `handle` is an object here or far away, `remote` one far away, `object` how it travels, `served` how

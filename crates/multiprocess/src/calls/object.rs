@@ -100,7 +100,8 @@ pointer_wire!([I: Interface + From<Arc<I::Object>>] SharedNotNull<I>);
 fn object<I: Interface>(handle: I) -> Arc<I::Object> {
     match handle.handle().local_object() {
         Some(Ok(object)) => object,
-        // Far away; or it has ended, and the handle's calls say so.
+        // A remote object, or one that has ended, in which case the handle's calls return that
+        // error.
         Some(Err(_)) | None => handle.into_object(),
     }
 }

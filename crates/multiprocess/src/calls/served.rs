@@ -1,4 +1,4 @@
-//! A user's object as it is served: through its handle.
+//! Serves a user's object through its handle.
 
 use std::any::Any;
 
@@ -43,8 +43,8 @@ impl<I: Interface> Served for ServedObject<I> {
         let handle = self.0.handle();
         let call = Incoming::new(interface, method, cx, params);
         if let Some(dispatch) = handle.dispatcher() {
-            // Only what this interface has: the dispatcher may be that of one that extends it, and
-            // whoever was given the lesser interface is not to call the greater.
+            // Only methods of this interface: the dispatcher may be that of an interface that
+            // extends it, whose other methods the peer must not call.
             return match I::extends(interface) {
                 true => dispatch?(call),
                 false => call.unknown(I::NAME),

@@ -1,4 +1,4 @@
-//! Serving one object to everybody who connects to a socket.
+//! Serves one object to every peer that connects to a socket.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::poller::SourceId;
 use crate::process::Listener;
 use crate::{Error, Result};
 
-/// How long accepting rests when the process has no descriptor left.
+/// How long accepting pauses when the process has no descriptor left.
 const REST: Duration = Duration::from_millis(100);
 
 /// Accepts connections on a unix socket and serves each the same object. Dropped, it stops
@@ -84,20 +84,20 @@ impl Server {
         self.0.listener.path()
     }
 
-    /// The connections that stand now.
+    /// The present connections.
     pub fn connections(&self) -> Vec<Connection> {
         self.0.connections().values().cloned().collect()
     }
 
     /// Ends every connection and waits until no method is being served on them, for `timeout` at
-    /// most in all. Goes on listening. Whether nothing is being served any more.
+    /// most in all. Goes on listening. Returns whether nothing is being served any more.
     pub fn disconnect_all(&self, timeout: Duration) -> bool {
         let deadline = Instant::now().checked_add(timeout);
         let connections = self.connections();
         for connection in &connections {
             connection.disconnect();
         }
-        // The first that does not drain has used up the time.
+        // If one does not drain it has used up all the time.
         connections.iter().all(|connection| {
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             connection.drain(left.unwrap_or(timeout))
@@ -164,7 +164,8 @@ impl Source for Acceptor {
         loop {
             if self.connections().len() >= self.max {
                 self.listen(false);
-                // One may have ended just before; its `forget` came too early to be of use.
+                // A connection may have ended just before, so that its `forget` came too early to
+                // start accepting again.
                 if self.connections().len() < self.max {
                     self.listen(true);
                 }
@@ -178,7 +179,7 @@ impl Source for Acceptor {
                 Err(Error::Io { source, .. })
                     if source.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    // No descriptor or memory left: rest, and let those who are there go on.
+                    // No descriptor or memory left: pauses, while the present connections go on.
                     tracing::warn!("cannot accept a connection: {error}; trying again in {REST:?}");
                     self.listen(false);
                     let weak = Arc::downgrade(&self);

@@ -1,4 +1,4 @@
-//! Where the answer of a call arrives, and who waits for it there.
+//! The place for the answer of a call, and for who waits for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -11,14 +11,14 @@ use crate::connection::{Followup, Parker, Pending};
 use crate::panics::catch_panic;
 use crate::serving::look_at_results;
 use crate::threads::Inbox;
-use crate::wire::{Decoder, Part};
+use crate::wire::{Decoder, PayloadCodec};
 use crate::{Error, Result};
 
-/// Where an answer arrives.
+/// The place for an answer.
 pub(crate) struct Slot<T: 'static> {
     state: Mutex<SlotState<T>>,
-    /// How the results of the call are read.
-    results: Option<(Part<T>, MethodId)>,
+    /// The codec of the call's results.
+    results: Option<(PayloadCodec<T>, MethodId)>,
 }
 
 struct SlotState<T> {
@@ -30,7 +30,8 @@ struct SlotState<T> {
 
 enum Arrived<T> {
     Answer(Result<T>),
-    /// Long results without capabilities: whoever waits for them decodes them, outside the lock.
+    /// Long results without capabilities: the thread or future that waits decodes them, outside the
+    /// lock.
     Message(Body),
 }
 
@@ -49,22 +50,22 @@ impl<T> Slot<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the answer of a peer's method arrives, whose results are read so.
-    pub(super) fn for_results(self, results: Part<T>, method: MethodId) -> Slot<T> {
+    /// For the answer of a peer's method, with the codec of its results.
+    pub(super) fn for_results(self, results: PayloadCodec<T>, method: MethodId) -> Slot<T> {
         Slot { results: Some((results, method)), ..self }
     }
 
-    /// Where nobody waits yet.
+    /// For a call that nobody waits for yet.
     pub(crate) fn unwatched() -> Slot<T> {
         Slot::new(Waiter::Nobody)
     }
 
-    /// Where this thread waits.
+    /// For a call that this thread waits for.
     pub(crate) fn for_thread(inbox: &Inbox) -> Slot<T> {
         Slot::new(Waiter::Thread(Arc::clone(inbox.parker())))
     }
 
-    /// Where the answer of a local object's method arrives.
+    /// For the answer of a local object's method, which a future waits for.
     pub(crate) fn for_future(waker: &Waker) -> Slot<T> {
         Slot::new(Waiter::Future(waker.clone()))
     }
@@ -84,7 +85,7 @@ impl<T> Slot<T> {
         self.arrived(Arrived::Answer(answer))
     }
 
-    /// Long results without capabilities came, which are read by whoever takes them.
+    /// Fills in long results without capabilities, which are decoded when they are taken.
     pub(super) fn fill_later(&self, message: Body) -> Option<Followup> {
         self.arrived(Arrived::Message(message))
     }
@@ -106,7 +107,7 @@ impl<T> Slot<T> {
         Some(self.decode(arrived))
     }
 
-    /// The answer, or the promise to wake `waker` when it comes.
+    /// The answer. If there is none yet, `waker` is woken when it comes.
     pub(crate) fn take_or_wake(&self, waker: &Waker) -> Option<Result<T>> {
         let mut state = self.state();
         let Some(arrived) = state.answer.take() else {
@@ -140,12 +141,12 @@ impl<T> Slot<T> {
         parker.wake();
     }
 
-    /// Whether the answer has come, taken or not.
+    /// Whether the answer has come, even if it was taken already.
     pub(super) fn is_over(&self) -> bool {
         self.state().over
     }
 
-    /// Wakes whoever waits, without an answer.
+    /// Wakes the thread or future that waits, without an answer.
     pub(crate) fn wake(&self) {
         let waiter = std::mem::replace(&mut self.state().waiter, Waiter::Nobody);
         match waiter {

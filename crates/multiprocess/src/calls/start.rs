@@ -85,7 +85,7 @@ pub(super) fn start_call<T: Send + 'static>(
     waker: Option<&Waker>,
     // Called under the lock, dropped here outside it: it owns what the user passed.
     mut encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
-    results: Part<T>,
+    results: PayloadCodec<T>,
 ) -> Result<SentCall<T>> {
     let (conn, cap) = object.place()?;
     let slot = match (&caller, waker) {
@@ -94,7 +94,7 @@ pub(super) fn start_call<T: Send + 'static>(
         (_, None) => Slot::unwatched(),
     };
     let slot = Arc::new(slot.for_results(results, method));
-    /// From so many calls under way on, one more is not worth a write of its own.
+    /// With this many calls under way, calls are batched instead of written separately.
     const MANY: usize = 4;
     let mut flush = Flush::Now;
     let (id, round) = conn.within(|core| {
@@ -116,7 +116,7 @@ pub(super) fn start_call<T: Send + 'static>(
         let target = (method.interface, method.ordinal);
         let version = method.version;
         let written = core.write_call(conn, target, version, Some(&caller), &mut encode)?;
-        // Also where a future is polled within it: the call that waits for it does so all the same.
+        // Also if the future is polled within another call, which then waits for this one as well.
         let within = if closes { innermost(conn) } else { None };
         if let Some(streaming) = streamed.filter(|streamed| streamed.is_busy()) {
             let (id, draft) = core.add_waiter(complete, written);
@@ -150,11 +150,11 @@ pub(super) fn start_call<T: Send + 'static>(
     Ok(SentCall { slot, conn: ArcConn::clone(conn), id, thread, over: false })
 }
 
-/// Fills the slot with the answer. `lost`: the streaming calls whose first error the call reports.
+/// Fills the slot with the answer. `lost`: the streaming calls whose first error this call reports.
 fn complete<T: Send + 'static>(
     slot: &Arc<Slot<T>>,
     method: MethodId,
-    results: Part<T>,
+    results: PayloadCodec<T>,
     lost: Option<Arc<Streaming>>,
 ) -> Complete {
     let slot = Arc::clone(slot);
@@ -174,7 +174,7 @@ fn complete<T: Send + 'static>(
                 }
             }
             Err(error) => match results.closed {
-                // The object was ended by another call.
+                // Another call has ended the object.
                 Some(closed) if matches!(error, Error::ApiMisuse { .. }) => Ok(closed()),
                 _ => Err(in_method(without_threads(core, error), method)),
             },
@@ -187,7 +187,7 @@ fn read_results<T>(
     conn: &ArcConn,
     content: &Content<'_>,
     method: MethodId,
-    results: Part<T>,
+    results: PayloadCodec<T>,
 ) -> Result<T> {
     let from = Reader::content(content.reader)?;
     let mut caps = CapReader::new(core, conn, content.caps);
@@ -248,7 +248,7 @@ fn send_destroy<I: Interface>(
     let written = core.write_call(conn, method, 0, Some(&caller), &mut encode);
     let Ok(written) = written else { return };
     let how = How { kind: CallKind::Destroy, pipeline: None, within: running };
-    // An error is nobody's concern: what could be done to end the object is done.
+    // Errors are ignored: nothing more can be done to end the object.
     let _ = core.call(cap, written, how, Box::new(|_, _, _| None));
     core.interrupt_all(conn, cap);
 }

@@ -1,12 +1,12 @@
-//! Streaming calls of this side's: how much of them is under way, and what waits for them.
+//! Streaming calls of this side: how many are under way, and who waits for them.
 //!
-//! Such a call is sent at once, for the order's sake; its caller goes on while there is room for more.
-//! All of one object's name the same thread of the peer's, and callbacks go to the pool: nobody here
-//! waits for them, so that no calling thread's inbox would be looked at.
+//! Such a call is sent at once, so that calls stay in order; its caller goes on while there is room
+//! for more. All streaming calls of one object name the same thread of the peer. Their callbacks run
+//! on the pool, because no calling thread waits that could run them.
 //!
-//! What does not stream is held back, written, until the streaming calls before it are answered: it
-//! may run on another thread of the peer's, and must not run at all if one of them fails. The peer
-//! cannot be relied upon for either.
+//! Other calls of the object are encoded and then held back until the streaming calls before them
+//! are answered: they may run on another thread of the peer, and must not run at all if a streaming
+//! call fails. Not every peer ensures that itself.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,7 @@ use crate::{Error, Result};
 
 /// How many bytes of parameters may be under way; one more call is sent beyond it.
 const WINDOW: usize = 256 << 10;
-/// How many calls may be.
+/// How many calls may be under way.
 const CALLS: usize = 64;
 const WORD: usize = 8;
 
@@ -38,17 +38,17 @@ pub(super) struct Streaming(Mutex<State>);
 struct State {
     /// The number of the next call.
     next: u64,
-    /// The bytes of those that are not answered.
+    /// The bytes of the calls that are not answered, by their numbers.
     under_way: BTreeMap<u64, usize>,
     bytes: usize,
-    /// The most that one call had. The window is larger by this, so that beside a call that is larger
-    /// than the window another can be under way.
+    /// The size of the largest call. The window is larger by this, so that besides a call that is
+    /// larger than the window another one can be under way.
     largest: usize,
     /// The first error: nothing is sent after it.
     failed: Option<Error>,
-    /// Where callers wait for room.
+    /// The callers that wait for room.
     waiting: Vec<Arc<Slot<()>>>,
-    /// Where they wait for the end of what is under way.
+    /// The callers that wait for the end of all calls under way.
     ends: Vec<Arc<Slot<()>>>,
     behind: Vec<Behind>,
 }
@@ -59,10 +59,11 @@ struct Behind {
     before: u64,
     id: WaiterId,
     draft: Draft,
-    /// The object, with a reference that counts as a handle: it is not ended before this was sent.
+    /// The object, with a reference that counts as a handle, so that it is not ended before this is
+    /// sent.
     target: Cap,
     method: MethodId,
-    /// The call of the peer's within which it is made.
+    /// The call of the peer within which it is made.
     within: Option<RunningId>,
 }
 
@@ -93,7 +94,7 @@ impl State {
         ready
     }
 
-    /// The calls that need wait no longer.
+    /// The calls that can be sent now.
     fn take_behind(&mut self) -> Vec<Behind> {
         let first = match &self.failed {
             Some(_) => None,
@@ -112,7 +113,7 @@ impl Streaming {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether some are not answered.
+    /// Whether some calls are not answered.
     pub(super) fn is_busy(&self) -> bool {
         !self.state().under_way.is_empty()
     }
@@ -126,7 +127,7 @@ impl Streaming {
         self.state().failed.clone()
     }
 
-    /// Leaves a call until the streaming calls before it are answered.
+    /// Holds a call back until the streaming calls before it are answered.
     pub(super) fn hold(
         &self,
         core: &mut Core,
@@ -223,8 +224,8 @@ impl Behind {
     }
 }
 
-/// Where the caller of a streaming call that was sent waits for room for the next, or whoever closes
-/// the object for the end of those that were sent.
+/// Waits, after a streaming call was sent, for room for the next one; for a `close`, for the end of
+/// the calls that were sent.
 pub(super) struct Room {
     slot: Arc<Slot<()>>,
     conn: ArcConn,
@@ -264,7 +265,7 @@ pub(super) fn start_stream(
             state.next += 1;
             state.next - 1
         };
-        // Before it is sent: it may be answered at once.
+        // Counted before it is sent, because it may be answered at once.
         let mut fill = |cx: &mut Encoder<'_>, mut to: AnyBuilder<'_>| {
             encode(cx, to.reborrow())?;
             let size = to.target_size().map_err(malformed)?;

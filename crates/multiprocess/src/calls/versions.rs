@@ -1,9 +1,9 @@
 //! Calls of an interface that peers have in several versions.
 //!
-//! Which version a peer has is found by asking: the newest form of a method that it may have is
-//! called first, and where it answers that it has no such method, the next older one. An answer rules
-//! out the versions that do not have the method in the form that was called. What is known is kept
-//! with the connection, so that it is asked once.
+//! The version of a peer is found out by calls: the newest form of a method that it may have is
+//! called first, and if it answers that it has no such method, the next older one. An answer rules
+//! out the versions that do not have the method in the form that was called. The connection remembers
+//! the possible versions.
 
 use std::sync::{Arc, PoisonError};
 
@@ -12,22 +12,21 @@ use super::handle::{Handle, Target};
 use super::method::{Method, MethodId, write_params};
 use super::remote::RemoteObject;
 use crate::connection::ArcConn;
-use crate::wire::{AnyBuilder, Encoder, Part};
+use crate::wire::{AnyBuilder, Encoder, PayloadCodec};
 use crate::{Error, Result};
 
 /// A method in the form that some versions of its interface have.
 pub struct Variant<P: 'static, R: 'static> {
     /// The versions: bit 0 is the newest.
     pub versions: u32,
-    /// The versions that have something else in its place, so that a call of it would be a call of
-    /// that.
+    /// The versions that have another method at this ordinal, which a call would reach instead.
     pub collides: u32,
-    /// What it is on the wire.
+    /// Its ids on the wire.
     pub id: MethodId,
     /// The parameters.
-    pub params: Part<P>,
+    pub params: PayloadCodec<P>,
     /// The results.
-    pub results: Part<R>,
+    pub results: PayloadCodec<R>,
 }
 
 impl<P: 'static, R: 'static> Clone for Variant<P, R> {
@@ -39,7 +38,7 @@ impl<P: 'static, R: 'static> Clone for Variant<P, R> {
 impl<P: 'static, R: 'static> Copy for Variant<P, R> {}
 
 impl<O: ?Sized, P: 'static, R: 'static> Method<O, P, R> {
-    /// The method as these versions have it.
+    /// The form of the method in these versions.
     pub const fn variant(self, versions: u32, collides: u32) -> Variant<P, R> {
         let Method { id, params, results, .. } = self;
         Variant { versions, collides, id, params, results }
@@ -52,11 +51,11 @@ fn possible(conn: &ArcConn, family: u64) -> u32 {
     known.iter().find(|(id, _)| *id == family).map_or(u32::MAX, |(_, versions)| *versions)
 }
 
-/// The peer has one of these.
+/// Notes that the peer has one of these versions.
 fn narrow(conn: &ArcConn, family: u64, versions: u32) {
     let mut known = conn.session().versions.lock().unwrap_or_else(PoisonError::into_inner);
     match known.iter_mut().find(|(id, _)| *id == family) {
-        // Answers that contradict each other say nothing.
+        // Answers that contradict each other are ignored.
         Some((_, known)) if *known & versions != 0 => *known &= versions,
         Some(_) => {}
         None => known.push((family, versions)),
@@ -121,8 +120,8 @@ where
                 None
             }
             Err(Error::Unimplemented { .. }) => {
-                // What was asked for is in no version that the peer may have, and what comes now
-                // must not be mistaken for something else.
+                // The form that failed is in none of the possible versions, and the next one must
+                // not be another method in any of them.
                 let left = self::possible(&conn, family) & !ruled_out;
                 asked =
                     forms.find(|form| form.versions & left != 0 && form.collides & left == 0)?;

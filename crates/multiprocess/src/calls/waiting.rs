@@ -1,5 +1,4 @@
-//! Waiting for an answer: by a thread, which meanwhile runs callbacks and reads the socket; and for
-//! how long.
+//! Waiting for an answer: a thread runs callbacks and reads the socket meanwhile. Also deadlines.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use crate::driver::{TimerId, driver};
 use crate::threads::{Inbox, Task, depth, relayed, release_slot, this_inbox};
 use crate::{Error, Result};
 
-/// How deep calls may run within calls on one thread: a callback of a callback is two.
+/// How deep calls may be nested on one thread: a callback of a callback is two.
 const MAX_DEPTH: usize = 64;
 
 /// Blocks until the slot is filled, running this thread's callbacks meanwhile, and reading the
@@ -63,9 +62,10 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
     }
 }
 
-/// Runs the calls that are there when the answer is: the peer sent them before it. One that destroys what
-/// an argument of this thread's call owns has run when that call returns, and none stays behind on a
-/// thread that may not wait again. Not those that come meanwhile, so that a peer cannot keep the thread.
+/// Runs the calls that are in the inbox when the answer arrives, which the peer sent before it. So a
+/// destroy of an object that was an argument of this thread's call has run when that call returns, and no
+/// call is left on a thread that may not wait again. Calls that arrive meanwhile are not run, so that a
+/// peer cannot keep the thread.
 fn run_earlier(inbox: &Inbox) {
     for _ in 0..inbox.len() {
         let Some(task) = inbox.pop() else { return };
@@ -84,7 +84,7 @@ fn run_within(task: Task) {
     }
 }
 
-/// When a call has taken too long.
+/// The deadline of a call.
 pub(super) struct Deadline {
     timeout: Duration,
     /// None: never.

@@ -15,6 +15,7 @@ use super::core::Core;
 use super::explain::Unexplained;
 use super::followup::{Followup, Followups};
 use super::frame::Frames;
+use super::handshake::Handshake;
 use super::limits::Limits;
 use super::outbox::Outbox;
 use super::watch::Watch;
@@ -27,7 +28,7 @@ use crate::{Error, Result};
 pub(crate) type ArcConn = Arc<Conn>;
 pub(crate) type WeakConn = Weak<Conn>;
 
-/// What was asked for while the lock was, or may have been, held by another.
+/// Work that was requested while another thread held the lock, or may have held it.
 type Deferred = Box<dyn FnOnce(&mut Core, &ArcConn) + Send>;
 /// What is to run when the connection has ended.
 pub(super) type Hook = Box<dyn FnOnce() + Send>;
@@ -76,7 +77,7 @@ pub(crate) struct Conn {
     pub(super) driver: &'static Driver,
     pub(super) source: SourceId,
     limits: Limits,
-    /// What the session keeps outside the lock.
+    /// The session's state outside the lock.
     shared: Box<dyn Any + Send + Sync>,
     pub(super) ended: OnceLock<Error>,
     /// Nobody is to wait for the socket any more: the connection ends.
@@ -127,7 +128,7 @@ impl Conn {
             shared,
             ended: OnceLock::new(),
             closing: AtomicBool::new(false),
-            unexplained: Unexplained::default(),
+            handshake: Handshake::default(),
             in_order: Mutex::default(),
             on_disconnect: Mutex::default(),
             partial_timer: Mutex::default(),
@@ -137,7 +138,7 @@ impl Conn {
         Ok(conn)
     }
 
-    /// What the session keeps outside the lock.
+    /// The session's state outside the lock.
     ///
     /// # Panics
     /// It is of another type: the connection was started for another session.
@@ -176,8 +177,7 @@ impl Conn {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `f` with the core, sends what it wants sent, and then does, outside the lock, what that
-    /// left to be done.
+    /// Runs `f` with the core and sends its messages, and then runs the followups outside the lock.
     pub(crate) fn enter<R>(self: &Arc<Self>, f: impl FnOnce(&mut Core) -> R) -> R {
         let (result, round) = self.within(f);
         self.leave(round);
@@ -202,7 +202,8 @@ impl Conn {
         self.take_deferred(&mut core);
         self.do_effects(&mut core, None);
         if core.failed || self.ended().is_some() {
-            // The tables are empty, or will be: what the messages name would be missing.
+            // The tables are empty, or will be, so the entries that the messages name would be
+            // missing.
             return self.end_round(&mut core);
         }
         let taken = catch_unwind(AssertUnwindSafe(|| f(&mut core))).unwrap_or_else(|panic| {
@@ -314,7 +315,7 @@ impl Conn {
             let mut core = match self.core.try_lock() {
                 Ok(core) => core,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                // Whoever holds the lock comes by here when done.
+                // The thread that holds the lock checks for deferred work when it is done.
                 Err(TryLockError::WouldBlock) => return,
             };
             let ((), round) = self.round(&mut core, |_| ());
@@ -323,8 +324,8 @@ impl Conn {
         }
     }
 
-    /// Has `work` done under the lock, soon, wherever this is: by whoever holds the lock or takes it
-    /// next. It need not have been done on return.
+    /// Has `work` run under the lock soon, by the thread that holds the lock or takes it next. May
+    /// be called anywhere. The work may not have run yet when this returns.
     pub(crate) fn defer(self: &Arc<Self>, work: impl FnOnce(&mut Core, &ArcConn) + Send + 'static) {
         self.deferred.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(work));
         self.poke();

@@ -1,10 +1,10 @@
-//! What the lock of a connection guards: the engine, and what the layers above keep beside it.
+//! The state under the lock of a connection: the engine, and the state of the layers above.
 //!
 //! # Invariants
 //!
-//! 1. No user code runs under the lock: user objects, hooks and wakers are moved to [`Followup`]s and
-//!    run by whoever has entered when the lock is released.
-//! 2. What is dropped under the lock only queues what is to follow from it ([`Conn::defer`]).
+//! 1. No user code runs under the lock: user objects, hooks and wakers are moved to [`Followup`]s,
+//!    which the thread that has entered runs after it has released the lock.
+//! 2. Dropping something under the lock only queues the resulting work ([`Conn::defer`]).
 //!
 //! [`Followup`]: super::Followup
 //! [`Conn::defer`]: super::Conn::defer
@@ -27,7 +27,7 @@ pub(crate) struct Core {
     pub(crate) followups: Followups,
     /// The same, to be run in the order in which it arose.
     pub(crate) in_order: Vec<Box<dyn FnOnce() + Send>>,
-    /// A message was taken in that ends the connection: those behind it are not.
+    /// A message that ends the connection was processed: later ones are not.
     pub(super) failed: bool,
     /// Why the connection is to end.
     fatal: Option<Error>,
@@ -39,7 +39,7 @@ impl Core {
         Core { engine, state, out, followups, in_order, failed: false, fatal: None }
     }
 
-    /// What the session keeps; and the engine, to be used beside it.
+    /// The session's state and the engine, to be used at the same time.
     ///
     /// # Panics
     /// It is of another type: the connection was started for another session.
@@ -54,7 +54,7 @@ impl Core {
         self.fatal.get_or_insert(error);
     }
 
-    /// Whether a message was taken in that ends the connection.
+    /// Whether a message that ends the connection was processed.
     pub(crate) fn is_ending(&self) -> bool {
         self.failed
     }

@@ -1,4 +1,4 @@
-//! What an entry into the core leaves to be done outside the lock.
+//! The work of an entry into the core that is left for after the lock.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use crate::pool;
 
 /// Work that must not run under a connection's lock.
 pub(crate) enum Followup {
-    /// A thread has something to look at: an answer that it waits for, or a call to run.
+    /// Wakes a thread for an answer that it waits for, or a call to run.
     Unpark(Arc<Parker>),
-    /// A future waits for an answer that is there now.
+    /// Wakes a future whose answer has arrived.
     Wake(Waker),
     /// Work for any thread of the pool.
     Pool(Box<dyn FnOnce() + Send>),
-    /// A user's object or hook to be dropped or run where it can hold nobody up.
+    /// A user's object or hook, to be dropped or run where it delays nobody.
     Drop(Box<dyn Any + Send>),
-    /// Something quick of the runtime's own.
+    /// A quick function of the runtime.
     Run(Box<dyn FnOnce() + Send>),
 }
 

@@ -25,7 +25,7 @@ pub struct Limits {
     /// Whether a thread that waits, for an answer or for its next call, reads the socket itself. This
     /// makes calls fast, as no other thread has to wake it. Off, one thread of the process reads all
     /// sockets; that is for comparison and tests. On unless set.
-    pub lead: bool,
+    pub callers_read: bool,
 }
 
 impl Limits {
@@ -47,7 +47,7 @@ impl Default for Limits {
             threads: 256,
             unsent: 128 << 20,
             partial_message: Duration::from_secs(60),
-            lead: true,
+            callers_read: true,
         }
     }
 }

@@ -23,6 +23,7 @@ mod end;
 mod explain;
 mod followup;
 mod frame;
+mod handshake;
 mod limits;
 mod outbox;
 mod parker;

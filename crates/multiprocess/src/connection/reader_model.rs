@@ -378,7 +378,11 @@ fn explore(first: &Model, schedules: u64) {
                     true
                 }
             });
-            assert!(moved || gives_up, "nobody goes on: seed {seed}, {:?}", model.state());
+            assert!(
+                moved || gives_up,
+                "no thread makes progress: seed {seed}, {:?}",
+                model.state()
+            );
         }
     }
 }

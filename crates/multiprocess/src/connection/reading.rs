@@ -4,10 +4,10 @@
 //! role* of the connection: it waits for the socket itself, decodes every message that arrives, and
 //! wakes the threads that the others are for. A message that is for itself wakes no other thread.
 //!
-//! The role only saves wakes. Reading is correct without it: whoever reads holds the lock of the frames
-//! until the messages are taken in, so messages keep their order if two threads read one after the
-//! other. What the role has to ensure is that some thread is woken for what arrives. So a reader that
-//! releases the role hands it over, to the first of these that applies:
+//! The role only saves wakes. Reading is correct without it: a reading thread holds the lock of the
+//! frames until the messages are processed, so messages keep their order if two threads read one after
+//! the other. What the role has to ensure is that some thread is woken for what arrives. So a reader
+//! that releases the role hands it over, to the first of these that applies:
 //!
 //! 1. a caller that waits and has no answer yet, which it wakes;
 //! 2. nobody, where the same thread has long been the only reader and returns quickly
@@ -59,7 +59,7 @@ impl<'a> WaitingReader<'a> {
         if self.number.is_some() {
             return true;
         }
-        if !self.conn.limits().lead {
+        if !self.conn.limits().callers_read {
             return false;
         }
         let candidate = Candidate::Caller(self.parker, self.waits);
@@ -119,14 +119,14 @@ pub(crate) struct IdleReader {
     misses: Cell<u8>,
 }
 
-/// After so many misses in a row an idle worker releases the role.
+/// After this many misses in a row an idle worker releases the role.
 const MAX_MISSES: u8 = 3;
 
 impl IdleReader {
     /// Acquires the reader role, unless another thread has it.
     pub(crate) fn acquire(conn: &WeakConn, parker: &Arc<Parker>) -> Option<IdleReader> {
         let strong = conn.upgrade()?;
-        if !strong.limits().lead || strong.is_closing() {
+        if !strong.limits().callers_read || strong.is_closing() {
             return None;
         }
         let candidate = Candidate::IdleWorker(parker);

@@ -138,9 +138,9 @@ impl Conn {
         }
     }
 
-    /// Ends the connection after the input that the peer sent before it stopped reading is taken in.
-    /// That happens on the driver thread, because whoever failed to write may hold locks or be about to
-    /// send more.
+    /// Ends the connection after processing the input that the peer sent before it stopped reading.
+    /// This is done on the driver thread, because the thread that failed to write may hold locks or be
+    /// about to send more.
     fn end_after_reading(self: &ArcConn, reason: String) {
         /// More than a socket's buffer holds, and a bound: a peer may go on sending for ever.
         const READS: usize = 64;
@@ -172,7 +172,7 @@ impl Conn {
             Ok(_) => {}
             Err(Errno::INTR) => return Read::Incomplete,
             Err(Errno::AGAIN) => return Read::Nothing,
-            // It closed without having read all that was sent to it.
+            // The peer closed without having read everything that was sent to it.
             Err(Errno::CONNRESET) => {
                 drop(frames);
                 self.end(Error::disconnected("the other side closed the connection"));
@@ -200,7 +200,7 @@ impl Conn {
             Ok(())
         });
         if some {
-            // What is left over is the beginning of another message, with its own deadline.
+            // The rest is the beginning of another message, with its own deadline.
             self.watch_partial(false);
         }
         self.watch_partial(frames.is_partial());

@@ -55,7 +55,7 @@ impl Child {
 
     /// Blocks until the child has exited or `timeout` has passed, when it gives `None`.
     pub fn wait_timeout(&self, timeout: Duration) -> Result<Option<ExitStatus>> {
-        // A time too far away to be told is for ever.
+        // A time that is too far away for the clock means forever.
         self.process.wait_until(Instant::now().checked_add(timeout))
     }
 

@@ -1,7 +1,7 @@
 //! Which descriptors a child gets: 0, 1, 2 and one more, whatever else is open here.
 //!
-//! Everything named `*_in_child` runs between fork and exec, where other threads' locks are held
-//! for ever: only system calls there, no allocation, no logging.
+//! Everything named `*_in_child` runs between fork and exec, where locks of other threads are never
+//! released: so it makes only system calls, without allocation or logging.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 /// The first descriptor that is not standard input, output or error.
 const FIRST: RawFd = 3;
 
-/// Where the slowest way below stops looking.
+/// The highest number that the slowest way below tries.
 const HIGHEST: u64 = 1 << 20;
 
 /// Opens `/dev/null` in the place of each of 0, 1 and 2 that is closed in this process, for as

@@ -60,7 +60,7 @@ fn parse_number(text: &str) -> Result<RawFd, String> {
     }
 }
 
-/// What `fd` is, or none where it is no socket.
+/// The family and type of the socket `fd`; none if it is not a socket.
 fn family_and_type(fd: RawFd) -> Option<(AddressFamily, SocketType)> {
     // SAFETY: the number was open a moment ago and is borrowed for two calls that only ask about
     // it. Should another thread close it meanwhile, they fail or tell of another file, and `own`
@@ -73,8 +73,8 @@ fn family_and_type(fd: RawFd) -> Option<(AddressFamily, SocketType)> {
 
 /// Makes this the one owner of `fd`.
 ///
-/// What came through exec has close-on-exec off. What this process opened itself, or has taken
-/// before, has it on, is somebody else's, and must not get a second owner.
+/// Descriptors that came through exec have close-on-exec off. Those that this process opened
+/// itself, or has taken before, have it on; they have an owner, and must not get a second one.
 fn own(fd: RawFd) -> Result<OwnedFd, String> {
     static TAKING: Mutex<()> = Mutex::new(());
     let _taking = TAKING.lock().unwrap_or_else(PoisonError::into_inner);

@@ -308,7 +308,7 @@ mod tests {
         let dir = TempDir::new();
         let path = dir.path().join("s");
         let first = Listener::bind(&path).unwrap();
-        // Somebody replaces it by force.
+        // Another program replaces the file by force.
         std::fs::remove_file(&path).unwrap();
         let second = Listener::bind(&path).unwrap();
         drop(first);

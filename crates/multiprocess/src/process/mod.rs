@@ -89,7 +89,7 @@ mod testing {
     pub(super) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         let end = Instant::now() + Duration::from_secs(20);
         while !condition() {
-            assert!(Instant::now() < end, "never came true: {what}");
+            assert!(Instant::now() < end, "timed out waiting until {what}");
             std::thread::sleep(Duration::from_millis(2));
         }
     }

@@ -28,7 +28,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 const NO_FLAGS: AtFlags = AtFlags::empty();
 
-/// Which file it is, whatever it is called: device and inode.
+/// Identifies a file independent of its name: device and inode.
 pub(super) type Identity = (u64, u64);
 
 fn identity(stat: &Stat) -> Identity {
@@ -84,7 +84,7 @@ impl Place {
         &self.dir_path
     }
 
-    /// Whoever can write to the directory can put a socket of their own in place of ours.
+    /// Checked because a user who can write to the directory could replace the socket.
     pub(super) fn check_owner(&self, path: &Path) -> Result<()> {
         let dir = self.dir_path.display();
         let stat = rustix::fs::fstat(&self.dir)
@@ -140,7 +140,7 @@ impl Place {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let suffix = format!(".{:x}-{number:x}", std::process::id());
-        // What tools show as the socket's path for as long as it lives, so make it telling.
+        // Tools show this as the socket's path for its whole life, so it is recognizable.
         let mut name = OsString::from(".");
         name.push(&self.name);
         name.push(&suffix);
@@ -181,7 +181,7 @@ impl Place {
     /// process's check for a stale socket and its removal. If another process holds the lock for too
     /// long this one goes on without it, and only the second check in `clear_stale` protects the other.
     fn lock(&self) -> Option<OwnedFd> {
-        // Of its own, so that closing it unlocks.
+        // A separate descriptor, so that closing it unlocks.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(&self.dir, ".", flags, Mode::empty()).ok()?;
         for _ in 0..LOCK_ATTEMPTS {

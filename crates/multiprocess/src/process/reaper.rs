@@ -63,11 +63,11 @@ struct Dying {
 }
 
 enum Step {
-    /// For it to see that its socket is closed.
+    /// Until it sees that its socket is closed.
     Waiting,
-    /// For it to heed SIGTERM.
+    /// Until SIGTERM ends it.
     Terminated,
-    /// For the kernel to be done with it.
+    /// Until the kernel has ended it.
     Killed,
 }
 

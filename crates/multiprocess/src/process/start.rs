@@ -8,13 +8,13 @@ use std::path::PathBuf;
 
 use super::descriptors;
 
-/// What to run, and what the child is to be like.
+/// The program to run, and the properties of the child.
 pub(super) struct Start {
     /// Looked up in the child's `PATH` where it has no `/`.
     pub(super) program: PathBuf,
     /// All of them, `argv[0]` first.
     pub(super) args: Vec<OsString>,
-    /// What is different from this process's environment.
+    /// The changes to this process's environment.
     pub(super) env: Vec<(OsString, OsString)>,
     /// The one descriptor that the child has beside 0, 1 and 2.
     pub(super) socket: RawFd,

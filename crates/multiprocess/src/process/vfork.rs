@@ -2,7 +2,7 @@
 //! stands still until the child runs its program. Nothing of the memory is copied, so the cost is
 //! the same however much there is.
 //!
-//! What `posix_spawn` does inside, that is, made here because `posix_spawn` cannot close what it was
+//! `posix_spawn` does the same inside. It is not used because it cannot close descriptors that it is
 //! not told of (`addclosefrom_np` is in newer glibc only), nor ask for a parent-death signal.
 //!
 //! The rules that follow from the borrowed memory:
@@ -56,11 +56,11 @@ pub(super) fn start(start: &Start) -> io::Result<Pid> {
     }
 }
 
-/// What the child has to do, and where it leaves the errno of what failed.
+/// The work of the child, and the place for the errno of a failure.
 struct Plan<'a> {
     start: &'a Start,
     exec: &'a Exec,
-    /// What this thread had blocked, and the child has blocked too.
+    /// The signals that this thread had blocked, and that the child will have blocked.
     mask: libc::sigset_t,
     failed: AtomicI32,
 }
@@ -143,7 +143,7 @@ fn no_signals() -> libc::sigset_t {
     set
 }
 
-/// What execve takes, made before there is a child.
+/// The arguments of execve, made before the child is started.
 struct Exec {
     /// The files to try, in order.
     programs: Vec<CString>,
@@ -169,8 +169,8 @@ impl Exec {
         Ok(Exec { programs, args, env: Strings::new(variables)? })
     }
 
-    /// Returns only if no program could be run, as execvp does: what is not there is passed over,
-    /// and what may not be run is remembered.
+    /// Returns only if no program could be run. Like execvp it skips missing files, and remembers
+    /// the error of a file that may not be run.
     fn run_in_child(&self) -> io::Error {
         let mut result = libc::ENOENT;
         for program in &self.programs {
@@ -226,7 +226,7 @@ struct Stack {
 }
 
 impl Stack {
-    /// Of which the child uses a few KiB.
+    /// The child uses a few KiB of it.
     const ROOM: usize = 64 << 10;
     /// At least one page, however large pages are.
     const GUARD: usize = 64 << 10;

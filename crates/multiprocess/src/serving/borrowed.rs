@@ -1,4 +1,4 @@
-//! The parameters of a call, to be looked at outside the connection's lock.
+//! The parameters of a call that are read outside the connection's lock.
 
 use capnp::message::ReaderOptions;
 use capnp_engine::{Body, options};
@@ -8,7 +8,7 @@ use crate::wire::helpers::malformed;
 use crate::wire::{Decoder, Reader};
 use crate::{Error, Result};
 
-/// How often a message may be looked at from end to end.
+/// How many times the whole of a message may be read.
 const LOOKS: usize = 1 << 16;
 
 /// A call's parameters without their capabilities, in the message that they came in.
@@ -19,12 +19,12 @@ impl Borrowed {
         Borrowed(message)
     }
 
-    /// Looks at the parameters.
+    /// Reads the parameters in place.
     pub(crate) fn with<R>(&self, look: impl FnOnce(Reader<'_>) -> Result<R>) -> Result<R> {
         let length = self.0.bytes().len();
         let mut options = options(length);
-        // Views copy nothing, and may look at the same place often. A list of nothing still counts,
-        // so that there is a bound.
+        // Views copy nothing, and may read the same place often. Lists of empty items count as
+        // well, so that there is a bound.
         let words = length / 8;
         options.traversal_limit_in_words(Some(words.saturating_mul(LOOKS) + LOOKS));
         self.look(options, look)
@@ -54,7 +54,7 @@ impl Borrowed {
     }
 }
 
-/// Looks at the results in a message of the peer's that has no capabilities.
+/// Reads the results in a message of the peer that has no capabilities.
 pub(crate) fn look_at_results<R>(
     message: &Body,
     look: impl FnOnce(Reader<'_>) -> Result<R>,

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 
 /// What a call does outside the lock.
 pub(super) enum Work {
-    /// Runs the user's method, and then lets go of the object that it was kept from ending.
+    /// Runs the user's method, and then drops `Kept`, which kept the object from ending.
     Call(Run, Kept),
     /// The same where the method is a future: gives it to its executor.
     Spawn(Spawned, Kept),
@@ -26,7 +26,8 @@ pub(super) enum Work {
     Destroy(Option<Box<dyn Any + Send>>),
 }
 
-/// A decoded call with what is needed to answer it. Dropped unrun, it answers with an error.
+/// A decoded call with the means to answer it. If it is dropped without having run, it answers with
+/// an error.
 pub(super) struct ServedCall {
     parts: Option<Parts>,
     /// None until it goes to a thread: a call that waits does not keep its connection.
@@ -37,7 +38,7 @@ struct Parts {
     answer: Answer,
     work: Work,
     counted: Use,
-    /// The method only hands the call on to an object that is elsewhere.
+    /// The method only forwards the call to an object of another process.
     relayed: bool,
 }
 
@@ -119,8 +120,8 @@ impl RunCall for ServedCall {
 }
 
 impl Parts {
-    /// Ends the call without running it. That may be under the lock of its connection, where
-    /// nothing of the user's may be dropped.
+    /// Ends the call without running it. The connection's lock may be held, so no user value is
+    /// dropped here.
     fn abandon(self, error: Error) {
         let Parts { answer, work, counted, .. } = self;
         pool::clean_up(move || drop((work, counted)));

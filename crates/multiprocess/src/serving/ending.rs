@@ -1,4 +1,4 @@
-//! Which calls of one served object are running, so that its destroy can let them end first.
+//! The running calls of one served object, so that its destroy can let them end first.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,9 +7,9 @@ use crate::driver::driver;
 use crate::pool;
 use crate::session::ThreadAddress;
 
-/// How long a destroy waits for other calls of its object: as long as one takes that was cancelled
-/// before, and not as long as one may wait. Also the end of a deadlock: a running method may be
-/// waiting, by ways that are not seen here, for the one who destroys its object.
+/// How long a destroy waits for other calls of its object: long enough for calls that were
+/// cancelled, not for calls that wait. It also ends a deadlock: a running method may be waiting, in
+/// a way that the runtime does not see, for the caller of the destroy.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 type End = Box<dyn FnOnce() + Send>;
@@ -20,15 +20,15 @@ pub(super) struct RunningCalls(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// How many for each; a list, as they are few.
+    /// The number of calls for each thread; a list, because there are few.
     running: Vec<(ThreadAddress, usize)>,
     /// The object's end, and the thread of the call that asked for it.
     ending: Option<(ThreadAddress, End)>,
 }
 
 impl State {
-    /// Whether a call runs for another thread. One for the same thread waits for its own destroy:
-    /// it called back, and the callback destroys the object.
+    /// Whether a call runs for another thread. A call for the same thread waits for this destroy,
+    /// because it called back and the callback destroys the object.
     fn others(&self, thread: ThreadAddress) -> bool {
         self.running.iter().any(|(running, _)| *running != thread)
     }
@@ -39,8 +39,8 @@ impl RunningCalls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `end` when no other thread's call is running: here and now, or later on the pool. So no
-    /// thread waits meanwhile. A destroy that was sent to no thread runs now.
+    /// Runs `end` when no other thread's call is running: at once on this thread, or later on the
+    /// pool. So no thread waits meanwhile. A destroy that was sent to no thread runs now.
     pub(super) fn end(self: &Arc<Self>, thread: Option<ThreadAddress>, end: End) {
         let mut state = self.state();
         let Some(thread) = thread.filter(|thread| state.others(*thread)) else {
@@ -97,7 +97,7 @@ impl Use {
         }
     }
 
-    /// Where the call was sent, and whose it is.
+    /// The running calls of its object, and the thread to which the call was sent.
     pub(super) fn place(&self) -> (Arc<RunningCalls>, Option<ThreadAddress>) {
         (Arc::clone(&self.running), self.thread)
     }

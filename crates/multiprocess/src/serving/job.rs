@@ -8,10 +8,10 @@ use crate::{Error, Result};
 /// Runs a method.
 pub(super) type Run = Box<dyn FnOnce() -> Result<EncodeFn> + Send>;
 
-/// What generated dispatch code makes of a call: the method to run, its arguments decoded.
+/// Made by generated dispatch code from a call: the method to run, with decoded arguments.
 pub struct Job {
     pub(super) kind: Kind,
-    /// Whether the call streams: those behind it depend on it.
+    /// Whether the call streams: later calls depend on it.
     pub(super) streaming: bool,
 }
 
@@ -22,7 +22,7 @@ pub(super) enum Kind {
     Spawn(Spawned),
     /// The runtime's own answer, given under the lock.
     Immediate(EncodeFn),
-    /// Lets go of the object that was called.
+    /// Ends the object that was called.
     Destroy,
 }
 
@@ -49,7 +49,7 @@ impl Job {
         })))
     }
 
-    /// A call of user code that is a future. Nothing of the user's may run before it is polled.
+    /// A call of user code that is a future. No user code may run before it is polled.
     pub(crate) fn spawn(method: Spawned) -> Job {
         Job::of(Kind::Spawn(method))
     }
@@ -63,15 +63,14 @@ impl Job {
     }
 
     /// Ends the served object: its destructor and cleanup hooks run on the call's thread, then the
-    /// call returns. Where other threads' calls of the object are running these end first, for a
-    /// second at most, and the rest happens on a pool thread. Later calls on it fail; a second
-    /// destroy does nothing.
+    /// call returns. Running calls of other threads may end first, within a second at most; then
+    /// the rest happens on a pool thread. Later calls on it fail; a second destroy does nothing.
     pub fn destroy() -> Job {
         Job::of(Kind::Destroy)
     }
 }
 
-/// What a call on a destroyed object answers.
+/// The error of a call on a destroyed object.
 pub(super) fn destroyed(interface: &str) -> Error {
     Error::Remote { message: format!("this {interface} object was destroyed") }
 }

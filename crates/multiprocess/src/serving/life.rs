@@ -13,31 +13,32 @@ use crate::session::closed;
 
 type Hook = Box<dyn FnOnce() + Send>;
 
-/// How long the end of an object waits for its running calls where it is asked for within a call that is
-/// served: that may be one of them, by ways that are not seen here, and wait for the end itself.
+/// How long the end of an object waits for its running calls if it is requested within a served call.
+/// One of the running calls may depend on that served call, in a way that the runtime does not see, and
+/// so be waiting for the end itself.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// One object's life. It holds the object, which goes with it or when it is closed.
+/// One object's life. It holds the object until the life is dropped or the object is closed.
 pub(crate) struct ObjectLife(Mutex<State>);
 
 struct State {
     stage: Stage,
     /// The object, until it is closed.
     owner: Option<Box<dyn Any + Send + Sync>>,
-    /// For the end of the object, in the order in which they were added.
+    /// Hooks for the end of the object, in the order in which they were added.
     hooks: Vec<Hook>,
-    /// Whom to tell that it has ended.
+    /// Run when it has ended.
     waiting: Vec<Hook>,
-    /// How many calls run, and on which threads where that is known.
+    /// The number of running calls for each thread, if the thread is known.
     running: Vec<(Option<ThreadId>, usize)>,
-    /// The thread that has asked for the end: its own calls of the object wait for that.
+    /// The thread that requested the end: its own calls of the object wait for the end.
     closer: Option<ThreadId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Open,
-    /// No calls are taken any more, and those that run have not ended.
+    /// New calls are refused, and running calls have not ended.
     Closing,
     Closed,
 }
@@ -60,7 +61,7 @@ impl ObjectLife {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `hook` when the object has gone, at once if it has.
+    /// Runs `hook` when the object has ended, or at once if it has ended already.
     pub(crate) fn add_hook(&self, hook: Hook) {
         let mut state = self.state();
         if state.stage == Stage::Closed {
@@ -70,7 +71,7 @@ impl ObjectLife {
         state.hooks.push(hook);
     }
 
-    /// A call begins, on the current thread or one that is not known yet.
+    /// Begins a call, on the current thread or on one that is not known yet.
     pub(crate) fn begin(self: &Arc<Self>, thread: Option<ThreadId>) -> Result<InUse> {
         let mut state = self.state();
         if state.stage != Stage::Open {
@@ -82,9 +83,9 @@ impl ObjectLife {
     }
 
     /// Takes no more calls, and ends the object when those that run have ended: its destructor and its
-    /// hooks run then, and after them `done`. A call that runs on this very thread is not waited for: it
-    /// waits for this. `within`: a call is served by whoever asks, so that others are waited for a second
-    /// only.
+    /// hooks run then, and after them `done`. A call that runs on this same thread is not waited for,
+    /// because it waits for the close. `within`: the close is made within a served call, so other calls
+    /// are waited for only a second.
     pub(crate) fn close(self: &Arc<Self>, done: Hook, within: bool) {
         let mut state = self.state();
         match state.stage {
@@ -113,7 +114,7 @@ impl ObjectLife {
         }
     }
 
-    /// Waits for no running call any more.
+    /// Ends the object without waiting for running calls any longer.
     fn end_now(&self) {
         let state = self.state();
         if state.stage == Stage::Closing {
@@ -141,7 +142,7 @@ fn end_object(owner: Option<Box<dyn Any + Send + Sync>>, hooks: Vec<Hook>) {
 }
 
 impl State {
-    /// Whether no calls run but those that wait for the end.
+    /// Whether all running calls are ones that wait for the end.
     fn is_idle(&self) -> bool {
         self.running.iter().all(|(thread, _)| *thread == self.closer)
     }
@@ -172,7 +173,7 @@ impl Drop for ObjectLife {
     }
 }
 
-/// A call of the object that runs: until this is dropped the object is there.
+/// A running call of the object: the object is kept until this is dropped.
 pub(crate) struct InUse {
     life: Arc<ObjectLife>,
     thread: Option<ThreadId>,
@@ -209,8 +210,7 @@ mod tests {
 
     use super::ObjectLife;
 
-    /// It waits for the end itself. Calls of other threads are waited for, those that end later than
-    /// the close began as well.
+    /// Such a call waits for the end itself. Calls of other threads are waited for.
     #[test]
     fn a_call_of_the_thread_that_closes_is_not_waited_for() {
         let life = ObjectLife::new(Box::new(()));

@@ -26,7 +26,7 @@ pub(crate) struct Local {
     name: &'static str,
     /// The interface's destroy method: the one call that a destroyed object still accepts.
     destroy: Option<(u64, u16)>,
-    /// What tells the user's object from others.
+    /// Identifies the user's object.
     address: usize,
     /// The object's running calls.
     running: Arc<RunningCalls>,
@@ -50,7 +50,7 @@ impl Local {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Decodes a call, and leaves it for its thread or answers it.
+    /// Decodes a call, and queues it for its thread or answers it.
     fn take_in(
         &self,
         core: &mut Core,
@@ -71,7 +71,8 @@ impl Local {
         let Some(served) = served else {
             return self.call_destroyed(core, conn, method, serving);
         };
-        // First: until then the object may end, and what is decoded below may be the last to hold it.
+        // This comes first: before it the object may end, and the decoded call may become its last
+        // holder.
         let object = match self.destroy == Some(method) {
             true => None,
             false => served.begin()?,
@@ -109,9 +110,10 @@ impl Local {
             Kind::Spawn(method) => Work::Spawn(self.streams.spawn(conn, streaming, method), object),
             Kind::Destroy => Work::Destroy(self.place().take().map(remains)),
         };
-        // Here, where it is not the last reference: whoever runs the call drops what it has outside.
+        // Dropped here because it is not the last reference: the call's own is dropped outside the
+        // lock.
         drop(served);
-        // The end of an object needs no thread in particular.
+        // The end of an object may run on any thread.
         let context = match context {
             Some(CallThreads { thread: None, callback }) if matches!(work, Work::Destroy(_)) => {
                 core.engine.release_all([callback]);
@@ -180,7 +182,7 @@ impl Object for Local {
     }
 }
 
-/// What is left of an object, to be dropped where that may block.
+/// The rest of an object, to be dropped outside the lock, where that may block.
 fn remains(served: Arc<dyn Served>) -> Box<dyn Any + Send> {
     Box::new(served)
 }

@@ -4,9 +4,10 @@
 //! decoded into a [`Job`] and leaves a `call` for a thread; that runs the user's method outside the lock
 //! and enters the connection again to send the results (`answer`). `ending` counts these, for the object's end.
 //!
-//! A method that is a future has no thread: outside the lock its task goes to the object's executor, and
-//! answers from there (`polled`). `streams` keeps the order and the first error of an object's streaming
-//! calls. `life` is what all handles on an object share. `borrowed`: parameters that are looked at where they lie.
+//! A method that is a future has no thread: outside the lock its task is given to the object's executor,
+//! and sends its answer from there (`polled`). `streams` keeps the order and the first error of an
+//! object's streaming calls. `life` is the state that all handles on an object share. `borrowed`:
+//! parameters that are read in the message.
 //!
 //! The user's object is reached through [`Served`].
 
@@ -58,16 +59,16 @@ pub(crate) trait Served: Send + Sync {
     /// The method that ends the object, if its interface has one.
     fn destroy_method(&self) -> Option<(u64, u16)>;
 
-    /// What tells the user's object from others.
+    /// Identifies the user's object.
     fn address(&self) -> usize;
 
-    /// A call begins: what it holds so that the object waits for its end. An error where the object was
+    /// Begins a call. The result keeps the object until the call ends. An error if the object was
     /// closed.
     fn begin(&self) -> Result<Kept>;
 
-    /// The user's handle, to give back when the object comes home.
+    /// The user's handle, to be returned when the peer passes the object back to this process.
     fn handle(&self) -> &dyn Any;
 
-    /// Whether its methods only hand calls on to an object that is elsewhere.
+    /// Whether its methods only forward calls to an object of another process.
     fn is_relay(&self) -> bool;
 }

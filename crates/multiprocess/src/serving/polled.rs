@@ -25,10 +25,10 @@ pub(crate) fn dropped() -> Error {
     Error::failed("the executor dropped the call's task")
 }
 
-/// A method of the user's, with its arguments and what makes its answer.
+/// A method of the user, with its arguments and the function that encodes its results.
 pub(super) type Method = Pin<Box<dyn Future<Output = Result<EncodeFn>> + Send>>;
 
-/// A method that is a future, and what gives it to its executor.
+/// A method that is a future, and the function that gives it to its executor.
 pub(crate) struct Spawned {
     method: Method,
     spawn: Spawn,
@@ -47,7 +47,7 @@ impl Spawned {
         Spawned { method: wrap(self.method), ..self }
     }
 
-    /// Hands the call over to the executor. Not under the lock: that is the user's code.
+    /// Gives the call to the executor. Not under the lock, because this runs user code.
     pub(super) fn start(self, conn: ArcConn, answer: Answer, object: Kept, counted: Use) {
         let Spawned { method, spawn } = self;
         let parts = Parts { method, object, counted, conn, answer };
@@ -74,7 +74,7 @@ impl Future for Polled {
         let this = self.get_mut();
         let Some(parts) = &mut this.0 else { return Poll::Ready(()) };
         let Answer { id, token, .. } = &parts.answer;
-        // First, so that a call that is cancelled meanwhile is polled again.
+        // Registered first, so that a call that is cancelled meanwhile is polled again.
         let outcome = if token.is_fired_or_wakes(context.waker()) {
             Err(Error::Cancelled)
         } else {
@@ -104,7 +104,7 @@ impl Drop for Polled {
 }
 
 impl Parts {
-    /// Drops what is the user's, before the answer goes out.
+    /// Drops the user's values, before the answer is sent.
     fn let_go(self) -> (ArcConn, Answer) {
         let Parts { method, object, counted, conn, answer } = self;
         let call = enter_poll(&conn, answer.id, &answer.token);

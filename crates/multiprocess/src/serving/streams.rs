@@ -1,13 +1,13 @@
 //! The streaming calls of one served object: one at a time, and after one that failed no call runs.
 //!
-//! Their callers do not wait for answers, and so may have sent more, and what ends the stream, before
-//! they learn that a call failed. Whoever stores what is streamed must not be called with a hole in it.
-//! And calls that arrive in order do not run in order by themselves: methods that are futures run side
-//! by side, and a thread whose method waits runs other calls meanwhile. So while a streaming call runs,
-//! the object's later calls wait here, whichever threads they name.
+//! Their callers do not wait for answers, so they may have sent more calls, and the one that ends the
+//! stream, before they learn that a call failed. The object must not get a stream with a gap. Calls
+//! that arrive in order also do not run in order without this: methods that are futures run
+//! concurrently, and a thread whose method waits runs other calls meanwhile. So while a streaming call
+//! runs, the object's later calls wait here, whichever threads they name.
 //!
-//! This is what the C++ implementation's servers do; here it is for one connection only, so that a peer
-//! does not break an object for others.
+//! Servers of the C++ implementation do the same; here it applies to one connection only, so that one
+//! peer cannot break an object for others.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,21 +23,21 @@ use crate::{Error, Result};
 /// The streaming calls of one object over one connection.
 #[derive(Default)]
 pub(super) struct Streams {
-    /// Whether there has been one: most objects never have any.
+    /// Whether there was a streaming call: most objects never have any.
     used: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Whether one is on its way to its thread, or runs.
+    /// Whether a streaming call is on its way to its thread, or runs.
     running: bool,
     waiting: VecDeque<Waiting>,
-    /// The first error of one.
+    /// The first error of a streaming call.
     failed: Option<Error>,
 }
 
-/// A call that arrived behind a streaming call that has not ended.
+/// A call that arrived after a streaming call that has not ended.
 struct Waiting {
     streaming: bool,
     context: Option<CallThreads>,
@@ -53,14 +53,14 @@ impl Streams {
         self.state().failed.clone().map_or(Ok(()), Err)
     }
 
-    /// A call was refused, which may have been a streaming one.
+    /// Notes that a call was refused, because it may have been a streaming one.
     pub(super) fn refused(&self, error: &Error) {
         if self.used.load(Ordering::Relaxed) {
             self.state().failed.get_or_insert_with(|| error.clone());
         }
     }
 
-    /// What a call of the object does in its turn. It is to [arrive](Self::arrive) next.
+    /// The method of a call, run when it is its turn. The call has to [arrive](Self::arrive) next.
     pub(super) fn run(self: &Arc<Self>, conn: &ArcConn, streaming: bool, method: Run) -> Run {
         match self.turn(conn, streaming) {
             Some(turn) => Box::new(move || {
@@ -89,7 +89,7 @@ impl Streams {
         }
     }
 
-    /// None where nothing has to be in order.
+    /// None if the call need not be in order.
     fn turn(self: &Arc<Self>, conn: &ArcConn, streaming: bool) -> Option<Turn> {
         if streaming {
             self.used.store(true, Ordering::Relaxed);
@@ -101,7 +101,7 @@ impl Streams {
         })
     }
 
-    /// Leaves a call for its thread, or until the streaming call before it has ended.
+    /// Queues a call for its thread, or until the streaming call before it has ended.
     pub(super) fn arrive(
         &self,
         core: &mut Core,
@@ -121,7 +121,7 @@ impl Streams {
         core.schedule(conn, context, call);
     }
 
-    /// A streaming call has ended: the calls behind it go on, up to the next streaming one.
+    /// A streaming call has ended: starts the calls after it, up to the next streaming one.
     fn go_on(&self, core: &mut Core, conn: &ArcConn) {
         loop {
             let next = {

@@ -1,4 +1,4 @@
-//! Errors as they travel, and as users see them.
+//! Converts errors between exceptions of the protocol and [`Error`].
 
 use capnp_engine::{Exception, ExceptionKind, Failure};
 
@@ -21,14 +21,14 @@ pub(crate) fn from_failure(failure: Failure) -> Error {
     }
 }
 
-/// An error as the peer is told it.
+/// An error as an exception for the peer.
 pub(crate) fn to_exception(error: Error) -> Exception {
     match error {
         Error::Unimplemented { method } => Exception::new(ExceptionKind::Unimplemented, method),
         Error::Overloaded { message } => Exception::new(ExceptionKind::Overloaded, message),
         Error::Remote { message } => Exception::failed(message),
         Error::Disconnected { reason } => Exception::new(ExceptionKind::Disconnected, reason),
-        // What the method needed is lost, not the connection to whoever called it.
+        // Another connection is lost, which the method needed, and not the one to the caller.
         other if other.is_disconnect() => {
             Exception::new(ExceptionKind::Disconnected, other.to_string())
         }
@@ -36,7 +36,7 @@ pub(crate) fn to_exception(error: Error) -> Exception {
     }
 }
 
-/// What a call of an object that was closed ends with.
+/// The error of a call of a closed object.
 pub(crate) fn closed() -> Error {
     Error::misuse("this object was closed; make a new one instead of calling it")
 }

@@ -1,4 +1,4 @@
-//! An object of the peer's as it is held outside the lock.
+//! References on objects of the peer that are held outside the lock.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,11 +7,12 @@ use capnp_engine::Cap;
 use crate::connection::{ArcConn, Core};
 use crate::threads::{RunningId, innermost};
 
-/// How an object is ended when nobody holds it any more: writes and sends its `destroy`. Under the
-/// lock. The call of the peer's that was served where the last handle went, if one was.
+/// Ends an object that nobody holds any more: writes and sends its `destroy`, under the lock. The
+/// last argument is the peer's call that was being served when the last handle was dropped, if
+/// there was one.
 pub(crate) type Destroy = fn(&mut Core, &ArcConn, Cap, Option<RunningId>);
 
-/// A reference on a capability of a connection, wherever it is dropped.
+/// A reference on a capability of a connection. It may be dropped anywhere.
 pub(crate) struct HeldCap {
     conn: ArcConn,
     cap: Cap,
@@ -19,7 +20,7 @@ pub(crate) struct HeldCap {
 }
 
 impl HeldCap {
-    /// Takes over a reference. Under the lock.
+    /// Takes over a reference, under the lock.
     pub(crate) fn new(core: &mut Core, conn: &ArcConn, cap: Cap) -> HeldCap {
         core.engine.add_handle(cap);
         HeldCap { conn: ArcConn::clone(conn), cap, destroy: Mutex::new(None) }

@@ -1,15 +1,15 @@
 //! Ends calls of this side's that were cancelled and that the peer does not end by itself.
 //!
-//! A cancelled call's Finish goes out at once, and a peer that heeds it answers at once. Bitcoin Core
-//! 30 to 32 do not heed it; there the method runs on, on a thread that nobody waits for. For a method
-//! whose schema says what interrupts it, that is called when the peer has had its time to answer. The
-//! same goes for the calls of an object that is being closed, cancelled or not: it can only be ended
-//! when they have returned.
+//! A cancelled call's Finish goes out at once, and a peer that supports cancelling answers at once.
+//! Bitcoin Core 30 to 32 ignore it: the method goes on, on a thread that nobody waits for. If the
+//! schema names a method that interrupts the call, it is called when the peer has not answered within
+//! the grace. The same is done for the calls of an object that is being closed, cancelled or not,
+//! because the object can only be ended when they have returned.
 //!
-//! An interrupt ends some wait of the object, not a certain one, and where none is under way Core
-//! keeps it for the next. So none is sent while a call that somebody waits for could be what it ends,
-//! unless the object is being closed; and such a call is not sent while one that was cancelled is still
-//! to end: it is held back until that has returned, for [`PATIENCE`] at most.
+//! An interrupt ends any one wait of the object, and if none is under way Core keeps it for the next.
+//! So no interrupt is sent while it could end a call that somebody waits for, unless the object is
+//! being closed. And a new such call is not sent while a cancelled one has not ended: it is held back
+//! until that one has returned, for [`PATIENCE`] at most.
 //!
 //! Everything here is under the connection's lock. The timer runs on the driver thread and holds
 //! neither the connection nor the object.
@@ -27,13 +27,15 @@ use crate::{Error, Result};
 
 /// How long a peer has to end a cancelled call by itself.
 const GRACE: Duration = Duration::from_millis(20);
-/// When an interrupt that ended nothing is sent again: another call that was cancelled took it. Not
-/// soon, as one that comes when the call has just ended would wait for the next.
+/// After what time an interrupt is repeated if the call has not ended, because another cancelled
+/// call may have taken it. Not sooner, because an interrupt that arrives when the call has just
+/// ended would be kept for the next one.
 const AGAIN: Duration = Duration::from_millis(400);
 /// How long a call is expected to end at all.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What ends a call: the interface and the ordinal of a method of the same object. It has no parameters.
+/// The method that ends a call: the interface and ordinal of a method of the same object, without
+/// parameters.
 pub(crate) type Interrupt = (u64, u16);
 
 /// Calls that an interrupt could end, until they have returned.
@@ -42,7 +44,7 @@ pub(crate) struct Interrupts {
     calls: Vec<Interruptible>,
     /// Calls that are held back.
     held: Vec<HeldBack>,
-    /// The timer runs.
+    /// Whether the timer runs.
     timed: bool,
 }
 
@@ -51,7 +53,7 @@ struct Interruptible {
     /// The object, with a reference.
     target: Cap,
     interrupt: Interrupt,
-    /// Since when it is to end. None while somebody waits for it.
+    /// Since when it should end. None while somebody waits for it.
     ending: Option<Instant>,
     /// When it was last interrupted.
     sent: Option<Instant>,
@@ -60,7 +62,8 @@ struct Interruptible {
 /// A call that is written and not sent.
 struct HeldBack {
     id: WaiterId,
-    /// The object, with a reference that counts as a handle: it is not ended before this was sent.
+    /// The object, with a reference that counts as a handle, so that it is not ended before this is
+    /// sent.
     target: Cap,
     draft: Draft,
     interrupt: Interrupt,
@@ -74,8 +77,8 @@ impl Interrupts {
 }
 
 impl Core {
-    /// Makes a call that an interrupt can end, or holds it back while one that was cancelled is still to
-    /// end, so that it could be ended in that one's place.
+    /// Makes a call that an interrupt can end. It is held back while a cancelled call has not ended,
+    /// because the interrupt for that one could end it instead.
     pub(crate) fn send_interruptible(
         &mut self,
         id: WaiterId,
@@ -134,7 +137,7 @@ impl Core {
             let ending = calls[*place].ending;
             ending.is_some_and(|since| now.saturating_duration_since(since) < PATIENCE)
         };
-        // Beside a call that somebody waits for no interrupt is sent.
+        // No interrupt is sent while somebody waits for another call of the object.
         own.iter().any(ends) && own.iter().all(|place| calls[*place].ending.is_some())
     }
 
@@ -147,7 +150,7 @@ impl Core {
         }
     }
 
-    /// A call that was held back is not wanted any more.
+    /// Forgets a call that was held back and cancelled.
     pub(super) fn forget_held(&mut self, id: WaiterId) {
         let held = &mut self.state().interrupts.held;
         if let Some(place) = held.iter().position(|held| held.id == id) {
@@ -162,7 +165,7 @@ impl Core {
         !self.state().interrupts.held.is_empty()
     }
 
-    /// Sends calls that were held back for calls that are over, or whose object is closed.
+    /// Sends calls that were held back because of calls that have ended, or whose object is closed.
     pub(super) fn send_held(&mut self, conn: &ArcConn) {
         let now = Instant::now();
         let mut place = 0;
@@ -202,7 +205,7 @@ impl Core {
         }
     }
 
-    /// Looks again when the grace has passed.
+    /// Sets the timer, to check again when the grace has passed.
     fn interrupt_in_time(&mut self, conn: &ArcConn) {
         if std::mem::replace(&mut self.state().interrupts.timed, true) {
             return;
@@ -218,7 +221,7 @@ impl Core {
         }
     }
 
-    /// Interrupts what has had its time to end.
+    /// Interrupts the calls that have not ended in time.
     fn interrupt_now(&mut self, conn: &ArcConn) {
         self.state().interrupts.timed = false;
         let now = Instant::now();
@@ -261,7 +264,7 @@ impl Core {
         });
         let Ok(draft) = draft else { return };
         let how = How { kind: CallKind::Interrupt, ..How::default() };
-        // Whether it worked is nobody's concern any more.
+        // Its outcome is ignored.
         let _ = self.call(target, Written::plain(draft), how, Box::new(|_, _, _| None));
     }
 }

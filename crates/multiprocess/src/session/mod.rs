@@ -1,7 +1,7 @@
-//! What a connection is used for: calls of this side's, calls of the peer's, objects and threads. It is
-//! kept under the connection's lock, beside the engine.
+//! The session of a connection: calls of this side, calls of the peer, objects and threads. Its state
+//! is under the connection's lock, with the engine.
 //!
-//! - `state` is what is kept, and what is done when the engine wants something done;
+//! - `state` is the session's state, and carries out the engine's effects;
 //! - `calls`: calls of this side's that are under way; `interrupts` ends those that a peer does not end
 //!   itself;
 //! - `running`: calls of the peer's that are being served, and their answers; `schedule` finds the
@@ -43,7 +43,7 @@ pub(crate) use running::EncodeFn;
 pub(crate) use schedule::{Schedule, ThreadAddress};
 pub(crate) use writer::{Caller, NewObject};
 
-/// Takes over a connected stream socket. `object` is what the peer can ask for first.
+/// Takes over a connected stream socket. `object` is the bootstrap object for the peer.
 pub(crate) fn start(
     socket: OwnedFd,
     limits: Limits,

@@ -24,7 +24,7 @@ pub(crate) struct CallThreads {
 }
 
 impl<'a> CapReader<'a> {
-    /// `caps`: the capabilities of the message, by the numbers of their hooks.
+    /// `caps`: the capabilities of the message, by their index in the capability table.
     pub(crate) fn new(
         core: &'a mut Core,
         conn: &'a ArcConn,

@@ -34,7 +34,7 @@ struct RunningCall {
     callback: Option<Cap>,
 }
 
-/// The error without what is the user's.
+/// The error without values of the user.
 fn to_peer(error: Error) -> Error {
     match error {
         Error::Raised(raised) => Error::failed(raised.to_string()),
@@ -48,7 +48,7 @@ impl Core {
         self.state().running.0.len()
     }
 
-    /// Takes a call in that will be [answered](Conn::finish) later. Takes over the references on the
+    /// Adds a call that will be [answered](Conn::finish) later. Takes over the references on the
     /// threads that it names.
     pub(crate) fn begin_running(
         &mut self,
@@ -77,7 +77,7 @@ impl Core {
         Some((call.thread?, call.callback?))
     }
 
-    /// Nobody wants the answer of a call.
+    /// The answer of a call is not wanted any more: fires its token.
     pub(super) fn cancelled(&mut self, tag: u64) {
         if let Some(call) = self.state().running.0.get(tag as usize) {
             let token = Arc::clone(&call.token);
@@ -124,7 +124,7 @@ impl Core {
         })
     }
 
-    /// The engine has ended: calls that run still end later, into nothing.
+    /// The engine has ended: calls that still run end later, and their answers are dropped.
     pub(super) fn end_running(&mut self) {
         let running = std::mem::take(&mut self.state().running);
         for (_, call) in running.0 {
@@ -133,7 +133,7 @@ impl Core {
     }
 }
 
-/// Tells those who drain that no call is being served any more.
+/// Wakes the threads in `drain` when no call is being served any more.
 #[derive(Default)]
 pub(crate) struct Idle {
     state: Mutex<IdleState>,
@@ -151,12 +151,12 @@ impl Idle {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call is taken in.
+    /// Counts a call.
     fn begin(&self) {
         self.state().running += 1;
     }
 
-    /// Its answer is on its way.
+    /// Stops counting a call whose answer is being sent.
     fn end(&self) {
         let mut state = self.state();
         state.running = state.running.saturating_sub(1);
@@ -169,7 +169,7 @@ impl Idle {
 impl Conn {
     /// A served call has ended; its answer goes out. Not under the lock.
     pub(crate) fn finish(self: &ArcConn, id: RunningId, outcome: Result<EncodeFn>) {
-        // Here: an error that was raised is the user's value.
+        // Converted outside the lock, because a raised error is a value of the user.
         let mut outcome = outcome.map_err(to_peer);
         let ((), round) = self.within(|core| {
             let Some(call) = core.state().running.0.get(id) else { return };
@@ -178,22 +178,22 @@ impl Conn {
                 core.write_results(self, serving, outcome.as_mut().map_err(|e| e.clone()));
             core.answer_running(id, written);
         });
-        // What the method returned goes before the answer does: a caller that destroys the object
-        // it got is the last to hold it.
+        // The method's result is dropped before the answer is sent, so that a caller that destroys
+        // the object it got has the last reference.
         run_hook("a destructor", || drop(outcome));
-        // Calls that came together are answered together.
+        // The answers of calls that were read at once are batched.
         let flush = if batch_continues(self) { Flush::Later } else { Flush::Now };
         self.leave_and(round, flush);
         self.session().idle.end();
     }
 
-    /// A served call will not be run. Wherever that is found.
+    /// Answers a call that will not be run. May be called with or without the lock.
     pub(crate) fn abandon(self: &ArcConn, id: RunningId, error: Error) {
         self.defer(move |core, _conn| core.answer_running(id, Err(error)));
         self.session().idle.end();
     }
 
-    /// Waits until no call is being served, for `timeout` at most. Whether that came about.
+    /// Waits until no call is being served, for `timeout` at most. Returns whether that is so.
     pub(crate) fn drain(self: &ArcConn, timeout: Duration) -> bool {
         let session = self.session();
         let mut idle = session.idle.state();
@@ -205,7 +205,7 @@ impl Conn {
             .unwrap_or_else(PoisonError::into_inner);
         idle.draining -= 1;
         drop(idle);
-        // Answers may have been left to be written with the next.
+        // Answers may be waiting to be written with the next one.
         self.flush();
         !waited.timed_out()
     }

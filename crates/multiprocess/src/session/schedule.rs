@@ -11,7 +11,7 @@ use crate::Error;
 use crate::connection::{ArcConn, Core, Followup};
 use crate::threads::{Inbox, RunCall, SerialExecutor, Start, Task};
 
-/// What tells the threads of this process apart that a peer names.
+/// Identifies a thread of this process that a peer names.
 pub(crate) type ThreadAddress = usize;
 
 /// A call that is to be brought to its thread.
@@ -34,8 +34,8 @@ pub(crate) struct Waiting {
 }
 
 impl Core {
-    /// Leaves a call for the thread that its context names; for the connection's serial executor if it
-    /// has none. Takes over the references on the threads.
+    /// Queues a call for the thread that its context names, or for the connection's serial executor if
+    /// it has no context. Takes over the references on the threads.
     pub(crate) fn schedule(
         &mut self,
         conn: &ArcConn,
@@ -108,7 +108,7 @@ impl Core {
         });
     }
 
-    /// Leaves a call for a thread.
+    /// Queues a call for a thread.
     fn hand_over(&mut self, conn: &ArcConn, thread: &ThreadServer, call: Box<dyn Schedule>) {
         if call.takes_no_thread() {
             return self.start_in_order(conn, call);
@@ -127,15 +127,16 @@ impl Core {
         self.in_order.push(Box::new(|| task.run()));
     }
 
-    /// Puts a call into a thread's inbox now, so that calls are in the order in which the protocol had
-    /// them, whichever thread leaves the lock first; the thread is woken outside.
+    /// Puts a call into a thread's inbox under the lock, so that calls keep the order of the protocol;
+    /// the thread is woken outside the lock.
     fn push(&mut self, inbox: Arc<Inbox>, task: Task) {
         if inbox.push(task) {
             self.followups.push(Followup::Unpark(Arc::clone(inbox.parker())));
         }
     }
 
-    /// The same for a serial executor. A call that takes no thread takes none of its either.
+    /// The same for a serial executor. Calls of objects with an executor of their own use none of
+    /// its threads.
     fn queue(&mut self, conn: &ArcConn, executor: Arc<SerialExecutor>, call: Box<dyn Schedule>) {
         if call.takes_no_thread() {
             return self.start_in_order(conn, call);

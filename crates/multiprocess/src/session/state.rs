@@ -1,5 +1,4 @@
-//! What a connection keeps under its lock beside the engine, and what it does when the engine wants
-//! something done.
+//! The session's state under the connection's lock, and how it carries out the engine's effects.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -26,17 +25,16 @@ pub(crate) struct State {
     /// Calls that wait until the thread that they name is known.
     pub(crate) waiting: Slab<Waiting>,
     objects: Slab<Arc<dyn Object>>,
-    /// The capabilities of user objects that are exported, by what tells these apart: one object is one
-    /// capability.
+    /// The capabilities of exported user objects, by their addresses: one object is one capability.
     exported: HashMap<usize, Cap>,
 }
 
-/// What is kept outside the lock.
+/// The state outside the lock.
 pub(crate) struct Shared {
     /// Runs the peer's calls that name no thread.
     pub(super) inline: Arc<SerialExecutor>,
     pub(super) idle: Idle,
-    /// What is known of the peer's versions: for each family of schemas a set of them.
+    /// The possible versions of the peer: for each family of schemas a set.
     pub(crate) versions: Mutex<Vec<(u64, u32)>>,
 }
 
@@ -48,7 +46,7 @@ impl Shared {
 }
 
 impl Core {
-    /// What the session keeps.
+    /// The session's state.
     pub(crate) fn state(&mut self) -> &mut State {
         self.split::<State>().0
     }
@@ -71,7 +69,7 @@ impl Core {
         cap
     }
 
-    /// What the user's object is exported as; no reference comes with it.
+    /// The capability as which the user's object is exported. No reference comes with it.
     pub(crate) fn exported(&mut self, address: usize) -> Option<(Cap, Arc<dyn Object>)> {
         let cap = *self.state().exported.get(&address)?;
         Some((cap, self.object_of(cap)?))
@@ -145,7 +143,7 @@ impl Session for Calls {
             core.fail_all(conn, error);
         }
         let State { waiters, waiting, interrupts, objects, .. } = std::mem::take(core.state());
-        // Some of it is the user's, and the rest may refer to that.
+        // These may contain values of the user, or refer to them.
         let waiting: Vec<_> = waiting.into_iter().map(|(_, call)| call).collect();
         let rest = (waiters.into_rest(), interrupts.into_rest(), waiting);
         core.followups.push(Followup::Drop(Box::new(rest)));

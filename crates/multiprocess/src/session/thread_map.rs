@@ -100,7 +100,7 @@ impl Object for ServedThreadMap {
     }
 }
 
-/// What a call of a ThreadMap asks for.
+/// The request of a call of a ThreadMap.
 enum Asked {
     /// A thread of this name.
     Thread(String),

@@ -14,15 +14,17 @@ use crate::{Error, Result};
 /// Server threads for the calls of futures. Up to this many calls each have one for themselves, so
 /// that one that waits holds up no other; beyond it they share.
 pub(crate) const ASYNC_THREADS: usize = 64;
-/// From so many on the peer is asked for a pool of as many threads, which Bitcoin Core has from 32 on.
+/// With this many calls the peer is asked for a pool of as many threads (Bitcoin Core 32 and newer
+/// have one).
 const POOL_FROM: usize = 4;
-/// The same for calls of methods that may wait long: they share with each other only, so that any
-/// number of them leaves the others' threads free. With those of above they are less than what a
-/// peer allows one connection ([`Limits::threads`](crate::Limits)); the rest is for calling threads.
+/// The same for calls of methods that may wait long. They share threads only with each other, so
+/// that they never occupy the threads of other calls. Together with `ASYNC_THREADS` these are fewer
+/// than a peer allows for one connection ([`Limits::threads`](crate::Limits)); the rest is for
+/// calling threads.
 const LONG_THREADS: usize = 128;
 
-/// Where a call runs on the peer, and where its callbacks run here. What keeps one in a table holds a
-/// reference on each.
+/// The peer's thread that runs a call, and the thread here that runs its callbacks. A table with this
+/// holds a reference on each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ThreadPair {
     pub(crate) thread: Cap,
@@ -52,7 +54,7 @@ pub(crate) struct Threads {
 pub(crate) enum PeerPool {
     #[default]
     Unasked,
-    /// Asked for, or it makes none.
+    /// Asked for and not there yet, or the peer makes none.
     No,
     Yes,
 }
@@ -143,8 +145,8 @@ impl Threads {
         self.peer_pool = pool;
     }
 
-    /// Whether so many calls of futures are under way that the peer is to be asked for a pool: there
-    /// they need not have a thread each.
+    /// Whether enough calls of futures are under way to ask the peer for a pool, in which they need
+    /// not have a thread each.
     pub(crate) fn wants_pool(&self) -> bool {
         self.peer_pool == PeerPool::Unasked && self.asyncs.threads.len() >= POOL_FROM
     }
@@ -195,7 +197,7 @@ impl Core {
         self.release_pair(pair);
     }
 
-    /// A thread that several calls shared is none of the peer's.
+    /// Forgets a shared thread, because the peer did not make it.
     pub(crate) fn release_shared(&mut self, long: bool, id: u64) {
         let pair = self.state().threads.shared(long).release(id);
         self.release_pair(pair);
@@ -221,7 +223,7 @@ impl SharedThreads {
         SharedThreads { threads: Vec::new(), most, next: 0 }
     }
 
-    /// The least busy; none where one more should be made.
+    /// The least busy thread; none if one more should be made.
     pub(crate) fn thread(&self) -> Option<(ThreadPair, BusyGuard)> {
         let busy = |thread: &SharedThread| thread.busy.load(Ordering::Relaxed);
         let thread = self.threads.iter().min_by_key(|thread| busy(thread))?;

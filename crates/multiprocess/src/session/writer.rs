@@ -18,7 +18,7 @@ use crate::wire::context::{Given, Hook, NoCapabilities, WriteCapabilities};
 use crate::wire::{AnyBuilder, Builder, Encoder, Size};
 use crate::{Error, Result};
 
-/// Who waits for a call: that decides on which of the peer's threads it runs.
+/// Who waits for a call. This decides on which of the peer's threads the call runs.
 pub(crate) enum Caller {
     /// This thread blocks. If it serves a call of the same peer's, that call.
     Thread(Arc<Inbox>, Option<RunningId>),
@@ -36,16 +36,17 @@ pub(crate) enum Caller {
         /// As for a future's call.
         long: bool,
     },
-    /// Nobody: it ends an object that was let go of while this call of the peer's was served. The
-    /// object's destructor may take long, and so holds up no call that somebody waits for.
+    /// Nobody: it ends an object whose last handle was dropped while this call of the peer was
+    /// served. The object's destructor may take long, so it must not delay calls that somebody
+    /// waits for.
     Released(Option<RunningId>),
 }
 
 /// What serves an object: what [`Given::serve`] returns.
 pub(crate) struct NewObject {
     pub(crate) object: Arc<dyn Object>,
-    /// Whether it keeps its capability when it is given again. Not so where the peer ends the object by
-    /// a call: it would end what was given to others at the same time.
+    /// Whether it keeps its capability when it is given again. It does not if the peer can end the
+    /// object by a call, because that would also end what other calls gave to the peer.
     pub(crate) keeps: bool,
 }
 
@@ -54,7 +55,7 @@ pub(crate) struct Writer<'a> {
     core: &'a mut Core,
     conn: &'a ArcConn,
     caller: Option<&'a Caller>,
-    /// One reference on each, by the numbers of their hooks.
+    /// One reference on each, by their index in the capability table.
     caps: Vec<Option<Cap>>,
     busy: Option<BusyGuard>,
     /// The thread that callbacks of the call run on.
@@ -71,7 +72,7 @@ impl<'a> Writer<'a> {
         Writer { core, conn, caller, caps: Vec::new(), busy: None, callback: None }
     }
 
-    /// The capabilities that were written, if all was.
+    /// The capabilities that were written, if there was no error.
     pub(crate) fn finish(self, written: Result<()>) -> Result<Vec<Option<Cap>>> {
         if let Err(error) = written {
             self.core.engine.release_all(self.caps);
@@ -80,7 +81,7 @@ impl<'a> Writer<'a> {
         Ok(self.caps)
     }
 
-    /// What stands for a capability. Takes over the reference.
+    /// The hook that stands for a capability in a message. Takes over the reference.
     fn give(&mut self, cap: Cap) -> Hook {
         self.caps.push(Some(cap));
         hook(self.caps.len() - 1)
@@ -219,8 +220,8 @@ impl<'a> Writer<'a> {
 }
 
 impl WriteCapabilities for Writer<'_> {
-    /// The peer's own where it came from there, the user's object where it is here, and where it is
-    /// with a third process an object that hands calls on.
+    /// For an object of the peer its own capability, for an object of this process an export, and
+    /// for one of a third process an export that forwards calls.
     fn object(&mut self, object: &dyn Given) -> Hook {
         let held = object.remote().and_then(|place| place.downcast_ref::<HeldCap>());
         if let Some(held) = held.filter(|held| Arc::ptr_eq(held.conn(), self.conn)) {

@@ -11,7 +11,7 @@ use crate::connection::{ArcConn, WeakConn};
 const QUICK_CALL: Duration = Duration::from_micros(50);
 /// How many answers wait at most.
 const MAX_WAITING: u32 = 32;
-/// So many calls in a row that are not quick make a batch slow.
+/// This many calls in a row that are not quick make a batch slow.
 const SLOW_CALLS: u8 = 2;
 
 thread_local! {

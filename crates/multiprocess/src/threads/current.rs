@@ -16,7 +16,7 @@ struct Entry {
     token: CancelToken,
     /// The method is a future that is being polled: the call's own thread is free.
     polled: bool,
-    /// The method only hands the call on to an object that is elsewhere.
+    /// The method only forwards the call to an object of another process.
     relayed: bool,
 }
 
@@ -28,7 +28,8 @@ pub(crate) fn current() -> Option<(ArcConn, CancelToken)> {
     CALLS.with_borrow(|calls| calls.last().map(|entry| (entry.conn.clone(), entry.token.clone())))
 }
 
-/// The token of that call, where the method only hands the call on: what it waits for ends with it.
+/// The token of that call, if the method only forwards it: the wait for the forwarded call ends
+/// with the token.
 pub(crate) fn relayed() -> Option<CancelToken> {
     CALLS.with_borrow(|calls| {
         calls.last().filter(|entry| entry.relayed).map(|entry| entry.token.clone())

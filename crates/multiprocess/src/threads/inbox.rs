@@ -126,17 +126,17 @@ impl Inbox {
     }
 }
 
-/// Something that is to be told when the current thread ends.
+/// Something that is notified when the current thread ends.
 pub(crate) trait ThreadEnd {
-    /// Identifies it, so that it is told once however often it was registered.
+    /// Identifies it, so that it is notified once however often it was registered.
     fn key(&self) -> usize;
-    /// Whether it no longer needs to be told.
+    /// Whether it no longer needs to be notified.
     fn is_over(&self) -> bool;
     /// The thread with this inbox has ended.
     fn thread_ended(&self, inbox: u64);
 }
 
-/// This thread's inbox, and who is told when the thread ends.
+/// This thread's inbox, and what is notified when the thread ends.
 struct ThisThread {
     inbox: Arc<Inbox>,
     ends: RefCell<Vec<Box<dyn ThreadEnd>>>,
@@ -178,7 +178,7 @@ pub(crate) fn this_inbox() -> Arc<Inbox> {
     })
 }
 
-/// Registers `end` to be told when the current thread ends.
+/// Registers `end` to be notified when the current thread ends.
 pub(crate) fn at_thread_end(end: impl ThreadEnd + 'static) {
     THIS.with_borrow(|this| {
         if let Some(this) = this {

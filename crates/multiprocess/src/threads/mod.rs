@@ -4,9 +4,8 @@
 //! arrives in its inbox meanwhile: these are the callbacks of the call it waits for. A [`Worker`] is a
 //! thread that does nothing else; a [`SerialExecutor`] runs calls that name no thread, in order.
 //!
-//! What they run is a [`Task`]; `current` is the call that a thread serves now, `token` tells it that
-//! nobody waits for its answer, `answering` sends the answers of calls that came together with one
-//! write.
+//! What they run is a [`Task`]; `current` is the call that a thread serves now, `token` says whether
+//! that call was cancelled, `answering` batches the answers of calls that arrived at once.
 
 mod answering;
 mod current;

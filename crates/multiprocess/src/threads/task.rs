@@ -5,18 +5,18 @@ use crate::connection::WeakConn;
 
 /// A call that is served here, as threads see it.
 pub(crate) trait RunCall: Send {
-    /// Runs the method on this thread and sends its results; or hands it over, to be run and answered
-    /// elsewhere.
+    /// Runs the method on this thread and sends its results, or gives it to an executor that does so.
     fn run(self: Box<Self>);
 
-    /// Answers with an error without running the method. Wherever this is.
+    /// Answers with an error without running the method. May be called with or without the lock.
     fn refuse(self: Box<Self>, error: Error);
 
     /// The connection that the call came over.
     fn connection(&self) -> WeakConn;
 }
 
-/// A decoded call with what is needed to answer it. Dropped unrun, it answers with an error.
+/// A decoded call with the means to answer it. If it is dropped without having run, it answers with
+/// an error.
 pub(crate) struct Task(Option<Box<dyn RunCall>>);
 
 impl Task {
@@ -29,7 +29,7 @@ impl Task {
         self.0.as_ref().map(|call| call.connection()).unwrap_or_default()
     }
 
-    /// Runs the call here, or hands it over.
+    /// Runs the call on this thread, or gives it to its executor.
     pub(crate) fn run(mut self) {
         if let Some(call) = self.0.take() {
             call.run();

@@ -37,7 +37,7 @@ pub(crate) struct Token {
 #[derive(Default)]
 struct Waiting {
     hooks: Vec<Hook>,
-    /// Of the task that serves the call, where the method is a future.
+    /// The waker of the task that serves the call, if the method is a future.
     task: Option<Waker>,
 }
 
@@ -76,7 +76,8 @@ impl Token {
         false
     }
 
-    /// Marks the token, wakes the call's task, and has the hooks run where they hold nobody up.
+    /// Marks the token, wakes the call's task, and has the hooks run on the pool, where they delay
+    /// nobody.
     pub(crate) fn fire(&self) {
         let Waiting { hooks, task } = {
             let mut waiting = self.waiting();
@@ -91,7 +92,7 @@ impl Token {
         }
     }
 
-    /// The call has ended: what was to run on cancel no longer is.
+    /// The call has ended: drops the hooks that were to run on cancel.
     pub(crate) fn retire(&self) {
         let waiting = std::mem::take(&mut *self.waiting());
         drop(waiting);

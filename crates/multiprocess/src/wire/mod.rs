@@ -29,7 +29,7 @@ mod flagged;
 pub(crate) mod helpers;
 mod list;
 mod message;
-mod part;
+mod payload;
 pub(crate) mod pointer;
 mod slots;
 mod structure;
@@ -48,6 +48,6 @@ pub use pointer::{AnyPointerWire, Data, PointerWire, Text};
 pub use slots::{AnyBuilder, AnyReader, Builder, Reader, Size};
 pub use structure::{Boxed, Nullable, Struct};
 pub use value::{Enum, Void};
-pub use view::{Lend, LendOr, ListView, View, Viewed, owned, view};
+pub use view::{Borrowable, BorrowableOr, ListView, View, Viewed, owned, view};
 
 pub(crate) use slots::Pointer;

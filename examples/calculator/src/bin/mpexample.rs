@@ -20,7 +20,8 @@ fn run() -> Result<()> {
     let printer_process = Process::start("mpprinter")?;
     let calculator_process = Process::start("mpcalculator")?;
 
-    // The printer's process is one, the calculator's another: its calls will come through here.
+    // The printer and the calculator are in different processes: calls from one to the other pass
+    // through here.
     let printer = printer_process.init.make_printer().wait()?;
     let calculator = calculator_process.init.make_calculator(printer).wait()?;
 

@@ -10,8 +10,9 @@ use crate::{Failure, Peer};
 
 type Request = (String, oneshot::Sender<capnp::Result<String>>);
 
-/// How threads call through capnp-rpc, whose objects belong to one thread: that one runs the loop,
-/// and the others hand it their calls through a channel and wait for the answers at another.
+/// Lets threads call through capnp-rpc, whose objects belong to one thread. That thread runs the
+/// loop; other threads send it their calls over a channel, and wait for the answers on another
+/// channel.
 #[derive(Clone)]
 pub struct Gateway(mpsc::UnboundedSender<Request>);
 

@@ -1,4 +1,4 @@
-//! The methods for what a call can do.
+//! The methods about threads, errors, outputs, waits and names.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ fn check_waits(calls: &CallsClient) -> Result<()> {
     same("wait, interrupted", interrupted.wait()?, false)?;
     let late = calls.wait("late").timeout(Duration::from_millis(1)).wait();
     fails("wait, timed out", late, |error| matches!(error, Error::Timeout(_)))?;
-    // The wait that nobody waits for ends as well: the server cancels it, or it is interrupted.
+    // The wait whose call was dropped ends as well: the server cancels it, or it is interrupted.
     eventually("no wait is left", || Ok(calls.waiting().wait()? == 0))?;
     let first = calls.meet(2).start();
     same("meet", calls.meet(2).wait()?, 2)?;

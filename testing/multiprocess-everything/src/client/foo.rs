@@ -14,7 +14,7 @@ use crate::generated::foo::{
 };
 use crate::samples;
 
-/// Adds to what it is called with, and says when it is dropped.
+/// Adds to its argument, and notes when it is dropped.
 struct Adds(i32, Arc<AtomicBool>);
 
 impl FooCallback for Adds {

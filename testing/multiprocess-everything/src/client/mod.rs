@@ -1,4 +1,4 @@
-//! What `everything-client` asks of a server, whoever wrote that: a file for each group of methods.
+//! The checks that `everything-client` makes of any server, with a file for each group of methods.
 
 mod calls;
 mod foo;
@@ -40,7 +40,7 @@ pub fn check_here(everything: &EverythingClient) -> Result<()> {
     values::check(&everything.clone().into())
 }
 
-/// That what came is what was to come.
+/// Checks that a result is the expected one.
 fn same<T: PartialEq + Debug>(what: &str, got: T, wanted: T) -> Result<()> {
     if got == wanted {
         return Ok(());
@@ -48,8 +48,8 @@ fn same<T: PartialEq + Debug>(what: &str, got: T, wanted: T) -> Result<()> {
     Err(Error::failed(format!("{what}: {got:?} came instead of {wanted:?}")))
 }
 
-/// That something comes to hold. Where the object is a process further away, what ends there ends
-/// after the answer.
+/// Checks that a condition becomes true. If the object is behind another process, things there end
+/// only after the answer.
 fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !holds()? {
@@ -61,7 +61,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()>
     Ok(())
 }
 
-/// That a call failed in the right way.
+/// Checks that a call failed with the expected error.
 fn fails<T: Debug>(
     what: &str,
     result: Result<T>,

@@ -39,7 +39,7 @@ fn check_uploads(objects: &ObjectsClient) -> Result<()> {
     same("upload", (done.count, done.bytes.len()), (200, 200_000))?;
     same("the upload's order", done.bytes.is_sorted(), true)?;
 
-    // The error is of a call that had ended for this side.
+    // The error comes from an earlier call, which had already returned on this side.
     let upload = objects.make_upload().wait()?;
     for bytes in [vec![1], vec![], vec![2]] {
         drop(upload.write(bytes).start());

@@ -40,7 +40,7 @@ pub fn foo_struct() -> FooStruct {
     }
 }
 
-/// The extremes.
+/// The largest and smallest numbers.
 pub fn scalars() -> Scalars {
     Scalars {
         flag: true,
@@ -136,7 +136,7 @@ pub fn collections() -> Collections {
     }
 }
 
-/// Rust types in place of the schema's.
+/// Custom Rust types.
 pub fn coded() -> Coded {
     Coded {
         age: Age(42),
@@ -149,12 +149,12 @@ pub fn coded() -> Coded {
     }
 }
 
-/// The one field that shows.
+/// The one visible field.
 pub fn partial() -> Partial {
     Partial { kept: "kept".to_owned() }
 }
 
-/// What Debug does not show.
+/// Values that Debug does not show.
 pub fn secret() -> Secret {
     Secret {
         user: "someone".to_owned(),
@@ -184,7 +184,7 @@ pub fn keywords() -> Type {
     }
 }
 
-/// Types whose names Rust has already.
+/// Types with names that Rust has already.
 pub fn result() -> Result_ {
     Result_ { ok: "fine".to_owned(), vec: Vector { x: 3 } }
 }
@@ -203,8 +203,7 @@ fn tagged<T: Clone>(tag: &str, value: T) -> Tagged<T> {
 
 /// A generic struct with arguments of each kind.
 ///
-/// # Errors
-/// Never: the texts are ones.
+/// # Errors Never: the texts are valid.
 pub fn tags() -> Result<Tags> {
     let any = AnyPointer::new::<text::Owned>("anything")?;
     let mut text = tagged("text", "value".to_owned());
@@ -221,10 +220,9 @@ pub fn tags() -> Result<Tags> {
     })
 }
 
-/// What the schema leaves open: a text, and nothing.
+/// AnyPointers: a text, and a null.
 ///
-/// # Errors
-/// Never: the text is one.
+/// # Errors Never: the text is valid.
 pub fn open() -> Result<Open> {
     let any = AnyPointer::new::<text::Owned>("open")?;
     Ok(Open { any, struct_: AnyPointer::default(), list: AnyPointer::default() })

@@ -16,7 +16,7 @@ pub(super) fn points(points: ListView<'_, Struct<Point>>) -> Result<Vec<String>>
     points.iter().map(|item| point(item?)).collect()
 }
 
-/// Texts as they are.
+/// Texts, unchanged.
 pub(super) fn texts(texts: ListView<'_, Text>) -> Result<Vec<String>> {
     texts.iter().map(|text| text.map(str::to_owned)).collect()
 }

@@ -1,4 +1,4 @@
-//! The methods for what a call can do.
+//! The methods about threads, errors, outputs, waits and names.
 
 use multiprocess::{Error, Result, current_call};
 
@@ -61,7 +61,7 @@ impl Calls for EverythingServer {
         })
     }
 
-    // Whoever did not ask does not get it, whatever is returned.
+    // If the caller did not ask for the result it does not get it, whatever this returns.
     fn wanted_one(&self, _want_result: bool) -> Result<Option<Point>> {
         Ok(Some(Point { x: 5, y: 6 }))
     }
@@ -90,7 +90,7 @@ impl Calls for EverythingServer {
                 Err(Error::raised(Denied { code: 13, reason }))
             }
             "broken" => Err(Error::failed("it is broken")),
-            // Not one of the errors that the method declares.
+            // Not an error that the method declares.
             "odd" => Err(Error::raised(Point { x: 1, y: 1 })),
             _ => Ok(CallsLookResults { result: format!("found {name}"), count: 1 }),
         }
@@ -118,7 +118,7 @@ impl Calls for EverythingServer {
     fn wait(&self, name: String) -> Result<bool> {
         let this = self.this.clone();
         if let Some(call) = current_call() {
-            // A cancelled call is one that is interrupted, where the server can tell.
+            // If the server learns that the call is cancelled, it handles that like an interrupt.
             call.cancel_token().on_cancel(move || {
                 if let Some(this) = this.upgrade() {
                     this.change(|_| ());

@@ -1,14 +1,14 @@
-//! Folders: objects that lead to further ones.
+//! Folders: objects that return further ones.
 
 use multiprocess::{Error, Result};
 
 use crate::generated::calls::NotFound;
 use crate::generated::objects::{Folder, FolderClient};
 
-/// How deep folders lie within folders.
+/// How deep folders are nested.
 const DEPTH: usize = 3;
 
-/// A folder, by the names that lead to it.
+/// A folder, by its path.
 pub(super) struct FolderServer {
     names: Vec<String>,
 }

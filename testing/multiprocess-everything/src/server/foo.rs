@@ -56,7 +56,8 @@ impl Foo for EverythingServer {
     }
 
     fn save_callback(&self, callback: Option<Arc<dyn FooCallback>>) -> Result<()> {
-        // What was there is dropped when the lock is not held any more: that may call its owner.
+        // The old callback is dropped after the lock is released, because the drop may call its
+        // owner.
         let _last = std::mem::replace(&mut self.state().saved, callback);
         Ok(())
     }

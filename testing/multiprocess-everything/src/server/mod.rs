@@ -22,18 +22,18 @@ type Function = Arc<dyn Fn() + Send + Sync>;
 /// A function of a number.
 type IntFunction = Arc<dyn Fn(i32) -> i32 + Send + Sync>;
 
-/// Serves `Everything`, and remembers what the methods are there to remember.
+/// Serves `Everything`, with the state that its methods need.
 pub struct EverythingServer {
     this: Weak<EverythingServer>,
     state: Mutex<State>,
     changed: Condvar,
-    /// How many counters live.
+    /// The number of counters that exist.
     counters: Arc<AtomicU32>,
 }
 
 #[derive(Default)]
 struct State {
-    /// What `saveCallback` keeps.
+    /// The callback that `saveCallback` keeps.
     saved: Option<Arc<dyn FooCallback>>,
     function: Option<Function>,
     int_function: Option<IntFunction>,
@@ -48,7 +48,7 @@ struct State {
 }
 
 impl EverythingServer {
-    /// An object to which nothing has happened.
+    /// An object in its initial state.
     pub fn new() -> Arc<EverythingServer> {
         Arc::new_cyclic(|this| EverythingServer {
             this: this.clone(),
@@ -58,7 +58,7 @@ impl EverythingServer {
         })
     }
 
-    /// A handle on it.
+    /// A handle on this object.
     pub fn client(&self) -> EverythingClient {
         match self.this.upgrade() {
             Some(this) => EverythingClient::from(this),
@@ -86,7 +86,7 @@ impl EverythingServer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the state is such that `look` finds something in it.
+    /// Waits until `look` finds something in the state.
     fn wait_until<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
         let mut state = self.state();
         loop {
@@ -97,7 +97,7 @@ impl EverythingServer {
         }
     }
 
-    /// Changes the state and wakes those who wait.
+    /// Changes the state and wakes the threads that wait.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let changed = change(&mut self.state());
         self.changed.notify_all();

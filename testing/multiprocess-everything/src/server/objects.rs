@@ -139,7 +139,8 @@ impl Objects for EverythingServer {
     }
 }
 
-/// Extends everything that it can: `Part` and `Tinted`, which extend `Named`, and `Sized`.
+/// Implements an interface with several parents: `Part` and `Tinted`, which extend `Named`, and
+/// `Sized`.
 struct WholeServer {
     name: Mutex<String>,
 }

@@ -12,7 +12,7 @@ use crate::generated::objects::{
 };
 use crate::generated::types::Point;
 
-/// Keeps values of any type that can stand for the schema's parameter.
+/// Keeps values of any type that can be an argument for the schema's type parameter.
 pub(super) struct StoreServer<T> {
     values: Mutex<BTreeMap<String, T>>,
 }
@@ -56,7 +56,7 @@ impl<T: Argument> Store<T> for StoreServer<T> {
     }
 }
 
-/// A store of points that counts what is put into it.
+/// A store of points that counts the values put into it.
 pub(super) struct CountedStoreServer {
     store: StoreServer<Point>,
     puts: AtomicU32,

@@ -1,4 +1,4 @@
-//! An object that is streamed to.
+//! The object of the streaming calls.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use multiprocess::{Error, Result};
 
 use crate::generated::objects::{Upload, UploadDoneResults};
 
-/// Keeps what was written, and counts the calls.
+/// Keeps the bytes that were written, and counts the calls.
 #[derive(Default)]
 pub(super) struct UploadServer(Mutex<(Vec<u8>, u32)>);
 

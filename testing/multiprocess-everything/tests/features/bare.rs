@@ -1,4 +1,4 @@
-//! What arrives that the schema's marks do not allow, and what a later schema adds.
+//! Incoming values that the schema's annotations do not allow, and values of a later schema.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -22,7 +22,7 @@ use multiprocess_everything::pair::{Pair, serve};
 pub(crate) struct CellServer<T>(Mutex<T>);
 
 impl<T> CellServer<T> {
-    /// With this in it.
+    /// A cell that contains `value`.
     pub(crate) fn new(value: T) -> CellServer<T> {
         CellServer(Mutex::new(value))
     }
@@ -39,7 +39,7 @@ impl<T: Argument> Cell<T> for CellServer<T> {
     }
 }
 
-/// What the other side makes of a value that one side sends as a `T`.
+/// How the other side reads a value that one side sends as a `T`.
 pub(crate) fn seen_as<T: Argument, U: Argument>(value: T) -> Result<U> {
     let cell: CellClient<T> = CellClient::new(CellServer::new(value));
     let pair: Pair<CellClient<U>> = serve(cell)?;
@@ -135,7 +135,7 @@ fn what_is_skipped_is_neither_read_nor_written() {
 fn a_null_pointer_is_the_schemas_default() {
     let seen: Defaults = seen_as(BareDefaults::default()).unwrap();
     assert_eq!(seen, Defaults::default());
-    // What is there and empty is not the default.
+    // A value that is present and empty is not the default.
     let seen: Defaults = seen_as(BareDefaults {
         text: Some(String::new()),
         data: Some(Vec::new()),

@@ -1,4 +1,4 @@
-//! Where and when a call runs, and what comes back.
+//! Where and when a call runs, and its results.
 
 use std::thread;
 use std::time::Duration;
@@ -54,15 +54,15 @@ fn values_that_may_be_absent() {
 }
 
 #[test]
-fn results_for_those_who_ask() {
+fn results_that_are_asked_for() {
     let (server, pair) = pair().unwrap();
-    // Here or in another process.
+    // For a remote object and for one of this process.
     for calls in [pair.object.clone(), server.client()] {
         let wanted = calls.wanted("a b", true, false).wait().unwrap();
         let words = vec!["a".to_owned(), "b".to_owned()];
         assert_eq!((wanted.length, wanted.words, wanted.reversed), (3, Some(words), None));
         assert_eq!(calls.wanted_one(true).wait().unwrap(), Some(Point { x: 5, y: 6 }));
-        // The server returns it all the same.
+        // The server returns it nevertheless.
         assert_eq!(calls.wanted_one(false).wait().unwrap(), None);
         assert_eq!(calls.wanted_maybe(true).wait().unwrap(), Some(7));
         assert_eq!(calls.wanted_maybe(false).wait().unwrap(), None);
@@ -70,7 +70,7 @@ fn results_for_those_who_ask() {
 }
 
 #[test]
-fn what_does_not_show() {
+fn hidden_parameters_and_results() {
     let (_server, pair) = pair().unwrap();
     assert_eq!(pair.object.hidden(1, Point { x: 2, y: 0 }).wait().unwrap(), 3);
 }
@@ -115,7 +115,7 @@ fn a_wait_that_is_dropped_or_too_long_ends_there_too() {
     let error = pair.object.wait("late").timeout(Duration::from_millis(1)).wait().unwrap_err();
     assert!(matches!(error, Error::Timeout(_)), "{error:?}");
     until(|| pair.object.waiting().wait().unwrap() == 0);
-    // The thread that it ran on takes further calls.
+    // The thread on which it ran takes further calls.
     assert_eq!(pair.object.maybe(Some(1)).wait().unwrap().as_deref(), Some("1"));
 }
 

@@ -1,4 +1,4 @@
-//! Rust types in place of the schema's, and what becomes of values that they refuse.
+//! Custom Rust types, and values that their codecs refuse.
 
 use std::num::NonZeroU32;
 
@@ -13,7 +13,7 @@ use multiprocess_everything::samples;
 
 use crate::bare::{refused, seen_as};
 
-/// As `samples::coded` travels.
+/// `samples::coded` in its encoded form.
 fn bare() -> BareCoded {
     BareCoded {
         age: 42,
@@ -27,10 +27,10 @@ fn bare() -> BareCoded {
 }
 
 #[test]
-fn they_travel_as_what_the_schema_says() {
+fn they_are_sent_as_the_types_of_the_schema() {
     assert_eq!(seen_as::<_, BareCoded>(samples::coded()).unwrap(), bare());
     assert_eq!(seen_as::<_, Coded>(bare()).unwrap(), samples::coded());
-    // The default is the wire's, and what is absent is not decoded.
+    // The default is in encoded form, and absent values are not decoded.
     let absent = BareCoded { port: 8333, maybe: None, ..bare() };
     let seen: Coded = seen_as(absent).unwrap();
     assert_eq!(seen.port, NonZeroU32::new(8333).unwrap());
@@ -64,7 +64,7 @@ fn what_does_not_encode_is_misuse_and_nothing_is_sent() {
     let error = pair.object.coded(coded).wait().unwrap_err();
     assert!(matches!(&error, Error::ApiMisuse { .. }), "{error:?}");
     assert!(error.to_string().contains("no color begins with 'x'"), "{error}");
-    // The connection goes on.
+    // The connection is still usable.
     assert_eq!(pair.object.age(Age(1)).wait().unwrap(), Age(1));
 }
 

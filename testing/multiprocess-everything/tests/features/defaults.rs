@@ -1,4 +1,4 @@
-//! Defaults of the schema's, absent values, and what Debug shows.
+//! Defaults in the schema, absent values, and the output of Debug.
 
 use multiprocess_everything::generated::types::{
     Color, Defaults, DefaultsInner, Nullables, Optionals, Point, Scalars, Secret, SecretToken,
@@ -39,7 +39,7 @@ fn of_unions_and_groups() {
     assert_eq!(event.which_, EventWhich::Started);
     let account = Account::default();
     assert_eq!(account.state, AccountState::Open);
-    // The member with the lowest ordinal, wherever it stands.
+    // The member with the lowest ordinal, wherever it is declared.
     assert_eq!(account.kind, AccountKind::Company(String::new()));
     let chosen = Chosen::default();
     assert_eq!(chosen.shape, Shape::Label("chosen".to_owned()));

@@ -32,7 +32,7 @@ fn typed_errors_without_a_context() {
 }
 
 #[test]
-fn the_same_of_an_object_of_this_process() {
+fn errors_of_a_local_object() {
     let (server, _pair) = pair().unwrap();
     let error = server.client().check(-7).wait().unwrap_err();
     assert_eq!(error.raised_as::<Denied>().map(|denied| denied.code), Some(-7));

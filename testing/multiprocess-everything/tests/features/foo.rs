@@ -1,4 +1,4 @@
-//! What libmultiprocess's own tests test, method by method, in their order.
+//! The checks of libmultiprocess's own tests, method by method, in their order.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -119,7 +119,7 @@ fn a_callback_that_is_kept() {
     pair.object.save_callback(None).wait().unwrap();
     assert!(!server.holds_callback());
     assert!(pair.object.callback_saved(21).wait().is_err());
-    // The last reference to it went with that one.
+    // That dropped the last reference.
     while alive.upgrade().is_some() {
         thread::yield_now();
     }

@@ -31,7 +31,7 @@ fn a_handle_has_the_methods_of_all_parents() {
 #[test]
 fn a_handle_becomes_one_of_any_parent() {
     let (server, pair) = pair().unwrap();
-    // Of an object in another process, and of one that is here.
+    // For a remote object and for one of this process.
     for object in [pair.object.clone(), server.client()] {
         let whole = object.make_whole("w").wait().unwrap();
         let part = PartClient::from(whole.clone());
@@ -54,7 +54,7 @@ fn a_parent_and_a_child_as_arguments_and_home_again() {
     assert_eq!(described, "w is number 0, has size 3 and 3 parts");
 }
 
-/// Answers for all that it extends.
+/// Implements all interfaces that it extends.
 struct Both;
 
 impl FooCallback for Both {
@@ -75,7 +75,7 @@ fn a_childs_object_where_the_parent_is_wanted() {
     let both = ExtendedCallbackClient::new(Both);
     assert_eq!(pair.object.callback(both.clone().into(), 1).wait().unwrap(), 2);
     assert_eq!(pair.object.callback_extended(both.clone(), 1).wait().unwrap(), 20);
-    // What is served as the child answers one who knows the parent only.
+    // An object that is served as the child can be called by a peer that knows only the parent.
     let parent: Pair<ExtendedCallbackClient> = serve(both).unwrap();
     let error = parent.object.call(1).wait().unwrap_err();
     assert!(error.to_string().contains("no thread specified"), "{error}");

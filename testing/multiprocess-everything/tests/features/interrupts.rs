@@ -1,4 +1,4 @@
-//! A wait that the server does not end when it is cancelled: the schema says which method does.
+//! A wait that the server does not end when it is cancelled: the method that the schema names does.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use multiprocess_everything::generated::objects::Objects;
 use multiprocess_everything::generated::values::Values;
 use multiprocess_everything::pair::{Pair, serve};
 
-/// Does not look whether a call was cancelled.
+/// A server that ignores cancelling.
 #[derive(Clone, Default)]
 struct Stubborn(Arc<(Mutex<State>, Condvar)>);
 

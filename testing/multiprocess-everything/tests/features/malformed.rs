@@ -1,4 +1,4 @@
-//! Messages that no well-behaved peer sends: each costs its own call, and nothing more.
+//! Messages that no well-behaved peer sends: only the call of each one fails.
 
 use multiprocess::{AnyPointer, Error};
 use multiprocess_everything::generated::types::{Color, Lists, Pair, Point};
@@ -17,12 +17,12 @@ fn message(words: &[u64]) -> AnyPointer {
     AnyPointer::from_bytes(bytes)
 }
 
-/// A pointer to a list that begins right behind it.
+/// A pointer to a list that directly follows it.
 fn list(element: u64, count: u64) -> u64 {
     1 | element << 32 | count << 35
 }
 
-/// A pointer to a struct that begins right behind it.
+/// A pointer to a struct that directly follows it.
 fn structure(data: u64, pointers: u64) -> u64 {
     data << 32 | pointers << 48
 }
@@ -32,8 +32,8 @@ const BYTES: u64 = 2;
 const COMPOSITE: u64 = 7;
 
 #[test]
-fn a_text_that_is_none() {
-    // No NUL at its end; none at all; not UTF-8.
+fn an_invalid_text() {
+    // Without NUL at the end; empty; not UTF-8.
     for words in [&[list(BYTES, 2), 0x6161][..], &[list(BYTES, 0)], &[list(BYTES, 2), 0x00ff]] {
         let error = seen_as::<AnyPointer, String>(message(words)).unwrap_err();
         assert!(matches!(error, Error::Decode { .. }), "{error:?}");
@@ -58,7 +58,8 @@ fn a_list_of_another_size() {
 
 #[test]
 fn a_struct_that_is_shorter_or_longer() {
-    // An older schema's, without the second field; a later one's, with a further one.
+    // A struct of an older schema, without the second field; and of a later one, with a further
+    // field.
     let older = message(&[structure(0, 0)]);
     assert_eq!(seen_as::<_, Point>(older).unwrap(), Point::default());
     let later = message(&[structure(2, 0), 1 | 2 << 32, 3]);
@@ -71,7 +72,7 @@ fn a_struct_that_is_shorter_or_longer() {
 
 #[test]
 fn a_list_that_claims_more_than_was_sent() {
-    // Structs without any data: hundreds of millions of them would fit in one word.
+    // Structs without any data: one word can claim hundreds of millions of them.
     let claims = message(&[list(COMPOSITE, 0), (1 << 28) << 2]);
     let error = seen_as::<AnyPointer, Vec<Point>>(claims).unwrap_err();
     assert!(!error.is_disconnect(), "{error:?}");

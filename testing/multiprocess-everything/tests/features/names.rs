@@ -1,4 +1,4 @@
-//! Names that Rust or the generator has already, and names that the schema gives for Rust.
+//! Names that Rust or the generator uses already, and names that the schema gives for Rust.
 
 use multiprocess::Interface;
 use multiprocess_everything::generated::calls::{CallsClient, CallsMoveResults};

@@ -55,7 +55,7 @@ fn a_functions_failure_is_the_callers() {
 }
 
 #[test]
-fn null_and_not() {
+fn null_and_non_null_objects() {
     let (_server, pair) = pair().unwrap();
     let objects = &pair.object;
     assert!(objects.pass_callback(None).wait().unwrap().is_none());
@@ -70,7 +70,7 @@ fn null_and_not() {
 }
 
 #[test]
-fn what_comes_home_is_the_object_itself() {
+fn an_object_that_is_returned_to_its_process_is_the_object_itself() {
     struct Mine;
     impl FooCallback for Mine {
         fn call(&self, arg: i32) -> Result<i32> {

@@ -1,5 +1,5 @@
-//! Calls on results that are not there yet: how many messages go out, and that none of them waits
-//! for an answer.
+//! Calls on results that have not arrived yet: how many messages go out, and that none of them
+//! waits for an answer.
 
 use std::thread;
 
@@ -44,7 +44,7 @@ fn calls(messages: &[Vec<u8>]) -> usize {
 }
 
 /// Waits for the answer while the server's messages are held back, until `wanted` calls have gone
-/// out. Whoever waits for an answer before the last of them would wait for ever.
+/// out. A call that waited for an answer before the last of them would wait forever.
 fn in_one_round_trip<T: Send + 'static>(
     wire: &Wire,
     wanted: usize,
@@ -54,7 +54,8 @@ fn in_one_round_trip<T: Send + 'static>(
     let answer = thread::scope(|scope| {
         let answer = scope.spawn(|| make().wait());
         wire.wait_until(|messages| calls(messages) >= wanted);
-        // Before anything is answered: what ends the objects comes behind the answers.
+        // Counted before anything is answered, because the messages that end the objects follow the
+        // answers.
         let made = calls(&wire.asked());
         wire.let_go();
         (made, answer.join().unwrap())
@@ -126,7 +127,7 @@ fn one_call_is_one_message() {
     let (pair, wire) = watched();
     let object = pair.object.clone();
     assert_eq!(in_one_round_trip(&wire, 1, move || object.add(1, 2)), 3);
-    // This thread has one of the server's already.
+    // This thread already has a thread in the server.
     wire.forget();
     pair.object.thread_name().wait().unwrap();
     assert_eq!(all_calls(&wire.asked()).len(), 1);

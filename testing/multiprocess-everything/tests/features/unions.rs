@@ -118,7 +118,7 @@ fn groups_and_unions_of_generic_structs() {
 }
 
 #[test]
-fn what_the_schema_leaves_open() {
+fn any_pointers() {
     let (_server, pair) = pair().unwrap();
     let any = AnyPointer::new::<text::Owned>("a text").unwrap();
     let mut list = capnp::message::Builder::new_default();

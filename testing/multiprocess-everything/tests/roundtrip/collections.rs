@@ -48,7 +48,7 @@ fn maps_and_sets() {
 }
 
 #[test]
-fn a_point_is_less_where_its_first_field_is() {
+fn points_are_ordered_by_their_first_field() {
     proptest!(|(a: (i32, i32), b: (i32, i32))| {
         let point = |(x, y)| Point { x, y };
         prop_assert_eq!(point(a) < point(b), a < b);

@@ -21,7 +21,7 @@ pub(crate) fn any_f64() -> impl Strategy<Value = f64> + Clone {
     ]
 }
 
-/// The bits of all floats in a value, in some order that is always the same.
+/// The bits of all floats in a value, in a fixed order.
 pub(crate) trait Floats {
     fn bits(&self) -> Vec<u64>;
 }
@@ -44,8 +44,8 @@ impl<T: Floats> Floats for Vec<T> {
     }
 }
 
-/// As `same`, for values that have floats: their bits are equal, and so is what Debug shows of the
-/// values, which is everything but the bits of a NaN.
+/// Like `same`, for values that have floats: the bits of the floats are equal, and so is the Debug
+/// output, which shows everything except the bits of a NaN.
 pub(crate) fn same<T: Clone + Debug + Floats + Send + 'static>(
     cases: u32,
     values: impl Strategy<Value = T>,

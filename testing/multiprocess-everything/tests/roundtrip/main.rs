@@ -1,4 +1,4 @@
-//! Whatever the value: what comes back over a connection is what was sent.
+//! Random values come back over a connection as they were sent.
 
 mod collections;
 mod floats;
@@ -39,7 +39,7 @@ fn round_trips<T: Clone + std::fmt::Debug + Send + 'static>(
     }
 }
 
-/// The same where equality says all that there is to say: there are no floats in the value.
+/// The same for values without floats, which `==` compares completely.
 fn same<T: Clone + PartialEq + std::fmt::Debug + Send + 'static>(
     cases: u32,
     values: impl Strategy<Value = T>,

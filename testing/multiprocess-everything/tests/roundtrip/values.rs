@@ -231,7 +231,7 @@ fn optionals() {
 }
 
 #[test]
-fn rust_types_of_ones_own() {
+fn custom_rust_types() {
     let port = (1..=u32::MAX).prop_map(|port| NonZeroU32::new(port).unwrap());
     let kind = prop_oneof![Just('r'), Just('g'), Just('b')];
     let ids = few(id());
@@ -287,7 +287,7 @@ fn names_secrets_and_what_is_hidden() {
 }
 
 #[test]
-fn what_the_schema_leaves_open() {
+fn any_pointers() {
     let open = any_pointer().prop_map(|any| Open { any, ..Open::default() });
     same(150, open, |object, value| object.open(value));
     same(150, any_pointer(), |object, value| object.any(value));

@@ -1,5 +1,5 @@
-//! Peers that hang up while calls of theirs wait for what never comes: neither the connection nor its
-//! descriptor stays.
+//! Peers that disconnect while their calls wait for something that never comes: neither the
+//! connection nor its descriptor stays.
 
 use std::os::unix::net::UnixStream;
 
@@ -14,8 +14,8 @@ use crate::{alone, descriptors, place};
 
 const PEERS: usize = 20;
 
-/// Connects some peers, each of which does this and hangs up when it has been taken in. Asserts that
-/// nothing is left of them.
+/// Connects some peers, each of which does `work` and disconnects when its messages have been
+/// processed. Asserts that nothing is left of them.
 #[track_caller]
 fn assert_leave_nothing(name: &str, work: impl Fn(&mut RawPeer, Target)) {
     let _alone = alone();
@@ -27,7 +27,7 @@ fn assert_leave_nothing(name: &str, work: impl Fn(&mut RawPeer, Target)) {
         let mut peer = RawPeer::new(UnixStream::connect(server.path()).unwrap());
         let lab = Target::Bootstrap(peer.bootstrap());
         work(&mut peer, lab);
-        // What was sent before this has been taken in when it is answered.
+        // When this is answered, the messages before it have been processed.
         let heard = peer.bootstrap();
         peer.wait(heard).results();
     }
@@ -74,7 +74,7 @@ fn one_promise_as_thread_and_as_callback_thread() {
     });
 }
 
-/// As a client may, that makes a new one for each call.
+/// Like a client that makes a new promise for each call.
 #[test]
 fn several_calls_on_several_promises() {
     assert_leave_nothing("promises", |peer, lab| {
@@ -102,7 +102,7 @@ fn a_promise_that_becomes_another() {
     });
 }
 
-/// The answer of a call that itself waits for ever.
+/// The thread is the answer of a call that itself waits forever.
 #[test]
 fn a_thread_that_is_an_answer_that_never_comes() {
     assert_leave_nothing("answer-thread", |peer, lab| {

@@ -1,5 +1,5 @@
-//! What is left behind: tests that count the threads and descriptors of the process. One after the
-//! other, and not beside other tests.
+//! Tests that count the threads and descriptors of the process. They run one after the other, and
+//! not beside other tests.
 
 mod hung_up;
 mod many;
@@ -58,7 +58,7 @@ fn alone() -> Alone {
     alone
 }
 
-/// The names of the process's threads, without those that any work may use when they are idle.
+/// The names of the process's threads, without idle pool threads.
 fn threads() -> Vec<String> {
     all_threads().into_iter().filter(|name| name != "mp-pool").collect()
 }
@@ -135,12 +135,12 @@ fn many_callers_at_once_leave_no_threads() {
     });
     wait_until("the server threads have ended", || count("server") == 0);
     drop(pair);
-    // Those of the pool end too, when they are idle.
+    // The pool's threads end too, when they have been idle.
     wait_until("the pool is idle", || count("mp-pool") == 0);
     wait_until("as many threads as before", || threads().len() <= before);
 }
 
-/// The process's mappings: a stack that was not given back is one more.
+/// The number of the process's mappings: each leaked stack adds one.
 fn mappings() -> usize {
     std::fs::read_to_string("/proc/self/maps").unwrap().lines().count()
 }
@@ -156,7 +156,7 @@ fn a_spawned_process_leaves_nothing() {
             Err(error) => assert!(error.to_string().starts_with("cannot run /none: "), "{error}"),
         }
     };
-    // What the first start of each kind keeps: the thread that never ends.
+    // The first starts, because they leave a thread that never ends.
     (0..4).for_each(spawn);
     let (threads_before, before, mapped) = (threads().len(), descriptors(), mappings());
     (0..200).for_each(spawn);
@@ -164,7 +164,7 @@ fn a_spawned_process_leaves_nothing() {
     assert_eq!(threads().len(), threads_before);
     // The allocator may have got a little more.
     assert!(mappings() < mapped + 50, "{} after {mapped}", mappings());
-    // No child is left, not even one that has ended.
+    // No child is left, not even a zombie.
     let left = rustix::process::wait(rustix::process::WaitOptions::NOHANG);
     assert!(matches!(left, Err(rustix::io::Errno::CHILD)), "{left:?}");
 }
@@ -286,7 +286,7 @@ fn ten_thousand_cancelled_calls_leave_nothing() {
         }
     }
     pair.assert_alive();
-    // Those for futures, at most, beside those of this thread.
+    // At most the threads for futures, besides those of this thread.
     assert!(count("async") <= 64, "{:?}", threads());
     drop(pair);
     wait_until("the threads have ended", || count("async") == 0);
@@ -331,7 +331,8 @@ fn a_listener_goes_on_when_descriptors_are_there_again() {
     let limit = getrlimit(Resource::Nofile);
     let few = rustix::process::Rlimit { current: Some(descriptors() as u64 + 20), ..limit };
     setrlimit(Resource::Nofile, few).unwrap();
-    // A descriptor of an earlier test's may be closed meanwhile, and make room: then again.
+    // A descriptor of an earlier test may be closed meanwhile and make room: then it is tried
+    // again.
     let refused = (0..50).any(|_| {
         let mut held = Vec::new();
         while let Ok(file) = std::fs::File::open("/dev/null") {
@@ -352,6 +353,6 @@ fn a_listener_goes_on_when_descriptors_are_there_again() {
         refused
     });
     setrlimit(Resource::Nofile, limit).unwrap();
-    assert!(refused, "there was always a descriptor left");
+    assert!(refused, "no accept failed for lack of a descriptor");
     let _ = std::fs::remove_dir_all(place);
 }

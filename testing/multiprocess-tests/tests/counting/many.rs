@@ -1,8 +1,8 @@
-//! Many connections to one server, and many handles on its objects: they cost no threads, and go
-//! when they are let go of.
+//! Many connections to one server, and many handles on its objects: they cost no threads, and are
+//! freed when they are dropped.
 //!
-//! The full sizes take longer than a test of every day should:
-//! `cargo test -p multiprocess-tests --test counting many:: -- --ignored`
+//! The full sizes take too long to be run every time: `cargo test -p multiprocess-tests --test
+//! counting many:: -- --ignored`
 
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -15,8 +15,8 @@ use multiprocess_tests::{LabServer, Watchdog, pair, wait_until};
 
 use crate::{alone, count, descriptors, place, threads};
 
-/// Far fewer than there are connections or handles. A peer decides how much it lets go of at once; it
-/// must not decide how many threads that takes.
+/// Far fewer than there are connections or handles. A peer decides how many objects it releases at
+/// once; it must not decide how many threads that takes.
 const MOST_POOL_THREADS: usize = 40;
 const LONG: Duration = Duration::from_secs(60);
 
@@ -42,8 +42,8 @@ fn a_hundred_thousand_handles_are_kept_and_dropped() {
     many_handles(100_000);
 }
 
-/// Makes room for this many connections, both ends of which are in this process. How many there is
-/// room for.
+/// Raises the limit on descriptors for this many connections, both ends of which are in this
+/// process. Returns how many there is room for.
 fn make_room(connections: usize) -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let spare = descriptors() + 100;
@@ -76,17 +76,18 @@ fn idle_connections(wanted: usize) {
         .map(|number| {
             watchdog.at(0, format!("connects {number}"));
             let calling = Connection::new(UnixStream::connect(server.path()).unwrap()).unwrap();
-            // Once it is ready the two sides have exchanged what they call each other's threads by.
+            // Once it is ready, the two sides have exchanged their ThreadMaps.
             let lab = calling.bootstrap_ready(LONG).unwrap();
             (calling, lab)
         })
         .collect();
     wait_until("all are served", || server.connections().len() == wanted);
-    // Less, where something of an earlier test's had not gone when they were counted.
+    // Fewer, if threads of an earlier test were still counted before.
     assert!(threads().len() <= before.0, "{:?}", threads());
     assert!(descriptors() <= before.1 + 2 * wanted, "a socket for each end, and nothing else");
 
-    // Calls of any of them work, and each has its thread; those of the rest need none still.
+    // Some of the connections are called, and each of these then has its thread; the rest still
+    // have none.
     let called: Vec<_> = peers.iter().step_by((wanted / 7).max(1)).collect();
     for (number, (_, lab)) in (0..).zip(&called) {
         watchdog.at(0, format!("calls {number}"));
@@ -95,7 +96,7 @@ fn idle_connections(wanted: usize) {
     }
     assert!(threads().len() <= before.0 + called.len(), "{:?}", threads());
 
-    // Calls without a context have a thread of the pool; there are as many as run at once.
+    // Calls without a context run on pool threads, of which there are as many as run at once.
     for (_, lab) in &peers {
         assert_eq!(lab.add_inline(1, 2).wait().unwrap(), 3);
         watchdog.progress();
@@ -112,7 +113,7 @@ fn idle_connections(wanted: usize) {
     let _ = std::fs::remove_dir_all(dir);
 }
 
-/// Handles on objects that the other side made, all of which are kept; then dropped, some of them by
+/// Handles on objects that the other side made. All of them are kept, and then dropped, some by
 /// another thread.
 fn many_handles(wanted: usize) {
     const CALLERS: usize = 4;
@@ -137,7 +138,7 @@ fn many_handles(wanted: usize) {
     });
     assert_eq!(pair.server.counters(), CALLERS * each);
 
-    // They are objects of their own, and a call finds its own as quickly among many.
+    // They are different objects, and calls of them are as quick as with a few.
     for number in (0..each).step_by((each / 50).max(1)) {
         for mine in &handles {
             assert_eq!(mine[number].next().wait().unwrap(), number as i64);
@@ -153,7 +154,7 @@ fn many_handles(wanted: usize) {
     wait_until("the dropped ones are dropped there", || pair.server.counters() == each);
     watchdog.progress();
     pair.assert_alive();
-    // They stay for some seconds when they are idle, so that none that there was is missed.
+    // Idle threads stay for some seconds, so this counts all that were started.
     assert!(count("mp-pool") <= MOST_POOL_THREADS, "{} threads of the pool", count("mp-pool"));
     drop(kept);
     wait_until("all are dropped there", || pair.server.counters() == 0);

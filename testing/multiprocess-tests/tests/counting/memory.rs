@@ -1,4 +1,5 @@
-//! Counts the bytes that the process holds, and what calls of many kinds leave of them.
+//! Counts the bytes that the process has allocated, and how many of them calls of many kinds leave
+//! behind.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::os::unix::net::UnixStream;
@@ -13,7 +14,7 @@ use multiprocess_tests::{LONG, eventually};
 
 use crate::alone;
 
-/// The system's allocator, and what it has given out.
+/// The system's allocator, with a count of the allocated bytes.
 struct Counting;
 
 static HELD: AtomicIsize = AtomicIsize::new(0);
@@ -38,7 +39,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The bytes that are held now.
+/// The bytes that are allocated now.
 fn held() -> isize {
     HELD.load(Ordering::Relaxed)
 }
@@ -59,7 +60,7 @@ fn assert_leaves_less(bytes: usize, times: usize, mut work: impl FnMut()) {
         (0..times).for_each(|_| work());
         let most = before + (bytes * times) as isize;
         let mut last = 0;
-        // What other threads still let go of is let go of soon.
+        // Other threads may still be freeing memory.
         let is_right = eventually(|| {
             last = held();
             last < most
@@ -72,7 +73,7 @@ fn assert_leaves_less(bytes: usize, times: usize, mut work: impl FnMut()) {
     panic!("{times} times left {left:?} bytes");
 }
 
-/// Waits until it is cancelled where it is told to, and leaves nothing itself.
+/// Its `wait` waits until it is cancelled. It keeps no memory of its own.
 #[derive(Default)]
 struct Server {
     lock: Mutex<()>,
@@ -111,7 +112,7 @@ impl Waits for Served {
     }
 }
 
-/// Both ends are in this process, so what either leaves is counted.
+/// Both ends are in this process, so the memory of both is counted.
 fn served() -> (Connection, WaitsClient) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let object = WaitsClient::new(Served(Arc::default()));
@@ -145,7 +146,7 @@ fn calls_that_were_interrupted_leave_nothing() {
     });
 }
 
-/// The thread of a call that timed out is made again for the next.
+/// After a call that timed out, a new server thread is made for the next one.
 #[test]
 fn threads_that_were_made_again_leave_nothing() {
     let _alone = alone();

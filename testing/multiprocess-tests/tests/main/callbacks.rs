@@ -1,5 +1,5 @@
-//! Objects of the caller's that the server calls: on which thread, how deep, for how long, and
-//! that they keep their identity.
+//! Objects of the caller that the server calls: on which thread they run, how deep calls nest, how
+//! long they live, and that they keep their identity.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -151,7 +151,7 @@ fn an_object_that_comes_home_is_local() {
     // The same object, not a copy.
     assert_eq!(counter.next().wait().unwrap(), 4);
     assert_eq!(pair.server.last().unwrap().next().wait().unwrap(), 5);
-    // One of this side's is remote there.
+    // An object of this side is remote there.
     struct Fixed;
     impl Counter for Fixed {
         fn next(&self) -> Result<i64> {

@@ -225,7 +225,7 @@ fn raw_counter(server: &LabServer) -> (Connection, RawPeer, u32) {
     let serving = Connection::builder().serve(server.client()).start(theirs).unwrap();
     let mut peer = RawPeer::new(ours);
     let bootstrap = Target::Bootstrap(peer.bootstrap());
-    // Without threads there is no context to run in: the lab's pool it is.
+    // Without threads there is no context, so calls run on the lab's pool.
     let construct = peer.call(bootstrap, (LAB, 0), &[], |content| {
         content.init_as::<lab::construct_params::Builder<'_>>();
     });

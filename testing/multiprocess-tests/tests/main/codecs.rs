@@ -1,5 +1,5 @@
-//! Codecs that panic, and what else of a user's runs while a message is written or read: only that
-//! call fails.
+//! Codecs that panic, and other code of the user that runs while a message is written or read: only
+//! that call fails.
 
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
@@ -14,7 +14,7 @@ use multiprocess_tests::generated::probe_capnp::bytes;
 use multiprocess_tests::raw::{RawPeer, Target};
 use multiprocess_tests::{Fragile, LONG, within_time};
 
-/// Tells when it was dropped, after it has used the connection.
+/// Uses the connection when it is dropped, and then reports that.
 #[derive(Debug)]
 struct UsesConnection {
     connection: Connection,
@@ -106,7 +106,7 @@ impl Served {
         if blocking { call.wait() } else { block_on(call) }
     }
 
-    /// Calls of threads and of futures are answered, and none is left.
+    /// Asserts that calls of threads and of futures are answered, and that none is left.
     #[track_caller]
     fn assert_alive(&self) {
         for blocking in [true, false] {
@@ -122,7 +122,7 @@ impl Served {
 fn assert_panicked<T: std::fmt::Debug>(outcome: Result<T>, what: &str) {
     match outcome {
         Err(Error::Remote { message }) if message.contains(what) => {}
-        other => panic!("not of the panic: {other:?}"),
+        other => panic!("an error other than the panic: {other:?}"),
     }
 }
 
@@ -236,8 +236,8 @@ fn a_borrowed_list_can_be_looked_at_often() {
     assert_eq!(sorted, (0..ROWS).map(key).collect::<Vec<_>>());
 }
 
-/// On the wire a list of bytes is a list of structs as well, each of which would be hundreds of bytes
-/// in memory.
+/// A list of bytes can be read as a list of structs, each of which would be hundreds of bytes in
+/// memory.
 #[test]
 fn bytes_in_place_of_large_structs_are_refused() {
     const COUNT: u16 = 7;

@@ -20,7 +20,7 @@ fn assert_disconnected<T: std::fmt::Debug>(result: Result<T, Error>) {
     assert!(matches!(result, Err(Error::Disconnected { .. })), "{result:?}");
 }
 
-/// Blocks in every way there is, then `end`s the connection.
+/// Makes calls that block in every possible way, then calls `end`, which ends the connection.
 fn every_pending_call_ends(pair: Pair, end: impl FnOnce(&Pair)) {
     let Pair { server, lab, .. } = &pair;
     thread::scope(|scope| {
@@ -122,7 +122,7 @@ fn a_served_object_lives_until_its_running_call_ends() {
     });
     let (noted, counted) = (Arc::clone(&cleaned), Arc::clone(&alive));
     object.add_cleanup(move || {
-        // This hook's, the test's, and not the object's.
+        // The references of this hook and of the test; the object's is gone.
         assert_eq!(Arc::strong_count(&counted), 2, "the destructor runs first");
         noted.store(true, Ordering::SeqCst);
     });
@@ -134,11 +134,12 @@ fn a_served_object_lives_until_its_running_call_ends() {
     serving.disconnect();
     assert_disconnected(call.wait());
     assert!(!serving.drain(Duration::ZERO));
-    // What the end of the connection dropped is dropped on a pool thread; so is this hook run.
+    // The objects of a connection that ended are dropped on a pool thread, and this hook runs
+    // there, too.
     let (hooked, seen) = (Arc::new(AtomicBool::new(false)), Arc::clone(&cleaned));
     let noted = Arc::clone(&hooked);
     serving.on_disconnect(move || noted.store(true, Ordering::SeqCst));
-    wait_until("the pool is through", || hooked.load(Ordering::SeqCst));
+    wait_until("the pool has run everything before", || hooked.load(Ordering::SeqCst));
     assert!(!seen.load(Ordering::SeqCst), "no hook runs before the method has ended");
     gate.store(true, Ordering::SeqCst);
     assert!(serving.drain(LONG));

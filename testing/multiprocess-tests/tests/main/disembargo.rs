@@ -1,6 +1,6 @@
-//! The end of an embargo of the peer's for what is its own: this side's answer was described as the
-//! answer of a question of this side's, and that question has returned meanwhile. The peer's
-//! Disembargo crosses its own Return, which is legal.
+//! A Disembargo of the peer for an object of its own: this side's answer named the answer of one of
+//! this side's questions (`receiverAnswer`), and the peer has answered that question meanwhile. The
+//! Disembargo crosses the Return, which the protocol allows.
 
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
@@ -29,7 +29,7 @@ impl Lab for Served {
         Ok(LabReadCounterResults { result: 0, is_local: false })
     }
 
-    /// Below zero the one that is kept, otherwise a new one that starts there.
+    /// For a negative number the counter that is kept, otherwise a new one that starts there.
     fn make_counter(&self, start: i64) -> Result<CounterClient> {
         if start >= 0 {
             return Ok(CounterClient::new(Numbers(Mutex::new(start))));
@@ -108,7 +108,7 @@ impl Bench {
         self.recorder.return_of(question);
         let kept = self.keeper.0.lock().unwrap().take().expect("it was given");
         let promised = kept.split().pipelined();
-        // It stays while it is used, so that nothing of its own is in the way.
+        // It is not dropped while it is used, so that no messages about its end get in the way.
         std::mem::forget(kept);
         *self.keeper.0.lock().unwrap() = Some(promised.clone());
         let (_, split) = self.recorder.call_of(SPLIT);
@@ -147,7 +147,7 @@ impl Bench {
     }
 }
 
-/// The peer's answer is described as one of its own answers.
+/// Asserts that the peer's answer is described as one of its own answers.
 #[track_caller]
 fn assert_described(bench: &mut Bench, given: u32, question: u32) {
     use multiprocess_tests::recorder::Given;
@@ -192,7 +192,8 @@ fn the_question_returned_with_an_object_of_the_peers() {
     bench.assert_alive();
 }
 
-/// What it is for: the calls that the peer had made through this side come back to it before the echo.
+/// The purpose of a Disembargo: the calls that the peer had made through this side come back to it
+/// before the echo.
 #[test]
 fn calls_that_came_before_are_passed_on_before_the_echo() {
     let mut bench = bench();

@@ -131,7 +131,7 @@ fn seen(fill: impl FnOnce(settings::Builder<'_>)) -> String {
     results.get_result().unwrap().to_string().unwrap()
 }
 
-/// All bits are zero: the values' fields hold the defaults, and the Bools say that none is present.
+/// All bits are zero: the fields have their defaults, and the Bools say that no value is present.
 #[test]
 fn settings_that_nothing_was_written_to() {
     assert_eq!(seen(|_| ()), format!("{:?}", none()));
@@ -150,7 +150,7 @@ fn values_without_their_bool_are_not_there() {
     assert_eq!(seen, format!("{:?}", none()));
 }
 
-/// Nothing was written to the values, so that they are the defaults.
+/// Only the Bools are written, so the values are present and are the defaults.
 #[test]
 fn bools_alone_say_that_the_defaults_are_there() {
     let seen = seen(|mut settings| {

@@ -1,4 +1,4 @@
-//! The time until the peer has answered first: how a connection that ends before is explained.
+//! The time until the peer's first answer: how the end of a connection before that is explained.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -14,10 +14,10 @@ use multiprocess_tests::generated::lab::LabClient;
 use multiprocess_tests::raw::{LAB, RawPeer};
 use multiprocess_tests::{LONG, Pair, pair, wait_until};
 
-/// A connection that somebody is to answer, and the end where he is to do it.
-fn connection(lead: bool) -> (Connection, UnixStream) {
+/// A connection, and the peer's end of it, which has answered nothing yet.
+fn connection(callers_read: bool) -> (Connection, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let limits = Limits { lead, ..Limits::default() };
+    let limits = Limits { callers_read, ..Limits::default() };
     (Connection::builder().limits(limits).start(ours).unwrap(), theirs)
 }
 
@@ -32,11 +32,11 @@ fn text<T: std::fmt::Debug>(result: Result<T>) -> String {
     result.unwrap_err().to_string()
 }
 
-/// Every call fails with the explanation, whoever waits and however, those before and those after.
+/// Every call fails with the explanation: of threads and futures, made before the end or after it.
 #[test]
 fn every_call_gets_the_explanation() {
-    for lead in [true, false] {
-        let (calling, theirs) = connection(lead);
+    for callers_read in [true, false] {
+        let (calling, theirs) = connection(callers_read);
         let (go_on, may_go_on) = mpsc::channel();
         let lab: LabClient = calling
             .bootstrap_within(LONG, move |error| {
@@ -57,9 +57,9 @@ fn every_call_gets_the_explanation() {
                 scope.spawn(|| check(&|| text(lab.add(1, 2).timeout(LONG).wait())));
                 scope.spawn(|| check(&|| text(block_on(lab.add(1, 2)))));
             }
-            wait_until("they have begun", || started.load(Ordering::SeqCst) == 12);
+            wait_until("the calls have begun", || started.load(Ordering::SeqCst) == 12);
             drop(theirs);
-            // What is begun while it is being explained waits for that, too.
+            // A call that is made during the explanation waits for it, too.
             let late = lab.add(3, 4).start();
             go_on.send(()).unwrap();
             assert_eq!(text(late.wait()), expected);
@@ -90,11 +90,11 @@ fn whatever_ends_the_connection_is_explained() {
     }
 }
 
-/// Such a peer answers, to each call, that it failed. The first is told why nevertheless.
+/// Such a peer answers each call with an error. The first caller gets the explanation nevertheless.
 #[test]
 fn a_peer_without_the_object_is_explained() {
-    for lead in [true, false] {
-        let (calling, theirs) = connection(lead);
+    for callers_read in [true, false] {
+        let (calling, theirs) = connection(callers_read);
         let _other = Connection::new(theirs).unwrap();
         let lab: LabClient = calling.bootstrap_within(LONG, explained).unwrap();
         let error = text(lab.add(1, 2).wait());
@@ -114,8 +114,9 @@ fn an_answered_connection_is_not_explained() {
         })
         .unwrap();
     assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
-    assert!(is_dropped.recv().is_err(), "what would explain is let go of");
-    // The deadline is gone, too: a later one, of a peer that says nothing, passes.
+    assert!(is_dropped.recv().is_err(), "the explaining function is dropped");
+    // The deadline is removed, too. To wait long enough, a later deadline, of a peer that says
+    // nothing, has to pass.
     let (silent, _theirs) = connection(true);
     let later: LabClient = silent.bootstrap_within(Duration::from_secs(2), explained).unwrap();
     assert!(text(later.add(1, 2).wait()).contains("no answer"));
@@ -155,7 +156,7 @@ fn what_this_side_ends_is_not_explained() {
     assert_eq!(text(lab.add(1, 2).wait()), "disconnected: this side disconnected");
     go_on.send(()).unwrap();
 
-    // The last handle is dropped: nobody is left to be told.
+    // The last handle is dropped, so nobody is left to get the explanation.
     let (calling, theirs) = connection(true);
     let (dropped, is_dropped) = mpsc::channel::<()>();
     let lab: LabClient = calling
@@ -173,13 +174,13 @@ fn what_this_side_ends_is_not_explained() {
 fn an_explanation_that_panics_is_not_needed() {
     let (calling, theirs) = connection(true);
     let lab: LabClient =
-        calling.bootstrap_within(LONG, |_| panic!("expected: it explains nothing")).unwrap();
+        calling.bootstrap_within(LONG, |_| panic!("a panic that the test expects")).unwrap();
     drop(theirs);
     let error = text(lab.add(1, 2).wait());
     assert_eq!(error, "disconnected: the other side closed the connection");
 }
 
-/// A peer that does not take calls says so by sending the first back.
+/// A peer that takes no calls sends the first one back as unimplemented.
 #[test]
 fn a_peer_that_takes_no_calls_is_explained() {
     let (calling, theirs) = connection(true);
@@ -209,7 +210,7 @@ fn the_first_call_is_sent_at_once() {
     assert!(text(call.wait()).contains("explained"));
 }
 
-/// Hooks of other connections that block, as many as run at once and more, do not hold it up.
+/// Blocked hooks of other connections, more than run at once, do not delay the explanation.
 #[test]
 fn the_explanation_does_not_wait_for_hooks() {
     let may_go_on = Arc::new(RwLock::new(()));

@@ -1,5 +1,5 @@
-//! Calls that were cancelled where the peer does not end them by itself: the method that their
-//! schema names does. And the threads that such calls have.
+//! Cancelled calls that the peer does not end by itself: the method that the schema names
+//! (`interruptedBy`) ends them. And the threads of such calls.
 
 use std::collections::HashSet;
 use std::os::unix::net::UnixStream;
@@ -22,13 +22,13 @@ struct State {
     /// How often `interrupt` was called: a wait that sees it change ends.
     interrupts: usize,
     released: bool,
-    /// That of Bitcoin Core's objects: one for all waits, and the one that sees it takes it back.
+    /// The flag of Bitcoin Core's objects: one for all waits; the wait that sees it clears it.
     flag: bool,
-    /// The most waits that there were at once.
+    /// The largest number of waits at the same time.
     most: usize,
 }
 
-/// Waits as Bitcoin Core's objects do, which take no notice of cancelling; or as ours do.
+/// Waits like Bitcoin Core's objects, which ignore cancelling, or like ours.
 #[derive(Default)]
 struct Seen {
     state: Mutex<State>,
@@ -138,7 +138,7 @@ fn served_by(seen: Seen, limits: Limits) -> Served {
     Served { seen, serving, calling, waits }
 }
 
-/// Does not heed cancelling.
+/// A server that ignores cancelling.
 fn stubborn() -> Served {
     served_by(Seen::default(), Limits::default())
 }
@@ -147,7 +147,7 @@ fn heeding() -> Served {
     served_by(Seen { heeds: true, ..Seen::default() }, Limits::default())
 }
 
-/// As Bitcoin Core's.
+/// A server that waits like Bitcoin Core.
 fn sticky() -> Served {
     served_by(Seen { sticky: true, ..Seen::default() }, Limits::default())
 }
@@ -158,7 +158,7 @@ fn sticky() -> Served {
 fn the_next_wait_begins_when_the_cancelled_one_has_ended() {
     let Served { seen, waits, .. } = &sticky();
     for _ in 0..20 {
-        // Either ends by its deadline; or before that, by an interrupt that came too late for another.
+        // It ends by its deadline, or earlier by an interrupt that came too late for another wait.
         let _ = waits.wait("cut").timeout(Duration::from_millis(5)).wait();
         let _ = block_on(waits.wait("cut").timeout(Duration::from_millis(5)));
     }
@@ -167,7 +167,8 @@ fn the_next_wait_begins_when_the_cancelled_one_has_ended() {
     assert_eq!(seen.state.lock().unwrap().most, 1, "waits at once");
 }
 
-/// While somebody waits for the object, what was cancelled goes on rather than end that.
+/// While somebody waits for the object, a cancelled wait goes on, because its interrupt could end
+/// the other one.
 #[test]
 fn a_wait_that_is_wanted_is_not_interrupted_for_another() {
     let Served { seen, waits, .. } = &sticky();
@@ -211,8 +212,8 @@ fn a_deadline_interrupts_for_threads_and_for_futures() {
     wait_until("each was interrupted", || seen.interrupts() == 4);
 }
 
-/// An interrupt would end the waits of others as well. On a machine that is busy a peer may be too
-/// late; so not each time is looked at, but whether it ever is in time.
+/// An interrupt would end the waits of others as well. On a busy machine the peer may end the call
+/// too late, so the test asks only that it is in time once.
 #[test]
 fn a_peer_that_ends_the_call_by_itself_is_not_interrupted() {
     let Served { seen, waits, .. } = &heeding();
@@ -222,7 +223,7 @@ fn a_peer_that_ends_the_call_by_itself_is_not_interrupted() {
         wait_until("it waits", || seen.waiting() == 1);
         drop(call);
         wait_until("it has ended", || seen.waiting() == 0);
-        // The time within which it would have come. Nothing happens here that could be waited for.
+        // An interrupt would come within this time. There is no event to wait for.
         std::thread::sleep(GRACE);
         seen.interrupts() == before
     });
@@ -271,7 +272,7 @@ fn a_handle_that_is_dropped_after_its_wait_interrupts_still() {
 fn many_waits_hold_up_no_other_call() {
     let Served { seen, waits, .. } = &stubborn();
     let calls: Vec<_> = (0..1000).map(|_| waits.wait("").start()).collect();
-    wait_until("those with a thread wait", || seen.waiting() == 128);
+    wait_until("the calls that have a thread wait", || seen.waiting() == 128);
     for i in 0..100 {
         assert_eq!(block_on(waits.add(i, 1).timeout(LONG)).unwrap(), i + 1);
         assert_eq!(waits.add(i, 1).timeout(LONG).wait().unwrap(), i + 1);
@@ -305,7 +306,8 @@ fn close_lets_a_cancelled_call_end_first() {
     }
 }
 
-/// A peer need not bear a call of an object that has ended: close waits for those that were sent.
+/// A peer may not survive a call of an object that has ended, so close waits for the calls that
+/// were sent.
 #[test]
 fn close_waits_for_a_call_that_nothing_interrupts() {
     let Served { seen, waits, .. } = &heeding();
@@ -317,6 +319,6 @@ fn close_waits_for_a_call_that_nothing_interrupts() {
     assert_eq!((seen.waiting(), seen.alive.load(Ordering::SeqCst)), (1, 2));
     seen.release();
     assert!(call.wait().unwrap());
-    // It ends although nobody waits for that any more.
+    // The call ends although nobody waits for it any more.
     wait_until("it is dropped", || seen.alive.load(Ordering::SeqCst) == 1);
 }

@@ -1,4 +1,4 @@
-//! The four kinds of exceptions of the protocol, each as what it is, both ways.
+//! The four kinds of exceptions of the protocol, passed on in both directions.
 
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use multiprocess_tests::generated::lab_capnp::{callback, lab};
 use multiprocess_tests::raw::{Cap, LAB, Target, cap};
 use multiprocess_tests::recorder::{Event, Outcome, Recorder};
 
-/// Fails as its message says; and keeps a callback.
+/// Fails with the kind that its argument names; and keeps a callback.
 #[derive(Default)]
 struct Fails(Mutex<Option<CallbackClient>>);
 
@@ -53,7 +53,7 @@ fn bench() -> Bench {
 }
 
 impl Bench {
-    /// The kind and the text with which a method of this side's fails.
+    /// The kind and the text with which a method of this side fails.
     fn failure(&mut self, name: &str) -> (Type, String) {
         let question = self.recorder.peer.call(self.lab, (LAB, 12), &[], |content| {
             content.init_as::<lab::release_params::Builder<'_>>().set_name(name);
@@ -74,7 +74,7 @@ impl Bench {
         self.fails.0.lock().unwrap().take().expect("it was given")
     }
 
-    /// How calls of the peer's end here that it fails in this way: one of a thread and one of a future.
+    /// The errors of two calls that the peer fails with this kind: one of a thread and one of a future.
     fn outcomes(&mut self, kind: Type) -> [Error; 2] {
         let callback = self.callback();
         [false, true].map(|future| {
@@ -157,7 +157,7 @@ fn the_other_kinds_of_this_side() {
     bench.assert_alive();
 }
 
-/// What no method answers.
+/// Methods that have no implementation.
 #[test]
 fn unknown_methods_and_those_that_were_left_out() {
     let mut bench = bench();

@@ -77,7 +77,7 @@ fn one_more_than_the_cap_waits_for_a_place() {
     let call = fourth.block("fourth").start();
     assert_eq!(server.connections().len(), 3);
     for round in 0..5 {
-        // The ones inside go on being served.
+        // The connected peers are still served.
         assert_eq!(peers[round % peers.len()].1.add(1, 2).wait().unwrap(), 3);
         assert!(!lab.is_blocked("fourth"));
     }
@@ -123,7 +123,7 @@ fn disconnecting_all_while_calls_run() {
     for call in calls {
         assert!(matches!(call.wait(), Err(Error::Disconnected { .. })));
     }
-    // It goes on listening.
+    // The server still listens.
     assert_eq!(connect(&server).1.add(1, 2).wait().unwrap(), 3);
 }
 

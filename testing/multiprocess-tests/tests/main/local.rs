@@ -36,7 +36,7 @@ fn a_future_can_give_up_on_it() {
 }
 
 #[test]
-fn errors_are_its_own() {
+fn errors_of_a_local_object_are_passed_unchanged() {
     let lab = LabServer::new().client();
     assert!(matches!(lab.fail("x").wait(), Err(Error::Remote { message }) if message == "x"));
     assert!(matches!(lab.missing().wait(), Err(Error::Unimplemented { .. })));

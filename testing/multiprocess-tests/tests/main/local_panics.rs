@@ -8,7 +8,7 @@ use multiprocess::{Error, Result};
 use multiprocess_tests::generated::lab::{Counter, CounterClient};
 use multiprocess_tests::{LabServer, Relay};
 
-/// What a thread gets, having caught what unwinds out of its call.
+/// The error of a call on a thread; a panic that unwinds out of the call is caught.
 #[track_caller]
 fn outcome<T>(call: impl FnOnce() -> Result<T>) -> Error {
     match catch_unwind(AssertUnwindSafe(call)) {
@@ -61,9 +61,9 @@ fn pipelined_calls_fail_with_it() {
     assert!(error.to_string().contains("no more of them"), "{error}");
 }
 
-/// The same text as where the object is far away, but for who it is that failed.
+/// The error has the same text as for a remote object, except for which side failed.
 #[test]
-fn it_reads_as_that_of_a_remote_object() {
+fn the_error_has_the_text_of_a_remote_objects() {
     let pair = multiprocess_tests::pair();
     let remote = pair.lab.panics().wait().unwrap_err();
     let local = outcome(|| pair.server.client().panics().wait());

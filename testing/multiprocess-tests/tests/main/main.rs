@@ -3,10 +3,10 @@
 
 mod asyncs;
 mod asyncs_served;
+mod borrowed;
 mod callbacks;
 mod calls;
 mod cleanup;
-
 mod codecs;
 mod disconnect;
 mod disembargo;
@@ -16,7 +16,6 @@ mod handover;
 mod handshake;
 mod interrupt;
 mod kinds;
-mod lent;
 mod life;
 mod listener;
 mod local;

@@ -1,6 +1,6 @@
-//! A method that is in another place in each of three versions: where the peer says that it has none
-//! in the newest place, what is asked for next must not be a method of another name in any version
-//! that the peer may still have.
+//! A method that has another ordinal in each of three versions. If the peer has no method at the
+//! newest ordinal, the next call must not reach a method of another name in any version that the
+//! peer may have.
 
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
@@ -79,9 +79,10 @@ fn the_oldest_version_is_not_asked_to_do_something_else() {
     assert_eq!(asked.take(), Vec::<String>::new());
 }
 
-/// It has the method where the oldest has something else, and cannot be told from that.
+/// The middle version has the method at an ordinal that is another method in the oldest, and the
+/// two cannot be distinguished.
 #[test]
-fn nor_is_the_middle_version() {
+fn the_middle_version_is_not_asked_to_do_something_else() {
     let (asked, _serving, store) = peer(|asked| moved2::store::StoreClient::new(Version2(asked)));
     assert_unimplemented(store.put(1).wait());
     assert_unimplemented(block_on(store.put(2)));

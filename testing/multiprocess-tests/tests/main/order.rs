@@ -13,8 +13,8 @@ use multiprocess_tests::{LONG, Watchdog};
 const PAIRS: i32 = 10_000;
 const READERS: usize = 3;
 
-/// Notes the numbers that it is called with before it does anything else, and calls that which it was
-/// given by `call_back`.
+/// Notes the number of each call before it does anything else, and calls the object that it was given
+/// by `call_back`.
 #[derive(Clone, Default)]
 struct Object {
     numbers: Arc<Mutex<Vec<i32>>>,
@@ -41,19 +41,20 @@ impl WaitsAsync for Object {
 }
 
 impl Object {
-    /// A handle on it. Its calls are run by one thread, in the order in which the runtime hands them out.
+    /// A handle on the object. One thread runs its calls, in the order in which the runtime hands them
+    /// out.
     fn client(&self) -> WaitsClient {
         let (spawn, tasks) = mpsc::channel::<rt::Task>();
         std::thread::spawn(move || tasks.into_iter().for_each(futures_executor::block_on));
         WaitsClient::new_async(self.clone(), move |task| {
-            // The thread that passes a call to the executor may be overtaken by another one here.
+            // Here another thread could overtake the one that passes a call to the executor.
             (0..3).for_each(|_| std::thread::yield_now());
             drop(spawn.send(task));
         })
     }
 }
 
-/// What the other side calls meanwhile.
+/// The object that the other side calls meanwhile.
 struct Busy;
 
 impl Sum for Busy {}
@@ -106,7 +107,7 @@ fn assert_in_order(object: &Object, run: &str, call: impl Fn(i32) -> rt::Call<i3
     }
     let numbers = std::mem::take(&mut *object.numbers.lock().unwrap());
     let swapped: Vec<_> = (0..).zip(&numbers).filter(|(place, number)| place != *number).collect();
-    assert!(swapped.is_empty(), "{} in another place: {:?}", swapped.len(), &swapped[..2]);
+    assert!(swapped.is_empty(), "{} out of order: {:?}", swapped.len(), &swapped[..2]);
 }
 
 fn connected(object: WaitsClient) -> (Connection, Connection, WaitsClient) {

@@ -66,7 +66,7 @@ fn a_handle_of_a_connection_that_ended_fails_where_it_was_passed() {
     wait_until("the end is seen", || !one.calling.is_connected());
     let error = other.lab.read_counter(counter).wait().unwrap_err();
     assert!(error.to_string().contains("disconnected"), "{error}");
-    // It is the other one that is lost: a disconnect of that call alone.
+    // The other connection is lost, so the disconnect concerns that call alone.
     assert!(matches!(error, multiprocess::Error::Disconnected { .. }), "{error}");
     assert!(other.calling.is_connected());
     other.assert_alive();

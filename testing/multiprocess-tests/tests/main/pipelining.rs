@@ -1,4 +1,4 @@
-//! Calls on results that are not there yet.
+//! Calls on results that have not arrived yet.
 
 use futures_executor::block_on;
 use multiprocess_tests::{Pair, pair, wait_until};
@@ -42,7 +42,7 @@ fn the_first_calls_failure_is_that_of_the_rest() {
 }
 
 #[test]
-fn none_is_a_failure_of_the_rest() {
+fn a_null_result_fails_the_pipelined_calls() {
     let pair = pair();
     let error = pair.lab.no_counter().pipelined().next().wait().unwrap_err();
     assert!(!error.is_disconnect(), "{error}");
@@ -58,7 +58,7 @@ fn on_a_connection_that_ended() {
 }
 
 #[test]
-fn of_an_object_of_this_process() {
+fn calls_of_a_local_objects_result() {
     let pair = pair();
     let lab = pair.server.client();
     assert_eq!(lab.make_counter(7).pipelined().split().pipelined().next().wait().unwrap(), 7);

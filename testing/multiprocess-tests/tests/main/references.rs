@@ -1,5 +1,5 @@
-//! How often either side has been given an object of the other's, and who lets go of it when: with a
-//! Finish, with a Release, and at once.
+//! Counts of references on the other side's objects, and how they are released: by a Finish, by a
+//! Release, and both at once.
 
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, mpsc};
@@ -73,7 +73,7 @@ impl Bench {
         })
     }
 
-    /// The connection is over, by the peer's fault, and only that.
+    /// Asserts that this connection has ended, by the peer's fault, and no other.
     #[track_caller]
     fn assert_misbehaved(self) {
         wait_until("the connection is ended", || !self.serving.is_connected());
@@ -111,7 +111,7 @@ fn a_finish_that_does_not_release_leaves_the_results() {
     assert!(bench.serving.is_connected());
 }
 
-/// It came before the answer, so that the results are let go of when they are there; or they stay.
+/// The Finish comes before the answer, so the results are released as soon as they exist.
 #[test]
 fn a_finish_before_the_answer() {
     let mut bench = bench();
@@ -172,7 +172,7 @@ fn an_object_that_was_never_given() {
     bench.assert_misbehaved();
 }
 
-/// The references of the results went with the Finish.
+/// The Finish has already released the references of the results.
 #[test]
 fn a_release_of_what_a_finish_has_released() {
     let mut bench = bench();
@@ -185,7 +185,7 @@ fn a_release_of_what_a_finish_has_released() {
 
 // ---- what this side says
 
-/// Its results' references are kept by the handle, or were never taken.
+/// No Release follows the Finish: a handle keeps the references of the results, or there were none.
 #[test]
 fn this_sides_finish_keeps_what_it_holds() {
     let mut bench = bench();
@@ -203,7 +203,7 @@ fn this_sides_finish_keeps_what_it_holds() {
     let Event::Call(called) = bench.recorder.log()[place].clone() else { unreachable!() };
     drop(call);
     let (_, release) = bench.recorder.finish_of(called.question);
-    assert!(release, "nobody holds what it may return");
+    assert!(release, "nobody holds its results");
     bench.recorder.hear();
     assert_eq!(bench.recorder.count(|event| matches!(event, Event::Release { .. })), 0);
 }
@@ -234,7 +234,7 @@ struct Hands {
     thread: u32,
 }
 
-/// With its gate, which opens when it is dropped.
+/// The object with its gate, which opens when the sender is dropped.
 fn hands() -> (mpsc::Sender<()>, Hands) {
     let (gate, opened) = mpsc::channel();
     let object = HouseClient::new(Keeps { gate: Mutex::new(opened), kept: Mutex::default() });
@@ -263,8 +263,8 @@ impl Hands {
     }
 }
 
-/// What the one keeps in place of the other is let go of with the answer, or right after, without the
-/// peer having to do anything more.
+/// When one argument replaces another that was kept, the old one is released with the answer or right
+/// after it, without another message of the peer.
 #[test]
 fn an_argument_is_released_when_the_next_takes_its_place() {
     let (_gate, mut hands) = hands();
@@ -277,7 +277,8 @@ fn an_argument_is_released_when_the_next_takes_its_place() {
     assert_eq!(released, 0);
 }
 
-/// What a promise of the peer's has become is let go of when nobody holds the promise any more.
+/// The object that a promise of the peer has become is released when nobody holds the promise any
+/// more.
 #[test]
 fn a_promise_that_was_let_go_of_and_then_becomes_an_object() {
     let mut bench = bench();
@@ -295,7 +296,7 @@ fn a_promise_that_was_let_go_of_and_then_becomes_an_object() {
         bench.recorder.peer.finish(question);
     };
     hold(&mut bench, Some(Cap::Promise(3)));
-    // Called, and so still of use when the handle has gone.
+    // There is a call, so it is still used after the handle is dropped.
     let call = bench.server.kept().unwrap().call(None, 1).start();
     let place = bench.recorder.find(|event| matches!(event, Event::Call(_)));
     let Event::Call(called) = bench.recorder.log()[place].clone() else { unreachable!() };
@@ -312,8 +313,8 @@ fn a_promise_that_was_let_go_of_and_then_becomes_an_object() {
     assert!(matches!(outcome, Outcome::Results(_)));
 }
 
-/// Calls that waited for an answer go to the object that it brings. When they have returned nothing
-/// holds that, and it is let go of without the peer having to do anything more.
+/// Calls that waited for an answer go to the object that it brings. When they have returned,
+/// nothing holds that object, and it is released without another message of the peer.
 #[test]
 fn an_object_that_only_calls_waited_for() {
     let (gate, mut hands) = hands();
@@ -327,7 +328,7 @@ fn an_object_that_only_calls_waited_for() {
     let called = hands.recorder.peer.call(Target::Answer(fetched), (PLAIN, 0), &[], |content| {
         content.init_as::<plain::call_params::Builder<'_>>().set_number(5);
     });
-    // What C++ does that drops a call once it has made one of its result.
+    // C++ does this when it drops a call after it has made a pipelined one.
     hands.recorder.peer.finish(fetched);
     hands.recorder.peer.finish(kept);
     hands.recorder.hear();
@@ -339,7 +340,7 @@ fn an_object_that_only_calls_waited_for() {
     hands.recorder.release_of(7, 1);
 }
 
-/// Threads that were promises are let go of with the call that waited for them.
+/// Threads that were promises are released with the call that waited for them.
 #[test]
 fn promises_of_the_threads_of_a_call() {
     let (_gate, mut hands) = hands();
@@ -361,7 +362,8 @@ fn promises_of_the_threads_of_a_call() {
 }
 
 /// Calls the answer of a call that has not ended, with an object as argument; `method` is of `Plain`.
-/// When that call ends, this one fails: nothing else will make this side let go of the argument.
+/// When that call ends, this one fails, and this is the only reason for this side to release the
+/// argument.
 #[track_caller]
 fn assert_argument_released(kept: bool, method: u16) {
     let (gate, mut hands) = hands();
@@ -403,7 +405,7 @@ fn an_argument_of_a_call_that_is_passed_back() {
     assert_argument_released(true, 2);
 }
 
-/// Neither does an object of this side's know the method.
+/// The same where an object of this side does not have the method.
 #[test]
 fn an_argument_of_a_call_that_the_object_does_not_know() {
     let mut bench = bench();

@@ -1,4 +1,4 @@
-//! What reviews found: each would hang, spin, or take the process down.
+//! Defects that reviews found: each would hang, spin, or end the process.
 
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
@@ -42,7 +42,8 @@ fn a_worker_whose_connection_ended_still_waits_on_another() {
     assert!(serving.drain(LONG), "the forwarded method has its answer");
 }
 
-/// The last handle on an object goes with the arguments of a call: its cleanup hook may call.
+/// The last handle on an object is dropped with the arguments of a call: its cleanup hook may make
+/// calls.
 #[test]
 fn a_cleanup_hook_of_an_argument_may_call() {
     let pair = pair();
@@ -96,7 +97,7 @@ fn ends_for_misbehaving(serving: &Connection) {
     assert_eq!(pair().lab.add(1, 2).wait().unwrap(), 3);
 }
 
-/// A call that is not answered before the end: it calls back, and nobody answers that.
+/// A call that is not answered before the connection ends: it calls back, and nobody answers that.
 fn call_unanswered(peer: &mut RawPeer, bootstrap: u32) -> u32 {
     peer.call(Target::Bootstrap(bootstrap), (LAB, 8), &[Cap::Here(5)], |params| {
         let mut params = params.init_as::<lab::call_back_inline_params::Builder<'_>>();
@@ -120,7 +121,7 @@ fn a_long_chain_of_calls_on_calls_does_not_end_the_stack() {
     for _ in 0..5_000 {
         question = add(&mut peer, Target::Answer(question));
     }
-    // All of them wait, and this one does not.
+    // All the others wait, but this one does not.
     let free = add(&mut peer, Target::Bootstrap(bootstrap));
     peer.send_gathered().unwrap();
     peer.wait(free).results();
@@ -171,7 +172,7 @@ fn no_deadline_for_a_message_is_a_choice() {
     assert_eq!(lab.bytes(vec![7; 1 << 20]).wait().unwrap().len(), 1 << 20);
 }
 
-/// Its `block` heeds no cancelling, like Bitcoin Core's waits.
+/// Its `block` ignores cancelling, like Bitcoin Core's waits.
 struct Stubborn {
     gate: mpsc::Receiver<()>,
 }
@@ -202,7 +203,8 @@ fn stubborn() -> (Gate, Connection, LabClient) {
     (gate, serving, Connection::new(ours).unwrap().bootstrap().unwrap())
 }
 
-/// A thread's call is cut short, and the peer runs it on: the thread's next call does not wait.
+/// A thread's call times out, and the peer goes on running it: the thread's next call does not wait
+/// for that.
 #[test]
 fn a_wait_that_the_peer_does_not_cancel_holds_up_no_later_call_of_the_thread() {
     let (_gate, _serving, lab) = stubborn();
@@ -213,7 +215,7 @@ fn a_wait_that_the_peer_does_not_cancel_holds_up_no_later_call_of_the_thread() {
     }
 }
 
-/// The same for futures; and so many that wait at once hold up no other.
+/// The same for futures, and many of them at the same time do not delay another one.
 #[test]
 fn waits_that_the_peer_does_not_cancel_hold_up_no_later_future() {
     let (_gate, _serving, lab) = stubborn();

@@ -9,7 +9,7 @@ use multiprocess::{Connection, Error};
 use multiprocess_tests::generated::lab::{CounterClient, LabClient};
 use multiprocess_tests::{LONG, Pair, pair, wait_until};
 
-/// C and B's handle on it, and what B serves to A.
+/// The connections from A to B and from B to C, and C's object.
 struct Chain {
     far: Pair,
     between: Connection,
@@ -27,7 +27,7 @@ fn chain() -> Chain {
 }
 
 impl Chain {
-    /// Nothing of the call is left: neither in B nor in C.
+    /// Asserts that nothing of the call is left, neither in B nor in C.
     #[track_caller]
     fn assert_over(&self, name: &str) {
         wait_until("its token fired in C", || self.far.server.was_cancelled(name));
@@ -74,7 +74,7 @@ fn a_deadline_cancels_at_the_far_end() {
     chain.assert_alive();
 }
 
-/// A method that takes no notice of being cancelled runs on in C. It holds nothing of B's.
+/// A method that ignores cancelling runs on in C, but occupies no thread in B.
 #[test]
 fn the_relays_thread_does_not_wait_for_a_method_that_runs_on() {
     struct Deaf(std::sync::Arc<std::sync::Barrier>);
@@ -112,7 +112,7 @@ fn the_end_of_the_callers_connection_cancels_at_the_far_end() {
     chain.far.assert_alive();
 }
 
-/// The connection over which A called stands: it is that one call's backend that is lost.
+/// The connection between A and B stays: only the backend of that one call is lost.
 #[test]
 fn the_loss_of_the_far_end_is_a_disconnect_of_the_call() {
     let chain = chain();
@@ -122,7 +122,7 @@ fn the_loss_of_the_far_end_is_a_disconnect_of_the_call() {
     let outcome = call.timeout(LONG).wait();
     assert!(matches!(outcome, Err(Error::Disconnected { .. })), "{outcome:?}");
     assert!(chain.near.is_connected() && chain.between.is_connected());
-    // And of calls that are made later.
+    // Later calls fail in the same way.
     let outcome = chain.lab.add(1, 2).timeout(LONG).wait();
     assert!(matches!(outcome, Err(Error::Disconnected { .. })), "{outcome:?}");
     assert!(chain.near.is_connected() && chain.between.is_connected());
@@ -143,7 +143,7 @@ fn a_cancel_goes_through_two_relays() {
     assert!(second.drain(LONG));
 }
 
-/// What a relayed call returned is a handle like any other, and its calls are cancelled as well.
+/// A relayed call returns a handle like any other: its calls can be cancelled as well.
 #[test]
 fn calls_of_what_a_relayed_call_returned() {
     let chain = chain();

@@ -1,4 +1,4 @@
-//! Calls behind streaming ones: they go out when all of those are answered, not some, in whichever
+//! Calls after streaming ones: they go out when all streaming calls are answered, in whichever
 //! order the answers come.
 
 use std::os::unix::net::UnixStream;
@@ -63,11 +63,11 @@ fn answered_in_any_order() {
 }
 
 #[test]
-fn behind_a_single_one() {
+fn after_a_single_streaming_call() {
     assert_goes_out_after_all(&[0]);
 }
 
-/// Streaming calls that are made behind a held one go after it.
+/// Streaming calls that are made after a held one go out after it.
 #[test]
 fn several_that_are_held_go_out_in_their_order() {
     let (_connection, mut recorder, sink) = bench();

@@ -166,7 +166,7 @@ fn an_error_ends_the_stream_for_every_call() {
     assert!(is_unlucky(&pair.sink.done().wait().unwrap_err()));
     assert!(is_unlucky(&block_on(pair.sink.count()).unwrap_err()));
     assert!(is_unlucky(&pair.sink.again().pipelined().done().wait().unwrap_err()));
-    // What was sent before the error was known has not run.
+    // The calls that were sent before the error was known have not run.
     assert_eq!(pair.taken.numbers(), (0..10).collect::<Vec<_>>());
 }
 
@@ -178,7 +178,7 @@ fn an_error_is_told_by_the_call_that_ends_the_stream() {
     for number in 0..3 {
         pair.sink.write(number, []).wait().unwrap();
     }
-    // None of these was sent yet, wherever it is waited for.
+    // None of these calls was sent, whichever way they are waited for.
     let started = pair.sink.done().start();
     let counted = pair.sink.count().start();
     pair.taken.open();
@@ -334,7 +334,7 @@ fn callbacks_of_a_streaming_method_need_no_waiting_thread() {
     for number in 0..50 {
         pair.sink.tell(number, listener.clone()).wait().unwrap();
     }
-    // Nothing of this thread waits.
+    // This thread is not waiting.
     wait_until("all have run", || pair.taken.numbers().len() == 50);
     assert_eq!(*heard.lock().unwrap(), (0..50).collect::<Vec<_>>());
 }

@@ -93,7 +93,8 @@ fn given_up_before_the_return() {
     bench.recorder.return_of(back);
 }
 
-/// The C++ implementation has no more use for its question once it has said whose results it takes.
+/// The C++ implementation does not need its question any more once it has answered with
+/// `takeFromOtherQuestion`.
 #[test]
 fn given_up_after_the_peer_has_finished_its_question() {
     let mut bench = bench();
@@ -107,7 +108,7 @@ fn given_up_after_the_peer_has_finished_its_question() {
 }
 
 #[test]
-fn one_that_is_waited_for_is_not_cancelled() {
+fn a_tail_call_that_is_waited_for_is_not_cancelled() {
     let mut bench = bench();
     let (call, question, back) = bench.tail_call("wanted");
     bench.recorder.peer.answer_from(question, back);

@@ -50,8 +50,8 @@ fn two_connections_have_a_server_thread_each() {
 #[test]
 fn calls_on_one_server_thread_run_in_the_order_of_their_arrival() {
     let Pair { server, lab, .. } = &pair();
-    // A callback runs on the thread that waits; so its own calls arrive while the first runs, and
-    // the started ones are queued behind each other on the threads of futures.
+    // A callback runs on the thread that waits. So its own calls arrive while the first one runs,
+    // and the started ones use the threads of futures, one after the other.
     let blocked = lab.block("gate").start();
     wait_until("blocked", || server.is_blocked("gate"));
     let calls: Vec<_> = (0..64).map(|i| lab.add(i, 0).start()).collect();

@@ -1,5 +1,5 @@
-//! One set of handles for peers of two versions: which one a peer has is found by asking. And what
-//! is another method in some version is never called by mistake.
+//! One set of handles for peers of two versions: the version of a peer is found out by calls. A
+//! method that has the same ordinal in another version is never called by mistake.
 
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, mpsc};
@@ -27,7 +27,7 @@ impl Asked {
     }
 }
 
-/// A peer, its bank as a caller of today has it, and what it is asked.
+/// A peer, a handle of the newest version on its bank, and a log of its calls.
 struct Peer {
     bank: newest::BankClient,
     asked: Asked,
@@ -49,7 +49,7 @@ fn newest_peer() -> Peer {
     peer(|asked| newest::BankClient::new(NewestBank(asked)))
 }
 
-/// One whose version the caller knows.
+/// A peer whose version the caller knows.
 fn known_old_peer() -> Peer {
     let peer = old_peer();
     peer.bank.wait(1).wait().unwrap();
@@ -169,7 +169,7 @@ fn a_method_that_moved_is_found_once() {
     assert_eq!(block_on(bank.wait(2)).unwrap(), 2);
     bank.submit(3).wait().unwrap();
     assert_eq!(asked.take(), ["wait 1", "wait 2", "submit 3"]);
-    // The version is known: nothing is sent for what it lacks.
+    // The version is known, so calls of methods that it lacks are not sent.
     assert_unimplemented(bank.erase(4).wait());
     assert_unimplemented(bank.tell().wait());
     assert_unimplemented(block_on(bank.wait_old()));
@@ -191,7 +191,7 @@ fn a_method_that_is_another_in_some_version_is_not_called_before_it_is_known() {
             let Err(Error::ApiMisuse { problem }) = outcome else { panic!("{outcome:?}") };
             assert!(problem.starts_with("the peer's version is not known yet"), "{problem}");
         }
-        // What is the same in all versions can be called, and tells nothing.
+        // Methods that are the same in all versions can be called, and do not reveal the version.
         let account = bank.open().wait().unwrap().unwrap();
         assert!(matches!(account.balance().wait(), Err(Error::ApiMisuse { .. })));
         assert_eq!(asked.take(), ["open"]);
@@ -208,8 +208,8 @@ fn what_tells_the_versions_apart_makes_the_others_callable() {
     assert_eq!(asked.take(), ["tell", "erase 1", "submit 2"]);
 }
 
-/// A peer of the newest version may leave out a method. What then comes at the older place is another
-/// one, and fails as well.
+/// A peer of the newest version may not implement a method. The second attempt, at the older ordinal,
+/// is another method there, and fails as well.
 #[test]
 fn a_method_that_the_newest_version_lacks_is_asked_for_at_its_older_place() {
     let Peer { bank, asked, .. } = &newest_peer();
@@ -268,21 +268,21 @@ fn results_that_a_version_lacks_have_the_schemas_defaults() {
     assert_eq!(account.pay(5, "rent").wait().unwrap().why, "nobody said");
 }
 
-/// Both have the same type: a peer would take the one for the other.
+/// Both have the same type, so that a peer could not distinguish them.
 #[test]
 fn what_lies_where_something_else_was_is_left_out() {
     let Peer { bank, asked, .. } = &known_old_peer();
     let account = bank.open().wait().unwrap().unwrap();
     let slip = newest::Slip { amount: 5, code: 6 };
-    let lent = account.lend(slip, 7).wait().unwrap();
-    assert_eq!(lent, newest::Slip { amount: 5, code: 0 });
+    let changed = account.lend(slip, 7).wait().unwrap();
+    assert_eq!(changed, newest::Slip { amount: 5, code: 0 });
     assert_eq!(asked.take(), ["open", "lend Slip { amount: 5, days: 0 } for 0 weeks"]);
 }
 
 #[test]
 fn a_struct_is_written_and_read_as_its_version_has_it() {
     let Peer { bank, asked, .. } = &known_old_peer();
-    // The default of today is none there, and the default of then none today.
+    // The present default is not the default there, and the old default is not the present one.
     for limit in [100, 7, 0] {
         let sent = newest::Options {
             limit,
@@ -318,7 +318,7 @@ fn values_that_came_later_are_unknown_to_an_older_version() {
         which: newest::OptionsWhich::Word("x".to_owned()),
         ..newest::Options::default()
     };
-    // They come back by their numbers; what the union's member held is lost.
+    // They come back as numbers; the value of the union's member is lost.
     let back = newest::Options { which: newest::OptionsWhich::Word(String::new()), ..sent.clone() };
     assert_eq!(bank.describe(sent).wait().unwrap(), back);
     let seen = old::Options {
@@ -343,7 +343,7 @@ fn an_object_of_an_older_version_can_be_closed() {
     }
 }
 
-/// Answers that it has no `wait` when it is let to; what comes in its place then has no end.
+/// Answers that it has no `wait` when the test allows it; the call that follows never ends.
 struct SlowBank {
     gate: Mutex<mpsc::Receiver<()>>,
     older: Mutex<mpsc::Receiver<()>>,
@@ -372,7 +372,8 @@ impl newest::Bank for SlowBank {
     }
 }
 
-/// A call's time is over when its first form is refused: it does not begin anew for the second one.
+/// The deadline of a call has passed when its first form is refused; it does not start again for
+/// the second form.
 #[test]
 fn the_forms_of_a_call_have_one_deadline() {
     const TIMEOUT: Duration = Duration::from_millis(50);

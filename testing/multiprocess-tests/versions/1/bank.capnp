@@ -1,4 +1,4 @@
-# What the tests of versions call, as it was.
+# The interfaces of the tests of versions, in the old version.
 
 @0xd9c06b21f87e43c2;
 

@@ -1,4 +1,4 @@
-# What the tests of versions call, as it is now.
+# The interfaces of the tests of versions, in the newest version.
 
 @0xd9c06b21f87e43c2;
 
@@ -13,7 +13,7 @@ interface Bank {
     # In version 1 that is `submit`.
 
     waitOld @2 () -> ();
-    # Keeps the place that `wait` has in version 1.
+    # Reserves the ordinal that `wait` has in version 1.
 
     open @3 (context :Proxy.Context) -> (result :Account);
     # The same in both.
@@ -22,16 +22,16 @@ interface Bank {
     # In version 1 that is `audit`.
 
     describe @5 (context :Proxy.Context, options :Options) -> (result :Options);
-    # Returns what it gets. Only the struct differs.
+    # Returns its argument. Only the struct differs.
 
     wait @6 (context :Proxy.Context, number :UInt32) -> (result :UInt32);
-    # Version 1 has nothing in this place: it tells the versions apart.
+    # Version 1 has nothing at this ordinal, so a call of it reveals the version.
 
     tell @7 (context :Proxy.Context) -> (result :UInt32);
     # Version 1 does not have it.
 
     idle @8 (context :Proxy.Context) -> ();
-    # Has no end.
+    # Never returns.
 }
 
 interface Account {
@@ -44,7 +44,7 @@ interface Account {
         -> (result :Bool, why :Text = "nobody said");
 
     lend @3 (context :Proxy.Context, slip :Slip, rate :Int32) -> (result :Slip);
-    # What is last lies where something else was.
+    # The last field uses the place of another field of version 1.
 }
 
 struct Slip {

@@ -1,4 +1,4 @@
-//! Calls of all kinds, and what may come of them.
+//! Calls of all kinds, and their possible outcomes.
 
 use std::sync::Arc;
 use std::thread;
@@ -37,14 +37,14 @@ fn sum(actor: &mut Actor, link: &Link, a: i32, b: i32) -> Call<i32> {
         0 => link.pair.lab.add_inline(a, b),
         1 => {
             let counted = actor.world.callback(|_, depth| Ok(depth));
-            // The callback returns what it is given, one less; the lab adds that one again.
+            // The callback gets one less than the sum and returns it; the lab adds one.
             link.pair.lab.call_back(counted, a + b)
         }
         _ => link.pair.lab.add(a, b),
     }
 }
 
-/// Started, and waited for in another order, on several connections.
+/// Calls on several connections that are started in one order and waited for in another.
 pub(super) fn in_flight(actor: &mut Actor) {
     let mut calls = Vec::new();
     for a in 1..=actor.dice.roll(10) as i32 {
@@ -70,7 +70,7 @@ pub(super) fn joined(actor: &mut Actor) {
     for (a, result) in (0..).zip(block_on(join_all(calls))) {
         actor.check(&link, result, |sum| *sum == a + 5);
     }
-    // The one that is not first is dropped.
+    // The call that is answered later is dropped.
     let both = select(sum(actor, &link, 1, 1), sum(actor, &link, 2, 2));
     let (result, expected) = match block_on(both) {
         Either::Left((result, _other)) => (result, 2),
@@ -96,7 +96,7 @@ pub(super) fn pipelined(actor: &mut Actor) {
         }
         _ => drop(actor.check(&link, block_on(made.next()), |next| *next == start)),
     }
-    // The split may be made before the other's first number is taken, or after.
+    // The split may be made before or after the other counter's first number is taken.
     actor.check(&link, split.next().wait(), |next| (start..=start + 1).contains(next));
 }
 
@@ -173,7 +173,7 @@ pub(super) fn busy_callbacks(actor: &mut Actor) {
     actor.check(&link, called, |called| *called == 5);
 }
 
-/// Cut short at some time before, while or after the call runs; or never answered.
+/// Calls that time out before, while or after they run; or that are never answered.
 pub(super) fn timeouts(actor: &mut Actor) {
     let link = actor.link();
     let lab = &link.pair.lab;

@@ -16,17 +16,17 @@ use std::time::Duration;
 use multiprocess_tests::{Dice, wait_until};
 
 use crate::{alone, count, descriptors, threads};
-use world::{Actor, Leads, World};
+use world::{Actor, CallersRead, World};
 
 const THREADS: usize = 16;
-/// As many as take some seconds without optimization.
+/// They take some seconds without optimization.
 const STEPS: usize = 250;
 const LONG: Duration = Duration::from_secs(60);
 
 const STEPS_VARIABLE: &str = "MULTIPROCESS_STRESS_STEPS";
 const SEED_VARIABLE: &str = "MULTIPROCESS_STRESS_SEED";
 
-/// What a thread does at one time, by name.
+/// One thing that a thread may do, with its name.
 type Step = (&'static str, fn(&mut Actor));
 
 const CHOICES: &[Step] = &[
@@ -55,21 +55,24 @@ const CHOICES: &[Step] = &[
 
 #[test]
 fn everything_at_once_while_callers_read() {
-    run("while callers read", [Leads { calling: true, serving: true }; 4]);
+    run("while callers read", [CallersRead { calling: true, serving: true }; 4]);
 }
 
 #[test]
 fn everything_at_once_while_the_driver_reads() {
-    run("while the driver reads", [Leads { calling: false, serving: false }; 4]);
+    run("while the driver reads", [CallersRead { calling: false, serving: false }; 4]);
 }
 
 #[test]
 fn everything_at_once_while_each_side_reads_in_its_own_way() {
     let ways = [(true, true), (true, false), (false, true), (false, false)];
-    run("each side in its own way", ways.map(|(calling, serving)| Leads { calling, serving }));
+    run(
+        "each side in its own way",
+        ways.map(|(calling, serving)| CallersRead { calling, serving }),
+    );
 }
 
-fn run(name: &str, leads: [Leads; 4]) {
+fn run(name: &str, callers_read: [CallersRead; 4]) {
     let _alone = alone();
     let before = (threads().len(), descriptors());
     let seed = Dice::seed(SEED_VARIABLE);
@@ -78,7 +81,7 @@ fn run(name: &str, leads: [Leads; 4]) {
     let repeat = format!("{SEED_VARIABLE}={seed} {STEPS_VARIABLE}={steps}, {name}");
     println!("{repeat}");
 
-    let world = World::new(repeat, THREADS, leads);
+    let world = World::new(repeat, THREADS, callers_read);
     thread::scope(|scope| {
         for number in 0..THREADS {
             let world = &world;
@@ -89,7 +92,7 @@ fn run(name: &str, leads: [Leads; 4]) {
         }
     });
     world.watchdog.assert_right();
-    println!("{} connections were ended", world.connections().saturating_sub(leads.len()));
+    println!("{} connections were ended", world.connections().saturating_sub(callers_read.len()));
     finish(world, seed);
 
     wait_until("as many threads as before", || threads().len() <= before.0);
@@ -105,7 +108,7 @@ fn one_thread(world: &Arc<World>, seed: u64, number: usize, steps: usize) {
         world.watchdog.at(number, format!("step {step}: {name}"));
         actor.begin(step, name, dice);
         run(&mut actor);
-        // One wrong answer is enough: what follows from it only hides it.
+        // Stops after the first wrong answer, because consequences would only hide it.
         if world.watchdog.went_wrong() {
             break;
         }
@@ -114,7 +117,7 @@ fn one_thread(world: &Arc<World>, seed: u64, number: usize, steps: usize) {
     world.watchdog.at(number, "has ended");
 }
 
-/// Lets go of all connections, half of them by a disconnect; and waits until all has gone.
+/// Drops all connections, half of them by a disconnect, and waits until all objects are gone.
 fn finish(world: Arc<World>, seed: u64) {
     let mut dice = Dice::of(seed, THREADS, 0);
     for link in world.take_links() {

@@ -1,5 +1,5 @@
-//! Objects and handles: made, used, cloned, dropped, closed; and connections that end with all that
-//! they carry.
+//! Objects and handles that are made, used, cloned, dropped and closed; and connections that end
+//! with calls and objects on them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -27,7 +27,7 @@ pub(super) fn make(actor: &mut Actor) {
     actor.kept.push(Kept { link, counter, next: start });
 }
 
-/// One of the objects that this thread keeps, which it has to keep again if it is to go on.
+/// Takes one of the objects that this thread keeps. The caller puts it back if it is to stay.
 fn take(actor: &mut Actor) -> Option<Kept> {
     if actor.kept.is_empty() {
         make(actor);
@@ -43,7 +43,7 @@ pub(super) fn use_one(actor: &mut Actor) {
         actor.check(&kept.link, kept.counter.next().wait(), |next| *next == expected);
         kept.next += 1;
     }
-    // Several at once have no order; but each has a number of its own.
+    // Concurrent calls have no order, but each gets a different number.
     let count = actor.dice.roll(4) as i64;
     let calls: Vec<_> = (0..count).map(|_| kept.counter.next().start()).collect();
     let answers = calls.into_iter().rev().map(|call| {
@@ -64,7 +64,7 @@ pub(super) fn clone_and_drop(actor: &mut Actor) {
     let mut clones: Vec<_> = (0..actor.dice.roll(5)).map(|_| kept.counter.clone()).collect();
     let link = Arc::clone(&kept.link);
     let callback = actor.world.callback(|_, depth| Ok(depth));
-    // One of this process is called here, or on a thread of the runtime.
+    // An object of this process is called on this thread, or on a thread of the runtime.
     if callback.call(None, 3).wait().ok() != Some(3)
         || block_on(callback.call(None, 4)).ok() != Some(4)
     {
@@ -74,7 +74,7 @@ pub(super) fn clone_and_drop(actor: &mut Actor) {
     thread::scope(|scope| {
         scope.spawn(|| drop((clones, callback)));
         match actor.dice.roll(3) {
-            // The last handle goes with a call that uses it, or before the call has ended.
+            // The last handle is dropped while a call uses it, or with that call.
             0 => {
                 let Kept { counter, next, .. } = kept;
                 drop(last);
@@ -116,13 +116,14 @@ pub(super) fn third_party(actor: &mut Actor) {
     let near = actor.link();
     let expected = kept.next;
     match near.pair.lab.read_counter(kept.counter.clone()).wait() {
-        // The near side's method failed, as the far connection has ended: a disconnect of that call.
+        // The far connection has ended, so the near side's method failed: a disconnect of that call
+        // alone.
         Err(Error::Disconnected { .. }) if kept.link.is_doomed() => {}
         read => drop(actor.check(&near, read, |read| {
             read.result == expected && read.is_local == Arc::ptr_eq(&near, &kept.link)
         })),
     }
-    // Whether it was called is not known when the near side has ended.
+    // If the near side has ended, it is not known whether the object was called.
     if !near.is_doomed() {
         kept.next += 1;
         actor.kept.push(kept);
@@ -160,9 +161,9 @@ fn drop_all(own: &Own) {
 /// A connection of this thread's own, with calls of all kinds under way, all of which is dropped in
 /// some order: by this thread, by another, or by a callback.
 pub(super) fn drop_everything(actor: &mut Actor) {
-    let leads = actor.world.leads(&mut actor.dice);
-    let link = Link::new(leads.pair());
-    // Any of its parts may be the one that the rest needs.
+    let callers_read = actor.world.callers_read(&mut actor.dice);
+    let link = Link::new(callers_read.pair());
+    // Dropping any of these may end the connection for the others.
     link.doom();
     let own: Own = Arc::default();
     let dropping = Arc::clone(&own);
@@ -205,7 +206,8 @@ pub(super) fn drop_everything(actor: &mut Actor) {
     actor.world.ended(&server);
 }
 
-/// Drops while another thread waits for an answer that does not come but by the end.
+/// Drops everything while another thread waits for an answer that only the end of the connection
+/// brings.
 fn in_mid_call(lab: &LabClient, own: &Own, ending: Option<&Connection>) -> Result<i32> {
     thread::scope(|scope| {
         let waiting = ending.map(|_| scope.spawn(|| lab.block("until the end").wait()));

@@ -1,4 +1,4 @@
-//! What the threads share: the connections, what is counted, and what may come of a call.
+//! What the threads share: the connections, the counts, and the check of outcomes.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,18 +8,23 @@ use multiprocess::{Error, Limits, Result};
 use multiprocess_tests::generated::lab::{CallbackClient, CounterClient, LabClient};
 use multiprocess_tests::{Dice, LabServer, Pair, Relay, Watchdog, pair_of};
 
-/// On which sides of a connection threads read while they wait (`Limits::lead`).
+/// On which sides of a connection threads read while they wait (`Limits::callers_read`).
 #[derive(Clone, Copy)]
-pub(super) struct Leads {
+pub(super) struct CallersRead {
     pub(super) calling: bool,
     pub(super) serving: bool,
 }
 
-impl Leads {
-    /// A connection of this kind. Its limits are above all that happens here, so that no call may be
-    /// refused for them.
+impl CallersRead {
+    /// A connection of this kind. Its limits are higher than needed here, so that no call may be
+    /// refused as overloaded.
     pub(super) fn pair(self) -> Pair {
-        let limits = |lead| Limits { lead, calls: 1 << 16, threads: 1 << 12, ..Limits::default() };
+        let limits = |callers_read| Limits {
+            callers_read,
+            calls: 1 << 16,
+            threads: 1 << 12,
+            ..Limits::default()
+        };
         pair_of(limits(self.calling), limits(self.serving))
     }
 }
@@ -39,7 +44,7 @@ impl Link {
         self.doomed.load(Ordering::SeqCst)
     }
 
-    /// From now on a call may find it disconnected.
+    /// From now on calls may fail because it is disconnected.
     pub(super) fn doom(&self) {
         self.doomed.store(true, Ordering::SeqCst);
     }
@@ -63,15 +68,15 @@ impl Link {
     }
 }
 
-/// What was made here, and must be gone at the end. An object counts itself out when it is dropped,
-/// a hook when it runs.
+/// Counts the objects and hooks that were made and must be gone at the end. An object is subtracted
+/// when it is dropped, a hook when it runs.
 #[derive(Default)]
 pub(super) struct Ledger {
     objects: Arc<AtomicUsize>,
     hooks: Arc<AtomicUsize>,
 }
 
-/// In the ledger until dropped.
+/// Counted in the ledger until it is dropped.
 pub(super) struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {
@@ -86,7 +91,7 @@ impl Ledger {
         Counted(Arc::clone(&self.objects))
     }
 
-    /// A hook that is to run once. One that is dropped instead stays in the ledger.
+    /// A hook that has to run once. If it is dropped without having run, it stays in the ledger.
     pub(super) fn hook(&self) -> impl FnOnce() + Send + 'static {
         let hooks = Arc::clone(&self.hooks);
         hooks.fetch_add(1, Ordering::SeqCst);
@@ -103,10 +108,10 @@ impl Ledger {
 pub(super) struct World {
     pub(super) watchdog: Watchdog,
     pub(super) ledger: Ledger,
-    /// None before the first use, and when taken away at the end.
-    links: Vec<(Leads, Mutex<Option<Arc<Link>>>)>,
+    /// None before the first use and after the end.
+    links: Vec<(CallersRead, Mutex<Option<Arc<Link>>>)>,
     connections: AtomicUsize,
-    /// The labs of connections that were ended, as long as anything of them is left.
+    /// The labs of ended connections that still have objects.
     ended: Mutex<Vec<Arc<LabServer>>>,
 }
 
@@ -115,33 +120,33 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl World {
-    pub(super) fn new(run: String, threads: usize, leads: [Leads; 4]) -> Arc<World> {
+    pub(super) fn new(run: String, threads: usize, callers_read: [CallersRead; 4]) -> Arc<World> {
         Arc::new(World {
             watchdog: Watchdog::new(run, threads),
             ledger: Ledger::default(),
-            links: leads.map(|leads| (leads, Mutex::default())).into(),
+            links: callers_read.map(|callers_read| (callers_read, Mutex::default())).into(),
             connections: AtomicUsize::new(0),
             ended: Mutex::default(),
         })
     }
 
-    /// One of the connections, made again if it was ended. What still runs on the old one goes on
-    /// until it fails.
+    /// One of the connections. If it was ended, a new one is made; calls that still run on the old
+    /// one go on until they fail.
     pub(super) fn link(&self, dice: &mut Dice) -> Arc<Link> {
-        let (leads, link) = &self.links[dice.index(self.links.len())];
+        let (callers_read, link) = &self.links[dice.index(self.links.len())];
         let mut link = lock(link);
         if let Some(old) = link.take_if(|link| link.is_doomed()) {
             self.ended(&old.pair.server);
         }
         let new = || {
             self.connections.fetch_add(1, Ordering::SeqCst);
-            Arc::new(Link::new(leads.pair()))
+            Arc::new(Link::new(callers_read.pair()))
         };
         Arc::clone(link.get_or_insert_with(new))
     }
 
-    /// A way to read of one of the connections.
-    pub(super) fn leads(&self, dice: &mut Dice) -> Leads {
+    /// The reading settings of one of the connections.
+    pub(super) fn callers_read(&self, dice: &mut Dice) -> CallersRead {
         self.links[dice.index(self.links.len())].0
     }
 
@@ -149,7 +154,7 @@ impl World {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// All connections, the labs of which are to be empty soon.
+    /// Takes all connections, to end them.
     pub(super) fn take_links(&self) -> Vec<Arc<Link>> {
         let links: Vec<_> = self.links.iter().filter_map(|(_, link)| lock(link).take()).collect();
         for link in &links {
@@ -158,18 +163,18 @@ impl World {
         links
     }
 
-    /// The connection of this lab has ended, or is about to.
+    /// Notes that the connection of this lab has ended, or is about to.
     pub(super) fn ended(&self, server: &Arc<LabServer>) {
         self.settle();
         lock(&self.ended).push(Arc::clone(server));
     }
 
-    /// Forgets the labs of ended connections of which nothing is left.
+    /// Forgets the labs of ended connections that have no objects left.
     pub(super) fn settle(&self) {
         let settled =
             |lab: &mut Arc<LabServer>| lab.uncleaned() + lab.counters() + lab.blocked() == 0;
         let gone: Vec<_> = lock(&self.ended).extract_if(.., settled).collect();
-        // Not under the lock: a callback that one of them keeps goes with it.
+        // Outside the lock, because this may drop a callback that one of them keeps.
         drop(gone);
     }
 
@@ -191,7 +196,8 @@ impl World {
         callback
     }
 
-    /// The value, if it is there and right. The connection's end is right where it was asked for.
+    /// Returns the value of a call, and notes a failure if it is wrong. An error is right only for
+    /// a connection that was asked to end.
     pub(super) fn check<T: Debug>(
         &self,
         link: &Link,
@@ -211,7 +217,7 @@ impl World {
         None
     }
 
-    /// The error is the end of a connection that somebody ended.
+    /// Notes a failure unless the error is the end of a connection that somebody ended.
     pub(super) fn check_end(&self, link: &Link, what: &str, error: &Error) {
         if !matches!(error, Error::Disconnected { .. }) || !link.is_doomed() {
             let doomed = if link.is_doomed() { "an ended" } else { "a standing" };
@@ -220,11 +226,11 @@ impl World {
     }
 }
 
-/// An object that a thread keeps, and alone calls.
+/// An object that one thread keeps and calls; no other thread calls it.
 pub(super) struct Kept {
     pub(super) link: Arc<Link>,
     pub(super) counter: CounterClient,
-    /// What it stands at.
+    /// The number that it returns next.
     pub(super) next: i64,
 }
 

@@ -92,7 +92,7 @@ fn a_callback_may_close_the_object_that_calls_it() {
     }
 }
 
-/// Drops of what the user's futures hold may call back into the runtime.
+/// Values in the user's futures may call back into the runtime when they are dropped.
 #[test]
 fn a_future_that_calls_when_it_is_dropped() {
     struct Calls(WaitsClient, std::sync::mpsc::Sender<Result<i32>>);

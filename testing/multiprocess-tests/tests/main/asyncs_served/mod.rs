@@ -19,7 +19,7 @@ use multiprocess_tests::generated::waits::{
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// What its methods, and their ends, leave behind.
+/// What the object's methods did, and how they ended.
 #[derive(Default)]
 struct Seen {
     /// Calls of `wait` that run.
@@ -27,7 +27,7 @@ struct Seen {
     most: AtomicUsize,
     /// Those that were dropped before their end.
     dropped: AtomicUsize,
-    /// Lets go of all that wait; by `interrupt`.
+    /// Lets all waits end; notified by `interrupt`.
     go: tokio::sync::Notify,
     calls: Mutex<Vec<bool>>,
     children: AtomicUsize,

@@ -1,4 +1,4 @@
-//! What an object is served as, and how it ends.
+//! The interface as which an object is served, and how the object ends.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,7 +21,8 @@ fn interrupt_of_a_sum(sum: &SumClient) -> rt::Call<()> {
     rt::call(sum.handle(), method, ())
 }
 
-/// Served as what it extends, an object is a future's still, and has no more methods than that.
+/// An object that is served as an interface which its own extends still has futures as methods, and
+/// has only that interface's.
 #[test]
 fn an_object_served_as_a_lesser_interface() {
     let runtime = tokio_runtime();

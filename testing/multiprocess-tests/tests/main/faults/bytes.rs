@@ -1,4 +1,4 @@
-//! Bytes that are no messages, and messages that say nothing.
+//! Bytes that are not messages, and empty messages.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -36,7 +36,7 @@ fn ones_and_zeros() {
     let _ = bench.peer.send_bytes(&[0xff; 64]);
     bench.assert_closed();
     assert!(bench.misbehaved());
-    // Zeros are empty messages, which say nothing that is known.
+    // Zeros are empty messages, of no known kind.
     let mut bench = self::bench();
     let _ = bench.peer.send_bytes(&[0; 64]);
     let _ = bench.peer.stream.shutdown(Shutdown::Write);
@@ -165,14 +165,14 @@ fn a_list_of_nothing() {
 
 /// The tag of a list of `count` capability descriptors that have no size.
 fn tag_of(count: u64) -> [u8; 8] {
-    // Of the real size to find it: 1 word of data and 1 pointer.
+    // With the real size, to find the tag: 1 word of data and 1 pointer.
     let size: u64 = if count == 0x1234 { (1 << 32) | (1 << 48) } else { 0 };
     ((count << 2) | size).to_le_bytes()
 }
 
 #[test]
 fn messages_of_other_kinds_about_nothing() {
-    // Each about something that is not there: an error at most of this connection.
+    // Each names something that does not exist: at most an error of this connection.
     type Write = fn(capnp_rpc::rpc_capnp::message::Builder<'_>);
     let writes: [Write; 8] = [
         |message| message.init_return().set_answer_id(7),

@@ -1,4 +1,5 @@
-//! Calls that do not fit, that are too many, or that nobody waits for; and callers that die.
+//! Calls that do not fit the schema, too many calls, calls that nobody waits for; and callers that
+//! die.
 
 use std::net::Shutdown;
 use std::time::Duration;
@@ -104,7 +105,7 @@ fn ten_thousand_cancelled_calls() {
     bench.peer.finish(first);
     wait_until("its token fired", || bench.server.was_cancelled("first"));
     for round in 0..10_000 {
-        // Cancelled before it starts, while it runs, or after: as it happens.
+        // Cancelled before it starts, while it runs, or after, depending on the timing.
         let question = match round % 3 {
             0 => bench.peer.call(lab, (LAB, 1), &[thread], |c| add(c, 1, 2, &[thread])),
             1 => bench.peer.call(lab, (LAB, 11), &[thread], |c| block(c, "x", &[thread])),

@@ -39,7 +39,7 @@ fn bench_with(limits: Limits) -> Bench {
 }
 
 impl Bench {
-    /// The connection is over, by the peer's fault, and only that.
+    /// Asserts that this connection has ended, by the peer's fault, and no other.
     #[track_caller]
     fn assert_closed(&mut self) {
         wait_until("the connection is closed", || !self.serving.is_connected());

@@ -1,4 +1,4 @@
-//! Promises that become what they should not, and objects that are released too often.
+//! Promises that are resolved wrongly, and objects that are released too often.
 
 use std::net::Shutdown;
 
@@ -123,7 +123,7 @@ fn a_promise_resolved_to_the_labs_own_counter() {
             resolve.init_cap().set_receiver_hosted(counter);
         })
         .unwrap();
-    // Whatever comes of it, it is over when the connection is.
+    // Whatever its outcome, it ends with the connection.
     let _ = read;
     bench.assert_alive(lab);
     bench.peer.stream.shutdown(Shutdown::Both).unwrap();

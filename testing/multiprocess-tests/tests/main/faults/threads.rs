@@ -1,4 +1,4 @@
-//! Threads of a context: capabilities that are no thread, too many threads, busy ones, and pools.
+//! Threads of a context: capabilities that are not threads, too many threads, busy ones, and pools.
 
 use std::net::Shutdown;
 
@@ -54,7 +54,7 @@ fn pools_of_a_size_that_makes_no_sense() {
 }
 
 #[test]
-fn threads_that_are_none() {
+fn capabilities_that_are_not_threads() {
     let mut bench = bench();
     let lab = bench.lab();
     let threads = bench.thread_map(lab);
@@ -182,7 +182,7 @@ fn too_many_threads_are_refused() {
         let text = bench.make_thread(threads).exception();
         assert_eq!(text, "more than 20 threads on one connection");
     }
-    // The ones that were made serve, and one that is let go makes room.
+    // The threads that were made serve calls, and a released one makes room for another.
     bench.add(lab, &[Cap::There(made[7])]).results();
     bench.peer.release(made[3]);
     let again = bench.make_thread(threads);

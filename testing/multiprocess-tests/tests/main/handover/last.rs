@@ -49,10 +49,13 @@ impl Lab for Deaf {
 
 /// Two callers wait. One times out, and the answer of the other arrives at about the same time, with
 /// nothing else under way.
-fn last_answer(lead: bool, usual_rounds: usize) {
+fn last_answer(callers_read: bool, usual_rounds: usize) {
     let (seed, rounds) = (Dice::seed(SEED_VARIABLE), rounds(usual_rounds));
-    let ends = Ends::new(format!("{SEED_VARIABLE}={seed}, lead {lead}, the last answer"), 2);
-    let limits = Limits { lead, ..Limits::default() };
+    let ends = Ends::new(
+        format!("{SEED_VARIABLE}={seed}, callers_read {callers_read}, the last answer"),
+        2,
+    );
+    let limits = Limits { callers_read, ..Limits::default() };
     let (gate, (ours, theirs)) = (Arc::<Gate>::default(), UnixStream::pair().unwrap());
     let served =
         Connection::builder().limits(limits.clone()).serve(LabClient::new(Deaf(gate.clone())));
@@ -92,7 +95,7 @@ fn last_answer(lead: bool, usual_rounds: usize) {
                 ends.timed_out.fetch_add(1, Ordering::Relaxed);
             }
         });
-        // It may be about to begin only now: it has a name that no other round has.
+        // The call may begin only after this; that is why its name is used in this round only.
         gate.let_go(&leaver);
         wait_until("nothing is served", || serving.drain(Duration::ZERO));
     }
@@ -100,7 +103,7 @@ fn last_answer(lead: bool, usual_rounds: usize) {
 }
 
 #[test]
-fn the_last_answer_comes_when_the_leader_has_left() {
+fn the_last_answer_comes_when_the_reader_has_left() {
     last_answer(true, 150);
 }
 

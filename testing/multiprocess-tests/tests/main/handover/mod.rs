@@ -24,8 +24,8 @@ const SEED_VARIABLE: &str = "MULTIPROCESS_STRESS_SEED";
 const STEPS_VARIABLE: &str = "MULTIPROCESS_STRESS_STEPS";
 
 /// A served lab. Its limits are high because calls that have timed out are still being served.
-fn served(lead: bool) -> Pair {
-    pair_with(Limits { lead, calls: 1 << 16, threads: 1 << 12, ..Limits::default() })
+fn served(callers_read: bool) -> Pair {
+    pair_with(Limits { callers_read, calls: 1 << 16, threads: 1 << 12, ..Limits::default() })
 }
 
 fn rounds(usual: usize) -> usize {
@@ -62,7 +62,7 @@ impl Ends {
         Ends { watchdog: Watchdog::new(run, threads), in_time, timed_out }
     }
 
-    /// Three is always right.
+    /// Notes an outcome; a result has to be 3.
     fn check(&self, result: Result<i32>) {
         if !matches!(result, Ok(3)) {
             self.watchdog.wrong(format!("{result:?}"));
@@ -89,7 +89,7 @@ impl Ends {
     fn assert_right(&self) {
         println!("{:?} calls ended in time, {:?} did not", self.in_time, self.timed_out);
         self.watchdog.assert_right();
-        assert!(self.timed_out.load(Ordering::Relaxed) > 0, "nobody ever left");
+        assert!(self.timed_out.load(Ordering::Relaxed) > 0, "no call timed out");
     }
 }
 
@@ -120,12 +120,13 @@ fn in_rounds(
 
 /// Each of `threads` threads on one connection makes one call in a round: half of the calls have no
 /// timeout, half have one that about half of them exceed.
-fn leaders_leave(lead: bool, threads: usize, usual_rounds: usize) {
+fn readers_leave(callers_read: bool, threads: usize, usual_rounds: usize) {
     let (seed, rounds) = (Dice::seed(SEED_VARIABLE), rounds(usual_rounds));
-    let repeat =
-        format!("{SEED_VARIABLE}={seed} {STEPS_VARIABLE}={rounds}, lead {lead}, {threads} threads");
+    let repeat = format!(
+        "{SEED_VARIABLE}={seed} {STEPS_VARIABLE}={rounds}, callers_read {callers_read}, {threads} threads"
+    );
     let ends = Ends::new(repeat, threads);
-    let pair = served(lead);
+    let pair = served(callers_read);
     in_rounds(&ends, (seed, rounds, threads), |number, round, bound, dice| {
         let call = if dice.one_in(4) { pair.lab.add_inline(1, 2) } else { pair.lab.add(1, 2) };
         match (number + round) % 2 {
@@ -140,39 +141,39 @@ fn leaders_leave(lead: bool, threads: usize, usual_rounds: usize) {
 
 #[test]
 fn many_callers_some_of_whom_leave() {
-    leaders_leave(true, 64, 60);
+    readers_leave(true, 64, 60);
 }
 
 #[test]
 fn many_callers_some_of_whom_leave_while_the_driver_reads() {
-    leaders_leave(false, 64, 60);
+    readers_leave(false, 64, 60);
 }
 
 /// With two callers, the one that times out is mostly the one that reads.
 #[test]
 fn two_callers_one_of_whom_leaves() {
-    leaders_leave(true, 2, 1000);
+    readers_leave(true, 2, 1000);
 }
 
 #[test]
 fn three_callers_one_or_two_of_whom_leave() {
-    leaders_leave(true, 3, 1000);
+    readers_leave(true, 3, 1000);
 }
 
 #[test]
 fn three_callers_one_or_two_of_whom_leave_while_the_driver_reads() {
-    leaders_leave(false, 3, 1000);
+    readers_leave(false, 3, 1000);
 }
 
 /// Threads of both sides call over one connection, so that on both sides callers take the reader role
 /// from idle workers, and readers stop because they have callbacks to run.
-fn both_sides_call(lead: bool, threads: usize, usual_rounds: usize) {
+fn both_sides_call(callers_read: bool, threads: usize, usual_rounds: usize) {
     let (seed, rounds) = (Dice::seed(SEED_VARIABLE), rounds(usual_rounds));
     let repeat = format!(
-        "{SEED_VARIABLE}={seed} {STEPS_VARIABLE}={rounds}, lead {lead}, {threads} threads of each side"
+        "{SEED_VARIABLE}={seed} {STEPS_VARIABLE}={rounds}, callers_read {callers_read}, {threads} threads of each side"
     );
     let ends = Ends::new(repeat, 2 * threads);
-    let pair = served(lead);
+    let pair = served(callers_read);
     pair.lab.hold(Some(Relay::client(|_, depth| Ok(depth)))).wait().unwrap();
     let back = pair.server.kept().expect("the callback that is kept");
     in_rounds(&ends, (seed, rounds, 2 * threads), |number, _round, bound, dice| {

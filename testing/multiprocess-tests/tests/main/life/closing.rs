@@ -23,7 +23,7 @@ fn a_started_call_returns_before_destroy_goes_out() {
     bench.assert_nothing_after(place, 7);
     assert_eq!(call.wait().unwrap(), 5);
     closing.wait().unwrap();
-    assert_eq!(bench.recorder.calls_of(CALL), 1, "what failed here was not sent");
+    assert_eq!(bench.recorder.calls_of(CALL), 1, "the call that failed here was not sent");
 }
 
 /// All of them, in whichever order they return.
@@ -118,7 +118,7 @@ fn calls_of_every_kind_fail_once_it_is_closed() {
     bench.assert_nothing_after(place, 7);
 }
 
-/// What an object has returned lives its own life.
+/// Objects that an object has returned outlive it.
 #[test]
 fn what_an_object_returned_outlives_its_close() {
     let mut bench = bench();
@@ -140,7 +140,7 @@ fn what_an_object_returned_outlives_its_close() {
     assert_eq!(call.wait().unwrap(), 3);
 }
 
-/// Its calls are calls of the object that a promise becomes.
+/// Calls of a promise count as calls of the object that it becomes.
 #[test]
 fn an_object_that_was_a_promise_is_closed_once_for_both() {
     let mut bench = bench();

@@ -22,7 +22,7 @@ fn assert_destroyed(bench: &mut Bench, export: u32, references: u32) {
 fn the_last_handle_destroys_and_waits_for_nothing() {
     let mut bench = bench();
     let guest = bench.guest(7);
-    // It returns although the peer has answered nothing.
+    // The drop returns although the peer has answered nothing.
     drop(guest);
     assert_destroyed(&mut bench, 7, 1);
     assert_eq!(bench.recorder.calls_of(DESTROY), 1);
@@ -44,7 +44,7 @@ fn another_handle_keeps_the_object() {
     assert_destroyed(&mut bench, 7, 1);
 }
 
-/// A described call that was not made has a handle in it.
+/// A call that was described and not made holds a handle.
 #[test]
 fn a_call_that_is_not_made_keeps_the_object() {
     let mut bench = bench();
@@ -85,7 +85,7 @@ fn a_closed_object_is_not_destroyed_again() {
     assert_eq!(bench.recorder.calls_of(DESTROY), 1);
 }
 
-/// Dropped in the middle of its close, too.
+/// The same if the handle is dropped during the close.
 #[test]
 fn a_closing_object_is_not_destroyed_again() {
     let mut bench = bench();
@@ -123,7 +123,8 @@ fn a_pipelined_handle_destroys_what_it_becomes() {
     assert_destroyed(&mut bench, 7, 1);
 }
 
-/// The peer knows the object by the question only; which is so until the destroy has been sent.
+/// The question is the only name that the peer has for the object, so it is kept until the destroy
+/// has been sent.
 #[test]
 fn a_pipelined_handle_that_is_dropped_before_the_answer() {
     let mut bench = bench();
@@ -176,7 +177,7 @@ fn hooks_run_once_when_the_handle_is_dropped() {
     assert_eq!(runs.iter().count(), 1, "the hook ran and is gone");
 }
 
-/// Nobody is left to be told.
+/// Nothing can be sent any more.
 #[test]
 fn a_handle_that_outlives_its_connection() {
     let mut bench = bench();
@@ -187,7 +188,7 @@ fn a_handle_that_outlives_its_connection() {
     assert!(bench.recorder.peer.is_closed());
 }
 
-/// A peer that never answers a destroy holds nobody up.
+/// A peer that never answers a destroy delays nobody.
 #[test]
 fn a_thousand_handles_whose_destroys_are_not_answered() {
     let mut bench = bench();

@@ -1,6 +1,6 @@
-//! Objects of this side's that the peer ends within a call that it was given them with, as a C++ peer does:
-//! its `destroy` comes before the answer, often in the same write, and is to run on the thread that made
-//! the call. That has happened when the call returns, wherever the messages were read.
+//! Objects of this side that the peer ends within the call in which it got them, as a C++ peer does. Its
+//! `destroy` comes before the answer, often in the same write, and has to run on the thread that made the
+//! call. When the call returns, the destroy has run, whichever thread read the messages.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -77,7 +77,8 @@ fn its_destroy_runs_before_the_call_returns() {
     assert!(connection.is_connected());
 }
 
-/// What comes meanwhile is not waited for: a peer could keep the caller for good.
+/// Calls that arrive while these run are not waited for, because a peer could keep the caller
+/// forever.
 #[test]
 fn a_peer_that_goes_on_calling_does_not_keep_the_caller() {
     let (connection, mut recorder, house) = calling::<HouseClient>();
@@ -101,9 +102,9 @@ fn a_peer_that_goes_on_calling_does_not_keep_the_caller() {
         gate.send(()).unwrap();
     }
     caller.join().unwrap();
-    // Those that were read with the answer, and one more where another thread had read them.
+    // The calls that were read with the answer, and one more if another thread had read them.
     assert!(calls.load(Ordering::SeqCst) <= 2, "{calls:?}");
-    // The thread has ended: that is the answer of the rest.
+    // The rest are answered with an error, because the thread has ended.
     recorder.return_of(last);
     assert!(connection.is_connected());
 }

@@ -1,6 +1,6 @@
-//! One object that was given more than once: a second handle on an object of the peer's shares its
-//! life; an object of this side's with `destroy` that is given twice is two, as far as the peer can
-//! end it.
+//! One object that was given more than once. A second handle on an object of the peer shares its
+//! life. An object of this side with `destroy` that is given twice has two exports, which the peer
+//! ends separately.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,7 +30,7 @@ fn closing_one_handle_closes_the_other() {
     bench.assert_nothing_after(place, 7);
 }
 
-/// It came while the first handle was being closed.
+/// The second handle arrives while the first one is being closed.
 #[test]
 fn a_handle_on_an_object_that_is_closed_already() {
     let mut bench = bench();
@@ -80,7 +80,7 @@ fn only_the_last_of_two_handles_destroys() {
     bench.assert_nothing_after(place, 7);
 }
 
-/// When it has gone, its number may stand for another object.
+/// When an object is released, its number may be used for another one.
 #[test]
 fn a_number_that_is_used_again_is_another_object() {
     let mut bench = bench();
@@ -134,7 +134,8 @@ fn call_inline(recorder: &mut Recorder, export: u32) -> Outcome {
     outcome
 }
 
-/// What a C++ peer does at the end of a call that it got an object with, whatever other calls got.
+/// A C++ peer destroys an object at the end of the call in which it got it, even if other calls got
+/// it, too.
 #[test]
 fn destroying_it_in_one_call_leaves_it_to_the_other() {
     let (connection, mut recorder, plain) = calling::<PlainClient>();
@@ -162,7 +163,7 @@ fn destroying_it_in_one_call_leaves_it_to_the_other() {
     assert!(connection.is_connected());
 }
 
-/// A call of the one that was destroyed fails, and that alone.
+/// Only calls of the destroyed export fail.
 #[test]
 fn what_was_destroyed_cannot_be_called_through_its_own_number() {
     let (connection, mut recorder, plain) = calling::<PlainClient>();

@@ -1,5 +1,5 @@
-//! `close` behind a wait that was given up and that the peer ends only when it is interrupted: the
-//! peer gets a Finish, then the interrupt, and destroy only once the wait has returned.
+//! `close` after a cancelled wait that the peer ends only when it is interrupted: the peer gets a
+//! Finish, then the interrupt, and destroy only once the wait has returned.
 
 use std::time::Duration;
 
@@ -50,8 +50,8 @@ fn the_interrupt_returns_before_destroy_goes_out() {
     closing.wait().unwrap();
 }
 
-/// Only one wait may be under way once another was cancelled, so the next is held back here. What is
-/// held when the object is closed either goes out before destroy or not at all.
+/// After a cancelled wait only one wait may be under way, so the next one is held back on this side.
+/// If the object is closed meanwhile, that wait goes out before destroy or not at all.
 #[test]
 fn a_call_that_is_held_behind_a_cancelled_wait() {
     let mut bench = bench();
@@ -74,7 +74,7 @@ fn a_call_that_is_held_behind_a_cancelled_wait() {
     bench.assert_alive();
 }
 
-/// As a pool does: `template.wait_next().timeout(..)`, then `template.close()`.
+/// A mining pool does this: `template.wait_next().timeout(..)`, then `template.close()`.
 #[test]
 fn a_wait_that_timed_out() {
     let mut bench = bench();
@@ -111,7 +111,7 @@ fn a_handle_that_is_dropped_behind_its_wait() {
     bench.assert_nothing_after(place, 7);
 }
 
-/// A wait that somebody waits for is interrupted by the close: it cannot end otherwise.
+/// The close interrupts also a wait that somebody waits for, because it could not end otherwise.
 #[test]
 fn a_wait_that_is_wanted_ends_with_the_close() {
     let mut bench = bench();

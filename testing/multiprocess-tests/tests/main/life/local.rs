@@ -1,5 +1,6 @@
-//! The life of an object of this process, whichever handle it is closed through: its calls fail then
-//! as those of a closed object of a peer's do, and its hooks run when it is gone, and not before.
+//! The life of an object of this process, whichever handle it is closed through: after that, its
+//! calls fail like those of a closed object of a peer, and its hooks run when it is gone, not
+//! earlier.
 
 use std::sync::{Arc, Mutex, mpsc};
 
@@ -18,7 +19,7 @@ type Log = Arc<Mutex<Vec<&'static str>>>;
 
 struct Object {
     log: Log,
-    /// A `wait` ends when this does.
+    /// A `wait` ends when the sender of this is dropped.
     gate: Mutex<mpsc::Receiver<()>>,
 }
 
@@ -121,7 +122,7 @@ fn a_running_call_ends_first() {
     assert_eq!(log.iter().filter(|entry| **entry == "hook").count(), 1);
 }
 
-/// Without a close it is the last handle that ends it.
+/// Without a close, dropping the last handle ends the object.
 #[test]
 fn dropping_the_last_handle_runs_the_destructor_and_then_the_hooks() {
     let (guest, log, _gate) = guest();
@@ -132,8 +133,8 @@ fn dropping_the_last_handle_runs_the_destructor_and_then_the_hooks() {
     assert_eq!(entries(&log), ["call", "destructor", "hook"]);
 }
 
-/// An interface without `destroy` has no end but the last handle: nothing may be said to be gone
-/// while it can be called.
+/// An object without `destroy` ends with its last handle: while it can be called, its hooks must
+/// not run.
 #[test]
 fn the_hooks_of_an_object_without_destroy_wait_for_its_last_handle() {
     let (object, log, _gate) = object();
@@ -150,7 +151,7 @@ fn the_hooks_of_an_object_without_destroy_wait_for_its_last_handle() {
     assert_eq!(log[log.len() - 2..], ["destructor", "hook"]);
 }
 
-/// What a peer was given is closed as well.
+/// A handle that a peer was given is closed as well.
 #[test]
 fn a_peer_cannot_call_it_any_more() {
     let mut bench = bench();

@@ -36,7 +36,7 @@ const AGAIN: (u64, u16) = (GUEST, 5);
 /// What a method of the house does with the guest that it is given.
 type Then = Box<dyn FnOnce(GuestClient) -> Result<i32> + Send>;
 
-/// Keeps the guests that it is given, unless the test says what else to do with the next.
+/// Keeps the guests that it is given, unless the test sets what to do with the next one.
 #[derive(Default)]
 struct Hall {
     guests: Mutex<Vec<GuestClient>>,
@@ -99,7 +99,7 @@ fn bench_of(object: HouseClient, hall: Arc<Hall>) -> Bench {
     let serving = Connection::builder().serve(object).start(theirs).unwrap();
     let mut recorder = Recorder::new(ours);
     let house = Target::Bootstrap(recorder.peer.bootstrap());
-    // Its own ThreadMap stays null: so calls of this side's name no thread of the peer's.
+    // The peer gives no ThreadMap, so calls of this side name no thread of the peer.
     let map = recorder.peer.ask(house, (HOUSE, 0), &[], |content| {
         content.init_as::<house::construct_params::Builder<'_>>();
     });
@@ -111,8 +111,8 @@ fn bench_of(object: HouseClient, hall: Arc<Hall>) -> Bench {
 }
 
 impl Bench {
-    /// Calls `take` with an object of this peer's, on the thread that was made for it. What the peer
-    /// has as its own thread for callbacks is its object 99.
+    /// Calls `take` with an object of this peer, on the thread that was made for it. The peer's own
+    /// thread for callbacks is its object 99.
     fn take(&mut self, export: u32) -> u32 {
         let caps = [Cap::There(self.thread), Cap::Here(99), Cap::Here(export)];
         self.recorder.peer.call(self.house, (HOUSE, 1), &caps, |content| {
@@ -208,14 +208,14 @@ impl Bench {
     }
 }
 
-/// The capability at this place of a message's table, for a builder's setter. They are set in the
-/// order of their places.
+/// The capability at this place of a message's table, for a builder's setter. Capabilities have to
+/// be set in the order of the table.
 fn cap_at<C: capnp::capability::FromClientHook>(_place: usize) -> C {
     cap()
 }
 
-/// A raw peer whose bootstrap object is called here. What a house's `construct` and the ThreadMap in its
-/// results are asked is not answered, and that is not waited for.
+/// A raw peer whose bootstrap object is called here. It does not answer a house's `construct`, nor calls
+/// of the ThreadMap in its results; nobody waits for those.
 fn calling<I: Interface>() -> (Connection, Recorder, I) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let connection = Connection::new(theirs).unwrap();

@@ -40,7 +40,7 @@ fn race(bench: &mut Bench, export: u32, started: bool) {
         let made = Arc::clone(&made);
         let guest = guest.clone();
         std::thread::spawn(move || {
-            wait_until("they call", || made.load(Ordering::SeqCst) >= CALLERS);
+            wait_until("the callers have called", || made.load(Ordering::SeqCst) >= CALLERS);
             guest.close().timeout(LONG).wait()
         })
     };
@@ -51,7 +51,8 @@ fn race(bench: &mut Bench, export: u32, started: bool) {
         let unanswered = Arc::clone(&unanswered);
         std::thread::spawn(move || {
             for question in to_answer {
-                // Taken off before it is written: the other side cannot know of it sooner.
+                // Removed before the answer is written, so that it is removed before the other side
+                // sees the answer.
                 unanswered.lock().unwrap().remove(&question);
                 writer.answer(question, &[], super::number_result(1));
             }
@@ -97,7 +98,7 @@ fn started_calls_that_race_a_close() {
     }
 }
 
-/// Closes that race each other: one of them destroys, and all of them return.
+/// Concurrent closes: one of them sends the destroy, and all of them return.
 #[test]
 fn closes_that_race_each_other() {
     let mut bench = bench();

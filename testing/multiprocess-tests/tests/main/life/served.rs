@@ -1,6 +1,6 @@
-//! Handles that are dropped by a method that is being served: the destroy goes out before the answer
-//! of the call, and asks to run on the thread that waits for that. A C++ caller relies on it: what a
-//! callback owns is gone when the call returns.
+//! Handles that a served method drops: the destroy goes out before the answer of the call, and asks
+//! to run on the thread that waits for that answer. A C++ caller relies on this: objects that its
+//! callback owns are gone when the call returns.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ fn assert_destroyed_before(bench: &mut Bench, question: u32, export: u32) {
     assert_eq!(bench.recorder.calls_of(DESTROY), 1, "before the answer");
     let (place, destroy) = bench.destroy_of(export);
     assert!(place < returned);
-    // It waits for nothing: it is answered only now.
+    // The answer of the `take` did not wait for the destroy, which is answered only now.
     bench.recorder.answer_nothing(destroy.question);
     bench.recorder.peer.finish(question);
     bench.recorder.release_of(export, 1);
@@ -37,7 +37,7 @@ fn an_argument_that_is_dropped_is_destroyed_before_the_answer() {
     assert_destroyed_before(&mut bench, question, 7);
 }
 
-/// Neither does it matter how the method ends.
+/// The same, however the method ends.
 #[test]
 fn where_the_method_fails_or_panics() {
     let mut bench = bench();
@@ -62,7 +62,7 @@ fn it_runs_on_the_thread_that_waits_for_the_call() {
     let (_, destroy) = bench.destroy_of(7);
     let (thread, callback) = destroy.context;
     assert_eq!(thread, Some(Given::Here(99)), "the caller's callback thread");
-    assert_eq!(callback, Some(Given::There(bench.thread)), "that which served the call");
+    assert_eq!(callback, Some(Given::There(bench.thread)), "the thread that served the call");
     bench.recorder.answer_nothing(destroy.question);
     bench.recorder.return_of(question);
 }
@@ -78,7 +78,7 @@ fn in_a_method_without_a_context() {
     assert_destroyed_before(&mut bench, question, 7);
 }
 
-/// A guest of an earlier call is as good.
+/// The same for a guest that an earlier call brought.
 #[test]
 fn what_was_kept_and_is_dropped_during_another_call() {
     let mut bench = bench();
@@ -108,7 +108,7 @@ fn two_that_are_dropped_are_both_destroyed_before_the_answer() {
     }
 }
 
-/// One that the method keeps is not destroyed by its end.
+/// A guest that the method keeps is not destroyed when the method ends.
 #[test]
 fn what_is_kept_is_not_destroyed() {
     let mut bench = bench();

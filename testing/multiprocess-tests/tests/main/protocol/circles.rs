@@ -12,7 +12,7 @@ fn a_result_that_is_itself() {
     let kept = bench.keep(Cap::Answer(given));
     let early = bench.next(Target::Answer(given));
     bench.keeper.open();
-    // Whatever it is told to be, calls of it fail, and nothing else does.
+    // Whatever the promise is resolved to, calls of it fail, and nothing else does.
     bench.peer.wait(early).exception();
     kept.next().wait().unwrap_err();
     let late = bench.next(Target::Answer(given));
@@ -74,7 +74,7 @@ fn a_long_chain_of_promises_that_hold_each_other() {
 #[test]
 fn a_promise_that_becomes_another_again_and_again() {
     let mut bench = bench(1);
-    // Over time there may be any number of them.
+    // Any number of them may come over time, if they are released.
     for round in 0..15_000 {
         let promise = 100 + 2 * round;
         if round % 1_000 == 0 {
@@ -85,7 +85,7 @@ fn a_promise_that_becomes_another_again_and_again() {
         }
     }
     bench.assert_alive();
-    // But not one after the other.
+    // A chain that goes on without being released is refused.
     bench.keep(Cap::Promise(100_000));
     for promise in 100_000..120_000 {
         let sent = bench.peer.send(|message| {
@@ -154,10 +154,10 @@ fn a_table_of_capabilities_that_takes_no_room() {
         call.reborrow().init_target().set_imported_cap(0);
         call.init_params().init_cap_table(1);
     });
-    // The table is the list at the end: a word that says how many, and one descriptor of two words.
+    // The table is the list at the end: a tag word with the count, and one descriptor of two words.
     let mut bytes = bytes;
     let tag = bytes.len() - 24;
-    // Many structs of nothing.
+    // Many structs of no size.
     bytes[tag..tag + 8].copy_from_slice(&(500_u64 << 2).to_le_bytes());
     let _ = bench.peer.send_bytes(&bytes);
     bench.assert_misbehaved();

@@ -1,4 +1,4 @@
-//! Results that stay where they are, for another question.
+//! Results that stay with the callee, for another question (`sendResultsTo.yourself`).
 
 use capnp_rpc::rpc_capnp::message;
 use multiprocess_tests::generated::lab_capnp::counter;
@@ -58,7 +58,7 @@ fn capabilities_of_results_that_are_still_to_be_given_are_called_by_their_questi
     let busy = bench.make(-1);
     let back = bench.peer.call_for_elsewhere(Target::Export(counter), NEXT, next);
     bench.peer.answer_from(question, back);
-    // Its Finish has not gone out, or this would name a question that is none.
+    // Its Finish has not gone out; otherwise this would name a question that does not exist.
     let call = split.next().start();
     let mut finished = false;
     let second = bench.peer.find(|message| match message {

@@ -10,7 +10,7 @@ use multiprocess_tests::{Pair, Relay, eventually, pair, wait_until};
 
 use super::{Bench, CANCELLED, bench};
 
-/// What a C++ client does that drops a call once it has made one of its result.
+/// A C++ client does this when it drops a call after it has made a pipelined one.
 #[test]
 fn a_call_that_is_finished_while_its_result_is_called() {
     let mut bench = bench(1);
@@ -85,7 +85,7 @@ fn a_call_that_the_peer_does_not_know() {
     bench.assert_alive();
 }
 
-/// One of several kinds of calls, with capabilities either way.
+/// One of several kinds of calls, with capabilities in either direction.
 fn any_call(lab: &LabClient, round: i64) {
     let counter = lab.make_counter(round).wait().unwrap();
     match round % 5 {
@@ -122,7 +122,7 @@ fn tables_are_as_they_were_after_all_kinds_of_calls() {
     on_thread(0, 10).join().unwrap();
     let quiet = || sizes().iter().all(|side| side[0] + side[4] == 0) && server.counters() == 0;
     wait_until("all calls are over", quiet);
-    // What the thread that has ended had may still be let go of: that only makes it less.
+    // Objects of the thread that has ended may still be released, which only lowers the counts.
     let before = sizes();
     let within = |more: usize| {
         let side = |now: [usize; 5], then: [usize; 5]| (0..5).all(|at| now[at] <= then[at] + more);
@@ -130,9 +130,9 @@ fn tables_are_as_they_were_after_all_kinds_of_calls() {
         quiet() && side(now[0], before[0]) && side(now[1], before[1])
     };
     on_thread(0, 500).join().unwrap();
-    // But for a few of the peer's threads, on which objects are ended that were let go of.
+    // Except for a few threads of the peer, on which released objects are dropped.
     assert!(eventually(|| within(8)), "{:?} is more than {before:?}", sizes());
-    // At once, and cancelled at any point: but for threads for futures, of which up to 64 stay.
+    // Concurrent calls, cancelled at any point. Up to 64 threads for futures stay.
     let callers: Vec<_> = (0..4).map(|first| on_thread(first, 200)).collect();
     for round in 0..500 {
         drop(lab.make_counter(round).start());

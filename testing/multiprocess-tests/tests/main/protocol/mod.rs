@@ -1,5 +1,5 @@
-//! What the RPC protocol says of promises, of results that stay where they are, and of what is let
-//! go of: a raw peer sends what the C++ implementation sends, in the order that is hard to get right.
+//! Promises, results that stay with the callee, and releases in the RPC protocol: a raw peer sends
+//! the messages of the C++ implementation in orders that are hard to get right.
 
 mod circles;
 mod elsewhere;
@@ -20,12 +20,12 @@ use multiprocess_tests::generated::proxy_capnp::thread_map;
 use multiprocess_tests::raw::{COUNTER, Cap, LAB, RawPeer, THREAD_MAP, Target, cap};
 use multiprocess_tests::{eventually, pair, wait_until};
 
-/// A counter that starts here is made when its call has been cancelled.
+/// A counter that starts with this number is made only after its call has been cancelled.
 const CANCELLED: i64 = 1_000_000;
 
 const NEXT: (u64, u16) = (COUNTER, 1);
 
-/// A lab that keeps the counters it is given, and gives them back when it is let.
+/// A lab that keeps the counters it is given, and returns them when the test allows it.
 #[derive(Default)]
 struct Keeper {
     kept: Mutex<Option<CounterClient>>,
@@ -60,7 +60,8 @@ impl Lab for Kept {
         Ok(LabReadCounterResults { result: 0, is_local: false })
     }
 
-    /// From zero on a new one. Otherwise the one that is kept, when the keeper is opened.
+    /// From zero on a new counter. For negative numbers the one that is kept, when the keeper is
+    /// opened.
     fn make_counter(&self, start: i64) -> Result<CounterClient> {
         if start == CANCELLED {
             let call = current_call().ok_or_else(|| Error::failed("not in a call"))?;

@@ -6,8 +6,8 @@ use multiprocess_tests::raw::{Cap, Target, cap};
 
 use super::{Bench, NEXT, bench, next};
 
-/// Ends the embargo of `after` and answers `before`, both calls of a promise that has become the
-/// keeper's own counter: what the C++ implementation does.
+/// Ends the embargo of `after` and answers `before`, like the C++ implementation. Both are calls of
+/// a promise that has become the keeper's own counter.
 fn send_back(bench: &mut Bench, before: u32, embargo: u32, counter: u32) -> u32 {
     let back = bench.peer.call_for_elsewhere(Target::Export(counter), NEXT, next);
     bench.peer.answer_from(before, back);
@@ -66,7 +66,7 @@ fn calls_of_a_promise_that_becomes_another_before_it_is_an_object_here() {
     let (question, _) = bench.peer.find_call();
     bench.peer.resolve(3, Cap::Promise(4));
     bench.peer.resolve(4, Cap::There(counter));
-    // No call was made of the second, but through it.
+    // The second was not called itself, but calls were made through it.
     let (embargo, target) = bench.peer.find_embargo();
     assert_eq!(target, Some(4));
     let after = kept.next().start();
@@ -111,15 +111,15 @@ fn a_promise_that_is_given_on_in_its_embargo_is_resolved_later() {
     });
     assert_eq!((resolved, to), (promise, counter));
     assert_eq!(before.wait().unwrap(), 0);
-    // Its end is not the end of the counter, which has the other number.
+    // That does not end the counter, which has the other number.
     bench.peer.finish(given);
     let kept = bench.next(Target::Export(counter));
     assert_eq!(bench.result(kept), 1);
     bench.assert_alive();
 }
 
-/// What the peer was told that an answer's capability is, it stays: a promise of the peer's, although
-/// this side has heard meanwhile what that has become.
+/// An answer's capability stays what the peer was told: a promise of the peer, although this side has
+/// learnt meanwhile what that has become.
 #[test]
 fn a_disembargo_that_crosses_the_resolve() {
     let mut bench = bench(1);
@@ -151,7 +151,7 @@ fn a_disembargo_that_crosses_the_resolve() {
         }
     });
     assert_eq!((embargo, target), (9, 3));
-    // And calls of it go the way that it went.
+    // Calls of it take the same path.
     bench.next(Target::Answer(given));
     assert_eq!(bench.peer.find_call().1, Some(3));
     bench.assert_alive();

@@ -1,4 +1,4 @@
-# What the tests of a method that moved twice call, as it was in version 1.
+# The interface of the tests of a method that moved twice, in version 1.
 
 @0xd9c06b21f87e43d7;
 
@@ -10,5 +10,5 @@ interface Store {
     put @1 (context :Proxy.Context, number :UInt32) -> (result :UInt32);
 
     erase @2 (context :Proxy.Context, number :UInt32) -> (result :UInt32);
-    # What must not be called in place of a `put`, of which it has the parameters.
+    # Has the parameters of `put`, and must not be called in its place.
 }

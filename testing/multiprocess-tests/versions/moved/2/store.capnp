@@ -1,4 +1,4 @@
-# What the tests of a method that moved twice call, as it was in version 2.
+# The interface of the tests of a method that moved twice, in version 2.
 
 @0xd9c06b21f87e43d7;
 

@@ -4,8 +4,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use multiprocess::{Connection, Interface, Result};
-use multiprocess_tests::generated::lent::{Color, Row, RowView, Shelf, ShelfClient};
-use multiprocess_tests::generated::lent_capnp::shelf;
+use multiprocess_tests::generated::borrowed::{Color, Row, RowView, Shelf, ShelfClient};
+use multiprocess_tests::generated::borrowed_capnp::shelf;
 use multiprocess_tests::raw::{RawPeer, Target};
 
 struct MyShelf;
@@ -92,7 +92,7 @@ fn an_object_that_is_not_there_yet_looks_at_a_message_as_well() {
 }
 
 #[test]
-fn a_handle_is_an_object_that_passes_on_what_it_is_lent() {
+fn a_handle_forwards_borrowed_parameters() {
     let (shelf, _theirs) = connect(ShelfClient::new(MyShelf));
     let object: Arc<dyn Shelf> = Arc::new(shelf);
     assert_eq!(object.describe("tea", &[1, 2], 7, Some(-3)).unwrap(), DESCRIBED);

@@ -1,4 +1,4 @@
-//! How the parameters or the results of a method are written and read. Generated code makes one [`Part`]
+//! How the parameters or the results of a method are written and read. Generated code makes one [`PayloadCodec`]
 //! for the parameters of a method and one for its results.
 
 use super::context::{Decoder, Encoder};
@@ -13,7 +13,7 @@ pub type Slot = (u32, &'static str);
 
 /// One of the two structs of a method, its parameters or its results: how to write it from the Rust type
 /// `T`, and how to read it.
-pub struct Part<T: 'static> {
+pub struct PayloadCodec<T: 'static> {
     pub(crate) size: Size,
     how: How<T>,
     /// For results: makes what is written instead of an error, if that is one of the method's typed
@@ -38,13 +38,13 @@ enum How<T: 'static> {
     Code(Write<T>, Read<T>),
 }
 
-impl<T> Clone for Part<T> {
+impl<T> Clone for PayloadCodec<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Part<T> {}
+impl<T> Copy for PayloadCodec<T> {}
 
 impl<T> Clone for How<T> {
     fn clone(&self) -> Self {
@@ -55,8 +55,8 @@ impl<T> Clone for How<T> {
 impl<T> Copy for How<T> {}
 
 /// Plain fields, as a tuple of the Rust types that the markers in `F` stand for.
-pub const fn fields<F: Fields>(size: Size, slots: &'static [Slot]) -> Part<F::Values> {
-    Part {
+pub const fn fields<F: Fields>(size: Size, slots: &'static [Slot]) -> PayloadCodec<F::Values> {
+    PayloadCodec {
         size,
         how: How::Fields(slots, F::write, F::read),
         exception: None,
@@ -66,8 +66,8 @@ pub const fn fields<F: Fields>(size: Size, slots: &'static [Slot]) -> Part<F::Va
 }
 
 /// One plain field, as the Rust type that the marker stands for.
-pub const fn field<W: Wire>(size: Size, slots: &'static [Slot]) -> Part<W::Value> {
-    Part {
+pub const fn field<W: Wire>(size: Size, slots: &'static [Slot]) -> PayloadCodec<W::Value> {
+    PayloadCodec {
         size,
         how: How::Fields(slots, write_one::<W>, read_one::<W>),
         exception: None,
@@ -77,8 +77,14 @@ pub const fn field<W: Wire>(size: Size, slots: &'static [Slot]) -> Part<W::Value
 }
 
 /// Anything else, written and read by functions of the generated code.
-pub const fn code<T>(size: Size, write: Write<T>, read: Read<T>) -> Part<T> {
-    Part { size, how: How::Code(write, read), exception: None, streamed: None, closed: None }
+pub const fn code<T>(size: Size, write: Write<T>, read: Read<T>) -> PayloadCodec<T> {
+    PayloadCodec {
+        size,
+        how: How::Code(write, read),
+        exception: None,
+        streamed: None,
+        closed: None,
+    }
 }
 
 /// Results of a method with typed exceptions: `exception` makes one of an error.
@@ -87,8 +93,8 @@ pub const fn raising<T>(
     write: Write<T>,
     read: Read<T>,
     exception: fn(&Error) -> Option<Exception>,
-) -> Part<T> {
-    Part {
+) -> PayloadCodec<T> {
+    PayloadCodec {
         size,
         how: How::Code(write, read),
         exception: Some(exception),
@@ -98,11 +104,11 @@ pub const fn raising<T>(
 }
 
 /// The results of a method that streams: none, and its calls do not wait for them.
-pub const fn streamed() -> Part<()> {
-    Part { streamed: Some(|| ()), ..fields::<()>(Size(0, 0), &[]) }
+pub const fn streamed() -> PayloadCodec<()> {
+    PayloadCodec { streamed: Some(|| ()), ..fields::<()>(Size(0, 0), &[]) }
 }
 
-impl<T> Part<T> {
+impl<T> PayloadCodec<T> {
     /// Whether these are the results of a streaming method.
     pub(crate) fn is_streamed(&self) -> bool {
         self.streamed.is_some()

@@ -13,7 +13,8 @@ use crate::model::{Field, Method, Presence, Type};
 /// How many fields the runtime's tuples have at most.
 const MOST: usize = 8;
 
-/// A message of a method, present or older: one field or none for each of the method's.
+/// The parameters or results in the present or an older version: for each field of the present
+/// method the field there, or none.
 pub(super) struct Form<'a> {
     pub size: (u16, u16),
     pub thread_map: Option<u32>,
@@ -77,7 +78,8 @@ pub(super) fn results_form(
     }
 }
 
-/// What turns an error of the object's into one of the exceptions that the schema declares.
+/// The function that turns an error of the object into one of the exceptions that the schema
+/// declares.
 fn exception(lineage: &Lineage<'_>, exceptions: &[Field]) -> Option<TokenStream> {
     let mut exceptions = exceptions.iter().map(|field| {
         let (wire, slot, name) = raised(lineage, field);
@@ -87,7 +89,7 @@ fn exception(lineage: &Lineage<'_>, exceptions: &[Field]) -> Option<TokenStream>
     Some(quote!(|error| #first #(.or_else(|| #exceptions))*))
 }
 
-/// The fields, where each is read and written by its slot and nothing else.
+/// The fields, if each can be read and written by its slot alone.
 fn plain<'a>(form: &Form<'a>) -> Option<Vec<&'a Field>> {
     let simple = |field: &&Field| {
         !matches!(field.presence, Presence::Wanted(_))
@@ -114,7 +116,7 @@ fn closure(params: &[TokenStream], body: &TokenStream) -> TokenStream {
     }
 }
 
-/// The ThreadMap, which the runtime fills in.
+/// Writes the ThreadMap, which the runtime supplies.
 fn write_silent(form: &Form<'_>, names: &Names) -> Option<TokenStream> {
     let (cx, to) = (&names.cx, &names.to);
     let slot = form.thread_map.map(Literal::u32_unsuffixed);
@@ -160,8 +162,8 @@ fn read_params(lineage: &Lineage<'_>, form: &Form<'_>) -> TokenStream {
     closure(&[used(&names.cx, &body), used(&names.from, &body)], &body)
 }
 
-/// The value that was read. Where the older version does not have the field: the default of the present
-/// field, or else of its type.
+/// The value that was read. If the older version does not have the field, this is the default of the
+/// present field, or else of its type.
 pub(super) fn value(
     cx: &Context<'_>,
     field: Option<&Field>,

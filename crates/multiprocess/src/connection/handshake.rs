@@ -1,6 +1,6 @@
-//! The time until the peer has answered the first question. If the connection ends before that, whoever
-//! made it may know a better reason than that the socket was closed, such as the exit status of a child
-//! process, and is asked to explain the end.
+//! The time until the peer has answered the first question. If the connection ends before that, the
+//! code that made it may know a better reason than that the socket was closed, such as the exit status
+//! of a child process, and is asked to explain the end.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,14 +12,14 @@ pub(crate) type Explain = Box<dyn FnOnce(Error) -> Error + Send>;
 
 /// Present while the peer has not answered the first question.
 #[derive(Default)]
-pub(crate) struct Unexplained(Mutex<Option<Unanswered>>);
+pub(crate) struct Handshake(Mutex<Option<Unanswered>>);
 
 struct Unanswered {
     explain: Explain,
     deadline: Option<TimerId>,
 }
 
-impl Unexplained {
+impl Handshake {
     fn state(&self) -> MutexGuard<'_, Option<Unanswered>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

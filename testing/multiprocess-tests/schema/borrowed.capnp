@@ -1,4 +1,4 @@
-# What the tests of methods that borrow their parameters call.
+# The interfaces of the tests of methods that borrow their parameters.
 
 @0xd9c06b21f87e43a5;
 
@@ -11,10 +11,10 @@ interface Shelf {
     construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap);
 
     describe @1 (context :Proxy.Context, name :Text, bytes :Data, at :UInt64 = 7, part :Int32, hasPart :Bool) -> (result :Text) $Rust.borrowed;
-    # Tells what it got.
+    # Returns its arguments as text.
 
     index @2 (rows :List(Row), words :List(Text), maybe :Row $Rust.nullable) -> (result :Text) $Rust.borrowed;
-    # The same of structs and lists, without a context.
+    # The same for structs and lists, without a context.
 
     again @3 (context :Proxy.Context) -> (result :Shelf $Rust.notNull);
     # The same shelf.
