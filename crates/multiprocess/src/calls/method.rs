@@ -5,7 +5,7 @@ use std::fmt;
 
 use capnp_engine::CallKind;
 
-use crate::wire::{AnyBuilder, Builder, Encoder, Exception, Part, Wire};
+use crate::wire::{AnyBuilder, Builder, Encoder, Exception, PayloadCodec, Wire};
 use crate::{Error, Result};
 
 /// The ids of a method on the wire, and how it is called.

@@ -17,7 +17,7 @@ use crate::connection::{ArcConn, Core, Flush};
 use crate::panics::catch_panic;
 use crate::session::{Caller, CapReader, Complete, Destroy, HeldCap, How, WaiterId};
 use crate::threads::{RunningId, innermost, this_inbox};
-use crate::wire::{AnyBuilder, Builder, Decoder, Encoder, Part, Reader};
+use crate::wire::{AnyBuilder, Builder, Decoder, Encoder, PayloadCodec, Reader};
 use crate::{Error, Result};
 
 /// A call that is under way. Dropped, it is cancelled. It keeps its connection: the handle that it

@@ -12,7 +12,6 @@ use capnp_engine::{Effect, Engine, Fatal, Incoming};
 
 use super::batching::Batching;
 use super::core::Core;
-use super::explain::Unexplained;
 use super::followup::{Followup, Followups};
 use super::frame::Frames;
 use super::handshake::Handshake;
@@ -82,7 +81,7 @@ pub(crate) struct Conn {
     pub(super) ended: OnceLock<Error>,
     /// Nobody is to wait for the socket any more: the connection ends.
     pub(super) closing: AtomicBool,
-    pub(super) unexplained: Unexplained,
+    pub(super) handshake: Handshake,
     in_order: Mutex<InOrder>,
     pub(super) on_disconnect: Mutex<Vec<Hook>>,
     pub(super) partial_timer: Mutex<Option<TimerId>>,

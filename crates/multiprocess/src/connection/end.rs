@@ -12,15 +12,15 @@ use rustix::net::{Shutdown, shutdown};
 
 use super::conn::{ArcConn, Conn, Hook, Session};
 use super::core::Core;
-use super::explain::Explain;
 use super::followup::Followup;
+use super::handshake::Explain;
 use crate::Error;
 use crate::panics::catch_panic;
 use crate::pool;
 
 impl Conn {
     /// Begins the handshake: the connection ends if the peer has not answered within `timeout`.
-    pub(crate) fn shake_hands(self: &ArcConn, timeout: Duration, explain: Explain) {
+    pub(crate) fn start_handshake(self: &ArcConn, timeout: Duration, explain: Explain) {
         let conn = ArcConn::downgrade(self);
         let late = move || {
             if let Some(conn) = conn.upgrade() {
@@ -29,20 +29,20 @@ impl Conn {
         };
         let deadline = Instant::now().checked_add(timeout);
         let deadline = deadline.map(|deadline| self.driver.add_timer(deadline, Box::new(late)));
-        drop(self.unexplained.take());
-        self.unexplained.begin(explain, deadline);
+        drop(self.handshake.take());
+        self.handshake.begin(explain, deadline);
     }
 
     /// The peer has answered the last question of the handshake.
-    pub(crate) fn shaken(&self) -> Option<Followup> {
-        let explain = self.unexplained.take()?;
+    pub(crate) fn handshake_done(&self) -> Option<Followup> {
+        let explain = self.handshake.take()?;
         Some(Followup::Run(Box::new(|| drop(explain))))
     }
 
     /// The peer has answered a question of the handshake with an error. If there is somebody to explain
     /// that, the connection is to end with the error that this returns.
     pub(crate) fn refused(&self, error: &Error) -> Option<Error> {
-        if self.unexplained.is_over() {
+        if self.handshake.is_over() {
             return None;
         }
         Some(Error::disconnected(format!("it does not serve what is asked for first: {error}")))
@@ -50,7 +50,7 @@ impl Conn {
 
     /// No question was asked, so there will be nothing to explain.
     pub(crate) fn stop_explaining(&self) {
-        drop(self.unexplained.take());
+        drop(self.handshake.take());
     }
 
     /// Ends the connection: every call that waits and every later one fails with `error`, or with
@@ -59,7 +59,7 @@ impl Conn {
         if !self.close() {
             return;
         }
-        match self.unexplained.take() {
+        match self.handshake.take() {
             Some(explain) => self.explain_end(error, explain),
             None => self.complete_end(error),
         }
@@ -67,7 +67,7 @@ impl Conn {
 
     /// The same, by this side and at once.
     pub(crate) fn end_now(self: &ArcConn, error: Error) {
-        drop(self.unexplained.take());
+        drop(self.handshake.take());
         self.close();
         self.complete_end(error);
     }
@@ -163,7 +163,7 @@ impl Drop for Conn {
         {
             self.driver.remove_timer(timer);
         }
-        if let Some(explain) = self.unexplained.take() {
+        if let Some(explain) = self.handshake.take() {
             pool::clean_up(move || drop(explain));
         }
         if self.ended().is_none() {

@@ -20,7 +20,6 @@ mod batching;
 mod conn;
 mod core;
 mod end;
-mod explain;
 mod followup;
 mod frame;
 mod handshake;

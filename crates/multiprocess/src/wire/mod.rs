@@ -43,7 +43,9 @@ pub use convert::{As, Codec, CodecError, Each, TryConvert};
 pub use flagged::If;
 pub use list::{BTreeMapOf, BTreeSetOf, Entry, HashMapOf, HashSetOf, List};
 pub use message::{Message, Wire};
-pub use part::{Exception, Fields, Part, Slot, code, field, fields, raising, streamed, unread};
+pub use payload::{
+    Exception, Fields, PayloadCodec, Slot, code, field, fields, raising, streamed, unread,
+};
 pub use pointer::{AnyPointerWire, Data, PointerWire, Text};
 pub use slots::{AnyBuilder, AnyReader, Builder, Reader, Size};
 pub use structure::{Boxed, Nullable, Struct};
