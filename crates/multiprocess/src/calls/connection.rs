@@ -12,7 +12,7 @@ use super::object::serve;
 use super::slot::Slot;
 use crate::connection::{ArcConn, Limits, read_once};
 use crate::process::{PeerCredentials, peer_credentials};
-use crate::session;
+use crate::session::{self, Complete};
 use crate::threads::this_inbox;
 use crate::{Error, Result};
 
@@ -49,7 +49,7 @@ impl Connection {
     /// # Errors
     /// The connection has ended.
     pub fn bootstrap<I: Interface>(&self) -> Result<I> {
-        bootstrap::<I>(&self.0, Box::new(|_, _, _| None))
+        bootstrap::<I>(&self.0, Complete::ignore())
     }
 
     /// The same for a peer that may not speak this protocol: the connection ends if the peer has not
@@ -109,7 +109,7 @@ impl Connection {
         let filled = Arc::clone(&answer);
         let handle = bootstrap::<I>(
             &self.0,
-            Box::new(move |_core, _conn, answer| filled.fill(answer.map(|_content| ()))),
+            Complete::once(move |_core, _conn, answer| filled.fill(answer.map(|_content| ()))),
         )?;
         Call::answer(answer, timeout).wait()?;
         Ok(handle)

@@ -3,15 +3,16 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use capnp_engine::Body;
+use capnp_engine::{Body, Content};
 
-use super::errors::in_method;
+use super::errors::{in_method, without_threads};
 use super::method::MethodId;
-use crate::connection::{Followup, Parker, Pending};
+use crate::connection::{ArcConn, Core, Followup, Parker, Pending};
 use crate::panics::catch_panic;
 use crate::serving::look_at_results;
+use crate::session::{CapReader, TakeAnswer};
 use crate::threads::Inbox;
-use crate::wire::{Decoder, PayloadCodec};
+use crate::wire::{Decoder, PayloadCodec, Reader};
 use crate::{Error, Result};
 
 /// The place for an answer.
@@ -85,11 +86,6 @@ impl<T> Slot<T> {
         self.arrived(Arrived::Answer(answer))
     }
 
-    /// Fills in long results without capabilities, which are decoded when they are taken.
-    pub(super) fn fill_later(&self, message: Body) -> Option<Followup> {
-        self.arrived(Arrived::Message(message))
-    }
-
     fn arrived(&self, answer: Arrived<T>) -> Option<Followup> {
         let mut state = self.state();
         state.answer = Some(answer);
@@ -128,7 +124,7 @@ impl<T> Slot<T> {
                 });
                 read.map_err(|error| in_method(error, *method))
             }
-            (Arrived::Message(_), None) => Err(Error::failed("an answer that nobody can read")),
+            (Arrived::Message(_), None) => Err(unreadable()),
         }
     }
 
@@ -155,6 +151,51 @@ impl<T> Slot<T> {
             Waiter::Future(waker) => waker.wake(),
         }
     }
+}
+
+/// The answer of a peer's method: see [`for_results`](Slot::for_results).
+impl<T: Send> TakeAnswer for Slot<T> {
+    fn take_answer(
+        &self,
+        core: &mut Core,
+        conn: &ArcConn,
+        answer: Result<Content<'_>>,
+    ) -> Option<Followup> {
+        let Some((results, method)) = &self.results else { return self.fill(Err(unreadable())) };
+        let (results, method) = (*results, *method);
+        if let Ok(content) = &answer
+            && content.caps.is_empty()
+            && let Some(message) = content.whole.shared()
+        {
+            return self.arrived(Arrived::Message(message));
+        }
+        self.fill(match answer {
+            Ok(content) => read_results(core, conn, &content, method, results)
+                .map_err(|error| in_method(error, method)),
+            Err(error) => match results.closed {
+                // Another call has ended the object.
+                Some(closed) if matches!(error, Error::ApiMisuse { .. }) => Ok(closed()),
+                _ => Err(in_method(without_threads(core, error), method)),
+            },
+        })
+    }
+}
+
+fn read_results<T>(
+    core: &mut Core,
+    conn: &ArcConn,
+    content: &Content<'_>,
+    method: MethodId,
+    results: PayloadCodec<T>,
+) -> Result<T> {
+    let from = Reader::content(content.reader)?;
+    let mut caps = CapReader::new(core, conn, content.caps);
+    let mut cx = Decoder::new(Some(&mut caps), content.whole.len(), method.version);
+    catch_panic(|| results.read(&mut cx, from))
+}
+
+fn unreadable() -> Error {
+    Error::failed("an answer that nobody can read")
 }
 
 impl<T: Send> Pending for Slot<T> {

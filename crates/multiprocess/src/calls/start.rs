@@ -4,9 +4,8 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use capnp_engine::{CallKind, Cap, Content};
+use capnp_engine::{CallKind, Cap};
 
-use super::errors::{in_method, without_threads};
 use super::interface::Interface;
 use super::method::MethodId;
 use super::remote::RemoteObject;
@@ -14,10 +13,9 @@ use super::slot::Slot;
 use super::streaming::Streaming;
 use super::waiting::{Deadline, wait_for_slot};
 use crate::connection::{ArcConn, Core, Flush};
-use crate::panics::catch_panic;
-use crate::session::{Caller, CapReader, Complete, Destroy, HeldCap, How, WaiterId};
+use crate::session::{Caller, Complete, Destroy, HeldCap, How, TakeAnswer, WaiterId};
 use crate::threads::{RunningId, innermost, this_inbox};
-use crate::wire::{AnyBuilder, Builder, Decoder, Encoder, PayloadCodec, Reader};
+use crate::wire::{AnyBuilder, Builder, Encoder, PayloadCodec};
 use crate::{Error, Result};
 
 /// A call that is under way. Dropped, it is cancelled. It keeps its connection: the handle that it
@@ -112,7 +110,7 @@ pub(super) fn start_call<T: Send + 'static>(
         }
         core.admit(cap, method.kind)?;
         let lost = streamed.filter(|_| closes).cloned();
-        let complete = complete(&slot, method, results, lost);
+        let complete = complete(&slot, lost);
         let target = (method.interface, method.ordinal);
         let version = method.version;
         let written = core.write_call(conn, target, version, Some(&caller), &mut encode)?;
@@ -151,48 +149,13 @@ pub(super) fn start_call<T: Send + 'static>(
 }
 
 /// Fills the slot with the answer. `lost`: the streaming calls whose first error this call reports.
-fn complete<T: Send + 'static>(
-    slot: &Arc<Slot<T>>,
-    method: MethodId,
-    results: PayloadCodec<T>,
-    lost: Option<Arc<Streaming>>,
-) -> Complete {
+fn complete<T: Send + 'static>(slot: &Arc<Slot<T>>, lost: Option<Arc<Streaming>>) -> Complete {
     let slot = Arc::clone(slot);
-    Box::new(move |core, conn, answer| {
-        if let (Ok(content), None) = (&answer, &lost)
-            && content.caps.is_empty()
-            && let Some(message) = content.whole.shared()
-        {
-            return slot.fill_later(message);
-        }
-        slot.fill(match answer {
-            Ok(content) => {
-                let read = read_results(core, conn, &content, method, results);
-                match lost.and_then(|streamed| streamed.failed()) {
-                    Some(error) => Err(error),
-                    None => read.map_err(|error| in_method(error, method)),
-                }
-            }
-            Err(error) => match results.closed {
-                // Another call has ended the object.
-                Some(closed) if matches!(error, Error::ApiMisuse { .. }) => Ok(closed()),
-                _ => Err(in_method(without_threads(core, error), method)),
-            },
-        })
+    let Some(lost) = lost else { return Complete::Shared(slot) };
+    Complete::once(move |core, conn, answer| match (&answer, lost.failed()) {
+        (Ok(_), Some(error)) => slot.fill(Err(error)),
+        _ => slot.take_answer(core, conn, answer),
     })
-}
-
-fn read_results<T>(
-    core: &mut Core,
-    conn: &ArcConn,
-    content: &Content<'_>,
-    method: MethodId,
-    results: PayloadCodec<T>,
-) -> Result<T> {
-    let from = Reader::content(content.reader)?;
-    let mut caps = CapReader::new(core, conn, content.caps);
-    let mut cx = Decoder::new(Some(&mut caps), content.whole.len(), method.version);
-    catch_panic(|| results.read(&mut cx, from))
 }
 
 fn check_connected(conn: &ArcConn) -> Result<()> {
@@ -214,7 +177,7 @@ pub(super) fn start_pipelined(
         let version = method.version;
         let written = core.write_call(conn, target, version, Some(&caller), &mut encode)?;
         let how = How { pipeline: Some(vec![method.pipeline]), ..How::default() };
-        let (_, promise) = core.call(cap, written, how, Box::new(|_, _, _| None))?;
+        let (_, promise) = core.call(cap, written, how, Complete::ignore())?;
         let promise = promise.ok_or_else(|| Error::failed("the call promised nothing"))?;
         Ok(HeldCap::new(core, conn, promise))
     })
@@ -249,6 +212,6 @@ fn send_destroy<I: Interface>(
     let Ok(written) = written else { return };
     let how = How { kind: CallKind::Destroy, pipeline: None, within: running };
     // Errors are ignored: nothing more can be done to end the object.
-    let _ = core.call(cap, written, how, Box::new(|_, _, _| None));
+    let _ = core.call(cap, written, how, Complete::ignore());
     core.interrupt_all(conn, cap);
 }

@@ -1,5 +1,7 @@
 //! Calls of this side's that are under way: who waits for them, and how they are cancelled.
 
+use std::sync::Arc;
+
 use capnp_engine::{
     CallId, CallKind, CallOptions, Cap, Content, Draft, Failure, Incoming, Path, Payload, Stage,
 };
@@ -13,9 +15,48 @@ use crate::threads::RunningId;
 use crate::wire::helpers::malformed;
 use crate::{Error, Result};
 
-/// Takes in an answer. Under the lock; what is to happen outside is returned.
-pub(crate) type Complete =
-    Box<dyn FnOnce(&mut Core, &ArcConn, Result<Content<'_>>) -> Option<Followup> + Send>;
+/// Takes in the answer of a call. Under the lock; what is to happen outside is returned.
+pub(crate) enum Complete {
+    /// A call of the runtime's own.
+    Once(Box<Once>),
+    /// A user's call: the place where its answer is waited for, which takes no other memory.
+    Shared(Arc<dyn TakeAnswer>),
+}
+
+type Once = dyn FnOnce(&mut Core, &ArcConn, Result<Content<'_>>) -> Option<Followup> + Send;
+
+/// A place where an answer is waited for.
+pub(crate) trait TakeAnswer: Send + Sync {
+    /// Takes it in, as [`Complete`] says. Called once.
+    fn take_answer(
+        &self,
+        core: &mut Core,
+        conn: &ArcConn,
+        answer: Result<Content<'_>>,
+    ) -> Option<Followup>;
+}
+
+impl Complete {
+    pub(crate) fn once(
+        complete: impl FnOnce(&mut Core, &ArcConn, Result<Content<'_>>) -> Option<Followup>
+        + Send
+        + 'static,
+    ) -> Complete {
+        Complete::Once(Box::new(complete))
+    }
+
+    /// For a call whose answer nobody waits for.
+    pub(crate) fn ignore() -> Complete {
+        Complete::once(|_, _, _| None)
+    }
+
+    fn run(self, core: &mut Core, conn: &ArcConn, answer: Result<Content<'_>>) -> Option<Followup> {
+        match self {
+            Complete::Once(complete) => complete(core, conn, answer),
+            Complete::Shared(place) => place.take_answer(core, conn, answer),
+        }
+    }
+}
 
 /// A call of this side's, by its place among those who wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,7 +230,7 @@ impl Core {
         let complete = self.state().waiters.get(id).and_then(|waiter| waiter.complete.take());
         self.forget_waiter(id);
         if let Some(complete) = complete {
-            let followup = complete(self, conn, Err(error));
+            let followup = complete.run(self, conn, Err(error));
             self.followups.extend(followup);
         }
     }
@@ -238,13 +279,13 @@ impl Core {
         let followup = match answer {
             Ok(payload) => {
                 let followup = payload
-                    .with(message, |content| complete(self, conn, content.map_err(malformed)));
+                    .with(message, |content| complete.run(self, conn, content.map_err(malformed)));
                 self.engine.release_all(payload.caps);
                 followup
             }
             Err((payload, error)) => {
                 self.engine.release_all(payload.into_iter().flat_map(|payload| payload.caps));
-                complete(self, conn, Err(error))
+                complete.run(self, conn, Err(error))
             }
         };
         self.followups.extend(followup);
@@ -286,7 +327,7 @@ impl Core {
         let waiters = std::mem::take(&mut self.state().waiters);
         for (_, waiter) in waiters.slots {
             if let Some(complete) = waiter.complete {
-                let followup = complete(self, conn, Err(error.clone()));
+                let followup = complete.run(self, conn, Err(error.clone()));
                 self.followups.extend(followup);
             }
         }

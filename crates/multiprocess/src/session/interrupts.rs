@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use capnp_engine::{CallKind, Cap, Draft, Stage};
 
-use super::calls::{How, WaiterId, Written};
+use super::calls::{Complete, How, WaiterId, Written};
 use crate::connection::{ArcConn, Core};
 use crate::driver::driver;
 use crate::memory::MEMORY;
@@ -265,6 +265,6 @@ impl Core {
         let Ok(draft) = draft else { return };
         let how = How { kind: CallKind::Interrupt, ..How::default() };
         // Its outcome is ignored.
-        let _ = self.call(target, Written::plain(draft), how, Box::new(|_, _, _| None));
+        let _ = self.call(target, Written::plain(draft), how, Complete::ignore());
     }
 }
