@@ -23,7 +23,7 @@ struct State {
     /// The number of calls for each thread; a list, because there are few.
     running: Vec<(ThreadAddress, usize)>,
     /// The object's end, and the thread of the call that asked for it.
-    ending: Option<(ThreadAddress, End)>,
+    ending: Option<Box<(ThreadAddress, End)>>,
 }
 
 impl State {
@@ -51,7 +51,7 @@ impl RunningCalls {
             drop(state);
             return end();
         };
-        state.ending = Some((thread, end));
+        state.ending = Some(Box::new((thread, end)));
         drop(state);
         let running = Arc::downgrade(self);
         let timer = move || {
@@ -64,12 +64,12 @@ impl RunningCalls {
 
     fn go_on(&self, if_so: impl FnOnce(&State, ThreadAddress) -> bool) {
         let mut state = self.state();
-        let Some((thread, end)) = state.ending.take() else { return };
+        let Some((thread, end)) = state.ending.take().map(|ending| *ending) else { return };
         if if_so(&state, thread) {
             drop(state);
             pool::run(end);
         } else {
-            state.ending = Some((thread, end));
+            state.ending = Some(Box::new((thread, end)));
         }
     }
 }

@@ -25,14 +25,20 @@ struct State {
     stage: Stage,
     /// The object, until it is closed.
     owner: Option<Box<dyn Any + Send + Sync>>,
-    /// Hooks for the end of the object, in the order in which they were added.
-    hooks: Vec<Hook>,
-    /// Run when it has ended.
-    waiting: Vec<Hook>,
+    /// What is to follow the end. None where nothing is: there are many objects.
+    at_end: Option<Box<AtEnd>>,
     /// The number of running calls for each thread, if the thread is known.
     running: Vec<(Option<ThreadId>, usize)>,
     /// The thread that requested the end: its own calls of the object wait for the end.
     closer: Option<ThreadId>,
+}
+
+#[derive(Default)]
+struct AtEnd {
+    /// Hooks for the end of the object, in the order in which they were added.
+    hooks: Vec<Hook>,
+    /// Run when it has ended, after the hooks.
+    waiting: Vec<Hook>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,13 +51,11 @@ enum Stage {
 
 impl ObjectLife {
     pub(crate) fn new(owner: Box<dyn Any + Send + Sync>) -> Arc<ObjectLife> {
-        let (hooks, waiting, running) = (Vec::new(), Vec::new(), Vec::new());
-        let owner = Some(owner);
+        let (owner, running) = (Some(owner), Vec::new());
         Arc::new(ObjectLife(Mutex::new(State {
             stage: Stage::Open,
             owner,
-            hooks,
-            waiting,
+            at_end: None,
             running,
             closer: None,
         })))
@@ -68,7 +72,7 @@ impl ObjectLife {
             drop(state);
             return run_hook("a cleanup hook", hook);
         }
-        state.hooks.push(hook);
+        state.at_end().hooks.push(hook);
     }
 
     /// Begins a call, on the current thread or on one that is not known yet.
@@ -93,10 +97,10 @@ impl ObjectLife {
                 drop(state);
                 return done();
             }
-            Stage::Closing => return state.waiting.push(done),
+            Stage::Closing => return state.at_end().waiting.push(done),
             Stage::Open => {}
         }
-        state.waiting.push(done);
+        state.at_end().waiting.push(done);
         state.stage = Stage::Closing;
         state.closer = Some(std::thread::current().id());
         if state.is_idle() {
@@ -125,8 +129,7 @@ impl ObjectLife {
     fn end(&self, mut state: MutexGuard<'_, State>) {
         state.stage = Stage::Closed;
         let owner = state.owner.take();
-        let (hooks, waiting) =
-            (std::mem::take(&mut state.hooks), std::mem::take(&mut state.waiting));
+        let AtEnd { hooks, waiting } = state.at_end.take().map(|end| *end).unwrap_or_default();
         drop(state);
         end_object(owner, hooks);
         waiting.into_iter().for_each(|done| done());
@@ -142,6 +145,10 @@ fn end_object(owner: Option<Box<dyn Any + Send + Sync>>, hooks: Vec<Hook>) {
 }
 
 impl State {
+    fn at_end(&mut self) -> &mut AtEnd {
+        self.at_end.get_or_insert_default()
+    }
+
     /// Whether all running calls are ones that wait for the end.
     fn is_idle(&self) -> bool {
         self.running.iter().all(|(thread, _)| *thread == self.closer)
@@ -168,7 +175,8 @@ impl Drop for ObjectLife {
     fn drop(&mut self) {
         let state = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         if state.stage != Stage::Closed {
-            end_object(state.owner.take(), std::mem::take(&mut state.hooks));
+            let hooks = state.at_end.take().map(|end| end.hooks).unwrap_or_default();
+            end_object(state.owner.take(), hooks);
         }
     }
 }

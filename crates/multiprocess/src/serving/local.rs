@@ -1,7 +1,7 @@
 //! The capability behind which an object of this process is served.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use capnp_engine::{Content, Delivery, Incoming, Serving};
 
@@ -30,8 +30,8 @@ pub(crate) struct Local {
     address: usize,
     /// The object's running calls.
     running: Arc<RunningCalls>,
-    /// The object's streaming calls over this connection.
-    streams: Arc<Streams>,
+    /// The object's streaming calls over this connection, from the first one on: most objects have none.
+    streams: OnceLock<Arc<Streams>>,
 }
 
 impl Local {
@@ -42,7 +42,7 @@ impl Local {
             address: served.address(),
             served: Mutex::new(Some(served)),
             running: Arc::default(),
-            streams: Arc::default(),
+            streams: OnceLock::new(),
         })
     }
 
@@ -64,7 +64,9 @@ impl Local {
             let error = Error::Overloaded {
                 message: format!("more than {limit} calls at once on one connection"),
             };
-            self.streams.refused(&error);
+            if let Some(streams) = self.streams.get() {
+                streams.refused(&error);
+            }
             return Err(error);
         }
         let served = self.place().clone();
@@ -106,8 +108,20 @@ impl Local {
                 core.answer_now(conn, serving, Ok(&mut encode));
                 return Ok(());
             }
-            Kind::Run(method) => Work::Call(self.streams.run(conn, streaming, method), object),
-            Kind::Spawn(method) => Work::Spawn(self.streams.spawn(conn, streaming, method), object),
+            Kind::Run(method) => {
+                let method = match self.streams(streaming) {
+                    Some(streams) => streams.run(conn, streaming, method),
+                    None => method,
+                };
+                Work::Call(method, object)
+            }
+            Kind::Spawn(method) => {
+                let method = match self.streams(streaming) {
+                    Some(streams) => streams.spawn(conn, streaming, method),
+                    None => method,
+                };
+                Work::Spawn(method, object)
+            }
             Kind::Destroy => Work::Destroy(self.place().take().map(remains)),
         };
         // Dropped here because it is not the last reference: the call's own is dropped outside the
@@ -129,8 +143,16 @@ impl Local {
         let id = core.begin_running(conn, serving, &token, thread, callback);
         let answer = Answer { conn: ArcConn::downgrade(conn), id, token };
         let call = ServedCall::new(answer, work, &self.running, relayed);
-        self.streams.arrive(core, conn, streaming, context, call);
+        match self.streams.get() {
+            Some(streams) => streams.arrive(core, conn, streaming, context, call),
+            None => core.schedule(conn, context, call),
+        }
         Ok(())
+    }
+
+    /// The object's streaming calls: made for the first one. None where there was none yet.
+    fn streams(&self, streaming: bool) -> Option<&Arc<Streams>> {
+        if streaming { Some(self.streams.get_or_init(Arc::default)) } else { self.streams.get() }
     }
 
     /// Calls on a destroyed object: a second destroy does nothing, anything else is an error.

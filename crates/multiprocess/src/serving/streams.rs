@@ -10,7 +10,6 @@
 //! peer cannot break an object for others.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::job::Run;
@@ -22,11 +21,7 @@ use crate::{Error, Result};
 
 /// The streaming calls of one object over one connection.
 #[derive(Default)]
-pub(super) struct Streams {
-    /// Whether there was a streaming call: most objects never have any.
-    used: AtomicBool,
-    state: Mutex<State>,
-}
+pub(super) struct Streams(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -46,7 +41,7 @@ struct Waiting {
 
 impl Streams {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failed(&self) -> Result<()> {
@@ -55,20 +50,16 @@ impl Streams {
 
     /// Notes that a call was refused, because it may have been a streaming one.
     pub(super) fn refused(&self, error: &Error) {
-        if self.used.load(Ordering::Relaxed) {
-            self.state().failed.get_or_insert_with(|| error.clone());
-        }
+        self.state().failed.get_or_insert_with(|| error.clone());
     }
 
     /// The method of a call, run when it is its turn. The call has to [arrive](Self::arrive) next.
     pub(super) fn run(self: &Arc<Self>, conn: &ArcConn, streaming: bool, method: Run) -> Run {
-        match self.turn(conn, streaming) {
-            Some(turn) => Box::new(move || {
-                turn.streams.failed()?;
-                turn.end(catch_panic(method))
-            }),
-            None => method,
-        }
+        let turn = self.turn(conn, streaming);
+        Box::new(move || {
+            turn.streams.failed()?;
+            turn.end(catch_panic(method))
+        })
     }
 
     /// The same where the method is a future.
@@ -78,27 +69,17 @@ impl Streams {
         streaming: bool,
         method: Spawned,
     ) -> Spawned {
-        match self.turn(conn, streaming) {
-            Some(turn) => method.wrapped(|method| {
-                Box::pin(async move {
-                    turn.streams.failed()?;
-                    turn.end(catch_panics(method).await)
-                })
-            }),
-            None => method,
-        }
+        let turn = self.turn(conn, streaming);
+        method.wrapped(|method| {
+            Box::pin(async move {
+                turn.streams.failed()?;
+                turn.end(catch_panics(method).await)
+            })
+        })
     }
 
-    /// None if the call need not be in order.
-    fn turn(self: &Arc<Self>, conn: &ArcConn, streaming: bool) -> Option<Turn> {
-        if streaming {
-            self.used.store(true, Ordering::Relaxed);
-        }
-        self.used.load(Ordering::Relaxed).then(|| Turn {
-            streams: Arc::clone(self),
-            conn: ArcConn::downgrade(conn),
-            streaming,
-        })
+    fn turn(self: &Arc<Self>, conn: &ArcConn, streaming: bool) -> Turn {
+        Turn { streams: Arc::clone(self), conn: ArcConn::downgrade(conn), streaming }
     }
 
     /// Queues a call for its thread, or until the streaming call before it has ended.
@@ -110,7 +91,7 @@ impl Streams {
         context: Option<CallThreads>,
         call: Box<dyn Schedule>,
     ) {
-        if self.used.load(Ordering::Relaxed) {
+        {
             let mut state = self.state();
             if state.running {
                 state.waiting.push_back(Waiting { streaming, context, call });
