@@ -79,6 +79,9 @@ pub(crate) struct Conn {
     /// The session's state outside the lock.
     shared: Box<dyn Any + Send + Sync>,
     pub(super) ended: OnceLock<Error>,
+    /// Why a message that was taken in ends the connection. Set under the lock of the frames: a thread that
+    /// then reads the end of the stream, or fails to write, does not know the reason better.
+    pub(super) failure: OnceLock<Error>,
     /// Nobody is to wait for the socket any more: the connection ends.
     pub(super) closing: AtomicBool,
     pub(super) handshake: Handshake,
@@ -126,6 +129,7 @@ impl Conn {
             limits,
             shared,
             ended: OnceLock::new(),
+            failure: OnceLock::new(),
             closing: AtomicBool::new(false),
             handshake: Handshake::default(),
             in_order: Mutex::default(),

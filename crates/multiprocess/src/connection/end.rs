@@ -59,6 +59,7 @@ impl Conn {
         if !self.close() {
             return;
         }
+        let error = self.failure.get().cloned().unwrap_or(error);
         match self.handshake.take() {
             Some(explain) => self.explain_end(error, explain),
             None => self.complete_end(error),

@@ -199,6 +199,9 @@ impl Conn {
             }
             Ok(())
         });
+        if let Some(failure) = &round.failed {
+            let _ = self.failure.set(failure.clone());
+        }
         if some {
             // The rest is the beginning of another message, with its own deadline.
             self.watch_partial(false);

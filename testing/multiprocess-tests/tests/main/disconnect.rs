@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_executor::block_on;
 use multiprocess::{Connection, Error, Limits};
 use multiprocess_tests::generated::lab::{Lab, LabClient};
+use multiprocess_tests::raw::RawPeer;
 use multiprocess_tests::{LabServer, Pair, Relay, eventually, pair, pair_with, wait_until};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -361,4 +362,25 @@ fn the_side_that_does_not_read_is_let_go() {
     }
     drop(theirs);
     pair.assert_alive();
+}
+
+/// The reason is what the peer says with its last message, also where one thread reads that message and
+/// another one reads the end of the stream or fails to write.
+#[test]
+fn the_peers_last_word_is_the_reason() {
+    for round in 0..1000 {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let connection = Connection::new(ours).unwrap();
+        let peer = thread::spawn(move || {
+            let mut peer = RawPeer::new(theirs);
+            // The other side may have gone on to write and fail.
+            let _ = peer.send(|message| message.init_abort().set_reason("closed for the night"));
+        });
+        let error = connection
+            .bootstrap::<LabClient>()
+            .and_then(|lab| lab.add(1, 2).wait())
+            .expect_err("nothing is served");
+        assert!(error.to_string().contains("closed for the night"), "round {round}: {error}");
+        peer.join().unwrap();
+    }
 }
