@@ -7,8 +7,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use capnp_engine::{
-    Body, CallOptions, Cap, Draft, Effect, Engine, Heap, Incoming, Limits, Message, Pool, Whole,
-    first_word, hook, options,
+    CallOptions, Cap, Draft, Effect, Engine, Heap, Incoming, Limits, Message, MessageView, Pool,
+    SharedMessage, cap_hook, first_word, reader_options,
 };
 
 const ROUNDS: usize = 400;
@@ -83,9 +83,9 @@ impl Pair {
         let start = first_word(&bytes);
         bytes.resize(start, 0);
         capnp::serialize::write_message(&mut bytes, message).expect("a Vec takes all");
-        let whole = Whole::new(&bytes[start..]);
-        let segments = whole.segments().expect("well-formed");
-        let incoming = Incoming::new(whole, &segments);
+        let view = MessageView::new(&bytes[start..]);
+        let segments = view.segments().expect("well-formed");
+        let incoming = Incoming::new(view, &segments);
         self.sides[to].receive(&incoming).expect("honest");
         while let Some(effect) = self.sides[to].next_effect() {
             match effect {
@@ -103,7 +103,7 @@ impl Pair {
                     let cap = self.with_cap.then(|| self.sides[to].object(8));
                     let draft = Draft::results(self.pool, call.call, |mut results| {
                         match cap {
-                            Some(_) => results.set_as_capability(hook(0)),
+                            Some(_) => results.set_as_capability(cap_hook(0)),
                             None => results.set_as::<capnp::text::Owned>("an answer")?,
                         }
                         Ok::<_, capnp::Error>(cap.into_iter().map(Some).collect())
@@ -173,8 +173,8 @@ fn messages(pool: &'static dyn Pool) {
                 content.set_as::<capnp::text::Owned>("some parameters").expect("there is room");
                 let mut bytes = Vec::with_capacity(message.size_in_words() * 8 + 16);
                 capnp::serialize::write_message(&mut bytes, &message).expect("a Vec takes all");
-                let body = Body::new(bytes, 0, None);
-                let reader = body.whole().parse(options(body.bytes().len()));
+                let message = SharedMessage::new(bytes, 0, None);
+                let reader = message.view().parse(reader_options(message.bytes().len()));
                 let reader = reader.expect("well-formed");
                 let root = reader.get_root::<capnp_rpc::rpc_capnp::message::Reader<'_>>();
                 black_box(root.is_ok_and(|root| root.which().is_ok()));

@@ -2,17 +2,19 @@
 
 use capnp_rpc::rpc_capnp::{message, return_};
 
-use crate::body::Body;
 use crate::cap::{Cap, Kind, Path, Promise, Target, null};
+use crate::cap_index::cap_hook;
 use crate::draft::Draft;
 use crate::effect::Effect;
 use crate::engine::{Engine, Work};
 use crate::error::{Exception, Failure, Fatal};
 use crate::exports::ExportIds;
-use crate::held::{Asker, Payload, Serving};
 use crate::idmap::IdMap;
 use crate::memory::Message;
+use crate::payload::Payload;
+use crate::pending_call::{Asker, Serving};
 use crate::questions::CallId;
+use crate::shared_message::SharedMessage;
 
 #[derive(Default)]
 pub(crate) struct Answers {
@@ -181,11 +183,11 @@ impl Engine {
                 }
                 caps.iter().flatten().for_each(|cap| self.give_back(*cap));
                 let keep = !caps.is_empty() || !pending.promises.is_empty() || pending.elsewhere;
-                let body = keep.then(|| Body::of(&message));
+                let kept = keep.then(|| SharedMessage::of(&message));
                 if !self.send_no_results(id, &pending) {
                     exports = self.send_results(message, &caps);
                 }
-                Ok(Payload { body, caps })
+                Ok(Payload { message: kept, caps })
             }
             Err(failure) => {
                 if !self.send_no_results(id, &pending) {
@@ -263,7 +265,7 @@ impl Engine {
             Some(cap) => {
                 self.caps.retain(cap);
                 Draft::results(self.pool, serving, |mut to| {
-                    to.set_as_capability(crate::hook::hook(0));
+                    to.set_as_capability(cap_hook(0));
                     Ok::<_, Failure>(vec![Some(cap)])
                 })
             }
@@ -289,8 +291,8 @@ impl Engine {
             }
             Some(Answer::Done(done)) => {
                 let results = match &done.results {
-                    Ok(Payload { body, caps }) => {
-                        Ok(Payload { body: body.clone(), caps: caps.clone() })
+                    Ok(Payload { message, caps }) => {
+                        Ok(Payload { message: message.clone(), caps: caps.clone() })
                     }
                     Err(failure) => Err(failure.clone()),
                 };
@@ -333,8 +335,8 @@ impl Engine {
                 }
                 return Ok(None);
             }
-            Some(Answer::Done(Done { results: Ok(Payload { body, caps }), .. })) => {
-                Ok(Payload { body: body.clone(), caps: caps.clone() })
+            Some(Answer::Done(Done { results: Ok(Payload { message, caps }), .. })) => {
+                Ok(Payload { message: message.clone(), caps: caps.clone() })
             }
             Some(Answer::Done(Done { results: Err(failure), .. })) => Err(failure.clone()),
             _ => Err(Failure::failed("the results were sent elsewhere and are gone")),

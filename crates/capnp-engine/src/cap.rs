@@ -8,7 +8,7 @@ use slab::Slab;
 
 use crate::engine::Engine;
 use crate::error::Failure;
-use crate::held::{HeldCall, Serving};
+use crate::pending_call::{PendingCall, Serving};
 
 /// A capability, as the engine's user names it.
 ///
@@ -104,7 +104,7 @@ pub(crate) enum Target {
 
 /// What waits for a promise to resolve.
 pub(crate) enum Waiting {
-    Call(HeldCall),
+    Call(PendingCall),
     /// The engine's user wants to know.
     Watch(u64),
     /// A Disembargo of the peer's, to be sent back behind the calls before it.
@@ -123,7 +123,7 @@ pub(crate) struct Life {
     /// The peer got it back as a result: whether it ends is the peer's affair then.
     pub(crate) given_back: bool,
     /// The call that ends the object, until those before it have returned.
-    pub(crate) destroy: Option<Box<HeldCall>>,
+    pub(crate) destroy: Option<Box<PendingCall>>,
 }
 
 /// An object's life, as far as this side has a say in it.
@@ -291,8 +291,8 @@ impl Engine {
         }
     }
 
-    /// Moves what it held to `held`, and tells who is to know.
-    fn take_apart(&mut self, cap: Cap, entry: Entry, held: &mut Vec<Cap>) {
+    /// Moves what it held to `unheld`, and tells who is to know.
+    fn take_apart(&mut self, cap: Cap, entry: Entry, unheld: &mut Vec<Cap>) {
         match entry.kind {
             Kind::Local { object, .. } => self.released(object),
             Kind::Import { id } => self.release_import(id, cap),
@@ -303,21 +303,21 @@ impl Engine {
                     self.forget_promise(id, cap);
                 }
                 match promise.target {
-                    Target::Resolved(next) => held.push(next),
-                    Target::Import { import, .. } => held.push(import),
+                    Target::Resolved(next) => unheld.push(next),
+                    Target::Import { import, .. } => unheld.push(import),
                     Target::Answer { .. } | Target::Here => {}
                 }
-                held.extend(promise.when_returned);
+                unheld.extend(promise.when_returned);
                 for waiting in promise.waiting {
                     if let Waiting::Call(call) = waiting {
-                        held.extend(call.params.caps.into_iter().flatten());
+                        unheld.extend(call.params.caps.into_iter().flatten());
                     }
                 }
             }
             Kind::Broken(_) => {}
         }
         if let Some(destroy) = entry.life.destroy {
-            held.extend(destroy.params.caps.into_iter().flatten());
+            unheld.extend(destroy.params.caps.into_iter().flatten());
         }
     }
 
@@ -367,11 +367,11 @@ impl Engine {
     pub(crate) fn unqueue(&mut self, cap: Cap, serving: Serving) -> Option<Option<u32>> {
         let promise = self.caps.promise(cap)?;
         let place = promise.waiting.iter().position(
-            |waiting| matches!(waiting, Waiting::Call(held) if held.serving == serving),
+            |waiting| matches!(waiting, Waiting::Call(call) if call.serving == serving),
         )?;
-        let Waiting::Call(held) = promise.waiting.remove(place) else { return None };
+        let Waiting::Call(call) = promise.waiting.remove(place) else { return None };
         let (answer, empty) = (promise.answer, promise.waiting.is_empty());
-        self.release_all(held.params.caps);
+        self.release_all(call.params.caps);
         if empty {
             self.release(cap);
         }

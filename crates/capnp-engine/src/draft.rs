@@ -5,12 +5,13 @@ use capnp::private::layout::CapTable;
 use capnp::traits::ImbueMut;
 use capnp_rpc::rpc_capnp::{message, return_};
 
-use crate::body::Body;
 use crate::cap::Cap;
+use crate::cap_index::cap_index;
 use crate::engine::Engine;
-use crate::held::{Asker, Content, Payload, Serving};
-use crate::hook;
 use crate::memory::{Message, Pool, new_message};
+use crate::payload::{Content, Payload};
+use crate::pending_call::{Asker, Serving};
+use crate::shared_message::SharedMessage;
 
 /// What a first segment has room for.
 const WORDS: u32 = 64;
@@ -32,7 +33,7 @@ struct Order(Vec<Option<usize>>);
 
 impl Draft {
     /// A call of this method (interface and ordinal). `fill` writes the parameters and returns the
-    /// capabilities that it wrote with [`hook`](crate::hook), by their numbers, with one reference on
+    /// capabilities that it wrote with [`cap_hook`](crate::cap_hook), by their numbers, with one reference on
     /// each.
     ///
     /// # Errors
@@ -86,11 +87,11 @@ impl Draft {
     }
 }
 
-/// The places of a message's capabilities in `given`, where that is not their order already.
+/// The indices of a message's capabilities in `given`, where that is not their order already.
 fn order_of(table: &CapTable, given: &[Option<Cap>]) -> Option<Box<Order>> {
-    let places = || table.iter().map(|slot| slot.as_deref().and_then(hook::place));
-    let same = places().eq((0..given.len()).map(Some));
-    (!same).then(|| Box::new(Order(places().collect())))
+    let indices = || table.iter().map(|slot| slot.as_deref().and_then(cap_index));
+    let same = indices().eq((0..given.len()).map(Some));
+    (!same).then(|| Box::new(Order(indices().collect())))
 }
 
 /// Begins a Return.
@@ -113,7 +114,7 @@ impl Engine {
     pub(crate) fn in_order(&mut self, draft: Draft) -> (Message, Vec<Option<Cap>>) {
         let Draft { message, given, order, .. } = draft;
         let Some(order) = order else { return (message, given) };
-        let cap = |place: &Option<usize>| given.get((*place)?).copied().flatten();
+        let cap = |index: &Option<usize>| given.get((*index)?).copied().flatten();
         let caps: Vec<_> = order.0.iter().map(cap).collect();
         caps.iter().flatten().for_each(|cap| self.caps.retain(*cap));
         self.release_all(given);
@@ -123,7 +124,7 @@ impl Engine {
     /// A draft as the content of a message that is kept.
     pub(crate) fn keep_draft(&mut self, draft: Draft) -> Payload {
         let (message, caps) = self.in_order(draft);
-        Payload { body: Some(Body::of(&message)), caps }
+        Payload { message: Some(SharedMessage::of(&message)), caps }
     }
 
     /// Writes the content of another message, with references of its own.

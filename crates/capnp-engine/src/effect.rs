@@ -3,8 +3,9 @@
 use std::fmt;
 
 use crate::error::Failure;
-use crate::held::{Payload, Serving};
 use crate::memory::Message;
+use crate::payload::Payload;
+use crate::pending_call::Serving;
 use crate::questions::CallId;
 
 /// Something that the engine wants done or known. See [`Engine::next_effect`](crate::Engine::next_effect).

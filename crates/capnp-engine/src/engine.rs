@@ -9,9 +9,10 @@ use crate::cap::{Cap, Caps, Kind};
 use crate::effect::Effect;
 use crate::error::Failure;
 use crate::exports::{Export, Imported};
-use crate::held::{HeldCall, Payload, Serving};
 use crate::idmap::IdMap;
 use crate::memory::Pool;
+use crate::payload::Payload;
+use crate::pending_call::{Asker, PendingCall, Serving};
 use crate::promises::Embargo;
 use crate::questions::{CallId, Questions};
 
@@ -76,7 +77,7 @@ pub struct Engine {
 /// fails has others that wait for its results, and so on. The stack is not that deep.
 pub(crate) enum Work {
     /// The call that ends an object goes there, on which there is a reference.
-    Destroy(Cap, HeldCall),
+    Destroy(Cap, PendingCall),
     /// A call is answered without having been made.
     Fail(Serving, Failure),
     /// A call of this side's gets the results of one of the peer's.
@@ -150,8 +151,8 @@ impl Engine {
     pub(crate) fn settle(&mut self) {
         while let Some(work) = self.work.pop_front() {
             match work {
-                Work::Destroy(target, held) => {
-                    self.route_held(target, held);
+                Work::Destroy(target, call) => {
+                    self.route_if_wanted(target, call);
                     self.release(target);
                 }
                 Work::Fail(serving, failure) => self.answer_call(serving, Err(failure)),
@@ -199,8 +200,8 @@ impl Engine {
     /// Whether this is served for somebody still.
     pub(crate) fn is_wanted(&mut self, serving: Serving) -> bool {
         match serving.0 {
-            crate::held::Asker::Peer(id) => self.answers.is_pending(id),
-            crate::held::Asker::Own(call) => self.questions.get(call).is_some(),
+            Asker::Peer(id) => self.answers.is_pending(id),
+            Asker::Own(call) => self.questions.get(call).is_some(),
         }
     }
 }

@@ -8,7 +8,8 @@ use crate::effect::Effect;
 use crate::engine::Engine;
 use crate::error::{Failure, Fatal};
 use crate::memory::new_message;
-use crate::parts::{path_of, write_promised_answer};
+use crate::outgoing::write_promised_answer;
+use crate::receive::path_of;
 
 /// The exports of one message, by their numbers. Few messages have more than two.
 pub(crate) type ExportIds = SmallVec<[u32; 2]>;
@@ -39,8 +40,8 @@ impl Engine {
     ) -> ExportIds {
         let mut exports = ExportIds::new();
         let mut table = payload.init_cap_table(caps.len() as u32);
-        for (place, cap) in caps.iter().enumerate() {
-            let descriptor = table.reborrow().get(place as u32);
+        for (index, cap) in caps.iter().enumerate() {
+            let descriptor = table.reborrow().get(index as u32);
             exports.extend(cap.and_then(|cap| self.describe(descriptor, cap)));
         }
         exports

@@ -5,13 +5,13 @@ use std::cell::Cell;
 use capnp::any_pointer;
 use capnp_rpc::rpc_capnp::{message, return_};
 
-use crate::body::Whole;
 use crate::segments::Segments;
+use crate::shared_message::MessageView;
 
 /// A message of the peer's, for [`Engine::receive`](crate::Engine::receive) and for what that leaves
 /// to be done with its content.
 pub struct Incoming<'a> {
-    whole: Whole<'a>,
+    view: MessageView<'a>,
     segments: &'a Segments<'a>,
     /// The parameters or results, once they were found.
     content: Cell<Option<any_pointer::Reader<'a>>>,
@@ -19,13 +19,13 @@ pub struct Incoming<'a> {
 
 impl<'a> Incoming<'a> {
     /// Looks at a message, whose segments these are.
-    pub fn new(whole: Whole<'a>, segments: &'a Segments<'a>) -> Incoming<'a> {
-        Incoming { whole, segments, content: Cell::new(None) }
+    pub fn new(view: MessageView<'a>, segments: &'a Segments<'a>) -> Incoming<'a> {
+        Incoming { view, segments, content: Cell::new(None) }
     }
 
     /// The bytes of the message.
-    pub fn whole(&self) -> Whole<'a> {
-        self.whole
+    pub fn view(&self) -> MessageView<'a> {
+        self.view
     }
 
     pub(crate) fn root(&self) -> capnp::Result<message::Reader<'a>> {

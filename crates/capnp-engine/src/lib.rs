@@ -50,7 +50,7 @@
 //! # A call and its answer, in memory
 //!
 //! ```
-//! use capnp_engine::{CallOptions, Draft, Effect, Engine, Heap, Incoming, Limits, Whole};
+//! use capnp_engine::{CallOptions, Draft, Effect, Engine, Heap, Incoming, Limits, MessageView};
 //!
 //! type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 //!
@@ -87,9 +87,9 @@
 //! fn receive(side: &mut Engine, written: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
 //!     let mut answers = Vec::new();
 //!     for bytes in written {
-//!         let whole = Whole::new(&bytes);
-//!         let segments = whole.segments()?;
-//!         let message = Incoming::new(whole, &segments);
+//!         let view = MessageView::new(&bytes);
+//!         let segments = view.segments()?;
+//!         let message = Incoming::new(view, &segments);
 //!         side.receive(&message)?;
 //!         answers.extend(run(side, Some(&message))?);
 //!     }
@@ -124,36 +124,38 @@
 #![deny(unsafe_code)]
 
 mod answers;
-mod body;
 mod cap;
+mod cap_index;
 mod draft;
 mod effect;
 mod engine;
 mod error;
 mod exports;
-mod held;
-mod hook;
 mod idmap;
 mod incoming;
 mod life;
 #[allow(unsafe_code, reason = "says why the memory given to capnp is sound")]
 mod memory;
-mod parts;
+mod outgoing;
+mod payload;
+mod pending_call;
 mod promises;
 mod questions;
 mod receive;
 mod returns;
 mod segments;
+mod shared_message;
 
-pub use body::{Body, Whole, first_word, options};
 pub use cap::{Cap, Path, Stage, State};
+pub use cap_index::{cap_hook, find_cap};
 pub use draft::Draft;
 pub use effect::{Delivery, Effect};
 pub use engine::{Engine, Limits, Sizes};
 pub use error::{Exception, ExceptionKind, Failure, Fatal};
-pub use held::{CallKind, Content, Payload, Serving};
-pub use hook::{find, hook};
 pub use incoming::Incoming;
 pub use memory::{Heap, Message, Pool, Segments, new_message, overwriting};
+pub use payload::{Content, Payload};
+pub use pending_call::{CallKind, Serving};
 pub use questions::{CallId, CallOptions, Called};
 pub use segments::{Segments as MessageSegments, SliceSegments};
+pub use shared_message::{MessageView, SharedMessage, first_word, reader_options};

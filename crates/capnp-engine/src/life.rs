@@ -8,7 +8,7 @@
 use crate::cap::{Cap, Kind, Life, Stage};
 use crate::engine::{Engine, Work};
 use crate::error::Failure;
-use crate::held::{CallKind, HeldCall};
+use crate::pending_call::{CallKind, PendingCall};
 
 impl Engine {
     /// The life of the object that a capability is by now.
@@ -82,17 +82,17 @@ impl Engine {
 
     /// Has the call that ends an object of the peer's, or what may become one, wait for those before
     /// it. Given back if there are none.
-    pub(crate) fn hold_destroy(&mut self, target: Cap, held: HeldCall) -> Option<HeldCall> {
+    pub(crate) fn queue_destroy(&mut self, target: Cap, call: PendingCall) -> Option<PendingCall> {
         let life = self.life(target)?;
         if life.stage == Stage::Closed || life.destroy.is_some() {
-            self.refuse(held, Failure::Closed);
+            self.refuse(call, Failure::Closed);
             return None;
         }
         life.stage = Stage::Closing;
-        if life.in_flight <= held.nested {
-            return Some(held);
+        if life.in_flight <= call.nested {
+            return Some(call);
         }
-        life.destroy = Some(Box::new(held));
+        life.destroy = Some(Box::new(call));
         None
     }
 
@@ -104,9 +104,9 @@ impl Engine {
     }
 
     /// Has a call answered without making it.
-    pub(crate) fn refuse(&mut self, held: HeldCall, failure: Failure) {
-        self.release_all(held.params.caps);
-        self.work.push_back(Work::Fail(held.serving, failure));
+    pub(crate) fn refuse(&mut self, call: PendingCall, failure: Failure) {
+        self.release_all(call.params.caps);
+        self.work.push_back(Work::Fail(call.serving, failure));
     }
 
     /// The call that ends an object goes out.

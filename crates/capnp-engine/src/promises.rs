@@ -10,8 +10,8 @@ use crate::effect::{Delivery, Effect};
 use crate::engine::Engine;
 use crate::error::{Failure, Fatal};
 use crate::exports::write_way;
-use crate::held::{Asker, CallKind, HeldCall};
 use crate::incoming::Incoming;
+use crate::pending_call::{Asker, CallKind, PendingCall};
 
 /// A promise whose calls wait for a Disembargo, and what it has resolved to, with a reference on each.
 pub(crate) struct Embargo {
@@ -30,7 +30,7 @@ enum Way {
 
 impl Engine {
     /// Brings a call to its object, of either side.
-    pub(crate) fn route(&mut self, target: Cap, held: HeldCall, current: Option<&Incoming<'_>>) {
+    pub(crate) fn route(&mut self, target: Cap, call: PendingCall, current: Option<&Incoming<'_>>) {
         let target = self.caps.resolved(target);
         let way = match self.caps.get(target).map(|entry| &entry.kind) {
             Some(Kind::Local { object, .. }) => Way::Object(*object),
@@ -44,52 +44,53 @@ impl Engine {
         };
         match way {
             Way::Object(object) => {
-                let HeldCall { method: (interface, method), params, serving, .. } = held;
+                let PendingCall { method: (interface, method), params, serving, .. } = call;
                 let delivery = Delivery { object, call: serving, interface, method, params };
                 self.effect(Effect::Deliver(delivery));
             }
             Way::Peer => {
-                if let Some(held) = self.admit_held(target, held) {
-                    self.forward(target, held, current);
+                if let Some(call) = self.admit_pending(target, call) {
+                    self.forward(target, call, current);
                 }
             }
             Way::Here => {
-                let HeldCall { method, params, serving, kind, nested } = held;
+                let PendingCall { method, params, serving, kind, nested } = call;
                 if kind == CallKind::Destroy {
                     self.close_promise(target);
                 }
-                let held = HeldCall { method, params: params.keep(current), serving, kind, nested };
-                if let Err(Waiting::Call(held)) = self.wait_at(target, Waiting::Call(held)) {
-                    self.refuse(held, released());
+                let call =
+                    PendingCall { method, params: params.keep(current), serving, kind, nested };
+                if let Err(Waiting::Call(call)) = self.wait_at(target, Waiting::Call(call)) {
+                    self.refuse(call, released());
                 }
                 self.set_waits(serving, target);
             }
-            Way::Fails(failure) => self.refuse(held, failure),
+            Way::Fails(failure) => self.refuse(call, failure),
         }
     }
 
     /// Whether a call may go to an object of the peer's now. One that ends the object may have to wait.
-    fn admit_held(&mut self, target: Cap, held: HeldCall) -> Option<HeldCall> {
-        if held.kind == CallKind::Destroy {
-            return self.hold_destroy(target, held);
+    fn admit_pending(&mut self, target: Cap, call: PendingCall) -> Option<PendingCall> {
+        if call.kind == CallKind::Destroy {
+            return self.queue_destroy(target, call);
         }
-        match (self.admit(target, held.kind), held.serving.0) {
+        match (self.admit(target, call.kind), call.serving.0) {
             // Calls of the peer's that only pass through here are its own affair. The one that ends
             // the object may be among them: this side made it by way of the peer.
-            (Ok(()), _) | (Err(_), Asker::Peer(_)) => Some(held),
+            (Ok(()), _) | (Err(_), Asker::Peer(_)) => Some(call),
             (Err(failure), Asker::Own(_)) => {
-                self.refuse(held, failure);
+                self.refuse(call, failure);
                 None
             }
         }
     }
 
     /// The same for a call that was kept.
-    pub(crate) fn route_held(&mut self, target: Cap, held: HeldCall) {
-        if self.is_wanted(held.serving) {
-            self.route(target, held, None);
+    pub(crate) fn route_if_wanted(&mut self, target: Cap, call: PendingCall) {
+        if self.is_wanted(call.serving) {
+            self.route(target, call, None);
         } else {
-            self.release_all(held.params.caps);
+            self.release_all(call.params.caps);
         }
     }
 
@@ -115,12 +116,12 @@ impl Engine {
             self.release(import);
         }
         self.merge_life(promise, end);
-        let held = !waiting.is_empty();
+        let waited = !waiting.is_empty();
         // At once, and not at the end of the entry: before anything else can resolve to this promise,
         // or this to something else, and calls that come by those ways overtake these.
         for waiting in waiting {
             match waiting {
-                Waiting::Call(held) => self.route_held(end, held),
+                Waiting::Call(call) => self.route_if_wanted(end, call),
                 Waiting::Watch(tag) => self.effect(Effect::Resolved { tag }),
                 Waiting::Disembargo(id) => self.send_disembargo(former.clone(), id),
             }
@@ -131,7 +132,7 @@ impl Engine {
             self.caps.retain(end);
             self.send_resolve(id, end);
         }
-        if held {
+        if waited {
             self.release(promise);
         }
     }

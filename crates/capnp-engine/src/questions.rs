@@ -9,8 +9,9 @@ use crate::effect::Effect;
 use crate::engine::{Engine, Work};
 use crate::error::Failure;
 use crate::exports::ExportIds;
-use crate::held::{Asker, CallKind, HeldCall, Payload, Serving};
 use crate::incoming::Incoming;
+use crate::payload::Payload;
+use crate::pending_call::{Asker, CallKind, PendingCall, Serving};
 
 /// A call of this side's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -197,9 +198,9 @@ impl Engine {
         } else {
             let method = draft.method;
             let params = self.keep_draft(draft);
-            let held =
-                HeldCall { method, params, serving: Serving(Asker::Own(call)), kind, nested };
-            self.route_held(target, held);
+            let pending =
+                PendingCall { method, params, serving: Serving(Asker::Own(call)), kind, nested };
+            self.route_if_wanted(target, pending);
         }
         self.settle();
         Ok(Called { call, promise })
@@ -274,8 +275,13 @@ impl Engine {
     }
 
     /// Passes a call on to the peer: one of the peer's own, or one of this side's that had waited.
-    pub(crate) fn forward(&mut self, target: Cap, held: HeldCall, current: Option<&Incoming<'_>>) {
-        let HeldCall { method, params, serving, .. } = held;
+    pub(crate) fn forward(
+        &mut self,
+        target: Cap,
+        pending: PendingCall,
+        current: Option<&Incoming<'_>>,
+    ) {
+        let PendingCall { method, params, serving, .. } = pending;
         let pool = self.pool;
         let draft = params.with(current, |content| {
             let content = content?;

@@ -1,17 +1,17 @@
 //! One message of the peer's.
 
 use capnp_rpc::rpc_capnp::{
-    call, cap_descriptor, disembargo, message, message_target, resolve, return_,
+    call, cap_descriptor, disembargo, message, message_target, promised_answer, resolve, return_,
 };
 
-use crate::cap::Cap;
+use crate::cap::{Cap, Path};
 use crate::effect::Effect;
 use crate::engine::Engine;
 use crate::error::{Exception, Failure, Fatal};
-use crate::held::{Asker, CallKind, HeldCall, Payload, Serving};
 use crate::incoming::Incoming;
 use crate::memory::new_message;
-use crate::parts::path_of;
+use crate::payload::Payload;
+use crate::pending_call::{Asker, CallKind, PendingCall, Serving};
 
 impl Engine {
     /// Takes in a message of the peer's. What follows from it is in the [effects](Engine::next_effect),
@@ -99,15 +99,15 @@ impl Engine {
         self.begin_answer(id, elsewhere)?;
         let params = call.get_params()?;
         message.set_content(params.get_content());
-        let caps = self.receive_caps(params, message.whole().len())?;
-        let held = HeldCall {
+        let caps = self.receive_caps(params, message.view().len())?;
+        let call = PendingCall {
             method: (call.get_interface_id(), call.get_method_id()),
-            params: Payload { body: None, caps },
+            params: Payload { message: None, caps },
             serving: Serving(Asker::Peer(id)),
             kind: CallKind::Ordinary,
             nested: 0,
         };
-        self.route(target, held, Some(message));
+        self.route(target, call, Some(message));
         self.release(target);
         Ok(())
     }
@@ -167,4 +167,21 @@ impl Engine {
             _ => Err(Fatal::misbehaved("does not know a message that every peer has to know")),
         }
     }
+}
+
+/// The pointers that lead to a capability of an answer.
+pub(crate) fn path_of(answer: promised_answer::Reader<'_>) -> Result<Path, Fatal> {
+    /// Pointers within pointers are not read further than this.
+    const DEEPEST: usize = 64;
+    let mut path = Path::new();
+    for op in answer.get_transform()? {
+        match op.which()? {
+            promised_answer::op::Noop(()) => {}
+            promised_answer::op::GetPointerField(field) => path.push(field),
+        }
+        if path.len() > DEEPEST {
+            return Err(Fatal::misbehaved("named a capability that lies too deep in an answer"));
+        }
+    }
+    Ok(path)
 }

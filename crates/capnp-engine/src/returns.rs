@@ -4,8 +4,8 @@ use capnp_rpc::rpc_capnp::return_;
 
 use crate::engine::{Engine, Work};
 use crate::error::{Exception, ExceptionKind, Failure, Fatal};
-use crate::held::Payload;
 use crate::incoming::Incoming;
+use crate::payload::Payload;
 use crate::questions::{CallId, Question};
 
 impl Engine {
@@ -60,9 +60,9 @@ impl Engine {
                 let caps = {
                     let results = results?;
                     message.set_content(results.get_content());
-                    self.receive_caps(results, message.whole().len())?
+                    self.receive_caps(results, message.view().len())?
                 };
-                self.answered(call, Ok(Payload { body: None, caps }), Some(message), finish);
+                self.answered(call, Ok(Payload { message: None, caps }), Some(message), finish);
             }
             return_::Exception(error) => {
                 self.answered(call, Err(Exception::read(error?).into()), None, finish);

@@ -7,7 +7,7 @@ const WORD: usize = 8;
 const MAX_SEGMENTS: usize = 512;
 
 /// The segments of a message, for an [`Incoming`](crate::Incoming): see
-/// [`Whole::segments`](crate::Whole::segments).
+/// [`MessageView::segments`](crate::MessageView::segments).
 pub type Segments<'a> = Reader<SliceSegments<'a>>;
 
 /// The segments of a message in the standard framing, which lie one after the other in its bytes.

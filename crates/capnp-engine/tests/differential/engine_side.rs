@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 
 use capnp_engine::{
     CallId, CallOptions, Cap, Delivery, Draft, Effect, Engine, Exception, Failure, Fatal, Heap,
-    Incoming, Limits, Payload, Serving, Whole,
+    Incoming, Limits, MessageView, Payload, Serving,
 };
 use capnp_rpc::rpc_capnp::accept;
 
@@ -62,7 +62,7 @@ fn draft(call: Option<Serving>, method: Method, number: u32, cap: Option<Cap>) -
         let mut to = to.init_as::<accept::Builder<'_>>();
         to.set_question_id(number);
         if cap.is_some() {
-            to.init_provision().set_as_capability(capnp_engine::hook(0));
+            to.init_provision().set_as_capability(capnp_engine::cap_hook(0));
         }
         Ok::<_, capnp::Error>(cap.map(Some).into_iter().collect())
     };
@@ -193,9 +193,9 @@ impl EngineSide {
 
     pub(crate) fn receive(&mut self, message: &[capnp::Word]) -> Result<(), Fatal> {
         let bytes = capnp::Word::words_to_bytes(message);
-        let whole = Whole::new(bytes);
-        let segments = whole.segments().unwrap();
-        let message = Incoming::new(whole, &segments);
+        let view = MessageView::new(bytes);
+        let segments = view.segments().unwrap();
+        let message = Incoming::new(view, &segments);
         let result = self.engine.receive(&message);
         self.drain(Some(&message));
         result

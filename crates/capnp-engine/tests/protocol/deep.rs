@@ -113,7 +113,7 @@ fn parameters_within_parameters_are_let_go_of() {
     for _ in 0..LENGTH {
         // A call that waits, with the promise before it as its parameter.
         let draft = Draft::call(&Heap, (1, 0), |mut to| {
-            to.set_as_capability(capnp_engine::hook(0));
+            to.set_as_capability(capnp_engine::cap_hook(0));
             Ok::<_, ()>(vec![Some(next)])
         });
         let options = CallOptions { pipeline: Some(vec![]), ..CallOptions::default() };

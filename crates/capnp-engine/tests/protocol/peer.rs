@@ -4,8 +4,8 @@ use capnp::message::{Builder, HeapAllocator, ReaderOptions};
 use capnp::private::layout::CapTable;
 use capnp::traits::ImbueMut;
 use capnp_engine::{
-    Body, CallOptions, Called, Cap, Delivery, Draft, Effect, Engine, Failure, Fatal, Heap,
-    Incoming, Limits, Payload, Serving, first_word, hook,
+    CallOptions, Called, Cap, Delivery, Draft, Effect, Engine, Failure, Fatal, Heap, Incoming,
+    Limits, Payload, Serving, SharedMessage, cap_hook, first_word,
 };
 use capnp_rpc::rpc_capnp::{message, return_};
 
@@ -46,9 +46,9 @@ impl Peer {
     pub(crate) fn send(&mut self, write: impl FnOnce(message::Builder<'_>)) -> Result<(), Fatal> {
         let mut message = Builder::new(HeapAllocator::new());
         write(message.init_root());
-        let body = body(&message);
-        let segments = body.whole().segments().unwrap();
-        let incoming = Incoming::new(body.whole(), &segments);
+        let shared = to_shared(&message);
+        let segments = shared.view().segments().unwrap();
+        let incoming = Incoming::new(shared.view(), &segments);
         let result = self.engine.receive(&incoming);
         self.drain();
         result
@@ -58,7 +58,7 @@ impl Peer {
     pub(crate) fn drain(&mut self) {
         while let Some(effect) = self.engine.next_effect() {
             match effect {
-                Effect::Write(message) => self.written.push(describe(&body(&message))),
+                Effect::Write(message) => self.written.push(describe(&to_shared(&message))),
                 Effect::Deliver(delivery) => self.delivered.push(delivery),
                 Effect::Answered { tag, answer, .. } => self.answers.push((tag, answer)),
                 Effect::Over { tag } => self.over.push(tag),
@@ -110,7 +110,7 @@ impl Peer {
     pub(crate) fn answer(&mut self, call: Serving, caps: Vec<Cap>) {
         let draft = Draft::results(&Heap, call, |mut to| {
             for place in (0..caps.len()).rev() {
-                to.set_as_capability(hook(place));
+                to.set_as_capability(cap_hook(place));
             }
             Ok::<_, ()>(caps.into_iter().map(Some).collect())
         });
@@ -141,19 +141,19 @@ pub(crate) fn empty() -> Draft {
 /// Sets a pointer to the first capability of the message's table.
 pub(crate) fn set_cap<'a>(mut to: capnp::any_pointer::Builder<'a>, table: &'a mut CapTable) {
     to.imbue_mut(table);
-    to.set_as_capability(hook(0));
+    to.set_as_capability(cap_hook(0));
 }
 
-pub(crate) fn body(message: &Builder<impl capnp::message::Allocator>) -> Body {
+pub(crate) fn to_shared(message: &Builder<impl capnp::message::Allocator>) -> SharedMessage {
     let mut bytes = Vec::with_capacity(message.size_in_words() * 8 + 64);
     let start = first_word(&bytes);
     bytes.resize(start, 0);
     capnp::serialize::write_message(&mut bytes, message).unwrap();
-    Body::new(bytes, start, None)
+    SharedMessage::new(bytes, start, None)
 }
 
-fn describe(body: &Body) -> String {
-    let mut bytes = body.bytes();
+fn describe(message: &SharedMessage) -> String {
+    let mut bytes = message.bytes();
     let reader =
         capnp::serialize::read_message_from_flat_slice_no_alloc(&mut bytes, ReaderOptions::new())
             .unwrap();

@@ -6,7 +6,7 @@ use capnp::private::layout::{
     PointerBuilder, PointerReader, StructBuilder, StructReader, StructSize,
 };
 use capnp::traits::{FromPointerBuilder, FromPointerReader};
-use capnp_engine::{Cap, Content, hook};
+use capnp_engine::{Cap, Content, cap_hook};
 
 use crate::model::Stream;
 use crate::rng::Rng;
@@ -106,7 +106,7 @@ pub(crate) fn write(
             }
             _ => pointer,
         };
-        pointer.set_capability(hook(place));
+        pointer.set_capability(cap_hook(place));
     }
     given
 }

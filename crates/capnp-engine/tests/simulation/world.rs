@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use capnp_engine::{
-    Body, CallId, Cap, Delivery, Effect, Engine, Failure, Heap, Incoming, Limits, Message, Payload,
-    Serving, Whole, first_word,
+    CallId, Cap, Delivery, Effect, Engine, Failure, Heap, Incoming, Limits, Message, MessageView,
+    Payload, Serving, SharedMessage, first_word,
 };
 
 use crate::content::{self, NONE, SLOTS};
@@ -41,7 +41,7 @@ pub(crate) struct Side {
     pub(crate) open: Vec<(usize, CallId)>,
     pub(crate) watched: BTreeSet<u64>,
     /// What has not arrived yet.
-    pub(crate) wire: VecDeque<Body>,
+    pub(crate) wire: VecDeque<SharedMessage>,
     pub(crate) first: Option<usize>,
     pub(crate) ended: bool,
 }
@@ -109,10 +109,11 @@ impl<'a> World<'a> {
 
     /// Takes in what the other side has written first.
     pub(crate) fn receive(&mut self, side: usize) {
-        let Some(body) = self.sides[side].wire.pop_front() else { return };
-        let whole = if self.rng.one_in(2) { body.whole() } else { Whole::new(body.bytes()) };
-        let segments = whole.segments().expect("a message of the engine's own");
-        let message = Incoming::new(whole, &segments);
+        let Some(shared) = self.sides[side].wire.pop_front() else { return };
+        let view =
+            if self.rng.one_in(2) { shared.view() } else { MessageView::new(shared.bytes()) };
+        let segments = view.segments().expect("a message of the engine's own");
+        let message = Incoming::new(view, &segments);
         log!(self, "{side} receives");
         if let Err(fatal) = self.sides[side].engine.receive(&message) {
             panic!("side {side} takes it for a mistake of the other side: {fatal}");
@@ -158,15 +159,15 @@ impl<'a> World<'a> {
         let start = first_word(&bytes);
         bytes.resize(start, 0);
         capnp::serialize::write_message(&mut bytes, message).expect("a Vec takes all");
-        let body = Body::new(bytes, start, None);
-        let text = self.counts.message(body.bytes(), self.log.is_some()).expect("well-formed");
+        let shared = SharedMessage::new(bytes, start, None);
+        let text = self.counts.message(shared.bytes(), self.log.is_some()).expect("well-formed");
         if self.log.is_some() {
-            let segments = body.whole().segments().expect("well-formed");
-            let message = Incoming::new(body.whole(), &segments);
+            let segments = shared.view().segments().expect("well-formed");
+            let message = Incoming::new(shared.view(), &segments);
             log!(self, "  {side} writes of call {:?}: {text}", content::call_of(&message));
         }
         if !self.sides[1 - side].ended {
-            self.sides[1 - side].wire.push_back(body);
+            self.sides[1 - side].wire.push_back(shared);
         }
     }
 

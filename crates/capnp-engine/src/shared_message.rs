@@ -15,7 +15,7 @@ const WORD: usize = 8;
 /// A message in the standard framing that is kept, shared by whoever looks at it. Its memory is
 /// aligned to words.
 #[derive(Clone)]
-pub struct Body(Arc<Buffer>);
+pub struct SharedMessage(Arc<Buffer>);
 
 struct Buffer {
     bytes: Vec<u8>,
@@ -37,29 +37,29 @@ pub fn first_word(buffer: &[u8]) -> usize {
     buffer.as_ptr().align_offset(WORD) % WORD
 }
 
-impl Body {
+impl SharedMessage {
     /// The message in all of `bytes` but the first `start`, which are there to align it. The memory is
     /// given to `give_back` in the end.
-    pub fn new(bytes: Vec<u8>, start: usize, give_back: Option<fn(Vec<u8>)>) -> Body {
-        Body(Arc::new(Buffer { bytes, start, give_back }))
+    pub fn new(bytes: Vec<u8>, start: usize, give_back: Option<fn(Vec<u8>)>) -> SharedMessage {
+        SharedMessage(Arc::new(Buffer { bytes, start, give_back }))
     }
 
-    fn write(length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Body {
+    fn write(length: usize, write: impl FnOnce(&mut Vec<u8>)) -> SharedMessage {
         let mut bytes = Vec::with_capacity(length + WORD);
         let start = first_word(&bytes);
         bytes.resize(start, 0);
         write(&mut bytes);
-        Body::new(bytes, start, None)
+        SharedMessage::new(bytes, start, None)
     }
 
-    fn copy(message: &[u8]) -> Body {
-        Body::write(message.len(), |bytes| bytes.extend_from_slice(message))
+    fn copy(message: &[u8]) -> SharedMessage {
+        SharedMessage::write(message.len(), |bytes| bytes.extend_from_slice(message))
     }
 
     /// A message of this side's, as it would be sent.
-    pub(crate) fn of(message: &Message) -> Body {
+    pub(crate) fn of(message: &Message) -> SharedMessage {
         let words = serialize::compute_serialized_size_in_words(message);
-        Body::write(WORD * words, |bytes| {
+        SharedMessage::write(WORD * words, |bytes| {
             // Writing to a Vec does not fail.
             let _ = serialize::write_message(bytes, message);
         })
@@ -71,28 +71,28 @@ impl Body {
     }
 
     /// The message, to be looked at.
-    pub fn whole(&self) -> Whole<'_> {
-        Whole { bytes: self.bytes(), body: Some(self) }
+    pub fn view(&self) -> MessageView<'_> {
+        MessageView { bytes: self.bytes(), shared: Some(self) }
     }
 }
 
-impl fmt::Debug for Body {
+impl fmt::Debug for SharedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Body({} bytes)", self.bytes().len())
+        write!(f, "SharedMessage({} bytes)", self.bytes().len())
     }
 }
 
 /// A message that is there as long as it is looked at.
 #[derive(Clone, Copy)]
-pub struct Whole<'a> {
+pub struct MessageView<'a> {
     bytes: &'a [u8],
-    body: Option<&'a Body>,
+    shared: Option<&'a SharedMessage>,
 }
 
-impl<'a> Whole<'a> {
+impl<'a> MessageView<'a> {
     /// One that lies among others, aligned to words.
-    pub fn new(bytes: &'a [u8]) -> Whole<'a> {
-        Whole { bytes, body: None }
+    pub fn new(bytes: &'a [u8]) -> MessageView<'a> {
+        MessageView { bytes, shared: None }
     }
 
     /// The size in bytes.
@@ -106,13 +106,13 @@ impl<'a> Whole<'a> {
     }
 
     /// The message, to be kept. One that lies among others is copied.
-    pub fn keep(&self) -> Body {
-        self.body.cloned().unwrap_or_else(|| Body::copy(self.bytes))
+    pub fn keep(&self) -> SharedMessage {
+        self.shared.cloned().unwrap_or_else(|| SharedMessage::copy(self.bytes))
     }
 
     /// The same where nothing needs to be copied.
-    pub fn shared(&self) -> Option<Body> {
-        self.body.cloned()
+    pub fn shared(&self) -> Option<SharedMessage> {
+        self.shared.cloned()
     }
 
     /// Finds the message's segments, for an [`Incoming`](crate::Incoming).
@@ -120,7 +120,7 @@ impl<'a> Whole<'a> {
     /// # Errors
     /// Its table does not fit.
     pub fn segments(&self) -> Result<Segments<'a>> {
-        self.parse(options(self.bytes.len()))
+        self.parse(reader_options(self.bytes.len()))
     }
 
     /// The same with other limits on what may be read.
@@ -135,7 +135,7 @@ impl<'a> Whole<'a> {
 /// How much of a message of this many bytes may be read: each part a few times over. A message that
 /// points to the same part again and again, or to a long list of nothing, would otherwise become
 /// many times what was sent.
-pub fn options(length: usize) -> ReaderOptions {
+pub fn reader_options(length: usize) -> ReaderOptions {
     let mut options = ReaderOptions::new();
     options.traversal_limit_in_words(Some(8 * (length / WORD) + 1024));
     options

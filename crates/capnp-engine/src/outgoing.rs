@@ -2,11 +2,11 @@
 
 use capnp_rpc::rpc_capnp::{message, message_target, promised_answer, return_};
 
-use crate::cap::{Cap, Kind, Path, Target};
+use crate::cap::{Cap, Kind, Target};
 use crate::draft::init_return;
 use crate::effect::Effect;
 use crate::engine::Engine;
-use crate::error::{Exception, Fatal};
+use crate::error::Exception;
 use crate::memory::new_message;
 
 impl Engine {
@@ -61,24 +61,7 @@ pub(crate) fn write_promised_answer(
 ) {
     to.set_question_id(question);
     let mut ops = to.init_transform(path.len() as u32);
-    for (place, field) in path.iter().enumerate() {
-        ops.reborrow().get(place as u32).set_get_pointer_field(*field);
+    for (index, field) in path.iter().enumerate() {
+        ops.reborrow().get(index as u32).set_get_pointer_field(*field);
     }
-}
-
-/// The pointers that lead to a capability of an answer.
-pub(crate) fn path_of(answer: promised_answer::Reader<'_>) -> Result<Path, Fatal> {
-    /// Pointers within pointers are not read further than this.
-    const DEEPEST: usize = 64;
-    let mut path = Path::new();
-    for op in answer.get_transform()? {
-        match op.which()? {
-            promised_answer::op::Noop(()) => {}
-            promised_answer::op::GetPointerField(field) => path.push(field),
-        }
-        if path.len() > DEEPEST {
-            return Err(Fatal::misbehaved("named a capability that lies too deep in an answer"));
-        }
-    }
-    Ok(path)
 }

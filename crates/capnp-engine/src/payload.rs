@@ -1,70 +1,34 @@
-//! Calls that cannot go on yet, and content that is kept.
+//! Parameters and results: content with capabilities.
 
 use capnp::any_pointer;
 use capnp::traits::Imbue;
 
-use crate::body::{Body, Whole};
 use crate::cap::{Cap, Path, null};
+use crate::cap_index::{cap_table, find_cap};
 use crate::engine::Engine;
 use crate::error::Failure;
-use crate::hook;
 use crate::incoming::Incoming;
-use crate::questions::CallId;
-
-/// A call that is served here: what to answer, and to whom that goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Serving(pub(crate) Asker);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Asker {
-    /// The peer, which asked this question.
-    Peer(u32),
-    /// This side: a call of its own that does not leave it.
-    Own(CallId),
-}
-
-/// A call with its parameters, to be sent or served later.
-pub(crate) struct HeldCall {
-    pub(crate) method: (u64, u16),
-    pub(crate) params: Payload,
-    pub(crate) serving: Serving,
-    pub(crate) kind: CallKind,
-    /// See [`CallOptions::nested`](crate::CallOptions::nested).
-    pub(crate) nested: u32,
-}
-
-/// What a call is for its object's life.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum CallKind {
-    /// It meets an error once the object is being closed.
-    #[default]
-    Ordinary,
-    /// It ends other calls of the object, so that the object can be closed: it goes out until the
-    /// object is closed.
-    Interrupt,
-    /// It ends the object: it goes out when all calls before it have returned, and none does after it.
-    Destroy,
-}
+use crate::shared_message::{MessageView, SharedMessage};
 
 /// The parameters or results of a call, with their capabilities, one reference on each.
 #[derive(Debug, Default)]
 #[must_use = "its capabilities are to be released"]
 pub struct Payload {
     /// None: they are in the message that was given to [`Engine::receive`] last.
-    pub(crate) body: Option<Body>,
+    pub(crate) message: Option<SharedMessage>,
     /// By the numbers that the message's capability pointers have.
     pub caps: Vec<Option<Cap>>,
 }
 
 /// Parameters or results, to be read. A capability pointer in them is a number, see
-/// [`find`](crate::find): its capability is in `caps`.
+/// [`find_cap`](crate::find_cap): its capability is in `caps`.
 pub struct Content<'a> {
     /// What was sent.
     pub reader: any_pointer::Reader<'a>,
     /// The capabilities that it names.
     pub caps: &'a [Option<Cap>],
     /// The message around it.
-    pub whole: Whole<'a>,
+    pub message: MessageView<'a>,
 }
 
 impl Payload {
@@ -74,9 +38,9 @@ impl Payload {
         current: Option<&Incoming<'_>>,
         look: impl FnOnce(capnp::Result<Content<'_>>) -> R,
     ) -> R {
-        match (&self.body, current) {
-            (Some(body), _) => match body.whole().segments() {
-                Ok(segments) => self.look(&Incoming::new(body.whole(), &segments), look),
+        match (&self.message, current) {
+            (Some(message), _) => match message.view().segments() {
+                Ok(segments) => self.look(&Incoming::new(message.view(), &segments), look),
                 Err(error) => look(Err(error)),
             },
             (None, Some(message)) => self.look(message, look),
@@ -89,17 +53,17 @@ impl Payload {
         message: &Incoming<'_>,
         look: impl FnOnce(capnp::Result<Content<'_>>) -> R,
     ) -> R {
-        let table = hook::table(&self.caps);
+        let table = cap_table(&self.caps);
         look(message.content().map(|mut reader| {
             reader.imbue(&table);
-            Content { reader, caps: &self.caps, whole: message.whole() }
+            Content { reader, caps: &self.caps, message: message.view() }
         }))
     }
 
     /// The same, to be looked at when another message has come.
     pub(crate) fn keep(mut self, current: Option<&Incoming<'_>>) -> Payload {
-        if self.body.is_none() {
-            self.body = current.map(|message| message.whole().keep());
+        if self.message.is_none() {
+            self.message = current.map(|message| message.view().keep());
         }
         self
     }
@@ -120,7 +84,7 @@ impl Content<'_> {
         if pointer.0.is_null() {
             return Ok(None);
         }
-        Ok(hook::find(&*pointer.0.get_capability()?, self.caps))
+        Ok(find_cap(&*pointer.0.get_capability()?, self.caps))
     }
 }
 
@@ -158,6 +122,6 @@ impl Engine {
     /// Another payload like it, with references of its own.
     pub(crate) fn copy(&mut self, payload: &Payload) -> Payload {
         payload.caps.iter().flatten().for_each(|cap| self.caps.retain(*cap));
-        Payload { body: payload.body.clone(), caps: payload.caps.clone() }
+        Payload { message: payload.message.clone(), caps: payload.caps.clone() }
     }
 }
