@@ -1,7 +1,7 @@
-//! What a call and its answer cost in memory, both sides, without a stream: the engine alone.
+//! The cost of a call and its answer in memory, without a stream: the engine alone.
 //!
 //! `cargo bench -p capnp-engine`. Each figure is the best of many short rounds, for the caller's side and
-//! the one that serves together, and half of that as the figure for one side.
+//! the serving side together; half of it is printed as the figure for one side.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use capnp_engine::{
 const ROUNDS: usize = 400;
 const CALLS: u32 = 1000;
 
-/// Memory that is used again, as whoever has a stream would do it.
+/// Memory that is used again, as a user with a stream would do it.
 struct Reused;
 
 thread_local! {
@@ -61,7 +61,7 @@ impl Pair {
         (pair, promise)
     }
 
-    /// Until there is nothing to do.
+    /// Carries out a side's effects until there are none.
     fn run(&mut self, side: usize) {
         while let Some(effect) = self.sides[side].next_effect() {
             match effect {
@@ -160,7 +160,7 @@ fn main() {
     messages(&Reused);
 }
 
-/// What of it is capnp's: the two messages are written and read, and nothing is done with them.
+/// capnp's share of the cost: writes and reads the two messages without an engine.
 fn messages(pool: &'static dyn Pool) {
     let time = best(|| {
         for _ in 0..CALLS {

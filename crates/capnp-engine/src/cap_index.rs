@@ -1,8 +1,8 @@
-//! Capabilities as capnp's messages hold them.
+//! Capabilities in capnp's messages: indices of the capability table.
 //!
-//! capnp keeps the capabilities of a message in a table of boxed [`ClientHook`]s, which can be called.
-//! Nothing is called through them here: a hook is only a number, its index in a list of [`Cap`]s that
-//! goes with the message.
+//! capnp keeps a message's capabilities in a table of boxed [`ClientHook`]s, which can be called.
+//! Here the hooks are never called: each one only has an index into the list of [`Cap`]s that goes
+//! with the message.
 
 use capnp::MessageSize;
 use capnp::any_pointer;
@@ -15,17 +15,18 @@ use capnp::private::layout::CapTable;
 
 use crate::cap::Cap;
 
-/// What tells these hooks from others, which there are none of.
+/// Identifies these hooks.
 const BRAND: usize = 0x6d70;
 
 struct IndexHook<I>(I);
 
-/// An index in a list.
+/// The index of a capability. A type for each of the first indices, see [`Fixed`].
 trait CapIndex: 'static {
     fn get(&self) -> usize;
 }
 
-/// One of the first indices, of which a box takes no memory: most messages have no others.
+/// One of the first indices as a type without size, so that boxing it takes no memory. Most
+/// messages use no others.
 struct Fixed<const INDEX: usize>;
 
 impl<const INDEX: usize> CapIndex for Fixed<INDEX> {
@@ -40,7 +41,7 @@ impl CapIndex for usize {
     }
 }
 
-/// The hook for the capability at this index.
+/// The hook to write into a message for the capability with this index.
 pub fn cap_hook(index: usize) -> Box<dyn ClientHook> {
     match index {
         0 => Box::new(IndexHook(Fixed::<0>)),
@@ -51,17 +52,17 @@ pub fn cap_hook(index: usize) -> Box<dyn ClientHook> {
     }
 }
 
-/// The index that a hook stands for.
+/// The index of a hook.
 pub(crate) fn cap_index(hook: &dyn ClientHook) -> Option<usize> {
     (hook.get_brand() == BRAND).then(|| hook.get_ptr())
 }
 
-/// The capability of a hook.
+/// The capability of a hook that was read from a message. `caps`: those of the message.
 pub fn find_cap(hook: &dyn ClientHook, caps: &[Option<Cap>]) -> Option<Cap> {
     caps.get(cap_index(hook)?).copied().flatten()
 }
 
-/// The hooks for a list of capabilities.
+/// The capability table for a list of capabilities.
 pub(crate) fn cap_table(caps: &[Option<Cap>]) -> CapTable {
     caps.iter().enumerate().map(|(index, cap)| cap.as_ref().map(|_| cap_hook(index))).collect()
 }

@@ -1,4 +1,4 @@
-//! What is written, or read, in messages of several kinds.
+//! Sends messages, and writes the parts that several kinds of messages have.
 
 use capnp_rpc::rpc_capnp::{message, message_target, promised_answer, return_};
 
@@ -10,19 +10,20 @@ use crate::error::Exception;
 use crate::memory::new_message;
 
 impl Engine {
-    /// Sends a message that has room for so many words at first.
+    /// Sends a message whose first segment has `words` words.
     pub(crate) fn send(&mut self, words: u32, write: impl FnOnce(message::Builder<'_>)) {
         let mut message = new_message(self.pool, words);
         write(message.init_root());
         self.effect(Effect::Write(message));
     }
 
-    /// Tells the peer why this side ends the connection, before [`end`](Engine::end).
+    /// Sends Abort: tells the peer why this side ends the connection. To be called before
+    /// [`end`](Engine::end).
     pub fn abort(&mut self, reason: &Exception) {
         self.send(64, |root| reason.write(root.init_abort()));
     }
 
-    /// Answers a question of the peer's.
+    /// Sends a Return.
     pub(crate) fn send_return(
         &mut self,
         id: u32,
@@ -34,7 +35,7 @@ impl Engine {
         self.effect(Effect::Write(message));
     }
 
-    /// Says where a call goes that goes to the peer.
+    /// Writes the target of a call that goes to the peer.
     pub(crate) fn write_target(&mut self, mut to: message_target::Builder<'_>, target: Cap) {
         match self.caps.get_mut(target).map(|entry| &mut entry.kind) {
             Some(Kind::Import { id }) => to.set_imported_cap(*id),

@@ -14,25 +14,25 @@ use crate::shared_message::{MessageView, SharedMessage};
 #[derive(Debug, Default)]
 #[must_use = "its capabilities are to be released"]
 pub struct Payload {
-    /// None: they are in the message that was given to [`Engine::receive`] last.
+    /// None if they are in the message that was given to [`Engine::receive`] last.
     pub(crate) message: Option<SharedMessage>,
-    /// By the numbers that the message's capability pointers have.
+    /// The capability table: by the index that the message's capability pointers have.
     pub caps: Vec<Option<Cap>>,
 }
 
-/// Parameters or results, to be read. A capability pointer in them is a number, see
-/// [`find_cap`](crate::find_cap): its capability is in `caps`.
+/// Parameters or results for reading. A capability pointer in `reader` gives an index into `caps`:
+/// see [`find_cap`](crate::find_cap).
 pub struct Content<'a> {
-    /// What was sent.
+    /// The parameters or results.
     pub reader: any_pointer::Reader<'a>,
-    /// The capabilities that it names.
+    /// The capability table.
     pub caps: &'a [Option<Cap>],
-    /// The message around it.
+    /// The message that contains them.
     pub message: MessageView<'a>,
 }
 
 impl Payload {
-    /// Looks at the content. `current`: the message that was received last.
+    /// Calls `look` with the content. `current`: the message that was received last.
     pub fn with<R>(
         &self,
         current: Option<&Incoming<'_>>,
@@ -60,7 +60,7 @@ impl Payload {
         }))
     }
 
-    /// The same, to be looked at when another message has come.
+    /// The same payload, but independent of the message that was received last.
     pub(crate) fn keep(mut self, current: Option<&Incoming<'_>>) -> Payload {
         if self.message.is_none() {
             self.message = current.map(|message| message.view().keep());
@@ -70,8 +70,8 @@ impl Payload {
 }
 
 impl Content<'_> {
-    /// The capability that a path of pointers leads to; none for a null pointer. No reference comes
-    /// with it.
+    /// The capability at a path of pointer fields, or none if a pointer on it is null. Adds no
+    /// reference.
     pub fn cap_at(&self, path: &[u16]) -> capnp::Result<Option<Cap>> {
         if path.is_empty() && self.reader.is_null() {
             return Ok(None);
@@ -88,7 +88,7 @@ impl Content<'_> {
     }
 }
 
-/// A pointer of a message as capnp's layout code has it.
+/// Gives access to capnp's layout code.
 struct Pointer<'a>(capnp::private::layout::PointerReader<'a>);
 
 impl<'a> capnp::traits::FromPointerReader<'a> for Pointer<'a> {
@@ -101,7 +101,7 @@ impl<'a> capnp::traits::FromPointerReader<'a> for Pointer<'a> {
 }
 
 impl Engine {
-    /// The capability at a path of a payload, to be called, with a reference.
+    /// The capability at a path of a payload, with a reference. Errors become a broken capability.
     pub(crate) fn cap_of(
         &mut self,
         payload: &Payload,
@@ -119,7 +119,7 @@ impl Engine {
         }
     }
 
-    /// Another payload like it, with references of its own.
+    /// A copy of a payload, with references of its own.
     pub(crate) fn copy(&mut self, payload: &Payload) -> Payload {
         payload.caps.iter().flatten().for_each(|cap| self.caps.retain(*cap));
         Payload { message: payload.message.clone(), caps: payload.caps.clone() }

@@ -3,19 +3,19 @@
 use crate::payload::Payload;
 use crate::questions::CallId;
 
-/// A call that is served here: what to answer, and to whom that goes.
+/// Identifies a call that is served here, and who gets its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Serving(pub(crate) Asker);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Asker {
-    /// The peer, which asked this question.
+    /// The peer, with this question id.
     Peer(u32),
-    /// This side: a call of its own that does not leave it.
+    /// This side: the call is of an object of its own and is not sent.
     Own(CallId),
 }
 
-/// A call with its parameters, to be sent or served later.
+/// A call with its parameters that is to be sent or served, now or later.
 pub(crate) struct PendingCall {
     pub(crate) method: (u64, u16),
     pub(crate) params: Payload,
@@ -25,15 +25,16 @@ pub(crate) struct PendingCall {
     pub(crate) nested: u32,
 }
 
-/// What a call is for its object's life.
+/// The effect of a call on the life of its object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CallKind {
-    /// It meets an error once the object is being closed.
+    /// It fails once the object is being closed.
     #[default]
     Ordinary,
-    /// It ends other calls of the object, so that the object can be closed: it goes out until the
-    /// object is closed.
+    /// It ends other calls of the object, so that the object can be closed: it may still be sent
+    /// while the object is closing.
     Interrupt,
-    /// It ends the object: it goes out when all calls before it have returned, and none does after it.
+    /// It ends the object. It is sent when all calls before it have returned, and no call is sent
+    /// after it.
     Destroy,
 }

@@ -1,4 +1,4 @@
-//! One message of the peer's.
+//! Receives one message.
 
 use capnp_rpc::rpc_capnp::{
     call, cap_descriptor, disembargo, message, message_target, promised_answer, resolve, return_,
@@ -14,12 +14,12 @@ use crate::payload::Payload;
 use crate::pending_call::{Asker, CallKind, PendingCall, Serving};
 
 impl Engine {
-    /// Takes in a message of the peer's. What follows from it is in the [effects](Engine::next_effect),
-    /// all of which are to be done before the next message is received.
+    /// Receives a message of the peer. The [effects](Engine::next_effect) that follow from it must
+    /// all be carried out before the next message is received.
     ///
     /// # Errors
-    /// The message is the end of the connection: [`end`](Engine::end) is to be called, and before that
-    /// [`abort`](Engine::abort) where the peer [misbehaved](Fatal::Misbehaved).
+    /// The message ends the connection: call [`end`](Engine::end), and before it
+    /// [`abort`](Engine::abort) if the peer [misbehaved](Fatal::Misbehaved).
     pub fn receive(&mut self, message: &Incoming<'_>) -> Result<(), Fatal> {
         if self.check_open().is_err() {
             return Ok(());
@@ -32,7 +32,7 @@ impl Engine {
     fn receive_one(&mut self, message: &Incoming<'_>) -> Result<(), Fatal> {
         let root = message.root()?;
         let Ok(kind) = root.which() else {
-            // A newer protocol's: the peer is told that this side does not know it.
+            // The message is of a newer protocol: the peer is told that this side does not know it.
             return self.send_unimplemented(root);
         };
         match kind {
@@ -112,7 +112,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What a message is for, with a reference.
+    /// The capability that a message is addressed to, with a reference.
     fn target(&mut self, target: message_target::Reader<'_>) -> Result<Cap, Fatal> {
         match target.which()? {
             message_target::ImportedCap(id) => {
@@ -130,7 +130,7 @@ impl Engine {
         }
     }
 
-    /// Sends a message back that this side has no use for.
+    /// Returns a message to the peer as unimplemented.
     fn send_unimplemented(&mut self, root: message::Reader<'_>) -> Result<(), Fatal> {
         let mut message = new_message(self.pool, 64);
         let mut to: message::Builder<'_> = message.init_root();
@@ -139,10 +139,11 @@ impl Engine {
         Ok(())
     }
 
-    /// The peer has no use for a message of this side's.
+    /// The peer does not implement a message of this side.
     fn receive_unimplemented(&mut self, message: message::Reader<'_>) -> Result<(), Fatal> {
         match message.which() {
-            // It keeps using the promise; what was given with the Resolve is not held there.
+            // The peer keeps using the promise, and does not hold the capability that the Resolve
+            // gave.
             Ok(message::Resolve(Ok(resolve))) => {
                 if let Ok(resolve::Cap(Ok(cap))) = resolve.which() {
                     use cap_descriptor::{SenderHosted, SenderPromise};
@@ -153,8 +154,9 @@ impl Engine {
                 Ok(())
             }
             Ok(message::Call(Ok(call))) => self.receive_refused(call.get_question_id()),
-            // capnp-rpc 0.27 sends these back where a call is not over for it: after a tail call of
-            // its own. They carry nothing, and its question stays until it is finished.
+            // capnp-rpc 0.27 returns these after a tail call of its own, when it does not regard
+            // the call as over. They contain nothing, and the peer's question stays until it is
+            // finished.
             Ok(message::Return(Ok(answer)))
                 if matches!(
                     answer.which(),
@@ -163,15 +165,15 @@ impl Engine {
             {
                 Ok(())
             }
-            // One that does not know Bootstrap is no peer of ours: all other calls are made of that.
+            // Without Bootstrap a peer is of no use: all calls start with it.
             _ => Err(Fatal::misbehaved("does not know a message that every peer has to know")),
         }
     }
 }
 
-/// The pointers that lead to a capability of an answer.
+/// Reads the path to a capability in the results of a question.
 pub(crate) fn path_of(answer: promised_answer::Reader<'_>) -> Result<Path, Fatal> {
-    /// Pointers within pointers are not read further than this.
+    /// Longer paths are an error.
     const DEEPEST: usize = 64;
     let mut path = Path::new();
     for op in answer.get_transform()? {

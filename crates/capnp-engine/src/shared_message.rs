@@ -1,4 +1,4 @@
-//! The bytes of one message, and how they are looked at.
+//! The bytes of one message: kept and shared, or borrowed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,15 +12,14 @@ use crate::segments::{Segments, SliceSegments};
 
 const WORD: usize = 8;
 
-/// A message in the standard framing that is kept, shared by whoever looks at it. Its memory is
-/// aligned to words.
+/// A message in the standard framing that is kept and shared. Its memory is aligned to words.
 #[derive(Clone)]
 pub struct SharedMessage(Arc<Buffer>);
 
 struct Buffer {
     bytes: Vec<u8>,
     start: usize,
-    /// What becomes of the memory when nobody looks at the message any more.
+    /// Gets the memory when the last clone is dropped.
     give_back: Option<fn(Vec<u8>)>,
 }
 
@@ -32,14 +31,14 @@ impl Drop for Buffer {
     }
 }
 
-/// Where in `buffer` the first word is: memory is mostly aligned, and need not be.
+/// The offset of the first aligned word in `buffer`. Memory is mostly aligned, but need not be.
 pub fn first_word(buffer: &[u8]) -> usize {
     buffer.as_ptr().align_offset(WORD) % WORD
 }
 
 impl SharedMessage {
-    /// The message in all of `bytes` but the first `start`, which are there to align it. The memory is
-    /// given to `give_back` in the end.
+    /// The message in `bytes` without the first `start` bytes, which are padding for alignment.
+    /// `give_back` gets the memory when the last clone is dropped.
     pub fn new(bytes: Vec<u8>, start: usize, give_back: Option<fn(Vec<u8>)>) -> SharedMessage {
         SharedMessage(Arc::new(Buffer { bytes, start, give_back }))
     }
@@ -56,7 +55,7 @@ impl SharedMessage {
         SharedMessage::write(message.len(), |bytes| bytes.extend_from_slice(message))
     }
 
-    /// A message of this side's, as it would be sent.
+    /// A message of this side, serialized.
     pub(crate) fn of(message: &Message) -> SharedMessage {
         let words = serialize::compute_serialized_size_in_words(message);
         SharedMessage::write(WORD * words, |bytes| {
@@ -70,7 +69,7 @@ impl SharedMessage {
         &self.0.bytes[self.0.start..]
     }
 
-    /// The message, to be looked at.
+    /// A view of the message.
     pub fn view(&self) -> MessageView<'_> {
         MessageView { bytes: self.bytes(), shared: Some(self) }
     }
@@ -82,7 +81,7 @@ impl fmt::Debug for SharedMessage {
     }
 }
 
-/// A message that is there as long as it is looked at.
+/// A borrowed message.
 #[derive(Clone, Copy)]
 pub struct MessageView<'a> {
     bytes: &'a [u8],
@@ -90,7 +89,7 @@ pub struct MessageView<'a> {
 }
 
 impl<'a> MessageView<'a> {
-    /// One that lies among others, aligned to words.
+    /// A view of a message in a larger buffer, aligned to words.
     pub fn new(bytes: &'a [u8]) -> MessageView<'a> {
         MessageView { bytes, shared: None }
     }
@@ -100,22 +99,22 @@ impl<'a> MessageView<'a> {
         self.bytes.len()
     }
 
-    /// Whether there is nothing.
+    /// Whether the size is 0.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// The message, to be kept. One that lies among others is copied.
+    /// The message as one that is kept. Copies it unless it is a [`SharedMessage`] already.
     pub fn keep(&self) -> SharedMessage {
         self.shared.cloned().unwrap_or_else(|| SharedMessage::copy(self.bytes))
     }
 
-    /// The same where nothing needs to be copied.
+    /// The [`SharedMessage`] behind the view, if there is one: nothing is copied.
     pub fn shared(&self) -> Option<SharedMessage> {
         self.shared.cloned()
     }
 
-    /// Finds the message's segments, for an [`Incoming`](crate::Incoming).
+    /// Locates the message's segments, for an [`Incoming`](crate::Incoming).
     ///
     /// # Errors
     /// Its table does not fit.
@@ -132,9 +131,9 @@ impl<'a> MessageView<'a> {
     }
 }
 
-/// How much of a message of this many bytes may be read: each part a few times over. A message that
-/// points to the same part again and again, or to a long list of nothing, would otherwise become
-/// many times what was sent.
+/// The read limits for a message of `length` bytes: each part may be read a few times. Without a
+/// limit, a message that points to the same part many times, or to a long list of Void, would
+/// become many times as large as what was sent.
 pub fn reader_options(length: usize) -> ReaderOptions {
     let mut options = ReaderOptions::new();
     options.traversal_limit_in_words(Some(8 * (length / WORD) + 1024));

@@ -28,7 +28,7 @@ impl World<'_> {
                 if let State::Broken(failure) = of.engine.state(held.cap) {
                     let (truth, doubtful) = self.model.truth(held.stream);
                     assert!(
-                        !failure.to_string().contains("let go of"),
+                        !failure.to_string().contains("that was released"),
                         "side {side} holds {held:?}, and it is gone"
                     );
                     let broken = !matches!(truth, Truth::Object(_));

@@ -265,7 +265,10 @@ impl<'a> World<'a> {
                         Outcome::Exception(capnp_engine::ExceptionKind::Failed, other.to_string())
                     }
                 };
-                assert!(!failure.to_string().contains("let go of"), "call {call}: {failure}");
+                assert!(
+                    !failure.to_string().contains("that was released"),
+                    "call {call}: {failure}"
+                );
                 if !self.sides[side].ended {
                     let closed = failure.to_string() == Failure::Closed.to_string();
                     self.model.failed(call, closed, &why);
