@@ -1,4 +1,4 @@
-//! Long chains, each part of which waits for the one before: the stack must not be as deep.
+//! Long chains, in which each element waits for the one before: the stack must not grow with them.
 
 use capnp_engine::{CallId, CallOptions, Draft, Exception, Heap, Limits};
 
@@ -61,7 +61,7 @@ fn a_chain_of_the_peers_is_cancelled_from_its_beginning() {
     assert_eq!(peer.engine.sizes().answers, 0);
 }
 
-/// Calls of this side's, of an object of its own.
+/// Calls that this side makes of an object of its own.
 fn own_chain() -> (Peer, capnp_engine::Cap, Vec<CallId>) {
     let mut peer = Peer::new();
     let object = peer.engine.object(7);

@@ -1,4 +1,4 @@
-//! Peers that know less of the protocol.
+//! Peers that implement less of the protocol.
 
 use capnp_engine::{CallOptions, Draft, ExceptionKind, Failure, Heap, cap_hook};
 use capnp_rpc::rpc_capnp::message;

@@ -1,4 +1,4 @@
-//! The peer: it says what it is told to, and looks at what the engine writes.
+//! The peer: sends the messages that it is told to, and records the messages of the engine.
 
 use capnp::message::{Builder, HeapAllocator, ReaderOptions};
 use capnp::private::layout::CapTable;
@@ -14,7 +14,7 @@ pub(crate) const INTERFACE: u64 = 0x1234;
 
 pub(crate) struct Peer {
     pub(crate) engine: Engine,
-    /// What the engine wrote, as text that is easy to compare.
+    /// The engine's messages, as text that is easy to compare.
     pub(crate) written: Vec<String>,
     pub(crate) delivered: Vec<Delivery>,
     pub(crate) answers: Vec<(u64, Result<Payload, Failure>)>,
@@ -69,7 +69,7 @@ impl Peer {
         }
     }
 
-    /// The engine's first object, under the number 0 for the peer.
+    /// The engine's bootstrap capability: import 0 of the peer.
     pub(crate) fn bootstrap(&mut self, object: u64) {
         let cap = self.engine.object(object);
         self.engine.set_bootstrap(cap);
@@ -78,7 +78,7 @@ impl Peer {
         self.written.clear();
     }
 
-    /// The peer's first object, for the engine. Its number is 0.
+    /// The peer's bootstrap capability, for the engine. Its id is 0.
     pub(crate) fn first(&mut self) -> Cap {
         let (call, promise) = self.engine.ask_bootstrap(0).unwrap();
         self.drain();
@@ -99,7 +99,7 @@ impl Peer {
         results.unwrap().caps[0].unwrap()
     }
 
-    /// Calls something without parameters; the promise is that of the whole result.
+    /// Calls a capability without parameters; the promise is that of the result itself.
     pub(crate) fn call(&mut self, cap: Cap, options: CallOptions) -> Called {
         let called = self.engine.call(cap, empty(), options).unwrap();
         self.drain();
@@ -118,7 +118,7 @@ impl Peer {
         self.drain();
     }
 
-    /// Has done with an answer, and keeps its capabilities.
+    /// Finishes a question and keeps the capabilities of its results.
     pub(crate) fn finish(&mut self, id: u32) {
         self.send(|root| {
             let mut finish = root.init_finish();

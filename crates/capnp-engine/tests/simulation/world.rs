@@ -1,4 +1,4 @@
-//! Two engines, the streams between them, and what either side holds.
+//! Two engines, the streams between them, and what each side holds.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -19,7 +19,7 @@ pub(crate) struct Ref {
     pub(crate) cap: Cap,
     pub(crate) stream: Stream,
     pub(crate) handle: bool,
-    /// It is not passed on, so that this side alone calls the object.
+    /// It is not passed on, so only this side calls the object.
     pub(crate) closable: bool,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Side {
     /// Calls that may be cancelled.
     pub(crate) open: Vec<(usize, CallId)>,
     pub(crate) watched: BTreeSet<u64>,
-    /// What has not arrived yet.
+    /// Messages that have not arrived yet.
     pub(crate) wire: VecDeque<SharedMessage>,
     pub(crate) first: Option<usize>,
     pub(crate) ended: bool,
@@ -52,17 +52,17 @@ pub(crate) struct World<'a> {
     pub(crate) rng: Rng,
     pub(crate) habits: Habits,
     pub(crate) counts: &'a mut Counts,
-    /// What happened, if it is to be told.
+    /// The log, if there is to be one.
     pub(crate) log: Option<Vec<String>>,
-    /// New references are let go of at once.
+    /// New references are released at once.
     pub(crate) closing: bool,
-    /// There are calls that wait for each other, which nothing ends but the connection's end.
+    /// There are calls that wait for each other, which only the end of the connection ends.
     pub(crate) circles: bool,
-    /// Which calls the peer's engine gave up while effects were taken out.
+    /// The calls that the peer's engine cancelled while effects were taken.
     given_up: Vec<usize>,
 }
 
-/// Logs only if that is asked for.
+/// Logs if there is a log.
 macro_rules! log {
     ($world:expr, $($what:tt)*) => {
         if let Some(log) = &mut $world.log {
@@ -107,7 +107,7 @@ impl<'a> World<'a> {
         world
     }
 
-    /// Takes in what the other side has written first.
+    /// Receives the first message that the other side has sent.
     pub(crate) fn receive(&mut self, side: usize) {
         let Some(shared) = self.sides[side].wire.pop_front() else { return };
         let view =
@@ -121,7 +121,7 @@ impl<'a> World<'a> {
         self.drain(side, Some(&message));
     }
 
-    /// Does what an engine wants done.
+    /// Carries out an engine's effects.
     pub(crate) fn drain(&mut self, side: usize, current: Option<&Incoming<'_>>) {
         while let Some(effect) = self.sides[side].engine.next_effect() {
             if !matches!(effect, Effect::Write(_)) {
@@ -171,7 +171,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Takes over the capabilities of a message, as references.
+    /// Turns the capabilities of a message into references.
     fn take(
         &mut self,
         side: usize,
