@@ -113,7 +113,7 @@ impl Answers {
 }
 
 impl Engine {
-    /// Notes a question of the peer's.
+    /// Notes a question of the peer.
     pub(crate) fn begin_answer(&mut self, id: u32, elsewhere: bool) -> Result<(), Fatal> {
         if self.answers.map.get(id).is_some() {
             return Err(Fatal::misbehaved(format!("asked question {id} twice")));

@@ -30,7 +30,7 @@ pub type Path = Vec<u16>;
 pub enum State {
     /// An object of this side, by its key.
     Object(u64),
-    /// An object of the peer's, or a promise whose calls go to the peer.
+    /// An object of the peer, or a promise whose calls go to the peer.
     Peer,
     /// A promise whose calls wait here.
     Waiting,

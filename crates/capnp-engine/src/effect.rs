@@ -50,7 +50,7 @@ pub enum Effect {
     },
 }
 
-/// A call of an object of this side's.
+/// A call of an object of this side.
 pub struct Delivery {
     /// The object's key.
     pub object: u64,

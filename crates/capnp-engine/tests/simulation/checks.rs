@@ -6,7 +6,7 @@ use crate::model::Truth;
 use crate::world::{Ref, World};
 
 impl World<'_> {
-    /// Checks that a served call that the engine cancelled is wanted by nobody.
+    /// Checks that nobody needs the results of a served call that the engine cancelled.
     pub(crate) fn check_cancelled(&mut self, side: usize, call: usize) {
         let served = self.sides[side].served.iter_mut().find(|served| served.call == call);
         if let Some(served) = served {
