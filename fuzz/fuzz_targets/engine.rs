@@ -12,7 +12,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use capnp::any_pointer_list;
 use capnp_engine::{
     CallId, CallKind, CallOptions, Cap, Draft, Effect, Engine, Exception, Failure, Heap, Incoming,
-    Limits, Payload, Serving, Whole, hook,
+    Limits, MessageView, Payload, Serving, cap_hook,
 };
 use capnp_rpc::rpc_capnp::accept;
 use fuzzing::Message;
@@ -74,11 +74,11 @@ fn fill(
         let mut to = to.init_as::<accept::Builder<'_>>();
         match caps.len() {
             0 => {}
-            1 => to.reborrow().init_provision().set_as_capability(hook(0)),
+            1 => to.reborrow().init_provision().set_as_capability(cap_hook(0)),
             count => {
                 let list = to.init_provision().initn_as::<any_pointer_list::Builder<'_>>(2);
                 (0..count).fold(list, |mut list, place| {
-                    list.reborrow().get(place as u32).set_as_capability(hook(place));
+                    list.reborrow().get(place as u32).set_as_capability(cap_hook(place));
                     list
                 });
             }
@@ -110,9 +110,9 @@ impl User {
         let aligned = capnp::Word::words_to_bytes_mut(&mut words);
         let length = aligned.len();
         aligned.copy_from_slice(&bytes[..length]);
-        let whole = Whole::new(aligned);
-        let Ok(segments) = whole.segments() else { return true };
-        let message = Incoming::new(whole, &segments);
+        let view = MessageView::new(aligned);
+        let Ok(segments) = view.segments() else { return true };
+        let message = Incoming::new(view, &segments);
         let result = self.engine.receive(&message);
         self.drain(Some(&message));
         result.is_ok()

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use capnp_engine::{Engine, Failure, Heap, Incoming, Limits, Whole, options};
+use capnp_engine::{Engine, Failure, Heap, Incoming, Limits, MessageView, reader_options};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -13,11 +13,11 @@ fuzz_target!(|data: &[u8]| {
     let length = bytes.len();
     bytes.copy_from_slice(&data[..length]);
 
-    let whole = Whole::new(bytes);
-    assert_eq!(whole.keep().bytes(), &data[..length]);
-    let _ = whole.parse(options(whole.len()));
-    let Ok(segments) = whole.segments() else { return };
-    let message = Incoming::new(whole, &segments);
+    let view = MessageView::new(bytes);
+    assert_eq!(view.keep().bytes(), &data[..length]);
+    let _ = view.parse(reader_options(view.len()));
+    let Ok(segments) = view.segments() else { return };
+    let message = Incoming::new(view, &segments);
     if let Ok(content) = message.content() {
         let _ = content.target_size();
         let _ = content.get_as::<capnp::text::Reader<'_>>();

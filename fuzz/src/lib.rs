@@ -203,11 +203,11 @@ fn write_content(mut to: payload::Builder<'_>, content: &Content) {
         let mut any: any_pointer::Builder<'_> = to.reborrow().init_content();
         any.imbue_mut(&mut table);
         if content.bare {
-            any.set_as_capability(capnp_engine::hook(0));
+            any.set_as_capability(capnp_engine::cap_hook(0));
         } else {
             // Any struct whose first pointer is an AnyPointer.
             let mut fields: accept::Builder<'_> = any.init_as();
-            fields.reborrow().init_provision().set_as_capability(capnp_engine::hook(0));
+            fields.reborrow().init_provision().set_as_capability(capnp_engine::cap_hook(0));
         }
     }
     let caps: Vec<Descriptor> = content.caps.iter().flatten().copied().collect();
@@ -247,7 +247,7 @@ fn mark(mut to: payload::Builder<'_>, caps: &[Descriptor]) {
     let mut table: Vec<Option<Box<dyn ClientHook>>> = (0..MARK).map(|_| None).collect();
     let mut any: any_pointer::Builder<'_> = to.reborrow().init_content();
     any.imbue_mut(&mut table);
-    any.set_as_capability(capnp_engine::hook(0));
+    any.set_as_capability(capnp_engine::cap_hook(0));
     let mut table = to.init_cap_table(caps.len() as u32);
     for (place, cap) in (0..).zip(caps) {
         write_descriptor(table.reborrow().get(place), *cap);

@@ -1,20 +1,20 @@
-//! What a call and its answer cost in memory, both sides, without a stream: the engine alone.
+//! The cost of a call and its answer in memory, without a stream: the engine alone.
 //!
 //! `cargo bench -p capnp-engine`. Each figure is the best of many short rounds, for the caller's side and
-//! the one that serves together, and half of that as the figure for one side.
+//! the serving side together; half of it is printed as the figure for one side.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use capnp_engine::{
-    Body, CallOptions, Cap, Draft, Effect, Engine, Heap, Incoming, Limits, Message, Pool, Whole,
-    first_word, hook, options,
+    CallOptions, Cap, Draft, Effect, Engine, Heap, Incoming, Limits, Message, MessageView, Pool,
+    SharedMessage, cap_hook, first_word, reader_options,
 };
 
 const ROUNDS: usize = 400;
 const CALLS: u32 = 1000;
 
-/// Memory that is used again, as whoever has a stream would do it.
+/// Memory that is used again, as a user with a stream would do it.
 struct Reused;
 
 thread_local! {
@@ -61,7 +61,7 @@ impl Pair {
         (pair, promise)
     }
 
-    /// Until there is nothing to do.
+    /// Carries out a side's effects until there are none.
     fn run(&mut self, side: usize) {
         while let Some(effect) = self.sides[side].next_effect() {
             match effect {
@@ -83,9 +83,9 @@ impl Pair {
         let start = first_word(&bytes);
         bytes.resize(start, 0);
         capnp::serialize::write_message(&mut bytes, message).expect("a Vec takes all");
-        let whole = Whole::new(&bytes[start..]);
-        let segments = whole.segments().expect("well-formed");
-        let incoming = Incoming::new(whole, &segments);
+        let view = MessageView::new(&bytes[start..]);
+        let segments = view.segments().expect("well-formed");
+        let incoming = Incoming::new(view, &segments);
         self.sides[to].receive(&incoming).expect("honest");
         while let Some(effect) = self.sides[to].next_effect() {
             match effect {
@@ -103,7 +103,7 @@ impl Pair {
                     let cap = self.with_cap.then(|| self.sides[to].object(8));
                     let draft = Draft::results(self.pool, call.call, |mut results| {
                         match cap {
-                            Some(_) => results.set_as_capability(hook(0)),
+                            Some(_) => results.set_as_capability(cap_hook(0)),
                             None => results.set_as::<capnp::text::Owned>("an answer")?,
                         }
                         Ok::<_, capnp::Error>(cap.into_iter().map(Some).collect())
@@ -160,7 +160,7 @@ fn main() {
     messages(&Reused);
 }
 
-/// What of it is capnp's: the two messages are written and read, and nothing is done with them.
+/// capnp's share of the cost: writes and reads the two messages without an engine.
 fn messages(pool: &'static dyn Pool) {
     let time = best(|| {
         for _ in 0..CALLS {
@@ -173,8 +173,8 @@ fn messages(pool: &'static dyn Pool) {
                 content.set_as::<capnp::text::Owned>("some parameters").expect("there is room");
                 let mut bytes = Vec::with_capacity(message.size_in_words() * 8 + 16);
                 capnp::serialize::write_message(&mut bytes, &message).expect("a Vec takes all");
-                let body = Body::new(bytes, 0, None);
-                let reader = body.whole().parse(options(body.bytes().len()));
+                let message = SharedMessage::new(bytes, 0, None);
+                let reader = message.view().parse(reader_options(message.bytes().len()));
                 let reader = reader.expect("well-formed");
                 let root = reader.get_root::<capnp_rpc::rpc_capnp::message::Reader<'_>>();
                 black_box(root.is_ok_and(|root| root.which().is_ok()));

@@ -1,18 +1,20 @@
-//! Calls of the peer's: what is known of them until it has finished them, and their results.
+//! The peer's calls (answers): their state until the peer has finished them, and their results.
 
 use capnp_rpc::rpc_capnp::{message, return_};
 
-use crate::body::Body;
 use crate::cap::{Cap, Kind, Path, Promise, Target, null};
+use crate::cap_index::cap_hook;
 use crate::draft::Draft;
 use crate::effect::Effect;
 use crate::engine::{Engine, Work};
 use crate::error::{Exception, Failure, Fatal};
 use crate::exports::ExportIds;
-use crate::held::{Asker, Payload, Serving};
 use crate::idmap::IdMap;
 use crate::memory::Message;
+use crate::payload::Payload;
+use crate::pending_call::{Asker, Serving};
 use crate::questions::CallId;
+use crate::shared_message::SharedMessage;
 
 #[derive(Default)]
 pub(crate) struct Answers {
@@ -25,30 +27,32 @@ enum Answer {
     Done(Done),
 }
 
-/// A question that is not answered.
+/// A question that is not answered yet.
 #[derive(Default)]
 struct Pending {
-    /// It is served here, and this is what was said of it.
+    /// It is served here: the tag that the user gave with [`Engine::begin`].
     serving: Option<u64>,
-    /// The call of this side's that it was passed on as.
+    /// The question of this side as which the call was forwarded to the peer.
     forwarded: Option<CallId>,
-    /// The peer does not want the answer any more.
+    /// The peer has sent Finish.
     finished: bool,
-    /// The results stay here: the peer returns them to a call of this side's.
+    /// The results stay here (`sendResultsTo.yourself`): the peer returns them to a question of
+    /// this side.
     elsewhere: bool,
     taker: Option<CallId>,
-    /// The call of this side's that was to take them does not want them any more.
+    /// The question of this side that was to take the results was cancelled.
     refused: bool,
-    /// Where the call waits, or did, to be passed on or served.
+    /// The promise at which the call waits or waited to be forwarded or served.
     waits: Option<Cap>,
-    /// Capabilities of the results that were called or passed on already, with a reference on each.
+    /// Promises for capabilities of the results that were called or passed on already, with a
+    /// reference on each.
     promises: Vec<(Path, Cap)>,
 }
 
-/// A question that is answered and not finished: its capabilities can be called.
+/// A question that is answered and not finished. Its capabilities can be called.
 struct Done {
     results: Result<Payload, Failure>,
-    /// What was exported with the results.
+    /// The exports that were sent with the results.
     exports: ExportIds,
 }
 
@@ -97,7 +101,7 @@ impl Answers {
         self.pending(id).is_some()
     }
 
-    /// What was said of the calls that are served.
+    /// The tags of the calls that are served.
     pub(crate) fn take_all(&mut self) -> Vec<u64> {
         let mut serving = Vec::new();
         std::mem::take(self).map.for_each(|answer| match answer {
@@ -109,7 +113,7 @@ impl Answers {
 }
 
 impl Engine {
-    /// Notes a question of the peer's.
+    /// Notes a question of the peer.
     pub(crate) fn begin_answer(&mut self, id: u32, elsewhere: bool) -> Result<(), Fatal> {
         if self.answers.map.get(id).is_some() {
             return Err(Fatal::misbehaved(format!("asked question {id} twice")));
@@ -130,7 +134,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Says what [`Effect::Cancelled`] is to say of a call that is served, which was just
+    /// Sets the tag that [`Effect::Cancelled`] names if a call is cancelled that was just
     /// [delivered](Effect::Deliver).
     pub fn begin(&mut self, call: Serving, tag: u64) {
         match call.0 {
@@ -181,11 +185,11 @@ impl Engine {
                 }
                 caps.iter().flatten().for_each(|cap| self.give_back(*cap));
                 let keep = !caps.is_empty() || !pending.promises.is_empty() || pending.elsewhere;
-                let body = keep.then(|| Body::of(&message));
+                let kept = keep.then(|| SharedMessage::of(&message));
                 if !self.send_no_results(id, &pending) {
                     exports = self.send_results(message, &caps);
                 }
-                Ok(Payload { body, caps })
+                Ok(Payload { message: kept, caps })
             }
             Err(failure) => {
                 if !self.send_no_results(id, &pending) {
@@ -203,7 +207,7 @@ impl Engine {
             self.release(promise);
         }
         let results = match results {
-            // The question is over with its answer.
+            // There are no capabilities to call, so the Return also ends the question.
             Ok(payload) if !pending.elsewhere && payload.caps.is_empty() => return,
             results => results,
         };
@@ -231,7 +235,8 @@ impl Engine {
         }
     }
 
-    /// Answers a question whose results the peer does not want with the answer. False if it does.
+    /// Sends a Return without results if the peer does not want them in it. Returns false if it
+    /// wants them.
     fn send_no_results(&mut self, id: u32, pending: &Pending) -> bool {
         if pending.elsewhere {
             self.send_return(id, 16, |mut to| to.set_results_sent_elsewhere(()));
@@ -241,7 +246,7 @@ impl Engine {
         pending.elsewhere || pending.finished
     }
 
-    /// Sends a Return that is written. Returns what was exported with it.
+    /// Sends a Return whose results are written. Returns the exports that were sent with it.
     fn send_results(&mut self, mut message: Message, caps: &[Option<Cap>]) -> ExportIds {
         let mut exports = ExportIds::new();
         if !caps.is_empty()
@@ -255,7 +260,7 @@ impl Engine {
         exports
     }
 
-    /// Answers the peer's question for this side's first object.
+    /// Answers the peer's Bootstrap.
     pub(crate) fn answer_bootstrap(&mut self, id: u32) -> Result<(), Fatal> {
         self.begin_answer(id, false)?;
         let serving = Serving(Asker::Peer(id));
@@ -263,7 +268,7 @@ impl Engine {
             Some(cap) => {
                 self.caps.retain(cap);
                 Draft::results(self.pool, serving, |mut to| {
-                    to.set_as_capability(crate::hook::hook(0));
+                    to.set_as_capability(cap_hook(0));
                     Ok::<_, Failure>(vec![Some(cap)])
                 })
             }
@@ -273,9 +278,9 @@ impl Engine {
         Ok(())
     }
 
-    /// What a path of the results leads to, with a reference.
+    /// The capability at a path of the results, with a reference.
     pub(crate) fn cap_of_answer(&mut self, id: u32, path: Path) -> Result<Cap, Fatal> {
-        /// More capabilities than the results of any method have fields for, with room to spare.
+        /// The results of every method have fewer capability fields than this.
         const MOST: usize = 256;
         let known = match self.answers.map.get(id) {
             Some(Answer::Pending(pending)) => {
@@ -289,8 +294,8 @@ impl Engine {
             }
             Some(Answer::Done(done)) => {
                 let results = match &done.results {
-                    Ok(Payload { body, caps }) => {
-                        Ok(Payload { body: body.clone(), caps: caps.clone() })
+                    Ok(Payload { message, caps }) => {
+                        Ok(Payload { message: message.clone(), caps: caps.clone() })
                     }
                     Err(failure) => Err(failure.clone()),
                 };
@@ -299,7 +304,7 @@ impl Engine {
                     Err(failure) => self.broken(failure),
                 });
             }
-            // It returned without capabilities, or was never asked.
+            // The question returned without capabilities, or was never asked.
             None => return Ok(self.broken(null())),
         };
         let promise = match known {
@@ -318,8 +323,8 @@ impl Engine {
         Ok(promise)
     }
 
-    /// The results that were kept here for a call of this side's; none if they are not there yet, and
-    /// will be given to it then.
+    /// The results that were kept here for a question of this side. None if they are not known yet:
+    /// then the question gets them later.
     pub(crate) fn take_elsewhere(
         &mut self,
         id: u32,
@@ -333,8 +338,8 @@ impl Engine {
                 }
                 return Ok(None);
             }
-            Some(Answer::Done(Done { results: Ok(Payload { body, caps }), .. })) => {
-                Ok(Payload { body: body.clone(), caps: caps.clone() })
+            Some(Answer::Done(Done { results: Ok(Payload { message, caps }), .. })) => {
+                Ok(Payload { message: message.clone(), caps: caps.clone() })
             }
             Some(Answer::Done(Done { results: Err(failure), .. })) => Err(failure.clone()),
             _ => Err(Failure::failed("the results were sent elsewhere and are gone")),
@@ -345,7 +350,7 @@ impl Engine {
         Ok(Some(results))
     }
 
-    /// The call of this side's that was to take the results does not want them any more.
+    /// The question of this side that was to take the results is cancelled.
     pub(crate) fn take_back(&mut self, id: u32, taker: CallId) {
         if let Some(pending) = self.answers.pending(id)
             && pending.taker == Some(taker)
@@ -355,7 +360,7 @@ impl Engine {
         }
     }
 
-    /// The same of a call that was cancelled before it was told whose results it gets.
+    /// The same for a question that was cancelled before the peer said whose results it takes.
     pub(crate) fn take_nothing(&mut self, id: u32) {
         if let Some(pending) = self.answers.pending(id) {
             pending.refused |= pending.elsewhere && pending.taker.is_none();
@@ -363,14 +368,14 @@ impl Engine {
         }
     }
 
-    /// The peer does not need the answer any more, or what is left of it.
+    /// The peer has sent Finish.
     pub(crate) fn receive_finish(&mut self, id: u32, release: bool) -> Result<(), Fatal> {
         if let Some(pending) = self.answers.pending(id) {
             pending.finished = true;
             self.give_up(id);
             return Ok(());
         }
-        // One that is not there was over with its answer.
+        // A question that is not in the table ended with its Return.
         if let Some(Answer::Done(done)) = self.answers.map.remove(id) {
             self.discard_results(done.results);
             if release {
@@ -382,15 +387,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether something needs the results, be the question finished or not.
+    /// Whether something still needs the results, whether the question is finished or not.
     fn is_used(&self, pending: &Pending) -> bool {
         let used = |promise: &Cap| self.caps.refs(*promise) > 1;
         pending.taker.is_some() || pending.promises.iter().any(|(_, promise)| used(promise))
     }
 
-    /// Cancels the call behind a question that nobody wants the answer of, unless something else needs
-    /// its results: a call on them that is under way, above all. With it, the calls that only it
-    /// needed.
+    /// Cancels a call if nobody wants its answer and nothing else needs its results, such as a
+    /// pending call on them. Then also cancels the calls whose results only this call needed.
     pub(crate) fn give_up(&mut self, id: u32) {
         let mut next = Some(id);
         while let Some(id) = next.take() {
@@ -411,10 +415,10 @@ impl Engine {
             {
                 next = answer;
             } else {
-                // It is being served, and answered when it ends.
+                // It is being served: the answer comes when the user gives it.
                 return;
             }
-            // It will not be answered any other way.
+            // Nothing else answers it.
             if !finished {
                 self.answer_peer(id, Err(Failure::Cancelled));
             } else if let Some(pending) = self.answers.take_pending(id) {
@@ -423,7 +427,7 @@ impl Engine {
         }
     }
 
-    /// Answers a question that was finished before.
+    /// Answers a question that was finished before it was answered.
     fn answer_canceled(&mut self, id: u32, pending: Pending) {
         self.send_return(id, 16, |mut to| to.set_canceled(()));
         for (_, promise) in pending.promises {

@@ -1,14 +1,15 @@
-//! The capabilities of one connection, and how long each is held.
+//! The capabilities of one connection, with reference counts.
 //!
-//! All of them are in one table. A [`Cap`] is a place in it and counts by hand, as there is nothing
-//! here that could be told of a drop: whoever is given one holds one reference, and gives it up with
-//! [`Engine::release`]. What nobody holds goes at once, with all that only it held.
+//! All capabilities are in one table. A [`Cap`] is an index into it, and references are counted by
+//! hand, because a plain number cannot report that it is dropped: who is given a capability has one
+//! reference, and returns it with [`Engine::release`]. A capability without references is removed
+//! at once, with everything that only it referred to.
 
 use slab::Slab;
 
 use crate::engine::Engine;
 use crate::error::Failure;
-use crate::held::{HeldCall, Serving};
+use crate::pending_call::{PendingCall, Serving};
 
 /// A capability, as the engine's user names it.
 ///
@@ -16,20 +17,20 @@ use crate::held::{HeldCall, Serving};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cap {
     place: u32,
-    /// Tells capabilities apart that use the same place one after the other.
+    /// Distinguishes capabilities that use the same place one after the other.
     serial: u32,
 }
 
-/// The way to a capability within the results of a call: which pointer of which struct, from the
-/// outermost on.
+/// The path to a capability in the results of a call: the index of the pointer field in each
+/// struct, from the outermost struct on.
 pub type Path = Vec<u16>;
 
-/// What a capability is by now.
+/// The current state of a capability.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// An object of this side's, by its key.
+    /// An object of this side, by its key.
     Object(u64),
-    /// An object of the peer's, or a promise whose calls go to the peer.
+    /// An object of the peer, or a promise whose calls go to the peer.
     Peer,
     /// A promise whose calls wait here.
     Waiting,
@@ -51,88 +52,89 @@ pub(crate) struct Entry {
 }
 
 pub(crate) enum Kind {
-    /// An object of this side's; and the number under which the peer knows it.
+    /// An object of this side, and its export id.
     Local { object: u64, export: Option<u32> },
-    /// An object of the peer's, under this number.
+    /// An object of the peer, by its import id.
     Import { id: u32 },
-    /// What is not known yet, or was not at first.
+    /// A promise, resolved or not.
     Promise(Box<Promise>),
-    /// What will never be known: every call fails.
+    /// A capability that cannot be called: every call fails.
     Broken(Failure),
 }
 
-/// A capability that resolves to another.
+/// A capability that resolves to another one.
 pub(crate) struct Promise {
     pub(crate) target: Target,
-    /// What waits for the promise to resolve, in order. While there is something it holds a reference
+    /// What waits for the promise to resolve, in order. While this is not empty, it has a reference
     /// on the promise.
     pub(crate) waiting: Vec<Waiting>,
-    /// Under which number the peer knows it, where it was given to it unresolved.
+    /// The export id, if the promise was given to the peer before it resolved.
     pub(crate) export: Option<u32>,
-    /// The question of the peer's whose results it is part of.
+    /// The question of the peer of whose results the promise is part.
     pub(crate) answer: Option<u32>,
-    /// The way on which its calls went to the peer, once it goes there no more.
+    /// The path by which its calls went to the peer, once they do not go there any more.
     pub(crate) former: Option<PeerPath>,
-    /// What it is to become when its calls have returned, with a reference.
+    /// The capability that it resolves to when its calls have returned, with a reference.
     pub(crate) when_returned: Option<Cap>,
-    /// How many promises, one after the other, have become this one.
+    /// The length of the chain of promises that resolved to this one.
     pub(crate) depth: u32,
-    /// It is what the peer was told of a capability of this side's that leads to the peer again. See
+    /// The peer named a capability of this side whose calls go to the peer: see
     /// `Engine::reflected`.
     pub(crate) reflected: bool,
 }
 
-/// How the peer knows a capability of its own.
+/// How the peer identifies a capability of its own.
 #[derive(Clone)]
 pub(crate) enum PeerPath {
     Answer(u32, Path),
     Import(u32),
 }
 
-/// Where calls of a promise go.
+/// The target of a promise's calls.
 pub(crate) enum Target {
-    /// To the peer: to what its answer to this question of ours has at this path. `called`: calls
-    /// were sent there, which later ones must not overtake.
+    /// The peer: the capability at this path of its answer to this question. `called`: calls were
+    /// sent there, which later calls must not overtake.
     Answer { question: u32, path: Path, called: bool },
-    /// To the peer: it will say to what this resolves. Holds a reference on the import.
+    /// The peer, which will send Resolve. Has a reference on the import.
     Import { import: Cap, id: u32, called: bool },
-    /// Nowhere yet: they wait here.
+    /// None yet: calls wait here.
     Here,
-    /// To what it has become, on which it holds a reference.
+    /// The capability that it resolved to, with a reference.
     Resolved(Cap),
 }
 
 /// What waits for a promise to resolve.
 pub(crate) enum Waiting {
-    Call(HeldCall),
-    /// The engine's user wants to know.
+    Call(PendingCall),
+    /// The engine's user has to be told.
     Watch(u64),
-    /// A Disembargo of the peer's, to be sent back behind the calls before it.
+    /// A Disembargo to be sent back to the peer, after the calls before it.
     Disembargo(u32),
 }
 
-/// What is known of the calls of an object of the peer's. A promise that resolves to the object adds
-/// its own to the object's.
+/// The calls and the stage of an object of the peer. If a promise resolves to the object, the
+/// promise's calls are added to the object's.
 #[derive(Default)]
 pub(crate) struct Life {
     pub(crate) stage: Stage,
-    /// How many calls were sent to it and have not returned.
+    /// The number of calls that were sent to the object and have not returned.
     pub(crate) in_flight: u32,
-    /// How many handles there are.
+    /// The number of handles.
     pub(crate) handles: u32,
-    /// The peer got it back as a result: whether it ends is the peer's affair then.
+    /// It was returned to the peer in results: the peer decides when it ends.
     pub(crate) given_back: bool,
-    /// The call that ends the object, until those before it have returned.
-    pub(crate) destroy: Option<Box<HeldCall>>,
+    /// The call that ends the object, while it waits for the calls before it.
+    pub(crate) destroy: Option<Box<PendingCall>>,
 }
 
-/// An object's life, as far as this side has a say in it.
+/// The stage of an object's life, as far as this side decides about it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Stage {
     /// It can be called.
     #[default]
     Open,
-    /// No calls are taken any more, and the one that ends it waits for those before it to return.
+    /// No calls are accepted any more. The call that ends the object waits for those before it to
+    /// return.
     Closing,
     /// The call that ends it was sent.
     Closed,
@@ -145,7 +147,7 @@ impl Promise {
         Promise { target, waiting, export, answer, former, when_returned, depth, reflected }
     }
 
-    /// The way to the peer that its calls took or take.
+    /// The path by which its calls go or went to the peer.
     pub(crate) fn way(&self) -> Option<PeerPath> {
         match &self.target {
             Target::Answer { question, path, .. } => {
@@ -162,7 +164,7 @@ impl Caps {
         let serial = self.next;
         self.next = self.next.wrapping_add(1);
         let place = self.slots.insert(Entry { serial, refs: 1, kind, life: Life::default() });
-        // There is no memory for so many.
+        // Memory does not suffice for as many.
         Cap { place: u32::try_from(place).unwrap_or(u32::MAX), serial }
     }
 
@@ -187,7 +189,7 @@ impl Caps {
         }
     }
 
-    /// How many references there are.
+    /// The number of references.
     pub(crate) fn refs(&self, cap: Cap) -> u32 {
         self.get(cap).map_or(0, |entry| entry.refs)
     }
@@ -200,7 +202,8 @@ impl Caps {
         std::mem::take(&mut self.slots).into_iter().map(|(_, entry)| entry)
     }
 
-    /// What it is by now: a promise only if it is not resolved.
+    /// The capability at the end of a chain of resolved promises. It is a promise only if that one
+    /// is not resolved.
     pub(crate) fn resolved(&self, mut cap: Cap) -> Cap {
         while let Some(Entry { kind: Kind::Promise(promise), .. }) = self.get(cap)
             && let Target::Resolved(next) = promise.target
@@ -210,7 +213,7 @@ impl Caps {
         cap
     }
 
-    /// Whether calls of it go to the peer, where it is no resolved promise.
+    /// Whether its calls go to the peer. `cap` is no resolved promise.
     pub(crate) fn is_remote(&self, cap: Cap) -> bool {
         match self.get(cap).map(|entry| &entry.kind) {
             Some(Kind::Import { .. }) => true,
@@ -222,9 +225,9 @@ impl Caps {
     }
 }
 
-/// A reference that is used after it was given up: a mistake of this side's, told by an error.
+/// The error for a capability without references: a bug on this side.
 pub(crate) fn released() -> Failure {
-    Failure::failed("called a capability that was let go of")
+    Failure::failed("called a capability that was released")
 }
 
 pub(crate) fn null() -> Failure {
@@ -234,37 +237,39 @@ pub(crate) fn null() -> Failure {
 impl Engine {
     // ---- references
 
-    /// A new object of this side's, which calls of it name by `key`. Comes with one reference. The end
-    /// of the last is told by [`Effect::Released`](crate::Effect::Released).
+    /// Adds an object of this side, with one reference. Calls of it name it by `key`. When the last
+    /// reference is gone, there is an [`Effect::Released`](crate::Effect::Released).
     pub fn object(&mut self, key: u64) -> Cap {
         self.caps.add(Kind::Local { object: key, export: None })
     }
 
-    /// A capability whose calls all fail. Comes with one reference.
+    /// Adds a capability whose calls all fail, with one reference.
     pub fn broken(&mut self, failure: Failure) -> Cap {
         self.caps.add(Kind::Broken(failure))
     }
 
-    /// One more reference.
+    /// Adds a reference.
     pub fn retain(&mut self, cap: Cap) {
         self.caps.retain(cap);
     }
 
-    /// One reference less. With the last one the capability goes, and what only it held.
-    // Nothing that waits goes on here: this is part of larger steps, which are to be finished first.
-    // A call that goes out in between would take the number of one whose Finish is not sent yet.
+    /// Drops a reference. With the last one the capability is removed, and everything that only it
+    /// referred to.
+    // Does not send calls that waited: `release` is part of larger steps, which must be finished
+    // first. A call that is sent in between would take the id of a question whose Finish is not
+    // sent yet.
     pub fn release(&mut self, cap: Cap) {
         if self.drop_ref(cap) {
             self.bury(cap);
         }
     }
 
-    /// The same for all of a list.
+    /// Drops a reference on each capability of a list.
     pub fn release_all(&mut self, caps: impl IntoIterator<Item = Option<Cap>>) {
         caps.into_iter().flatten().for_each(|cap| self.release(cap));
     }
 
-    /// Takes a reference away; whether it was the last.
+    /// Drops a reference. Returns whether it was the last one.
     fn drop_ref(&mut self, cap: Cap) -> bool {
         let Some(entry) = self.caps.get_mut(cap) else { return false };
         debug_assert!(entry.refs > 0, "a reference that is none");
@@ -272,8 +277,8 @@ impl Engine {
         entry.refs == 0
     }
 
-    /// Lets go of what nobody holds, one after the other: promises make long chains, and the stack is
-    /// not that deep.
+    /// Removes a capability without references, and then what only it referred to. Iterative, as
+    /// chains of promises can be too long for the stack.
     fn bury(&mut self, cap: Cap) {
         let mut unheld = Vec::new();
         let mut next = Some(cap);
@@ -291,45 +296,45 @@ impl Engine {
         }
     }
 
-    /// Moves what it held to `held`, and tells who is to know.
-    fn take_apart(&mut self, cap: Cap, entry: Entry, held: &mut Vec<Cap>) {
+    /// Moves its references to `unheld`, and tells those who have to know of its end.
+    fn take_apart(&mut self, cap: Cap, entry: Entry, unheld: &mut Vec<Cap>) {
         match entry.kind {
             Kind::Local { object, .. } => self.released(object),
             Kind::Import { id } => self.release_import(id, cap),
             Kind::Promise(promise) => {
-                // Also what has resolved: its number stays as long as something else is held of it,
-                // and the peer may give it again.
+                // Also for a resolved promise: its import id remains while there are other
+                // references on the import, and the peer may give the id again.
                 if let Some(PeerPath::Import(id)) = promise.way() {
                     self.forget_promise(id, cap);
                 }
                 match promise.target {
-                    Target::Resolved(next) => held.push(next),
-                    Target::Import { import, .. } => held.push(import),
+                    Target::Resolved(next) => unheld.push(next),
+                    Target::Import { import, .. } => unheld.push(import),
                     Target::Answer { .. } | Target::Here => {}
                 }
-                held.extend(promise.when_returned);
+                unheld.extend(promise.when_returned);
                 for waiting in promise.waiting {
                     if let Waiting::Call(call) = waiting {
-                        held.extend(call.params.caps.into_iter().flatten());
+                        unheld.extend(call.params.caps.into_iter().flatten());
                     }
                 }
             }
             Kind::Broken(_) => {}
         }
         if let Some(destroy) = entry.life.destroy {
-            held.extend(destroy.params.caps.into_iter().flatten());
+            unheld.extend(destroy.params.caps.into_iter().flatten());
         }
     }
 
-    // ---- what it is
+    // ---- state
 
-    /// What it has become: itself, unless it is a promise that is resolved. The same object has one
-    /// such name as long as somebody holds it. No reference comes with it.
+    /// The capability that it has resolved to: itself, unless it is a resolved promise. As long as
+    /// there are references on an object, this is always the same capability. Adds no reference.
     pub fn resolved(&self, cap: Cap) -> Cap {
         self.caps.resolved(cap)
     }
 
-    /// What it is by now.
+    /// The current state.
     pub fn state(&self, cap: Cap) -> State {
         match self.caps.get(self.caps.resolved(cap)).map(|entry| &entry.kind) {
             Some(Kind::Local { object, .. }) => State::Object(*object),
@@ -343,15 +348,16 @@ impl Engine {
         }
     }
 
-    /// Has [`Effect::Resolved`](crate::Effect::Resolved) tell when a promise whose calls wait here, or
-    /// one of the peer's, is known, behind the calls that wait for that now. False if it is no promise.
-    /// The [end](Engine::end) of the connection is not told this way.
+    /// Requests an [`Effect::Resolved`](crate::Effect::Resolved) for when a promise whose calls
+    /// wait here, or a promise of the peer, has resolved. The effect comes after the calls that
+    /// wait for that now. Returns false if `cap` is no promise. The [end](Engine::end) of the
+    /// connection causes no such effect.
     pub fn watch(&mut self, cap: Cap, tag: u64) -> bool {
         let cap = self.caps.resolved(cap);
         self.wait_at(cap, Waiting::Watch(tag)).is_ok()
     }
 
-    /// Leaves something until a promise has resolved. Given back if it is no promise.
+    /// Queues something until a promise has resolved. Returns it if `cap` is no promise.
     pub(crate) fn wait_at(&mut self, cap: Cap, waiting: Waiting) -> Result<(), Waiting> {
         let Some(promise) = self.caps.promise(cap) else { return Err(waiting) };
         let first = promise.waiting.is_empty();
@@ -362,16 +368,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes a call back that waits at a promise. None if it does not, otherwise the question of the
-    /// peer's that it waited for, if it is one.
+    /// Removes a call that waits at a promise. Returns none if it does not wait there, otherwise
+    /// the question of the peer whose results the promise is part of, if any.
     pub(crate) fn unqueue(&mut self, cap: Cap, serving: Serving) -> Option<Option<u32>> {
         let promise = self.caps.promise(cap)?;
         let place = promise.waiting.iter().position(
-            |waiting| matches!(waiting, Waiting::Call(held) if held.serving == serving),
+            |waiting| matches!(waiting, Waiting::Call(call) if call.serving == serving),
         )?;
-        let Waiting::Call(held) = promise.waiting.remove(place) else { return None };
+        let Waiting::Call(call) = promise.waiting.remove(place) else { return None };
         let (answer, empty) = (promise.answer, promise.waiting.is_empty());
-        self.release_all(held.params.caps);
+        self.release_all(call.params.caps);
         if empty {
             self.release(cap);
         }

@@ -1,39 +1,41 @@
-//! Messages of this side's before they are sent.
+//! Messages of this side that are not sent yet.
 
 use capnp::any_pointer;
 use capnp::private::layout::CapTable;
 use capnp::traits::ImbueMut;
 use capnp_rpc::rpc_capnp::{message, return_};
 
-use crate::body::Body;
 use crate::cap::Cap;
+use crate::cap_index::cap_index;
 use crate::engine::Engine;
-use crate::held::{Asker, Content, Payload, Serving};
-use crate::hook;
 use crate::memory::{Message, Pool, new_message};
+use crate::payload::{Content, Payload};
+use crate::pending_call::{Asker, Serving};
+use crate::shared_message::SharedMessage;
 
-/// What a first segment has room for.
+/// The size of the first segment in words.
 const WORDS: u32 = 64;
 
-/// A Call or a Return whose content is written, and which is not addressed yet.
+/// A Call or a Return whose content is written and whose target or question is not set yet.
 #[must_use = "its capabilities are to be released"]
 pub struct Draft {
     message: Message,
     /// The method that is called.
     pub(crate) method: (u64, u16),
-    /// One reference on each, by the numbers of the hooks that were written.
+    /// The capabilities by the index that was written, with one reference on each.
     given: Vec<Option<Cap>>,
-    /// Where the order of the message's table is another. Apart, as it is rare, so that the rest is small.
+    /// The order of the message's capability table, where this is not the order of `given`. Boxed
+    /// because it is rare, so that a draft is small.
     order: Option<Box<Order>>,
 }
 
-/// The order of a message's table: each by its number in [`Draft::given`].
+/// For each entry of a message's capability table its index in [`Draft::given`].
 struct Order(Vec<Option<usize>>);
 
 impl Draft {
     /// A call of this method (interface and ordinal). `fill` writes the parameters and returns the
-    /// capabilities that it wrote with [`hook`](crate::hook), by their numbers, with one reference on
-    /// each.
+    /// capabilities that it wrote with [`cap_hook`](crate::cap_hook), by index, with one reference
+    /// on each.
     ///
     /// # Errors
     /// What `fill` returns. What references it had are its own affair then.
@@ -75,7 +77,8 @@ impl Draft {
         content.imbue_mut(&mut table);
         let given = fill(content)?;
         let order = order_of(&table, &given);
-        // Nothing of it can be called: the question is over with this.
+        // Without capabilities nothing in the results can be called, so the Return ends the
+        // question.
         answer.set_no_finish_needed(given.is_empty() && order.is_none());
         Ok(Draft { message, method: (0, 0), given, order })
     }
@@ -86,11 +89,11 @@ impl Draft {
     }
 }
 
-/// The places of a message's capabilities in `given`, where that is not their order already.
+/// The indices of a message's capabilities in `given`, where that is not their order already.
 fn order_of(table: &CapTable, given: &[Option<Cap>]) -> Option<Box<Order>> {
-    let places = || table.iter().map(|slot| slot.as_deref().and_then(hook::place));
-    let same = places().eq((0..given.len()).map(Some));
-    (!same).then(|| Box::new(Order(places().collect())))
+    let indices = || table.iter().map(|slot| slot.as_deref().and_then(cap_index));
+    let same = indices().eq((0..given.len()).map(Some));
+    (!same).then(|| Box::new(Order(indices().collect())))
 }
 
 /// Begins a Return.
@@ -98,35 +101,36 @@ pub(crate) fn init_return(message: &mut Message, id: u32) -> return_::Builder<'_
     let root: message::Builder<'_> = message.init_root();
     let mut answer = root.init_return();
     answer.set_answer_id(id);
-    // What came with the call is let go of one by one.
+    // References on the capabilities of the parameters are released one by one.
     answer.set_release_param_caps(false);
     answer
 }
 
 impl Engine {
-    /// Gives a draft up.
+    /// Drops a draft and releases its capabilities.
     pub fn discard(&mut self, draft: Draft) {
         self.release_all(draft.given);
     }
 
-    /// The message, and its capabilities in the order of its table with one reference on each.
+    /// The message, and its capabilities in the order of its capability table with one reference on
+    /// each.
     pub(crate) fn in_order(&mut self, draft: Draft) -> (Message, Vec<Option<Cap>>) {
         let Draft { message, given, order, .. } = draft;
         let Some(order) = order else { return (message, given) };
-        let cap = |place: &Option<usize>| given.get((*place)?).copied().flatten();
+        let cap = |index: &Option<usize>| given.get((*index)?).copied().flatten();
         let caps: Vec<_> = order.0.iter().map(cap).collect();
         caps.iter().flatten().for_each(|cap| self.caps.retain(*cap));
         self.release_all(given);
         (message, caps)
     }
 
-    /// A draft as the content of a message that is kept.
+    /// Turns a draft into a payload that is kept.
     pub(crate) fn keep_draft(&mut self, draft: Draft) -> Payload {
         let (message, caps) = self.in_order(draft);
-        Payload { body: Some(Body::of(&message)), caps }
+        Payload { message: Some(SharedMessage::of(&message)), caps }
     }
 
-    /// Writes the content of another message, with references of its own.
+    /// Writes a copy of another message's content, with new references on its capabilities.
     pub(crate) fn copy_content(
         &mut self,
         content: &Content<'_>,

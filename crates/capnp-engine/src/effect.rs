@@ -1,57 +1,60 @@
-//! What the engine wants done.
+//! What the engine's user has to do.
 
 use std::fmt;
 
 use crate::error::Failure;
-use crate::held::{Payload, Serving};
 use crate::memory::Message;
+use crate::payload::Payload;
+use crate::pending_call::Serving;
 use crate::questions::CallId;
 
-/// Something that the engine wants done or known. See [`Engine::next_effect`](crate::Engine::next_effect).
+/// Something that the engine's user has to do or to know. See
+/// [`Engine::next_effect`](crate::Engine::next_effect).
 pub enum Effect {
-    /// This message is to be written to the peer, behind those before it.
+    /// Write this message to the peer, after the messages before it.
     Write(Message),
-    /// An object of this side's is called. To be answered by
-    /// [`Engine::answer`](crate::Engine::answer), sooner or later, in any order.
+    /// An object of this side is called. The user must answer with
+    /// [`Engine::answer`](crate::Engine::answer), at any time and in any order.
     Deliver(Delivery),
-    /// A call of this side's has its answer. It comes once, and not at all after a cancel.
+    /// A call of this side has an answer. Comes once for each call, and not at all after a cancel.
     Answered {
         /// What it was called with.
         tag: u64,
-        /// The call, which is over.
+        /// The call. It is over.
         call: CallId,
         /// The results, or why there are none.
         answer: Result<Payload, Failure>,
     },
-    /// A call of this side's that was cancelled is over for the peer, too: it occupies nothing there
-    /// any more.
+    /// A cancelled call of this side is over for the peer, too, and uses no resources there any
+    /// more.
     Over {
         /// What it was called with.
         tag: u64,
     },
-    /// Nobody wants the answer of a call that is served here. It is to be given all the same.
+    /// Nobody wants the answer of a call that is served here. The call must be answered
+    /// nevertheless.
     Cancelled {
-        /// What [`Engine::begin`](crate::Engine::begin) said of it.
+        /// The tag that was given to [`Engine::begin`](crate::Engine::begin).
         tag: u64,
     },
-    /// A capability is known for which [`Engine::watch`](crate::Engine::watch) waited.
+    /// A promise that was given to [`Engine::watch`](crate::Engine::watch) has resolved.
     Resolved {
         /// What was given to it.
         tag: u64,
     },
-    /// Nobody holds this object of this side's any more: neither the peer nor a message that is kept
-    /// here. It will not be called again.
+    /// There are no references on this object of this side any more, neither from the peer nor from
+    /// a message that is kept here. It will not be called again.
     Released {
         /// Its key.
         object: u64,
     },
 }
 
-/// A call of an object of this side's.
+/// A call of an object of this side.
 pub struct Delivery {
-    /// The object, by its key.
+    /// The object's key.
     pub object: u64,
-    /// What to answer.
+    /// Identifies the call for [`Engine::answer`](crate::Engine::answer).
     pub call: Serving,
     /// The interface that declares the method.
     pub interface: u64,

@@ -9,13 +9,14 @@ use crate::cap::{Cap, Caps, Kind};
 use crate::effect::Effect;
 use crate::error::Failure;
 use crate::exports::{Export, Imported};
-use crate::held::{HeldCall, Payload, Serving};
 use crate::idmap::IdMap;
 use crate::memory::Pool;
+use crate::payload::Payload;
+use crate::pending_call::{Asker, PendingCall, Serving};
 use crate::promises::Embargo;
 use crate::questions::{CallId, Questions};
 
-/// Bounds on what the peer can make the tables hold. What goes beyond is the end of the connection.
+/// Limits for what the peer can add to the tables. Exceeding one ends the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Calls of the peer's that are not answered.
@@ -30,16 +31,16 @@ impl Default for Limits {
     }
 }
 
-/// How much is in each table.
+/// The number of entries in each table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sizes {
-    /// Calls of this side's that have not returned.
+    /// Calls of this side that have not returned.
     pub questions: usize,
     /// Calls of the peer's that are not answered, or answered and not finished.
     pub answers: usize,
-    /// Objects and promises that the peer was given.
+    /// Objects and promises that this side gave to the peer.
     pub exports: usize,
-    /// Objects and promises that the peer gave.
+    /// Objects and promises that the peer gave to this side.
     pub imports: usize,
     /// Promises whose calls wait for a Disembargo.
     pub embargoes: usize,
@@ -48,7 +49,7 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Whether nothing is held at all.
+    /// Whether all tables are empty.
     pub fn is_empty(&self) -> bool {
         *self == Sizes::default()
     }
@@ -68,23 +69,24 @@ pub struct Engine {
     pub(crate) embargoes: Slab<Embargo>,
     pub(crate) work: VecDeque<Work>,
     effects: VecDeque<Effect>,
-    /// Why nothing goes on any more.
+    /// The reason for the end, once the connection is over.
     ended: Option<Failure>,
 }
 
-/// What is left to be done at the end of an entry, as it may bring about more of the same: a call that
-/// fails has others that wait for its results, and so on. The stack is not that deep.
+/// Work for the end of the current entry point. It is queued and not called recursively, because it
+/// can cause more of the same without bound: a failed call fails the calls on its results, and so
+/// on.
 pub(crate) enum Work {
-    /// The call that ends an object goes there, on which there is a reference.
-    Destroy(Cap, HeldCall),
-    /// A call is answered without having been made.
+    /// Sends the call that ends an object. Has a reference on the object.
+    Destroy(Cap, PendingCall),
+    /// Answers a call with an error without making it.
     Fail(Serving, Failure),
-    /// A call of this side's gets the results of one of the peer's.
+    /// Gives a question of this side the results of a question of the peer.
     Taken(CallId, Result<Payload, Failure>),
 }
 
 impl Engine {
-    /// One with empty tables, whose messages get their memory from `pool`.
+    /// An engine with empty tables. `pool`: the memory for its messages.
     pub fn new(pool: &'static dyn Pool, limits: Limits) -> Engine {
         Engine {
             pool,
@@ -102,15 +104,15 @@ impl Engine {
         }
     }
 
-    /// What the peer gets for its Bootstrap. Takes over the caller's reference.
+    /// Sets the capability that the peer's Bootstrap returns. Takes over the caller's reference.
     pub fn set_bootstrap(&mut self, cap: Cap) {
         if let Some(before) = self.bootstrap.replace(cap) {
             self.release(before);
         }
     }
 
-    /// The next thing that is to be done. They are to be done in this order, and all of them before
-    /// the next message is received, as their content may lie in the one before.
+    /// The next effect. Effects must be carried out in this order, and all of them before the next
+    /// message is received, as their payloads may lie in the message before.
     pub fn next_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
@@ -120,7 +122,7 @@ impl Engine {
         !self.effects.is_empty()
     }
 
-    /// How much is in each table.
+    /// The number of entries in each table.
     pub fn sizes(&self) -> Sizes {
         Sizes {
             questions: self.questions.len(),
@@ -132,7 +134,7 @@ impl Engine {
         }
     }
 
-    /// Why nothing goes on any more, once it does not.
+    /// The reason for the end, if the connection is over.
     pub fn ended(&self) -> Option<&Failure> {
         self.ended.as_ref()
     }
@@ -145,13 +147,13 @@ impl Engine {
         self.effect(Effect::Released { object });
     }
 
-    /// Does what was left to be done. At the end of each entry, so that nothing that comes later
-    /// overtakes it.
+    /// Does the queued work. Called at the end of each entry point, so that nothing later overtakes
+    /// this work.
     pub(crate) fn settle(&mut self) {
         while let Some(work) = self.work.pop_front() {
             match work {
-                Work::Destroy(target, held) => {
-                    self.route_held(target, held);
+                Work::Destroy(target, call) => {
+                    self.route_if_wanted(target, call);
                     self.release(target);
                 }
                 Work::Fail(serving, failure) => self.answer_call(serving, Err(failure)),
@@ -160,15 +162,15 @@ impl Engine {
         }
     }
 
-    /// The connection is over: every call of this side's that waits is answered with `failure`, those
-    /// that are served are cancelled, and every object is released. All tables are empty then, and stay
-    /// so: capabilities that are still named fail, answers go nowhere.
+    /// Ends the connection: every call of this side that waits is answered with `failure`, every
+    /// call that is served is cancelled, and every object is released. All tables are empty then
+    /// and stay empty: calls of any capability fail, and answers are dropped.
     pub fn end(&mut self, failure: Failure) {
         if self.ended.is_some() {
             return;
         }
         self.ended = Some(failure.clone());
-        // What is written goes out if it still can; what else was to follow from it is void.
+        // Messages that are written already can still be sent. All other queued work is dropped.
         for (tag, call, wanted) in self.questions.take_all() {
             self.effect(match wanted {
                 true => Effect::Answered { tag, call, answer: Err(failure.clone()) },
@@ -191,16 +193,16 @@ impl Engine {
         }
     }
 
-    /// Whether anything still goes on, for what is asked from outside.
+    /// Fails if the connection is over.
     pub(crate) fn check_open(&self) -> Result<(), Failure> {
         self.ended.clone().map_or(Ok(()), Err)
     }
 
-    /// Whether this is served for somebody still.
+    /// Whether a call still has to be answered.
     pub(crate) fn is_wanted(&mut self, serving: Serving) -> bool {
         match serving.0 {
-            crate::held::Asker::Peer(id) => self.answers.is_pending(id),
-            crate::held::Asker::Own(call) => self.questions.get(call).is_some(),
+            Asker::Peer(id) => self.answers.is_pending(id),
+            Asker::Own(call) => self.questions.get(call).is_some(),
         }
     }
 }

@@ -1,27 +1,28 @@
-//! Why a call has no results, and why a connection is over.
+//! Errors of calls and of the connection.
 
 use std::fmt;
 use std::sync::Arc;
 
 use capnp_rpc::rpc_capnp::exception;
 
-/// The kinds of exception that Cap'n Proto knows.
+/// The kinds of exceptions in Cap'n Proto.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExceptionKind {
     /// The method failed, or the caller asked for something impossible.
     Failed,
-    /// Refused for want of something that may be there later.
+    /// Refused because of missing resources that may be available later.
     Overloaded,
-    /// Something that the call needed is gone for good: a connection, most often one of the callee's.
+    /// Something that the call needed is gone permanently: a connection, most often one of the
+    /// callee.
     Disconnected,
     /// The object has no such method.
     Unimplemented,
 }
 
-/// What a call ends with instead of results, as it travels.
+/// The error of a call, as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exception {
-    /// Which kind it is.
+    /// The kind.
     pub kind: ExceptionKind,
     /// A text for a person.
     pub reason: String,
@@ -38,7 +39,7 @@ impl Exception {
         Exception::new(ExceptionKind::Failed, reason)
     }
 
-    /// What a message says.
+    /// Reads an exception from a message.
     pub(crate) fn read(from: exception::Reader<'_>) -> Exception {
         let reason = from.get_reason().ok().and_then(|text| text.to_string().ok());
         let kind = match from.get_type() {
@@ -69,14 +70,14 @@ impl fmt::Display for Exception {
 
 impl std::error::Error for Exception {}
 
-/// Why a call of this side's has no results.
+/// The error of a call of this side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// Whoever served it says so, or what was called cannot be called.
+    /// The callee returned an exception, or the target cannot be called.
     Exception(Arc<Exception>),
-    /// It was cancelled before it ended.
+    /// The call was cancelled.
     Cancelled,
-    /// The object was closed by this side: the call was not sent.
+    /// This side closed the object, so the call was not sent.
     Closed,
 }
 
@@ -85,12 +86,12 @@ impl Failure {
         Failure::Exception(Arc::new(Exception::failed(reason)))
     }
 
-    /// Content that cannot be read.
+    /// The error for content that cannot be read.
     pub(crate) fn malformed(error: &capnp::Error) -> Failure {
         Failure::failed(error.to_string())
     }
 
-    /// As a peer is told it.
+    /// Writes the failure for the peer.
     pub(crate) fn write(&self, to: exception::Builder<'_>) {
         match self {
             Failure::Exception(exception) => exception.write(to),
@@ -117,12 +118,12 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Why the peer's message is the end of the connection.
+/// Why a message of the peer ends the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fatal {
-    /// The peer broke the protocol; what it did.
+    /// The peer broke the protocol. Says what it did.
     Misbehaved(String),
-    /// The peer gave the connection up; its reason.
+    /// The peer aborted the connection, for this reason.
     Aborted(String),
 }
 
@@ -132,7 +133,7 @@ impl Fatal {
     }
 }
 
-/// A message that is not what the protocol's schema says.
+/// The message does not match the protocol's schema.
 impl From<capnp::Error> for Fatal {
     fn from(error: capnp::Error) -> Fatal {
         Fatal::Misbehaved(error.to_string())

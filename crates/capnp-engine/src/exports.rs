@@ -1,4 +1,5 @@
-//! Which objects either side has given the other, and how they are described in messages.
+//! Exports and imports: the capabilities that each side gave to the other, and their descriptors in
+//! messages.
 
 use capnp_rpc::rpc_capnp::{cap_descriptor, message, payload};
 use smallvec::SmallVec;
@@ -8,30 +9,31 @@ use crate::effect::Effect;
 use crate::engine::Engine;
 use crate::error::{Failure, Fatal};
 use crate::memory::new_message;
-use crate::parts::{path_of, write_promised_answer};
+use crate::outgoing::write_promised_answer;
+use crate::receive::path_of;
 
-/// The exports of one message, by their numbers. Few messages have more than two.
+/// The export ids of one message. Few messages have more than two.
 pub(crate) type ExportIds = SmallVec<[u32; 2]>;
 
-/// A capability that the peer was given, and how often. Holds a reference on it.
+/// A capability that the peer was given, and how often. Has a reference on the capability.
 pub(crate) struct Export {
     cap: Cap,
     refs: u32,
 }
 
-/// A number that the peer gave. It goes with the last reference on the import.
+/// An import id that the peer gave. It is removed with the last reference on the import.
 pub(crate) struct Imported {
-    /// How often.
+    /// How often the peer gave it.
     refs: u32,
     import: Cap,
-    /// Where it was not known what it is.
+    /// The promise, if the peer gave it as one.
     promise: Option<Cap>,
 }
 
 impl Engine {
     // ---- to the peer
 
-    /// Describes the capabilities of a message. Returns what was exported, as often as it was.
+    /// Writes a message's capability table. Returns the export of each entry that exports one.
     pub(crate) fn describe_all(
         &mut self,
         payload: payload::Builder<'_>,
@@ -39,8 +41,8 @@ impl Engine {
     ) -> ExportIds {
         let mut exports = ExportIds::new();
         let mut table = payload.init_cap_table(caps.len() as u32);
-        for (place, cap) in caps.iter().enumerate() {
-            let descriptor = table.reborrow().get(place as u32);
+        for (index, cap) in caps.iter().enumerate() {
+            let descriptor = table.reborrow().get(index as u32);
             exports.extend(cap.and_then(|cap| self.describe(descriptor, cap)));
         }
         exports
@@ -66,7 +68,7 @@ impl Engine {
                 Target::Here | Target::Resolved(_) => (promise.export, true),
             },
             Some(Kind::Broken(_)) => (None, false),
-            // It was let go of.
+            // It was released.
             None => return None,
         };
         let id = known.unwrap_or_else(|| self.export(cap));
@@ -83,7 +85,7 @@ impl Engine {
     fn export(&mut self, cap: Cap) -> u32 {
         self.caps.retain(cap);
         let id = self.exports.insert(Export { cap, refs: 0 });
-        // There is no memory for so many.
+        // Memory does not suffice for as many.
         let id = u32::try_from(id).unwrap_or(u32::MAX);
         match self.caps.get_mut(cap).map(|entry| &mut entry.kind) {
             Some(Kind::Local { export, .. }) => *export = Some(id),
@@ -93,12 +95,12 @@ impl Engine {
         id
     }
 
-    /// What the peer was given under a number. No reference comes with it.
+    /// The capability with this export id, without a new reference.
     pub(crate) fn exported_cap(&self, id: u32) -> Option<Cap> {
         self.exports.get(id as usize).map(|export| export.cap)
     }
 
-    /// The peer lets go of an object, `count` times.
+    /// The peer releases an export `count` times.
     pub(crate) fn release_export(&mut self, id: u32, count: u32) -> Result<(), Fatal> {
         let Some(export) = self.exports.get_mut(id as usize) else {
             return Err(Fatal::misbehaved(format!("released object {id}, which it was not given")));
@@ -110,7 +112,7 @@ impl Engine {
         export.refs = left;
         if left == 0 {
             let cap = self.exports.remove(id as usize).cap;
-            // What a promise has become has a number of its own, or none.
+            // What a promise resolved to has another export id, or none.
             match self.caps.get_mut(cap).map(|entry| &mut entry.kind) {
                 Some(Kind::Local { export, .. }) if *export == Some(id) => *export = None,
                 Some(Kind::Promise(promise)) if promise.export == Some(id) => promise.export = None,
@@ -121,10 +123,10 @@ impl Engine {
         Ok(())
     }
 
-    /// What the peer is told that a capability is, with the reference that came with it. Messages of
-    /// the peer's for a promise that has resolved go strictly there, even if that is a promise of the
-    /// peer's which becomes something else: the peer counts on it for the order of its calls (see
-    /// `Resolve` in rpc.capnp).
+    /// The capability that the peer is told for another one. Takes over the reference on `cap`. The
+    /// peer's messages for a resolved promise must go exactly to the capability that the peer was
+    /// told, even if that is a promise of the peer which resolves to something else later: the peer
+    /// relies on it for the order of its calls (see `Resolve` in rpc.capnp).
     pub(crate) fn as_told(&mut self, cap: Cap) -> Cap {
         let mut told = self.caps.resolved(cap);
         if let Some(promise) = self.caps.promise(told)
@@ -137,7 +139,7 @@ impl Engine {
         told
     }
 
-    /// Tells the peer what a promise that it was given has become. Takes over the reference.
+    /// Sends Resolve for a promise that the peer was given. Takes over the reference on `cap`.
     pub(crate) fn send_resolve(&mut self, id: u32, cap: Cap) {
         let cap = self.as_told(cap);
         let mut message = new_message(self.pool, 32);
@@ -162,7 +164,8 @@ impl Engine {
 
     // ---- from the peer
 
-    /// Takes in the capabilities of a message of so many bytes, with a reference on each.
+    /// Reads the capability table of a message of `length` bytes. Each capability comes with a
+    /// reference.
     pub(crate) fn receive_caps(
         &mut self,
         payload: payload::Reader<'_>,
@@ -172,7 +175,7 @@ impl Engine {
             return Ok(Vec::new());
         }
         let table = payload.get_cap_table()?;
-        // A list of nothing, or of bytes, can be read as one of descriptors too.
+        // A list of Void or of bytes can also be read as a list of descriptors, of any length.
         if table.len() as usize > length / 8 {
             return Err(Fatal::misbehaved(
                 "sent a table of capabilities that has no room in its message",
@@ -180,7 +183,7 @@ impl Engine {
         }
         let mut caps = Vec::with_capacity(table.len() as usize);
         for descriptor in table {
-            // On an error the connection ends, and every reference with it.
+            // On an error the connection ends and all references are dropped.
             caps.push(self.receive_cap(descriptor)?);
         }
         Ok(caps)
@@ -200,7 +203,7 @@ impl Engine {
                     self.caps.retain(cap);
                     self.reflected(cap)
                 }
-                // Wrong, and harmless: whoever uses it sees an error.
+                // An error of the peer, but a harmless one: calls of this capability fail.
                 None => self.broken(Failure::failed(format!("the peer was given no object {id}"))),
             },
             cap_descriptor::ReceiverAnswer(answer) => {
@@ -209,15 +212,16 @@ impl Engine {
                 let cap = self.cap_of_answer(answer.get_question_id(), path)?;
                 self.reflected(cap)
             }
-            // A third party's objects are reached through whoever names them.
+            // Objects of third parties are reached through the peer.
             cap_descriptor::ThirdPartyHosted(third) => self.import(third?.get_vine_id(), false),
         }))
     }
 
-    /// What the peer names as a capability of this side's, with the reference that came with it. If
-    /// its calls go to the peer, what a promise of the peer's has become with it is not where the
-    /// promise's calls are: they went to the peer, come back from there, and go to the peer once more.
-    /// Later ones go to it directly and would overtake them, so that the promise must know.
+    /// Wraps a capability of this side that the peer named, with the reference on it. If its calls
+    /// go to the peer and a promise of the peer resolves to it, the promise's earlier calls take a
+    /// longer way: to the peer, back to this side, and to the peer again. Later calls would go to
+    /// the peer directly and overtake them. The wrapper marks such capabilities, so that the
+    /// promise can keep the order.
     pub(crate) fn reflected(&mut self, cap: Cap) -> Cap {
         if !self.caps.is_remote(self.caps.resolved(cap)) {
             return cap;
@@ -259,12 +263,12 @@ impl Engine {
         }
     }
 
-    /// The promise that the peer knows under this number, if it is still held here.
+    /// The promise with this import id, if it still has references here.
     pub(crate) fn imported_promise(&self, id: u32) -> Option<Cap> {
         self.imports.get(id)?.promise
     }
 
-    /// Nobody holds it any more.
+    /// The last reference on an imported promise is gone.
     pub(crate) fn forget_promise(&mut self, id: u32, promise: Cap) {
         if let Some(known) = self.imports.get_mut(id)
             && known.promise == Some(promise)
@@ -273,7 +277,7 @@ impl Engine {
         }
     }
 
-    /// The same for an import, which the peer is told.
+    /// The last reference on an import is gone: sends Release.
     pub(crate) fn release_import(&mut self, id: u32, import: Cap) {
         if !self.imports.get(id).is_some_and(|known| known.import == import) {
             return;
@@ -287,7 +291,7 @@ impl Engine {
     }
 }
 
-/// The way to the peer as a message target.
+/// Writes a path to the peer as a message target.
 pub(crate) fn write_way(mut to: capnp_rpc::rpc_capnp::message_target::Builder<'_>, way: &PeerPath) {
     match way {
         PeerPath::Import(id) => to.set_imported_cap(*id),

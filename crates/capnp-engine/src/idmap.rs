@@ -1,8 +1,8 @@
-//! A table by numbers that the peer chooses.
+//! A table with ids that the peer chooses.
 
 use std::collections::HashMap;
 
-/// Peers choose small numbers again and again: those have a place each, others a hash.
+/// Peers mostly reuse small ids: these are in an array, others in a hash map.
 pub(crate) struct IdMap<T> {
     low: Vec<Option<T>>,
     high: HashMap<u32, T>,
@@ -40,7 +40,7 @@ impl<T> IdMap<T> {
         }
     }
 
-    /// Returns what was there.
+    /// Returns the value that the id had before.
     pub(crate) fn insert(&mut self, id: u32, value: T) -> Option<T> {
         let before = if id < LOW {
             let place = id as usize;

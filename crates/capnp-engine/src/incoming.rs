@@ -1,38 +1,38 @@
-//! A message of the peer's that is being looked at.
+//! A received message that is being read.
 
 use std::cell::Cell;
 
 use capnp::any_pointer;
 use capnp_rpc::rpc_capnp::{message, return_};
 
-use crate::body::Whole;
 use crate::segments::Segments;
+use crate::shared_message::MessageView;
 
-/// A message of the peer's, for [`Engine::receive`](crate::Engine::receive) and for what that leaves
-/// to be done with its content.
+/// A received message, for [`Engine::receive`](crate::Engine::receive) and for the effects that
+/// this call leaves: parameters and results may lie in the message.
 pub struct Incoming<'a> {
-    whole: Whole<'a>,
+    view: MessageView<'a>,
     segments: &'a Segments<'a>,
-    /// The parameters or results, once they were found.
+    /// The parameters or results, once they have been found.
     content: Cell<Option<any_pointer::Reader<'a>>>,
 }
 
 impl<'a> Incoming<'a> {
-    /// Looks at a message, whose segments these are.
-    pub fn new(whole: Whole<'a>, segments: &'a Segments<'a>) -> Incoming<'a> {
-        Incoming { whole, segments, content: Cell::new(None) }
+    /// `segments`: those of this message.
+    pub fn new(view: MessageView<'a>, segments: &'a Segments<'a>) -> Incoming<'a> {
+        Incoming { view, segments, content: Cell::new(None) }
     }
 
     /// The bytes of the message.
-    pub fn whole(&self) -> Whole<'a> {
-        self.whole
+    pub fn view(&self) -> MessageView<'a> {
+        self.view
     }
 
     pub(crate) fn root(&self) -> capnp::Result<message::Reader<'a>> {
         self.segments.get_root()
     }
 
-    /// The content has been found, and need not be looked for again.
+    /// Stores the content, so that it is searched only once.
     pub(crate) fn set_content(&self, content: any_pointer::Reader<'a>) {
         self.content.set(Some(content));
     }
@@ -40,7 +40,7 @@ impl<'a> Incoming<'a> {
     /// The parameters of a Call, the results of a Return.
     ///
     /// # Errors
-    /// It has neither.
+    /// The message is neither.
     pub fn content(&self) -> capnp::Result<any_pointer::Reader<'a>> {
         if let Some(content) = self.content.get() {
             return Ok(content);

@@ -1,60 +1,62 @@
-//! Cap'n Proto's RPC protocol, level 1, as a state machine and nothing else.
+//! Cap'n Proto's RPC protocol, level 1, as a state machine.
 //!
 //! An [`Engine`] is one side of one connection, as plain data: no thread, no lock, no socket, no clock,
-//! no user code, and no knowledge of what parameters and results mean. It is to Cap'n Proto's protocol
-//! what quinn-proto is to QUIC's: whoever has a stream of bytes and objects to serve puts them around
-//! it.
+//! no user code, and no knowledge of what parameters and results mean. Like quinn-proto for QUIC, it
+//! implements only the protocol: its user adds the stream of bytes and the objects that are served.
 //!
 //! ```text
 //!                     in                    the engine                       out
-//!   a message came    receive ──────────▶  questions  calls of this side's  ─▶ Effect::Write
-//!   this side calls   call, cancel ─────▶  answers    calls of the peer's   ─▶ Effect::Deliver
-//!   it has served     answer ───────────▶  exports    what the peer holds   ─▶ Effect::Answered
-//!   it lets go        release ──────────▶  imports    what is held of it    ─▶ Effect::Released
-//!   it is over        end ──────────────▶  embargoes  the order of calls    ─▶ Effect::Cancelled ..
+//!   a message came    receive ──────────▶  questions  calls of this side    ─▶ Effect::Write
+//!   a call            call, cancel ─────▶  answers    calls of the peer     ─▶ Effect::Deliver
+//!   an answer         answer ───────────▶  exports    given to the peer     ─▶ Effect::Answered
+//!   a dropped cap     release ──────────▶  imports    given by the peer     ─▶ Effect::Released
+//!   the end           end ──────────────▶  embargoes  the order of calls    ─▶ Effect::Cancelled ..
 //! ```
 //!
 //! # How it is used
 //!
-//! Each entry does at once all that follows from it and leaves what is to be done as [`Effect`]s, in
-//! the one order in which they may be seen. Whoever has entered takes them out with
+//! Each method that changes the engine updates the tables at once and queues [`Effect`]s for its user,
+//! who must carry them out in this order. The user takes them with
 //! [`next_effect`](Engine::next_effect) until there are none, before the next message is received.
-//! Results and parameters pass through as messages with their capabilities: [`Draft`] on the way out,
-//! [`Payload`] on the way in.
+//! Parameters and results are messages with their capabilities: a [`Draft`] is sent, a [`Payload`] is
+//! received.
 //!
-//! Capabilities are numbers ([`Cap`]) that are counted by hand: see [`Engine::retain`] and
-//! [`Engine::release`]. [`Engine::sizes`] says what is held; when all is over, nothing is.
+//! Capabilities are numbers ([`Cap`]) with reference counts that are kept by hand: see
+//! [`Engine::retain`] and [`Engine::release`]. [`Engine::sizes`] counts the entries of all tables, which
+//! are empty when every call has ended and every capability was released.
 //!
 //! # Guarantees
 //!
 //! - Calls of one capability are delivered in the order in which they were made, also while a promise
 //!   resolves (E-order).
-//! - Each call of this side's has one end: [`Effect::Answered`], or after a cancel [`Effect::Over`].
-//! - No call of an object of the peer's is sent after the one that ends it ([`CallKind::Destroy`]),
-//!   which itself waits for the others to return. See [`Stage`].
-//! - What the peer sends never panics, and ends nothing but this engine: [`Engine::receive`] returns an
-//!   error then. What the tables hold follows from what it sent, within [`Limits`].
+//! - Each call of this side ends once: with [`Effect::Answered`], or after a cancel with
+//!   [`Effect::Over`].
+//! - No call of an object of the peer is sent after the call that ends the object
+//!   ([`CallKind::Destroy`]), which waits for the others to return. See [`Stage`].
+//! - No message of the peer causes a panic. A wrong message ends only this engine:
+//!   [`Engine::receive`] returns an error. The peer can fill the tables only as far as it sends
+//!   messages, and within [`Limits`].
 //! - After [`Engine::end`] every table is empty.
 //!
-//! Not detected are circles of calls each of which waits for the results of the next, by way of promises
-//! that were returned: they wait until the connection is over, cancelled or not.
+//! Cycles of calls are not detected, in which each call waits for the results of the next through
+//! promises that were returned: such calls wait until the connection is over, cancelled or not.
 //!
 //! # Where to look
 //!
-//! `engine` has the tables, the effects and the end; `receive` takes in one message; `questions` and
-//! `returns` are calls of this side's, `answers` those of the peer's; `exports` says what either side
-//! has given the other; `promises` brings calls to where they belong, in order; `life` is an object's
-//! end; `cap` counts. `draft`, `held`, `incoming`, `body`, `memory`, `hook`, `idmap`, `parts` are what
-//! the others are made of.
+//! `engine` has the tables, the effects and the end; `receive` handles one message; `questions` and
+//! `returns` handle calls of this side, `answers` calls of the peer; `exports` has the exports and
+//! imports; `promises` routes calls, in order; `life` handles the end of objects; `cap` has the
+//! capabilities and their reference counts. The others use `cap_index`, `draft`, `idmap`, `incoming`,
+//! `memory`, `outgoing`, `payload`, `pending_call`, `segments` and `shared_message`.
 //!
 //! # A call and its answer, in memory
 //!
 //! ```
-//! use capnp_engine::{CallOptions, Draft, Effect, Engine, Heap, Incoming, Limits, Whole};
+//! use capnp_engine::{CallOptions, Draft, Effect, Engine, Heap, Incoming, Limits, MessageView};
 //!
 //! type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 //!
-//! /// Does what one side wants done, and returns what it wrote. `message`: what it received last.
+//! /// Carries out a side's effects and returns the messages to send. `message`: the one received last.
 //! fn run(side: &mut Engine, message: Option<&Incoming<'_>>) -> Result<Vec<Vec<u8>>> {
 //!     let mut written = Vec::new();
 //!     while let Some(effect) = side.next_effect() {
@@ -62,7 +64,7 @@
 //!             Effect::Write(message) => {
 //!                 written.push(capnp::serialize::write_message_to_words(&message));
 //!             }
-//!             // Served at once: its parameters, which lie in the message, come back as its results.
+//!             // Served at once: returns its parameters, which lie in the message, as its results.
 //!             Effect::Deliver(call) => {
 //!                 let answer = Draft::results(&Heap, call.call, |mut to| {
 //!                     call.params.with(message, |params| {
@@ -83,13 +85,13 @@
 //!     Ok(written)
 //! }
 //!
-//! /// Has a side take in what the other wrote, and returns what it wrote then.
+//! /// Gives a side the other's messages and returns the messages that it sends then.
 //! fn receive(side: &mut Engine, written: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
 //!     let mut answers = Vec::new();
 //!     for bytes in written {
-//!         let whole = Whole::new(&bytes);
-//!         let segments = whole.segments()?;
-//!         let message = Incoming::new(whole, &segments);
+//!         let view = MessageView::new(&bytes);
+//!         let segments = view.segments()?;
+//!         let message = Incoming::new(view, &segments);
 //!         side.receive(&message)?;
 //!         answers.extend(run(side, Some(&message))?);
 //!     }
@@ -102,7 +104,7 @@
 //!     let object = there.object(7);
 //!     there.set_bootstrap(object);
 //!
-//!     // Both go out together: the call does not wait for the object that it is made on.
+//!     // Both are sent together: the call does not wait for its object.
 //!     let (_, first) = here.ask_bootstrap(1)?;
 //!     let question = Draft::call(&Heap, (0x1234, 0), |mut params| {
 //!         params.set_as::<capnp::text::Owned>("hello")?;
@@ -124,36 +126,38 @@
 #![deny(unsafe_code)]
 
 mod answers;
-mod body;
 mod cap;
+mod cap_index;
 mod draft;
 mod effect;
 mod engine;
 mod error;
 mod exports;
-mod held;
-mod hook;
 mod idmap;
 mod incoming;
 mod life;
 #[allow(unsafe_code, reason = "says why the memory given to capnp is sound")]
 mod memory;
-mod parts;
+mod outgoing;
+mod payload;
+mod pending_call;
 mod promises;
 mod questions;
 mod receive;
 mod returns;
 mod segments;
+mod shared_message;
 
-pub use body::{Body, Whole, first_word, options};
 pub use cap::{Cap, Path, Stage, State};
+pub use cap_index::{cap_hook, find_cap};
 pub use draft::Draft;
 pub use effect::{Delivery, Effect};
 pub use engine::{Engine, Limits, Sizes};
 pub use error::{Exception, ExceptionKind, Failure, Fatal};
-pub use held::{CallKind, Content, Payload, Serving};
-pub use hook::{find, hook};
 pub use incoming::Incoming;
 pub use memory::{Heap, Message, Pool, Segments, new_message, overwriting};
+pub use payload::{Content, Payload};
+pub use pending_call::{CallKind, Serving};
 pub use questions::{CallId, CallOptions, Called};
 pub use segments::{Segments as MessageSegments, SliceSegments};
+pub use shared_message::{MessageView, SharedMessage, first_word, reader_options};

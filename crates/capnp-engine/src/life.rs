@@ -1,17 +1,18 @@
-//! One life for each object of the peer's: open, closing, closed.
+//! The life of each object of the peer: open, closing, closed.
 //!
-//! A method of the object's ends it (`destroy`), and a peer need not bear a call after that. So the
-//! object's life is kept with its capability, which all handles on it share. Once it is being closed
-//! no call of it is taken. The call that ends it waits here until those before it have returned, so
-//! that none is in the peer's hands any more when the object goes.
+//! An object ends with one of its methods (`destroy`), and a peer need not accept a call after that
+//! one. So the object's life is kept with its capability, which all handles on the object share.
+//! Once the object is being closed, no call of it is accepted. The call that ends it waits here
+//! until the calls before it have returned, so that the peer serves none of them any more when the
+//! object is destroyed.
 
 use crate::cap::{Cap, Kind, Life, Stage};
 use crate::engine::{Engine, Work};
 use crate::error::Failure;
-use crate::held::{CallKind, HeldCall};
+use crate::pending_call::{CallKind, PendingCall};
 
 impl Engine {
-    /// The life of the object that a capability is by now.
+    /// The stage of the object that a capability has resolved to.
     pub fn stage(&self, cap: Cap) -> Stage {
         self.caps.get(self.caps.resolved(cap)).map_or(Stage::Closed, |entry| entry.life.stage)
     }
@@ -21,15 +22,15 @@ impl Engine {
         self.caps.get(self.caps.resolved(cap)).map_or(0, |entry| entry.life.in_flight)
     }
 
-    /// Takes a reference over as a handle.
+    /// Turns the caller's reference into a handle.
     pub fn add_handle(&mut self, cap: Cap) {
         if let Some(life) = self.life(cap) {
             life.handles += 1;
         }
     }
 
-    /// Whether a handle is the last on an object of the peer's that is not being closed: then the
-    /// object is to be closed, where its interface has a method for that.
+    /// Whether a handle is the last one on an object of the peer that is not being closed. If so,
+    /// the object has to be closed, if its interface has a method for that.
     pub fn is_last_handle(&self, cap: Cap) -> bool {
         let cap = self.caps.resolved(cap);
         self.caps.get(cap).is_some_and(|entry| {
@@ -40,26 +41,26 @@ impl Engine {
         })
     }
 
-    /// Whether the peer got it back as a result: whether it ends is the peer's affair then, and no handle
-    /// on it is the [last](Engine::is_last_handle).
+    /// Whether the capability was returned to the peer in results. Then the peer decides when the
+    /// object ends, and no handle on it is the [last](Engine::is_last_handle).
     pub fn is_given_back(&self, cap: Cap) -> bool {
         let cap = self.caps.resolved(cap);
         self.caps.get(cap).is_some_and(|entry| entry.life.given_back)
     }
 
-    /// Whether somebody has a handle on it.
+    /// Whether there is a handle on it.
     pub(crate) fn has_handles(&self, cap: Cap) -> bool {
         self.caps.get(cap).is_some_and(|entry| entry.life.handles > 0)
     }
 
-    /// A capability goes to the peer as a result.
+    /// Notes that a capability is returned to the peer in results.
     pub(crate) fn give_back(&mut self, cap: Cap) {
         if let Some(life) = self.life(cap) {
             life.given_back = true;
         }
     }
 
-    /// Takes a handle back, and its reference.
+    /// Drops a handle and its reference.
     pub fn drop_handle(&mut self, cap: Cap) {
         if let Some(life) = self.life(cap) {
             life.handles = life.handles.saturating_sub(1);
@@ -80,36 +81,37 @@ impl Engine {
         }
     }
 
-    /// Has the call that ends an object of the peer's, or what may become one, wait for those before
-    /// it. Given back if there are none.
-    pub(crate) fn hold_destroy(&mut self, target: Cap, held: HeldCall) -> Option<HeldCall> {
+    /// Queues the call that ends an object of the peer, or a promise of one, until the calls before
+    /// it have returned. Returns the call if there are none.
+    pub(crate) fn queue_destroy(&mut self, target: Cap, call: PendingCall) -> Option<PendingCall> {
         let life = self.life(target)?;
         if life.stage == Stage::Closed || life.destroy.is_some() {
-            self.refuse(held, Failure::Closed);
+            self.refuse(call, Failure::Closed);
             return None;
         }
         life.stage = Stage::Closing;
-        if life.in_flight <= held.nested {
-            return Some(held);
+        if life.in_flight <= call.nested {
+            return Some(call);
         }
-        life.destroy = Some(Box::new(held));
+        life.destroy = Some(Box::new(call));
         None
     }
 
-    /// A call that ends it waits with the others at a promise.
+    /// Marks a promise as closing: the call that ends its object waits at the promise with the
+    /// other calls.
     pub(crate) fn close_promise(&mut self, promise: Cap) {
         if let Some(life) = self.life(promise) {
             life.stage = Stage::Closing;
         }
     }
 
-    /// Has a call answered without making it.
-    pub(crate) fn refuse(&mut self, held: HeldCall, failure: Failure) {
-        self.release_all(held.params.caps);
-        self.work.push_back(Work::Fail(held.serving, failure));
+    /// Answers a call with an error without making it.
+    pub(crate) fn refuse(&mut self, call: PendingCall, failure: Failure) {
+        self.release_all(call.params.caps);
+        self.work.push_back(Work::Fail(call.serving, failure));
     }
 
-    /// The call that ends an object goes out.
+    /// The call that ends an object is sent.
     pub(crate) fn closed(&mut self, target: Cap) {
         if let Some(life) = self.life(target) {
             life.stage = Stage::Closed;
@@ -148,7 +150,7 @@ impl Engine {
         }
     }
 
-    /// A promise has become `to`, and with it what was known of its calls and its end.
+    /// A promise has resolved to `to`, which takes over the promise's calls and stage.
     pub(crate) fn merge_life(&mut self, promise: Cap, to: Cap) {
         let Some(entry) = self.caps.get_mut(promise) else { return };
         let Life { stage, in_flight, handles, given_back, destroy } =
@@ -158,14 +160,14 @@ impl Engine {
         life.handles += handles;
         life.in_flight += in_flight;
         life.given_back |= given_back;
-        // An object of this side's sees to its end itself.
+        // An object of this side manages its own end.
         if stage == Stage::Closed && !local {
             life.stage = Stage::Closed;
             if let Some(other) = life.destroy.take() {
                 self.refuse(*other, Failure::Closed);
             }
         }
-        // What has waited at the promise itself comes with its other calls.
+        // Calls that waited at the promise itself are moved with its other calls.
         if let Some(destroy) = destroy {
             self.caps.retain(to);
             self.work.push_back(Work::Destroy(to, *destroy));

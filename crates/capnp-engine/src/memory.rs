@@ -1,31 +1,31 @@
-//! The memory of messages that are being written.
+//! The memory of messages that are written.
 
 use std::cell::Cell;
 use std::ptr::NonNull;
 
 use capnp::message::{Allocator, Builder};
 
-/// A message of this side's.
+/// A message that this side writes.
 pub type Message = Builder<Segments>;
 
 const WORD: usize = size_of::<u64>();
-/// Further segments of a message are this many words at least, and each twice the one before.
+/// Further segments have at least this many words, and each has twice as many as the one before.
 const SECOND: u32 = 128;
 const LARGEST: u32 = 8192;
-/// For fewer bytes zeroing costs less than asking.
+/// For fewer bytes than this, zeroing costs less than the check.
 const LONG: usize = 128 << 10;
 
-/// Where messages get their memory from, and give it back to.
+/// The source of memory for messages, which also gets the memory back.
 pub trait Pool: Sync {
-    /// Memory of so many words or more, all zero; but of the words after the first, `overwritten` are
-    /// written over before they are read, and may be anything.
+    /// Memory of at least `words` words, all zero. The `overwritten` words after the first may have
+    /// any value: they are written before they are read.
     fn take(&self, words: usize, overwritten: usize) -> Vec<u64>;
 
-    /// Memory that is not needed any more, of whose words so many may not be zero.
+    /// Takes back memory. Only its first `used` words may be non-zero.
     fn give(&self, segment: Vec<u64>, used: usize);
 }
 
-/// The allocator's memory.
+/// Takes memory from the global allocator.
 #[derive(Debug, Clone, Copy)]
 pub struct Heap;
 
@@ -37,20 +37,20 @@ impl Pool for Heap {
     fn give(&self, _segment: Vec<u64>, _used: usize) {}
 }
 
-/// A message with room for so many words in its first segment. Room that is not used has a price, as
-/// the memory is zeroed; a larger message gets further segments.
+/// A message whose first segment has `words` words. All of them are zeroed, so room that is not
+/// used costs time; a larger message gets further segments.
 pub fn new_message(pool: &'static dyn Pool, words: u32) -> Message {
     Builder::new(Segments { pool, first: Vec::new(), more: None, next: words })
 }
 
 thread_local! {
-    /// How many bytes this thread is writing by [`overwriting`].
+    /// The number of bytes that this thread is writing within [`overwriting`].
     static OVERWRITING: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Sets a pointer of a message of this side's to so many bytes. If they get a segment of their own,
-/// its memory need not be zeroed where `set` writes them: it must set one blob, whole, and nothing
-/// else.
+/// Sets a pointer of a message to a blob of `bytes` bytes. If the blob gets a segment of its own,
+/// the memory that `set` overwrites need not be zeroed. `set` must set exactly one blob,
+/// completely, and nothing else.
 pub fn overwriting(bytes: usize, set: impl FnOnce()) {
     struct Reset;
 
@@ -72,7 +72,7 @@ pub fn overwriting(bytes: usize, set: impl FnOnce()) {
 pub struct Segments {
     pool: &'static dyn Pool,
     first: Vec<u64>,
-    /// Most messages have no further ones: apart, so that the rest is small.
+    /// Further segments. Most messages have none: boxed, so that the struct is small.
     more: Option<Box<Further>>,
     next: u32,
 }
@@ -81,10 +81,10 @@ pub struct Segments {
 struct Further(Vec<Vec<u64>>);
 
 // Each segment is a Vec of its own, owned by this from `allocate_segment` to `deallocate_segment`;
-// moving the Vec does not move its memory. A pool gives zeroed memory, but for the content of a long
-// blob: that is numbers that mean nothing until they are written over, before anything else is done
-// with the message (see `overwriting`). A pool that gives other numbers makes wrong messages, and
-// nothing worse.
+// moving the Vec does not move its memory. A pool gives zeroed memory, except for the content of a
+// long blob: these words have arbitrary values until they are overwritten, which happens before
+// anything else is done with the message (see `overwriting`). A pool that breaks this contract
+// makes wrong messages, but no undefined behaviour.
 //
 // SAFETY: 1. zeroed, or initialised and written over before it is read; 2. and 3. owned and not
 // touched by others meanwhile; 4. a Vec of u64 is aligned to 8 bytes. All as said above.
@@ -93,7 +93,7 @@ unsafe impl Allocator for Segments {
         let words = minimum_size.max(self.next) as usize;
         self.next = (2 * self.next).clamp(SECOND, LARGEST);
         let blob = OVERWRITING.take();
-        // The blob and the pointer before it, which leads to it.
+        // The blob and the pointer to it, which comes before the blob.
         let alone = minimum_size as usize == blob.div_ceil(WORD) + 1;
         let mut segment = self.pool.take(words, if alone { blob / WORD } else { 0 });
         if segment.len() < words {

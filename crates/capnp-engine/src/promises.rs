@@ -1,19 +1,20 @@
-//! Where calls go, what resolves, and the order of calls.
+//! Routing of calls, resolution of promises, and the order of calls.
 //!
-//! Calls of one capability arrive in the order in which they were made (E-order). Where a promise
-//! resolves to an object of this side after calls of it went through the peer, later ones would
-//! overtake those: they wait here (an embargo) until the peer has sent back a Disembargo, which follows
-//! the earlier calls.
+//! Calls of one capability arrive in the order in which they were made (E-order). If a promise
+//! resolves to an object of this side after calls of it went through the peer, later calls would
+//! overtake those. So the later calls wait here (an embargo) until the peer has sent back a
+//! Disembargo, which comes after the earlier calls.
 
 use crate::cap::{Cap, Kind, PeerPath, Target, Waiting, released};
 use crate::effect::{Delivery, Effect};
 use crate::engine::Engine;
 use crate::error::{Failure, Fatal};
 use crate::exports::write_way;
-use crate::held::{Asker, CallKind, HeldCall};
 use crate::incoming::Incoming;
+use crate::pending_call::{Asker, CallKind, PendingCall};
 
-/// A promise whose calls wait for a Disembargo, and what it has resolved to, with a reference on each.
+/// A promise whose calls wait for a Disembargo, and the capability it has resolved to, with a
+/// reference on each.
 pub(crate) struct Embargo {
     promise: Cap,
     cap: Cap,
@@ -23,14 +24,15 @@ pub(crate) struct Embargo {
 enum Way {
     Object(u64),
     Peer,
-    /// It waits.
+    /// It waits at the promise.
     Here,
     Fails(Failure),
 }
 
 impl Engine {
-    /// Brings a call to its object, of either side.
-    pub(crate) fn route(&mut self, target: Cap, held: HeldCall, current: Option<&Incoming<'_>>) {
+    /// Sends a call to its target: to an object of this side, to the peer, or into the queue of a
+    /// promise.
+    pub(crate) fn route(&mut self, target: Cap, call: PendingCall, current: Option<&Incoming<'_>>) {
         let target = self.caps.resolved(target);
         let way = match self.caps.get(target).map(|entry| &entry.kind) {
             Some(Kind::Local { object, .. }) => Way::Object(*object),
@@ -44,58 +46,60 @@ impl Engine {
         };
         match way {
             Way::Object(object) => {
-                let HeldCall { method: (interface, method), params, serving, .. } = held;
+                let PendingCall { method: (interface, method), params, serving, .. } = call;
                 let delivery = Delivery { object, call: serving, interface, method, params };
                 self.effect(Effect::Deliver(delivery));
             }
             Way::Peer => {
-                if let Some(held) = self.admit_held(target, held) {
-                    self.forward(target, held, current);
+                if let Some(call) = self.admit_pending(target, call) {
+                    self.forward(target, call, current);
                 }
             }
             Way::Here => {
-                let HeldCall { method, params, serving, kind, nested } = held;
+                let PendingCall { method, params, serving, kind, nested } = call;
                 if kind == CallKind::Destroy {
                     self.close_promise(target);
                 }
-                let held = HeldCall { method, params: params.keep(current), serving, kind, nested };
-                if let Err(Waiting::Call(held)) = self.wait_at(target, Waiting::Call(held)) {
-                    self.refuse(held, released());
+                let call =
+                    PendingCall { method, params: params.keep(current), serving, kind, nested };
+                if let Err(Waiting::Call(call)) = self.wait_at(target, Waiting::Call(call)) {
+                    self.refuse(call, released());
                 }
                 self.set_waits(serving, target);
             }
-            Way::Fails(failure) => self.refuse(held, failure),
+            Way::Fails(failure) => self.refuse(call, failure),
         }
     }
 
-    /// Whether a call may go to an object of the peer's now. One that ends the object may have to wait.
-    fn admit_held(&mut self, target: Cap, held: HeldCall) -> Option<HeldCall> {
-        if held.kind == CallKind::Destroy {
-            return self.hold_destroy(target, held);
+    /// Whether a call may be sent to an object of the peer now. A call that ends the object may be
+    /// queued.
+    fn admit_pending(&mut self, target: Cap, call: PendingCall) -> Option<PendingCall> {
+        if call.kind == CallKind::Destroy {
+            return self.queue_destroy(target, call);
         }
-        match (self.admit(target, held.kind), held.serving.0) {
-            // Calls of the peer's that only pass through here are its own affair. The one that ends
-            // the object may be among them: this side made it by way of the peer.
-            (Ok(()), _) | (Err(_), Asker::Peer(_)) => Some(held),
+        match (self.admit(target, call.kind), call.serving.0) {
+            // Calls of the peer that are only forwarded are never refused. One of them may be the
+            // call that ends the object: this side may have made it, by way of the peer.
+            (Ok(()), _) | (Err(_), Asker::Peer(_)) => Some(call),
             (Err(failure), Asker::Own(_)) => {
-                self.refuse(held, failure);
+                self.refuse(call, failure);
                 None
             }
         }
     }
 
-    /// The same for a call that was kept.
-    pub(crate) fn route_held(&mut self, target: Cap, held: HeldCall) {
-        if self.is_wanted(held.serving) {
-            self.route(target, held, None);
+    /// Routes a queued call, if its answer is still wanted.
+    pub(crate) fn route_if_wanted(&mut self, target: Cap, call: PendingCall) {
+        if self.is_wanted(call.serving) {
+            self.route(target, call, None);
         } else {
-            self.release_all(held.params.caps);
+            self.release_all(call.params.caps);
         }
     }
 
-    /// A promise is known now. Takes over the reference on what it is.
+    /// Resolves a promise. Takes over the reference on `to`.
     pub(crate) fn resolve(&mut self, promise: Cap, to: Cap) {
-        // To what is at the end, so that there is no way around in a circle.
+        // Resolves to the end of the chain, so that there can be no cycle.
         let mut end = self.caps.resolved(to);
         if end == promise {
             end = self.broken(Failure::failed("the promise was resolved to itself"));
@@ -115,28 +119,28 @@ impl Engine {
             self.release(import);
         }
         self.merge_life(promise, end);
-        let held = !waiting.is_empty();
-        // At once, and not at the end of the entry: before anything else can resolve to this promise,
-        // or this to something else, and calls that come by those ways overtake these.
+        let waited = !waiting.is_empty();
+        // Now, and not at the end of the entry point: before this promise or `end` can resolve to
+        // anything else, as calls by that way would overtake these.
         for waiting in waiting {
             match waiting {
-                Waiting::Call(held) => self.route_held(end, held),
+                Waiting::Call(call) => self.route_if_wanted(end, call),
                 Waiting::Watch(tag) => self.effect(Effect::Resolved { tag }),
                 Waiting::Disembargo(id) => self.send_disembargo(former.clone(), id),
             }
         }
         if let Some(id) = export {
-            // Behind the calls that waited. Whoever made those may have given the peer the promise
-            // after them, and the peer's own calls go directly once it knows what it has become.
+            // After the calls that waited. Their callers may have given the promise to the peer
+            // after making them, and the peer calls `end` directly once it knows it.
             self.caps.retain(end);
             self.send_resolve(id, end);
         }
-        if held {
+        if waited {
             self.release(promise);
         }
     }
 
-    /// The same for a promise of the peer's, whose calls went there until now.
+    /// Resolves a promise whose calls went to the peer until now, and keeps their order.
     pub(crate) fn resolve_in_order(&mut self, promise: Cap, cap: Cap) {
         let end = self.caps.resolved(cap);
         let through_peer = match self.caps.promise(promise).map(|promise| &promise.target) {
@@ -144,7 +148,7 @@ impl Engine {
             Some(Target::Here | Target::Resolved(_)) | None => false,
         };
         if through_peer && let Some(next) = self.caps.promise(end) {
-            // The calls are on their way through that one now.
+            // The calls now go through that promise.
             match &mut next.target {
                 Target::Answer { called, .. } | Target::Import { called, .. } => *called = true,
                 Target::Here | Target::Resolved(_) => {}
@@ -152,8 +156,8 @@ impl Engine {
         }
         let broken = matches!(self.caps.get(end).map(|entry| &entry.kind), Some(Kind::Broken(_)));
         let reflected = self.caps.promise(cap).is_some_and(|promise| promise.reflected);
-        // What is broken has no order to keep, nor what is the promise itself, and what is the peer's own
-        // its calls reach the same way.
+        // No order has to be kept if the capability is broken, if it is the promise itself, or if
+        // it is the peer's own, as all calls take the same way to it.
         let none = broken || end == promise || self.caps.is_remote(end) && !reflected;
         if !through_peer || none {
             return self.resolve(promise, cap);
@@ -170,7 +174,7 @@ impl Engine {
         self.send(32, |root| {
             let mut disembargo = root.init_disembargo();
             disembargo.reborrow().init_context().set_sender_loopback(embargo as u32);
-            // To where its calls went until now.
+            // The target of the earlier calls.
             if let Some(former) = &former {
                 write_way(disembargo.init_target(), former);
             }
@@ -180,11 +184,12 @@ impl Engine {
         }
     }
 
-    /// A promise of the peer's has become a promise of this side's, which has become an object of the
-    /// peer's. Its calls go there by way of this side, and later ones would overtake them. A Disembargo
-    /// would not come back from every peer: one that knows already what the promise has become takes it
-    /// for one that does not lead back, and gives the connection up. So later calls wait until the
-    /// earlier ones have returned.
+    /// For a promise of the peer that has resolved to a promise of this side, which in turn has
+    /// resolved to an object of the peer. The promise's calls reach the object by way of this side,
+    /// and later calls would overtake them. A Disembargo does not work with every peer: a peer that
+    /// knows already what the promise has resolved to takes the Disembargo for one that does not
+    /// lead back, and aborts the connection. So later calls wait until the earlier ones have
+    /// returned.
     fn resolve_when_returned(&mut self, promise: Cap, cap: Cap) {
         if self.in_flight(promise) == 0 {
             return self.resolve(promise, cap);
@@ -197,7 +202,7 @@ impl Engine {
         }
     }
 
-    /// A call of a promise has returned, and was the last under way.
+    /// The last call in flight of a promise has returned.
     pub(crate) fn promise_returned(&mut self, promise: Cap) {
         let waits = self.caps.promise(promise).and_then(|state| state.when_returned.take());
         if let Some(cap) = waits {
@@ -205,12 +210,13 @@ impl Engine {
         }
     }
 
-    /// The peer says what a promise of its has become. Takes over the reference on that.
+    /// Receives Resolve. Takes over the reference on `cap`.
     pub(crate) fn receive_resolved(&mut self, id: u32, cap: Cap) -> Result<(), Fatal> {
-        /// The whole chain is kept. Peers resolve to what a promise has become, so that it is short.
+        /// Every promise of a chain is kept. Peers resolve directly to the end, so chains are
+        /// short.
         const LONGEST: u32 = 10_000;
         let Some(promise) = self.imported_promise(id) else {
-            // Nobody holds it any more; what it became is let go of as well.
+            // The promise has no references any more. Releases what it resolved to.
             self.release(cap);
             return Ok(());
         };
@@ -230,10 +236,10 @@ impl Engine {
         Ok(())
     }
 
-    /// The peer asks to be told when what it sent to an object before has gone past here, on its way
-    /// back to the peer.
+    /// Receives a Disembargo that the peer wants back after its earlier calls, which go through
+    /// this side back to the peer.
     pub(crate) fn receive_disembargo(&mut self, target: Cap, embargo: u32) -> Result<(), Fatal> {
-        // The way that its calls took from here, which is the last one where there were several.
+        // The path by which its calls left this side: the last one, if there were several.
         let mut way = None;
         let mut next = Some(target);
         while let Some(cap) = next.take() {
@@ -260,7 +266,7 @@ impl Engine {
                 false
             }
         };
-        // Behind the calls that wait here, which came before it.
+        // After the calls that wait here, which came before the Disembargo.
         match waits {
             true => drop(self.wait_at(end, Waiting::Disembargo(embargo))),
             false => self.send_disembargo(way, embargo),
@@ -268,7 +274,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Sends a Disembargo of the peer's back to it.
+    /// Sends a Disembargo of the peer back.
     pub(crate) fn send_disembargo(&mut self, way: Option<PeerPath>, embargo: u32) {
         self.send(32, |root| {
             let mut disembargo = root.init_disembargo();
@@ -279,7 +285,7 @@ impl Engine {
         });
     }
 
-    /// What this side sent before has come past the peer.
+    /// Receives a Disembargo of this side back: the earlier calls have passed.
     pub(crate) fn receive_embargo_end(&mut self, embargo: u32) -> Result<(), Fatal> {
         let Some(Embargo { promise, cap }) = self.embargoes.try_remove(embargo as usize) else {
             return Err(Fatal::misbehaved("ended an embargo that is none"));

@@ -1,4 +1,4 @@
-//! Calls of this side's: how they are sent, and what is known of them until they have returned.
+//! This side's calls (questions): sending, and their state until they have returned.
 
 use capnp_rpc::rpc_capnp::message;
 use slab::Slab;
@@ -9,37 +9,38 @@ use crate::effect::Effect;
 use crate::engine::{Engine, Work};
 use crate::error::Failure;
 use crate::exports::ExportIds;
-use crate::held::{Asker, CallKind, HeldCall, Payload, Serving};
 use crate::incoming::Incoming;
+use crate::payload::Payload;
+use crate::pending_call::{Asker, CallKind, PendingCall, Serving};
 
-/// A call of this side's.
+/// Identifies a call of this side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CallId {
     pub(crate) place: u32,
-    /// Tells calls apart that use the same place one after the other.
+    /// Distinguishes calls that use the same place one after the other.
     serial: u32,
 }
 
 /// How a call is made.
 #[derive(Debug, Clone, Default)]
 pub struct CallOptions {
-    /// What [`Effect::Answered`] and [`Effect::Over`] will say of it.
+    /// The tag in [`Effect::Answered`] and [`Effect::Over`].
     pub tag: u64,
-    /// What it is for the object's life.
+    /// The effect on the object's life.
     pub kind: CallKind,
-    /// Asks for the promise of the capability at this path of the results.
+    /// Requests a promise of the capability at this path of the results.
     pub pipeline: Option<Path>,
-    /// For one that ends its object: how many of the calls that it would wait for wait for it, as it is
-    /// made by what they called back. See [`Engine::uses`].
+    /// For a call that ends its object: the number of calls in flight that it does not wait for,
+    /// because they wait for it, as it is made within their callbacks. See [`Engine::uses`].
     pub nested: u32,
 }
 
-/// A call that was made.
+/// The result of [`Engine::call`].
 #[derive(Debug, Clone, Copy)]
 pub struct Called {
     /// The call.
     pub call: CallId,
-    /// The promise that was asked for, with one reference.
+    /// The promise that was requested, with one reference.
     pub promise: Option<Cap>,
 }
 
@@ -49,14 +50,14 @@ pub(crate) struct Questions {
     next: u32,
 }
 
-/// Who wants an answer.
+/// Who gets the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// The engine's user.
     Here,
-    /// The call was passed on: its results are those of this one.
+    /// The call was forwarded: its results answer this call.
     For(Serving),
-    /// Nobody any more.
+    /// Nobody: the call was cancelled.
     No,
 }
 
@@ -64,34 +65,35 @@ pub(crate) struct Question {
     serial: u32,
     tag: u64,
     kind: CallKind,
-    /// It is the user's, and not one that was passed on.
+    /// The user made it: it is not a forwarded call.
     own: bool,
     pub(crate) wanted: Wanted,
-    /// It went to the peer, which has not returned.
+    /// It was sent to the peer, which has not returned.
     pub(crate) sent: bool,
-    /// The peer was told that nobody wants the answer. It returns all the same.
+    /// Finish was sent before the Return. The peer still sends a Return.
     pub(crate) finished: bool,
-    /// What was exported with the parameters.
+    /// The exports that were sent with the parameters.
     pub(crate) exports: ExportIds,
-    /// What it was sent to, with a reference.
+    /// The capability that it was sent to, with a reference.
     target: Option<Cap>,
-    /// What most calls do not have.
+    /// Fields that most calls do not need.
     more: Option<Box<More>>,
 }
 
-/// What few calls have: apart, so that the rest is small.
+/// Fields that few calls need. Boxed, so that a question is small.
 #[derive(Default)]
 struct More {
-    /// Where capabilities of the results are waited for, with a reference on each.
+    /// The promises of capabilities in the results, with a reference on each.
     promises: Vec<(Path, Cap)>,
-    /// The peer's objects that it names, with a reference on each: they are not ended before it has
-    /// returned.
+    /// Objects of the peer in the parameters, with a reference on each: they are not ended before
+    /// the call has returned.
     named: Vec<Cap>,
-    /// It is served here, and this is what was said of it.
+    /// It is served here: the tag that the user gave with [`Engine::begin`].
     serving: Option<u64>,
-    /// Where it waits, or did, to be sent or served.
+    /// The promise at which it waits or waited to be sent or served.
     waits: Option<Cap>,
-    /// It has returned: its results are those of this question of the peer's, when they are there.
+    /// The peer returned `takeFromOtherQuestion`: the results are those of this question of the
+    /// peer, once they are known.
     taken: Option<u32>,
 }
 
@@ -104,7 +106,7 @@ impl Question {
         self.more.as_mut().map(|more| std::mem::take(&mut more.promises)).unwrap_or_default()
     }
 
-    /// The question of the peer's whose results are this one's.
+    /// The question of the peer from which the results are taken.
     pub(crate) fn taken(&self) -> Option<u32> {
         self.more.as_ref()?.taken
     }
@@ -114,7 +116,7 @@ impl Question {
     }
 }
 
-/// A call that is over: who is to be told.
+/// What is needed of a call that is over to tell the user.
 pub(crate) struct Ended {
     tag: u64,
     own: bool,
@@ -137,11 +139,11 @@ impl Questions {
             target: None,
             more: None,
         });
-        // There is no memory for so many.
+        // Memory does not suffice for as many.
         CallId { place: u32::try_from(place).unwrap_or(u32::MAX), serial }
     }
 
-    /// Whatever question has this number now.
+    /// The question that has this id now.
     pub(crate) fn at(&mut self, id: u32) -> Option<(CallId, &mut Question)> {
         let question = self.slots.get_mut(id as usize)?;
         Some((CallId { place: id, serial: question.serial }, question))
@@ -160,7 +162,7 @@ impl Questions {
         self.slots.len()
     }
 
-    /// The user's calls, and whether they are wanted still.
+    /// The user's calls, and whether their answers are still wanted.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = (u64, CallId, bool)> + use<> {
         let slots = std::mem::take(&mut self.slots);
         slots.into_iter().filter(|(_, question)| question.own).map(|(place, question)| {
@@ -197,15 +199,15 @@ impl Engine {
         } else {
             let method = draft.method;
             let params = self.keep_draft(draft);
-            let held =
-                HeldCall { method, params, serving: Serving(Asker::Own(call)), kind, nested };
-            self.route_held(target, held);
+            let pending =
+                PendingCall { method, params, serving: Serving(Asker::Own(call)), kind, nested };
+            self.route_if_wanted(target, pending);
         }
         self.settle();
         Ok(Called { call, promise })
     }
 
-    /// Asks for the peer's first object. The promise comes with one reference.
+    /// Sends Bootstrap. The promise of the peer's first object comes with one reference.
     ///
     /// # Errors
     /// The connection is over.
@@ -231,7 +233,7 @@ impl Engine {
         promise
     }
 
-    /// The call went to the peer: calls of what it promised follow it.
+    /// A call was sent: calls on its promises follow it to the peer.
     fn direct_promises(&mut self, call: CallId) {
         let Some(question) = self.questions.get(call) else { return };
         let Some(more) = &question.more else { return };
@@ -243,7 +245,7 @@ impl Engine {
         }
     }
 
-    /// Sends a call that is written, to an object of the peer's.
+    /// Addresses a written call to an object of the peer and sends it.
     fn send_call(&mut self, call: CallId, target: Cap, draft: Draft) {
         let (mut message, caps) = self.in_order(draft);
         let mut exports = ExportIds::new();
@@ -256,8 +258,7 @@ impl Engine {
             }
         }
         self.effect(Effect::Write(message));
-        // Behind the message: one of the peer's that nothing else holds is let go of with this, and
-        // the message names it.
+        // After the message, which names them: this may release the last reference on an import.
         self.release_all(caps);
         self.caps.retain(target);
         let mut closes = false;
@@ -273,9 +274,14 @@ impl Engine {
         }
     }
 
-    /// Passes a call on to the peer: one of the peer's own, or one of this side's that had waited.
-    pub(crate) fn forward(&mut self, target: Cap, held: HeldCall, current: Option<&Incoming<'_>>) {
-        let HeldCall { method, params, serving, .. } = held;
+    /// Forwards a call to the peer: a call of the peer, or one of this side that had waited.
+    pub(crate) fn forward(
+        &mut self,
+        target: Cap,
+        pending: PendingCall,
+        current: Option<&Incoming<'_>>,
+    ) {
+        let PendingCall { method, params, serving, .. } = pending;
         let pool = self.pool;
         let draft = params.with(current, |content| {
             let content = content?;
@@ -295,7 +301,7 @@ impl Engine {
         }
     }
 
-    /// Forgets a call that has returned, or was never sent.
+    /// Removes a call that has returned or was never sent.
     pub(crate) fn remove_question(&mut self, call: CallId) -> Option<Ended> {
         let Question { tag, own, wanted, target, more, .. } = self.questions.remove(call)?;
         if let Some(target) = target {
@@ -309,8 +315,8 @@ impl Engine {
         Some(Ended { tag, own, wanted })
     }
 
-    /// Notes which objects of the peer's a call names that somebody here has a handle on: the last
-    /// handle may go before the call has come there.
+    /// Notes which objects of the peer that have handles a call names: the last handle may be
+    /// dropped before the call has arrived.
     fn count_named(&mut self, call: CallId, draft: &Draft) {
         for cap in draft.caps() {
             let cap = self.caps.resolved(cap);
@@ -325,7 +331,8 @@ impl Engine {
         }
     }
 
-    /// How often a call keeps an object from being ended: by calling it, and by naming it.
+    /// How often a call uses an object and so keeps it from being ended: as its target, and in its
+    /// parameters.
     pub fn uses(&mut self, call: CallId, object: Cap) -> u32 {
         let Engine { questions, caps, .. } = self;
         let Some(question) = questions.get(call) else { return 0 };
@@ -335,21 +342,21 @@ impl Engine {
         used.filter(|cap| caps.resolved(**cap) == object).count() as u32
     }
 
-    // ---- what belongs to a call that is under way
+    // ---- calls in flight
 
     /// Whether the call has not returned.
     pub fn is_open(&mut self, call: CallId) -> bool {
         self.questions.get(call).is_some()
     }
 
-    /// The call is served here: `tag` is what a cancel says.
+    /// The call is served here: `tag` is for [`Effect::Cancelled`].
     pub(crate) fn set_own_serving(&mut self, call: CallId, tag: u64) {
         if let Some(question) = self.questions.get(call) {
             question.more().serving = Some(tag);
         }
     }
 
-    /// Notes where a call waits, so that it can be taken back.
+    /// Notes the promise at which a call waits, so that the call can be removed.
     pub(crate) fn set_waits(&mut self, serving: Serving, promise: Cap) {
         match serving.0 {
             Asker::Peer(id) => self.answers.set_waits(id, promise),
@@ -361,8 +368,8 @@ impl Engine {
         }
     }
 
-    /// Nobody wants the answer any more: it will not come, and the peer is told.
-    /// [`Effect::Over`] says when the peer has let go of the call. One that ends its object goes on.
+    /// Cancels a call: there will be no answer, and the peer is told. [`Effect::Over`] says when
+    /// the call is over for the peer. A call that ends its object goes on.
     pub fn cancel(&mut self, call: CallId) {
         self.cancel_call(call);
         self.settle();
@@ -422,8 +429,8 @@ impl Engine {
         }
     }
 
-    /// Gives a call of this side's its answer. `current`: the message that this lies in. `finish`: the
-    /// peer is to be told that the call is over.
+    /// Answers a call of this side. `current`: the message that contains the answer. `finish`:
+    /// Finish has to be sent.
     pub(crate) fn answered(
         &mut self,
         call: CallId,
@@ -440,10 +447,10 @@ impl Engine {
                 return;
             }
         };
-        // The call keeps its number meanwhile: calls that waited may be passed on, and until the peer
-        // has the Finish, which comes behind a Disembargo, they need others.
+        // The id is not free yet: calls that waited may be forwarded now, and they need other ids
+        // until the peer has the Finish, which comes after a Disembargo.
         for (path, promise) in &promises {
-            // Where nobody else holds it there is no order to keep.
+            // Without other references on the promise there is no order to keep.
             if self.caps.refs(*promise) > 1 {
                 let cap = match &answer {
                     Ok(payload) => self.cap_of(payload, current, path),
@@ -471,7 +478,7 @@ impl Engine {
         }
     }
 
-    /// The answer of a call that was passed on is that of the call it was passed on for.
+    /// The answer of a forwarded call is that of the original call.
     fn pass_back(
         &mut self,
         serving: Serving,

@@ -1,25 +1,25 @@
-//! One message of the peer's.
+//! Receives one message.
 
 use capnp_rpc::rpc_capnp::{
-    call, cap_descriptor, disembargo, message, message_target, resolve, return_,
+    call, cap_descriptor, disembargo, message, message_target, promised_answer, resolve, return_,
 };
 
-use crate::cap::Cap;
+use crate::cap::{Cap, Path};
 use crate::effect::Effect;
 use crate::engine::Engine;
 use crate::error::{Exception, Failure, Fatal};
-use crate::held::{Asker, CallKind, HeldCall, Payload, Serving};
 use crate::incoming::Incoming;
 use crate::memory::new_message;
-use crate::parts::path_of;
+use crate::payload::Payload;
+use crate::pending_call::{Asker, CallKind, PendingCall, Serving};
 
 impl Engine {
-    /// Takes in a message of the peer's. What follows from it is in the [effects](Engine::next_effect),
-    /// all of which are to be done before the next message is received.
+    /// Receives a message of the peer. The [effects](Engine::next_effect) that follow from it must
+    /// all be carried out before the next message is received.
     ///
     /// # Errors
-    /// The message is the end of the connection: [`end`](Engine::end) is to be called, and before that
-    /// [`abort`](Engine::abort) where the peer [misbehaved](Fatal::Misbehaved).
+    /// The message ends the connection: call [`end`](Engine::end), and before it
+    /// [`abort`](Engine::abort) if the peer [misbehaved](Fatal::Misbehaved).
     pub fn receive(&mut self, message: &Incoming<'_>) -> Result<(), Fatal> {
         if self.check_open().is_err() {
             return Ok(());
@@ -32,7 +32,7 @@ impl Engine {
     fn receive_one(&mut self, message: &Incoming<'_>) -> Result<(), Fatal> {
         let root = message.root()?;
         let Ok(kind) = root.which() else {
-            // A newer protocol's: the peer is told that this side does not know it.
+            // The message is of a newer protocol: the peer is told that this side does not know it.
             return self.send_unimplemented(root);
         };
         match kind {
@@ -99,20 +99,20 @@ impl Engine {
         self.begin_answer(id, elsewhere)?;
         let params = call.get_params()?;
         message.set_content(params.get_content());
-        let caps = self.receive_caps(params, message.whole().len())?;
-        let held = HeldCall {
+        let caps = self.receive_caps(params, message.view().len())?;
+        let call = PendingCall {
             method: (call.get_interface_id(), call.get_method_id()),
-            params: Payload { body: None, caps },
+            params: Payload { message: None, caps },
             serving: Serving(Asker::Peer(id)),
             kind: CallKind::Ordinary,
             nested: 0,
         };
-        self.route(target, held, Some(message));
+        self.route(target, call, Some(message));
         self.release(target);
         Ok(())
     }
 
-    /// What a message is for, with a reference.
+    /// The capability that a message is addressed to, with a reference.
     fn target(&mut self, target: message_target::Reader<'_>) -> Result<Cap, Fatal> {
         match target.which()? {
             message_target::ImportedCap(id) => {
@@ -130,7 +130,7 @@ impl Engine {
         }
     }
 
-    /// Sends a message back that this side has no use for.
+    /// Returns a message to the peer as unimplemented.
     fn send_unimplemented(&mut self, root: message::Reader<'_>) -> Result<(), Fatal> {
         let mut message = new_message(self.pool, 64);
         let mut to: message::Builder<'_> = message.init_root();
@@ -139,10 +139,11 @@ impl Engine {
         Ok(())
     }
 
-    /// The peer has no use for a message of this side's.
+    /// The peer does not implement a message of this side.
     fn receive_unimplemented(&mut self, message: message::Reader<'_>) -> Result<(), Fatal> {
         match message.which() {
-            // It keeps using the promise; what was given with the Resolve is not held there.
+            // The peer keeps using the promise, and does not hold the capability that the Resolve
+            // gave.
             Ok(message::Resolve(Ok(resolve))) => {
                 if let Ok(resolve::Cap(Ok(cap))) = resolve.which() {
                     use cap_descriptor::{SenderHosted, SenderPromise};
@@ -153,8 +154,9 @@ impl Engine {
                 Ok(())
             }
             Ok(message::Call(Ok(call))) => self.receive_refused(call.get_question_id()),
-            // capnp-rpc 0.27 sends these back where a call is not over for it: after a tail call of
-            // its own. They carry nothing, and its question stays until it is finished.
+            // capnp-rpc 0.27 returns these after a tail call of its own, when it does not regard
+            // the call as over. They contain nothing, and the peer's question stays until it is
+            // finished.
             Ok(message::Return(Ok(answer)))
                 if matches!(
                     answer.which(),
@@ -163,8 +165,25 @@ impl Engine {
             {
                 Ok(())
             }
-            // One that does not know Bootstrap is no peer of ours: all other calls are made of that.
+            // Without Bootstrap a peer is of no use: all calls start with it.
             _ => Err(Fatal::misbehaved("does not know a message that every peer has to know")),
         }
     }
+}
+
+/// Reads the path to a capability in the results of a question.
+pub(crate) fn path_of(answer: promised_answer::Reader<'_>) -> Result<Path, Fatal> {
+    /// Longer paths are an error.
+    const DEEPEST: usize = 64;
+    let mut path = Path::new();
+    for op in answer.get_transform()? {
+        match op.which()? {
+            promised_answer::op::Noop(()) => {}
+            promised_answer::op::GetPointerField(field) => path.push(field),
+        }
+        if path.len() > DEEPEST {
+            return Err(Fatal::misbehaved("named a capability that lies too deep in an answer"));
+        }
+    }
+    Ok(path)
 }

@@ -1,15 +1,15 @@
-//! What the peer answers to calls of this side's.
+//! Answers to calls of this side.
 
 use capnp_rpc::rpc_capnp::return_;
 
 use crate::engine::{Engine, Work};
 use crate::error::{Exception, ExceptionKind, Failure, Fatal};
-use crate::held::Payload;
 use crate::incoming::Incoming;
+use crate::payload::Payload;
 use crate::questions::{CallId, Question};
 
 impl Engine {
-    /// A question that the peer has to answer.
+    /// The question with this id, if the peer has to answer it.
     fn asked(&mut self, id: u32) -> Result<(CallId, &mut Question), Fatal> {
         let question = self.questions.at(id);
         question.filter(|(_, question)| question.sent && question.taken().is_none()).ok_or_else(
@@ -17,13 +17,13 @@ impl Engine {
         )
     }
 
-    /// The peer does not know the kind of message that a question was asked with.
+    /// The peer does not implement the message that asked a question.
     pub(crate) fn receive_refused(&mut self, id: u32) -> Result<(), Fatal> {
         let (call, question) = self.asked(id)?;
         for export in std::mem::take(&mut question.exports) {
             self.release_export(export, 1)?;
         }
-        // There is nothing to finish there.
+        // No Finish: the peer has no such question.
         let reason = "the other side does not take such calls";
         let error = Exception::new(ExceptionKind::Unimplemented, reason);
         self.answered(call, Err(error.into()), None, false);
@@ -44,11 +44,11 @@ impl Engine {
             }
         }
         let outcome = answer.which()?;
-        // The number is free once the peer knows that it is.
+        // The id can be reused once the peer has the Finish.
         let finish = !answer.get_no_finish_needed();
         if finished {
-            // Its capabilities are none of ours: the Finish said so. Results that this side was to
-            // take from a call of the peer's are wanted by nobody.
+            // The Finish released the capabilities of the results. If this side was to take the
+            // results from a call of the peer, nobody wants them now.
             if let return_::TakeFromOtherQuestion(other) = outcome {
                 self.take_nothing(other);
             }
@@ -60,9 +60,9 @@ impl Engine {
                 let caps = {
                     let results = results?;
                     message.set_content(results.get_content());
-                    self.receive_caps(results, message.whole().len())?
+                    self.receive_caps(results, message.view().len())?
                 };
-                self.answered(call, Ok(Payload { body: None, caps }), Some(message), finish);
+                self.answered(call, Ok(Payload { message: None, caps }), Some(message), finish);
             }
             return_::Exception(error) => {
                 self.answered(call, Err(Exception::read(error?).into()), None, finish);
@@ -75,11 +75,11 @@ impl Engine {
                 if let Some(question) = self.questions.get(call) {
                     question.set_taken(other);
                 }
-                // Otherwise when that call has been answered.
+                // If they are not known, the question gets them when that call is answered.
                 if let Some(results) = results {
                     self.work.push_back(Work::Taken(call, results));
                 }
-                // Until then it is called by its number, and not finished.
+                // Until then the question is not finished, and calls on its results use its id.
                 return Ok(());
             }
             return_::ResultsSentElsewhere(()) => {
@@ -92,7 +92,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The results that a call's were said to be are there.
+    /// The results that a question takes from a call of the peer are known.
     pub(crate) fn answered_elsewhere(
         &mut self,
         call: CallId,

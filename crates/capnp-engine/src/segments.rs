@@ -1,4 +1,5 @@
-//! Where the segments of a received message are: found once, as each pointer that is read asks for one.
+//! The segments of a received message. They are located once, as each pointer that is read asks for
+//! its segment.
 
 use capnp::message::{Reader, ReaderSegments};
 use capnp::{Error, Result};
@@ -7,19 +8,19 @@ const WORD: usize = 8;
 const MAX_SEGMENTS: usize = 512;
 
 /// The segments of a message, for an [`Incoming`](crate::Incoming): see
-/// [`Whole::segments`](crate::Whole::segments).
+/// [`MessageView::segments`](crate::MessageView::segments).
 pub type Segments<'a> = Reader<SliceSegments<'a>>;
 
 /// The segments of a message in the standard framing, which lie one after the other in its bytes.
 pub struct SliceSegments<'a> {
     first: &'a [u8],
-    /// Most messages have no further ones.
+    /// Further segments. Most messages have none.
     more: Vec<&'a [u8]>,
 }
 
 impl<'a> SliceSegments<'a> {
-    /// Finds the segments by the table with which the message begins: their number less one, and then
-    /// the size of each in words, all little-endian u32, padded to a whole word.
+    /// Locates the segments by the table at the message's start: the number of segments minus one,
+    /// then the size of each in words, all as little-endian u32, padded to a whole word.
     pub(crate) fn new(message: &'a [u8]) -> Result<SliceSegments<'a>> {
         let number = |place: usize| {
             let bytes = message.get(4 * place..4 * place + 4).and_then(|it| it.try_into().ok());

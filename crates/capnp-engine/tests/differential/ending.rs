@@ -1,4 +1,4 @@
-//! How programs end, and what has to be true then.
+//! How programs end, and the checks at the end.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,11 +11,11 @@ use crate::world::World;
 /// How a program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// Everything is answered, everything is let go of.
+    /// Every call is answered, and every capability is released.
     Orderly,
-    /// The same, and tail calls come last. See [`World::tail_calls`].
+    /// The same, with tail calls at the end. See [`World::tail_calls`].
     TailCalls,
-    /// The connection ends, by either side, with all that is under way.
+    /// Either side ends the connection while calls are in flight.
     Engine {
         abort: bool,
     },
@@ -24,8 +24,8 @@ pub(crate) enum Ending {
     },
 }
 
-/// What capnp-rpc says where something was called on the results of a call that failed, and did not
-/// leave it: not why it failed.
+/// capnp-rpc's error for a call on the results of a call that failed and was not sent. It does not
+/// give the reason.
 const NO_RESULTS: &str = "PipelineInnerSender was canceled";
 
 impl World {
@@ -76,18 +76,18 @@ impl World {
 
         self.let_go();
         self.settle();
-        // A call that capnp-rpc cancels never returns: it is the engine's until the end, and with it
-        // what it was sent to.
+        // A call that capnp-rpc cancels never returns: the engine keeps it until the end, and with
+        // it the capability that it was sent to.
         let stuck = self.asked.len();
         assert!(self.asked.values().all(|finished| *finished), "{:?}", self.asked);
         let sizes = self.engine.engine.sizes();
-        // What its bootstrap returns is the engine's own.
+        // The engine keeps its bootstrap capability.
         let none = Sizes { capabilities: 1, ..Sizes::default() };
         if stuck == 0 {
             assert_eq!(sizes, none, "of the engine, when everything was released");
         } else {
             assert_eq!(sizes.questions, stuck, "questions of the engine: {sizes:?}");
-            // And capnp-rpc may hold for ever what such a call had.
+            // capnp-rpc may hold the capabilities of such a call for ever.
             let unfinished = self.unfinished.len();
             assert_eq!((sizes.answers, sizes.embargoes), (unfinished, 0), "{sizes:?}");
         }
@@ -103,7 +103,7 @@ impl World {
             self.engine.end("the other side is gone", false);
         }
         self.let_all_go_on();
-        // Everything is answered; but capnp-rpc leaves its own calls alone when it is just forgotten.
+        // Every call is answered; but capnp-rpc does not end its own calls when it is only dropped.
         let unanswered: Vec<_> = (self.model.calls.iter().enumerate())
             .filter(|(number, call)| {
                 let asked = orderly || call.by == Side::Engine;
@@ -143,8 +143,8 @@ impl World {
         );
     }
 
-    /// capnp-rpc can answer a call with a call of its own back to who called. It forgets to clear the
-    /// number of such a call, which can't be used again; so these come last, all at once.
+    /// capnp-rpc can answer a call with a call of its own back to the caller. It does not clear the
+    /// id of such a call, which then can't be used again; so these calls come last, all at once.
     fn tail_calls(&mut self) {
         let first = self.model.calls.len() as u32;
         let handle = self.engine_handles[0].name;
@@ -183,18 +183,19 @@ impl World {
         }
     }
 
-    /// Calls with one handle go out, and arrive, in the order in which they were made. Of capnp-rpc's
-    /// that is not asked: where a call does not leave it, or waits there, it is made when somebody
-    /// looks for its answer, and another may come before. Its calls are to be delivered in the order in
-    /// which they first came; but not where they came in two ways, and the engine had said that a
-    /// promise is now the result of one of its own calls. If that is back at the engine by then,
-    /// capnp-rpc calls it there without a Disembargo: the calls before may still be on their way around.
+    /// Calls through one handle are sent, and arrive, in the order in which they were made. For
+    /// capnp-rpc's calls the order of making is not checked: a call that stays on its side, or
+    /// waits there, is made only when its answer is polled, and another call may come before.
+    /// capnp-rpc's calls must be delivered in the order in which they first arrived; but not if
+    /// they arrived by two paths, and the engine had said that a promise is now the result of one
+    /// of its own calls. If that result is back at the engine by then, capnp-rpc calls it there
+    /// without a Disembargo: the calls before may still be on the longer path.
     fn check_order(&self) {
         let log = self.log.borrow();
         let call = |number: &u32| self.model.calls.get(*number as usize);
         let (mut sent, mut delivered) = (HashMap::new(), HashMap::new());
         let mut seen = BTreeSet::new();
-        // One may come back, and go out again.
+        // A call may come back and be sent again.
         for number in self.sent.iter().filter(|number| seen.insert(**number)) {
             if let Some(Call { by: Side::Engine, handle, .. }) = call(number) {
                 let before = sent.insert(handle, number);

@@ -6,23 +6,23 @@ use std::collections::{HashMap, VecDeque};
 
 use capnp_engine::{
     CallId, CallOptions, Cap, Delivery, Draft, Effect, Engine, Exception, Failure, Fatal, Heap,
-    Incoming, Limits, Payload, Serving, Whole,
+    Incoming, Limits, MessageView, Payload, Serving,
 };
 use capnp_rpc::rpc_capnp::accept;
 
 use crate::model::{METHODS, Method, NESTED, Outcome, Shared, Side, error, made, value};
 use crate::{BOOTSTRAP, INTERFACE};
 
-/// What a call of this side's is for.
+/// The purpose of a call of this side.
 enum Purpose {
     /// The program's, by its number.
     Program(u32),
-    /// To answer this call with what this one returns.
+    /// To answer this call with the results.
     Callback(Serving),
-    /// Its results are a promise that this side gives away.
+    /// Its results are a promise that this side gives to the peer.
     Promise,
     Bootstrap,
-    /// Part of no program: what the other side is told to do.
+    /// Not part of a program: a command to the other side.
     Command,
 }
 
@@ -44,17 +44,18 @@ pub(crate) struct EngineSide {
     calls: HashMap<u32, CallId>,
     slow: HashMap<u32, Slow>,
     promises: HashMap<u32, Serving>,
-    /// Capabilities that came: with which call, and whether as its parameter.
+    /// Capabilities that were received: with which call, and whether as its parameter.
     pub(crate) inbox: Vec<(u32, bool, Cap)>,
-    /// How many calls of [`EngineSide::engine`] told when a promise is known, less those told of.
+    /// The number of pending requests to be told when a promise resolves.
     pub(crate) watched: i64,
     factory: Option<Cap>,
     pub(crate) ended: bool,
-    /// What commands were answered with.
+    /// The answers of commands.
     pub(crate) done: Vec<(u64, Result<String, Failure>)>,
 }
 
-/// The key of the object that makes this side's promises: what it returns is called before it does.
+/// The key of the object that makes this side's promises: its results are called before they
+/// return.
 const FACTORY: u64 = u64::MAX;
 
 fn draft(call: Option<Serving>, method: Method, number: u32, cap: Option<Cap>) -> Draft {
@@ -62,7 +63,7 @@ fn draft(call: Option<Serving>, method: Method, number: u32, cap: Option<Cap>) -
         let mut to = to.init_as::<accept::Builder<'_>>();
         to.set_question_id(number);
         if cap.is_some() {
-            to.init_provision().set_as_capability(capnp_engine::hook(0));
+            to.init_provision().set_as_capability(capnp_engine::cap_hook(0));
         }
         Ok::<_, capnp::Error>(cap.map(Some).into_iter().collect())
     };
@@ -113,7 +114,7 @@ impl EngineSide {
         cap
     }
 
-    /// Makes a call of the program's; returns the promise of the capability in its results.
+    /// Makes a call of the program. Returns the promise of the capability in its results.
     pub(crate) fn call(
         &mut self,
         target: Cap,
@@ -135,8 +136,8 @@ impl EngineSide {
         called.promise
     }
 
-    /// Tells the other side to do something, by the method behind those of all objects. The answer
-    /// comes under the number that is returned.
+    /// Sends the other side a command, by a method of all its objects. The answer comes under the
+    /// number that is returned.
     pub(crate) fn command(&mut self, target: Cap, text: &str) -> u64 {
         let tag = self.tag(Purpose::Command);
         let draft = Draft::call(&Heap, (INTERFACE, METHODS.len() as u16), |to| {
@@ -150,7 +151,7 @@ impl EngineSide {
         tag
     }
 
-    /// False if it has its answer already.
+    /// Returns false if it has its answer already.
     pub(crate) fn cancel(&mut self, call: u32) -> bool {
         let Some(call) = self.calls.remove(&call) else { return false };
         let open = self.engine.is_open(call);
@@ -169,7 +170,7 @@ impl EngineSide {
         self.drain(None);
     }
 
-    /// Lets a call go on that waits for the program.
+    /// Resumes a call that waits for the program.
     pub(crate) fn wake(&mut self, call: u32) {
         if let Some(slow) = self.slow.remove(&call) {
             let Slow { call: serving, object, method, cap } = slow;
@@ -193,9 +194,9 @@ impl EngineSide {
 
     pub(crate) fn receive(&mut self, message: &[capnp::Word]) -> Result<(), Fatal> {
         let bytes = capnp::Word::words_to_bytes(message);
-        let whole = Whole::new(bytes);
-        let segments = whole.segments().unwrap();
-        let message = Incoming::new(whole, &segments);
+        let view = MessageView::new(bytes);
+        let segments = view.segments().unwrap();
+        let message = Incoming::new(view, &segments);
         let result = self.engine.receive(&message);
         self.drain(Some(&message));
         result
@@ -210,7 +211,7 @@ impl EngineSide {
         self.drain(None);
     }
 
-    /// Lets go of all that this side holds beside the program's handles.
+    /// Releases everything that this side holds apart from the program's handles.
     pub(crate) fn let_go(&mut self) {
         for (_, _, cap) in std::mem::take(&mut self.inbox) {
             self.engine.release(cap);
@@ -385,7 +386,7 @@ fn exception(call: u32) -> Exception {
     Exception::new(kind, text)
 }
 
-/// capnp-rpc puts this before the text of an error each time that it comes from a peer.
+/// capnp-rpc adds this prefix to an error's text each time that it comes from a peer.
 pub(crate) fn without_prefix(mut text: &str) -> String {
     while let Some(rest) = text.strip_prefix("remote exception: ") {
         text = rest;

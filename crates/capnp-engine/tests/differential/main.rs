@@ -1,31 +1,34 @@
 //! The engine against the crate capnp-rpc.
 //!
 //! Random programs have both sides call each other: with capabilities in parameters and results, on
-//! results that are not there yet, on promises that are resolved later, back and forth; they cancel,
-//! fail, let go, and end the connection. Each message arrives when the program says so, so that the
-//! two sides see things in all kinds of order. What each call returns and where it arrives does not
-//! depend on that: a plain model predicts it (`model`).
+//! results that have not returned yet, on promises that are resolved later, in both directions;
+//! they cancel, fail, release, and end the connection. Each message arrives when the program says
+//! so, so the two sides see events in many different orders. The results of each call and the
+//! object where it arrives do not depend on that order: a simple model predicts them (`model`).
 //!
-//! All of it is in memory, on one thread, and follows from a seed. A failure prints that: run it again
-//! with `CAPNP_ENGINE_SEED`. `CAPNP_ENGINE_STEPS` says how much is done altogether.
+//! Everything is in memory, on one thread, and follows from a seed. A failure prints the seed: run
+//! it again with `CAPNP_ENGINE_SEED`. `CAPNP_ENGINE_STEPS` sets the total number of steps.
 //!
-//! # What programs leave out, as capnp-rpc 0.27.3 can't do it
+//! # What programs leave out, because capnp-rpc 0.27.3 can't do it
 //!
-//! - A promise that is resolved to itself: it panics.
-//! - A call of a promise with the same promise as its parameter: it panics when that resolves. Where
-//!   two promises turn out to be the same only later, the program is given up.
-//! - A call with a capability, of a promise of the engine's that has become an object of its own: it
-//!   panics. Programs call what the promise has become; where it passes a call on, they are given up.
-//! - A Disembargo on the result of a call of the engine's, where that is a promise of the engine's own
-//!   which has become an object of capnp-rpc's since: it looks through the promise, finds that this does
-//!   not lead to the engine, and gives the connection up. (The C++ implementation remembers what the
-//!   result was when it was returned.) It comes about by chance; those programs are given up.
-//! - Answers on answers, hundreds deep: it recurses, and overflows the stack. Programs are short.
-//! - A call that was cancelled while it was served does not return, and its number is lost. The engine
+//! - A promise that is resolved to itself: capnp-rpc panics.
+//! - A call of a promise with the same promise as its parameter: capnp-rpc panics when the promise
+//!   resolves. If two promises turn out to be the same only later, the program is abandoned.
+//! - A call with a capability, of a promise of the engine that has resolved to an object of
+//!   capnp-rpc: capnp-rpc panics. Programs call the object instead; if capnp-rpc itself forwards a
+//!   call to such a promise, they are abandoned.
+//! - A Disembargo on the result of a call of the engine, if the result is a promise of the engine
+//!   which has resolved to an object of capnp-rpc since: capnp-rpc resolves the promise first,
+//!   finds that the object does not lead to the engine, and aborts the connection. (The C++
+//!   implementation remembers the result as it was returned.) This happens by chance; those
+//!   programs are abandoned.
+//! - Calls on answers of calls on answers, hundreds deep: capnp-rpc recurses, and overflows the
+//!   stack. Programs are short.
+//! - A call that was cancelled while it was served does not return, and its id is lost. The engine
 //!   waits for the Return until the end; the test counts these calls.
-//! - After a tail call the number of the first call is lost, too, and it would take the next call of
-//!   that number for a fault of the caller's. Tail calls come last in a program. Nothing can be called
-//!   on the results of one, before they are there.
+//! - After a tail call the id of the first call is lost, too, and capnp-rpc would treat the next
+//!   call with that id as an error of the caller. Tail calls come last in a program. Nothing can be
+//!   called on the results of one before it has returned.
 
 mod ending;
 #[allow(dead_code, reason = "where a process is the other side, it is told more")]
@@ -75,11 +78,11 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 thread_local! {
-    /// The last panic was one of those of capnp-rpc.
+    /// The last panic was a known one of capnp-rpc.
     static KNOWN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Notes failures of capnp-rpc's that are no concern of the engine's, and says nothing of them.
+/// Records capnp-rpc's known panics without printing them.
 fn watch_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -113,7 +116,7 @@ fn programs_end_as_predicted() {
         match catch_unwind(AssertUnwindSafe(|| run(seed, &mut world))) {
             Ok(count) => steps += count,
             Err(panic) => {
-                // To drop it could panic again.
+                // Dropping it could panic again.
                 std::mem::forget(world);
                 if KNOWN.take() {
                     given_up += 1;

@@ -1,8 +1,8 @@
-//! What a program has done so far, and what is to come of it.
+//! What a program has done so far, and the expected results.
 //!
-//! Nobody executes this: a call is a few words here, and what it returns follows from what it was
-//! called with. Capabilities are described by where they come from ([`Means`]), and only looked
-//! through when the program is over, as promises are not known before.
+//! The model executes nothing: a call is only recorded, and its results follow from its parameters.
+//! Capabilities are described by their origin ([`Means`]) and resolved only when the program is
+//! over, as promises are not known before.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,17 +10,17 @@ use std::rc::Rc;
 
 use capnp_engine::ExceptionKind;
 
-/// Who does something, and where an object is.
+/// A side: who does something, or where an object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Side {
     Engine,
     Rpc,
 }
 
-/// What an object of either side can do. A call has a number, and maybe a capability.
+/// The methods of an object of either side. A call has a number and optionally a capability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// Returns a number that tells who was called, with which call.
+    /// Returns a number that identifies the object and the call.
     Echo,
     /// Returns an error.
     Fail,
@@ -28,13 +28,13 @@ pub(crate) enum Method {
     Give,
     /// Returns a new object.
     Make,
-    /// Calls the capability's `Echo`, and returns what that returns.
+    /// Calls the capability's `Echo` and returns its results.
     Callback,
     /// Like `Give`, when the program says so.
     Slow,
     /// Like `Fail`, when the program says so.
     SlowFail,
-    /// The called side has the capability then.
+    /// Gives the capability to the called side.
     Hold,
     /// Returns a promise, which the program resolves later.
     Promise,
@@ -58,13 +58,13 @@ impl Method {
     }
 }
 
-/// What either side has seen.
+/// What both sides have seen.
 #[derive(Default)]
 pub(crate) struct Log {
     /// Which object was called, by which call, in order.
     pub(crate) delivered: Vec<(u32, u32)>,
     pub(crate) answers: BTreeMap<u32, Outcome>,
-    /// Calls of this side's that were cancelled, and are over for the peer as well.
+    /// Calls of this side that were cancelled and are over for the peer as well.
     pub(crate) over: BTreeSet<u32>,
     /// Calls that wait for the program, and where.
     pub(crate) slow: Vec<(Side, u32)>,
@@ -84,7 +84,7 @@ impl Log {
     }
 }
 
-/// How a call has ended.
+/// The outcome of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The number, and whether there was a capability.
@@ -92,7 +92,8 @@ pub(crate) enum Outcome {
     Error(ExceptionKind, String),
 }
 
-/// What a call on this object returns. Calls that another makes have a number that tells so.
+/// The number that a call on this object returns. Calls that another call makes have a derived
+/// number.
 pub(crate) fn value(object: u32, call: u32) -> u32 {
     object.wrapping_mul(0x9e37_79b1) ^ call
 }
@@ -118,11 +119,11 @@ pub(crate) enum Means {
     Result(u32),
 }
 
-/// What a capability is in the end.
+/// What a capability has resolved to in the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
     Object(u32),
-    /// Broken, by what this call ended with.
+    /// Broken, by the error of this call.
     Error(u32),
     /// The promise of this call is not resolved.
     Open(u32),
@@ -141,21 +142,22 @@ pub(crate) struct Call {
 #[derive(Default)]
 pub(crate) struct Model {
     pub(crate) calls: Vec<Call>,
-    /// What promises were resolved to, by the call that made them: a capability, or the error of this
-    /// number.
+    /// What promises were resolved to, by the call that made the promise: a capability, or the
+    /// error with this number.
     pub(crate) resolved: BTreeMap<u32, Result<Means, u32>>,
 }
 
 impl Model {
-    /// What it is, and whether it may be broken as well because a call behind it was cancelled.
+    /// What a capability is, and whether it may instead be broken because a call behind it was
+    /// cancelled.
     pub(crate) fn end(&self, means: Means) -> (End, bool) {
         let call = match means {
             Means::Object(object) => return (End::Object(object), false),
             Means::Result(call) => call,
         };
         let Call { by, target, method, cap, cancelled, .. } = &self.calls[call as usize];
-        // What is left of a call when its caller does not want it any more is its caller's affair:
-        // capnp-rpc goes on with it as long as something is called on its results.
+        // The caller's side decides about the rest of a cancelled call: capnp-rpc continues it as
+        // long as something is called on its results.
         let cancelled = *cancelled && *by == Side::Engine;
         let (target, mut loose) = self.end(*target);
         loose |= cancelled;
@@ -173,7 +175,7 @@ impl Model {
         (end, loose || more)
     }
 
-    /// What a call ends with.
+    /// The outcome of a call.
     pub(crate) fn outcome(&self, call: u32) -> (Outcome, bool) {
         let Call { target, method, cap, .. } = &self.calls[call as usize];
         let (target, loose) = self.end(*target);
@@ -184,7 +186,7 @@ impl Model {
         let object = match target {
             End::Object(object) => object,
             End::Error(error) => return (failed(error), loose),
-            // The call that was to make the promise was in vain.
+            // The call that was to make the promise failed.
             End::Open(_) if loose => return (failed(call), loose),
             End::Open(promise) => panic!("call {call} waits for promise {promise}"),
         };
@@ -204,8 +206,8 @@ impl Model {
         }
     }
 
-    /// Whether two capabilities are the same promise on their way. capnp-rpc panics where a promise
-    /// resolves while a call of it waits that has it as a parameter.
+    /// Whether two capabilities resolve to the same promise. capnp-rpc panics if a promise resolves
+    /// while a call of it waits that has the promise as a parameter.
     pub(crate) fn meet(&self, one: Means, other: Means) -> bool {
         let (mut first, mut second) = (BTreeSet::new(), BTreeSet::new());
         self.depends(one, u32::MAX, &mut first);
@@ -213,7 +215,8 @@ impl Model {
         !first.is_disjoint(&second)
     }
 
-    /// Whether it can become what this promise becomes. A promise must not be resolved to itself.
+    /// Whether a capability can resolve to what this promise resolves to. A promise must not be
+    /// resolved to itself.
     pub(crate) fn depends(&self, means: Means, promise: u32, seen: &mut BTreeSet<u32>) -> bool {
         let Means::Result(call) = means else { return false };
         if call == promise {

@@ -32,7 +32,7 @@ struct Waiting {
     promises: HashMap<u32, oneshot::Sender<Result<Client, capnp::Error>>>,
 }
 
-/// An object of this side's.
+/// An object of this side.
 struct Object {
     id: u32,
     log: Shared,
@@ -46,7 +46,7 @@ impl Drop for Object {
     }
 }
 
-/// What generated code would be for an interface.
+/// Replaces generated code for an interface.
 #[derive(Clone)]
 struct Dispatch(Rc<Object>);
 
@@ -173,8 +173,8 @@ fn write(to: any_pointer::Builder<'_>, number: u32, cap: Option<&Client>) {
 }
 
 fn request(target: &Client, method: Method, call: u32, cap: Option<&Client>) -> Request {
-    // What a promise has become is called as such: capnp-rpc panics on a call with a capability of
-    // a promise of the peer's that has become an object of its own side.
+    // Calls the capability that a promise has resolved to: capnp-rpc panics on a call with a
+    // capability of a promise of the peer that has resolved to an object of its own side.
     let mut target = target.clone();
     while let Some(resolved) = target.hook.get_resolved() {
         target = Client::new(resolved);
@@ -220,12 +220,12 @@ impl RpcSide {
         create(id, &self.log, &self.waiting, &self.inbox)
     }
 
-    /// Does what can be done without another message.
+    /// Does everything that needs no further message.
     pub(crate) fn run(&mut self) {
         self.pool.run_until_stalled();
     }
 
-    /// Makes a call of the program's; returns the promise of the capability in its results.
+    /// Makes a call of the program. Returns the promise of the capability in its results.
     pub(crate) fn call(
         &mut self,
         target: &Client,
@@ -251,19 +251,20 @@ impl RpcSide {
             log.borrow_mut().answer(number, outcome);
         });
         self.calls.insert(number, abort);
-        // A call of an object of the same side is only made when its promise is polled: in order.
+        // A call of an object of the same side is made only when its promise is polled: polls in
+        // order.
         self.spawner.spawn_local(answer.map(drop)).unwrap();
         promised
     }
 
-    /// False if it has its answer already.
+    /// Returns false if it has its answer already.
     pub(crate) fn cancel(&mut self, call: u32) -> bool {
         let Some(abort) = self.calls.remove(&call) else { return false };
         abort.abort();
         !self.log.borrow().answers.contains_key(&call)
     }
 
-    /// Lets a call go on that waits for the program.
+    /// Resumes a call that waits for the program.
     pub(crate) fn wake(&mut self, call: u32) {
         if let Some(go) = self.waiting.borrow_mut().slow.remove(&call) {
             let _ = go.send(());
@@ -280,7 +281,7 @@ impl RpcSide {
         self.system.is_none()
     }
 
-    /// Ends the connection: in an orderly way, or by forgetting it.
+    /// Ends the connection: with a shutdown, or by dropping it.
     pub(crate) fn end(&mut self, orderly: bool) {
         let Some((abort, disconnector)) = self.system.take() else { return };
         if orderly {

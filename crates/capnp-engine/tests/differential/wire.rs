@@ -58,19 +58,19 @@ impl Pipe {
     }
 }
 
-/// What the test wants to know of a message.
+/// What the test needs to know of a message.
 pub(crate) enum Kind {
-    /// A question of this number; which call of a program's it is, and whom it is for.
+    /// A question with this id: which call of a program it is, and its target.
     Question(u32, Option<(u32, Target)>),
-    /// Of the question of this number, and whether that is over with it.
+    /// A Return for the question with this id, and whether it ends the question.
     Return(u32, bool),
     Finish(u32),
-    /// A promise has become something of the receiver's.
+    /// A promise has resolved to a capability of the receiver.
     Reflect,
     Other,
 }
 
-/// The number of an object, or else of a question that brings one.
+/// The id of an object, or of a question whose results contain one.
 pub(crate) type Target = Result<u32, u32>;
 
 pub(crate) fn kind_of(mut bytes: &[u8]) -> capnp::Result<Kind> {

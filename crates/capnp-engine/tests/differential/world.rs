@@ -24,7 +24,7 @@ pub(crate) struct World {
     pub(crate) model: Model,
     pub(crate) engine: EngineSide,
     pub(crate) rpc: RpcSide,
-    /// Messages of the engine's that are on their way.
+    /// Messages of the engine that have not arrived.
     wire: VecDeque<Vec<u8>>,
     pub(crate) engine_handles: Vec<Handle<Cap>>,
     pub(crate) rpc_handles: Vec<Handle<Client>>,
@@ -32,11 +32,11 @@ pub(crate) struct World {
     /// The calls that the engine sent and received, in order.
     pub(crate) sent: Vec<u32>,
     pub(crate) received: Vec<(u32, Target)>,
-    /// The engine has told the other side that a promise became something of that side's.
+    /// The engine has told the other side that a promise resolved to a capability of that side.
     pub(crate) reflected: bool,
-    /// Questions of the engine's that have not returned, and whether they are finished.
+    /// Questions of the engine that have not returned, and whether they are finished.
     pub(crate) asked: HashMap<u32, bool>,
-    /// Questions of capnp-rpc's that are not finished.
+    /// Questions of capnp-rpc that are not finished.
     pub(crate) unfinished: BTreeSet<u32>,
     pub(crate) told: bool,
 }
@@ -188,7 +188,7 @@ impl World {
             Side::Engine => self.engine_handles[place].means,
             Side::Rpc => self.rpc_handles[place].means,
         };
-        // capnp-rpc panics where a promise is resolved to itself.
+        // capnp-rpc panics if a promise is resolved to itself.
         let to = match self.model.depends(means, promise, &mut BTreeSet::new()) {
             true => Err(promise),
             false if self.random.percent(15) => Err(promise),
@@ -236,7 +236,7 @@ impl World {
         }
     }
 
-    /// Has one message arrive, or the other side do what it can.
+    /// Delivers one message, or runs the other side.
     fn deliver_one(&mut self) {
         match self.random.below(3) {
             0 => self.rpc.run(),
@@ -286,7 +286,7 @@ impl World {
         true
     }
 
-    /// Until nothing moves any more.
+    /// Runs until nothing changes any more.
     pub(crate) fn settle(&mut self) {
         loop {
             self.rpc.run();
@@ -302,7 +302,7 @@ impl World {
         }
     }
 
-    /// What has come is there to be used.
+    /// Adds received capabilities to the handles that the program can use.
     fn collect(&mut self) {
         for (call, is_param, cap) in std::mem::take(&mut self.engine.inbox) {
             let means = self.means(call, is_param);

@@ -1,4 +1,4 @@
-//! Long chains, each part of which waits for the one before: the stack must not be as deep.
+//! Long chains, in which each element waits for the one before: the stack must not grow with them.
 
 use capnp_engine::{CallId, CallOptions, Draft, Exception, Heap, Limits};
 
@@ -61,7 +61,7 @@ fn a_chain_of_the_peers_is_cancelled_from_its_beginning() {
     assert_eq!(peer.engine.sizes().answers, 0);
 }
 
-/// Calls of this side's, of an object of its own.
+/// Calls that this side makes of an object of its own.
 fn own_chain() -> (Peer, capnp_engine::Cap, Vec<CallId>) {
     let mut peer = Peer::new();
     let object = peer.engine.object(7);
@@ -113,7 +113,7 @@ fn parameters_within_parameters_are_let_go_of() {
     for _ in 0..LENGTH {
         // A call that waits, with the promise before it as its parameter.
         let draft = Draft::call(&Heap, (1, 0), |mut to| {
-            to.set_as_capability(capnp_engine::hook(0));
+            to.set_as_capability(capnp_engine::cap_hook(0));
             Ok::<_, ()>(vec![Some(next)])
         });
         let options = CallOptions { pipeline: Some(vec![]), ..CallOptions::default() };

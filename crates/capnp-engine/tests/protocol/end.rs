@@ -1,4 +1,4 @@
-//! The call that ends an object of the peer's.
+//! The call that ends an object of the peer.
 
 use capnp_engine::{CallKind, CallOptions, Failure, Stage};
 
@@ -36,7 +36,7 @@ fn it_waits_for_the_others() {
     returns(&mut peer, 1);
     returns(&mut peer, 3);
     assert_eq!(peer.engine.stage(first), Stage::Closing);
-    // One that was cancelled is under way until it has returned.
+    // A cancelled call is in flight until it has returned.
     returns(&mut peer, 0);
     assert_eq!(peer.written().len(), 1);
     assert_eq!(peer.engine.stage(first), Stage::Closed);

@@ -1,5 +1,5 @@
-//! One engine and a peer whose messages are written by hand: what two engines do not say to each
-//! other, and what an honest peer does not say at all.
+//! One engine and a peer whose messages are written by hand: messages that two engines do not
+//! exchange, and messages that no honest peer sends.
 
 mod deep;
 mod end;

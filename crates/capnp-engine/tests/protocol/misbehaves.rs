@@ -1,4 +1,4 @@
-//! What the peer must not do: it is the end of the connection, and of nothing else.
+//! Errors of the peer: they end the connection and nothing else.
 
 use capnp_engine::{Exception, Fatal, Limits};
 

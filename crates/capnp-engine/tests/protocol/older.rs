@@ -1,6 +1,6 @@
-//! Peers that know less of the protocol.
+//! Peers that implement less of the protocol.
 
-use capnp_engine::{CallOptions, Draft, ExceptionKind, Failure, Heap, hook};
+use capnp_engine::{CallOptions, Draft, ExceptionKind, Failure, Heap, cap_hook};
 use capnp_rpc::rpc_capnp::message;
 
 use crate::peer::Peer;
@@ -9,7 +9,7 @@ use crate::peer::Peer;
 fn call_with_object(peer: &mut Peer, first: capnp_engine::Cap) {
     let object = peer.engine.object(9);
     let draft = Draft::call(&Heap, (1, 0), |mut to| {
-        to.set_as_capability(hook(0));
+        to.set_as_capability(cap_hook(0));
         Ok::<_, ()>(vec![Some(object)])
     });
     let options = CallOptions { tag: 1, ..CallOptions::default() };

@@ -1,5 +1,5 @@
-//! Where calls go while promises resolve, step by step. That they come in order is what the
-//! simulation looks at; some of these ways are seldom there.
+//! The path of calls while promises resolve, step by step. The simulation checks the order of
+//! calls; some of these cases are rare there.
 
 use capnp_engine::{CallKind, CallOptions, Cap, Serving, Stage};
 use capnp_rpc::rpc_capnp::{cap_descriptor, message_target};
@@ -46,13 +46,14 @@ fn resolves(peer: &mut Peer, id: u32, describe: impl FnOnce(cap_descriptor::Buil
     .unwrap();
 }
 
-/// The peer's question 5 is served, with the engine's first object, which it knows as 0.
+/// The peer's question 5 is served with the engine's bootstrap capability, which is the peer's
+/// import 0.
 fn serves(peer: &mut Peer) -> Serving {
     calls(peer, 5, |mut target| target.set_imported_cap(0));
     peer.delivered.pop().unwrap().call
 }
 
-/// A call of an object of the engine's own, not answered; and the promise of its result.
+/// An unanswered call of an object of the engine, and the promise of its result.
 fn own_promise(peer: &mut Peer) -> (Serving, Cap) {
     let object = peer.engine.object(8);
     let called = peer.call(object, options(8));
@@ -131,22 +132,22 @@ fn what_leads_through_this_side_to_the_peer_again_waits_for_the_calls_before() {
     let (mut peer, first) = ready();
     let pipelined = peer.call(first, options(1)).promise.unwrap();
     peer.call(pipelined, CallOptions::default());
-    // The peer knows a promise of this side's as 1, and has not let go of it.
+    // The peer has a promise of this side as import 1, and has not released it.
     let (own, promise) = own_promise(&mut peer);
     let question = serves(&mut peer);
     peer.answer(question, vec![promise]);
     peer.engine.retain(first);
     peer.answer(own, vec![first]);
     peer.written.clear();
-    // So the call of `pipelined` comes back from the peer, and goes there again.
+    // So the call of `pipelined` comes back from the peer, and is sent there again.
     returns(&mut peer, 0, |mut to| to.set_receiver_hosted(1));
-    // A Disembargo would be the end for a peer that knows already what the promise has become.
+    // A peer that knows already what the promise has resolved to would abort on a Disembargo.
     assert_eq!(peer.written(), ["finish 0"]);
     peer.call(pipelined, CallOptions::default());
     assert!(peer.written().is_empty());
     calls(&mut peer, 6, |mut target| target.set_imported_cap(1));
     assert_eq!(peer.written(), ["call 2"]);
-    // Once the call before has been there the later one goes straight to the peer.
+    // Once the call before has returned, the later one goes directly to the peer.
     peer.send(|root| {
         let mut answer = root.init_return();
         answer.set_answer_id(1);
@@ -198,7 +199,8 @@ fn calls_go_strictly_to_what_the_peer_was_told() {
     peer.answer(question, vec![promise]);
     resolves(&mut peer, 3, |mut to| to.set_receiver_hosted(0));
     peer.written.clear();
-    // Not to the object of this side's that it is by now: the peer may have sent calls of 3 before.
+    // Not to the object of this side to which it has resolved by now: the peer may have sent calls
+    // of 3 before.
     calls_answer(&mut peer, 6, 5);
     assert_eq!(peer.written(), ["call 0"]);
     assert!(peer.delivered.is_empty());
@@ -206,15 +208,15 @@ fn calls_go_strictly_to_what_the_peer_was_told() {
     assert_eq!(peer.delivered.len(), 1);
 }
 
-/// The C++ implementation keeps the number of a promise that failed for whoever has it still, and gives
-/// it again.
+/// The C++ implementation keeps the id of a failed promise for those who still have it, and gives
+/// the id again.
 #[test]
 fn a_promise_is_given_again_that_has_resolved() {
     let (mut peer, first) = ready();
     peer.call(first, CallOptions::default());
     returns(&mut peer, 0, |mut to| to.set_sender_promise(3));
     let promise = peer.answers.pop().unwrap().1.unwrap().caps[0].unwrap();
-    // The answer holds what the peer has under this number.
+    // The answer holds the capability that the peer has with this id.
     let question = serves(&mut peer);
     peer.engine.retain(promise);
     peer.answer(question, vec![promise]);
@@ -240,7 +242,7 @@ fn a_cancel_is_passed_on_with_the_call() {
     assert_eq!(peer.written(), ["call 1"]);
     peer.finish(6);
     assert_eq!(peer.written(), ["finish 1, release", "return 6: canceled"]);
-    // Its number is not free until it returns.
+    // Its id is not free until it returns.
     assert_eq!(peer.engine.sizes().questions, 2);
     returns(&mut peer, 1, |mut to| to.set_none(()));
     assert_eq!(peer.engine.sizes().questions, 1);
@@ -269,7 +271,7 @@ fn a_promise_that_was_closed_stays_so_when_it_leads_back_here() {
     let question = serves(&mut peer);
     let promise = peer.call(first, options(1)).promise.unwrap();
     peer.call(promise, CallOptions { kind: CallKind::Destroy, ..options(2) });
-    // It becomes a result of the peer's own question, which is not answered.
+    // It resolves to a result of the peer's own question, which is not answered.
     returns(&mut peer, 0, |to| to.init_receiver_answer().set_question_id(5));
     peer.send(|root| root.init_disembargo().init_context().set_receiver_loopback(0)).unwrap();
     assert_eq!(peer.engine.stage(promise), Stage::Closed);

@@ -1,11 +1,11 @@
-//! The peer: it says what it is told to, and looks at what the engine writes.
+//! The peer: sends the messages that it is told to, and records the messages of the engine.
 
 use capnp::message::{Builder, HeapAllocator, ReaderOptions};
 use capnp::private::layout::CapTable;
 use capnp::traits::ImbueMut;
 use capnp_engine::{
-    Body, CallOptions, Called, Cap, Delivery, Draft, Effect, Engine, Failure, Fatal, Heap,
-    Incoming, Limits, Payload, Serving, first_word, hook,
+    CallOptions, Called, Cap, Delivery, Draft, Effect, Engine, Failure, Fatal, Heap, Incoming,
+    Limits, Payload, Serving, SharedMessage, cap_hook, first_word,
 };
 use capnp_rpc::rpc_capnp::{message, return_};
 
@@ -14,7 +14,7 @@ pub(crate) const INTERFACE: u64 = 0x1234;
 
 pub(crate) struct Peer {
     pub(crate) engine: Engine,
-    /// What the engine wrote, as text that is easy to compare.
+    /// The engine's messages, as text that is easy to compare.
     pub(crate) written: Vec<String>,
     pub(crate) delivered: Vec<Delivery>,
     pub(crate) answers: Vec<(u64, Result<Payload, Failure>)>,
@@ -46,9 +46,9 @@ impl Peer {
     pub(crate) fn send(&mut self, write: impl FnOnce(message::Builder<'_>)) -> Result<(), Fatal> {
         let mut message = Builder::new(HeapAllocator::new());
         write(message.init_root());
-        let body = body(&message);
-        let segments = body.whole().segments().unwrap();
-        let incoming = Incoming::new(body.whole(), &segments);
+        let shared = to_shared(&message);
+        let segments = shared.view().segments().unwrap();
+        let incoming = Incoming::new(shared.view(), &segments);
         let result = self.engine.receive(&incoming);
         self.drain();
         result
@@ -58,7 +58,7 @@ impl Peer {
     pub(crate) fn drain(&mut self) {
         while let Some(effect) = self.engine.next_effect() {
             match effect {
-                Effect::Write(message) => self.written.push(describe(&body(&message))),
+                Effect::Write(message) => self.written.push(describe(&to_shared(&message))),
                 Effect::Deliver(delivery) => self.delivered.push(delivery),
                 Effect::Answered { tag, answer, .. } => self.answers.push((tag, answer)),
                 Effect::Over { tag } => self.over.push(tag),
@@ -69,7 +69,7 @@ impl Peer {
         }
     }
 
-    /// The engine's first object, under the number 0 for the peer.
+    /// The engine's bootstrap capability: import 0 of the peer.
     pub(crate) fn bootstrap(&mut self, object: u64) {
         let cap = self.engine.object(object);
         self.engine.set_bootstrap(cap);
@@ -78,7 +78,7 @@ impl Peer {
         self.written.clear();
     }
 
-    /// The peer's first object, for the engine. Its number is 0.
+    /// The peer's bootstrap capability, for the engine. Its id is 0.
     pub(crate) fn first(&mut self) -> Cap {
         let (call, promise) = self.engine.ask_bootstrap(0).unwrap();
         self.drain();
@@ -99,7 +99,7 @@ impl Peer {
         results.unwrap().caps[0].unwrap()
     }
 
-    /// Calls something without parameters; the promise is that of the whole result.
+    /// Calls a capability without parameters; the promise is that of the result itself.
     pub(crate) fn call(&mut self, cap: Cap, options: CallOptions) -> Called {
         let called = self.engine.call(cap, empty(), options).unwrap();
         self.drain();
@@ -110,7 +110,7 @@ impl Peer {
     pub(crate) fn answer(&mut self, call: Serving, caps: Vec<Cap>) {
         let draft = Draft::results(&Heap, call, |mut to| {
             for place in (0..caps.len()).rev() {
-                to.set_as_capability(hook(place));
+                to.set_as_capability(cap_hook(place));
             }
             Ok::<_, ()>(caps.into_iter().map(Some).collect())
         });
@@ -118,7 +118,7 @@ impl Peer {
         self.drain();
     }
 
-    /// Has done with an answer, and keeps its capabilities.
+    /// Finishes a question and keeps the capabilities of its results.
     pub(crate) fn finish(&mut self, id: u32) {
         self.send(|root| {
             let mut finish = root.init_finish();
@@ -141,19 +141,19 @@ pub(crate) fn empty() -> Draft {
 /// Sets a pointer to the first capability of the message's table.
 pub(crate) fn set_cap<'a>(mut to: capnp::any_pointer::Builder<'a>, table: &'a mut CapTable) {
     to.imbue_mut(table);
-    to.set_as_capability(hook(0));
+    to.set_as_capability(cap_hook(0));
 }
 
-pub(crate) fn body(message: &Builder<impl capnp::message::Allocator>) -> Body {
+pub(crate) fn to_shared(message: &Builder<impl capnp::message::Allocator>) -> SharedMessage {
     let mut bytes = Vec::with_capacity(message.size_in_words() * 8 + 64);
     let start = first_word(&bytes);
     bytes.resize(start, 0);
     capnp::serialize::write_message(&mut bytes, message).unwrap();
-    Body::new(bytes, start, None)
+    SharedMessage::new(bytes, start, None)
 }
 
-fn describe(body: &Body) -> String {
-    let mut bytes = body.bytes();
+fn describe(message: &SharedMessage) -> String {
+    let mut bytes = message.bytes();
     let reader =
         capnp::serialize::read_message_from_flat_slice_no_alloc(&mut bytes, ReaderOptions::new())
             .unwrap();

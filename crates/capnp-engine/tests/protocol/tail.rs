@@ -1,5 +1,5 @@
-//! Tail calls of the peer's: it calls this side with `sendResultsTo.yourself`, and answers a call of
-//! this side's with `takeFromOtherQuestion`.
+//! Tail calls of the peer: it calls this side with `sendResultsTo.yourself`, and answers a call of
+//! this side with `takeFromOtherQuestion`.
 
 use capnp_engine::{CallOptions, Cap, Failure, Serving};
 
@@ -43,7 +43,7 @@ fn serving(peer: &mut Peer) -> Serving {
     call
 }
 
-/// Lets go of all there is, and looks whether anything is left.
+/// Releases everything and checks that all tables are empty.
 fn nothing_left(mut peer: Peer, caps: &[Cap]) {
     for cap in caps {
         peer.engine.release(*cap);
@@ -166,7 +166,7 @@ fn calls_of_what_is_taken_wait_for_those_that_went_through_the_peer() {
     let (mut peer, first, called) = called_back(true);
     let call = serving(&mut peer);
     let promise = called.promise.unwrap();
-    // This one goes to the peer, which passes it on to question 5.
+    // This call goes to the peer, which forwards it to question 5.
     peer.call(promise, CallOptions { tag: 2, ..CallOptions::default() });
     assert_eq!(peer.written(), ["call 1"]);
     take(&mut peer, 0, 5).unwrap();

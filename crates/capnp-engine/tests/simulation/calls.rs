@@ -1,4 +1,4 @@
-//! Calls of all kinds, and what is answered to them.
+//! Calls of all kinds, and their answers.
 
 use capnp_engine::{CallKind, CallOptions, Cap, Draft, Exception, ExceptionKind, Heap};
 
@@ -11,14 +11,14 @@ impl World<'_> {
     pub(crate) fn call_any(&mut self, side: usize) {
         let Some(place) = self.some_ref(side, self.habits.calls) else { return };
         let held = self.sides[side].refs[place];
-        // Two in a row, so that there is an order to keep.
+        // Two in a row, so that there is an order to check.
         for _ in 0..=self.rng.below(2) {
             let pipeline = self.rng.one_in(2).then(|| self.rng.below(SLOTS));
             self.call(side, held, PLAIN, CallKind::Ordinary, pipeline);
         }
     }
 
-    /// Makes a call; the promise of one of its results, if that was asked for.
+    /// Makes a call. Returns the promise of one of its results, if one was requested.
     fn call(
         &mut self,
         side: usize,
@@ -32,8 +32,8 @@ impl World<'_> {
             _ => self.some_caps(side, self.habits.caps + 1, None),
         };
         let call = self.model.call(side, held.stream, method);
-        // The promise alone leads to what it makes. Until an embargo is over the result itself is
-        // another name, with a life of its own.
+        // Only the promise leads to the object that it makes. Until an embargo is over, the result
+        // itself is another name of the object, with a stage of its own.
         self.model.calls[call].promised = pipeline;
         self.model.calls[call].unused = method == MAKE && pipeline.is_some();
         let numbers =
@@ -43,7 +43,7 @@ impl World<'_> {
             Ok::<_, ()>(content::write(to, &numbers, caps, rng))
         })
         .expect("it does not fail");
-        // Now and then a capability that there is none of.
+        // Occasionally a capability that does not exist.
         let (slot, way) = match pipeline {
             Some(_) if method == PLAIN && self.rng.one_in(40) => (9, Some(vec![9])),
             Some(_) if method == PLAIN && self.rng.one_in(40) => (9, Some(vec![])),
@@ -138,7 +138,7 @@ impl World<'_> {
         self.object(side, true)
     }
 
-    /// Something with an object that is this side's alone: makes, calls or ends it.
+    /// A step with an object that only this side has: makes, calls or ends it.
     pub(crate) fn close(&mut self, side: usize) {
         let Some(place) = self.rng.place(self.sides[side].refs.len()) else { return };
         let held = self.sides[side].refs[place];

@@ -1,4 +1,4 @@
-//! What can be looked at at any time.
+//! Checks that are valid at any time.
 
 use capnp_engine::{Stage, State};
 
@@ -6,7 +6,7 @@ use crate::model::Truth;
 use crate::world::{Ref, World};
 
 impl World<'_> {
-    /// A call that is served is wanted by nobody, as the engine says.
+    /// Checks that nobody needs the results of a served call that the engine cancelled.
     pub(crate) fn check_cancelled(&mut self, side: usize, call: usize) {
         let served = self.sides[side].served.iter_mut().find(|served| served.call == call);
         if let Some(served) = served {
@@ -21,14 +21,14 @@ impl World<'_> {
         assert_eq!(needed, None, "call {call} was given up, and another needs its results");
     }
 
-    /// What is held can be called.
+    /// Checks that the capabilities that are held can be called.
     pub(crate) fn check_refs(&self) {
         for (side, of) in self.sides.iter().enumerate().filter(|(_, side)| !side.ended) {
             for held in &of.refs {
                 if let State::Broken(failure) = of.engine.state(held.cap) {
                     let (truth, doubtful) = self.model.truth(held.stream);
                     assert!(
-                        !failure.to_string().contains("let go of"),
+                        !failure.to_string().contains("that was released"),
                         "side {side} holds {held:?}, and it is gone"
                     );
                     let broken = !matches!(truth, Truth::Object(_));
@@ -38,7 +38,7 @@ impl World<'_> {
         }
     }
 
-    /// A handle, which is not among the others now, is the last one or not.
+    /// Checks whether a handle, which is not among the others now, is the last one.
     pub(crate) fn check_handle(&self, side: usize, held: Ref) {
         let engine = &self.sides[side].engine;
         let now = engine.resolved(held.cap);

@@ -1,12 +1,12 @@
-//! What parameters and results look like: a struct of a few numbers and four capabilities, the last
-//! of which lies in a struct of its own.
+//! The structure of parameters and results: a struct of a few numbers and four capabilities, the
+//! last of which is in a struct of its own.
 
 use capnp::any_pointer;
 use capnp::private::layout::{
     PointerBuilder, PointerReader, StructBuilder, StructReader, StructSize,
 };
 use capnp::traits::{FromPointerBuilder, FromPointerReader};
-use capnp_engine::{Cap, Content, hook};
+use capnp_engine::{Cap, Content, cap_hook};
 
 use crate::model::Stream;
 use crate::rng::Rng;
@@ -14,7 +14,7 @@ use crate::rng::Rng;
 /// How many capabilities there are.
 pub(crate) const SLOTS: usize = 4;
 
-/// The way to each of them.
+/// The path to each of them.
 pub(crate) fn path(slot: usize) -> Vec<u16> {
     match slot {
         3 => vec![3, 0],
@@ -30,7 +30,7 @@ pub(crate) struct Numbers {
     /// The reference through which it was made, and how many calls of that came before.
     pub(crate) stream: Stream,
     pub(crate) place: u32,
-    /// The references that its capabilities are; `NONE` for none.
+    /// The references of its capabilities; `NONE` for none.
     pub(crate) streams: [Stream; SLOTS],
 }
 
@@ -62,8 +62,8 @@ impl<'a> FromPointerReader<'a> for Read<'a> {
     }
 }
 
-/// Writes it, the capabilities in any order, with numbers in any order. Returns what the engine is to
-/// be given with it.
+/// Writes a message's content, with the capabilities in random order and with random indices.
+/// Returns the list of capabilities for the engine.
 pub(crate) fn write(
     to: any_pointer::Builder<'_>,
     numbers: &Numbers,
@@ -90,7 +90,7 @@ pub(crate) fn write(
         }
     }
     if rng.one_in(3) {
-        // Numbers that nothing was written under.
+        // Indices without a pointer.
         given.push(None);
     }
     if rng.one_in(2) && slots.len() > 1 {
@@ -106,12 +106,12 @@ pub(crate) fn write(
             }
             _ => pointer,
         };
-        pointer.set_capability(hook(place));
+        pointer.set_capability(cap_hook(place));
     }
     given
 }
 
-/// Reads it.
+/// Reads a message's content.
 pub(crate) fn read(content: &Content<'_>) -> capnp::Result<(Numbers, [Option<Cap>; SLOTS])> {
     let fields: Read<'_> = content.reader.get_as()?;
     let mut streams = [NONE; SLOTS];

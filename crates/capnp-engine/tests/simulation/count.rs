@@ -1,4 +1,4 @@
-//! Which messages went over the streams.
+//! Counts the messages by kind.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use capnp_rpc::rpc_capnp::{
     cap_descriptor, disembargo, message, message_target, payload, resolve, return_,
 };
 
-/// How many messages there were of each kind.
+/// The number of messages of each kind.
 #[derive(Default)]
 pub(crate) struct Counts(BTreeMap<&'static str, usize>);
 
-/// What two honest engines have to say to each other sooner or later. `takeFromOtherQuestion` and
-/// what belongs to it has a peer of its own, in `tests/protocol`.
+/// The kinds of messages that two honest engines exchange sooner or later. `takeFromOtherQuestion`
+/// and the messages that belong to it are tested with a peer of their own in `tests/protocol`.
 pub(crate) const EXPECTED: &[&str] = &[
     "bootstrap",
     "call to an import",
@@ -58,7 +58,7 @@ impl Counts {
         }
     }
 
-    /// Counts one message; what it is, as text, if `describe` says so.
+    /// Counts one message. Returns it as text, if `describe` says so.
     pub(crate) fn message(&mut self, bytes: &[u8], describe: bool) -> capnp::Result<String> {
         let mut left = bytes;
         let reader = capnp::serialize::read_message_from_flat_slice_no_alloc(

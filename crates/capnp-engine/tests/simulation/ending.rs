@@ -1,15 +1,15 @@
-//! How an episode ends: everything is let go of, or the connection is over.
+//! How an episode ends: everything is released, or the connection is over.
 
 use capnp_engine::{Exception, ExceptionKind, Sizes};
 
 use crate::model::CallState;
 use crate::world::{World, log};
 
-/// More messages than anything takes that comes to an end.
+/// More messages than any episode needs to end.
 const ENDLESS: usize = 200_000;
 
 impl World<'_> {
-    /// Lets go of everything, answers everything, and looks at what is left.
+    /// Releases everything, answers everything, and checks what is left.
     pub(crate) fn quiet(&mut self) {
         log!(self, "all is let go of");
         self.closing = true;
@@ -55,8 +55,8 @@ impl World<'_> {
         }
     }
 
-    /// The connection is over for one side, and then for the other, which may have received more or
-    /// less of what was on its way.
+    /// Ends the connection for one side and then for the other, which may have received more or
+    /// fewer of the messages in flight.
     pub(crate) fn disconnect(&mut self) {
         let first = self.rng.below(2);
         for side in [first, 1 - first] {
@@ -70,17 +70,17 @@ impl World<'_> {
             self.sides[side].ended = true;
             self.sides[side].engine.end(failure.into());
             self.sides[side].wire.clear();
-            // What is written by then may be cut anywhere.
+            // The messages in flight may be cut anywhere.
             let keep = self.rng.below(self.sides[1 - side].wire.len() + 1);
             if self.rng.one_in(2) {
                 self.sides[1 - side].wire.truncate(keep);
             }
             self.drain(side, None);
             assert!(self.sides[side].engine.next_effect().is_none());
-            // Nothing waits any more, and nothing is told of it.
+            // Nothing waits any more, and there are no effects.
             self.sides[side].watched.clear();
         }
-        // What is done from now on does nothing.
+        // Later calls of the engine have no effect.
         for _ in 0..20 {
             self.step();
         }

@@ -1,9 +1,9 @@
-//! What happens often in an episode, and what seldom or never: other things in each, as much goes wrong
-//! only where something that is mostly there is not.
+//! How often each step happens in an episode. It differs between episodes, as many errors only show
+//! when something that is common is missing.
 
 use crate::rng::Rng;
 
-/// Something that a side does of its own accord.
+/// A step that a side takes by itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Act {
     Call,
@@ -20,7 +20,7 @@ pub(crate) enum Act {
     Look,
 }
 
-/// Each with its usual weight.
+/// Each step with its usual weight.
 const ACTS: [(Act, usize); 12] = [
     (Act::Call, 18),
     (Act::Answer, 12),
@@ -44,15 +44,15 @@ pub(crate) struct Habits {
     pub(crate) receives: [usize; 2],
     /// How many messages at once, at most.
     pub(crate) batch: usize,
-    /// One place in so many of a message's has a capability.
+    /// One in this many capability slots of a message has a capability.
     pub(crate) caps: usize,
-    /// How often a reference that is called, or put into a message, is any, one that is not known yet,
-    /// an object of the side's own, one of the other's.
+    /// How often a reference that is called, or put into a message, is: any; one that is not
+    /// resolved yet; an object of the side's own; an object of the other side.
     pub(crate) calls: [usize; 4],
     pub(crate) passes: [usize; 4],
-    /// One answer in so many is an exception.
+    /// One answer in this many is an exception.
     pub(crate) exceptions: usize,
-    /// One call in so many is answered as soon as it comes.
+    /// One call in this many is answered as soon as it arrives.
     pub(crate) at_once: usize,
 }
 
@@ -65,7 +65,7 @@ fn kinds(rng: &mut Rng) -> [usize; 4] {
 impl Habits {
     pub(crate) fn new(rng: &mut Rng) -> Habits {
         let weights = ACTS.map(|(act, usual)| match (act, rng.below(4)) {
-            // Without these there is not much else.
+            // Without these steps little else happens.
             (Act::Call | Act::Answer | Act::Bootstrap, 0) => usual,
             (_, 0) => 0,
             (_, 1) => 3 * usual,

@@ -1,10 +1,9 @@
-//! Two engines, joined by streams, do random things for as long as it is asked for, and are compared
-//! with what must be true (`model`).
+//! Two engines, connected by streams, take random steps and are compared with a model (`model`).
 //!
-//! The variable `CAPNP_ENGINE_STEPS` says how many steps there are, `CAPNP_ENGINE_SEED` which ones:
-//! it is printed where something is wrong. `CAPNP_ENGINE_LENGTH` bounds how long an episode is, so that
-//! what fails is short. Each episode has a seed of its own, so that the one that
-//! failed comes first when it is given.
+//! The variable `CAPNP_ENGINE_STEPS` sets the number of steps, `CAPNP_ENGINE_SEED` the seed, which
+//! a failure prints. `CAPNP_ENGINE_LENGTH` limits the length of an episode, so that failures are
+//! short. Each episode has a seed of its own, so that a failed episode comes first when its seed is
+//! given.
 
 mod calls;
 mod checks;
@@ -25,7 +24,7 @@ use rng::Rng;
 use world::World;
 
 const STEPS: u64 = 1_000_000;
-/// How much of what happened is printed.
+/// The number of log lines that are printed.
 const TAIL: usize = 200;
 
 fn variable(name: &str) -> Option<u64> {
@@ -33,7 +32,7 @@ fn variable(name: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{name} is to be a number")))
 }
 
-/// How many steps an episode has: mostly few, so that what fails is short.
+/// The number of steps of an episode: mostly few, so that failures are short.
 fn length(seed: u64) -> u64 {
     if let Some(most) = variable("CAPNP_ENGINE_LENGTH") {
         return most;

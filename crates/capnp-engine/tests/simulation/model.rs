@@ -1,15 +1,15 @@
-//! What must be true, kept apart from the engines: which object each reference leads to, and which of
-//! its calls have come there.
+//! The expected state, kept apart from the engines: the object that each reference leads to, and
+//! the calls of it that have arrived.
 
 use capnp_engine::ExceptionKind;
 
 use crate::content::{NONE, SLOTS};
 
-/// A reference, or one that was made from another by passing or copying it.
+/// A reference, or a copy of another one, made by passing or copying it.
 pub(crate) type Stream = u32;
 
-/// Ordinary methods; one that returns an object of the caller's alone; the end of that; and one that
-/// may be called while it ends.
+/// Ordinary methods; one that returns an object for the caller alone; the method that ends this
+/// object; and one that may be called while it ends.
 pub(crate) const PLAIN: u16 = 0;
 pub(crate) const MAKE: u16 = 1;
 pub(crate) const DESTROY: u16 = 2;
@@ -18,19 +18,19 @@ pub(crate) const INTERRUPT: u16 = 3;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Origin {
     Object(usize),
-    /// Made from another, when so many calls of that had been made.
+    /// Made from another reference, after this many calls of that one.
     Fork(Stream, u32),
-    /// What a call returns here.
+    /// A result of a call.
     Result(usize, usize),
 }
 
 struct Reference {
     origin: Origin,
     sent: u32,
-    /// Calls below this place would be late: a later one of this reference, or one of a reference that
-    /// was made from it later, was delivered.
+    /// Calls before this number would be late: a later call of this reference, or of a reference
+    /// that was made from it later, was delivered.
     floor: u32,
-    /// The reference of that one.
+    /// The reference of that later call.
     ahead: Stream,
     touched: bool,
 }
@@ -57,24 +57,24 @@ pub(crate) struct Call {
     pub(crate) state: CallState,
     pub(crate) cancelled: bool,
     pub(crate) delivered: Option<usize>,
-    /// What its object answered.
+    /// The answer of its object.
     pub(crate) outcome: Option<Outcome>,
-    /// What it returns is let go of at once.
+    /// Its results are released at once.
     pub(crate) unused: bool,
-    /// Of which of its results there is a promise.
+    /// The result for which there is a promise.
     pub(crate) promised: Option<usize>,
 }
 
 pub(crate) struct Object {
     pub(crate) owner: usize,
     pub(crate) released: bool,
-    /// Only one reference of the other side's leads to it.
+    /// Only one reference of the other side leads to it.
     pub(crate) closable: bool,
     destroyed: bool,
     unanswered: usize,
 }
 
-/// What a reference leads to by now.
+/// What a reference currently leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Truth {
     Object(usize),
@@ -128,7 +128,7 @@ impl Model {
         self.calls.len() - 1
     }
 
-    /// What a reference leads to, and whether a cancelled call is on the way there, which may have
+    /// What a reference leads to, and whether there is a cancelled call on the path, which may have
     /// broken it.
     pub(crate) fn truth(&self, stream: Stream) -> (Truth, bool) {
         let (mut next, mut doubtful) = (stream, false);
@@ -155,11 +155,11 @@ impl Model {
                 }
             };
         }
-        // In a circle: it was resolved to itself.
+        // A cycle: it was resolved to itself.
         (Truth::Broken, doubtful)
     }
 
-    /// Whether calls would wait for each other for ever if a reference became a result of this call.
+    /// Whether there would be a cycle of waiting calls if a reference became a result of this call.
     pub(crate) fn closes_circle(&self, call: usize, stream: Stream) -> bool {
         let mut next = stream;
         for _ in 0..=self.calls.len() {
@@ -175,12 +175,12 @@ impl Model {
         true
     }
 
-    /// A call has come to an object. `ended`: the connection is over for who made it.
+    /// A call has arrived at an object. `ended`: the connection is over for the caller.
     pub(crate) fn deliver(&mut self, call: usize, side: usize, object: usize, ended: bool) {
         let known = &mut self.calls[call];
         assert_eq!(known.delivered, None, "call {call} was delivered twice");
-        // The cancel of a call that was passed on more than once follows it, and may be answered
-        // where it was made before it has come to an end elsewhere.
+        // The cancel of a call that was forwarded more than once follows the call, and may be
+        // answered at the caller before it has ended elsewhere.
         assert!(
             known.state == CallState::Open || known.cancelled || ended,
             "call {call} was delivered after its end: {known:?}"
@@ -200,7 +200,7 @@ impl Model {
             }
         }
         at.unanswered += 1;
-        // It ends the object later than calls that were made after it.
+        // It ends the object after calls that were made later.
         if method != DESTROY {
             self.check_order(call, stream, place);
         }
@@ -224,7 +224,7 @@ impl Model {
                 return;
             }
             let Origin::Fork(from, at) = reference.origin else { return };
-            // Which calls came before the fork is known: they may not come any more.
+            // The calls before the fork are known: they may not arrive any more.
             let parent = &mut self.references[from as usize];
             if at > parent.floor {
                 (parent.floor, parent.ahead) = (at, stream);
@@ -243,7 +243,7 @@ impl Model {
         }
     }
 
-    /// A call has failed where it was made.
+    /// A call has failed at its caller.
     pub(crate) fn failed(&self, call: usize, closed: bool, why: &Outcome) {
         let known = &self.calls[call];
         if known.delivered.is_some() {
@@ -252,7 +252,7 @@ impl Model {
             return;
         }
         let (mut truth, mut doubtful) = self.truth(known.stream);
-        // What it waits for may have failed, and that not have been told.
+        // The call that it waits for may have failed without this side being told.
         for _ in 0..=self.calls.len() {
             let Truth::Pending(waits) = truth else { break };
             let waits = &self.calls[waits];
@@ -275,7 +275,7 @@ impl Model {
     }
 
     /// Another call that was made on the results of this one, is wanted, and waits for them. Only
-    /// those that were made right there: by a reference that was passed on, the cancel may come first.
+    /// calls that were made directly: if the reference was passed on, the cancel may come first.
     pub(crate) fn is_needed(&self, call: usize) -> Option<usize> {
         self.calls.iter().position(|other| {
             let wanted = other.state == CallState::Open && !other.cancelled;

@@ -1,4 +1,4 @@
-//! What a side may do at any time.
+//! The steps that a side may take at any time.
 
 use capnp_engine::{Cap, Draft, Heap};
 
@@ -14,7 +14,7 @@ pub(crate) const BOOTSTRAP: u16 = u16::MAX;
 const MANY: usize = 24;
 
 impl World<'_> {
-    /// One random thing.
+    /// Takes one random step.
     pub(crate) fn step(&mut self) {
         let side = self.rng.below(2);
         if self.rng.below(8) < self.habits.receives[side] {
@@ -27,7 +27,7 @@ impl World<'_> {
         }
     }
 
-    /// One random thing of a side's own. Its effects are left there.
+    /// Takes one random step of a side. Leaves its effects in the engine.
     pub(crate) fn act(&mut self, side: usize) {
         let refs = self.sides[side].refs.len();
         if refs > MANY && self.rng.one_in(2) {
@@ -62,7 +62,8 @@ impl World<'_> {
         }
     }
 
-    /// Some reference, most often one of the newest, of a kind that is picked first if there is one.
+    /// A random reference, mostly one of the newest, of a kind that is picked first if there is
+    /// one.
     pub(crate) fn some_ref(&mut self, side: usize, kinds: [usize; 4]) -> Option<usize> {
         let count = self.sides[side].refs.len();
         let newest = if self.rng.one_in(2) { count.min(4) } else { count };
@@ -96,7 +97,8 @@ impl World<'_> {
         (cap, self.model.reference(Origin::Object(object)))
     }
 
-    /// References to put into a message, each with the same chance, but for one that is wanted.
+    /// References to put into a message, each with the same probability, apart from the requested
+    /// one.
     pub(crate) fn some_caps(
         &mut self,
         side: usize,
@@ -131,7 +133,7 @@ impl World<'_> {
         if self.model.calls[call].state != CallState::Open || self.model.calls[call].cancelled {
             return;
         }
-        // What was answered may not have been taken out yet.
+        // The effect of an answer may not have been taken yet.
         if !self.sides[side].engine.is_open(id) {
             return;
         }
@@ -171,7 +173,7 @@ impl World<'_> {
         }
     }
 
-    /// Makes a handle of a reference, or looks at one.
+    /// Makes a reference a handle, or checks a handle.
     fn handle(&mut self, side: usize) {
         let Some(place) = self.rng.place(self.sides[side].refs.len()) else { return };
         let held = &mut self.sides[side].refs[place];
@@ -205,7 +207,7 @@ impl World<'_> {
         }
     }
 
-    /// Writes a message and gives it up.
+    /// Writes a message and discards it.
     fn discard(&mut self, side: usize) {
         let (caps, streams) = self.some_caps(side, 2, None);
         let numbers = Numbers { call: 0, stream: NONE, place: 0, streams };

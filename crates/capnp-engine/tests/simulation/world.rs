@@ -1,10 +1,10 @@
-//! Two engines, the streams between them, and what either side holds.
+//! Two engines, the streams between them, and what each side holds.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use capnp_engine::{
-    Body, CallId, Cap, Delivery, Effect, Engine, Failure, Heap, Incoming, Limits, Message, Payload,
-    Serving, Whole, first_word,
+    CallId, Cap, Delivery, Effect, Engine, Failure, Heap, Incoming, Limits, Message, MessageView,
+    Payload, Serving, SharedMessage, first_word,
 };
 
 use crate::content::{self, NONE, SLOTS};
@@ -19,7 +19,7 @@ pub(crate) struct Ref {
     pub(crate) cap: Cap,
     pub(crate) stream: Stream,
     pub(crate) handle: bool,
-    /// It is not passed on, so that this side alone calls the object.
+    /// It is not passed on, so only this side calls the object.
     pub(crate) closable: bool,
 }
 
@@ -40,8 +40,8 @@ pub(crate) struct Side {
     /// Calls that may be cancelled.
     pub(crate) open: Vec<(usize, CallId)>,
     pub(crate) watched: BTreeSet<u64>,
-    /// What has not arrived yet.
-    pub(crate) wire: VecDeque<Body>,
+    /// Messages that have not arrived yet.
+    pub(crate) wire: VecDeque<SharedMessage>,
     pub(crate) first: Option<usize>,
     pub(crate) ended: bool,
 }
@@ -52,17 +52,17 @@ pub(crate) struct World<'a> {
     pub(crate) rng: Rng,
     pub(crate) habits: Habits,
     pub(crate) counts: &'a mut Counts,
-    /// What happened, if it is to be told.
+    /// The log, if there is to be one.
     pub(crate) log: Option<Vec<String>>,
-    /// New references are let go of at once.
+    /// New references are released at once.
     pub(crate) closing: bool,
-    /// There are calls that wait for each other, which nothing ends but the connection's end.
+    /// There are calls that wait for each other, which only the end of the connection ends.
     pub(crate) circles: bool,
-    /// Which calls the peer's engine gave up while effects were taken out.
+    /// The calls that the peer's engine cancelled while effects were taken.
     given_up: Vec<usize>,
 }
 
-/// Logs only if that is asked for.
+/// Logs if there is a log.
 macro_rules! log {
     ($world:expr, $($what:tt)*) => {
         if let Some(log) = &mut $world.log {
@@ -107,12 +107,13 @@ impl<'a> World<'a> {
         world
     }
 
-    /// Takes in what the other side has written first.
+    /// Receives the first message that the other side has sent.
     pub(crate) fn receive(&mut self, side: usize) {
-        let Some(body) = self.sides[side].wire.pop_front() else { return };
-        let whole = if self.rng.one_in(2) { body.whole() } else { Whole::new(body.bytes()) };
-        let segments = whole.segments().expect("a message of the engine's own");
-        let message = Incoming::new(whole, &segments);
+        let Some(shared) = self.sides[side].wire.pop_front() else { return };
+        let view =
+            if self.rng.one_in(2) { shared.view() } else { MessageView::new(shared.bytes()) };
+        let segments = view.segments().expect("a message of the engine's own");
+        let message = Incoming::new(view, &segments);
         log!(self, "{side} receives");
         if let Err(fatal) = self.sides[side].engine.receive(&message) {
             panic!("side {side} takes it for a mistake of the other side: {fatal}");
@@ -120,7 +121,7 @@ impl<'a> World<'a> {
         self.drain(side, Some(&message));
     }
 
-    /// Does what an engine wants done.
+    /// Carries out an engine's effects.
     pub(crate) fn drain(&mut self, side: usize, current: Option<&Incoming<'_>>) {
         while let Some(effect) = self.sides[side].engine.next_effect() {
             if !matches!(effect, Effect::Write(_)) {
@@ -158,19 +159,19 @@ impl<'a> World<'a> {
         let start = first_word(&bytes);
         bytes.resize(start, 0);
         capnp::serialize::write_message(&mut bytes, message).expect("a Vec takes all");
-        let body = Body::new(bytes, start, None);
-        let text = self.counts.message(body.bytes(), self.log.is_some()).expect("well-formed");
+        let shared = SharedMessage::new(bytes, start, None);
+        let text = self.counts.message(shared.bytes(), self.log.is_some()).expect("well-formed");
         if self.log.is_some() {
-            let segments = body.whole().segments().expect("well-formed");
-            let message = Incoming::new(body.whole(), &segments);
+            let segments = shared.view().segments().expect("well-formed");
+            let message = Incoming::new(shared.view(), &segments);
             log!(self, "  {side} writes of call {:?}: {text}", content::call_of(&message));
         }
         if !self.sides[1 - side].ended {
-            self.sides[1 - side].wire.push_back(body);
+            self.sides[1 - side].wire.push_back(shared);
         }
     }
 
-    /// Takes over the capabilities of a message, as references.
+    /// Turns the capabilities of a message into references.
     fn take(
         &mut self,
         side: usize,
@@ -264,7 +265,10 @@ impl<'a> World<'a> {
                         Outcome::Exception(capnp_engine::ExceptionKind::Failed, other.to_string())
                     }
                 };
-                assert!(!failure.to_string().contains("let go of"), "call {call}: {failure}");
+                assert!(
+                    !failure.to_string().contains("that was released"),
+                    "call {call}: {failure}"
+                );
                 if !self.sides[side].ended {
                     let closed = failure.to_string() == Failure::Closed.to_string();
                     self.model.failed(call, closed, &why);

@@ -77,7 +77,7 @@ impl<'a, 'b> Incoming<'a, 'b> {
         if let Some(slot) = method.id.context {
             self.cx.context(Reader::content(self.params.reader)?, slot)?;
         }
-        let borrowed = Borrowed::new(self.params.whole.keep());
+        let borrowed = Borrowed::new(self.params.message.keep());
         let job = Job::new(move || method.outcome(borrowed.with(|from| run(&object, from))));
         Ok(job.streaming(method.results.is_streamed()))
     }
@@ -90,7 +90,7 @@ impl<'a, 'b> Incoming<'a, 'b> {
         }
         // No capabilities but those of its context.
         let plain = self.params.caps == self.cx.context_capabilities();
-        match self.params.whole.shared().filter(|_| plain) {
+        match self.params.message.shared().filter(|_| plain) {
             Some(message) => Ok(Params::Borrowed(Borrowed::new(message))),
             None => method.params.read(self.cx, from).map(Params::Read),
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use capnp_engine::{Body, Content};
+use capnp_engine::{Content, SharedMessage};
 
 use super::errors::{in_method, without_threads};
 use super::method::MethodId;
@@ -33,7 +33,7 @@ enum Arrived<T> {
     Answer(Result<T>),
     /// Long results without capabilities: the thread or future that waits decodes them, outside the
     /// lock.
-    Message(Body),
+    Message(SharedMessage),
 }
 
 enum Waiter {
@@ -165,7 +165,7 @@ impl<T: Send> TakeAnswer for Slot<T> {
         let (results, method) = (*results, *method);
         if let Ok(content) = &answer
             && content.caps.is_empty()
-            && let Some(message) = content.whole.shared()
+            && let Some(message) = content.message.shared()
         {
             return self.arrived(Arrived::Message(message));
         }
@@ -190,7 +190,7 @@ fn read_results<T>(
 ) -> Result<T> {
     let from = Reader::content(content.reader)?;
     let mut caps = CapReader::new(core, conn, content.caps);
-    let mut cx = Decoder::new(Some(&mut caps), content.whole.len(), method.version);
+    let mut cx = Decoder::new(Some(&mut caps), content.message.len(), method.version);
     catch_panic(|| results.read(&mut cx, from))
 }
 

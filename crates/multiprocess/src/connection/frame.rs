@@ -9,7 +9,7 @@
 
 use std::os::fd::OwnedFd;
 
-use capnp_engine::{Body, Whole, first_word};
+use capnp_engine::{MessageView, SharedMessage, first_word};
 use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, recv};
 
@@ -41,14 +41,14 @@ pub(super) struct Frames {
 /// A message that has arrived completely.
 pub(super) enum Frame<'a> {
     Short(&'a [u8]),
-    Long(Body),
+    Long(SharedMessage),
 }
 
 impl Frame<'_> {
-    pub(super) fn whole(&self) -> Whole<'_> {
+    pub(super) fn view(&self) -> MessageView<'_> {
         match self {
-            Frame::Short(bytes) => Whole::new(bytes),
-            Frame::Long(body) => body.whole(),
+            Frame::Short(bytes) => MessageView::new(bytes),
+            Frame::Long(message) => message.view(),
         }
     }
 }
@@ -137,12 +137,12 @@ impl Frames {
             return Ok(Some(Frame::Short(&self.buffer[start..end])));
         }
         let rest = self.buffer.split_off(end);
-        let whole = std::mem::replace(&mut self.buffer, rest);
+        let bytes = std::mem::replace(&mut self.buffer, rest);
         (self.start, self.long) = (0, None);
         if first_word(&self.buffer) != 0 {
             self.align();
         }
-        Ok(Some(Frame::Long(Body::new(whole, start, Some(give_bytes)))))
+        Ok(Some(Frame::Long(SharedMessage::new(bytes, start, Some(give_bytes)))))
     }
 
     /// Whether a message has begun and has not arrived completely.

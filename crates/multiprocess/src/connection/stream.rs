@@ -190,11 +190,11 @@ impl Conn {
         let round = self.take_in(|core| {
             while let Some(frame) = frames.next()? {
                 some = true;
-                let whole = frame.whole();
-                let segments = whole
+                let view = frame.view();
+                let segments = view
                     .segments()
                     .map_err(|error| Error::PeerMisbehaved { problem: error.to_string() })?;
-                let message = Incoming::new(whole, &segments);
+                let message = Incoming::new(view, &segments);
                 self.receive(core, &message)?;
             }
             Ok(())

@@ -82,10 +82,10 @@ impl Local {
         let relayed = served.is_relay();
         let decoded = {
             let mut caps = CapReader::new(core, conn, content.caps);
-            let mut cx = Decoder::new(Some(&mut caps), content.whole.len(), 0);
+            let mut cx = Decoder::new(Some(&mut caps), content.message.len(), 0);
             let content = CallContent {
                 reader: content.reader,
-                whole: content.whole,
+                message: content.message,
                 caps: content.caps.len(),
             };
             let job = catch_panic(|| served.dispatch(method, &mut cx, content));

@@ -23,7 +23,7 @@ mod streams;
 
 use std::any::Any;
 
-use capnp_engine::Whole;
+use capnp_engine::MessageView;
 
 pub(crate) use borrowed::{Borrowed, look_at_results};
 pub use job::Job;
@@ -39,7 +39,7 @@ use crate::wire::{AnyReader, Decoder};
 pub(crate) struct CallContent<'a> {
     pub(crate) reader: AnyReader<'a>,
     /// The message that they are in.
-    pub(crate) whole: Whole<'a>,
+    pub(crate) message: MessageView<'a>,
     /// How many capabilities it has.
     pub(crate) caps: usize,
 }

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use capnp::private::capability::ClientHook;
-use capnp_engine::{Cap, find};
+use capnp_engine::{Cap, find_cap};
 
 use super::held_cap::HeldCap;
 use crate::connection::{ArcConn, Core};
@@ -38,7 +38,7 @@ impl<'a> CapReader<'a> {
     }
 
     fn take(&mut self, hook: &dyn ClientHook) -> Option<Cap> {
-        let cap = find(hook, self.caps)?;
+        let cap = find_cap(hook, self.caps)?;
         self.core.engine.retain(cap);
         Some(cap)
     }
@@ -58,7 +58,7 @@ impl ReadCapabilities for CapReader<'_> {
         hook: &dyn ClientHook,
         home: &mut dyn FnMut(&dyn Any) -> bool,
     ) -> Option<Box<dyn Any>> {
-        let cap = find(hook, self.caps)?;
+        let cap = find_cap(hook, self.caps)?;
         if self.core.object_of(cap).is_some_and(|object| object.is_home(home)) {
             return None;
         }

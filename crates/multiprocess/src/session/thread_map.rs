@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capnp_engine::{Cap, Delivery, Draft, Incoming, hook};
+use capnp_engine::{Cap, Delivery, Draft, Incoming, cap_hook};
 
 use super::errors::to_exception;
 use super::object::Object;
@@ -67,7 +67,7 @@ impl Object for ServedThreadMap {
     ) {
         let params = call.params.with(message, |content| {
             let content = content.map_err(malformed)?;
-            let mut cx = Decoder::new(None, content.whole.len(), 0);
+            let mut cx = Decoder::new(None, content.message.len(), 0);
             let params = Reader::content(content.reader)?;
             match (call.interface, call.method) {
                 (THREAD_MAP, 0) => params.get::<Text>(&mut cx, 0, "name").map(Asked::Thread),
@@ -83,7 +83,7 @@ impl Object for ServedThreadMap {
                 let thread = core.export_thread(ThreadServer::Worker(Worker::new(name), count));
                 Draft::results(&MEMORY, call.call, |to| {
                     let mut results = Builder::content(to, Size(0, 1));
-                    results.pointer(0).set_capability(hook(0));
+                    results.pointer(0).set_capability(cap_hook(0));
                     Ok(vec![Some(thread)])
                 })
             }

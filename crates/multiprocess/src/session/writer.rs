@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capnp_engine::{Cap, Draft, hook};
+use capnp_engine::{Cap, Draft, cap_hook};
 
 use super::calls::{Complete, How, Written};
 use super::held_cap::HeldCap;
@@ -84,7 +84,7 @@ impl<'a> Writer<'a> {
     /// The hook that stands for a capability in a message. Takes over the reference.
     fn give(&mut self, cap: Cap) -> Hook {
         self.caps.push(Some(cap));
-        hook(self.caps.len() - 1)
+        cap_hook(self.caps.len() - 1)
     }
 
     fn give_again(&mut self, cap: Cap) -> Hook {

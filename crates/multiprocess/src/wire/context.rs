@@ -7,7 +7,7 @@ use std::any::Any;
 
 use capnp::private::capability::ClientHook;
 use capnp::private::layout::{PointerReader, StructSize};
-use capnp_engine::hook;
+use capnp_engine::cap_hook;
 
 use super::helpers::malformed;
 use super::slots::{Builder, Reader};
@@ -48,7 +48,7 @@ pub(crate) struct NoCapabilities;
 
 impl WriteCapabilities for NoCapabilities {
     fn object(&mut self, _: &dyn Given) -> Hook {
-        hook(usize::MAX)
+        cap_hook(usize::MAX)
     }
 
     fn threads(&mut self) -> (Option<Hook>, Option<Hook>) {
@@ -56,7 +56,7 @@ impl WriteCapabilities for NoCapabilities {
     }
 
     fn thread_map(&mut self) -> Hook {
-        hook(usize::MAX)
+        cap_hook(usize::MAX)
     }
 }
 

@@ -1,8 +1,8 @@
-//! Capabilities as capnp's messages hold them.
+//! Capabilities in capnp's messages: indices of the capability table.
 //!
-//! capnp keeps the capabilities of a message in a table of boxed [`ClientHook`]s, which can be called.
-//! Nothing is called through them here: a hook is only a number, its place in a list of [`Cap`]s that
-//! goes with the message.
+//! capnp keeps a message's capabilities in a table of boxed [`ClientHook`]s, which can be called.
+//! Here the hooks are never called: each one only has an index into the list of [`Cap`]s that goes
+//! with the message.
 
 use capnp::MessageSize;
 use capnp::any_pointer;
@@ -15,64 +15,65 @@ use capnp::private::layout::CapTable;
 
 use crate::cap::Cap;
 
-/// What tells these hooks from others, which there are none of.
+/// Identifies these hooks.
 const BRAND: usize = 0x6d70;
 
-struct Hook<P>(P);
+struct IndexHook<I>(I);
 
-/// A place in a list.
-trait Place: 'static {
+/// The index of a capability. A type for each of the first indices, see [`Fixed`].
+trait CapIndex: 'static {
     fn get(&self) -> usize;
 }
 
-/// One of the first places, of which a box takes no memory: most messages have no others.
-struct Fixed<const PLACE: usize>;
+/// One of the first indices as a type without size, so that boxing it takes no memory. Most
+/// messages use no others.
+struct Fixed<const INDEX: usize>;
 
-impl<const PLACE: usize> Place for Fixed<PLACE> {
+impl<const INDEX: usize> CapIndex for Fixed<INDEX> {
     fn get(&self) -> usize {
-        PLACE
+        INDEX
     }
 }
 
-impl Place for usize {
+impl CapIndex for usize {
     fn get(&self) -> usize {
         *self
     }
 }
 
-/// The hook for the capability at this place.
-pub fn hook(place: usize) -> Box<dyn ClientHook> {
-    match place {
-        0 => Box::new(Hook(Fixed::<0>)),
-        1 => Box::new(Hook(Fixed::<1>)),
-        2 => Box::new(Hook(Fixed::<2>)),
-        3 => Box::new(Hook(Fixed::<3>)),
-        _ => Box::new(Hook(place)),
+/// The hook to write into a message for the capability with this index.
+pub fn cap_hook(index: usize) -> Box<dyn ClientHook> {
+    match index {
+        0 => Box::new(IndexHook(Fixed::<0>)),
+        1 => Box::new(IndexHook(Fixed::<1>)),
+        2 => Box::new(IndexHook(Fixed::<2>)),
+        3 => Box::new(IndexHook(Fixed::<3>)),
+        _ => Box::new(IndexHook(index)),
     }
 }
 
-/// The place that a hook stands for.
-pub(crate) fn place(hook: &dyn ClientHook) -> Option<usize> {
+/// The index of a hook.
+pub(crate) fn cap_index(hook: &dyn ClientHook) -> Option<usize> {
     (hook.get_brand() == BRAND).then(|| hook.get_ptr())
 }
 
-/// The capability of a hook.
-pub fn find(hook: &dyn ClientHook, caps: &[Option<Cap>]) -> Option<Cap> {
-    caps.get(place(hook)?).copied().flatten()
+/// The capability of a hook that was read from a message. `caps`: those of the message.
+pub fn find_cap(hook: &dyn ClientHook, caps: &[Option<Cap>]) -> Option<Cap> {
+    caps.get(cap_index(hook)?).copied().flatten()
 }
 
-/// The hooks for a list of capabilities.
-pub(crate) fn table(caps: &[Option<Cap>]) -> CapTable {
-    caps.iter().enumerate().map(|(place, cap)| cap.as_ref().map(|_| hook(place))).collect()
+/// The capability table for a list of capabilities.
+pub(crate) fn cap_table(caps: &[Option<Cap>]) -> CapTable {
+    caps.iter().enumerate().map(|(index, cap)| cap.as_ref().map(|_| cap_hook(index))).collect()
 }
 
 fn no_call() -> capnp::Error {
     capnp::Error::unimplemented("a capability is called through its handle".to_owned())
 }
 
-impl<P: Place> ClientHook for Hook<P> {
+impl<I: CapIndex> ClientHook for IndexHook<I> {
     fn add_ref(&self) -> Box<dyn ClientHook> {
-        hook(self.0.get())
+        cap_hook(self.0.get())
     }
 
     fn new_call(
@@ -153,6 +154,6 @@ impl PipelineHook for NoPipeline {
     }
 
     fn get_pipelined_cap(&self, _path: &[PipelineOp]) -> Box<dyn ClientHook> {
-        hook(usize::MAX)
+        cap_hook(usize::MAX)
     }
 }

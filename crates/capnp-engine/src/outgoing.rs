@@ -1,28 +1,29 @@
-//! What is written, or read, in messages of several kinds.
+//! Sends messages, and writes the parts that several kinds of messages have.
 
 use capnp_rpc::rpc_capnp::{message, message_target, promised_answer, return_};
 
-use crate::cap::{Cap, Kind, Path, Target};
+use crate::cap::{Cap, Kind, Target};
 use crate::draft::init_return;
 use crate::effect::Effect;
 use crate::engine::Engine;
-use crate::error::{Exception, Fatal};
+use crate::error::Exception;
 use crate::memory::new_message;
 
 impl Engine {
-    /// Sends a message that has room for so many words at first.
+    /// Sends a message whose first segment has `words` words.
     pub(crate) fn send(&mut self, words: u32, write: impl FnOnce(message::Builder<'_>)) {
         let mut message = new_message(self.pool, words);
         write(message.init_root());
         self.effect(Effect::Write(message));
     }
 
-    /// Tells the peer why this side ends the connection, before [`end`](Engine::end).
+    /// Sends Abort: tells the peer why this side ends the connection. To be called before
+    /// [`end`](Engine::end).
     pub fn abort(&mut self, reason: &Exception) {
         self.send(64, |root| reason.write(root.init_abort()));
     }
 
-    /// Answers a question of the peer's.
+    /// Sends a Return.
     pub(crate) fn send_return(
         &mut self,
         id: u32,
@@ -34,7 +35,7 @@ impl Engine {
         self.effect(Effect::Write(message));
     }
 
-    /// Says where a call goes that goes to the peer.
+    /// Writes the target of a call that goes to the peer.
     pub(crate) fn write_target(&mut self, mut to: message_target::Builder<'_>, target: Cap) {
         match self.caps.get_mut(target).map(|entry| &mut entry.kind) {
             Some(Kind::Import { id }) => to.set_imported_cap(*id),
@@ -61,24 +62,7 @@ pub(crate) fn write_promised_answer(
 ) {
     to.set_question_id(question);
     let mut ops = to.init_transform(path.len() as u32);
-    for (place, field) in path.iter().enumerate() {
-        ops.reborrow().get(place as u32).set_get_pointer_field(*field);
+    for (index, field) in path.iter().enumerate() {
+        ops.reborrow().get(index as u32).set_get_pointer_field(*field);
     }
-}
-
-/// The pointers that lead to a capability of an answer.
-pub(crate) fn path_of(answer: promised_answer::Reader<'_>) -> Result<Path, Fatal> {
-    /// Pointers within pointers are not read further than this.
-    const DEEPEST: usize = 64;
-    let mut path = Path::new();
-    for op in answer.get_transform()? {
-        match op.which()? {
-            promised_answer::op::Noop(()) => {}
-            promised_answer::op::GetPointerField(field) => path.push(field),
-        }
-        if path.len() > DEEPEST {
-            return Err(Fatal::misbehaved("named a capability that lies too deep in an answer"));
-        }
-    }
-    Ok(path)
 }
