@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 /// Runs one JSON-RPC method on `rpc` and returns its result.
 ///
-/// # Errors The node's own error, as `MESSAGE (code CODE)`, or the error of the call.
+/// # Errors
+/// The node's own error, as `MESSAGE (code CODE)`, or the error of the call.
 pub fn execute(rpc: &RpcClient, method: &str, params: &Value) -> Result<Value> {
     let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     let response = rpc.execute_rpc(request.to_string(), "/", "").wait()?;

@@ -94,7 +94,8 @@ impl Ipc {
 
     /// Starts a program by its path, and returns it with its Init, without waiting for it.
     ///
-    /// # Errors As [`SpawnProcess::spawn_process`]: most errors are those of the first call.
+    /// # Errors
+    /// As [`SpawnProcess::spawn_process`]: most errors are those of the first call.
     pub fn spawn(&self, program: &Path) -> Result<Spawned> {
         self.spawn_command(Command::new(program), program)
     }

@@ -79,7 +79,8 @@ impl Draft {
         let order = order_of(&table, &given);
         // Without capabilities nothing in the results can be called, so the Return ends the
         // question.
-        answer.set_no_finish_needed(given.is_empty() && order.is_none());
+        let none = order.as_ref().map_or(given.is_empty(), |order| order.0.is_empty());
+        answer.set_no_finish_needed(none);
         Ok(Draft { message, method: (0, 0), given, order })
     }
 

@@ -2,7 +2,8 @@
 
 /// The value of an expression.
 ///
-/// # Errors A message that says what is wrong with it.
+/// # Errors
+/// A message that says what is wrong with it.
 ///
 /// ```
 /// assert_eq!(calculator::arithmetic::evaluate("1 + 2 * (3 - 1)"), Ok(5.0));

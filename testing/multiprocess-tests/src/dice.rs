@@ -9,7 +9,8 @@ pub struct Dice(u64);
 impl Dice {
     /// The seed in this variable of the environment, or one that is new each time.
     ///
-    /// # Panics The variable is not a number: the run would not be the one that was to be repeated.
+    /// # Panics
+    /// The variable is not a number: the run would not be the one that was to be repeated.
     pub fn seed(variable: &str) -> u64 {
         match std::env::var(variable) {
             Ok(seed) => seed.parse().unwrap_or_else(|error| panic!("{variable}={seed}: {error}")),

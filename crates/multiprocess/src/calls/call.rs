@@ -123,7 +123,8 @@ impl<T: Send + 'static> Call<T> {
     /// While it waits, callbacks that the peer makes for this call run on this thread. A call of an
     /// object of this process runs on this thread directly; a panic in it is an error.
     ///
-    /// # Errors The method's own error, or that of the connection; see [`Error`].
+    /// # Errors
+    /// The method's own error, or that of the connection; see [`Error`].
     pub fn wait(mut self) -> Result<T> {
         let result = match std::mem::replace(&mut self.state, State::Done) {
             State::Ready(result) => result,

@@ -38,7 +38,8 @@ impl<T: Send + Sync + 'static> Async<T> {
     ///
     /// On a thread of the executor this waits forever if the executor has no other free thread.
     ///
-    /// # Errors The method's own error; also if it panics, or if the executor drops the task.
+    /// # Errors
+    /// The method's own error; also if it panics, or if the executor drops the task.
     pub fn wait<R, F>(&self, method: impl FnOnce(Arc<T>) -> F) -> Result<R>
     where
         R: Send + 'static,

@@ -11,7 +11,7 @@ use super::method::MethodId;
 use super::remote::RemoteObject;
 use super::slot::Slot;
 use super::streaming::Streaming;
-use super::waiting::{Deadline, wait_for_slot};
+use super::waiting::{Deadline, run_earlier, wait_for_slot};
 use crate::connection::{ArcConn, Core, Flush};
 use crate::session::{Caller, Complete, Destroy, HeldCap, How, TakeAnswer, WaiterId};
 use crate::threads::{RunningId, innermost, this_inbox};
@@ -71,6 +71,10 @@ pub(super) fn wait_for<T: Send + 'static>(
     let result = wait_for_slot(&sent.slot, Some(sent.conn()), &deadline);
     if sent.slot.is_over() {
         sent.set_over();
+        // Callbacks of a call that was started run on a pool instead.
+        if ours {
+            run_earlier(sent.conn());
+        }
     }
     result
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::slot::Slot;
 use crate::connection::{ArcConn, Parker, Pending, WaitingReader};
 use crate::driver::{TimerId, driver};
-use crate::threads::{Inbox, Task, depth, relayed, release_slot, this_inbox};
+use crate::threads::{Task, depth, relayed, release_slot, this_inbox};
 use crate::{Error, Result};
 
 /// How deep calls may be nested on one thread: a callback of a callback is two.
@@ -36,10 +36,6 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
     let mut reader = conn.map(|conn| WaitingReader::new(conn, inbox.parker(), &waits));
     loop {
         if let Some(answer) = slot.take() {
-            if let Some(reader) = &mut reader {
-                reader.release();
-            }
-            run_earlier(&inbox);
             return answer;
         }
         if let Some(task) = inbox.pop() {
@@ -62,13 +58,18 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
     }
 }
 
-/// Runs the calls that are in the inbox when the answer arrives, which the peer sent before it. So a
-/// destroy of an object that was an argument of this thread's call has run when that call returns, and no
-/// call is left on a thread that may not wait again. Calls that arrive meanwhile are not run, so that a
-/// peer cannot keep the thread.
-fn run_earlier(inbox: &Inbox) {
-    for _ in 0..inbox.len() {
-        let Some(task) = inbox.pop() else { return };
+/// After the answer of a call that this thread made and waited for: runs the calls of the same connection
+/// that were queued for the thread before it saw the answer. Among them is a `destroy` that the peer sent
+/// before the answer for what the call's arguments own: it would otherwise wait until the thread waits
+/// again. At most as many calls run as were there at first, so that a peer cannot keep the thread.
+pub(super) fn run_earlier(conn: &ArcConn) {
+    // A lost connection has no answer to run them for.
+    if conn.ended().is_some() {
+        return;
+    }
+    let inbox = this_inbox();
+    for _ in 0..inbox.count_of(conn) {
+        let Some(task) = inbox.pop_of(conn) else { return };
         run_within(task);
     }
 }

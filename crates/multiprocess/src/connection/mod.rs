@@ -8,7 +8,7 @@
 //! - `core` is what the lock guards: the engine, and what the session above keeps beside it;
 //! - `frame`, `batch`, `outbox` carry messages; `batching`: calls of many futures are written together;
 //! - `conn` ties them together, `stream` reads and writes, `followup` is what is done outside the lock;
-//! - `end` is how a connection ends; `explain` explains an end that comes before the peer's first answer;
+//! - `end` is how a connection ends; `handshake`: an end that comes before the peer's first answer is explained;
 //! - `reading` lets who waits read the socket, `reader` says who that is, `watch` what is left to the
 //!   driver; `parker` and `wake_fd` are how a thread waits.
 //!

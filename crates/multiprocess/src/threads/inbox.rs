@@ -7,7 +7,7 @@ use std::thread;
 
 use super::task::Task;
 use crate::Error;
-use crate::connection::Parker;
+use crate::connection::{ArcConn, Parker};
 
 /// The calls for one thread, first in first out.
 pub(crate) struct Inbox {
@@ -94,11 +94,19 @@ impl Inbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.state().tasks.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.state().tasks.len()
+    /// How many calls of one connection wait.
+    pub(crate) fn count_of(&self, conn: &ArcConn) -> usize {
+        self.state().tasks.iter().filter(|task| is_of(task, conn)).count()
+    }
+
+    /// The next call of one connection.
+    pub(crate) fn pop_of(&self, conn: &ArcConn) -> Option<Task> {
+        let tasks = &mut self.state().tasks;
+        let place = tasks.iter().position(|task| is_of(task, conn))?;
+        tasks.remove(place)
     }
 
     pub(crate) fn is_released(&self) -> bool {
@@ -124,6 +132,10 @@ impl Inbox {
             task.refuse(Error::failed(format!("thread {} has ended", self.name)));
         }
     }
+}
+
+fn is_of(task: &Task, conn: &ArcConn) -> bool {
+    std::ptr::eq(task.connection().as_ptr(), ArcConn::as_ptr(conn))
 }
 
 /// Something that is notified when the current thread ends.

@@ -203,7 +203,8 @@ fn tagged<T: Clone>(tag: &str, value: T) -> Tagged<T> {
 
 /// A generic struct with arguments of each kind.
 ///
-/// # Errors Never: the texts are valid.
+/// # Errors
+/// Never: the texts are valid.
 pub fn tags() -> Result<Tags> {
     let any = AnyPointer::new::<text::Owned>("anything")?;
     let mut text = tagged("text", "value".to_owned());
@@ -222,7 +223,8 @@ pub fn tags() -> Result<Tags> {
 
 /// AnyPointers: a text, and a null.
 ///
-/// # Errors Never: the text is valid.
+/// # Errors
+/// Never: the text is valid.
 pub fn open() -> Result<Open> {
     let any = AnyPointer::new::<text::Owned>("open")?;
     Ok(Open { any, struct_: AnyPointer::default(), list: AnyPointer::default() })

@@ -176,3 +176,26 @@ fn a_peer_cannot_call_it_any_more() {
     assert!(matches!(call(&mut bench), Outcome::Exception(..)));
     bench.assert_alive();
 }
+
+/// It waits for calls of the object only: other calls of the peer's that name the same thread do not run
+/// within it.
+#[test]
+fn close_in_a_method_runs_no_other_calls() {
+    let mut bench = bench();
+    let hall = Arc::clone(&bench.hall);
+    let (seen, guests) = mpsc::channel();
+    bench.hall.then(move |_guest| {
+        let (local, ..) = guest();
+        local.close().wait()?;
+        seen.send(hall.guests.lock().unwrap().len()).unwrap();
+        Ok(0)
+    });
+    bench.recorder.peer.gather();
+    let questions = [7, 8, 9].map(|export| bench.take(export));
+    bench.recorder.peer.send_gathered().unwrap();
+    for question in questions {
+        bench.assert_results(question);
+    }
+    assert_eq!(guests.recv().unwrap(), 0);
+    assert_eq!(bench.hall.guests.lock().unwrap().len(), 2);
+}
