@@ -87,7 +87,10 @@ impl World {
         let log = self.command("log");
         let delivered = self.answer(log);
         self.check_order(&delivered);
-        assert_eq!(self.engine.watched, 0, "everything is known");
+        // Not all that is watched is known then. A promise of the peer's that has resolved, was released
+        // here, and is given again before the Release has arrived, is a promise still as it is written, and
+        // the peer does not say a second time what it has become. Calls of it are answered by the peer.
+        let unknown = self.engine.watched;
 
         self.let_go();
         let gone = self.command("gone");
@@ -96,8 +99,14 @@ impl World {
         self.engine.release(self.driver.take().unwrap());
         // The capability that remains is the engine's own bootstrap object.
         let none = Sizes { capabilities: 1, ..Sizes::default() };
-        while self.engine.engine.sizes() != none {
+        loop {
             let sizes = self.engine.engine.sizes();
+            // What is watched is held.
+            let Sizes { imports, capabilities, .. } = sizes;
+            let held = Sizes { imports, capabilities, ..none };
+            if sizes == none || (sizes == held && (1..=unknown).contains(&(imports as i64))) {
+                break;
+            }
             eprintln!("when everything was released: {sizes:?}");
             assert!(self.receive(true), "the end, and the engine has {sizes:?}");
         }
