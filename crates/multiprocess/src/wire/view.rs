@@ -21,7 +21,7 @@ pub trait Borrowable: Wire + 'static {
     /// The view of a field of a message.
     ///
     /// # Errors
-    /// [`Error::Decode`] for what does not fit.
+    /// [`Error::Decode`](crate::Error::Decode) for what does not fit.
     fn borrow<'a>(from: Reader<'a>, slot: u32) -> Result<Self::View<'a>>;
 
     /// The view of a value of this process.
@@ -30,19 +30,19 @@ pub trait Borrowable: Wire + 'static {
     /// Copies a view to a value.
     ///
     /// # Errors
-    /// [`Error::Decode`] for what does not fit, where that is found out only now.
+    /// [`Error::Decode`](crate::Error::Decode) for what does not fit, where that is found out only now.
     fn owned(view: Self::View<'_>) -> Result<Self::Value>;
 
     /// Opens a list in a message, and tells its length.
     ///
     /// # Errors
-    /// [`Error::Decode`] for what does not fit.
+    /// [`Error::Decode`](crate::Error::Decode) for what does not fit.
     fn items<'a>(from: PointerReader<'a>) -> Result<(Self::Items<'a>, u32)>;
 
     /// The view of an item of a list in a message. The index is in range.
     ///
     /// # Errors
-    /// [`Error::Decode`] for what does not fit.
+    /// [`Error::Decode`](crate::Error::Decode) for what does not fit.
     fn item<'a>(items: Self::Items<'a>, index: u32) -> Result<Self::View<'a>>
     where
         Self: 'a;
@@ -56,7 +56,7 @@ pub trait Viewed: Message + 'static {
     /// Copies a view to a struct.
     ///
     /// # Errors
-    /// [`Error::Decode`] for what does not fit.
+    /// [`Error::Decode`](crate::Error::Decode) for what does not fit.
     fn owned(view: Self::View<'_>) -> Result<Self>;
 }
 
@@ -74,7 +74,7 @@ pub fn view<W: Borrowable>(value: &W::Value) -> W::View<'_> {
 /// Copies a view to a value.
 ///
 /// # Errors
-/// [`Error::Decode`] for what does not fit.
+/// [`Error::Decode`](crate::Error::Decode) for what does not fit.
 pub fn owned<W: Borrowable>(view: W::View<'_>) -> Result<W::Value> {
     W::owned(view)
 }
@@ -136,7 +136,7 @@ impl<'a, W: Borrowable> ListView<'a, W> {
     /// The item at `index`; none past the end.
     ///
     /// # Errors
-    /// [`Error::Decode`] where the item is not what the schema says.
+    /// [`Error::Decode`](crate::Error::Decode) where the item is not what the schema says.
     pub fn get(&self, index: usize) -> Result<Option<W::View<'a>>> {
         match self.0 {
             Place::Here(items) => Ok(items.get(index).map(W::view)),
@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
     /// The view of a field.
     ///
     /// # Errors
-    /// [`Error::Decode`], whose path `name` begins.
+    /// [`Error::Decode`](crate::Error::Decode), whose path `name` begins.
     pub fn lend<W: Borrowable>(self, slot: u32, name: &str) -> Result<W::View<'a>> {
         W::borrow(self, slot).at(name)
     }
