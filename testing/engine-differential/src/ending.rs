@@ -87,9 +87,9 @@ impl World {
         let log = self.command("log");
         let delivered = self.answer(log);
         self.check_order(&delivered);
-        // Not all that is watched is known then. A promise of the peer's that has resolved, was released
-        // here, and is given again before the Release has arrived, is a promise still as it is written, and
-        // the peer does not say a second time what it has become. Calls of it are answered by the peer.
+        // All that is watched should be known here. With seed 288, about one run in ten leaves one promise
+        // that C++ never resolves. Not explained yet: maybe it had resolved, was released here, and was given
+        // again before the Release had arrived, for which C++ sends no second Resolve.
         let unknown = self.engine.watched;
 
         self.let_go();
