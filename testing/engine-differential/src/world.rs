@@ -43,6 +43,10 @@ pub(crate) struct World {
     holds: Vec<u32>,
     /// The other side has ended the connection.
     pub(crate) over: bool,
+    /// The other side's promises that have resolved.
+    resolved_there: BTreeSet<String>,
+    /// Those of them that it gave again, as promises, and has not resolved a second time.
+    pub(crate) given_again: BTreeSet<String>,
 }
 
 impl Random {
@@ -101,6 +105,8 @@ impl World {
             promises: Vec::new(),
             holds: Vec::new(),
             over: false,
+            resolved_there: BTreeSet::new(),
+            given_again: BTreeSet::new(),
         };
         let cap = world.engine.bootstrap();
         world.engine.engine.retain(cap);
@@ -188,6 +194,20 @@ impl World {
         }
     }
 
+    /// Notes what a message of the other side's says of its promises.
+    fn note_promises(&mut self, message: &str) {
+        let number = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
+        for resolved in message.split("(promiseId = ").skip(1).map(number) {
+            self.given_again.remove(&resolved);
+            self.resolved_there.insert(resolved);
+        }
+        for given in message.split("senderPromise = ").skip(1).map(number) {
+            if self.resolved_there.contains(&given) {
+                self.given_again.insert(given);
+            }
+        }
+    }
+
     /// Receives one message. False if there is none: `wait`, until the end.
     pub(crate) fn receive(&mut self, wait: bool) -> bool {
         self.flush();
@@ -199,7 +219,9 @@ impl World {
                 return false;
             }
         };
-        eprintln!("<- {}", describe(capnp::Word::words_to_bytes(&message)));
+        let text = describe(capnp::Word::words_to_bytes(&message));
+        eprintln!("<- {text}");
+        self.note_promises(&text);
         if self.engine.ended {
             return true;
         }
