@@ -74,8 +74,8 @@ pub(crate) struct Promise {
     pub(crate) answer: Option<u32>,
     /// The path by which its calls went to the peer, once they do not go there any more.
     pub(crate) former: Option<PeerPath>,
-    /// The capability that it resolves to when its calls have returned, with a reference.
-    pub(crate) when_returned: Option<Cap>,
+    /// The capability that it resolves to, with a reference, when this many calls have returned.
+    pub(crate) when_returned: Option<(Cap, u32)>,
     /// The length of the chain of promises that resolved to this one.
     pub(crate) depth: u32,
     /// The peer named a capability of this side whose calls go to the peer: see
@@ -312,7 +312,7 @@ impl Engine {
                     Target::Import { import, .. } => unheld.push(import),
                     Target::Answer { .. } | Target::Here => {}
                 }
-                unheld.extend(promise.when_returned);
+                unheld.extend(promise.when_returned.map(|(cap, _)| cap));
                 for waiting in promise.waiting {
                     if let Waiting::Call(call) = waiting {
                         unheld.extend(call.params.caps.into_iter().flatten());

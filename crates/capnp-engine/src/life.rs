@@ -129,10 +129,6 @@ impl Engine {
     pub(crate) fn count_returned(&mut self, target: Cap) {
         if let Some(life) = self.life(target) {
             life.in_flight = life.in_flight.saturating_sub(1);
-            if life.in_flight == 0 {
-                let target = self.caps.resolved(target);
-                self.promise_returned(target);
-            }
         }
         self.destroy_if_idle(target);
     }

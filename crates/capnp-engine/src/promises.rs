@@ -189,23 +189,29 @@ impl Engine {
     /// and later calls would overtake them. A Disembargo does not work with every peer: a peer that
     /// knows already what the promise has resolved to takes the Disembargo for one that does not
     /// lead back, and aborts the connection. So later calls wait until the earlier ones have
-    /// returned.
+    /// returned. Only those: calls of promises that resolve to this one meanwhile come back and
+    /// wait here themselves.
     fn resolve_when_returned(&mut self, promise: Cap, cap: Cap) {
-        if self.in_flight(promise) == 0 {
+        let earlier = self.await_returns(promise);
+        if earlier == 0 {
             return self.resolve(promise, cap);
         }
         let Some(state) = self.caps.promise(promise) else { return self.release(cap) };
         state.former = state.way();
-        state.when_returned = Some(cap);
+        state.when_returned = Some((cap, earlier));
         if let Target::Import { import, .. } = std::mem::replace(&mut state.target, Target::Here) {
             self.release(import);
         }
     }
 
-    /// The last call in flight of a promise has returned.
-    pub(crate) fn promise_returned(&mut self, promise: Cap) {
-        let waits = self.caps.promise(promise).and_then(|state| state.when_returned.take());
-        if let Some(cap) = waits {
+    /// A call has returned for which a promise waits. With the last one it resolves.
+    pub(crate) fn awaited_returned(&mut self, promise: Cap) {
+        let Some(state) = self.caps.promise(promise) else { return };
+        let Some((_, left)) = &mut state.when_returned else { return };
+        *left -= 1;
+        if *left == 0
+            && let Some((cap, _)) = state.when_returned.take()
+        {
             self.resolve(promise, cap);
         }
     }

@@ -95,6 +95,8 @@ struct More {
     /// The peer returned `takeFromOtherQuestion`: the results are those of this question of the
     /// peer, once they are known.
     taken: Option<u32>,
+    /// The promise that does not resolve before this call has returned.
+    awaited_by: Option<Cap>,
 }
 
 impl Question {
@@ -304,6 +306,10 @@ impl Engine {
     /// Removes a call that has returned or was never sent.
     pub(crate) fn remove_question(&mut self, call: CallId) -> Option<Ended> {
         let Question { tag, own, wanted, target, more, .. } = self.questions.remove(call)?;
+        // First, while the target keeps the promise, at which the call that ends the object may wait.
+        if let Some(promise) = more.as_ref().and_then(|more| more.awaited_by) {
+            self.awaited_returned(promise);
+        }
         if let Some(target) = target {
             self.count_returned(target);
             self.release(target);
@@ -343,6 +349,20 @@ impl Engine {
     }
 
     // ---- calls in flight
+
+    /// Marks the calls that were sent to a promise and have not returned: it waits for them. Returns
+    /// how many there are.
+    pub(crate) fn await_returns(&mut self, promise: Cap) -> u32 {
+        let Engine { questions, caps, .. } = self;
+        let mut count = 0;
+        for (_, question) in &mut questions.slots {
+            if question.target.is_some_and(|target| caps.resolved(target) == promise) {
+                question.more().awaited_by = Some(promise);
+                count += 1;
+            }
+        }
+        count
+    }
 
     /// Whether the call has not returned.
     pub fn is_open(&mut self, call: CallId) -> bool {

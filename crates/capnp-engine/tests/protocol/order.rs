@@ -158,6 +158,56 @@ fn what_leads_through_this_side_to_the_peer_again_waits_for_the_calls_before() {
     assert_eq!(peer.written(), ["finish 1", "call 0"]);
 }
 
+#[test]
+fn a_promise_does_not_wait_for_calls_that_wait_at_it() {
+    let (mut peer, first) = ready();
+    let promise = peer.call(first, options(1)).promise.unwrap();
+    peer.call(promise, CallOptions::default());
+    let other = peer.call(first, options(2)).promise.unwrap();
+    peer.call(other, CallOptions::default());
+    let (own, through) = own_promise(&mut peer);
+    let question = serves(&mut peer);
+    peer.answer(question, vec![through]);
+    peer.engine.retain(first);
+    peer.answer(own, vec![first]);
+    // It leads through this side to the peer again, and waits for question 1 to return.
+    returns(&mut peer, 0, |mut to| to.set_receiver_hosted(1));
+    // The peer gets it as import 2, and resolves the other promise to it.
+    calls(&mut peer, 6, |mut target| target.set_imported_cap(0));
+    let question = peer.delivered.pop().unwrap().call;
+    peer.engine.retain(promise);
+    peer.answer(question, vec![promise]);
+    peer.written.clear();
+    returns(&mut peer, 2, |mut to| to.set_receiver_hosted(2));
+    is_disembargo(&peer.written()[0], "promisedAnswer = (questionId = 2");
+    // So question 3 comes back. It waits here, and does not return before the promise resolves.
+    calls(&mut peer, 7, |mut target| target.set_imported_cap(2));
+    peer.send(|root| root.init_disembargo().init_context().set_receiver_loopback(0)).unwrap();
+    assert!(peer.written().is_empty());
+    returns(&mut peer, 1, |mut to| to.set_none(()));
+    assert_eq!(peer.written(), ["finish 1", "call 1", "resolve 2"]);
+}
+
+#[test]
+fn the_end_of_an_object_waits_with_a_promise_that_nobody_holds() {
+    let (mut peer, first) = ready();
+    let promise = peer.call(first, options(1)).promise.unwrap();
+    peer.call(promise, CallOptions::default());
+    // It waits for question 1.
+    peer.call(promise, CallOptions { kind: CallKind::Destroy, ..options(2) });
+    let (own, through) = own_promise(&mut peer);
+    let question = serves(&mut peer);
+    peer.answer(question, vec![through]);
+    peer.engine.retain(first);
+    peer.answer(own, vec![first]);
+    // The promise leads through this side to the peer again, and waits for question 1 too.
+    returns(&mut peer, 0, |mut to| to.set_receiver_hosted(1));
+    peer.engine.release(promise);
+    peer.written.clear();
+    returns(&mut peer, 1, |mut to| to.set_none(()));
+    assert_eq!(peer.written(), ["finish 1", "call 2"]);
+}
+
 /// The engine has answered question 5 with the promise of the result of its own call 0, to the peer.
 fn answered_with_a_promise_of_the_peers() -> (Peer, Cap) {
     let (mut peer, first) = ready();
