@@ -352,6 +352,11 @@ impl Engine {
     /// wait here, or a promise of the peer, has resolved. The effect comes after the calls that
     /// wait for that now. Returns false if `cap` is no promise. The [end](Engine::end) of the
     /// connection causes no such effect.
+    ///
+    /// There is none either for a promise that the peer had resolved and gives again before it has
+    /// received this side's Release of it, as C++ does with one that failed: it sends no second
+    /// Resolve, and the id alone does not tell such a promise from a new one. Its calls are
+    /// answered.
     pub fn watch(&mut self, cap: Cap, tag: u64) -> bool {
         let cap = self.caps.resolved(cap);
         self.wait_at(cap, Waiting::Watch(tag)).is_ok()
