@@ -10,7 +10,6 @@ use crate::engine::{Engine, Work};
 use crate::error::Failure;
 use crate::exports::ExportIds;
 use crate::incoming::Incoming;
-use crate::payload::Payload;
 use crate::pending_call::{Asker, CallKind, PendingCall, Serving};
 
 /// Identifies a call of this side.
@@ -104,7 +103,7 @@ impl Question {
         self.more.get_or_insert_default()
     }
 
-    fn take_promises(&mut self) -> Vec<(Path, Cap)> {
+    pub(crate) fn take_promises(&mut self) -> Vec<(Path, Cap)> {
         self.more.as_mut().map(|more| std::mem::take(&mut more.promises)).unwrap_or_default()
     }
 
@@ -120,9 +119,9 @@ impl Question {
 
 /// What is needed of a call that is over to tell the user.
 pub(crate) struct Ended {
-    tag: u64,
-    own: bool,
-    wanted: Wanted,
+    pub(crate) tag: u64,
+    pub(crate) own: bool,
+    pub(crate) wanted: Wanted,
 }
 
 impl Questions {
@@ -434,87 +433,6 @@ impl Engine {
             self.resolve(promise, broken);
             self.release(promise);
         }
-    }
-
-    /// A call that was cancelled has returned.
-    pub(crate) fn cancelled_returned(&mut self, call: CallId) {
-        if let Some(ended) = self.remove_question(call) {
-            self.over(&ended);
-        }
-    }
-
-    fn over(&mut self, ended: &Ended) {
-        if ended.own {
-            self.effect(Effect::Over { tag: ended.tag });
-        }
-    }
-
-    /// Answers a call of this side. `current`: the message that contains the answer. `finish`:
-    /// Finish has to be sent.
-    pub(crate) fn answered(
-        &mut self,
-        call: CallId,
-        answer: Result<Payload, Failure>,
-        current: Option<&Incoming<'_>>,
-        finish: bool,
-    ) {
-        let promises = match self.questions.get(call) {
-            Some(question) => question.take_promises(),
-            None => {
-                if let Ok(payload) = answer {
-                    self.release_all(payload.caps);
-                }
-                return;
-            }
-        };
-        // The id is not free yet: calls that waited may be forwarded now, and they need other ids
-        // until the peer has the Finish, which comes after a Disembargo.
-        for (path, promise) in &promises {
-            // Without other references on the promise there is no order to keep.
-            if self.caps.refs(*promise) > 1 {
-                let cap = match &answer {
-                    Ok(payload) => self.cap_of(payload, current, path),
-                    Err(failure) => self.broken(failure.clone()),
-                };
-                self.resolve_in_order(*promise, cap);
-            }
-        }
-        for (_, promise) in &promises {
-            self.release(*promise);
-        }
-        if finish {
-            self.send_finish(call.place, false);
-        }
-        let Some(ended) = self.remove_question(call) else { return };
-        match ended.wanted {
-            Wanted::Here => self.effect(Effect::Answered { tag: ended.tag, call, answer }),
-            Wanted::For(serving) => self.pass_back(serving, answer, current),
-            Wanted::No => {
-                if let Ok(payload) = answer {
-                    self.release_all(payload.caps);
-                }
-                self.over(&ended);
-            }
-        }
-    }
-
-    /// The answer of a forwarded call is that of the original call.
-    fn pass_back(
-        &mut self,
-        serving: Serving,
-        answer: Result<Payload, Failure>,
-        current: Option<&Incoming<'_>>,
-    ) {
-        let outcome = answer.and_then(|payload| {
-            let pool = self.pool;
-            let draft = payload.with(current, |content| {
-                let content = content?;
-                Draft::results(pool, serving, |to| self.copy_content(&content, to))
-            });
-            self.release_all(payload.caps);
-            draft.map_err(|error| Failure::malformed(&error))
-        });
-        self.answer_call(serving, outcome);
     }
 
     pub(crate) fn send_finish(&mut self, id: u32, release: bool) {

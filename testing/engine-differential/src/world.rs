@@ -414,7 +414,7 @@ impl World {
         if self.random.percent(50) && self.engine_handles.len() > 3 {
             let place = 3 + self.random.below(self.engine_handles.len() - 3);
             let Handle { cap, number, .. } = self.engine_handles.swap_remove(place);
-            eprintln!("the engine lets go of handle {number}");
+            eprintln!("the engine drops handle {number}");
             self.engine.release(cap);
         } else if self.peer_handles.len() > 3 {
             let place = 3 + self.random.below(self.peer_handles.len() - 3);

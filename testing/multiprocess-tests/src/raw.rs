@@ -210,7 +210,7 @@ impl RawPeer {
         .expect("to send");
     }
 
-    /// Lets go of an object of the other side's.
+    /// Releases an object of the other side's.
     pub fn release(&mut self, export: u32) {
         self.send(|message| {
             let mut release = message.init_release();

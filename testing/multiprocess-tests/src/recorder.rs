@@ -31,7 +31,7 @@ pub enum Event {
     Finish {
         /// The question.
         question: u32,
-        /// Whether this peer is to let go of the capabilities in its results.
+        /// Whether this peer is to release the capabilities in its results.
         release: bool,
     },
     /// A release of references on an object of this peer.

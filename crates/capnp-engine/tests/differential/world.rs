@@ -209,12 +209,12 @@ impl World {
         if self.random.percent(50) && self.engine_handles.len() > 3 {
             let place = 3 + self.random.below(self.engine_handles.len() - 3);
             let Handle { cap, name, .. } = self.engine_handles.swap_remove(place);
-            self.tell(|| format!("Engine lets go of handle {name}"));
+            self.tell(|| format!("Engine drops handle {name}"));
             self.engine.release(cap);
         } else if self.rpc_handles.len() > 3 {
             let place = 3 + self.random.below(self.rpc_handles.len() - 3);
             let Handle { name, .. } = self.rpc_handles.swap_remove(place);
-            self.tell(|| format!("Rpc lets go of handle {name}"));
+            self.tell(|| format!("Rpc drops handle {name}"));
         }
     }
 

@@ -11,7 +11,7 @@ const ENDLESS: usize = 200_000;
 impl World<'_> {
     /// Releases everything, answers everything, and checks what is left.
     pub(crate) fn quiet(&mut self) {
-        log!(self, "all is let go of");
+        log!(self, "everything is released");
         self.closing = true;
         for turn in 0.. {
             assert!(turn < ENDLESS, "messages do not stop");

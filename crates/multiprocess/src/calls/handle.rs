@@ -97,7 +97,7 @@ impl<O: ?Sized> Handle<O> {
 
     /// Runs `hook` once no handle on the object is left, or when it was closed.
     ///
-    /// For an object of this process that is after its destructor, and after the peers have let go of it
+    /// For an object of this process that is after its destructor, and after the peers have released it
     /// as well. Hooks run in the reverse of the order in which they were added; a panic in one is logged
     /// and the others run.
     pub fn add_cleanup(&self, hook: impl FnOnce() + Send + 'static) {

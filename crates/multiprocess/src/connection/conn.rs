@@ -47,7 +47,7 @@ pub(crate) trait Session: Sync {
     /// Something may have changed that calls wait for here: at the end of each entry.
     fn settle(&self, core: &mut Core, conn: &ArcConn);
 
-    /// Lets go of everything: the engine has ended. Without a connection nobody is left who waits.
+    /// Drops everything: the engine has ended. Without a connection nobody is left who waits.
     fn end(&self, core: &mut Core, conn: Option<&ArcConn>);
 }
 

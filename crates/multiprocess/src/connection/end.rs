@@ -183,7 +183,7 @@ impl Drop for Conn {
     }
 }
 
-/// Ends the engine and lets go of everything. Without a connection nobody is left who waits.
+/// Ends the engine and drops everything. Without a connection nobody is left who waits.
 fn end_core(session: &dyn Session, core: &mut Core, conn: Option<&ArcConn>, error: &Error) {
     core.abort(error);
     let reason = error.to_string();

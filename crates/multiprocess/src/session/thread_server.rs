@@ -7,7 +7,7 @@ use crate::threads::{Inbox, Worker};
 
 /// A thread of this process that a peer can name.
 pub(crate) enum ThreadServer {
-    /// Made for the peer; counted until it is let go.
+    /// Made for the peer; counted until it is dropped.
     Worker(Worker, #[allow(dead_code, reason = "counts until it is dropped")] ThreadCount),
     /// A calling thread, on which the callbacks of its calls run.
     Caller(Arc<Inbox>),

@@ -40,13 +40,37 @@ impl<M: Viewed> Borrowable for Struct<M> {
     }
 }
 
+/// What the two kinds of optional values have in common: all but `borrow`.
+macro_rules! optional_view {
+    ($W:ident) => {
+        type View<'a> = Option<$W::View<'a>>;
+        type Items<'a> = $W::Items<'a>;
+
+        fn view(value: &Self::Value) -> Self::View<'_> {
+            value.as_ref().map($W::view)
+        }
+
+        fn owned(view: Self::View<'_>) -> Result<Self::Value> {
+            view.map($W::owned).transpose()
+        }
+
+        fn items<'a>(from: PointerReader<'a>) -> Result<(Self::Items<'a>, u32)> {
+            $W::items(from)
+        }
+
+        fn item<'a>(items: Self::Items<'a>, index: u32) -> Result<Self::View<'a>>
+        where
+            Self: 'a,
+        {
+            $W::item(items, index).map(Some)
+        }
+    };
+}
+
 impl<W> Borrowable for Nullable<W>
 where
     W: PointerWire + Borrowable + Wire<Value = <W as PointerWire>::Value>,
 {
-    type View<'a> = Option<W::View<'a>>;
-    type Items<'a> = W::Items<'a>;
-
     fn borrow<'a>(from: Reader<'a>, slot: u32) -> Result<Self::View<'a>> {
         match from.pointer(slot).is_null() {
             true => Ok(None),
@@ -54,30 +78,10 @@ where
         }
     }
 
-    fn view(value: &Self::Value) -> Self::View<'_> {
-        value.as_ref().map(W::view)
-    }
-
-    fn owned(view: Self::View<'_>) -> Result<Self::Value> {
-        view.map(W::owned).transpose()
-    }
-
-    fn items<'a>(from: PointerReader<'a>) -> Result<(Self::Items<'a>, u32)> {
-        W::items(from)
-    }
-
-    fn item<'a>(items: Self::Items<'a>, index: u32) -> Result<Self::View<'a>>
-    where
-        Self: 'a,
-    {
-        W::item(items, index).map(Some)
-    }
+    optional_view!(W);
 }
 
 impl<const FLAG: u32, W: Borrowable> Borrowable for If<FLAG, W> {
-    type View<'a> = Option<W::View<'a>>;
-    type Items<'a> = W::Items<'a>;
-
     fn borrow<'a>(from: Reader<'a>, slot: u32) -> Result<Self::View<'a>> {
         match from.0.get_bool_field(FLAG as usize) {
             true => W::borrow(from, slot).map(Some),
@@ -85,24 +89,7 @@ impl<const FLAG: u32, W: Borrowable> Borrowable for If<FLAG, W> {
         }
     }
 
-    fn view(value: &Self::Value) -> Self::View<'_> {
-        value.as_ref().map(W::view)
-    }
-
-    fn owned(view: Self::View<'_>) -> Result<Self::Value> {
-        view.map(W::owned).transpose()
-    }
-
-    fn items<'a>(from: PointerReader<'a>) -> Result<(Self::Items<'a>, u32)> {
-        W::items(from)
-    }
-
-    fn item<'a>(items: Self::Items<'a>, index: u32) -> Result<Self::View<'a>>
-    where
-        Self: 'a,
-    {
-        W::item(items, index).map(Some)
-    }
+    optional_view!(W);
 }
 
 impl<W> Borrowable for Boxed<W>

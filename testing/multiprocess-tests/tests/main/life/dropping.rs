@@ -1,5 +1,5 @@
 //! Dropping the last handle on an object of the peer's: destroy goes out, once, and is not waited
-//! for; for an interface without it, the references are let go of and nothing else.
+//! for; for an interface without it, the references are released and nothing else.
 
 use multiprocess_tests::generated::life_capnp::guest;
 use multiprocess_tests::raw::{Cap, Target, cap};
