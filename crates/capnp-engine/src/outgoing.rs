@@ -38,7 +38,18 @@ impl Engine {
     /// Writes the target of a call that goes to the peer.
     pub(crate) fn write_target(&mut self, mut to: message_target::Builder<'_>, target: Cap) {
         match self.caps.get_mut(target).map(|entry| &mut entry.kind) {
-            Some(Kind::Import { id }) => to.set_imported_cap(*id),
+            Some(Kind::Import { id }) => {
+                let id = *id;
+                to.set_imported_cap(id);
+                // If the peer gave the id as a promise, this call goes the way of the promise's: see
+                // `Engine::as_told`.
+                if let Some(promise) = self.imported_promise(id)
+                    && let Some(promise) = self.caps.promise(promise)
+                    && let Target::Import { called, .. } = &mut promise.target
+                {
+                    *called = true;
+                }
+            }
             Some(Kind::Promise(promise)) => match &mut promise.target {
                 Target::Import { id, called, .. } => {
                     *called = true;

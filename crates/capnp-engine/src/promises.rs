@@ -101,7 +101,8 @@ impl Engine {
     pub(crate) fn resolve(&mut self, promise: Cap, to: Cap) {
         // Resolves to the end of the chain, so that there can be no cycle.
         let mut end = self.caps.resolved(to);
-        if end == promise {
+        let circle = self.circle(promise, end);
+        if circle.is_some() {
             end = self.broken(Failure::failed("the promise was resolved to itself"));
         } else {
             self.caps.retain(end);
@@ -138,6 +139,26 @@ impl Engine {
         if waited {
             self.release(promise);
         }
+        // What they wait for waits for them.
+        for other in circle.into_iter().flatten() {
+            let waits = self.caps.promise(other).and_then(|state| state.when_returned.take());
+            if let Some((cap, _)) = waits {
+                self.resolve(other, cap);
+            }
+        }
+    }
+
+    /// Whether a promise would resolve to itself if it resolved to `end`: directly, or through
+    /// promises that will resolve when their calls have returned, which it returns.
+    fn circle(&self, promise: Cap, mut end: Cap) -> Option<Vec<Cap>> {
+        let mut others = Vec::new();
+        while end != promise {
+            let Kind::Promise(state) = &self.caps.get(end)?.kind else { return None };
+            let (cap, _) = state.when_returned?;
+            others.push(end);
+            end = self.caps.resolved(cap);
+        }
+        Some(others)
     }
 
     /// Resolves a promise whose calls went to the peer until now, and keeps their order.

@@ -305,12 +305,13 @@ impl Engine {
     /// Removes a call that has returned or was never sent.
     pub(crate) fn remove_question(&mut self, call: CallId) -> Option<Ended> {
         let Question { tag, own, wanted, target, more, .. } = self.questions.remove(call)?;
-        // First, while the target keeps the promise, at which the call that ends the object may wait.
-        if let Some(promise) = more.as_ref().and_then(|more| more.awaited_by) {
-            self.awaited_returned(promise);
-        }
         if let Some(target) = target {
             self.count_returned(target);
+            // Before the release: the call that ends the object may wait at the promise, which only
+            // the target keeps.
+            if let Some(promise) = more.as_ref().and_then(|more| more.awaited_by) {
+                self.awaited_returned(promise);
+            }
             self.release(target);
         }
         for object in more.into_iter().flat_map(|more| more.named) {

@@ -330,3 +330,91 @@ fn a_promise_that_was_closed_stays_so_when_it_leads_back_here() {
     assert_eq!(peer.engine.stage(promise), Stage::Closed);
     assert!(peer.engine.call(promise, empty(), options(3)).is_err());
 }
+
+/// The call that returns is none of those that the end of the object waits for.
+#[test]
+fn the_end_of_an_object_that_waits_goes_out_before_the_calls_behind_it() {
+    let (mut peer, first) = ready();
+    let promise = peer.call(first, options(1)).promise.unwrap();
+    peer.call(promise, CallOptions::default());
+    let (own, through) = own_promise(&mut peer);
+    let question = serves(&mut peer);
+    peer.answer(question, vec![through]);
+    peer.engine.retain(first);
+    peer.answer(own, vec![first]);
+    returns(&mut peer, 0, |mut to| to.set_receiver_hosted(1));
+    calls(&mut peer, 6, |mut target| target.set_imported_cap(0));
+    let question = peer.delivered.pop().unwrap().call;
+    peer.engine.retain(promise);
+    peer.answer(question, vec![promise]);
+    let end = CallOptions { kind: CallKind::Destroy, tag: 2, ..CallOptions::default() };
+    let end = peer.call(promise, end).call;
+    assert_eq!(peer.engine.sizes().questions, 2);
+    calls(&mut peer, 7, |mut target| target.set_imported_cap(2));
+    peer.written.clear();
+    returns(&mut peer, 1, |mut to| to.set_none(()));
+    assert!(peer.engine.is_open(end));
+    assert_eq!(peer.written(), ["finish 1", "call 0", "call 1", "resolve 2"]);
+}
+
+/// Calls that come back from the peer are sent to what the peer was told, and count for the promise
+/// that has this id.
+#[test]
+fn calls_by_the_id_of_a_promise_are_calls_of_the_promise() {
+    let (mut peer, first) = ready();
+    let promise = peer.call(first, options(1)).promise.unwrap();
+    peer.call(promise, CallOptions::default());
+    let (own, through) = own_promise(&mut peer);
+    let question = serves(&mut peer);
+    peer.answer(question, vec![through]);
+    returns(&mut peer, 0, |mut to| to.set_receiver_hosted(1));
+    // Import 1 resolves to promise 3 of the peer, which has not been called.
+    peer.call(first, CallOptions::default());
+    returns(&mut peer, 0, |mut to| to.set_sender_promise(3));
+    let third = peer.answers.pop().unwrap().1.unwrap().caps[0].unwrap();
+    peer.answer(own, vec![third]);
+    peer.written.clear();
+    // The call of the first promise comes back, and goes to promise 3. The next follows.
+    calls(&mut peer, 6, |mut target| target.set_imported_cap(1));
+    assert_eq!(peer.written(), ["call 2"]);
+    peer.send(|root| root.init_disembargo().init_context().set_receiver_loopback(0)).unwrap();
+    resolves(&mut peer, 3, |mut to| to.set_receiver_hosted(0));
+    is_disembargo(&peer.written()[0], "importedCap = 3");
+    peer.call(promise, CallOptions::default());
+    assert!(peer.delivered.is_empty(), "it overtakes the call before");
+    peer.send(|root| root.init_disembargo().init_context().set_receiver_loopback(0)).unwrap();
+    assert_eq!(peer.delivered.len(), 1);
+}
+
+#[test]
+fn promises_that_wait_for_each_other_are_broken() {
+    let (mut peer, first) = ready();
+    let promise = peer.call(first, options(1)).promise.unwrap();
+    peer.call(promise, CallOptions::default());
+    let other = peer.call(first, options(2)).promise.unwrap();
+    let (own, through) = own_promise(&mut peer);
+    let question = serves(&mut peer);
+    peer.answer(question, vec![through]);
+    // It resolves to the other one, by way of this side, and waits for question 1.
+    peer.answer(own, vec![other]);
+    returns(&mut peer, 0, |mut to| to.set_receiver_hosted(1));
+    calls(&mut peer, 6, |mut target| target.set_imported_cap(0));
+    let question = peer.delivered.pop().unwrap().call;
+    peer.engine.retain(promise);
+    peer.answer(question, vec![promise]);
+    // Question 1 comes back, and goes on to the other one,
+    calls(&mut peer, 7, |mut target| target.set_imported_cap(1));
+    // which resolves to the first. So it comes back once more, and waits there.
+    returns(&mut peer, 2, |mut to| to.set_receiver_hosted(2));
+    calls(&mut peer, 8, |mut target| target.set_imported_cap(2));
+    peer.written.clear();
+    peer.send(|root| root.init_disembargo().init_context().set_receiver_loopback(0)).unwrap();
+    let written = peer.written();
+    assert!(
+        written.contains(&"return 8: the promise was resolved to itself".into()),
+        "{written:?}"
+    );
+    let call = peer.engine.call(promise, empty(), options(3)).unwrap();
+    peer.drain();
+    assert!(!peer.engine.is_open(call.call));
+}
