@@ -119,6 +119,8 @@
 //!         written = receive(&mut here, answers)?;
 //!     }
 //!     assert!(here.sizes().is_empty());
+//!     // The other side keeps its bootstrap capability until the end.
+//!     assert_eq!(there.sizes().capabilities, 1);
 //!     Ok(())
 //! }
 //! ```

@@ -45,6 +45,9 @@ impl Child {
     }
 
     /// Blocks until the child has exited. Later calls give the same status.
+    ///
+    /// A child that serves a connection of this process exits when that ends. Every handle keeps it,
+    /// also one that was closed: drop them all before, or this waits for ever.
     pub fn wait(&self) -> Result<ExitStatus> {
         loop {
             if let Some(status) = self.process.wait_until(None)? {
