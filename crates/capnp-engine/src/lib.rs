@@ -40,6 +40,8 @@
 //!
 //! Cycles of calls are not detected, in which each call waits for the results of the next through
 //! promises that were returned: such calls wait until the connection is over, cancelled or not.
+//! So does a call of a promise of the peer that leads through this side back to the peer, if it is made
+//! and waited for in a callback of an earlier call of the same promise: it goes out when that one has returned.
 //!
 //! # Where to look
 //!

@@ -60,6 +60,23 @@ fn own_promise(peer: &mut Peer) -> (Serving, Cap) {
     (peer.delivered.pop().unwrap().call, called.promise.unwrap())
 }
 
+/// The peer gets a promise of this side as import 1, which then resolves to `to`.
+fn leads_back(peer: &mut Peer, to: Cap) {
+    let (own, through) = own_promise(peer);
+    let question = serves(peer);
+    peer.answer(question, vec![through]);
+    peer.engine.retain(to);
+    peer.answer(own, vec![to]);
+}
+
+/// The peer's question 6 is answered with a promise, which the peer gets as import 2.
+fn gives(peer: &mut Peer, promise: Cap) {
+    calls(peer, 6, |mut target| target.set_imported_cap(0));
+    let question = peer.delivered.pop().unwrap().call;
+    peer.engine.retain(promise);
+    peer.answer(question, vec![promise]);
+}
+
 fn ready() -> (Peer, Cap) {
     let mut peer = Peer::new();
     peer.bootstrap(7);
@@ -133,11 +150,7 @@ fn what_leads_through_this_side_to_the_peer_again_waits_for_the_calls_before() {
     let pipelined = peer.call(first, options(1)).promise.unwrap();
     peer.call(pipelined, CallOptions::default());
     // The peer has a promise of this side as import 1, and has not released it.
-    let (own, promise) = own_promise(&mut peer);
-    let question = serves(&mut peer);
-    peer.answer(question, vec![promise]);
-    peer.engine.retain(first);
-    peer.answer(own, vec![first]);
+    leads_back(&mut peer, first);
     peer.written.clear();
     // So the call of `pipelined` comes back from the peer, and is sent there again.
     returns(&mut peer, 0, |mut to| to.set_receiver_hosted(1));
@@ -165,18 +178,11 @@ fn a_promise_does_not_wait_for_calls_that_wait_at_it() {
     peer.call(promise, CallOptions::default());
     let other = peer.call(first, options(2)).promise.unwrap();
     peer.call(other, CallOptions::default());
-    let (own, through) = own_promise(&mut peer);
-    let question = serves(&mut peer);
-    peer.answer(question, vec![through]);
-    peer.engine.retain(first);
-    peer.answer(own, vec![first]);
+    leads_back(&mut peer, first);
     // It leads through this side to the peer again, and waits for question 1 to return.
     returns(&mut peer, 0, |mut to| to.set_receiver_hosted(1));
     // The peer gets it as import 2, and resolves the other promise to it.
-    calls(&mut peer, 6, |mut target| target.set_imported_cap(0));
-    let question = peer.delivered.pop().unwrap().call;
-    peer.engine.retain(promise);
-    peer.answer(question, vec![promise]);
+    gives(&mut peer, promise);
     peer.written.clear();
     returns(&mut peer, 2, |mut to| to.set_receiver_hosted(2));
     is_disembargo(&peer.written()[0], "promisedAnswer = (questionId = 2");
@@ -195,11 +201,7 @@ fn the_end_of_an_object_waits_with_a_promise_that_nobody_holds() {
     peer.call(promise, CallOptions::default());
     // It waits for question 1.
     peer.call(promise, CallOptions { kind: CallKind::Destroy, ..options(2) });
-    let (own, through) = own_promise(&mut peer);
-    let question = serves(&mut peer);
-    peer.answer(question, vec![through]);
-    peer.engine.retain(first);
-    peer.answer(own, vec![first]);
+    leads_back(&mut peer, first);
     // The promise leads through this side to the peer again, and waits for question 1 too.
     returns(&mut peer, 0, |mut to| to.set_receiver_hosted(1));
     peer.engine.release(promise);
@@ -337,16 +339,9 @@ fn the_end_of_an_object_that_waits_goes_out_before_the_calls_behind_it() {
     let (mut peer, first) = ready();
     let promise = peer.call(first, options(1)).promise.unwrap();
     peer.call(promise, CallOptions::default());
-    let (own, through) = own_promise(&mut peer);
-    let question = serves(&mut peer);
-    peer.answer(question, vec![through]);
-    peer.engine.retain(first);
-    peer.answer(own, vec![first]);
+    leads_back(&mut peer, first);
     returns(&mut peer, 0, |mut to| to.set_receiver_hosted(1));
-    calls(&mut peer, 6, |mut target| target.set_imported_cap(0));
-    let question = peer.delivered.pop().unwrap().call;
-    peer.engine.retain(promise);
-    peer.answer(question, vec![promise]);
+    gives(&mut peer, promise);
     let end = CallOptions { kind: CallKind::Destroy, tag: 2, ..CallOptions::default() };
     let end = peer.call(promise, end).call;
     assert_eq!(peer.engine.sizes().questions, 2);
@@ -392,16 +387,10 @@ fn promises_that_wait_for_each_other_are_broken() {
     let promise = peer.call(first, options(1)).promise.unwrap();
     peer.call(promise, CallOptions::default());
     let other = peer.call(first, options(2)).promise.unwrap();
-    let (own, through) = own_promise(&mut peer);
-    let question = serves(&mut peer);
-    peer.answer(question, vec![through]);
     // It resolves to the other one, by way of this side, and waits for question 1.
-    peer.answer(own, vec![other]);
+    leads_back(&mut peer, other);
     returns(&mut peer, 0, |mut to| to.set_receiver_hosted(1));
-    calls(&mut peer, 6, |mut target| target.set_imported_cap(0));
-    let question = peer.delivered.pop().unwrap().call;
-    peer.engine.retain(promise);
-    peer.answer(question, vec![promise]);
+    gives(&mut peer, promise);
     // Question 1 comes back, and goes on to the other one,
     calls(&mut peer, 7, |mut target| target.set_imported_cap(1));
     // which resolves to the first. So it comes back once more, and waits there.

@@ -23,12 +23,14 @@ static HELD: AtomicIsize = AtomicIsize::new(0);
 // its own that is allocated.
 #[allow(unsafe_code, reason = "an allocator that counts")]
 unsafe impl GlobalAlloc for Counting {
+    // SAFETY: the caller keeps to what the trait asks of it.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         HELD.fetch_add(layout.size() as isize, Ordering::Relaxed);
         // SAFETY: the caller's promise is that of this function.
         unsafe { System.alloc(layout) }
     }
 
+    // SAFETY: the caller keeps to what the trait asks of it.
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         HELD.fetch_sub(layout.size() as isize, Ordering::Relaxed);
         // SAFETY: the caller's promise is that of this function.
