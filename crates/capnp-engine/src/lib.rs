@@ -53,6 +53,8 @@
 //!
 //! # A call and its answer, in memory
 //!
+//! Beside this crate it needs `capnp`, in the release that this crate is pinned to (`capnp = "=0.27.3"`).
+//!
 //! ```
 //! use capnp_engine::{CallOptions, Draft, Effect, Engine, Heap, Incoming, Limits, MessageView};
 //!

@@ -21,7 +21,7 @@ fn what_the_guide_shows_is_what_is_compiled_here() {
         assert!(text.contains(&code), "{file} has not what the guide shows at line {}", number + 1);
         shown += 1;
     }
-    assert_eq!(shown, 13, "pieces of code with a file's name");
+    assert_eq!(shown, 12, "pieces of code with a file's name");
 }
 
 #[test]
