@@ -20,6 +20,8 @@ use crate::shared_message::SharedMessage;
 pub(crate) struct Answers {
     map: IdMap<Answer>,
     pending: usize,
+    /// The sum of all `bytes`.
+    held: usize,
 }
 
 enum Answer {
@@ -30,6 +32,8 @@ enum Answer {
 /// A question that is not answered yet.
 #[derive(Default)]
 struct Pending {
+    /// The size of the call.
+    bytes: usize,
     /// It is served here: the tag that the user gave with [`Engine::begin`].
     serving: Option<u64>,
     /// The question of this side as which the call was forwarded to the peer.
@@ -52,6 +56,8 @@ struct Pending {
 /// A question that is answered and not finished. Its capabilities can be called.
 struct Done {
     results: Result<Payload, Failure>,
+    /// Their size.
+    bytes: usize,
     /// The exports that were sent with the results.
     exports: ExportIds,
 }
@@ -73,9 +79,41 @@ impl Answers {
         match self.map.remove(id) {
             Some(Answer::Pending(pending)) => {
                 self.pending -= 1;
+                self.held -= pending.bytes;
                 Some(pending)
             }
             _ => None,
+        }
+    }
+
+    /// How many bytes calls and kept results hold.
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Counts the size of a call, from now on until it is answered.
+    pub(crate) fn hold(&mut self, id: u32, bytes: usize) {
+        if let Some(pending) = self.pending(id) {
+            pending.bytes = bytes;
+            self.held += bytes;
+        }
+    }
+
+    fn keep(&mut self, id: u32, done: Done) {
+        self.held += done.bytes;
+        self.map.insert(id, Answer::Done(done));
+    }
+
+    fn remove_done(&mut self, id: u32) -> Option<Done> {
+        match self.map.remove(id)? {
+            Answer::Done(done) => {
+                self.held -= done.bytes;
+                Some(done)
+            }
+            pending @ Answer::Pending(_) => {
+                self.map.insert(id, pending);
+                None
+            }
         }
     }
 
@@ -176,16 +214,23 @@ impl Engine {
             self.discard_outcome(outcome);
             return self.answer_canceled(id, pending);
         }
-        let mut exports = ExportIds::new();
-        let results = match outcome {
-            Ok(draft) => {
-                let (message, mut caps) = self.in_order(draft);
+        let (mut exports, mut bytes) = (ExportIds::new(), 0);
+        let outcome = outcome.and_then(|draft| match self.check_caps(draft.caps()) {
+            Ok(()) => Ok(draft),
+            Err(failure) => {
+                self.discard(draft);
+                Err(failure)
+            }
+        });
+        let results = match outcome.and_then(|draft| self.keepable(draft, &pending)) {
+            Ok((message, mut caps)) => {
                 if !pending.elsewhere {
                     caps.iter_mut().flatten().for_each(|cap| *cap = self.as_told(*cap));
                 }
                 caps.iter().flatten().for_each(|cap| self.give_back(*cap));
-                let keep = !caps.is_empty() || !pending.promises.is_empty() || pending.elsewhere;
+                let keep = is_kept(&caps, &pending);
                 let kept = keep.then(|| SharedMessage::of(&message));
+                bytes = kept.as_ref().map_or(0, |kept| kept.view().len());
                 if !self.send_no_results(id, &pending) {
                     exports = self.send_results(message, &caps);
                 }
@@ -218,7 +263,30 @@ impl Engine {
         if pending.finished {
             self.discard_results(results);
         } else {
-            self.answers.map.insert(id, Answer::Done(Done { results, exports }));
+            self.answers.keep(id, Done { results, bytes, exports });
+        }
+    }
+
+    /// The results of a call, in the order of the message's capability table.
+    ///
+    /// # Errors
+    /// They would be kept, and are beyond the limit.
+    fn keepable(
+        &mut self,
+        draft: Draft,
+        pending: &Pending,
+    ) -> Result<(Message, Vec<Option<Cap>>), Failure> {
+        let (message, caps) = self.in_order(draft);
+        let checked = match is_kept(&caps, pending) {
+            true => self.check_kept(8 * message.size_in_words()),
+            false => Ok(()),
+        };
+        match checked {
+            Ok(()) => Ok((message, caps)),
+            Err(failure) => {
+                self.release_all(caps);
+                Err(failure)
+            }
         }
     }
 
@@ -376,7 +444,7 @@ impl Engine {
             return Ok(());
         }
         // A question that is not in the table ended with its Return.
-        if let Some(Answer::Done(done)) = self.answers.map.remove(id) {
+        if let Some(done) = self.answers.remove_done(id) {
             self.discard_results(done.results);
             if release {
                 for export in done.exports {
@@ -436,4 +504,9 @@ impl Engine {
             self.release(promise);
         }
     }
+}
+
+/// Whether the results of a call stay here after its answer, because calls can be made on them.
+fn is_kept(caps: &[Option<Cap>], pending: &Pending) -> bool {
+    !caps.is_empty() || !pending.promises.is_empty() || pending.elsewhere
 }

@@ -10,26 +10,12 @@ use crate::effect::Effect;
 use crate::error::Failure;
 use crate::exports::{Export, Imported};
 use crate::idmap::IdMap;
+use crate::limits::Limits;
 use crate::memory::Pool;
 use crate::payload::Payload;
 use crate::pending_call::{Asker, PendingCall, Serving};
 use crate::promises::Embargo;
 use crate::questions::{CallId, Questions};
-
-/// Limits for what the peer can add to the tables. Exceeding one ends the connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Calls of the peer's that are not answered.
-    pub unanswered: usize,
-    /// Calls of the peer's that are not answered, or answered and not finished.
-    pub unfinished: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { unanswered: 8192, unfinished: 16384 }
-    }
-}
 
 /// The number of entries in each table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

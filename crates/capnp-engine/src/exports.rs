@@ -181,6 +181,13 @@ impl Engine {
                 "sent a table of capabilities that has no room in its message",
             ));
         }
+        if table.len() as usize > self.limits.capabilities {
+            return Err(Fatal::misbehaved(format!(
+                "sent a message with {} capabilities; {} is the limit",
+                table.len(),
+                self.limits.capabilities
+            )));
+        }
         let mut caps = Vec::with_capacity(table.len() as usize);
         for descriptor in table {
             // On an error the connection ends and all references are dropped.

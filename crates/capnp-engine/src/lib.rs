@@ -48,7 +48,7 @@
 //! `engine` has the tables, the effects and the end; `receive` handles one message; `questions` and
 //! `returns` handle calls of this side, `answers` calls of the peer; `exports` has the exports and
 //! imports; `promises` routes calls, in order; `life` handles the end of objects; `cap` has the
-//! capabilities and their reference counts. The others use `cap_index`, `draft`, `idmap`, `incoming`,
+//! capabilities and their reference counts; `limits` what the peer can make this side hold. The others use `cap_index`, `draft`, `idmap`, `incoming`,
 //! `memory`, `outgoing`, `payload`, `pending_call`, `segments` and `shared_message`.
 //!
 //! # A call and its answer, in memory
@@ -142,6 +142,7 @@ mod exports;
 mod idmap;
 mod incoming;
 mod life;
+mod limits;
 #[allow(unsafe_code, reason = "says why the memory given to capnp is sound")]
 mod memory;
 mod outgoing;
@@ -158,9 +159,10 @@ pub use cap::{Cap, Path, Stage, State};
 pub use cap_index::{cap_hook, find_cap};
 pub use draft::Draft;
 pub use effect::{Delivery, Effect};
-pub use engine::{Engine, Limits, Sizes};
+pub use engine::{Engine, Sizes};
 pub use error::{Exception, ExceptionKind, Failure, Fatal};
 pub use incoming::Incoming;
+pub use limits::Limits;
 pub use memory::{Heap, Message, Pool, Segments, new_message, overwriting};
 pub use payload::{Content, Payload};
 pub use pending_call::{CallKind, Serving};

@@ -177,7 +177,8 @@ impl Engine {
     /// Calls a method of `target`.
     ///
     /// # Errors
-    /// The object was closed, or the connection is over; nothing was sent.
+    /// The object was closed, the connection is over, or the parameters are beyond a [limit](crate::Limits);
+    /// nothing was sent.
     pub fn call(
         &mut self,
         target: Cap,
@@ -185,7 +186,11 @@ impl Engine {
         options: CallOptions,
     ) -> Result<Called, Failure> {
         let target = self.caps.resolved(target);
-        if let Err(failure) = self.check_open().and_then(|()| self.admit(target, options.kind)) {
+        let admitted = self
+            .check_open()
+            .and_then(|()| self.admit(target, options.kind))
+            .and_then(|()| self.check_caps(draft.caps()));
+        if let Err(failure) = admitted {
             self.discard(draft);
             return Err(failure);
         }

@@ -99,7 +99,15 @@ impl Engine {
         self.begin_answer(id, elsewhere)?;
         let params = call.get_params()?;
         message.set_content(params.get_content());
-        let caps = self.receive_caps(params, message.view().len())?;
+        let bytes = message.view().len();
+        let caps = self.receive_caps(params, bytes)?;
+        self.answers.hold(id, bytes);
+        if let Err(failure) = self.check_call(target, bytes) {
+            self.release_all(caps);
+            self.release(target);
+            self.answer_call(Serving(Asker::Peer(id)), Err(failure));
+            return Ok(());
+        }
         let call = PendingCall {
             method: (call.get_interface_id(), call.get_method_id()),
             params: Payload { message: None, caps },

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::poller::{Poller, Ready, SourceId};
-use crate::{Error, Result};
+use crate::{Error, Result, thread_start};
 
 /// Something with a descriptor that the driver watches.
 pub(crate) trait Source: Send + Sync {
@@ -73,10 +73,7 @@ pub(crate) fn driver() -> Result<&'static Driver> {
         waits: AtomicBool::new(false),
     });
     let runs = Arc::clone(&driver);
-    std::thread::Builder::new()
-        .name("mp-driver".to_owned())
-        .spawn(move || runs.run())
-        .map_err(|error| Error::io("start the driver thread", error))?;
+    thread_start::start("mp-driver", move || runs.run())?;
     // Leaked because the thread runs as long as the process.
     Ok(DRIVER.get_or_init(|| Box::leak(Box::new(driver))))
 }

@@ -52,6 +52,7 @@
 #![deny(unsafe_code)]
 
 mod calls;
+mod cleanup;
 mod connection;
 mod driver;
 mod error;
@@ -62,9 +63,11 @@ mod poller;
 mod pool;
 #[allow(unsafe_code, reason = "process and descriptor calls")]
 pub mod process;
+mod process_limits;
 pub mod rt;
 mod serving;
 mod session;
+mod thread_start;
 mod threads;
 mod wire;
 
@@ -74,6 +77,7 @@ pub use calls::current::{CurrentCall, current_call};
 pub use calls::server::Server;
 pub use connection::Limits;
 pub use error::{Error, Raised, Result};
+pub use process_limits::ProcessLimits;
 pub use rt::{Interface, capnp};
 pub use threads::CancelToken;
 /// The types of schemas, as markers: for the items of a list's view ([`ListView`]`<'_, Text>`), and as

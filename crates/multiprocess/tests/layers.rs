@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["error"],
     &["panics"],
+    &["process_limits"],
+    &["thread_start"],
     &["process", "wire", "poller", "pool"],
     &["driver"],
-    &["memory"],
+    &["cleanup", "memory"],
     &["connection"],
     &["threads"],
     &["session"],
@@ -20,8 +22,13 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// The names that the root exports for users, and their layers.
-const ROOT: &[(&str, &str)] =
-    &[("Error", "error"), ("Result", "error"), ("Raised", "error"), ("AnyPointer", "wire")];
+const ROOT: &[(&str, &str)] = &[
+    ("Error", "error"),
+    ("Result", "error"),
+    ("Raised", "error"),
+    ("ProcessLimits", "process_limits"),
+    ("AnyPointer", "wire"),
+];
 
 fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))

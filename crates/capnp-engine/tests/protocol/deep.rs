@@ -8,7 +8,7 @@ const LENGTH: u32 = 20_000;
 
 fn chain() -> Peer {
     let many = 2 * LENGTH as usize;
-    let mut peer = Peer::limited(Limits { unanswered: many, unfinished: many });
+    let mut peer = Peer::limited(Limits { unanswered: many, unfinished: many, ..Limits::NONE });
     peer.bootstrap(7);
     for id in 0..LENGTH {
         peer.send(|root| {

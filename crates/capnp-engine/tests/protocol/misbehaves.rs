@@ -36,7 +36,7 @@ fn it_asks_a_question_twice() {
 
 #[test]
 fn it_asks_too_much() {
-    let mut peer = Peer::limited(Limits { unanswered: 2, unfinished: 3 });
+    let mut peer = Peer::limited(Limits { unanswered: 2, unfinished: 3, ..Limits::NONE });
     peer.bootstrap(7);
     call(&mut peer, 0, 0).unwrap();
     call(&mut peer, 1, 0).unwrap();

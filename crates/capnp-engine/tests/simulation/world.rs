@@ -75,7 +75,7 @@ pub(crate) use log;
 impl<'a> World<'a> {
     pub(crate) fn new(seed: u64, counts: &'a mut Counts, log: bool) -> World<'a> {
         let side = || Side {
-            engine: Engine::new(&Heap, Limits { unanswered: usize::MAX, unfinished: usize::MAX }),
+            engine: Engine::new(&Heap, Limits::NONE),
             refs: vec![],
             served: vec![],
             open: vec![],

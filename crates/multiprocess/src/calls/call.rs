@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::handle::Handle;
 use super::interface::Interface;
+use super::local_calls::start_local;
 use super::method::MethodId;
 use super::remote::RemoteObject;
 use super::slot::Slot;
@@ -16,7 +17,6 @@ use super::start::{SentCall, object_of, start_call, start_pipelined, wait_for};
 use super::streaming::{Room, start_stream};
 use super::waiting::{Deadline, wait_for_slot};
 use crate::panics::catch_panic;
-use crate::pool;
 use crate::session::{Caller, EncodeFn};
 use crate::threads::{innermost, innermost_future, this_inbox};
 use crate::wire::{AnyBuilder, Encoder, PayloadCodec};
@@ -174,7 +174,8 @@ impl<T: Send + 'static> Call<T> {
     }
 
     /// Sends the call now, to be waited for later. Like the call of a future it has a thread of the
-    /// peer for itself, so started calls have no order among each other.
+    /// peer for itself, so started calls have no order among each other. A call of an object of this
+    /// process runs on a thread of the runtime; 64 of those run at once, and the others wait for their turn.
     pub fn start(mut self) -> Self {
         self.begin(Waker::noop(), false);
         self
@@ -267,8 +268,7 @@ impl<T: Send + 'static> Call<T> {
             State::Local(run) => {
                 let slot = Arc::new(Slot::for_future(waker));
                 let deadline = self.deadline().watched(&slot);
-                let filled = Arc::clone(&slot);
-                pool::run(move || filled.fill_and_wake(catch_panic(run)));
+                start_local(&slot, run);
                 State::Pooled(slot, deadline)
             }
             other => other,

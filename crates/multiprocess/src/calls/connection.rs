@@ -141,7 +141,7 @@ impl Connection {
     /// Blocks until the connection has ended. For a process that lives to serve its parent.
     pub fn wait_disconnected(&self) {
         let (ended, end) = std::sync::mpsc::channel::<()>();
-        self.on_disconnect(move || drop(ended));
+        self.at_end(move || drop(ended));
         // A spawned process gets its first call at once, which this thread can read without waking
         // another.
         read_once(&self.0, this_inbox().parker());
@@ -150,8 +150,15 @@ impl Connection {
     }
 
     /// Runs `hook` on a thread of the runtime when the connection has ended, at once if it has.
-    pub fn on_disconnect(&self, hook: impl FnOnce() + Send + 'static) {
-        self.0.on_disconnect(Box::new(hook));
+    ///
+    /// It may take as long as it likes: it delays only other hooks of this connection, if there are many.
+    pub fn on_disconnect<F: FnOnce() + Send + 'static>(&self, hook: F) {
+        self.0.on_disconnect(std::any::type_name::<F>(), Box::new(hook));
+    }
+
+    /// The same for the runtime's own: see [`Conn::at_end`](crate::connection::Conn::at_end).
+    pub(super) fn at_end(&self, hook: impl FnOnce() + Send + 'static) {
+        self.0.at_end(Box::new(hook));
     }
 
     /// How much the protocol's tables hold, for tests: questions, answers, exports, imports,

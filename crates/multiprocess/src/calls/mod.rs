@@ -7,6 +7,7 @@
 //!   call: `start` sends it, `streaming` one that streams, `slot` is where its answer arrives, `waiting`
 //!   waits there, `errors` says more of why it failed; `versions`: forms of a method for older peers;
 //! - `incoming` is a call of a peer's before it runs;
+//! - `local_calls`: calls of this process's own objects that were started;
 //! - `executor`: objects whose methods are futures; `current`: what a served method can ask.
 
 mod bootstrap;
@@ -18,6 +19,7 @@ pub(crate) mod executor;
 pub(crate) mod handle;
 pub(crate) mod incoming;
 pub(crate) mod interface;
+mod local_calls;
 pub(crate) mod method;
 pub(crate) mod object;
 pub(crate) mod proxy;

@@ -137,7 +137,8 @@ impl Acceptor {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         self.connections().insert(id, connection.clone());
         let weak = Arc::downgrade(self);
-        connection.on_disconnect(move || {
+        // The runtime's own: no hook of the user's, however slow, keeps a place taken.
+        connection.at_end(move || {
             if let Some(acceptor) = weak.upgrade() {
                 acceptor.forget(id);
             }

@@ -7,6 +7,7 @@ use capnp_engine::{Content, SharedMessage};
 
 use super::errors::{in_method, without_threads};
 use super::method::MethodId;
+use crate::cleanup::Cleanup;
 use crate::connection::{ArcConn, Core, Followup, Parker, Pending};
 use crate::panics::catch_panic;
 use crate::serving::look_at_results;
@@ -73,7 +74,8 @@ impl<T> Slot<T> {
 
     pub(crate) fn fill_and_wake(&self, answer: Result<T>) {
         if let Some(after) = self.fill(answer) {
-            after.run();
+            // It wakes somebody, and drops nothing.
+            after.run(Cleanup::unconnected());
         }
     }
 

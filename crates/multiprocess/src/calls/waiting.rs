@@ -26,7 +26,7 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
     let relayed = relayed();
     if let Some(token) = &relayed {
         let slot = Arc::downgrade(slot);
-        token.on_cancel(move || {
+        token.on_fire(move || {
             if let Some(slot) = slot.upgrade() {
                 slot.wake_thread_again();
             }

@@ -18,6 +18,7 @@ use super::handshake::Handshake;
 use super::limits::Limits;
 use super::outbox::Outbox;
 use super::watch::Watch;
+use crate::cleanup::Cleanup;
 use crate::driver::{Driver, TimerId, driver};
 use crate::memory::MEMORY;
 use crate::panics::{panic_text, run_hook};
@@ -86,7 +87,11 @@ pub(crate) struct Conn {
     pub(super) closing: AtomicBool,
     pub(super) handshake: Handshake,
     in_order: Mutex<InOrder>,
-    pub(super) on_disconnect: Mutex<Vec<Hook>>,
+    /// Runs the user's destructors and hooks.
+    pub(super) cleanup: Arc<Cleanup>,
+    /// What the runtime itself does when the connection has ended. It is quick.
+    pub(super) at_end: Mutex<Vec<Hook>>,
+    pub(super) on_disconnect: Mutex<Vec<(&'static str, Hook)>>,
     pub(super) partial_timer: Mutex<Option<TimerId>>,
 }
 
@@ -113,6 +118,7 @@ impl Conn {
         let engine = Engine::new(&MEMORY, limits.of_engine());
         let mut core = Core::new(engine, state);
         begin(&mut core);
+        let cleanup = Arc::clone(&core.cleanup);
         let conn = Arc::new(Conn {
             session,
             core: Mutex::new(core),
@@ -133,6 +139,8 @@ impl Conn {
             closing: AtomicBool::new(false),
             handshake: Handshake::default(),
             in_order: Mutex::default(),
+            cleanup,
+            at_end: Mutex::default(),
             on_disconnect: Mutex::default(),
             partial_timer: Mutex::default(),
         });
@@ -152,6 +160,11 @@ impl Conn {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Where the user's objects of this connection are dropped.
+    pub(crate) fn cleanup(&self) -> &Arc<Cleanup> {
+        &self.cleanup
     }
 
     pub(crate) fn socket(&self) -> &Arc<OwnedFd> {
@@ -306,7 +319,7 @@ impl Conn {
         if round.in_order {
             self.run_in_order();
         }
-        round.followups.run();
+        round.followups.run(&self.cleanup);
         if let Some(error) = round.failed {
             self.end(error);
         }

@@ -10,18 +10,22 @@
 //! [`Conn::defer`]: super::Conn::defer
 
 use std::any::Any;
+use std::sync::Arc;
 
 use capnp_engine::{Effect, Engine, Exception};
 
 use super::batch::Batch;
 use super::followup::Followups;
 use crate::Error;
+use crate::cleanup::Cleanup;
 
 /// The engine, what the session keeps, and what is to be done when the lock is released.
 pub(crate) struct Core {
     pub(crate) engine: Engine,
     /// What the session keeps under the lock.
     state: Box<dyn Any + Send>,
+    /// Where the user's objects are dropped.
+    pub(crate) cleanup: Arc<Cleanup>,
     pub(super) out: Batch,
     /// Work for when the lock is released.
     pub(crate) followups: Followups,
@@ -36,7 +40,8 @@ pub(crate) struct Core {
 impl Core {
     pub(super) fn new(engine: Engine, state: Box<dyn Any + Send>) -> Core {
         let (out, followups, in_order) = (Batch::default(), Followups::default(), Vec::new());
-        Core { engine, state, out, followups, in_order, failed: false, fatal: None }
+        let cleanup = Cleanup::new();
+        Core { engine, state, cleanup, out, followups, in_order, failed: false, fatal: None }
     }
 
     /// The session's state and the engine, to be used at the same time.

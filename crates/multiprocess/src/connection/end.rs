@@ -15,8 +15,8 @@ use super::core::Core;
 use super::followup::Followup;
 use super::handshake::Explain;
 use crate::Error;
-use crate::panics::catch_panic;
-use crate::pool;
+use crate::cleanup::Cleanup;
+use crate::panics::{catch_panic, run_hook};
 
 impl Conn {
     /// Begins the handshake: the connection ends if the peer has not answered within `timeout`.
@@ -82,15 +82,15 @@ impl Conn {
         first
     }
 
-    /// The connection has ended with `error` before the peer has answered. `explain` runs on a pool
-    /// thread, as it may block. The calls that wait fail when it has returned; the socket is shut down
-    /// at once.
+    /// The connection has ended with `error` before the peer has answered. `explain` may block, so it runs
+    /// on a thread for the user's code. The calls that wait fail when it has returned; the socket is shut
+    /// down at once.
     fn explain_end(self: &ArcConn, error: Error, explain: Explain) {
         self.enter(|core| core.abort(&error));
         let _ = shutdown(&**self.socket(), Shutdown::Both);
         let conn = ArcConn::clone(self);
-        // Not through `pool::clean_up`: it must not queue behind destructors and hooks.
-        pool::run(move || {
+        // In a queue of its own: it must not wait for destructors and hooks.
+        Cleanup::new().run("the function that explains why a connection ended", move || {
             let explained = catch_panic(|| Ok(explain(error.clone()))).unwrap_or(error);
             conn.complete_end(match explained {
                 Error::Timeout(timeout) => {
@@ -130,24 +130,47 @@ impl Conn {
         if round.in_order {
             self.run_in_order();
         }
-        round.followups.run();
-        let hooks =
-            std::mem::take(&mut *self.on_disconnect.lock().unwrap_or_else(PoisonError::into_inner));
-        for hook in hooks {
-            pool::clean_up(hook);
-        }
+        self.run_end_hooks();
+        round.followups.run(&self.cleanup);
         self.watch_partial(false);
         self.poke();
     }
 
-    /// Runs `hook` when the connection has ended, at once if it has.
-    pub(crate) fn on_disconnect(&self, hook: Hook) {
+    /// Runs `hook`, the user's, when the connection has ended, at once if it has. `what` says in the log
+    /// what it is.
+    pub(crate) fn on_disconnect(&self, what: &'static str, hook: Hook) {
         let mut hooks = self.on_disconnect.lock().unwrap_or_else(PoisonError::into_inner);
         if self.ended.get().is_some() {
             drop(hooks);
-            pool::clean_up(hook);
+            Cleanup::new().run(what, hook);
+        } else {
+            hooks.push((what, hook));
+        }
+    }
+
+    /// Runs `hook`, the runtime's own, when the connection has ended: on the thread that ends it, before
+    /// anything of the user's. It must be quick, and take no lock of this connection.
+    pub(crate) fn at_end(&self, hook: Hook) {
+        let mut hooks = self.at_end.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.ended.get().is_some() {
+            drop(hooks);
+            hook();
         } else {
             hooks.push(hook);
+        }
+    }
+
+    fn run_end_hooks(&self) {
+        let own = std::mem::take(&mut *self.at_end.lock().unwrap_or_else(PoisonError::into_inner));
+        for hook in own {
+            run_hook("the runtime", hook);
+        }
+        let hooks =
+            std::mem::take(&mut *self.on_disconnect.lock().unwrap_or_else(PoisonError::into_inner));
+        // In a queue of their own: they must not wait for the destructors of the peer's objects.
+        let queue = Cleanup::new();
+        for (what, hook) in hooks {
+            queue.run(what, hook);
         }
     }
 }
@@ -165,20 +188,16 @@ impl Drop for Conn {
             self.driver.remove_timer(timer);
         }
         if let Some(explain) = self.handshake.take() {
-            pool::clean_up(move || drop(explain));
+            self.cleanup.run("the destructor of a function of the user's", move || drop(explain));
         }
         if self.ended().is_none() {
             // The last handle has gone: the peer learns of it by the end of the stream.
             let error = Error::disconnected("this side let the connection go");
             let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
             let _ = catch_unwind(AssertUnwindSafe(|| end_core(self.session, core, None, &error)));
-            std::mem::take(&mut core.followups).run();
-            let hooks = std::mem::take(
-                self.on_disconnect.get_mut().unwrap_or_else(PoisonError::into_inner),
-            );
-            for hook in hooks {
-                pool::clean_up(hook);
-            }
+            let followups = std::mem::take(&mut core.followups);
+            self.run_end_hooks();
+            followups.run(&self.cleanup);
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::parker::Parker;
+use crate::cleanup::Cleanup;
 use crate::panics::run_hook;
-use crate::pool;
 
 /// Work that must not run under a connection's lock.
 pub(crate) enum Followup {
@@ -14,10 +14,8 @@ pub(crate) enum Followup {
     Unpark(Arc<Parker>),
     /// Wakes a future whose answer has arrived.
     Wake(Waker),
-    /// Work for any thread of the pool.
-    Pool(Box<dyn FnOnce() + Send>),
-    /// A user's object or hook, to be dropped or run where it delays nobody.
-    Drop(Box<dyn Any + Send>),
+    /// A user's object or hook, to be dropped where it delays nobody, and what it is.
+    Drop(&'static str, Box<dyn Any + Send>),
     /// A quick function of the runtime.
     Run(Box<dyn FnOnce() + Send>),
 }
@@ -41,8 +39,8 @@ impl Followups {
         self.first.iter().chain(&self.more)
     }
 
-    pub(super) fn run(self) {
-        self.first.into_iter().chain(self.more).for_each(Followup::run);
+    pub(super) fn run(self, cleanup: &Arc<Cleanup>) {
+        self.first.into_iter().chain(self.more).for_each(|followup| followup.run(cleanup));
     }
 }
 
@@ -53,12 +51,11 @@ impl Extend<Followup> for Followups {
 }
 
 impl Followup {
-    pub(crate) fn run(self) {
+    pub(crate) fn run(self, cleanup: &Arc<Cleanup>) {
         match self {
             Followup::Unpark(parker) => parker.wake(),
             Followup::Wake(waker) => run_hook("a waker", || waker.wake()),
-            Followup::Pool(work) => pool::run(work),
-            Followup::Drop(object) => pool::clean_up(move || drop(object)),
+            Followup::Drop(what, object) => cleanup.run(what, move || drop(object)),
             Followup::Run(work) => run_hook("the runtime", work),
         }
     }

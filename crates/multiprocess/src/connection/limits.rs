@@ -13,7 +13,21 @@ pub struct Limits {
     /// again may wait for the answer of another call, and twice as many and 1,024 more may be
     /// answered and kept for what they returned; more end the connection. 4,096 unless set.
     pub calls: usize,
-    /// Threads that the peer can have made. More are refused as overloaded. 256 unless set.
+    /// Bytes of the peer's calls that wait or run, and of results that are kept because the peer may call
+    /// what they contain. A call beyond this is refused as overloaded, unless it has no more than 1,024
+    /// bytes. At least `message`. 128 MiB unless set.
+    pub call_bytes: usize,
+    /// Objects that the peer can have from this side, and as many that it can have this side hold. A call
+    /// that would bring one more is refused as overloaded. 16,384 unless set.
+    pub objects: usize,
+    /// Capabilities in one message: objects among the arguments or results. A peer's message with more
+    /// ends the connection, because taking it in would delay others; one of this side is refused. 10,000
+    /// unless set.
+    pub capabilities: usize,
+    /// Threads that the peer can make this process have: those that it asks for, and those that its calls
+    /// take because others before them wait. Of the first more are refused as overloaded; for want of
+    /// the second calls wait until one of those before them ends, and are refused if none does for a
+    /// second. Two more are always there. 256 unless set.
     pub threads: usize,
     /// Bytes that wait to be sent to a peer that does not read, or that reads more slowly than this
     /// side calls. More end the connection, be they one message: keep fewer calls with large
@@ -35,6 +49,9 @@ impl Limits {
         capnp_engine::Limits {
             unanswered: self.calls.saturating_mul(2),
             unfinished: self.calls.saturating_mul(4).saturating_add(1024),
+            bytes: self.call_bytes.max(self.message),
+            objects: self.objects,
+            capabilities: self.capabilities,
         }
     }
 }
@@ -44,6 +61,9 @@ impl Default for Limits {
         Limits {
             message: 64 << 20,
             calls: 4096,
+            call_bytes: 128 << 20,
+            objects: 16384,
+            capabilities: 10_000,
             threads: 256,
             unsent: 128 << 20,
             partial_message: Duration::from_secs(60),

@@ -8,9 +8,9 @@ use super::ending::{RunningCalls, Use};
 use super::job::Run;
 use super::life::Kept;
 use super::polled::Spawned;
+use crate::cleanup::Cleanup;
 use crate::connection::{ArcConn, WeakConn};
 use crate::panics::catch_panic;
-use crate::pool;
 use crate::session::{EncodeFn, Schedule, ThreadAddress};
 use crate::threads::RunCall;
 use crate::{Error, Result};
@@ -124,7 +124,9 @@ impl Parts {
     /// dropped here.
     fn abandon(self, error: Error) {
         let Parts { answer, work, counted, .. } = self;
-        pool::clean_up(move || drop((work, counted)));
+        let conn = answer.conn.upgrade();
+        let cleanup = conn.as_ref().map_or(Cleanup::unconnected(), |conn| conn.cleanup());
+        cleanup.run("the destructor of a call's arguments", move || drop((work, counted)));
         answer.abandon(error);
     }
 }

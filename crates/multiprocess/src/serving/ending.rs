@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::cleanup::Cleanup;
 use crate::driver::driver;
-use crate::pool;
 use crate::session::ThreadAddress;
 
 /// How long a destroy waits for other calls of its object: long enough for calls that were
@@ -67,7 +67,8 @@ impl RunningCalls {
         let Some((thread, end)) = state.ending.take().map(|ending| *ending) else { return };
         if if_so(&state, thread) {
             drop(state);
-            pool::run(end);
+            // It runs the object's destructor.
+            Cleanup::unconnected().run("the end of an object", end);
         } else {
             state.ending = Some(Box::new((thread, end)));
         }

@@ -7,6 +7,7 @@ use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::cleanup::Cleanup;
 use crate::driver::driver;
 use crate::panics::run_hook;
 use crate::session::closed;
@@ -111,7 +112,8 @@ impl ObjectLife {
             let life = Arc::downgrade(self);
             let end = move || {
                 if let Some(life) = life.upgrade() {
-                    crate::pool::run(move || life.end_now());
+                    let end = move || life.end_now();
+                    Cleanup::unconnected().run("the end of an object", end);
                 }
             };
             driver.add_timer(Instant::now() + PATIENCE, Box::new(end));

@@ -59,11 +59,8 @@ impl Local {
         content: &Content<'_>,
         serving: Serving,
     ) -> Result<()> {
-        let limit = conn.limits().calls;
-        if core.running_calls() >= limit {
-            let error = Error::Overloaded {
-                message: format!("more than {limit} calls at once on one connection"),
-            };
+        if let Some(message) = beyond_limits(core, conn, content.message.len()) {
+            let error = Error::Overloaded { message };
             if let Some(streams) = self.streams.get() {
                 streams.refused(&error);
             }
@@ -94,14 +91,14 @@ impl Local {
         let (job, context) = match decoded {
             Ok(decoded) => decoded,
             Err(error) => {
-                core.followups.push(Followup::Drop(Box::new(object)));
+                core.followups.push(Followup::Drop(self.name, Box::new(object)));
                 return Err(error);
             }
         };
         let streaming = job.streaming;
         let work = match job.kind {
             Kind::Immediate(mut encode) => {
-                core.followups.push(Followup::Drop(Box::new(object)));
+                core.followups.push(Followup::Drop(self.name, Box::new(object)));
                 if let Some(CallThreads { thread, callback }) = context {
                     core.engine.release_all([thread, callback]);
                 }
@@ -199,9 +196,29 @@ impl Object for Local {
         served.is_some_and(|served| home(served.handle()))
     }
 
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
     fn released(&self) -> Option<Box<dyn Any + Send>> {
         self.place().take().map(remains)
     }
+}
+
+/// Why a call with a message of this size is refused, if it is.
+fn beyond_limits(core: &mut Core, conn: &ArcConn, bytes: usize) -> Option<String> {
+    let limits = conn.limits();
+    if core.running_calls() >= limits.calls {
+        let calls = limits.calls;
+        return Some(format!("more than {calls} calls at once on one connection (Limits::calls)"));
+    }
+    core.engine.exceeds_bytes(bytes).then(|| {
+        let limit = limits.call_bytes.max(limits.message);
+        format!(
+            "the calls that wait or run on one connection have more than {limit} bytes \
+             (Limits::call_bytes)"
+        )
+    })
 }
 
 /// The rest of an object, to be dropped outside the lock, where that may block.

@@ -52,7 +52,7 @@ pub(crate) fn start(
     let parts = SessionParts {
         session: &state::Calls,
         state: Box::new(state::State::default()),
-        shared: Box::new(state::Shared::new()),
+        shared: Box::new(state::Shared::new(limits.threads)),
     };
     Conn::start(socket, limits, parts, |core| {
         if let Some(object) = object {

@@ -29,6 +29,11 @@ pub(crate) trait Object: Send + Sync {
         false
     }
 
+    /// The name of its interface, for the log.
+    fn name(&self) -> &'static str {
+        "an object"
+    }
+
     /// Nobody can call it any more. What is left of it is to be dropped outside the lock.
     fn released(&self) -> Option<Box<dyn Any + Send>> {
         None

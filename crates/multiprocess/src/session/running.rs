@@ -80,8 +80,8 @@ impl Core {
     /// The answer of a call is not wanted any more: fires its token.
     pub(super) fn cancelled(&mut self, tag: u64) {
         if let Some(call) = self.state().running.0.get(tag as usize) {
-            let token = Arc::clone(&call.token);
-            self.followups.push(Followup::Run(Box::new(move || token.fire())));
+            let (token, cleanup) = (Arc::clone(&call.token), Arc::clone(&self.cleanup));
+            self.followups.push(Followup::Run(Box::new(move || token.fire(&cleanup))));
         }
     }
 
@@ -128,7 +128,8 @@ impl Core {
     pub(super) fn end_running(&mut self) {
         let running = std::mem::take(&mut self.state().running);
         for (_, call) in running.0 {
-            self.followups.push(Followup::Run(Box::new(move || call.token.fire())));
+            let cleanup = Arc::clone(&self.cleanup);
+            self.followups.push(Followup::Run(Box::new(move || call.token.fire(&cleanup))));
         }
     }
 }

@@ -115,9 +115,12 @@ impl Core {
         }
         let task = Task::new(call.into_task(conn));
         match thread {
-            ThreadServer::Worker(worker, _) => self.push(worker.inbox(), task),
+            ThreadServer::Worker(worker, _) => match worker.inbox() {
+                Ok(inbox) => self.push(inbox, task),
+                Err(error) => task.refuse(error),
+            },
             ThreadServer::Caller(inbox) => self.push(Arc::clone(inbox), task),
-            ThreadServer::Pool => self.followups.push(Followup::Pool(Box::new(|| task.run()))),
+            ThreadServer::Pool => self.push_to(Arc::clone(&conn.session().callbacks), task),
         }
     }
 
@@ -141,7 +144,11 @@ impl Core {
         if call.takes_no_thread() {
             return self.start_in_order(conn, call);
         }
-        match executor.push(Task::new(call.into_task(conn))) {
+        self.push_to(executor, Task::new(call.into_task(conn)));
+    }
+
+    fn push_to(&mut self, executor: Arc<SerialExecutor>, task: Task) {
+        match executor.push(task) {
             Start::Nobody => {}
             Start::Thread => self.followups.push(Followup::Run(Box::new(|| executor.start()))),
             Start::Wake(inbox) => {

@@ -13,7 +13,7 @@ use super::running::{Idle, RunningCalls};
 use super::schedule::Waiting;
 use super::threads::Threads;
 use crate::connection::{ArcConn, Conn, Core, Followup, Session};
-use crate::threads::SerialExecutor;
+use crate::threads::{SerialExecutor, ThreadBudget};
 
 /// What is kept under the lock.
 #[derive(Default)]
@@ -31,17 +31,26 @@ pub(crate) struct State {
 
 /// The state outside the lock.
 pub(crate) struct Shared {
-    /// Runs the peer's calls that name no thread.
+    /// The threads that the peer can make this process have.
+    pub(super) budget: Arc<ThreadBudget>,
+    /// Runs the peer's calls without a context.
     pub(super) inline: Arc<SerialExecutor>,
+    /// Runs callbacks of calls that no thread waits for.
+    pub(super) callbacks: Arc<SerialExecutor>,
     pub(super) idle: Idle,
     /// The possible versions of the peer: for each family of schemas a set.
     pub(crate) versions: Mutex<Vec<(u64, u32)>>,
 }
 
 impl Shared {
-    pub(super) fn new() -> Shared {
+    /// Of the threads that the peer can make this process have there are so many at most.
+    pub(super) fn new(threads: usize) -> Shared {
+        let budget = ThreadBudget::new(threads);
+        // One thread each is reserved, so that the connection is never without.
+        let inline = SerialExecutor::new(1, 1, &budget);
+        let callbacks = SerialExecutor::new(threads.max(1), 1, &budget);
         let (idle, versions) = (Idle::default(), Mutex::default());
-        Shared { inline: SerialExecutor::new(1), idle, versions }
+        Shared { budget, inline, callbacks, idle, versions }
     }
 }
 
@@ -93,7 +102,8 @@ impl Core {
         {
             self.state().exported.remove(&address);
         }
-        self.followups.extend(object.released().map(Followup::Drop));
+        let what = object.name();
+        self.followups.extend(object.released().map(|rest| Followup::Drop(what, rest)));
     }
 }
 
@@ -146,9 +156,10 @@ impl Session for Calls {
         // These may contain values of the user, or refer to them.
         let waiting: Vec<_> = waiting.into_iter().map(|(_, call)| call).collect();
         let rest = (waiters.into_rest(), interrupts.into_rest(), waiting);
-        core.followups.push(Followup::Drop(Box::new(rest)));
+        core.followups.push(Followup::Drop("the destructor of an unanswered call", Box::new(rest)));
         for (_, object) in objects {
-            core.followups.extend(object.released().map(Followup::Drop));
+            let what = object.name();
+            core.followups.extend(object.released().map(|rest| Followup::Drop(what, rest)));
         }
     }
 }

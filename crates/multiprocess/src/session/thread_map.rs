@@ -17,6 +17,9 @@ use crate::wire::{Builder, Decoder, Encoder, Reader, Size, Text};
 pub(crate) const THREAD_MAP: u64 = 0xee5e_3717_9ad9_dc9d;
 const THREAD: u64 = 0x81c1_e260_0d0b_56c5;
 
+/// Bytes of a thread's name that are kept.
+const MAX_NAME: usize = 256;
+
 /// One of this process's threads, as the peer names it in a context.
 struct ServedThread(ThreadServer);
 
@@ -76,10 +79,12 @@ impl Object for ServedThreadMap {
             }
         });
         core.engine.release_all(call.params.caps);
-        let limit = conn.limits().threads;
+        let budget = &conn.session().budget;
         let answer = params.and_then(|asked| match asked {
-            Asked::Thread(name) => {
-                let count = core.state().threads.count(1, limit)?;
+            Asked::Thread(mut name) => {
+                let end = (0..=MAX_NAME).rev().find(|end| name.is_char_boundary(*end));
+                name.truncate(end.unwrap_or_default());
+                let count = budget.claim(1)?;
                 let thread = core.export_thread(ThreadServer::Worker(Worker::new(name), count));
                 Draft::results(&MEMORY, call.call, |to| {
                     let mut results = Builder::content(to, Size(0, 1));
@@ -89,7 +94,7 @@ impl Object for ServedThreadMap {
             }
             Asked::Pool(0) => Err(crate::Error::failed("a pool needs at least one thread")),
             Asked::Pool(count) => {
-                core.state().threads.make_pool(count as usize, limit)?;
+                core.state().threads.make_pool(count as usize, budget)?;
                 Draft::results(&MEMORY, call.call, |to| {
                     Builder::content(to, Size(0, 0));
                     Ok(Vec::new())

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::threads::ThreadCount;
-use crate::threads::{Inbox, Worker};
+use crate::threads::{Inbox, ThreadClaim, Worker};
 
 /// A thread of this process that a peer can name.
 pub(crate) enum ThreadServer {
     /// Made for the peer; counted until it is dropped.
-    Worker(Worker, #[allow(dead_code, reason = "counts until it is dropped")] ThreadCount),
+    Worker(Worker, #[allow(dead_code, reason = "counts until it is dropped")] ThreadClaim),
     /// A calling thread, on which the callbacks of its calls run.
     Caller(Arc<Inbox>),
     /// No thread in particular: callbacks of calls that no thread waits for.

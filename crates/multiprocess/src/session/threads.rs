@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use capnp_engine::Cap;
 
 use crate::connection::Core;
-use crate::threads::SerialExecutor;
+use crate::threads::{SerialExecutor, ThreadBudget, ThreadClaim};
 use crate::{Error, Result};
 
 /// Server threads for the calls of futures. Up to this many calls each have one for themselves, so
@@ -40,9 +40,7 @@ pub(crate) struct Threads {
     longs: SharedThreads,
     /// For each object whose streaming calls are under way, the one that runs them all.
     streams: HashMap<usize, (ThreadPair, BusyGuard)>,
-    /// Threads made for the peer.
-    made: Arc<AtomicUsize>,
-    pool: Option<(Arc<SerialExecutor>, ThreadCount)>,
+    pool: Option<(Arc<SerialExecutor>, ThreadClaim)>,
     /// Whether the peer has a pool for calls that name no thread.
     peer_pool: PeerPool,
     /// Where callbacks of such calls run here.
@@ -68,7 +66,6 @@ impl Default for Threads {
             asyncs: SharedThreads::new(ASYNC_THREADS),
             longs: SharedThreads::new(LONG_THREADS),
             streams: HashMap::new(),
-            made: Arc::default(),
             pool: None,
             peer_pool: PeerPool::default(),
             any_thread: None,
@@ -111,25 +108,13 @@ impl Threads {
         self.streams.insert(object, (pair, busy));
     }
 
-    /// Counts `more` threads that are made for the peer, within `limit`.
-    pub(crate) fn count(&self, more: usize, limit: usize) -> Result<ThreadCount> {
-        let made = self.made.load(Ordering::Relaxed);
-        if made.saturating_add(more) > limit {
-            return Err(Error::Overloaded {
-                message: format!("more than {limit} threads on one connection"),
-            });
-        }
-        self.made.store(made + more, Ordering::Relaxed);
-        Ok(ThreadCount { made: Arc::clone(&self.made), count: more })
-    }
-
     /// Makes the pool for calls that name no thread, once.
-    pub(crate) fn make_pool(&mut self, count: usize, limit: usize) -> Result<()> {
+    pub(crate) fn make_pool(&mut self, count: usize, budget: &Arc<ThreadBudget>) -> Result<()> {
         if self.pool.is_some() {
             return Err(Error::failed("this connection has a pool already"));
         }
-        let counted = self.count(count, limit)?;
-        self.pool = Some((SerialExecutor::new(count), counted));
+        let claim = budget.claim(count)?;
+        self.pool = Some((SerialExecutor::new(count, count, budget), claim));
         Ok(())
     }
 
@@ -249,18 +234,6 @@ impl SharedThreads {
     fn release(&mut self, id: u64) -> Option<ThreadPair> {
         let place = self.threads.iter().position(|thread| thread.id == id)?;
         Some(self.threads.remove(place).pair)
-    }
-}
-
-/// Threads made for the peer, counted until this is dropped.
-pub(crate) struct ThreadCount {
-    made: Arc<AtomicUsize>,
-    count: usize,
-}
-
-impl Drop for ThreadCount {
-    fn drop(&mut self) {
-        self.made.fetch_sub(self.count, Ordering::Relaxed);
     }
 }
 

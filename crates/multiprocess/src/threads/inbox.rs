@@ -190,6 +190,18 @@ pub(crate) fn this_inbox() -> Arc<Inbox> {
     })
 }
 
+/// Has the threads that peers have for the current one released, as when it ends: it is about to do
+/// something else.
+pub(super) fn release_peers_threads() {
+    let ended = THIS.with_borrow(|this| {
+        this.as_ref().map(|this| (this.inbox.id(), this.ends.take())).unwrap_or_default()
+    });
+    let (inbox, ends) = ended;
+    for end in ends {
+        end.thread_ended(inbox);
+    }
+}
+
 /// Registers `end` to be notified when the current thread ends.
 pub(crate) fn at_thread_end(end: impl ThreadEnd + 'static) {
     THIS.with_borrow(|this| {

@@ -4,10 +4,13 @@
 //! arrives in its inbox meanwhile: these are the callbacks of the call it waits for. A [`Worker`] is a
 //! thread that does nothing else; a [`SerialExecutor`] runs calls that name no thread, in order.
 //!
+//! `budget` bounds how many threads one peer can make this process have.
+//!
 //! What they run is a [`Task`]; `current` is the call that a thread serves now, `token` says whether
 //! that call was cancelled, `answering` batches the answers of calls that arrived at once.
 
 mod answering;
+mod budget;
 mod current;
 mod inbox;
 mod serial;
@@ -16,6 +19,7 @@ mod token;
 mod worker;
 
 pub(crate) use answering::batch_continues;
+pub(crate) use budget::{ThreadBudget, ThreadClaim};
 pub(crate) use current::{
     RunningId, current, depth, enter_call, enter_poll, innermost, innermost_future, relayed,
 };

@@ -2,9 +2,11 @@
 //! many at once as it has slots.
 //!
 //! One with a single slot runs those calls of a connection that have no context. One with several is
-//! the pool that a peer asked for with makePool. A method that waits for an answer must not hold up the
-//! calls behind it, or two peers that call each other could wait for ever: before it waits, its thread
-//! releases its slot to another thread.
+//! the pool that a peer asked for with makePool, or runs callbacks that name no thread in particular. A
+//! method that waits for an answer must not hold up the calls behind it, or two peers that call each other
+//! could wait for ever: before it waits, its thread releases its slot to another thread. That one more
+//! thread counts in the connection's [`ThreadBudget`]; if there is none left, the calls wait until one of
+//! the methods has ended, and are refused if none has for a second: they may be what the methods wait for.
 //!
 //! A thread with a slot that has no call to run reads the socket for a while, so that it runs the next
 //! call at once. Calls that arrive together are run one after the other by as few threads as keep up.
@@ -19,7 +21,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::answering::{Batch, end_batch};
-use super::inbox::{Inbox, this_inbox};
+use super::budget::{ThreadBudget, ThreadClaim};
+use super::inbox::{Inbox, release_peers_threads, this_inbox};
 use super::task::Task;
 use crate::connection::{IdleReader, WeakConn};
 use crate::driver::{Source, driver};
@@ -29,18 +32,34 @@ use crate::pool;
 const MAX_IDLE: Duration = Duration::from_secs(5);
 /// How many threads of this process do so at once; the driver reads the other sockets.
 const MAX_IDLE_THREADS: usize = 16;
+/// When a thread is asked for again where there was none.
+const RETRY: Duration = Duration::from_millis(50);
+/// How long calls wait for one of the methods that wait before them to end, where no other thread is to be
+/// had.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) struct SerialExecutor {
     /// How many calls run at once.
     slots: usize,
+    /// How many threads it has without a claim.
+    reserved: usize,
+    budget: Arc<ThreadBudget>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     tasks: VecDeque<Task>,
-    /// Slots that a thread has, or that a thread was asked for to take.
-    used: usize,
+    /// Threads, with those that were asked for.
+    threads: usize,
+    /// Those of them whose slot was released: their methods wait.
+    waiting: usize,
+    /// For the threads beyond the reserved ones.
+    claims: Vec<ThreadClaim>,
+    /// A thread was not to be had, and is asked for again later.
+    retries: bool,
+    /// Since when no call was started for want of a thread.
+    starved: Option<Instant>,
     /// A thread was asked for and has not started yet.
     starting: bool,
     /// The inbox of the thread that has a slot and no call to run. There is one at most.
@@ -69,8 +88,14 @@ thread_local! {
 }
 
 impl SerialExecutor {
-    pub(crate) fn new(slots: usize) -> Arc<SerialExecutor> {
-        Arc::new(SerialExecutor { slots, state: Mutex::default() })
+    /// Runs so many calls at once. `reserved` of its threads were counted elsewhere.
+    pub(crate) fn new(
+        slots: usize,
+        reserved: usize,
+        budget: &Arc<ThreadBudget>,
+    ) -> Arc<SerialExecutor> {
+        let (budget, state) = (Arc::clone(budget), Mutex::default());
+        Arc::new(SerialExecutor { slots, reserved, budget, state })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -84,10 +109,10 @@ impl SerialExecutor {
         if let Some(inbox) = state.idle.take() {
             return Start::Wake(inbox);
         }
-        if (state.used == 0 || !state.quick) && self.claim_slot(&mut state) {
+        if (state.used() == 0 || !state.quick) && self.claim_slot(&mut state) {
             return Start::Thread;
         }
-        if state.used < self.slots && state.started_at_tick.is_none() {
+        if state.used() < self.slots && state.started_at_tick.is_none() {
             // One less than there were: the first tick may come at once and must not ask for a thread.
             state.started_at_tick = Some(state.started.wrapping_sub(1));
             drop(state);
@@ -101,34 +126,106 @@ impl SerialExecutor {
 
     /// Claims a slot for one more thread, if calls wait and a slot is free. If this returns true the
     /// caller is to [start](Self::start) the thread.
-    fn claim_slot(&self, state: &mut State) -> bool {
-        let claim = !state.tasks.is_empty() && state.used < self.slots && !state.starting;
-        if claim {
-            state.used += 1;
-            state.starting = true;
+    fn claim_slot(self: &Arc<Self>, state: &mut State) -> bool {
+        if state.tasks.is_empty() || state.used() >= self.slots || state.starting {
+            return false;
         }
-        claim
+        if state.threads >= self.reserved {
+            match self.budget.claim_unasked() {
+                Ok(claim) => state.claims.push(claim),
+                Err(_) => {
+                    state.starved.get_or_insert_with(Instant::now);
+                    self.retry(state);
+                    return false;
+                }
+            }
+        }
+        state.threads += 1;
+        state.starting = true;
+        true
     }
 
-    /// Starts a thread for a slot that was claimed.
+    /// Starts a thread for a slot that was claimed. If there is no thread to be had and none that will
+    /// have time, the calls that wait are refused.
     pub(crate) fn start(self: Arc<Self>) {
-        pool::run(move || {
+        let executor = Arc::clone(&self);
+        let run = move || {
             let quick = {
-                let mut state = self.state();
+                let mut state = executor.state();
                 state.starting = false;
                 state.quick
             };
-            self.serve(Batch::after(quick));
-        });
+            executor.serve(Batch::after(quick));
+        };
+        let Err(error) = pool::run(run) else { return };
+        let mut state = self.state();
+        state.starting = false;
+        let claim = self.uncount_thread(&mut state);
+        let refused = if state.threads == 0 {
+            std::mem::take(&mut state.tasks)
+        } else {
+            self.retry(&mut state);
+            VecDeque::new()
+        };
+        drop(state);
+        drop(claim);
+        for task in refused {
+            task.refuse(error.clone());
+        }
     }
 
-    /// Runs calls until there are none for a while, or the slot is released.
+    /// Asks for a thread again later, on the driver thread.
+    fn retry(self: &Arc<Self>, state: &mut State) {
+        let Ok(driver) = driver() else { return };
+        if std::mem::replace(&mut state.retries, true) {
+            return;
+        }
+        let executor = Arc::downgrade(self);
+        let again = move || {
+            let Some(executor) = executor.upgrade() else { return };
+            let mut state = executor.state();
+            state.retries = false;
+            let start = executor.claim_slot(&mut state);
+            let refused = if start { VecDeque::new() } else { executor.lose_patience(&mut state) };
+            drop(state);
+            if start {
+                Arc::clone(&executor).start();
+            }
+            for task in refused {
+                task.refuse(executor.budget.exhausted());
+            }
+        };
+        driver.add_timer(Instant::now() + RETRY, Box::new(again));
+    }
+
+    /// The calls that have waited too long for methods that wait themselves.
+    fn lose_patience(&self, state: &mut State) -> VecDeque<Task> {
+        let too_long = state.starved.is_some_and(|since| since.elapsed() >= PATIENCE);
+        if state.used() > 0 || !too_long {
+            return VecDeque::new();
+        }
+        state.starved = None;
+        std::mem::take(&mut state.tasks)
+    }
+
+    /// A thread is gone. Its claim is to be dropped outside the lock.
+    fn uncount_thread(&self, state: &mut State) -> Option<ThreadClaim> {
+        state.threads -= 1;
+        if state.claims.len() > state.threads.saturating_sub(self.reserved) {
+            state.claims.pop()
+        } else {
+            None
+        }
+    }
+
+    /// Runs calls until there are none for a while, or another thread has its slot.
     fn serve(self: Arc<Self>, mut batch: Batch) {
         let mut last = WeakConn::new();
         loop {
             let mut state = self.state();
             if let Some(task) = state.tasks.pop_front() {
                 state.started += 1;
+                state.starved = None;
                 let more = !state.tasks.is_empty();
                 let start = batch.is_slow() && self.claim_slot(&mut state);
                 drop(state);
@@ -138,15 +235,20 @@ impl SerialExecutor {
                 last = task.connection();
                 SLOT.set(Some(Arc::clone(&self)));
                 batch.run(task, more);
-                if SLOT.take().is_none() {
-                    return; // the slot was released while the method waited
+                let released = SLOT.take().is_none();
+                let mut state = self.state();
+                state.quick = !batch.is_slow();
+                if released {
+                    state.waiting -= 1;
+                    // Goes on if nobody has taken its slot, for want of a thread or of calls.
+                    if state.used() > self.slots {
+                        return self.leave(state, &last);
+                    }
                 }
-                self.state().quick = !batch.is_slow();
                 continue;
             }
             if state.idle.is_some() {
-                state.used -= 1;
-                return;
+                return self.leave(state, &last);
             }
             let inbox = this_inbox();
             state.idle = Some(Arc::clone(&inbox));
@@ -157,12 +259,22 @@ impl SerialExecutor {
                 state.idle = None;
             }
             if state.tasks.is_empty() {
-                state.used -= 1;
-                drop(state);
+                self.leave(state, &last);
                 inbox.parker().drop_wake_fd();
                 return;
             }
         }
+    }
+
+    /// The current thread goes back to the pool. What it calls there has nothing to do with `conn`, whose
+    /// peer need not keep a thread for it.
+    fn leave(&self, mut state: MutexGuard<'_, State>, conn: &WeakConn) {
+        let claim = self.uncount_thread(&mut state);
+        drop(state);
+        if conn.strong_count() > 0 {
+            release_peers_threads();
+        }
+        drop(claim);
     }
 
     /// Reads the connection until there is a call to run, or none for [`MAX_IDLE`].
@@ -185,12 +297,19 @@ impl SerialExecutor {
     /// Gives the current thread's slot to another thread, if calls wait.
     fn release(self: Arc<Self>) {
         let mut state = self.state();
-        state.used -= 1;
+        state.waiting += 1;
         let start = self.claim_slot(&mut state);
         drop(state);
         if start {
             self.start();
         }
+    }
+}
+
+impl State {
+    /// How many slots are taken.
+    fn used(&self) -> usize {
+        self.threads - self.waiting
     }
 }
 
@@ -202,7 +321,7 @@ impl Source for SerialExecutor {
     fn tick(self: Arc<Self>) -> bool {
         let mut state = self.state();
         // Nothing to do where every slot is used: the threads that have them go on with the rest.
-        if state.tasks.is_empty() || state.used >= self.slots {
+        if state.tasks.is_empty() || state.used() >= self.slots || state.retries {
             state.started_at_tick = None;
             return false;
         }

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use crate::cleanup::Cleanup;
+
 type Hook = Box<dyn FnOnce() + Send>;
 
 /// Fires when a call that is being served is cancelled: its caller dropped it, its deadline passed,
@@ -14,6 +16,11 @@ pub struct CancelToken(Arc<Token>);
 impl CancelToken {
     pub(crate) fn new(token: Arc<Token>) -> CancelToken {
         CancelToken(token)
+    }
+
+    /// For the runtime's own: see [`Token::on_fire`].
+    pub(crate) fn on_fire(&self, wake: impl FnOnce() + Send + 'static) {
+        self.0.on_fire(wake);
     }
 
     /// Whether the call was cancelled.
@@ -37,6 +44,8 @@ pub(crate) struct Token {
 #[derive(Default)]
 struct Waiting {
     hooks: Vec<Hook>,
+    /// Those who wait in the runtime.
+    wakes: Vec<Hook>,
     /// The waker of the task that serves the call, if the method is a future.
     task: Option<Waker>,
 }
@@ -76,10 +85,23 @@ impl Token {
         false
     }
 
-    /// Marks the token, wakes the call's task, and has the hooks run on the pool, where they delay
+    /// Runs `wake` when the call is cancelled, on the thread that cancels it; here and at once if it was
+    /// already. It must be quick: it is the runtime's own.
+    pub(crate) fn on_fire(&self, wake: impl FnOnce() + Send + 'static) {
+        {
+            let mut waiting = self.waiting();
+            if !self.is_fired() {
+                waiting.wakes.push(Box::new(wake));
+                return;
+            }
+        }
+        wake();
+    }
+
+    /// Marks the token, wakes the call's task and who waits, and has the user's hooks run where they delay
     /// nobody.
-    pub(crate) fn fire(&self) {
-        let Waiting { hooks, task } = {
+    pub(crate) fn fire(&self, cleanup: &Arc<Cleanup>) {
+        let Waiting { hooks, wakes, task } = {
             let mut waiting = self.waiting();
             self.fired.store(true, Ordering::Release);
             std::mem::take(&mut *waiting)
@@ -87,8 +109,11 @@ impl Token {
         if let Some(task) = task {
             crate::panics::run_hook("a waker", || task.wake());
         }
+        for wake in wakes {
+            wake();
+        }
         for hook in hooks {
-            crate::pool::clean_up(hook);
+            cleanup.run("a hook for a call that is cancelled", hook);
         }
     }
 

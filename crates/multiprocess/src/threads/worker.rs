@@ -1,35 +1,35 @@
 //! A thread made for a peer's calls.
 
-use std::sync::{Arc, Once};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::answering::Batch;
 use super::inbox::{Inbox, Next, adopt};
 use crate::connection::{IdleReader, Parker, WeakConn};
+use crate::{Result, thread_start};
 
 /// One server thread. It starts with its first call, and ends when the peer releases it.
 pub(crate) struct Worker {
     inbox: Arc<Inbox>,
-    start: Once,
+    started: AtomicBool,
 }
 
 impl Worker {
     pub(crate) fn new(name: String) -> Worker {
-        Worker { inbox: Arc::new(Inbox::new(name)), start: Once::new() }
+        Worker { inbox: Arc::new(Inbox::new(name)), started: AtomicBool::new(false) }
     }
 
-    /// The thread's inbox; the thread runs from now on.
-    pub(crate) fn inbox(&self) -> Arc<Inbox> {
-        self.start.call_once(|| {
+    /// The thread's inbox; the thread runs from now on. Called under the lock of its connection.
+    ///
+    /// # Errors
+    /// No thread could be had. The next call of this tries again.
+    pub(crate) fn inbox(&self) -> Result<Arc<Inbox>> {
+        if !self.started.load(Ordering::Relaxed) {
             let inbox = Arc::clone(&self.inbox);
-            // The system keeps 15 bytes of a name.
-            let name: String = self.inbox.name().chars().filter(|c| *c != '\0').take(15).collect();
-            let started = std::thread::Builder::new().name(name).spawn(move || serve(inbox));
-            if let Err(error) = started {
-                tracing::error!("cannot start a thread: {error}");
-                self.inbox.close();
-            }
-        });
-        Arc::clone(&self.inbox)
+            thread_start::start(self.inbox.name(), move || serve(inbox))?;
+            self.started.store(true, Ordering::Relaxed);
+        }
+        Ok(Arc::clone(&self.inbox))
     }
 
     pub(crate) fn name(&self) -> &str {

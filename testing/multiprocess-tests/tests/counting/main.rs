@@ -2,6 +2,7 @@
 //! not beside other tests.
 
 mod hung_up;
+mod limited;
 mod many;
 mod memory;
 mod stress;

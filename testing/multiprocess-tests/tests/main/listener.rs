@@ -14,10 +14,10 @@ use multiprocess_tests::{LabServer, wait_until};
 const LONG: Duration = Duration::from_secs(60);
 
 /// A directory of one test's own.
-struct Place(PathBuf);
+pub(crate) struct Place(PathBuf);
 
 impl Place {
-    fn new() -> Place {
+    pub(crate) fn new() -> Place {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("mp-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
@@ -27,7 +27,7 @@ impl Place {
         Place(path)
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.0.join("lab.sock")
     }
 }

@@ -28,6 +28,7 @@ mod protocol;
 mod references;
 mod regressions;
 mod relay;
+mod slow_hooks;
 mod stream_order;
 mod streaming;
 mod tail_call;

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod calls;
+mod limits;
 mod promises;
 mod threads;
 

@@ -180,7 +180,7 @@ fn too_many_threads_are_refused() {
     let made: Vec<_> = (0..20).map(|_| bench.make_thread(threads).export()).collect();
     for _ in 0..1980 {
         let text = bench.make_thread(threads).exception();
-        assert_eq!(text, "more than 20 threads on one connection");
+        assert_eq!(text, "more than 20 threads on one connection (Limits::threads)");
     }
     // The threads that were made serve calls, and a released one makes room for another.
     bench.add(lab, &[Cap::There(made[7])]).results();

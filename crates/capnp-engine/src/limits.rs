@@ -1,0 +1,127 @@
+//! What the peer can make this side hold, and what happens beyond that.
+
+use crate::cap::{Cap, Kind, Target};
+use crate::engine::Engine;
+use crate::error::{Exception, ExceptionKind, Failure};
+
+/// Calls of up to this many bytes are taken however many bytes are held: so that objects can be ended, and
+/// because calls are counted as well.
+const SMALL: usize = 1024;
+
+/// Limits for what the peer can add to the tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls of the peer's that are not answered. More end the connection.
+    pub unanswered: usize,
+    /// Calls of the peer's that are not answered, or answered and not finished. More end the connection.
+    pub unfinished: usize,
+    /// Bytes of the peer's calls that are not answered, and of results that are kept because calls may be
+    /// made on them. A call beyond this that would wait here is refused as overloaded, and the user is to
+    /// refuse one that is [delivered](crate::Effect::Deliver): see
+    /// [`exceeds_bytes`](Engine::exceeds_bytes). A larger call is never taken.
+    pub bytes: usize,
+    /// Objects and promises that this side has given the peer, and as many that it was given. A call that
+    /// would add more is refused as overloaded.
+    pub objects: usize,
+    /// Capabilities in one message. A message of the peer's with more ends the connection, and one of this
+    /// side is not sent.
+    pub capabilities: usize,
+}
+
+impl Limits {
+    /// No limits.
+    pub const NONE: Limits = Limits {
+        unanswered: usize::MAX,
+        unfinished: usize::MAX,
+        bytes: usize::MAX,
+        objects: usize::MAX,
+        capabilities: usize::MAX,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            unanswered: 8192,
+            unfinished: 16384,
+            bytes: 128 << 20,
+            objects: 16384,
+            capabilities: 10_000,
+        }
+    }
+}
+
+impl Engine {
+    /// Whether a call of the peer's of this size, which is counted already, is beyond
+    /// [`Limits::bytes`]. `bytes`: the size of its message.
+    pub fn exceeds_bytes(&self, bytes: usize) -> bool {
+        let held = self.answers.held();
+        held > self.limits.bytes && bytes > SMALL
+    }
+
+    /// The error for a call of the peer's that would wait here, if it is beyond a limit.
+    pub(crate) fn check_call(&self, target: Cap, bytes: usize) -> Result<(), Failure> {
+        if self.imports.len() > self.limits.objects {
+            return Err(self.too_many_objects());
+        }
+        let target = self.caps.resolved(target);
+        let delivered =
+            matches!(self.caps.get(target).map(|entry| &entry.kind), Some(Kind::Local { .. }));
+        if !delivered && self.exceeds_bytes(bytes) {
+            let limit = self.limits.bytes;
+            return Err(overloaded(format!(
+                "more than {limit} bytes of calls wait on one connection"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The error for a message of this side with these capabilities, if it is beyond a limit.
+    pub(crate) fn check_caps(&self, caps: impl Iterator<Item = Cap>) -> Result<(), Failure> {
+        let (mut all, mut new) = (0, 0);
+        for cap in caps {
+            all += 1;
+            new += usize::from(self.is_new_export(cap));
+        }
+        if all > self.limits.capabilities {
+            let limit = self.limits.capabilities;
+            return Err(Failure::failed(format!("more than {limit} capabilities in one message")));
+        }
+        if new > 0 && self.exports.len() + new > self.limits.objects {
+            return Err(self.too_many_objects());
+        }
+        Ok(())
+    }
+
+    fn is_new_export(&self, cap: Cap) -> bool {
+        match self.caps.get(self.caps.resolved(cap)).map(|entry| &entry.kind) {
+            Some(Kind::Local { export, .. }) => export.is_none(),
+            Some(Kind::Promise(promise)) => {
+                matches!(promise.target, Target::Here) && promise.export.is_none()
+            }
+            Some(Kind::Import { .. } | Kind::Broken(_)) | None => false,
+        }
+    }
+
+    fn too_many_objects(&self) -> Failure {
+        let limit = self.limits.objects;
+        overloaded(format!("more than {limit} objects on one connection"))
+    }
+
+    /// The outcome of a call of the peer's whose results are kept, or an error if they are beyond
+    /// [`Limits::bytes`].
+    pub(crate) fn check_kept(&self, bytes: usize) -> Result<(), Failure> {
+        let others = self.answers.held();
+        if bytes > SMALL && others.saturating_add(bytes) > self.limits.bytes {
+            let limit = self.limits.bytes;
+            return Err(overloaded(format!(
+                "more than {limit} bytes of results are kept on one connection"
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn overloaded(reason: String) -> Failure {
+    Exception::new(ExceptionKind::Overloaded, reason).into()
+}

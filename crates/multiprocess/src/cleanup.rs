@@ -1,0 +1,173 @@
+//! Destructors, hooks and explanations of the user: code that may take as long as it likes. It runs on
+//! threads of its own kind, a few for each connection, so that it delays neither the runtime nor what
+//! belongs to other connections. What takes long is named in the log.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::driver::driver;
+use crate::pool::{self, Work};
+
+/// How many pieces of one queue run at once. A peer decides how many objects there are to drop, so there
+/// has to be a bound; with fewer that block than this, none delays another of the same queue.
+const MAX_THREADS: usize = 4;
+/// Code that takes longer is named in the log, once.
+const SLOW: Duration = Duration::from_secs(1);
+/// When a thread is asked for again, where there was none.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// The user's code of one connection that is to be run or dropped.
+#[derive(Default)]
+pub(crate) struct Cleanup {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    work: VecDeque<(&'static str, Work)>,
+    /// Threads that run it, or were asked for.
+    threads: usize,
+    /// A thread was asked for and has not started yet.
+    starting: bool,
+    running: Vec<Running>,
+    /// Tells those that run apart.
+    next: u64,
+    /// The timer runs that looks for slow ones.
+    timed: bool,
+}
+
+struct Running {
+    id: u64,
+    what: &'static str,
+    since: Instant,
+    named: bool,
+}
+
+impl State {
+    /// Counts one more thread if work waits and there may be another. If this returns true the caller is
+    /// to start it.
+    fn claim_thread(&mut self) -> bool {
+        let start = !self.work.is_empty() && self.threads < MAX_THREADS && !self.starting;
+        if start {
+            self.threads += 1;
+            self.starting = true;
+        }
+        start
+    }
+}
+
+impl Cleanup {
+    pub(crate) fn new() -> Arc<Cleanup> {
+        Arc::default()
+    }
+
+    /// The queue for objects and hooks of no connection.
+    pub(crate) fn unconnected() -> &'static Arc<Cleanup> {
+        static UNCONNECTED: std::sync::OnceLock<Arc<Cleanup>> = std::sync::OnceLock::new();
+        UNCONNECTED.get_or_init(Cleanup::new)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `work` soon, on a thread for that. `what` says in the log what it is.
+    pub(crate) fn run(self: &Arc<Self>, what: &'static str, work: impl FnOnce() + Send + 'static) {
+        let mut state = self.state();
+        state.work.push_back((what, Box::new(work)));
+        let start = state.claim_thread();
+        drop(state);
+        if start {
+            self.start_thread();
+        }
+    }
+
+    fn start_thread(self: &Arc<Self>) {
+        let queue = Arc::clone(self);
+        if let Err(error) = pool::run(move || queue.serve()) {
+            let mut state = self.state();
+            state.starting = false;
+            state.threads -= 1;
+            let alone = state.threads == 0;
+            drop(state);
+            tracing::error!("destructors and hooks wait for a thread: {error}");
+            if alone && let Ok(driver) = driver() {
+                let queue = Arc::clone(self);
+                driver.add_timer(Instant::now() + RETRY, Box::new(move || queue.start_again()));
+            }
+        }
+    }
+
+    fn start_again(self: &Arc<Self>) {
+        let start = self.state().claim_thread();
+        if start {
+            self.start_thread();
+        }
+    }
+
+    fn serve(self: &Arc<Self>) {
+        self.state().starting = false;
+        loop {
+            let mut state = self.state();
+            let Some((what, work)) = state.work.pop_front() else {
+                state.threads -= 1;
+                return;
+            };
+            let start = state.claim_thread();
+            let id = state.next;
+            state.next += 1;
+            state.running.push(Running { id, what, since: Instant::now(), named: false });
+            let watch = !std::mem::replace(&mut state.timed, true);
+            drop(state);
+            if start {
+                self.start_thread();
+            }
+            if watch {
+                self.watch();
+            }
+            crate::panics::run_hook(what, work);
+            let mut state = self.state();
+            if let Some(place) = state.running.iter().position(|running| running.id == id) {
+                let done = state.running.swap_remove(place);
+                drop(state);
+                if done.named {
+                    tracing::warn!("{what} has ended, after {:?}", done.since.elapsed());
+                }
+            }
+        }
+    }
+
+    /// Looks for what takes long, on the driver thread, as long as anything runs.
+    fn watch(self: &Arc<Self>) {
+        let Ok(driver) = driver() else { return };
+        let queue = Arc::downgrade(self);
+        let look = move || {
+            if let Some(queue) = queue.upgrade() {
+                queue.name_slow();
+            }
+        };
+        driver.add_timer(Instant::now() + SLOW, Box::new(look));
+    }
+
+    fn name_slow(self: &Arc<Self>) {
+        let mut state = self.state();
+        let waiting = state.work.len();
+        let mut slow = Vec::new();
+        for running in &mut state.running {
+            if !running.named && running.since.elapsed() >= SLOW {
+                running.named = true;
+                slow.push(running.what);
+            }
+        }
+        let again = !state.running.is_empty();
+        state.timed = again;
+        drop(state);
+        for what in slow {
+            tracing::warn!("{what} takes longer than {SLOW:?}; {waiting} others wait behind it");
+        }
+        if again {
+            self.watch();
+        }
+    }
+}

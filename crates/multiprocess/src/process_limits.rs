@@ -1,0 +1,52 @@
+//! Bounds on what all peers together can make this process hold.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static THREADS: AtomicUsize = AtomicUsize::new(ProcessLimits::DEFAULT.threads);
+
+/// Bounds on what all peers together can make this process hold. They are above those of each
+/// connection ([`Limits`](crate::Limits)), and the same for all connections.
+///
+/// ```
+/// use multiprocess::ProcessLimits;
+///
+/// let mut limits = ProcessLimits::default();
+/// limits.threads = 1_000;
+/// limits.set();
+/// assert_eq!(ProcessLimits::current().threads, 1_000);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessLimits {
+    /// Threads that the runtime starts, for calls and cleanup of all connections. Half of them are
+    /// shared: a connection can always have eight, and takes more from the shared ones, so that some
+    /// peers that use many leave others theirs. Beyond this what needs a thread is refused as
+    /// overloaded, or waits. 4,096 unless set, because Linux's usual bound on memory maps allows some
+    /// 16,000 threads in a process, and the process ends beyond it.
+    pub threads: usize,
+}
+
+impl ProcessLimits {
+    const DEFAULT: ProcessLimits = ProcessLimits { threads: 4096 };
+
+    /// The bounds in force.
+    pub fn current() -> ProcessLimits {
+        ProcessLimits { threads: THREADS.load(Ordering::Relaxed) }
+    }
+
+    /// Puts these bounds in force for the process. What is held already beyond them is kept.
+    pub fn set(self) {
+        THREADS.store(self.threads, Ordering::Relaxed);
+    }
+
+    /// Threads that connections take beyond those that each can always have.
+    pub(crate) fn shared_threads() -> usize {
+        THREADS.load(Ordering::Relaxed) / 2
+    }
+}
+
+impl Default for ProcessLimits {
+    fn default() -> ProcessLimits {
+        ProcessLimits::DEFAULT
+    }
+}

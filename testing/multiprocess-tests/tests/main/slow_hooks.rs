@@ -1,0 +1,121 @@
+//! Destructors and hooks of the user's that take long: they delay nothing but each other.
+
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::thread;
+
+use multiprocess::process::Listener;
+use multiprocess::{Connection, Limits, Server};
+use multiprocess_tests::generated::lab::LabClient;
+use multiprocess_tests::{LONG, LabServer, pair, wait_until, within_time};
+
+use super::listener::Place;
+
+/// Hooks wait here until it is opened.
+#[derive(Default)]
+struct Door {
+    open: Mutex<bool>,
+    opened: Condvar,
+    waiting: AtomicUsize,
+}
+
+impl Door {
+    fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        drop(self.opened.wait_while(self.open.lock().unwrap(), |open| !*open).unwrap());
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Gets this many counters of the lab and drops them, each with a hook in the server that waits.
+fn drop_counters(server: &LabServer, lab: &LabClient, count: usize, door: &Arc<Door>) {
+    server.keep_last();
+    let counters: Vec<_> = (0..count)
+        .map(|_| {
+            let counter = lab.make_counter(1).wait().unwrap();
+            let door = Arc::clone(door);
+            server.last().unwrap().add_cleanup(move || door.pass());
+            counter
+        })
+        .collect();
+    drop(counters);
+    wait_until("hooks wait", || door.waiting.load(Ordering::SeqCst) >= 4);
+}
+
+#[test]
+fn hooks_that_wait_keep_no_place_of_a_listener() {
+    let place = Place::new();
+    let lab = LabServer::new();
+    let listener = Listener::bind(&place.socket()).unwrap();
+    let server = Server::start(listener, lab.client(), Limits::default(), 3).unwrap();
+    let connect = || {
+        let calling = Connection::new(UnixStream::connect(server.path()).unwrap()).unwrap();
+        let lab: LabClient = calling.bootstrap().unwrap();
+        (calling, lab)
+    };
+    let (slow, slow_lab) = connect();
+    let door = Arc::new(Door::default());
+    drop_counters(&lab, &slow_lab, 40, &door);
+    // With its connection, while other hooks wait.
+    slow.disconnect();
+    for round in 0..12 {
+        let (calling, lab) = connect();
+        assert_eq!(lab.add(round, 1).timeout(LONG).wait().unwrap(), round + 1);
+        calling.disconnect();
+    }
+    wait_until("all places are free", || server.connections().is_empty());
+    door.open();
+    wait_until("all hooks have run", || lab.counters() == 0 && lab.uncleaned() == 0);
+}
+
+#[test]
+fn hooks_that_wait_delay_no_other_hook_of_a_connection() {
+    let (slow, other) = (pair(), pair());
+    let door = Arc::new(Door::default());
+    drop_counters(&slow.server, &slow.lab, 40, &door);
+    let (told, tells) = mpsc::channel();
+    for pair in [&slow, &other] {
+        let told = told.clone();
+        pair.serving.on_disconnect(move || told.send(()).unwrap());
+        let serving = pair.serving.clone();
+        let waits = thread::spawn(move || serving.wait_disconnected());
+        pair.calling.disconnect();
+        tells.recv_timeout(LONG).expect("the hook runs");
+        within_time(move || waits.join().unwrap());
+    }
+    // Nor the objects of another connection.
+    let third = pair();
+    let counter = third.lab.make_counter(1).wait().unwrap();
+    drop(counter);
+    wait_until("it is gone", || third.server.counters() == 0);
+    assert!(door.waiting.load(Ordering::SeqCst) >= 4);
+    door.open();
+    wait_until("all hooks have run", || slow.server.uncleaned() == 0);
+}
+
+/// Hooks for the end of the connection that wait: others run all the same, and who waits for the end
+/// is told.
+#[test]
+fn hooks_for_the_end_that_wait_delay_no_others() {
+    let pair = pair();
+    let door = Arc::new(Door::default());
+    let (told, tells) = mpsc::channel();
+    for number in 0..4 {
+        let (door, told) = (Arc::clone(&door), told.clone());
+        pair.serving.on_disconnect(move || match number {
+            0..3 => door.pass(),
+            _ => told.send(()).unwrap(),
+        });
+    }
+    pair.calling.disconnect();
+    tells.recv_timeout(LONG).expect("the hook runs");
+    let serving = pair.serving.clone();
+    within_time(move || serving.wait_disconnected());
+    door.open();
+}
