@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::poller::{Poller, Ready, SourceId};
+use crate::process::{check_forked, is_forked, watch_forks};
 use crate::{Error, Result, thread_start};
 
 /// Something with a descriptor that the driver watches.
@@ -51,13 +52,16 @@ const TICK: Duration = Duration::from_millis(1);
 /// How long the driver waits for the calls of the futures that it has woken, to write them at once.
 const WRITE_DELAY: Duration = Duration::from_micros(50);
 
-/// The process's driver, started on first use. Where that fails, the next use tries again.
+/// The process's driver, started on first use. Where that fails, the next use tries again. In a fork of the
+/// process it is an error.
 pub(crate) fn driver() -> Result<&'static Driver> {
     static DRIVER: OnceLock<&'static Driver> = OnceLock::new();
     static START: Mutex<()> = Mutex::new(());
+    check_forked()?;
     if let Some(driver) = DRIVER.get() {
         return Ok(driver);
     }
+    watch_forks();
     let _one_at_a_time = lock(&START);
     if let Some(driver) = DRIVER.get() {
         return Ok(driver);
@@ -117,8 +121,12 @@ impl Driver {
         self.poller.set(fd, id, read, write)
     }
 
-    /// Forgets a source. Its methods may still be running.
+    /// Forgets a source. Its methods may still be running. In a fork of the process nothing is forgotten:
+    /// what is watched is the parent's.
     pub(crate) fn remove(&self, id: SourceId, fd: BorrowedFd<'_>) {
+        if is_forked() {
+            return;
+        }
         if lock(&self.sources).remove(&id).is_some() {
             let _ = self.poller.delete(fd);
         }
@@ -138,6 +146,9 @@ impl Driver {
     }
 
     pub(crate) fn remove_timer(&self, id: TimerId) {
+        if is_forked() {
+            return;
+        }
         let timer = lock(&self.timers).remove(&id);
         drop(timer);
     }

@@ -18,7 +18,7 @@ use super::streaming::{Room, start_stream};
 use super::waiting::{Deadline, wait_for_slot};
 use crate::panics::catch_panic;
 use crate::session::{Caller, EncodeFn};
-use crate::threads::{innermost, innermost_future, this_inbox};
+use crate::threads::{check_thread, innermost, innermost_future, this_inbox};
 use crate::wire::{AnyBuilder, Encoder, PayloadCodec};
 use crate::{Error, Result};
 
@@ -124,8 +124,12 @@ impl<T: Send + 'static> Call<T> {
     /// object of this process runs on this thread directly; a panic in it is an error.
     ///
     /// # Errors
-    /// The method's own error, or that of the connection; see [`Error`].
+    /// The method's own error, or that of the connection; see [`Error`]. [`Error::ApiMisuse`] in the
+    /// destructor of a thread-local value, once the runtime's own are gone.
     pub fn wait(mut self) -> Result<T> {
+        if !matches!(self.state, State::Ready(_) | State::Local(_)) {
+            check_thread()?;
+        }
         let result = match std::mem::replace(&mut self.state, State::Done) {
             State::Ready(result) => result,
             State::Local(run) => catch_panic(run),

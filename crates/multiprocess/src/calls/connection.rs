@@ -11,7 +11,7 @@ use super::interface::Interface;
 use super::object::serve;
 use super::slot::Slot;
 use crate::connection::{ArcConn, Limits, read_once};
-use crate::process::{PeerCredentials, peer_credentials};
+use crate::process::{PeerCredentials, check_forked, is_forked, peer_credentials};
 use crate::session::{self, Complete};
 use crate::threads::this_inbox;
 use crate::{Error, Result};
@@ -49,6 +49,7 @@ impl Connection {
     /// # Errors
     /// The connection has ended.
     pub fn bootstrap<I: Interface>(&self) -> Result<I> {
+        check_forked()?;
         bootstrap::<I>(&self.0, Complete::ignore())
     }
 
@@ -95,6 +96,7 @@ impl Connection {
         timeout: Duration,
         explain: impl FnOnce(Error) -> Error + Send + 'static,
     ) -> Result<I> {
+        check_forked()?;
         self.0.start_handshake(timeout, Box::new(explain));
         bootstrap::<I>(&self.0, explained()).inspect_err(|_| self.0.stop_explaining())
     }
@@ -105,6 +107,7 @@ impl Connection {
     /// # Errors
     /// The connection ended first, the peer has no such object, or it did not answer in time.
     pub fn bootstrap_ready<I: Interface>(&self, timeout: Duration) -> Result<I> {
+        check_forked()?;
         let answer = Arc::new(Slot::unwatched());
         let filled = Arc::clone(&answer);
         let handle = bootstrap::<I>(
@@ -118,14 +121,19 @@ impl Connection {
     /// Ends the connection: every call that waits, on either side, and every later one fails with
     /// [`Error::Disconnected`]. Methods that are being served run to their end; [`drain`](Self::drain)
     /// waits for them.
+    ///
+    /// In a fork of the process this does nothing: the connection is the parent's.
     pub fn disconnect(&self) {
+        if is_forked() {
+            return;
+        }
         self.0.end_now(Error::disconnected("this side disconnected"));
     }
 
     /// Waits until no method is being served over this connection, for `timeout` at most. Returns
     /// whether that is so.
     pub fn drain(&self, timeout: Duration) -> bool {
-        self.0.drain(timeout)
+        !is_forked() && self.0.drain(timeout)
     }
 
     /// Whether the connection has not ended, as far as this side knows.
@@ -140,6 +148,9 @@ impl Connection {
 
     /// Blocks until the connection has ended. For a process that lives to serve its parent.
     pub fn wait_disconnected(&self) {
+        if is_forked() {
+            return;
+        }
         let (ended, end) = std::sync::mpsc::channel::<()>();
         self.at_end(move || drop(ended));
         // A spawned process gets its first call at once, which this thread can read without waking

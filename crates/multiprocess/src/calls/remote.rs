@@ -8,6 +8,7 @@ use capnp_engine::Cap;
 use super::streaming::Streaming;
 use crate::connection::ArcConn;
 use crate::panics::run_hook;
+use crate::process::check_forked;
 use crate::session::{Destroy, HeldCap};
 use crate::{Error, Result};
 
@@ -49,6 +50,7 @@ impl RemoteObject {
 
     /// The connection and the capability, for a call.
     pub(crate) fn place(&self) -> Result<(&ArcConn, Cap)> {
+        check_forked()?;
         match &self.0.place {
             Ok(held) => Ok((held.conn(), held.cap())),
             Err(error) => Err(error.clone()),

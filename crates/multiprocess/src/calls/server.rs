@@ -14,7 +14,7 @@ use super::interface::Interface;
 use crate::connection::Limits;
 use crate::driver::{Driver, Source, driver};
 use crate::poller::SourceId;
-use crate::process::Listener;
+use crate::process::{Listener, is_forked};
 use crate::{Error, Result};
 
 /// How long accepting pauses when the process has no descriptor left.
@@ -107,6 +107,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if is_forked() {
+            return;
+        }
         self.0.driver.remove(self.0.source, self.0.listener.as_fd());
         for connection in self.connections() {
             connection.disconnect();

@@ -23,6 +23,7 @@ use crate::driver::{Driver, TimerId, driver};
 use crate::memory::MEMORY;
 use crate::panics::{panic_text, run_hook};
 use crate::poller::SourceId;
+use crate::process::is_forked;
 use crate::{Error, Result};
 
 pub(crate) type ArcConn = Arc<Conn>;
@@ -341,8 +342,12 @@ impl Conn {
     }
 
     /// Has `work` run under the lock soon, by the thread that holds the lock or takes it next. May
-    /// be called anywhere. The work may not have run yet when this returns.
+    /// be called anywhere. The work may not have run yet when this returns. In a fork of the process it is
+    /// forgotten: the connection is the parent's.
     pub(crate) fn defer(self: &Arc<Self>, work: impl FnOnce(&mut Core, &ArcConn) + Send + 'static) {
+        if is_forked() {
+            return std::mem::forget(work);
+        }
         self.deferred.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(work));
         self.poke();
     }

@@ -17,6 +17,7 @@ use super::handshake::Explain;
 use crate::Error;
 use crate::cleanup::Cleanup;
 use crate::panics::{catch_panic, run_hook};
+use crate::process::is_forked;
 
 impl Conn {
     /// Begins the handshake: the connection ends if the peer has not answered within `timeout`.
@@ -177,6 +178,10 @@ impl Conn {
 
 impl Drop for Conn {
     fn drop(&mut self) {
+        if is_forked() {
+            // The socket and what the driver watches are the parent's, too.
+            return;
+        }
         self.driver.remove(self.source, self.socket.as_fd());
         // What the driver was to write soon.
         let _ = self.outbox.flush(&self.socket);

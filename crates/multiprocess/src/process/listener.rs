@@ -33,6 +33,8 @@ pub struct Listener {
     place: Place,
     /// The socket's file; none once it is removed.
     own: Option<Identity>,
+    /// The process that listens.
+    made_by: u32,
 }
 
 impl Listener {
@@ -59,7 +61,13 @@ impl Listener {
                 return Err(error);
             }
         };
-        Ok(Listener { socket: socket.into(), path: path.to_owned(), place, own: Some(own) })
+        Ok(Listener {
+            socket: socket.into(),
+            path: path.to_owned(),
+            place,
+            own: Some(own),
+            made_by: std::process::id(),
+        })
     }
 
     /// Waits for the next connection.
@@ -111,6 +119,10 @@ impl Listener {
 impl Drop for Listener {
     /// Runs while the socket still listens, so that nobody takes the path as stale meanwhile.
     fn drop(&mut self) {
+        if self.made_by != std::process::id() {
+            // In a fork of the process: the path is the parent's.
+            return;
+        }
         if let Err(error) = self.remove_own() {
             tracing::warn!(%error, "socket left behind");
         }

@@ -33,6 +33,7 @@ mod child;
 mod descriptors;
 #[cfg(any(not(target_os = "linux"), test))]
 mod fork;
+mod forked;
 mod inherited;
 mod listener;
 mod pid;
@@ -43,6 +44,8 @@ mod spawn;
 mod start;
 #[cfg(target_os = "linux")]
 mod vfork;
+
+pub(crate) use forked::{check_forked, is_forked, watch_forks};
 
 pub use child::Child;
 pub use inherited::{ignore_sigint, inherited_socket};

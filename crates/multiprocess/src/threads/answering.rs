@@ -22,14 +22,16 @@ thread_local! {
 /// Whether this thread is about to answer another call of the connection, so that the answer of the one
 /// that it runs now need not be written yet.
 pub(crate) fn batch_continues(conn: &ArcConn) -> bool {
-    ANSWER_WAITS.with_borrow(|waits| {
+    let is_of = |waits: &RefCell<Option<WeakConn>>| {
+        let waits = waits.borrow();
         waits.as_ref().is_some_and(|waits| std::ptr::eq(waits.as_ptr(), ArcConn::as_ptr(conn)))
-    })
+    };
+    ANSWER_WAITS.try_with(is_of).unwrap_or_default()
 }
 
 /// Ends the batch before the current thread waits: no further answer follows soon.
 pub(super) fn end_batch() {
-    ANSWER_WAITS.set(None);
+    let _ = ANSWER_WAITS.try_with(RefCell::take);
 }
 
 /// The calls that one thread runs one after the other.

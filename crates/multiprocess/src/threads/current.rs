@@ -23,42 +23,49 @@ struct Entry {
 /// A call of the peer's that is being served, by its place in the session's table.
 pub(crate) type RunningId = usize;
 
+/// Looks at the calls that this thread serves. None where it ends and has forgotten them: then it serves
+/// none.
+fn look<R>(look: impl FnOnce(&[Entry]) -> R) -> Option<R> {
+    let look = |calls: &RefCell<Vec<Entry>>| Some(look(&calls.try_borrow().ok()?));
+    CALLS.try_with(look).ok()?
+}
+
 /// The connection and the token of the call that this thread is serving now.
 pub(crate) fn current() -> Option<(ArcConn, CancelToken)> {
-    CALLS.with_borrow(|calls| calls.last().map(|entry| (entry.conn.clone(), entry.token.clone())))
+    look(|calls| calls.last().map(|entry| (entry.conn.clone(), entry.token.clone()))).flatten()
 }
 
 /// The token of that call, if the method only forwards it: the wait for the forwarded call ends
 /// with the token.
 pub(crate) fn relayed() -> Option<CancelToken> {
-    CALLS.with_borrow(|calls| {
+    let relayed = |calls: &[Entry]| {
         calls.last().filter(|entry| entry.relayed).map(|entry| entry.token.clone())
-    })
+    };
+    look(relayed).flatten()
 }
 
 /// How many calls deep this thread is: a callback of a callback is two.
 pub(crate) fn depth() -> usize {
-    CALLS.with_borrow(Vec::len)
+    look(<[Entry]>::len).unwrap_or_default()
 }
 
 /// The innermost call that this thread serves for `conn`: calls back go to the thread that waits
 /// for it.
 pub(crate) fn innermost(conn: &ArcConn) -> Option<RunningId> {
-    let find = |calls: &RefCell<Vec<Entry>>| {
-        let calls = calls.try_borrow().ok()?;
+    let find = |calls: &[Entry]| {
         calls.iter().rev().find(|entry| ArcConn::ptr_eq(&entry.conn, conn)).map(|entry| entry.id)
     };
-    // A thread that is about to end serves none.
-    CALLS.try_with(find).ok()?
+    look(find).flatten()
 }
 
 /// The same if that call's method is a future. A call that such a method awaits can name the call's
 /// threads, as the one on this side is not blocked by it.
 pub(crate) fn innermost_future(conn: &ArcConn) -> Option<RunningId> {
-    CALLS.with_borrow(|calls| {
+    let find = |calls: &[Entry]| {
         let innermost = calls.iter().rev().find(|entry| ArcConn::ptr_eq(&entry.conn, conn));
         innermost.filter(|entry| entry.polled).map(|entry| entry.id)
-    })
+    };
+    look(find).flatten()
 }
 
 /// Marks this thread as serving a call, until the guard is dropped.

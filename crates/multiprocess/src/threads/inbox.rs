@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::task::Task;
-use crate::Error;
 use crate::connection::{ArcConn, Parker};
+use crate::process::is_forked;
+use crate::{Error, Result};
 
 /// The calls for one thread, first in first out.
 pub(crate) struct Inbox {
@@ -157,6 +158,10 @@ struct ThisThread {
 impl Drop for ThisThread {
     /// The thread ends: among others, the threads that peers have for it are released.
     fn drop(&mut self) {
+        if is_forked() {
+            // What it would tell is the parent's to tell, and its locks may be taken for ever.
+            return std::mem::forget(self.ends.take());
+        }
         self.inbox.close();
         self.inbox.parker.drop_wake_fd();
         self.inbox.refuse_all();
@@ -177,26 +182,42 @@ pub(super) fn adopt(inbox: Arc<Inbox>) {
 }
 
 /// The current thread's inbox, made on first use.
+///
+/// Within the destructor of a thread-local value, where the thread has lost its inbox already, one that
+/// nobody else knows.
 pub(crate) fn this_inbox() -> Arc<Inbox> {
-    THIS.with_borrow_mut(|this| {
-        let this = this.get_or_insert_with(|| {
-            let thread = thread::current();
-            let inbox =
-                Inbox::new(format!("{}-{:?}", thread.name().unwrap_or("thread"), thread.id()));
-            inbox.attach();
-            ThisThread { inbox: Arc::new(inbox), ends: RefCell::default() }
-        });
+    let new = || {
+        let thread = thread::current();
+        let inbox = Inbox::new(format!("{}-{:?}", thread.name().unwrap_or("thread"), thread.id()));
+        inbox.attach();
+        Arc::new(inbox)
+    };
+    let known = THIS.try_with(|this| {
+        let mut this = this.borrow_mut();
+        let this =
+            this.get_or_insert_with(|| ThisThread { inbox: new(), ends: RefCell::default() });
         Arc::clone(&this.inbox)
+    });
+    known.unwrap_or_else(|_| new())
+}
+
+/// Fails where this thread is about to end and has told its peers so: it cannot wait for a call any more.
+pub(crate) fn check_thread() -> Result<()> {
+    THIS.try_with(|_| ()).map_err(|_| {
+        Error::misuse(
+            "a call was waited for while its thread ends, in the destructor of a thread-local value: \
+             make the call before, or on another thread",
+        )
     })
 }
 
 /// Has the threads that peers have for the current one released, as when it ends: it is about to do
 /// something else.
 pub(super) fn release_peers_threads() {
-    let ended = THIS.with_borrow(|this| {
-        this.as_ref().map(|this| (this.inbox.id(), this.ends.take())).unwrap_or_default()
-    });
-    let (inbox, ends) = ended;
+    let take = |this: &RefCell<Option<ThisThread>>| {
+        this.borrow().as_ref().map(|this| (this.inbox.id(), this.ends.take()))
+    };
+    let Some((inbox, ends)) = THIS.try_with(take).ok().flatten() else { return };
     for end in ends {
         end.thread_ended(inbox);
     }
@@ -204,8 +225,8 @@ pub(super) fn release_peers_threads() {
 
 /// Registers `end` to be notified when the current thread ends.
 pub(crate) fn at_thread_end(end: impl ThreadEnd + 'static) {
-    THIS.with_borrow(|this| {
-        if let Some(this) = this {
+    let _ = THIS.try_with(|this| {
+        if let Some(this) = &*this.borrow() {
             let mut ends = this.ends.borrow_mut();
             ends.retain(|known| !known.is_over());
             if ends.iter().all(|known| known.key() != end.key()) {

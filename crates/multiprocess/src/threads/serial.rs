@@ -341,7 +341,7 @@ impl Source for SerialExecutor {
 /// Releases the slot of the current thread, if it has one: the thread is about to wait.
 pub(crate) fn release_slot() {
     end_batch();
-    if let Some(executor) = SLOT.take() {
+    if let Ok(Some(executor)) = SLOT.try_with(RefCell::take) {
         executor.release();
     }
 }

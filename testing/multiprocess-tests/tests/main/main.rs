@@ -32,5 +32,6 @@ mod slow_hooks;
 mod stream_order;
 mod streaming;
 mod tail_call;
+mod thread_end;
 mod threads;
 mod versions;
