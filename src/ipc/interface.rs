@@ -166,7 +166,7 @@ impl Ipc {
         let path = Address::parse_listen(address, &self.datadir()?, &self.context.program)?;
         let listener = Listener::bind(&path)?;
         let limits = self.context.limits.clone();
-        let server = Server::start(listener, self.init.clone(), limits, Server::MAX_CONNECTIONS)?;
+        let server = Server::builder().limits(limits).start(listener, self.init.clone())?;
         self.servers.lock().unwrap_or_else(PoisonError::into_inner).push(server);
         Ok(path)
     }

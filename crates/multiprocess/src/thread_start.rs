@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::limits_met::Limit;
 use crate::{Error, ProcessLimits, Result};
 
 /// Memory that a thread needs to start: its stack, and what the standard library maps for it.
@@ -22,12 +23,14 @@ impl Counted {
         let claim = |running: usize| (running < limit).then_some(running + 1);
         match RUNNING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim) {
             Ok(_) => Ok(Counted),
-            Err(_) => Err(Error::Overloaded {
-                message: format!(
+            Err(_) => {
+                let message = format!(
                     "this process has {limit} threads for calls and cleanup \
                      (ProcessLimits::threads), and all are in use"
-                ),
-            }),
+                );
+                Limit::ProcessThreads.met(|| message.clone());
+                Err(Error::Overloaded { message })
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["error"],
     &["panics"],
-    &["process_limits"],
+    &["limits_met", "process_limits"],
     &["thread_start"],
     &["process", "wire", "poller", "pool"],
     &["driver"],

@@ -167,6 +167,11 @@ impl Connection {
         self.0.on_disconnect(std::any::type_name::<F>(), Box::new(hook));
     }
 
+    /// Ends the connection if no message has come within `time`.
+    pub(super) fn expect_first_message(&self, time: Duration) {
+        self.0.expect_first_message(time);
+    }
+
     /// The same for the runtime's own: see [`Conn::at_end`](crate::connection::Conn::at_end).
     pub(super) fn at_end(&self, hook: impl FnOnce() + Send + 'static) {
         self.0.at_end(Box::new(hook));

@@ -1,6 +1,6 @@
 //! The public API: connections, handles on objects, and calls.
 //!
-//! - `connection`, `server`: what a process does with a socket; `bootstrap` asks for the first object;
+//! - `connection`, `server`: what a process does with a socket; `acceptor` accepts for a server; `bootstrap` asks for the first object;
 //! - `handle` is an object here or far away, `remote` one far away, `object` how it travels, `served` how
 //!   it is served;
 //! - `interface` and `method` are what generated code describes, `proxy` what its handles do, `call` one
@@ -10,6 +10,7 @@
 //! - `local_calls`: calls of this process's own objects that were started;
 //! - `executor`: objects whose methods are futures; `current`: what a served method can ask.
 
+mod acceptor;
 mod bootstrap;
 pub(crate) mod call;
 pub(crate) mod connection;

@@ -1,87 +1,51 @@
 //! Serves one object to every peer that connects to a socket.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::acceptor::{Acceptor, Admission};
 use super::connection::Connection;
 use super::interface::Interface;
+use crate::Result;
 use crate::connection::Limits;
-use crate::driver::{Driver, Source, driver};
-use crate::poller::SourceId;
-use crate::process::{Listener, is_forked};
-use crate::{Error, Result};
-
-/// How long accepting pauses when the process has no descriptor left.
-const REST: Duration = Duration::from_millis(100);
+use crate::process::{Listener, PeerCredentials, is_forked};
 
 /// Accepts connections on a unix socket and serves each the same object. Dropped, it stops
 /// listening and ends its connections.
+#[must_use = "dropped, it stops listening"]
 pub struct Server(Arc<Acceptor>);
 
-struct Acceptor {
-    listener: Listener,
-    start: Box<dyn Fn(std::os::unix::net::UnixStream) -> Result<Connection> + Send + Sync>,
-    connections: Mutex<HashMap<u64, Connection>>,
-    next: AtomicU64,
-    max: usize,
-    driver: &'static Driver,
-    source: SourceId,
-}
-
 impl Server {
-    /// How many connections a server holds at once; further ones wait in the socket's queue.
+    /// How many connections a server holds at once unless told otherwise.
     pub const MAX_CONNECTIONS: usize = 256;
+    /// How long the first message of a connection may take unless told otherwise.
+    pub const FIRST_MESSAGE: Duration = Duration::from_secs(10);
 
-    /// Listens at `path` and serves `object` to each peer.
+    /// Listens at `path` and serves `object` to each peer of the same user.
     ///
     /// # Errors
     /// The path cannot be listened on; the text says why.
     pub fn listen<I: Interface>(path: impl AsRef<Path>, object: I) -> Result<Server> {
-        Server::start(
-            Listener::bind(path.as_ref())?,
-            object,
-            Limits::default(),
-            Self::MAX_CONNECTIONS,
-        )
+        Server::builder().start(Listener::bind(path.as_ref())?, object)
     }
 
-    /// Serves `object` to each peer that connects to `listener`, `max` at once.
-    ///
-    /// # Errors
-    /// The descriptor or the driver thread cannot be used.
-    pub fn start<I: Interface>(
-        listener: Listener,
-        object: I,
-        limits: Limits,
-        max: usize,
-    ) -> Result<Server> {
-        listener.set_nonblocking(true)?;
-        let driver = driver()?;
-        let acceptor = Arc::new(Acceptor {
-            listener,
-            start: Box::new(move |stream| {
-                Connection::builder().limits(limits.clone()).serve(object.clone()).start(stream)
-            }),
-            connections: Mutex::default(),
-            next: AtomicU64::new(0),
-            max: max.max(1),
-            driver,
-            source: driver.new_id(),
-        });
-        let weak: Weak<Acceptor> = Arc::downgrade(&acceptor);
-        driver.add(acceptor.source, acceptor.listener.as_fd(), weak)?;
-        Ok(Server(acceptor))
+    /// Describes a server: its limits, and who may connect.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder {
+            limits: Limits::default(),
+            admission: Admission {
+                max_connections: Self::MAX_CONNECTIONS,
+                first_message: Self::FIRST_MESSAGE,
+                accept: Box::new(is_same_user),
+            },
+        }
     }
 
     /// The path of the socket.
     pub fn path(&self) -> &Path {
-        self.0.listener.path()
+        self.0.path()
     }
 
     /// The present connections.
@@ -110,7 +74,7 @@ impl Drop for Server {
         if is_forked() {
             return;
         }
-        self.0.driver.remove(self.0.source, self.0.listener.as_fd());
+        self.0.stop();
         for connection in self.connections() {
             connection.disconnect();
         }
@@ -123,87 +87,98 @@ impl fmt::Debug for Server {
     }
 }
 
-impl Acceptor {
-    fn connections(&self) -> MutexGuard<'_, HashMap<u64, Connection>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+/// The user of this process, and root, who may do anything.
+fn is_same_user(peer: &PeerCredentials) -> bool {
+    peer.uid == 0 || peer.uid == rustix::process::geteuid().as_raw()
+}
+
+/// Describes a [`Server`] before it starts.
+pub struct ServerBuilder {
+    limits: Limits,
+    admission: Admission,
+}
+
+impl ServerBuilder {
+    /// Bounds on what each peer can make this process hold.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
-    fn accept_one(self: &Arc<Self>) -> Result<()> {
-        let stream = self.listener.accept()?;
-        let connection = match (self.start)(stream) {
-            Ok(connection) => connection,
-            Err(error) => {
-                tracing::warn!("cannot serve a connection: {error}");
-                return Ok(());
-            }
+    /// How many connections there are at once, at least one. A peer beyond that waits for a second for
+    /// another's place; then it is told that there is none, and its calls fail with
+    /// [`Error::Disconnected`](crate::Error::Disconnected). [`Server::MAX_CONNECTIONS`] unless set.
+    pub fn max_connections(mut self, max: usize) -> Self {
+        self.admission.max_connections = max.max(1);
+        self
+    }
+
+    /// How long a peer may take from connecting to its first message. A connection on which nothing comes
+    /// would otherwise hold its place for ever. [`Server::FIRST_MESSAGE`] unless set.
+    pub fn first_message(mut self, time: Duration) -> Self {
+        self.admission.first_message = time;
+        self
+    }
+
+    /// Who may connect, by process, user and group. Others are told that they may not, and their calls fail
+    /// with [`Error::Disconnected`](crate::Error::Disconnected). The user of this process and root, unless set.
+    ///
+    /// `accept` runs on a thread of the runtime and must not block.
+    pub fn accept_if(
+        mut self,
+        accept: impl Fn(&PeerCredentials) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.admission.accept = Box::new(accept);
+        self
+    }
+
+    /// Serves `object` to each peer that connects to `listener`.
+    ///
+    /// # Errors
+    /// The descriptor or the driver thread cannot be used.
+    pub fn start<I: Interface>(self, listener: Listener, object: I) -> Result<Server> {
+        let ServerBuilder { limits, admission } = self;
+        let start = move |stream| {
+            Connection::builder().limits(limits.clone()).serve(object.clone()).start(stream)
         };
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.connections().insert(id, connection.clone());
-        let weak = Arc::downgrade(self);
-        // The runtime's own: no hook of the user's, however slow, keeps a place taken.
-        connection.at_end(move || {
-            if let Some(acceptor) = weak.upgrade() {
-                acceptor.forget(id);
-            }
-        });
-        Ok(())
+        Acceptor::start(admission, listener, Box::new(start)).map(Server)
     }
 
-    /// A connection has ended: there is room for another.
-    fn forget(&self, id: u64) {
-        let connection = self.connections().remove(&id);
-        drop(connection);
-        self.listen(true);
-    }
-
-    fn listen(&self, on: bool) {
-        if let Err(error) = self.driver.watch(self.source, self.listener.as_fd(), on, false) {
-            tracing::debug!("cannot change what is watched on the listening socket: {error}");
-        }
+    /// Listens at `path` and serves `object` to each peer.
+    ///
+    /// # Errors
+    /// The path cannot be listened on, or the driver thread cannot be used; the text says why.
+    pub fn listen<I: Interface>(self, path: impl AsRef<Path>, object: I) -> Result<Server> {
+        self.start(Listener::bind(path.as_ref())?, object)
     }
 }
 
-impl Source for Acceptor {
-    fn readable(self: Arc<Self>) {
-        loop {
-            if self.connections().len() >= self.max {
-                self.listen(false);
-                // A connection may have ended just before, so that its `forget` came too early to
-                // start accepting again.
-                if self.connections().len() < self.max {
-                    self.listen(true);
-                }
-                return;
-            }
-            match self.accept_one() {
-                Ok(()) => {}
-                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::WouldBlock => {
-                    return;
-                }
-                Err(Error::Io { source, .. })
-                    if source.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    // No descriptor or memory left: pauses, while the present connections go on.
-                    tracing::warn!("cannot accept a connection: {error}; trying again in {REST:?}");
-                    self.listen(false);
-                    let weak = Arc::downgrade(&self);
-                    self.driver.add_timer(
-                        Instant::now() + REST,
-                        Box::new(move || {
-                            if let Some(acceptor) = weak.upgrade() {
-                                acceptor.listen(true);
-                            }
-                        }),
-                    );
-                    return;
-                }
-            }
-        }
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("limits", &self.limits)
+            .field("max_connections", &self.admission.max_connections)
+            .field("first_message", &self.admission.first_message)
+            .finish_non_exhaustive()
     }
 }
 
-impl Drop for Acceptor {
-    fn drop(&mut self) {
-        self.driver.remove(self.source, self.listener.as_fd());
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::is_same_user;
+    use crate::process::peer_credentials;
+
+    #[test]
+    fn other_users_but_root_are_refused() {
+        let (here, _there) = UnixStream::pair().unwrap();
+        let mut peer = peer_credentials(&here).unwrap();
+        assert!(is_same_user(&peer));
+        let own = peer.uid;
+        peer.uid = own + 1;
+        assert!(!is_same_user(&peer));
+        peer.uid = 0;
+        assert!(is_same_user(&peer));
     }
 }

@@ -9,6 +9,7 @@
 //! - `frame`, `batch`, `outbox` carry messages; `batching`: calls of many futures are written together;
 //! - `conn` ties them together, `stream` reads and writes, `followup` is what is done outside the lock;
 //! - `end` is how a connection ends; `handshake`: an end that comes before the peer's first answer is explained;
+//!   `refusal`: a peer gets no connection;
 //! - `reading` lets who waits read the socket, `reader` says who that is, `watch` what is left to the
 //!   driver; `parker` and `wake_fd` are how a thread waits.
 //!
@@ -28,6 +29,7 @@ mod outbox;
 mod parker;
 mod reader;
 mod reading;
+mod refusal;
 mod stream;
 mod wake_fd;
 mod watch;
@@ -39,3 +41,4 @@ pub use limits::Limits;
 pub(crate) use parker::Parker;
 pub(crate) use reader::Pending;
 pub(crate) use reading::{IdleReader, WaitingReader, read_once};
+pub(crate) use refusal::refuse;

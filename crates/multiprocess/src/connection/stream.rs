@@ -4,7 +4,7 @@
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use capnp_engine::Incoming;
 use rustix::io::Errno;
@@ -15,7 +15,8 @@ use super::outbox::Flushed;
 use super::reader::ReaderRole;
 use super::watch::Watch;
 use crate::Error;
-use crate::driver::Source;
+use crate::driver::{Source, TimerId};
+use crate::limits_met::Limit;
 
 /// The outcome of one read of the socket.
 #[derive(PartialEq, Eq)]
@@ -216,26 +217,35 @@ impl Conn {
         if some { Read::Messages } else { Read::Incomplete }
     }
 
+    /// Starts the deadline for the first message.
+    pub(crate) fn expect_first_message(self: &ArcConn, time: Duration) {
+        let mut timer = self.partial_timer.lock().unwrap_or_else(PoisonError::into_inner);
+        if timer.is_none() {
+            let problem = format!("it connected and sent no message within {time:?}");
+            *timer = self.end_after(time, Limit::FirstMessage, problem);
+        }
+    }
+
+    /// Ends the connection after this time, if the timer is not removed.
+    fn end_after(self: &ArcConn, time: Duration, limit: Limit, problem: String) -> Option<TimerId> {
+        let weak = Arc::downgrade(self);
+        let deadline = Instant::now().checked_add(time)?;
+        let late = move || {
+            let Some(conn) = weak.upgrade() else { return };
+            limit.met(|| format!("a connection is ended: {problem}"));
+            conn.end(Error::PeerMisbehaved { problem });
+        };
+        Some(self.driver.add_timer(deadline, Box::new(late)))
+    }
+
     /// Starts the deadline for the rest of a message that is incomplete, or stops it.
     pub(super) fn watch_partial(self: &ArcConn, partial: bool) {
         let mut timer = self.partial_timer.lock().unwrap_or_else(PoisonError::into_inner);
         match (partial, timer.take()) {
             (true, None) => {
-                let weak = Arc::downgrade(self);
-                let Some(deadline) = Instant::now().checked_add(self.limits().partial_message)
-                else {
-                    return;
-                };
-                *timer = Some(self.driver.add_timer(
-                    deadline,
-                    Box::new(move || {
-                        if let Some(conn) = weak.upgrade() {
-                            conn.end(Error::PeerMisbehaved {
-                                problem: "it began a message and did not send the rest".to_owned(),
-                            });
-                        }
-                    }),
-                ));
+                let problem = "it began a message and did not send the rest".to_owned();
+                let time = self.limits().partial_message;
+                *timer = self.end_after(time, Limit::PartialMessage, problem);
             }
             (true, running) => *timer = running,
             (false, Some(running)) => self.driver.remove_timer(running),

@@ -12,6 +12,7 @@ use super::job::{Kind, destroyed};
 use super::streams::Streams;
 use super::{CallContent, Served};
 use crate::connection::{ArcConn, Core, Followup};
+use crate::limits_met::Limit;
 use crate::panics::catch_panic;
 use crate::session::{CallThreads, CapReader, EncodeFn, Object};
 use crate::threads::Token;
@@ -208,17 +209,21 @@ impl Object for Local {
 /// Why a call with a message of this size is refused, if it is.
 fn beyond_limits(core: &mut Core, conn: &ArcConn, bytes: usize) -> Option<String> {
     let limits = conn.limits();
-    if core.running_calls() >= limits.calls {
+    let (limit, message) = if core.running_calls() >= limits.calls {
         let calls = limits.calls;
-        return Some(format!("more than {calls} calls at once on one connection (Limits::calls)"));
-    }
-    core.engine.exceeds_bytes(bytes).then(|| {
-        let limit = limits.call_bytes.max(limits.message);
-        format!(
-            "the calls that wait or run on one connection have more than {limit} bytes \
+        (Limit::Calls, format!("more than {calls} calls at once on one connection (Limits::calls)"))
+    } else if core.engine.exceeds_bytes(bytes) {
+        let most = limits.call_bytes.max(limits.message);
+        let message = format!(
+            "the calls that wait or run on one connection have more than {most} bytes \
              (Limits::call_bytes)"
-        )
-    })
+        );
+        (Limit::CallBytes, message)
+    } else {
+        return None;
+    };
+    limit.met(|| format!("a call was refused: {message}"));
+    Some(message)
 }
 
 /// The rest of an object, to be dropped outside the lock, where that may block.

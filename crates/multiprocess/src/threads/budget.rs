@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::limits_met::Limit;
 use crate::{Error, ProcessLimits, Result};
 
 /// The threads that a connection can have without taking from those that all connections share.
@@ -57,16 +58,20 @@ impl ThreadBudget {
         let before = *claimed;
         let after = before.saturating_add(threads);
         if after > limit {
-            return Err(self.exhausted());
+            let error = self.exhausted();
+            Limit::Threads.met(|| error.to_string());
+            return Err(error);
         }
         let (more, most) =
             (beyond_own(after) - beyond_own(before), ProcessLimits::shared_threads());
         let take = |shared: usize| shared.checked_add(more).filter(|shared| *shared <= most);
         if more > 0 && SHARED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
-            return Err(overloaded(format!(
+            let error = overloaded(format!(
                 "the connections of this process use all of the {most} threads that they share \
                  (half of ProcessLimits::threads)"
-            )));
+            ));
+            Limit::ProcessThreads.met(|| error.to_string());
+            return Err(error);
         }
         *claimed = after;
         Ok(ThreadClaim { budget: Arc::clone(self), threads })

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use multiprocess::process::Listener;
-use multiprocess::{Connection, Limits, Server};
+use multiprocess::{Connection, Server};
 use multiprocess_tests::generated::lab::LabClient;
 use multiprocess_tests::{LabServer, Watchdog, pair, wait_until};
 
@@ -69,7 +69,7 @@ fn idle_connections(wanted: usize) {
     let dir = place("many");
     let lab = LabServer::new();
     let listener = Listener::bind(&dir.join("s")).unwrap();
-    let server = Server::start(listener, lab.client(), Limits::default(), wanted).unwrap();
+    let server = Server::builder().max_connections(wanted).start(listener, lab.client()).unwrap();
     let before = (threads().len(), descriptors());
 
     let peers: Vec<(Connection, LabClient)> = (0..wanted)

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use multiprocess::process::Listener;
-use multiprocess::{Connection, Error, Limits, Server};
+use multiprocess::{Connection, Error, Server};
 use multiprocess_tests::generated::lab::LabClient;
 use multiprocess_tests::{LabServer, wait_until};
 
@@ -68,7 +68,7 @@ fn one_more_than_the_cap_waits_for_a_place() {
     let place = Place::new();
     let lab = LabServer::new();
     let listener = Listener::bind(&place.socket()).unwrap();
-    let server = Server::start(listener, lab.client(), Limits::default(), 3).unwrap();
+    let server = Server::builder().max_connections(3).start(listener, lab.client()).unwrap();
     let mut peers: Vec<_> = (0..3).map(|_| connect(&server)).collect();
     for (_, lab) in &peers {
         assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
@@ -93,7 +93,7 @@ fn places_are_given_again_and_again() {
     let place = Place::new();
     let lab = LabServer::new();
     let listener = Listener::bind(&place.socket()).unwrap();
-    let server = Server::start(listener, lab.client(), Limits::default(), 2).unwrap();
+    let server = Server::builder().max_connections(2).start(listener, lab.client()).unwrap();
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {

@@ -1,6 +1,7 @@
 //! The tests of the runtime that can run beside each other: both ends of a connection are in this
 //! process, over a socket pair, or one end is a raw socket that breaks the protocol.
 
+mod admission;
 mod asyncs;
 mod asyncs_served;
 mod borrowed;

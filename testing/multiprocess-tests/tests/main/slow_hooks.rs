@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 
 use multiprocess::process::Listener;
-use multiprocess::{Connection, Limits, Server};
+use multiprocess::{Connection, Server};
 use multiprocess_tests::generated::lab::LabClient;
 use multiprocess_tests::{LONG, LabServer, pair, wait_until, within_time};
 
@@ -53,7 +53,7 @@ fn hooks_that_wait_keep_no_place_of_a_listener() {
     let place = Place::new();
     let lab = LabServer::new();
     let listener = Listener::bind(&place.socket()).unwrap();
-    let server = Server::start(listener, lab.client(), Limits::default(), 3).unwrap();
+    let server = Server::builder().max_connections(3).start(listener, lab.client()).unwrap();
     let connect = || {
         let calling = Connection::new(UnixStream::connect(server.path()).unwrap()).unwrap();
         let lab: LabClient = calling.bootstrap().unwrap();

@@ -1,0 +1,211 @@
+//! Accepts the connections of a [`Server`](super::server::Server), on the driver thread.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use super::connection::Connection;
+use crate::connection::refuse;
+use crate::driver::{Driver, Source, driver};
+use crate::limits_met::Limit;
+use crate::poller::SourceId;
+use crate::process::{Listener, PeerCredentials, peer_credentials};
+use crate::{Error, Result};
+
+/// How long accepting pauses when the process has no descriptor left.
+const REST: Duration = Duration::from_millis(100);
+/// How long a peer waits for a place before it is told that there is none.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub(super) type Start = Box<dyn Fn(UnixStream) -> Result<Connection> + Send + Sync>;
+
+/// Who is accepted, and how many.
+pub(super) struct Admission {
+    pub(super) max_connections: usize,
+    pub(super) first_message: Duration,
+    pub(super) accept: Box<dyn Fn(&PeerCredentials) -> bool + Send + Sync>,
+}
+
+pub(super) struct Acceptor {
+    listener: Listener,
+    start: Start,
+    admission: Admission,
+    connections: Mutex<HashMap<u64, Connection>>,
+    next: AtomicU64,
+    /// The timer runs that refuses those who have waited long enough.
+    refusing: AtomicBool,
+    driver: &'static Driver,
+    source: SourceId,
+}
+
+impl Acceptor {
+    pub(super) fn start(
+        admission: Admission,
+        listener: Listener,
+        start: Start,
+    ) -> Result<Arc<Acceptor>> {
+        listener.set_nonblocking(true)?;
+        let driver = driver()?;
+        let acceptor = Arc::new(Acceptor {
+            listener,
+            start,
+            admission,
+            connections: Mutex::default(),
+            next: AtomicU64::new(0),
+            refusing: AtomicBool::new(false),
+            driver,
+            source: driver.new_id(),
+        });
+        let weak: Weak<Acceptor> = Arc::downgrade(&acceptor);
+        driver.add(acceptor.source, acceptor.listener.as_fd(), weak)?;
+        Ok(acceptor)
+    }
+
+    /// Accepts no more.
+    pub(super) fn stop(&self) {
+        self.driver.remove(self.source, self.listener.as_fd());
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.listener.path()
+    }
+
+    pub(super) fn connections(&self) -> MutexGuard<'_, HashMap<u64, Connection>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_full(&self) -> bool {
+        self.connections().len() >= self.admission.max_connections
+    }
+
+    fn accept_one(self: &Arc<Self>) -> Result<()> {
+        let stream = self.listener.accept()?;
+        match peer_credentials(&stream) {
+            Ok(peer) if (self.admission.accept)(&peer) => {}
+            Ok(peer) => {
+                let path = self.path().display();
+                Limit::Users.met(|| {
+                    format!("{path}: process {:?} of user {} was refused", peer.pid, peer.uid)
+                });
+                refuse(&OwnedFd::from(stream), "this server does not serve your user");
+                return Ok(());
+            }
+            Err(error) => {
+                tracing::warn!("cannot tell who connects: {error}");
+                return Ok(());
+            }
+        }
+        let connection = match (self.start)(stream) {
+            Ok(connection) => connection,
+            Err(error) => {
+                tracing::warn!("cannot serve a connection: {error}");
+                return Ok(());
+            }
+        };
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.connections().insert(id, connection.clone());
+        let weak = Arc::downgrade(self);
+        // The runtime's own: no hook of the user's, however slow, keeps a place taken.
+        connection.at_end(move || {
+            if let Some(acceptor) = weak.upgrade() {
+                acceptor.forget(id);
+            }
+        });
+        connection.expect_first_message(self.admission.first_message);
+        Ok(())
+    }
+
+    /// A connection has ended: there is room for another.
+    fn forget(&self, id: u64) {
+        let connection = self.connections().remove(&id);
+        drop(connection);
+        self.listen(true);
+    }
+
+    fn listen(&self, on: bool) {
+        if let Err(error) = self.driver.watch(self.source, self.listener.as_fd(), on, false) {
+            tracing::debug!("cannot change what is watched on the listening socket: {error}");
+        }
+    }
+
+    /// All places are taken: those who come wait in the socket's queue, and are refused in a while.
+    fn wait_for_a_place(self: &Arc<Self>) {
+        self.listen(false);
+        // A connection may have ended just before, so that its `forget` came too early to start accepting
+        // again.
+        if !self.is_full() {
+            return self.listen(true);
+        }
+        if self.refusing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let weak = Arc::downgrade(self);
+        let refuse = move || {
+            if let Some(acceptor) = weak.upgrade() {
+                acceptor.refusing.store(false, Ordering::Release);
+                acceptor.refuse_waiting();
+            }
+        };
+        self.driver.add_timer(Instant::now() + PATIENCE, Box::new(refuse));
+    }
+
+    fn refuse_waiting(self: &Arc<Self>) {
+        let max = self.admission.max_connections;
+        while self.is_full() {
+            let Ok(stream) = self.listener.accept() else { break };
+            let path = self.path().display();
+            Limit::Connections
+                .met(|| format!("{path} has {max} connections, its maximum: a client was refused"));
+            let reason = format!("this server has {max} connections, its maximum: try again later");
+            refuse(&OwnedFd::from(stream), &reason);
+        }
+        match self.is_full() {
+            true => self.wait_for_a_place(),
+            false => self.listen(true),
+        }
+    }
+}
+
+impl Source for Acceptor {
+    fn readable(self: Arc<Self>) {
+        loop {
+            if self.is_full() {
+                return self.wait_for_a_place();
+            }
+            match self.accept_one() {
+                Ok(()) => {}
+                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::WouldBlock => {
+                    return;
+                }
+                Err(Error::Io { source, .. })
+                    if source.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    // No descriptor or memory left: pauses, while the present connections go on.
+                    tracing::warn!("cannot accept a connection: {error}; trying again in {REST:?}");
+                    self.listen(false);
+                    let weak = Arc::downgrade(&self);
+                    self.driver.add_timer(
+                        Instant::now() + REST,
+                        Box::new(move || {
+                            if let Some(acceptor) = weak.upgrade() {
+                                acceptor.listen(true);
+                            }
+                        }),
+                    );
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
