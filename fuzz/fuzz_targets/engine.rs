@@ -305,7 +305,7 @@ impl User {
 
 fn run(data: &[u8]) -> arbitrary::Result<()> {
     let mut data = Unstructured::new(data);
-    let limits = Limits { unanswered: 6, unfinished: 12, bytes: 4096, objects: 12, capabilities: 5 };
+    let limits = Limits { unanswered: 6, unfinished: 12, bytes: 4096, objects: 12, message: 2048, capabilities: 5 };
     let mut user = User {
         engine: Engine::new(&Heap, limits),
         caps: Vec::new(),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use capnp_rpc::rpc_capnp::{accept, message};
 use fuzzing::{allow_panics_of_objects, call_with, return_with};
 use libfuzzer_sys::fuzz_target;
-use multiprocess::{Connection, Interface};
+use multiprocess::{Connection, Interface, Limits};
 use multiprocess_everything::generated::calls::CallsClient;
 use multiprocess_everything::generated::everything::EverythingClient;
 use multiprocess_everything::generated::foo::FooClient;
@@ -48,7 +48,10 @@ impl Session {
     fn new() -> Session {
         let (ours, theirs) = UnixStream::pair().expect("sockets");
         let server = EverythingServer::new();
-        let serving = Connection::builder().serve(server.client()).start(theirs).expect("it");
+        // The content may name a thread that is promised and never known.
+        let limits = Limits { unknown_thread: Duration::from_millis(20), ..Limits::default() };
+        let builder = Connection::builder().limits(limits).serve(server.client());
+        let serving = builder.start(theirs).expect("it");
         let mut peer = RawPeer::new(ours);
         peer.stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
         let bootstrap = peer.bootstrap();

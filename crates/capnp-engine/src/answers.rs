@@ -215,7 +215,7 @@ impl Engine {
             return self.answer_canceled(id, pending);
         }
         let (mut exports, mut bytes) = (ExportIds::new(), 0);
-        let outcome = outcome.and_then(|draft| match self.check_caps(draft.caps()) {
+        let outcome = outcome.and_then(|draft| match self.check_draft(&draft) {
             Ok(()) => Ok(draft),
             Err(failure) => {
                 self.discard(draft);

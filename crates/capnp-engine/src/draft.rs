@@ -84,6 +84,12 @@ impl Draft {
         Ok(Draft { message, method: (0, 0), given, order })
     }
 
+    /// The size of the message so far, in bytes: without the capabilities' descriptors, and without what
+    /// comes before it on the stream.
+    pub fn bytes(&self) -> usize {
+        8 * self.message.size_in_words()
+    }
+
     /// The capabilities that were written.
     pub fn caps(&self) -> impl Iterator<Item = Cap> {
         self.given.iter().copied().flatten()

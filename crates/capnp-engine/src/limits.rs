@@ -1,6 +1,7 @@
 //! What the peer can make this side hold, and what happens beyond that.
 
 use crate::cap::{Cap, Kind, Target};
+use crate::draft::Draft;
 use crate::engine::Engine;
 use crate::error::{Exception, ExceptionKind, Failure};
 
@@ -23,6 +24,9 @@ pub struct Limits {
     /// Objects and promises that this side has given the peer, and as many that it was given. A call that
     /// would add more is refused as overloaded.
     pub objects: usize,
+    /// The size of a message of this side's, in bytes. A longer call is not sent, and longer results are
+    /// replaced by an error: the peer would end the connection.
+    pub message: usize,
     /// Capabilities in one message. A message of the peer's with more ends the connection, and one of this
     /// side is not sent.
     pub capabilities: usize,
@@ -35,6 +39,7 @@ impl Limits {
         unfinished: usize::MAX,
         bytes: usize::MAX,
         objects: usize::MAX,
+        message: usize::MAX,
         capabilities: usize::MAX,
     };
 }
@@ -46,6 +51,7 @@ impl Default for Limits {
             unfinished: 16384,
             bytes: 128 << 20,
             objects: 16384,
+            message: 64 << 20,
             capabilities: 10_000,
         }
     }
@@ -76,10 +82,17 @@ impl Engine {
         Ok(())
     }
 
-    /// The error for a message of this side with these capabilities, if it is beyond a limit.
-    pub(crate) fn check_caps(&self, caps: impl Iterator<Item = Cap>) -> Result<(), Failure> {
+    /// The error for a message of this side's that is beyond a limit.
+    pub(crate) fn check_draft(&self, draft: &Draft) -> Result<(), Failure> {
+        let bytes = draft.bytes();
+        if bytes > self.limits.message {
+            let limit = self.limits.message;
+            return Err(Failure::failed(format!(
+                "a message of {bytes} bytes was not sent: {limit} is the limit (Limits::message)"
+            )));
+        }
         let (mut all, mut new) = (0, 0);
-        for cap in caps {
+        for cap in draft.caps() {
             all += 1;
             new += usize::from(self.is_new_export(cap));
         }

@@ -189,7 +189,7 @@ impl Engine {
         let admitted = self
             .check_open()
             .and_then(|()| self.admit(target, options.kind))
-            .and_then(|()| self.check_caps(draft.caps()));
+            .and_then(|()| self.check_draft(&draft));
         if let Err(failure) = admitted {
             self.discard(draft);
             return Err(failure);

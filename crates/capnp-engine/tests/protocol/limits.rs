@@ -225,3 +225,38 @@ fn capabilities_of_one_message() {
     let Err(Fatal::Misbehaved(problem)) = result else { panic!("{result:?}") };
     assert_eq!(problem, "sent a message with 5 capabilities; 4 is the limit");
 }
+
+/// Longer ones would end the connection at the peer.
+#[test]
+fn bytes_of_one_message_of_this_sides() {
+    let mut peer = ready(Limits { message: 10 * KIB, ..Limits::NONE });
+    let there = peer.first();
+    let draft = |bytes: usize| {
+        let draft = Draft::call(&Heap, (INTERFACE, 0), |mut to| {
+            to.set_as::<capnp::data::Owned>(&vec![0; bytes][..]).unwrap();
+            Ok::<_, ()>(vec![])
+        });
+        draft.unwrap()
+    };
+    peer.engine.call(there, draft(10 * KIB - 200), CallOptions::default()).unwrap();
+    let long = draft(10 * KIB);
+    let bytes = long.bytes();
+    let error = peer.engine.call(there, long, CallOptions::default()).unwrap_err();
+    let said = format!("a message of {bytes} bytes was not sent: 10240 is the limit (Limits::message)");
+    assert_eq!(error.to_string(), said);
+    peer.drain();
+    assert_eq!(peer.written(), ["call 0"]);
+    for (id, bytes) in [(1, 10 * KIB - 200), (2, 10 * KIB)] {
+        first(&mut peer, id, 0);
+        let call = peer.delivered.pop().unwrap().call;
+        let draft = Draft::results(&Heap, call, |mut to| {
+            to.set_as::<capnp::data::Owned>(&vec![0; bytes][..]).unwrap();
+            Ok::<_, ()>(vec![])
+        });
+        peer.engine.answer(call, Ok(draft.unwrap()));
+        peer.drain();
+    }
+    let written = peer.written();
+    assert_eq!(written[0], "return 1: results");
+    assert!(written[1].ends_with("10240 is the limit (Limits::message)"), "{written:?}");
+}

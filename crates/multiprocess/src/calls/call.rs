@@ -13,7 +13,9 @@ use super::local_calls::start_local;
 use super::method::MethodId;
 use super::remote::RemoteObject;
 use super::slot::Slot;
-use super::start::{SentCall, object_of, start_call, start_pipelined, wait_for};
+use super::start::{
+    RoomToSend, SentCall, Started, object_of, start_call, start_pipelined, wait_for,
+};
 use super::streaming::{Room, start_stream};
 use super::waiting::{Deadline, wait_for_slot};
 use crate::panics::catch_panic;
@@ -99,6 +101,8 @@ enum State<T: 'static> {
     Ready(Result<T>),
     Local(Box<dyn FnOnce() -> Result<T> + Send>),
     Remote(RemoteCall<T>),
+    /// It waits for room to be sent.
+    Full(RemoteCall<T>, RoomToSend, Deadline),
     /// On its way to a peer, since then.
     Sent(SentCall<T>, Deadline),
     /// A streaming call that was sent, and its result, which is returned once there is room for the
@@ -115,6 +119,8 @@ pub(crate) struct RemoteCall<T: 'static> {
     object: RemoteObject,
     encode: EncodeFn,
     results: PayloadCodec<T>,
+    /// It has waited for room, and there is some.
+    told: bool,
 }
 
 impl<T: Send + 'static> Call<T> {
@@ -134,6 +140,16 @@ impl<T: Send + 'static> Call<T> {
             State::Ready(result) => result,
             State::Local(run) => catch_panic(run),
             State::Remote(call) => self.wait_remote(call),
+            State::Full(mut call, room, deadline) => {
+                room.slot.wake_thread(&this_inbox());
+                match wait_for_slot(&room.slot, Some(&room.conn), &deadline) {
+                    Ok(()) => {
+                        call.told = true;
+                        self.wait_remote(call)
+                    }
+                    Err(error) => Err(error),
+                }
+            }
             State::Sent(sent, deadline) => {
                 let result = wait_for(sent, deadline, false);
                 match self.again(&result) {
@@ -163,6 +179,7 @@ impl<T: Send + 'static> Call<T> {
             State::Sent(sent, deadline) => *deadline = from_now.watched(&sent.slot),
             State::Pooled(slot, deadline) => *deadline = from_now.watched(slot),
             State::Streamed(room, _, deadline) => *deadline = from_now.watched(room.slot()),
+            State::Full(_, room, deadline) => *deadline = from_now.watched(&room.slot),
             // It begins with the call.
             _ => self.started = None,
         }
@@ -180,6 +197,8 @@ impl<T: Send + 'static> Call<T> {
     /// Sends the call now, to be waited for later. Like the call of a future it has a thread of the
     /// peer for itself, so started calls have no order among each other. A call of an object of this
     /// process runs on a thread of the runtime; 64 of those run at once, and the others wait for their turn.
+    /// A call of more than 1,024 bytes for which there is no room ([`Limits::call_bytes`](crate::Limits)) is
+    /// sent when it is waited for.
     pub fn start(mut self) -> Self {
         self.begin(Waker::noop(), false);
         self
@@ -225,7 +244,17 @@ impl<T: Send + 'static> Call<T> {
             }
             let closed = call.results.closed;
             let result = match call.send_from_thread() {
-                Ok(sent) => wait_for(sent, deadline, true),
+                Ok(Started::Sent(sent)) => wait_for(sent, deadline, true),
+                Ok(Started::Full(room)) => {
+                    room.slot.wake_thread(&this_inbox());
+                    match wait_for_slot(&room.slot, Some(&room.conn), &deadline) {
+                        Ok(()) => {
+                            call.told = true;
+                            continue;
+                        }
+                        Err(error) => Err(error),
+                    }
+                }
                 Err(error) => unless_closed(error, closed),
             };
             match self.again(&result) {
@@ -249,7 +278,7 @@ impl<T: Send + 'static> Call<T> {
     /// Sends the call for a future, which is being polled if `polled`.
     fn begin(&mut self, waker: &Waker, polled: bool) {
         self.state = match std::mem::replace(&mut self.state, State::Done) {
-            State::Remote(call) => match self.streams(&call) {
+            State::Remote(mut call) => match self.streams(&call) {
                 Some(done) => match call.stream() {
                     Ok(Some(room)) => {
                         let deadline = self.deadline().watched(room.slot());
@@ -261,9 +290,13 @@ impl<T: Send + 'static> Call<T> {
                 None => {
                     let closed = call.results.closed;
                     match call.send_from_future(waker, polled) {
-                        Ok(sent) => {
+                        Ok(Started::Sent(sent)) => {
                             let deadline = self.deadline().watched(&sent.slot);
                             State::Sent(sent, deadline)
+                        }
+                        Ok(Started::Full(room)) => {
+                            let deadline = self.deadline().watched(&room.slot);
+                            State::Full(call, room, deadline)
                         }
                         Err(error) => State::Ready(unless_closed(error, closed)),
                     }
@@ -336,26 +369,26 @@ impl<T: 'static> RemoteCall<T> {
         encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
         results: PayloadCodec<T>,
     ) -> RemoteCall<T> {
-        RemoteCall { method, object, encode: Box::new(encode), results }
+        RemoteCall { method, object, encode: Box::new(encode), results, told: false }
     }
 }
 
 impl<T: Send + 'static> RemoteCall<T> {
-    fn send_from_thread(self) -> Result<SentCall<T>> {
-        let RemoteCall { method, object, encode, results } = self;
+    fn send_from_thread(&mut self) -> Result<Started<T>> {
+        let RemoteCall { method, object, encode, results, told } = self;
         let (conn, _) = object.place()?;
         let caller = Caller::Thread(this_inbox(), innermost(conn));
-        start_call(&object, method, caller, None, encode, results)
+        start_call(object, *method, caller, None, encode, *results, *told)
     }
 
-    fn send_from_future(self, waker: &Waker, polled: bool) -> Result<SentCall<T>> {
-        let RemoteCall { method, object, encode, results } = self;
+    fn send_from_future(&mut self, waker: &Waker, polled: bool) -> Result<Started<T>> {
+        let RemoteCall { method, object, encode, results, told } = self;
         let (conn, _) = object.place()?;
         // Only for a call that is awaited. A started call may outlive the call that is being
         // served, and then no thread of the peer would wait to run its callbacks.
         let running = if polled { innermost_future(conn) } else { None };
         let caller = Caller::Future { running, long: method.long };
-        start_call(&object, method, caller, Some(waker), encode, results)
+        start_call(object, *method, caller, Some(waker), encode, *results, *told)
     }
 
     /// Whether the object's streaming calls are to be answered first.
@@ -447,6 +480,21 @@ impl<T: Send + 'static> Future for Call<T> {
 impl<T: Send + 'static> Call<T> {
     fn poll_once(&mut self, context: &mut Context<'_>) -> Poll<Result<T>> {
         self.begin(context.waker(), true);
+        while let State::Full(_, room, deadline) = &self.state {
+            let ended = match room.slot.take_or_wake(context.waker()) {
+                Some(answer) => answer,
+                None if deadline.passed() => Err(deadline.error()),
+                None => return Poll::Pending,
+            };
+            match (ended, std::mem::replace(&mut self.state, State::Done)) {
+                (Ok(()), State::Full(call, ..)) => {
+                    self.state = State::Remote(RemoteCall { told: true, ..call });
+                }
+                (Err(error), _) => return Poll::Ready(Err(error)),
+                _ => {}
+            }
+            self.begin(context.waker(), true);
+        }
         let result = match &mut self.state {
             State::Sent(sent, deadline) => match sent.slot.take_or_wake(context.waker()) {
                 Some(answer) => {

@@ -13,7 +13,7 @@ use super::slot::Slot;
 use super::streaming::Streaming;
 use super::waiting::{Deadline, run_earlier, wait_for_slot};
 use crate::connection::{ArcConn, Core, Flush};
-use crate::session::{Caller, Complete, Destroy, HeldCap, How, TakeAnswer, WaiterId};
+use crate::session::{Caller, Complete, Destroy, EncodeFn, HeldCap, How, TakeAnswer, WaiterId};
 use crate::threads::{RunningId, innermost, this_inbox};
 use crate::wire::{AnyBuilder, Builder, Encoder, PayloadCodec};
 use crate::{Error, Result};
@@ -79,16 +79,38 @@ pub(super) fn wait_for<T: Send + 'static>(
     result
 }
 
+/// Waits for room, because so many bytes of other calls are under way.
+pub(super) struct RoomToSend {
+    pub(super) slot: Arc<Slot<()>>,
+    pub(super) conn: ArcConn,
+}
+
+impl Drop for RoomToSend {
+    fn drop(&mut self) {
+        // The room may be for another if this one was told and does not send.
+        self.conn.defer(|core, conn| core.tell_room(conn));
+    }
+}
+
+/// What became of a call that was to be sent.
+pub(super) enum Started<T: 'static> {
+    Sent(SentCall<T>),
+    /// It was not sent, and is to be tried again when there is room.
+    Full(RoomToSend),
+}
+
 /// Sends a call to an object of the peer's.
 pub(super) fn start_call<T: Send + 'static>(
     object: &RemoteObject,
     method: MethodId,
     caller: Caller,
     waker: Option<&Waker>,
-    // Called under the lock, dropped here outside it: it owns what the user passed.
-    mut encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
+    // Called under the lock. It owns what the user passed, so it is dropped elsewhere.
+    encode: &mut EncodeFn,
     results: PayloadCodec<T>,
-) -> Result<SentCall<T>> {
+    // It has waited for room and was told that there is some.
+    told: bool,
+) -> Result<Started<T>> {
     let (conn, cap) = object.place()?;
     let slot = match (&caller, waker) {
         (Caller::Thread(inbox, _), _) => Slot::for_thread(inbox),
@@ -117,13 +139,26 @@ pub(super) fn start_call<T: Send + 'static>(
         let complete = complete(&slot, lost);
         let target = (method.interface, method.ordinal);
         let version = method.version;
-        let written = core.write_call(conn, target, version, Some(&caller), &mut encode)?;
+        let written = core.write_call(conn, target, version, Some(&caller), encode)?;
+        let (bytes, limit) = (written.draft.bytes(), conn.limits().message);
+        if bytes > limit {
+            core.engine.discard(written.draft);
+            return Err(Error::misuse(format!(
+                "the parameters have {bytes} bytes, and {limit} is the limit of a message \
+                 (Limits::message): pass them in several calls"
+            )));
+        }
+        // A call that is made to serve another of the peer's must not wait for that.
+        if !core.has_room(conn, bytes, told) && innermost(conn).is_none() {
+            core.engine.discard(written.draft);
+            return Ok(Err(wait_for_room(core, conn, bytes)));
+        }
         // Also if the future is polled within another call, which then waits for this one as well.
         let within = if closes { innermost(conn) } else { None };
         if let Some(streaming) = streamed.filter(|streamed| streamed.is_busy()) {
             let (id, draft) = core.add_waiter(complete, written);
             streaming.hold(core, id, draft, cap, method, within);
-            return Ok(id);
+            return Ok(Ok(id));
         }
         let Some(ordinal) = method.interrupt else {
             let how = How { kind: method.kind, pipeline: None, within };
@@ -131,12 +166,12 @@ pub(super) fn start_call<T: Send + 'static>(
             if closes {
                 core.interrupt_all(conn, cap);
             }
-            return Ok(id);
+            return Ok(Ok(id));
         };
         let (id, draft) = core.add_waiter(complete, written);
         let interrupt = (method.interface, ordinal);
         match core.send_interruptible(id, cap, draft, interrupt) {
-            Ok(()) => Ok(id),
+            Ok(()) => Ok(Ok(id)),
             Err(error) => {
                 core.forget_waiter(id);
                 Err(error)
@@ -144,12 +179,23 @@ pub(super) fn start_call<T: Send + 'static>(
         }
     });
     conn.leave_and(round, flush);
-    let id = id?;
+    let id = match id? {
+        Ok(id) => id,
+        Err(room) => return Ok(Started::Full(room)),
+    };
     let thread = match &caller {
         Caller::Thread(inbox, None) => Some(inbox.id()),
         _ => None,
     };
-    Ok(SentCall { slot, conn: ArcConn::clone(conn), id, thread, over: false })
+    Ok(Started::Sent(SentCall { slot, conn: ArcConn::clone(conn), id, thread, over: false }))
+}
+
+/// Where a call of this size waits for room.
+fn wait_for_room(core: &mut Core, conn: &ArcConn, bytes: usize) -> RoomToSend {
+    let slot = Arc::new(Slot::unwatched());
+    let waits = Arc::downgrade(&slot);
+    core.queue_call(bytes, Box::new(move || waits.upgrade().map(|slot| slot.fill(Ok(())))));
+    RoomToSend { slot, conn: ArcConn::clone(conn) }
 }
 
 /// Fills the slot with the answer. `lost`: the streaming calls whose first error this call reports.

@@ -20,6 +20,7 @@ use super::outbox::Outbox;
 use super::watch::Watch;
 use crate::cleanup::Cleanup;
 use crate::driver::{Driver, TimerId, driver};
+use crate::limits_met::Limit;
 use crate::memory::MEMORY;
 use crate::panics::{panic_text, run_hook};
 use crate::poller::SourceId;
@@ -72,6 +73,8 @@ pub(crate) struct Conn {
     pub(super) watch: Mutex<Watch>,
     /// The socket is full, as far as is known without the watch's lock.
     pub(super) full: AtomicBool,
+    /// The timer runs that ends the connection if the peer reads nothing.
+    pub(super) stall_timer: AtomicBool,
     pub(super) batching: Batching,
     /// The driver was asked to write.
     pub(super) flush_wanted: AtomicBool,
@@ -129,6 +132,7 @@ impl Conn {
             socket: Arc::new(socket),
             watch: Mutex::default(),
             full: AtomicBool::new(false),
+            stall_timer: AtomicBool::new(false),
             flush_wanted: AtomicBool::new(false),
             batching: Batching::default(),
             driver,
@@ -170,6 +174,16 @@ impl Conn {
 
     pub(crate) fn socket(&self) -> &Arc<OwnedFd> {
         &self.socket
+    }
+
+    /// Whether more waits for the peer than it may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.outbox.is_beyond(self.limits.unsent)
+    }
+
+    /// Blocks while more waits for the peer than it may. Not for a thread that reads, nor under the lock.
+    pub(crate) fn wait_for_room(&self) {
+        self.outbox.wait_for_room(self.limits.unsent);
     }
 
     /// Why the connection ended, once it has.
@@ -267,13 +281,14 @@ impl Conn {
         let mut waiting = 0;
         if !core.out.is_empty() {
             waiting = self.outbox.add(&mut core.out);
-            if waiting > self.limits.unsent {
-                failed.get_or_insert_with(|| Error::PeerMisbehaved {
-                    problem: format!(
-                        "it does not read, or not as fast as this side calls: {waiting} bytes wait \
-                         for it; {} is the limit (Limits::unsent)",
-                        self.limits.unsent
-                    ),
+            if waiting > self.limits.most_unsent() {
+                failed.get_or_insert_with(|| {
+                    let reason = format!(
+                        "this side let it go: {waiting} bytes wait for the other, which does not read \
+                         (Limits::unsent)"
+                    );
+                    Limit::Unsent.met(|| format!("a connection is ended: {reason}"));
+                    Error::disconnected(reason)
                 });
             }
         }

@@ -5,9 +5,9 @@ use std::time::Duration;
 /// Bounds on what one peer can make this process hold.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// The largest message that is taken, in bytes: a call with its parameters, or its results, and
-    /// some 200 bytes. A larger one ends the connection, so that each side has to allow what it is to
-    /// get. 64 MiB unless set.
+    /// The largest message, in bytes: a call with its parameters, or its results, and some 200 bytes. A
+    /// larger one of the peer's ends the connection, so that each side has to allow what it is to get. A
+    /// larger one of this side's is not sent: its call fails. 64 MiB unless set.
     pub message: usize,
     /// Calls of the peer's that are being served at once. More are refused as overloaded. As many
     /// again may wait for the answer of another call, and twice as many and 1,024 more may be
@@ -15,7 +15,8 @@ pub struct Limits {
     pub calls: usize,
     /// Bytes of the peer's calls that wait or run, and of results that are kept because the peer may call
     /// what they contain. A call beyond this is refused as overloaded, unless it has no more than 1,024
-    /// bytes. At least `message`. 128 MiB unless set.
+    /// bytes. At least `message`. So many bytes of this side's calls are under way at once, too
+    /// (and no more than `unsent`): calls of more than 1,024 bytes wait for room before they are sent. 128 MiB unless set.
     pub call_bytes: usize,
     /// Objects that the peer can have from this side, and as many that it can have this side hold. A call
     /// that would bring one more is refused as overloaded. 16,384 unless set.
@@ -29,11 +30,16 @@ pub struct Limits {
     /// the second calls wait until one of those before them ends, and are refused if none does for a
     /// second. Two more are always there. 256 unless set.
     pub threads: usize,
-    /// Bytes that wait to be sent to a peer that does not read, or that reads more slowly than this
-    /// side calls. More end the connection, be they one message: keep fewer calls with large
-    /// parameters under way at once, and let this be more than the largest message is to be. 128 MiB
-    /// unless set.
+    /// Bytes that wait to be sent to a peer that does not read, or reads slowly. With more, methods of the
+    /// peer's calls are not begun and answers wait, until the peer has read. Where it is exceeded
+    /// nevertheless, by `call_bytes` and a message, the connection ends. 128 MiB unless set.
     pub unsent: usize,
+    /// How long a call may name a thread of this side that is only promised, as a peer does that has not
+    /// waited for it to be made. Then the call is refused. 10 seconds unless set.
+    pub unknown_thread: Duration,
+    /// How long a peer may read nothing while bytes wait for it. Then the connection ends. 60 seconds unless
+    /// set.
+    pub stalled: Duration,
     /// How long the rest of a message that has begun may take. 60 seconds unless set.
     pub partial_message: Duration,
     /// Whether a thread that waits, for an answer or for its next call, reads the socket itself. This
@@ -43,14 +49,31 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Bytes of the peer's calls that are under way at once.
+    pub(crate) fn window(&self) -> usize {
+        self.call_bytes.max(self.message)
+    }
+
+    /// Bytes of this side's calls that are under way at once, if they are several.
+    pub(crate) fn send_window(&self) -> usize {
+        self.call_bytes.min(self.unsent)
+    }
+
+    /// Bytes that wait for a peer at most: the connection ends beyond it.
+    pub(super) fn most_unsent(&self) -> usize {
+        self.unsent.saturating_add(self.window()).saturating_add(self.message)
+    }
+
     /// Calls that are served are refused at their limit. Beside them there are those that wait for
     /// other calls' answers, and those that were answered and are kept for what they returned.
     pub(super) fn of_engine(&self) -> capnp_engine::Limits {
         capnp_engine::Limits {
             unanswered: self.calls.saturating_mul(2),
             unfinished: self.calls.saturating_mul(4).saturating_add(1024),
-            bytes: self.call_bytes.max(self.message),
+            // With what the other side does not count: the descriptions of capabilities.
+            bytes: self.window().saturating_add(self.window() / 64),
             objects: self.objects,
+            message: self.message,
             capabilities: self.capabilities,
         }
     }
@@ -66,6 +89,8 @@ impl Default for Limits {
             capabilities: 10_000,
             threads: 256,
             unsent: 128 << 20,
+            unknown_thread: Duration::from_secs(10),
+            stalled: Duration::from_secs(60),
             partial_message: Duration::from_secs(60),
             callers_read: true,
         }

@@ -7,7 +7,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
@@ -17,6 +18,10 @@ use super::batch::Batch;
 #[derive(Default)]
 pub(super) struct Outbox {
     state: Mutex<State>,
+    /// How many bytes are unsent, for who looks without the lock.
+    unsent: AtomicUsize,
+    /// Something was written, or nothing will be any more: wakes who waits for room.
+    progress: Condvar,
 }
 
 #[derive(Default)]
@@ -28,7 +33,15 @@ struct State {
     full: bool,
     /// How many bytes the thread that writes has taken out of `batch`: they count as unsent, too.
     writing: usize,
+    /// How many bytes were ever written.
+    written: u64,
     closed: bool,
+}
+
+impl State {
+    fn unsent(&self) -> usize {
+        self.batch.len() + self.writing
+    }
 }
 
 /// How far a flush came.
@@ -52,7 +65,30 @@ impl Outbox {
         } else {
             state.batch.append(batch);
         }
-        state.batch.len() + state.writing
+        self.note(&state)
+    }
+
+    fn note(&self, state: &State) -> usize {
+        let unsent = state.unsent();
+        self.unsent.store(unsent, Ordering::Relaxed);
+        unsent
+    }
+
+    /// Whether more bytes than this are unsent.
+    pub(super) fn is_beyond(&self, limit: usize) -> bool {
+        self.unsent.load(Ordering::Relaxed) > limit
+    }
+
+    /// Blocks until no more bytes than this are unsent, or nothing will be written any more.
+    pub(super) fn wait_for_room(&self, limit: usize) {
+        let full = |state: &mut State| !state.closed && state.unsent() > limit;
+        drop(self.progress.wait_while(self.state(), full).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// How many bytes were ever written, if some wait because the socket is full.
+    pub(super) fn written_if_full(&self) -> Option<u64> {
+        let state = self.state();
+        (state.full && !state.closed).then_some(state.written)
     }
 
     /// Writes all that waits, unless another thread is writing.
@@ -95,8 +131,16 @@ impl Outbox {
             }
             state.writing = batch.len();
             drop(state);
+            let before = batch.len();
             let written = write(socket, &mut batch);
+            let gone = before - batch.len();
             state = self.state();
+            state.written += gone as u64;
+            state.writing = batch.len();
+            self.note(&state);
+            if gone > 0 {
+                self.progress.notify_all();
+            }
             match written {
                 Ok(true) => {}
                 Ok(false) => {
@@ -111,6 +155,8 @@ impl Outbox {
                     state.busy = false;
                     state.writing = 0;
                     state.batch = Batch::default();
+                    self.note(&state);
+                    self.progress.notify_all();
                     return Err(error);
                 }
             }
@@ -122,6 +168,8 @@ impl Outbox {
         let mut state = self.state();
         state.closed = true;
         state.batch = Batch::default();
+        self.note(&state);
+        self.progress.notify_all();
     }
 }
 

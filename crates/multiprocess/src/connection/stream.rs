@@ -123,6 +123,7 @@ impl Conn {
             Ok(Flushed::Done) => {}
             Ok(Flushed::Full) => {
                 self.full.store(true, Ordering::Release);
+                self.watch_stall();
                 let full = |watch: &mut Watch| {
                     watch.write = true;
                     watch.reader_writes |=
@@ -137,6 +138,36 @@ impl Conn {
             }
             Err(error) => self.end_after_reading(format!("cannot write: {error}")),
         }
+    }
+
+    /// Looks after a while whether the peer has read something. Has the connection end if not.
+    fn watch_stall(self: &ArcConn) {
+        if self.stall_timer.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let time = self.limits().stalled;
+        let Some(deadline) = Instant::now().checked_add(time) else { return };
+        let Some(written) = self.outbox.written_if_full() else {
+            return self.stall_timer.store(false, Ordering::Release);
+        };
+        let weak = Arc::downgrade(self);
+        let look = move || {
+            let Some(conn) = weak.upgrade() else { return };
+            conn.stall_timer.store(false, Ordering::Release);
+            match conn.outbox.written_if_full() {
+                None => {}
+                Some(now) if now != written => conn.watch_stall(),
+                Some(_) => {
+                    let reason = format!(
+                        "this side let it go: the other has read nothing for {time:?} while bytes \
+                         waited for it (Limits::stalled)"
+                    );
+                    Limit::Unsent.met(|| format!("a connection is ended: {reason}"));
+                    conn.end(Error::disconnected(reason));
+                }
+            }
+        };
+        self.driver.add_timer(deadline, Box::new(look));
     }
 
     /// Ends the connection after processing the input that the peer sent before it stopped reading.

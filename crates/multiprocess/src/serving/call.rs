@@ -12,7 +12,7 @@ use crate::cleanup::Cleanup;
 use crate::connection::{ArcConn, WeakConn};
 use crate::panics::catch_panic;
 use crate::session::{EncodeFn, Schedule, ThreadAddress};
-use crate::threads::RunCall;
+use crate::threads::{RunCall, release_slot};
 use crate::{Error, Result};
 
 /// What a call does outside the lock.
@@ -84,12 +84,15 @@ impl RunCall for ServedCall {
                 if let Some(object) = &mut object {
                     object.on_this_thread();
                 }
+                // Before the method as well, so that not every thread has results that wait.
+                wait_for_room(&conn);
                 let outcome = answer.run(&conn, relayed, move || {
                     let outcome = catch_panic(method);
                     drop(object);
                     outcome
                 });
                 drop(counted);
+                wait_for_room(&conn);
                 answer.send(&conn, outcome);
             }
             Work::Spawn(method, object) => method.start(conn, answer, object, counted),
@@ -116,6 +119,14 @@ impl RunCall for ServedCall {
 
     fn connection(&self) -> WeakConn {
         self.conn.as_ref().map(ArcConn::downgrade).unwrap_or_default()
+    }
+}
+
+/// Blocks while too much waits for a peer that does not read. Other calls go on meanwhile.
+fn wait_for_room(conn: &ArcConn) {
+    if conn.is_full() {
+        release_slot();
+        conn.wait_for_room();
     }
 }
 

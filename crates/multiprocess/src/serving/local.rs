@@ -213,7 +213,7 @@ fn beyond_limits(core: &mut Core, conn: &ArcConn, bytes: usize) -> Option<String
         let calls = limits.calls;
         (Limit::Calls, format!("more than {calls} calls at once on one connection (Limits::calls)"))
     } else if core.engine.exceeds_bytes(bytes) {
-        let most = limits.call_bytes.max(limits.message);
+        let most = limits.window();
         let message = format!(
             "the calls that wait or run on one connection have more than {most} bytes \
              (Limits::call_bytes)"

@@ -1,5 +1,6 @@
 //! Calls of this side's that are under way: who waits for them, and how they are cancelled.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use capnp_engine::{
@@ -77,10 +78,22 @@ impl WaiterId {
 pub(crate) struct Waiters {
     slots: Slab<Waiter>,
     next: u64,
+    /// The sum of their bytes.
+    bytes: usize,
+    /// Calls that wait for room before they are sent: their sizes, and how they are told.
+    queue: VecDeque<(usize, TellRoom)>,
 }
+
+/// Tells a call that waits that there is room. None if nobody waits any more.
+pub(crate) type TellRoom = Box<dyn FnOnce() -> Option<Option<Followup>> + Send>;
+
+/// Calls of up to this many bytes are sent at once: the peer always takes them, as this side does.
+const SMALL: usize = 1024;
 
 struct Waiter {
     serial: u64,
+    /// The size of the call.
+    bytes: usize,
     /// None once the call was cancelled.
     complete: Option<Complete>,
     /// None until it was made.
@@ -96,6 +109,16 @@ impl Waiters {
     /// How many calls are under way.
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    fn has_room(&self, bytes: usize, limit: usize) -> bool {
+        self.bytes == 0 || self.bytes.saturating_add(bytes) <= limit
+    }
+
+    fn remove(&mut self, tag: usize) -> Option<Waiter> {
+        let waiter = self.slots.try_remove(tag)?;
+        self.bytes -= waiter.bytes;
+        Some(waiter)
     }
 
     fn get(&mut self, id: WaiterId) -> Option<&mut Waiter> {
@@ -143,7 +166,7 @@ impl Core {
         complete: Complete,
     ) -> Result<(WaiterId, Option<Cap>)> {
         let Written { draft, busy, callback } = written;
-        let id = self.add(complete, busy, callback);
+        let id = self.add(complete, draft.bytes(), busy, callback);
         match self.send(id, target, draft, how) {
             Ok(promise) => Ok((id, promise)),
             Err(error) => {
@@ -156,12 +179,13 @@ impl Core {
     /// Notes who waits for a call that is to be made later, by [`send`](Self::send).
     pub(crate) fn add_waiter(&mut self, complete: Complete, call: Written) -> (WaiterId, Draft) {
         let Written { draft, busy, callback } = call;
-        (self.add(complete, busy, callback), draft)
+        (self.add(complete, draft.bytes(), busy, callback), draft)
     }
 
     fn add(
         &mut self,
         complete: Complete,
+        bytes: usize,
         busy: Option<BusyGuard>,
         callback: Option<Cap>,
     ) -> WaiterId {
@@ -169,8 +193,44 @@ impl Core {
         let serial = waiters.next;
         waiters.next += 1;
         let complete = Some(complete);
-        let tag = waiters.slots.insert(Waiter { serial, complete, call: None, busy, callback });
+        waiters.bytes += bytes;
+        let waiter = Waiter { serial, bytes, complete, call: None, busy, callback };
+        let tag = waiters.slots.insert(waiter);
         WaiterId { tag, serial }
+    }
+
+    /// Whether a call of this size may be sent now, or is to wait until others are answered, because they
+    /// have as many bytes as may be under way. `told`: it has waited, and was told that there is room.
+    pub(crate) fn has_room(&mut self, conn: &ArcConn, bytes: usize, told: bool) -> bool {
+        let waiters = &self.state().waiters;
+        // Nothing that comes later goes before those that wait.
+        let next = told || waiters.queue.is_empty();
+        bytes <= SMALL || next && waiters.has_room(bytes, conn.limits().send_window())
+    }
+
+    /// Has `tell` called when there is room for a call of this size.
+    pub(crate) fn queue_call(&mut self, bytes: usize, tell: TellRoom) {
+        self.state().waiters.queue.push_back((bytes, tell));
+    }
+
+    /// Tells calls that wait that there is room for them.
+    pub(crate) fn tell_room(&mut self, conn: &ArcConn) {
+        let limit = conn.limits().send_window();
+        let waiters = &mut self.state().waiters;
+        let mut planned = waiters.bytes;
+        let mut told = Vec::new();
+        while let Some((bytes, _)) = waiters.queue.front() {
+            let bytes = *bytes;
+            if planned > 0 && planned.saturating_add(bytes) > limit {
+                break;
+            }
+            let Some((_, tell)) = waiters.queue.pop_front() else { break };
+            if let Some(followup) = tell() {
+                planned = planned.saturating_add(bytes);
+                told.extend(followup);
+            }
+        }
+        self.followups.extend(told);
     }
 
     /// Makes a call that somebody waits for.
@@ -210,7 +270,7 @@ impl Core {
 
     /// Asks for the peer's first object. The promise comes with one reference.
     pub(crate) fn ask_bootstrap(&mut self, complete: Complete) -> Result<Cap> {
-        let id = self.add(complete, None, None);
+        let id = self.add(complete, 0, None, None);
         match self.engine.ask_bootstrap(id.tag()) {
             Ok((call, promise)) => {
                 if let Some(waiter) = self.state().waiters.get(id) {
@@ -238,7 +298,7 @@ impl Core {
     /// Forgets who waits for a call that was not made.
     pub(crate) fn forget_waiter(&mut self, id: WaiterId) {
         if self.state().waiters.get(id).is_some() {
-            let waiter = self.state().waiters.slots.try_remove(id.tag);
+            let waiter = self.state().waiters.remove(id.tag);
             self.drop_waiter(waiter);
         }
     }
@@ -263,7 +323,8 @@ impl Core {
             // What ends the connection is being found out: that is the error then.
             return self.engine.release_all(answer.into_iter().flat_map(|payload| payload.caps));
         }
-        let waiter = self.state().waiters.slots.try_remove(tag as usize);
+        let waiter = self.state().waiters.remove(tag as usize);
+        self.tell_room(conn);
         let complete = waiter.and_then(|waiter| waiter.complete);
         let Some(complete) = complete else {
             if let Ok(payload) = answer {
@@ -292,9 +353,10 @@ impl Core {
     }
 
     /// A call that was cancelled is over for the peer, too.
-    pub(super) fn over(&mut self, tag: u64) {
+    pub(super) fn over(&mut self, conn: &ArcConn, tag: u64) {
         self.interrupt_over(tag);
-        let waiter = self.state().waiters.slots.try_remove(tag as usize);
+        let waiter = self.state().waiters.remove(tag as usize);
+        self.tell_room(conn);
         self.drop_waiter(waiter);
     }
 
@@ -325,6 +387,10 @@ impl Core {
     /// The engine has ended: those who wait for calls that were not made yet are told.
     pub(super) fn fail_all(&mut self, conn: &ArcConn, error: &Error) {
         let waiters = std::mem::take(&mut self.state().waiters);
+        for (_, tell) in waiters.queue {
+            // When they try to be sent they see the end.
+            self.followups.extend(tell().flatten());
+        }
         for (_, waiter) in waiters.slots {
             if let Some(complete) = waiter.complete {
                 let followup = complete.run(self, conn, Err(error.clone()));

@@ -1,6 +1,7 @@
 //! Finds the thread that a call's context names.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use capnp_engine::{Cap, ExceptionKind, Failure, State as CapState};
 
@@ -9,6 +10,7 @@ use super::reader::CallThreads;
 use super::thread_server::ThreadServer;
 use crate::Error;
 use crate::connection::{ArcConn, Core, Followup};
+use crate::driver::{TimerId, driver};
 use crate::threads::{Inbox, RunCall, SerialExecutor, Start, Task};
 
 /// Identifies a thread of this process that a peer names.
@@ -31,6 +33,8 @@ pub(crate) struct Waiting {
     thread: Cap,
     callback: Option<Cap>,
     call: Box<dyn Schedule>,
+    /// Refuses it if the thread does not become known.
+    timer: Option<TimerId>,
 }
 
 impl Core {
@@ -53,19 +57,58 @@ impl Core {
                 None => call.refuse(Error::failed("no thread specified and no pool configured")),
             };
         };
-        self.schedule_on(conn, Waiting { thread, callback, call });
+        self.schedule_on(conn, Waiting { thread, callback, call, timer: None });
     }
 
     /// The thread that a call waited for is known.
     pub(super) fn thread_resolved(&mut self, conn: &ArcConn, tag: u64) {
-        if let Some(waiting) = self.state().waiting.try_remove(tag as usize) {
+        if let Some(waiting) = self.take_waiting(tag as usize) {
             self.schedule_on(conn, waiting);
         }
     }
 
+    /// A call that waits no longer, without its timer.
+    fn take_waiting(&mut self, tag: usize) -> Option<Waiting> {
+        let mut waiting = self.state().waiting.try_remove(tag)?;
+        if let (Some(timer), Ok(driver)) = (waiting.timer.take(), driver()) {
+            driver.remove_timer(timer);
+        }
+        Some(waiting)
+    }
+
+    /// Refuses a call if its thread is not known in time.
+    fn limit_waiting(&mut self, conn: &ArcConn, tag: usize) {
+        let time = conn.limits().unknown_thread;
+        let (Some(deadline), Ok(driver)) = (Instant::now().checked_add(time), driver()) else {
+            return;
+        };
+        let conn = ArcConn::downgrade(conn);
+        let late = move || {
+            let Some(conn) = conn.upgrade() else { return };
+            conn.enter(|core| core.thread_late(tag, deadline, time));
+        };
+        let timer = driver.add_timer(deadline, Box::new(late));
+        if let Some(waiting) = self.state().waiting.get_mut(tag) {
+            waiting.timer = Some(timer);
+        }
+    }
+
+    fn thread_late(&mut self, tag: usize, deadline: Instant, time: Duration) {
+        // It may have gone to its thread just now, and another have its place.
+        let waiting = self.state().waiting.get(tag);
+        let timer = waiting.and_then(|waiting| waiting.timer);
+        if timer.is_none_or(|(at, _)| at != deadline) {
+            return;
+        }
+        let waiting = self.state().waiting.remove(tag);
+        self.engine.release_all([Some(waiting.thread), waiting.callback]);
+        let problem = format!("the thread that the call names was not known within {time:?}");
+        waiting.call.refuse(Error::failed(problem));
+    }
+
     /// The same for a thread that may not be known yet: the caller did not wait for it to be made.
     fn schedule_on(&mut self, conn: &ArcConn, waiting: Waiting) {
-        let Waiting { thread, callback, call } = waiting;
+        let Waiting { thread, callback, call, .. } = waiting;
         // A call of this side's that comes back to an object of this side's, through a promise of the
         // peer's, names a thread of the peer's; then the thread that waits for it runs it.
         let object = match self.object_of(thread) {
@@ -84,17 +127,21 @@ impl Core {
         }
         match self.engine.state(thread) {
             CapState::Waiting | CapState::Peer => {
-                let tag = self.state().waiting.insert(Waiting { thread, callback, call });
-                if !self.engine.watch(thread, tag as u64) {
-                    let waiting = self.state().waiting.remove(tag);
+                let waiting = Waiting { thread, callback, call, timer: None };
+                let tag = self.state().waiting.insert(waiting);
+                if self.engine.watch(thread, tag as u64) {
+                    self.limit_waiting(conn, tag);
+                } else if let Some(waiting) = self.take_waiting(tag) {
                     self.refuse(waiting, None);
                 }
             }
             // Its makeThread may have failed: that is the reason.
             CapState::Broken(failure) => {
-                self.refuse(Waiting { thread, callback, call }, Some(failure));
+                self.refuse(Waiting { thread, callback, call, timer: None }, Some(failure));
             }
-            CapState::Object(_) => self.refuse(Waiting { thread, callback, call }, None),
+            CapState::Object(_) => {
+                self.refuse(Waiting { thread, callback, call, timer: None }, None);
+            }
         }
     }
 

@@ -352,13 +352,16 @@ fn the_side_that_does_not_read_is_let_go() {
     let pair = pair_with(Limits { unsent: 1 << 20, ..Limits::default() });
     // Nobody reads the far end of this one.
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let limits = Limits { unsent: 1 << 20, ..Limits::default() };
+    let stalled = std::time::Duration::from_millis(200);
+    let limits = Limits { unsent: 1 << 20, stalled, ..Limits::default() };
     let calling = Connection::builder().limits(limits).start(ours).unwrap();
     let lab: LabClient = calling.bootstrap().unwrap();
     let calls: Vec<_> = (0..64).map(|_| lab.bytes(vec![0; 100_000]).start()).collect();
     assert!(eventually(|| !calling.is_connected()));
     for call in calls {
-        assert!(call.wait().unwrap_err().is_disconnect());
+        let error = call.wait().unwrap_err();
+        assert!(error.is_disconnect());
+        assert!(error.to_string().contains("this side let it go"), "{error}");
     }
     drop(theirs);
     pair.assert_alive();

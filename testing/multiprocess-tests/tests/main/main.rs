@@ -4,6 +4,7 @@
 mod admission;
 mod asyncs;
 mod asyncs_served;
+mod back_pressure;
 mod borrowed;
 mod callbacks;
 mod calls;

@@ -105,6 +105,22 @@ fn a_thread_that_never_resolves_holds_up_only_its_call() {
 }
 
 #[test]
+fn a_call_on_a_thread_that_never_resolves_has_a_deadline() {
+    let time = std::time::Duration::from_millis(50);
+    let mut bench = bench_with(Limits { unknown_thread: time, ..Limits::default() });
+    let lab = bench.lab();
+    let caps = [Cap::Promise(3)];
+    let calls: Vec<_> = (0..20)
+        .map(|_| bench.peer.call(lab, (LAB, 1), &caps, |content| add(content, 1, 2, &caps)))
+        .collect();
+    for call in calls {
+        let refused = bench.peer.wait(call).exception();
+        assert_eq!(refused, "the thread that the call names was not known within 50ms");
+    }
+    bench.assert_alive(lab);
+}
+
+#[test]
 fn a_thread_is_used_by_its_maker() {
     let mut bench = bench();
     let lab = bench.lab();

@@ -1,0 +1,209 @@
+//! Large calls and answers wait for room, and end nothing.
+
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use multiprocess::{Connection, Error, Limits};
+use multiprocess_tests::generated::lab_capnp::lab;
+use multiprocess_tests::raw::{Cap, LAB, RawPeer, THREAD_MAP, Target};
+use multiprocess_tests::{LONG, LabServer, Relay, pair, pair_with, wait_until, within_time};
+
+const MIB: usize = 1 << 20;
+
+/// Little room, so that little suffices to fill it.
+fn narrow() -> Limits {
+    Limits { message: 2 * MIB, call_bytes: 4 * MIB, unsent: 4 * MIB, ..Limits::default() }
+}
+
+#[test]
+fn many_threads_with_large_calls_wait_for_room() {
+    let pair = pair_with(narrow());
+    thread::scope(|scope| {
+        for number in 0..32 {
+            let lab = &pair.lab;
+            scope.spawn(move || {
+                for _ in 0..4 {
+                    let data = vec![number; MIB];
+                    assert_eq!(lab.bytes(data.clone()).wait().unwrap(), data);
+                }
+            });
+        }
+    });
+    pair.assert_alive();
+}
+
+#[test]
+fn with_the_usual_limits_as_well() {
+    let pair = pair();
+    thread::scope(|scope| {
+        for number in 0..64 {
+            let lab = &pair.lab;
+            scope.spawn(move || {
+                let data = vec![number; 4 * MIB];
+                assert_eq!(lab.bytes(data).wait().unwrap().len(), 4 * MIB);
+            });
+        }
+    });
+    pair.assert_alive();
+}
+
+#[test]
+fn many_futures_with_large_calls_wait_for_room() {
+    let pair = pair_with(narrow());
+    let calls = (0..40).map(|number| pair.lab.bytes(vec![number; MIB]));
+    let answers = futures_executor::block_on(join_all(calls));
+    for (number, answer) in (0..).zip(answers) {
+        assert_eq!(answer.unwrap(), vec![number; MIB]);
+    }
+    // Started, and waited for in another order; some are dropped while they wait.
+    let mut started: Vec<_> =
+        (0..40).map(|number| (number, pair.lab.bytes(vec![number; MIB]).start())).collect();
+    started.retain(|(number, _)| number % 3 != 0);
+    for (number, call) in started.into_iter().rev() {
+        assert_eq!(call.wait().unwrap(), vec![number; MIB]);
+    }
+    pair.assert_alive();
+}
+
+/// A call that has no room ends in its time, and others go on.
+#[test]
+fn a_call_that_waits_for_room_keeps_its_deadline() {
+    let pair = pair_with(narrow());
+    let callbacks: Vec<_> = ["one", "two", "three"]
+        .into_iter()
+        .map(|name| {
+            let lab = pair.lab.clone();
+            // A large name, so that the room is taken until it is let go.
+            let name = format!("{name}{}", "x".repeat(MIB + MIB / 3));
+            (name.clone(), lab.block(name).start())
+        })
+        .collect();
+    wait_until("they run", || pair.server.blocked() >= 2);
+    let short = Duration::from_millis(50);
+    let late = pair.lab.bytes(vec![1; 2 * MIB - 1000]).timeout(short).wait().unwrap_err();
+    assert!(matches!(late, Error::Timeout(_)), "{late}");
+    let late = pair.lab.bytes(vec![1; 2 * MIB - 1000]).timeout(short);
+    let late = futures_executor::block_on(late).unwrap_err();
+    assert!(matches!(late, Error::Timeout(_)), "{late}");
+    // Small calls need no room.
+    pair.assert_alive();
+    for (name, call) in callbacks {
+        pair.server.let_go(&name);
+        assert!(call.wait().unwrap());
+    }
+    assert_eq!(pair.lab.bytes(vec![1; MIB]).wait().unwrap().len(), MIB);
+}
+
+/// A callback's own large call is not held up by the call that it serves.
+#[test]
+fn a_large_call_within_a_large_call_has_room() {
+    let pair = pair_with(narrow());
+    let lab = pair.lab.clone();
+    let callback = Relay::client(move |_, _| {
+        let data = vec![3; 2 * MIB - 1000];
+        Ok(lab.bytes(data).wait()?.len() as i32)
+    });
+    let filling = pair.lab.block("x".repeat(2 * MIB - 1000)).start();
+    wait_until("it runs", || pair.server.blocked() == 1);
+    let (lab, sum) = (pair.lab.clone(), 2 * MIB as i32 - 999);
+    assert_eq!(within_time(move || lab.call_back(callback, 1).wait()).unwrap(), sum);
+    pair.server.let_go(&"x".repeat(2 * MIB - 1000));
+    assert!(filling.wait().unwrap());
+}
+
+#[test]
+fn a_message_that_is_too_large_fails_only_its_call() {
+    let pair = pair_with(narrow());
+    let waits = pair.lab.block("meanwhile").start();
+    for _ in 0..3 {
+        let error = pair.lab.bytes(vec![0; 2 * MIB]).wait().unwrap_err();
+        let Error::ApiMisuse { problem } = &error else { panic!("{error}") };
+        assert!(problem.contains("2097152 is the limit of a message (Limits::message)"), "{problem}");
+        let error = futures_executor::block_on(pair.lab.bytes(vec![0; 2 * MIB])).unwrap_err();
+        assert!(matches!(error, Error::ApiMisuse { .. }), "{error}");
+    }
+    pair.server.let_go("meanwhile");
+    assert!(waits.wait().unwrap());
+    pair.assert_alive();
+}
+
+/// A peer that asks for a lot and reads slowly gets everything; meanwhile this side holds little.
+#[test]
+fn answers_wait_for_a_slow_reader() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let server = LabServer::new();
+    let serving =
+        Connection::builder().limits(narrow()).serve(server.client()).start(theirs).unwrap();
+    let other = pair();
+    let mut peer = RawPeer::new(ours);
+    let lab = Target::Bootstrap(peer.bootstrap());
+    let map = peer.ask(lab, (LAB, 0), &[], |content| {
+        content.init_as::<lab::construct_params::Builder<'_>>();
+    });
+    let map = Target::Export(map.export());
+    let threads: Vec<_> = (0..20)
+        .map(|_| {
+            use multiprocess_tests::generated::proxy_capnp::thread_map::make_thread_params::Builder;
+            let made = peer.ask(map, (THREAD_MAP, 0), &[], |content| {
+                content.init_as::<Builder<'_>>().set_name("raw");
+            });
+            Cap::There(made.export())
+        })
+        .collect();
+    let calls: Vec<_> = threads
+        .iter()
+        .map(|thread| {
+            peer.call(lab, (LAB, 16), &[*thread], |content| {
+                let mut params: lab::bytes_params::Builder<'_> = content.init_as();
+                params.set_data(&vec![7; MIB]);
+                params.init_context().set_thread(multiprocess_tests::raw::cap());
+            })
+        })
+        .collect();
+    // They have been read, and their answers do not fit.
+    thread::sleep(Duration::from_millis(200));
+    assert!(serving.is_connected());
+    other.assert_alive();
+    let (mut answered, mut refused) = (0, 0);
+    for call in calls {
+        match peer.wait(call) {
+            multiprocess_tests::raw::Answer::Results(_) => answered += 1,
+            multiprocess_tests::raw::Answer::Exception(text) => {
+                assert!(text.contains("Limits::call_bytes"), "{text}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(answered >= 3, "{answered} of {}", answered + refused);
+    assert!(serving.is_connected());
+}
+
+/// Both sides send each other more than there is room for, at the same time.
+#[test]
+fn large_calls_both_ways_at_once() {
+    let pair = pair_with(narrow());
+    let inside = Arc::new(AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..6 {
+                    let counted = Arc::clone(&inside);
+                    let callback = Relay::client(move |lab: Option<_>, _| {
+                        counted.fetch_add(1, Ordering::SeqCst);
+                        let lab: multiprocess_tests::generated::lab::LabClient = lab.unwrap();
+                        let length = lab.bytes(vec![1; MIB]).timeout(LONG).wait()?.len();
+                        Ok(i32::try_from(length).unwrap())
+                    });
+                    let result = pair.lab.call_back(callback, 1).timeout(LONG).wait().unwrap();
+                    assert_eq!(result, MIB as i32 + 1);
+                }
+            });
+        }
+    });
+    assert_eq!(inside.load(Ordering::SeqCst), 48);
+    pair.assert_alive();
+}
