@@ -170,7 +170,10 @@ impl<T: Send + 'static> Call<T> {
     /// Bounds the call: [`Error::Timeout`] if there is no answer within `timeout` of its start, or
     /// from now if it is under way. The call is then cancelled.
     ///
-    /// A method of an object of this process that `wait` runs directly is not interrupted.
+    /// What runs on the waiting thread is not interrupted: a method of an object of this process that
+    /// `wait` runs directly, and a callback of the peer that is called, or of one that is waited for around
+    /// this call. Once the time has passed no further callback begins. Callbacks of other peers never run in
+    /// this wait.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         let now = Instant::now();
         (self.timeout, self.started) = (Some(timeout), Some(now));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::slot::Slot;
 use crate::connection::{ArcConn, Parker, Pending, WaitingReader};
 use crate::driver::{TimerId, driver};
-use crate::threads::{Task, depth, relayed, release_slot, this_inbox};
+use crate::threads::{Task, depth, enter_wait, relayed, release_slot, this_inbox};
 use crate::{Error, Result};
 
 /// How deep calls may be nested on one thread: a callback of a callback is two.
@@ -21,6 +21,7 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
 ) -> Result<T> {
     let inbox = this_inbox();
     release_slot();
+    let _waits = enter_wait(conn);
     let waits: Arc<dyn Pending> = Arc::clone(slot) as Arc<dyn Pending>;
     // A relay's method runs on this thread: when its own caller cancels, this wait ends, too.
     let relayed = relayed();
@@ -38,21 +39,22 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
         if let Some(answer) = slot.take() {
             return answer;
         }
-        if let Some(task) = inbox.pop() {
+        if cancelled() {
+            return Err(Error::Cancelled);
+        }
+        // Before another callback begins: what has begun is not interrupted.
+        if deadline.passed() {
+            return Err(deadline.error());
+        }
+        if let Some(task) = inbox.pop_allowed() {
             if let Some(reader) = &mut reader {
                 reader.release();
             }
             run_within(task);
             continue;
         }
-        if cancelled() {
-            return Err(Error::Cancelled);
-        }
-        if deadline.passed() {
-            return Err(deadline.error());
-        }
         match reader.as_mut().and_then(|reader| reader.acquire().then_some(reader)) {
-            Some(reader) => reader.wait(deadline.at, || !inbox.is_empty() || cancelled()),
+            Some(reader) => reader.wait(deadline.at, || inbox.has_allowed() || cancelled()),
             None => Parker::park(deadline.at),
         }
     }

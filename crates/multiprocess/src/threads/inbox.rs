@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::task::Task;
-use crate::connection::{ArcConn, Parker};
+use crate::connection::{ArcConn, Conn, Parker};
 use crate::process::is_forked;
 use crate::{Error, Result};
 
@@ -76,8 +76,18 @@ impl Inbox {
         true
     }
 
-    pub(crate) fn pop(&self) -> Option<Task> {
-        self.state().tasks.pop_front()
+    /// The next call that may run while its thread, the current one, waits: of a connection that it waits
+    /// for, directly or around what it does now. Any other peer could make the wait longer than that for
+    /// its answer. Of a connection that has ended a call may be dropped anywhere.
+    pub(crate) fn pop_allowed(&self) -> Option<Task> {
+        let tasks = &mut self.state().tasks;
+        let place = tasks.iter().position(is_allowed)?;
+        tasks.remove(place)
+    }
+
+    /// Whether there is such a call.
+    pub(crate) fn has_allowed(&self) -> bool {
+        self.state().tasks.iter().any(is_allowed)
     }
 
     /// What the thread is to do next. Calls that came before the end are run before it.
@@ -135,6 +145,28 @@ impl Inbox {
     }
 }
 
+/// Notes that the current thread waits for an answer over this connection, until the guard is dropped. None:
+/// for something of this process.
+pub(crate) fn enter_wait(conn: Option<&ArcConn>) -> WaitGuard {
+    WaitGuard(WAITS.try_with(|waits| waits.borrow_mut().push(conn.map(ArcConn::as_ptr))).is_ok())
+}
+
+pub(crate) struct WaitGuard(bool);
+
+impl Drop for WaitGuard {
+    fn drop(&mut self) {
+        if self.0 {
+            let _ = WAITS.try_with(|waits| waits.borrow_mut().pop());
+        }
+    }
+}
+
+fn is_allowed(task: &Task) -> bool {
+    let conn = task.connection();
+    let waits = WAITS.try_with(|waits| waits.borrow().contains(&Some(conn.as_ptr())));
+    waits.unwrap_or(true) || conn.upgrade().is_none_or(|conn| conn.ended().is_some())
+}
+
 fn is_of(task: &Task, conn: &ArcConn) -> bool {
     std::ptr::eq(task.connection().as_ptr(), ArcConn::as_ptr(conn))
 }
@@ -172,6 +204,8 @@ impl Drop for ThisThread {
 }
 
 thread_local! {
+    /// The connections over which this thread waits for answers, the outermost first.
+    static WAITS: RefCell<Vec<Option<*const Conn>>> = const { RefCell::new(Vec::new()) };
     static THIS: RefCell<Option<ThisThread>> = const { RefCell::new(None) };
 }
 

@@ -23,7 +23,7 @@ pub(crate) use budget::{ThreadBudget, ThreadClaim};
 pub(crate) use current::{
     RunningId, current, depth, enter_call, enter_poll, innermost, innermost_future, relayed,
 };
-pub(crate) use inbox::{Inbox, ThreadEnd, at_thread_end, check_thread, this_inbox};
+pub(crate) use inbox::{Inbox, ThreadEnd, at_thread_end, check_thread, enter_wait, this_inbox};
 pub(crate) use serial::{SerialExecutor, Start, release_slot};
 pub(crate) use task::{RunCall, Task};
 pub use token::CancelToken;

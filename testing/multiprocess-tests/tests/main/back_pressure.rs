@@ -122,7 +122,10 @@ fn a_message_that_is_too_large_fails_only_its_call() {
     for _ in 0..3 {
         let error = pair.lab.bytes(vec![0; 2 * MIB]).wait().unwrap_err();
         let Error::ApiMisuse { problem } = &error else { panic!("{error}") };
-        assert!(problem.contains("2097152 is the limit of a message (Limits::message)"), "{problem}");
+        assert!(
+            problem.contains("2097152 is the limit of a message (Limits::message)"),
+            "{problem}"
+        );
         let error = futures_executor::block_on(pair.lab.bytes(vec![0; 2 * MIB])).unwrap_err();
         assert!(matches!(error, Error::ApiMisuse { .. }), "{error}");
     }

@@ -24,6 +24,7 @@ mod local;
 mod local_panics;
 mod moved_twice;
 mod order;
+mod others_waits;
 mod parties;
 mod pipelining;
 mod protocol;
