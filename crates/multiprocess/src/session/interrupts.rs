@@ -14,6 +14,7 @@
 //! Everything here is under the connection's lock. The timer runs on the driver thread and holds
 //! neither the connection nor the object.
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use capnp_engine::{CallKind, Cap, Draft, Stage};
@@ -41,15 +42,20 @@ pub(crate) type Interrupt = (u64, u16);
 /// Calls that an interrupt could end, until they have returned.
 #[derive(Default)]
 pub(crate) struct Interrupts {
-    calls: Vec<Interruptible>,
+    /// In the order in which they were made.
+    calls: BTreeMap<u64, Interruptible>,
+    next: u64,
+    /// Their places, by their tags.
+    places: HashMap<u64, u64>,
+    /// How many of them should end.
+    ending: usize,
     /// Calls that are held back.
     held: Vec<HeldBack>,
-    /// Whether the timer runs.
-    timed: bool,
+    /// When the timer fires, if it runs.
+    timed: Option<Instant>,
 }
 
 struct Interruptible {
-    tag: u64,
     /// The object, with a reference.
     target: Cap,
     interrupt: Interrupt,
@@ -105,47 +111,56 @@ impl Core {
     ) -> Result<()> {
         self.send(id, target, draft, How::default())?;
         self.engine.retain(target);
-        let (tag, ending, sent) = (id.tag(), None, None);
-        let call = Interruptible { tag, target, interrupt, ending, sent };
-        self.state().interrupts.calls.push(call);
+        let interrupts = &mut self.state().interrupts;
+        let place = interrupts.next;
+        interrupts.next += 1;
+        interrupts.places.insert(id.tag(), place);
+        let call = Interruptible { target, interrupt, ending: None, sent: None };
+        interrupts.calls.insert(place, call);
         Ok(())
     }
 
     /// The calls of an object, by what it has become.
-    fn calls_of(&mut self, target: Cap) -> Vec<usize> {
+    fn calls_of(&mut self, target: Cap) -> Vec<u64> {
         let (state, engine) = self.state_and_engine();
         let object = engine.resolved(target);
-        let calls = state.interrupts.calls.iter().enumerate();
-        let own = calls.filter(|(_, call)| engine.resolved(call.target) == object);
-        own.map(|(place, _)| place).collect()
-    }
-
-    /// Whether somebody waits for a call of this object that an interrupt could end.
-    fn is_live(&mut self, target: Cap) -> bool {
-        let own = self.calls_of(target);
-        let calls = &self.state().interrupts.calls;
-        own.iter().any(|place| calls[*place].ending.is_none())
+        let own = state.interrupts.calls.iter();
+        let own = own.filter(|(_, call)| engine.resolved(call.target) == object);
+        own.map(|(place, _)| *place).collect()
     }
 
     fn holds(&mut self, target: Cap, now: Instant) -> bool {
-        if self.state().interrupts.calls.is_empty() {
+        // Mostly none was cancelled.
+        if self.state().interrupts.ending == 0 {
             return false;
         }
         let own = self.calls_of(target);
         let calls = &self.state().interrupts.calls;
-        let ends = |place: &usize| {
-            let ending = calls[*place].ending;
-            ending.is_some_and(|since| now.saturating_duration_since(since) < PATIENCE)
+        let ending = |place: &u64| calls.get(place).and_then(|call| call.ending);
+        let ends = |place: &u64| {
+            ending(place).is_some_and(|since| now.saturating_duration_since(since) < PATIENCE)
         };
         // No interrupt is sent while somebody waits for another call of the object.
-        own.iter().any(ends) && own.iter().all(|place| calls[*place].ending.is_some())
+        own.iter().any(ends) && own.iter().all(|place| ending(place).is_some())
+    }
+
+    /// A call should end from now on, if it should not already.
+    fn set_ending(&mut self, place: u64, now: Instant) {
+        let interrupts = &mut self.state().interrupts;
+        if let Some(call) = interrupts.calls.get_mut(&place)
+            && call.ending.is_none()
+        {
+            call.ending = Some(now);
+            interrupts.ending += 1;
+        }
     }
 
     /// A call has returned.
     pub(super) fn interrupt_over(&mut self, tag: u64) {
-        let calls = &mut self.state().interrupts.calls;
-        if let Some(place) = calls.iter().position(|call| call.tag == tag) {
-            let call = calls.remove(place);
+        let interrupts = &mut self.state().interrupts;
+        let Some(place) = interrupts.places.remove(&tag) else { return };
+        if let Some(call) = interrupts.calls.remove(&place) {
+            interrupts.ending -= usize::from(call.ending.is_some());
             self.engine.release(call.target);
         }
     }
@@ -187,10 +202,9 @@ impl Core {
     /// Interrupts a call that was just cancelled, unless it returns within the grace.
     pub(super) fn interrupt_later(&mut self, conn: &ArcConn, tag: u64) {
         let now = Instant::now();
-        let mut calls = self.state().interrupts.calls.iter_mut();
-        if let Some(call) = calls.find(|call| call.tag == tag) {
-            call.ending.get_or_insert(now);
-            self.interrupt_in_time(conn);
+        if let Some(place) = self.state().interrupts.places.get(&tag).copied() {
+            self.set_ending(place, now);
+            self.interrupt_at(conn, now + GRACE);
         }
     }
 
@@ -198,62 +212,80 @@ impl Core {
     pub(crate) fn interrupt_all(&mut self, conn: &ArcConn, target: Cap) {
         let (own, now) = (self.calls_of(target), Instant::now());
         for place in &own {
-            self.state().interrupts.calls[*place].ending.get_or_insert(now);
+            self.set_ending(*place, now);
         }
         if !own.is_empty() {
-            self.interrupt_in_time(conn);
+            self.interrupt_at(conn, now + GRACE);
         }
     }
 
-    /// Sets the timer, to check again when the grace has passed.
-    fn interrupt_in_time(&mut self, conn: &ArcConn) {
-        if std::mem::replace(&mut self.state().interrupts.timed, true) {
+    /// Looks again at this time, if not before.
+    fn interrupt_at(&mut self, conn: &ArcConn, at: Instant) {
+        let timed = &mut self.state().interrupts.timed;
+        if timed.is_some_and(|timed| timed <= at) {
             return;
         }
+        *timed = Some(at);
         let weak = ArcConn::downgrade(conn);
         let timer = move || {
             if let Some(conn) = weak.upgrade() {
-                conn.enter(|core| core.interrupt_now(&conn));
+                conn.enter(|core| core.interrupt_now(&conn, at));
             }
         };
         if let Ok(driver) = driver() {
-            driver.add_timer(Instant::now() + GRACE, Box::new(timer));
+            driver.add_timer(at, Box::new(timer));
         }
     }
 
-    /// Interrupts the calls that have not ended in time.
-    fn interrupt_now(&mut self, conn: &ArcConn) {
-        self.state().interrupts.timed = false;
+    /// Interrupts the calls that have not ended in time. Looks at each once.
+    fn interrupt_now(&mut self, conn: &ArcConn, timer: Instant) {
+        let (state, engine) = self.state_and_engine();
+        let interrupts = &mut state.interrupts;
+        if interrupts.timed != Some(timer) {
+            // Another timer fires sooner.
+            return;
+        }
+        interrupts.timed = None;
         let now = Instant::now();
-        let mut done: Vec<Cap> = Vec::new();
-        let mut again = false;
-        let mut place = 0;
-        while let Some(call) = self.state().interrupts.calls.get(place) {
-            let (target, ending, sent) = (call.target, call.ending, call.sent);
-            let interrupt = call.interrupt;
-            place += 1;
-            let Some(since) = ending else { continue };
-            let waited = now.saturating_duration_since(since);
-            let object = self.engine.resolved(target);
-            let closing = self.engine.stage(object) == Stage::Closing;
-            if waited >= PATIENCE && !closing {
-                continue;
+        // For each object the oldest call that should end, and whether somebody waits for another.
+        let mut objects: HashMap<Cap, (Option<u64>, bool)> = HashMap::new();
+        for (place, call) in &interrupts.calls {
+            let object = engine.resolved(call.target);
+            let (oldest, live) = objects.entry(object).or_default();
+            match call.ending {
+                None => *live = true,
+                Some(since) => {
+                    let waited = now.saturating_duration_since(since);
+                    if waited < PATIENCE || engine.stage(object) == Stage::Closing {
+                        oldest.get_or_insert(*place);
+                    }
+                }
             }
-            again = true;
+        }
+        let mut due: Vec<(u64, Cap, Interrupt)> = Vec::new();
+        let mut again: Option<Instant> = None;
+        for (object, (oldest, live)) in objects {
             // Of several calls of one object the oldest sends: one interrupt ends one call.
-            if done.contains(&object) {
-                continue;
+            let Some(place) = oldest else { continue };
+            let Some(call) = interrupts.calls.get_mut(&place) else { continue };
+            let since = call.ending.unwrap_or(now);
+            let mut next = call.sent.map_or(since + GRACE, |sent| sent + AGAIN);
+            if next <= now {
+                next = now + GRACE;
+                if !live || engine.stage(object) == Stage::Closing {
+                    call.sent = Some(now);
+                    next = now + AGAIN;
+                    due.push((place, call.target, call.interrupt));
+                }
             }
-            done.push(object);
-            let sent_lately = sent.is_some_and(|at| now.saturating_duration_since(at) < AGAIN);
-            if waited < GRACE || sent_lately || (!closing && self.is_live(target)) {
-                continue;
-            }
-            self.state().interrupts.calls[place - 1].sent = Some(now);
+            again = Some(again.map_or(next, |again| again.min(next)));
+        }
+        due.sort_unstable_by_key(|(place, ..)| *place);
+        for (_, target, interrupt) in due {
             self.send_interrupt(target, interrupt);
         }
-        if again {
-            self.interrupt_in_time(conn);
+        if let Some(at) = again {
+            self.interrupt_at(conn, at);
         }
     }
 
