@@ -4,32 +4,39 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::Pid;
-
+use super::exit::Exit;
+use super::exited::Exited;
+use super::grace::Grace;
 use super::pid::Process;
 use super::reaper;
 use crate::Result;
 
-/// How long a dropped child may take for each step of its end.
-const DROP_GRACE: Duration = Duration::from_secs(10);
-
 /// A process started with [`Command`](super::Command).
 ///
 /// Every method can be called from several threads at once. A child that still runs when this is
-/// dropped gets 10 seconds to see that its socket is closed, 10 more after SIGTERM, and then
-/// SIGKILL, from a background thread: dropping never blocks and never leaves a zombie.
+/// dropped is ended from a background thread, with the [`Grace`] of its command: by default it gets 3
+/// seconds to see that its socket is closed, 1 more after SIGTERM, and then SIGKILL. Dropping never
+/// blocks and never leaves a zombie.
+///
+/// Its exit status can be lost: where other code of this program waits for any child (`waitpid(-1)`), and
+/// where this program ignores SIGCHLD (`SIG_IGN` or `SA_NOCLDWAIT`, which a program inherits from the one
+/// that starts it). The child has then exited with [`Exit::Unknown`]: waiting ends as ever, and the
+/// methods that return an [`ExitStatus`] fail.
+///
+/// On Linux 5.4 and newer, signals reach this child or nobody. Elsewhere, if other code of this program
+/// waits for any child at the same moment, another process that got the number could get one.
 #[derive(Debug)]
 pub struct Child {
     process: Arc<Process>,
+    grace: Grace,
 }
 
 impl Child {
-    /// `pid` is a child of this process that nobody has waited for.
-    pub(super) fn new(pid: Pid) -> Child {
-        Child { process: Arc::new(Process::new(pid)) }
+    pub(super) fn new(process: Process, grace: Grace) -> Child {
+        Child { process: Arc::new(process), grace }
     }
 
-    /// The process id. Once the child was waited for, it may be another process's.
+    /// The process id. Once the child has exited, it may be another process's.
     pub fn id(&self) -> u32 {
         self.process.id()
     }
@@ -38,155 +45,135 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io) where other code of this program has already waited for the child, here and
-    /// in the methods below.
+    /// [`Error::Io`](crate::Error::Io) where the child has exited and its status is
+    /// [unknown](Exit::Unknown), here and in the methods below. There is no other reason.
     pub fn try_wait(&self) -> Result<Option<ExitStatus>> {
-        self.process.try_wait()
+        self.process.try_wait().map(|exit| exit.known(self.id())).transpose()
     }
 
     /// Blocks until the child has exited. Later calls give the same status.
     ///
     /// A child that serves a connection of this process exits when that ends. Every handle keeps it,
     /// also one that was closed: drop them all before, or this waits for ever.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_wait`](Child::try_wait).
     pub fn wait(&self) -> Result<ExitStatus> {
+        self.wait_exit().known(self.id())
+    }
+
+    pub(super) fn wait_exit(&self) -> Exit {
         loop {
-            if let Some(status) = self.process.wait_until(None)? {
-                return Ok(status);
+            if let Some(exit) = self.process.wait_until(None) {
+                return exit;
             }
         }
     }
 
     /// Blocks until the child has exited or `timeout` has passed, when it gives `None`.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_wait`](Child::try_wait).
     pub fn wait_timeout(&self, timeout: Duration) -> Result<Option<ExitStatus>> {
+        self.wait_exit_timeout(timeout).map(|exit| exit.known(self.id())).transpose()
+    }
+
+    fn wait_exit_timeout(&self, timeout: Duration) -> Option<Exit> {
         // A time that is too far away for the clock means forever.
         self.process.wait_until(Instant::now().checked_add(timeout))
     }
 
-    /// Makes the child end: waits up to `grace` for it to exit by itself, which it does when the
-    /// parent's end of its socket is closed; then sends SIGTERM and waits up to `grace` again;
-    /// then sends SIGKILL. Returns when the child is reaped.
+    /// Runs `hook` once when the child has exited, or now if it has, on a thread of the runtime that runs
+    /// nothing but this child's hooks: it may block. Several hooks run one after the other, in the
+    /// order in which they came. A panic is logged, and the next one runs.
     ///
-    /// Close the socket before, or the first `grace` is lost time.
+    /// The hook runs also if this is dropped meanwhile, and the child ended for that reason.
+    /// A program that returns from `main` may end before it has run.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use multiprocess::process::Command;
+    ///
+    /// let (child, socket) = Command::new("/bin/sh").arg("-c").arg("exit 3").spawn()?;
+    /// let (tell, exit) = mpsc::channel();
+    /// child.on_exit(move |exit| tell.send(exit).unwrap());
+    /// let status = exit.recv().unwrap().status().expect("nobody else waits for it");
+    /// assert_eq!(status.code(), Some(3));
+    /// # drop(socket);
+    /// # Ok::<(), multiprocess::Error>(())
+    /// ```
+    pub fn on_exit(&self, hook: impl FnOnce(Exit) + Send + 'static) {
+        if self.process.on_exit(Box::new(hook)) {
+            reaper::watch(Arc::clone(&self.process));
+        }
+    }
+
+    /// The exit as a future, for any executor. Several may wait at once; each can be dropped at any
+    /// time.
+    pub fn exited(&self) -> Exited {
+        Exited::new(Arc::clone(&self.process))
+    }
+
+    /// How long the child gets for each step of its end: what its
+    /// [command](super::Command::grace) says.
+    pub fn grace(&self) -> Grace {
+        self.grace
+    }
+
+    /// Makes the child end, in the times of its own [`grace`](Child::grace): waits for it to exit by
+    /// itself, which it does when the parent's end of its socket is closed; then sends SIGTERM (and
+    /// continues it, should it be stopped) and waits again; then sends SIGKILL. Returns when the child
+    /// is reaped, by default within little more than 4 seconds.
+    ///
+    /// Close the socket before, or the first wait is lost time.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_wait`](Child::try_wait); the child has exited then, too.
+    pub fn end(&self) -> Result<ExitStatus> {
+        self.end_within(self.grace).known(self.id())
+    }
+
+    /// The same with `grace` for each of both waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_wait`](Child::try_wait); the child has exited then, too.
     pub fn shutdown(&self, grace: Duration) -> Result<ExitStatus> {
-        if let Some(status) = self.wait_timeout(grace)? {
-            return Ok(status);
+        self.end_within(Grace { exit: grace, terminate: grace }).known(self.id())
+    }
+
+    pub(super) fn end_within(&self, grace: Grace) -> Exit {
+        if let Some(exit) = self.wait_exit_timeout(grace.exit) {
+            return exit;
         }
         tracing::warn!(pid = self.id(), "child did not exit after its socket closed: SIGTERM");
         self.process.terminate();
-        if let Some(status) = self.wait_timeout(grace)? {
-            return Ok(status);
+        if let Some(exit) = self.wait_exit_timeout(grace.terminate) {
+            return exit;
         }
         tracing::warn!(pid = self.id(), "child did not exit after SIGTERM: SIGKILL");
         self.process.kill();
-        self.wait()
+        self.wait_exit()
+    }
+
+    /// The same in the background, as when this is dropped.
+    pub(super) fn end_in_background(&self) {
+        if self.process.try_wait().is_none() {
+            reaper::adopt(Arc::clone(&self.process), self.grace);
+        }
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if let Ok(None) = self.try_wait() {
-            reaper::adopt(Arc::clone(&self.process), DROP_GRACE);
-        }
+        self.end_in_background();
     }
 }
 
 #[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use std::os::unix::process::ExitStatusExt;
-
-    use rustix::process::Signal;
-
-    use super::super::Command;
-    use super::super::testing::wait_until;
-    use super::*;
-
-    const SOON: Duration = Duration::from_millis(20);
-    const LONG: Duration = Duration::from_secs(20);
-
-    fn start(program: &str, args: &[&str]) -> Child {
-        let command = Command::new(program);
-        args.iter().fold(command, |command, arg| command.arg(*arg)).spawn().unwrap().0
-    }
-
-    fn sleeper() -> Child {
-        start("/bin/sleep", &["1000"])
-    }
-
-    /// A sleeper that ignores SIGTERM already.
-    fn stubborn() -> Child {
-        let child = start("/bin/sh", &["-c", "trap '' TERM; exec sleep 1000"]);
-        let comm = format!("/proc/{}/comm", child.id());
-        wait_until("the shell became sleep", || {
-            std::fs::read_to_string(&comm).is_ok_and(|comm| comm == "sleep\n")
-        });
-        child
-    }
-
-    fn exists(pid: u32) -> bool {
-        std::path::Path::new(&format!("/proc/{pid}")).exists()
-    }
-
-    #[test]
-    fn status_is_told_to_everyone_who_waits() {
-        let child = start("/bin/sh", &["-c", "sleep 0.05; exit 3"]);
-        std::thread::scope(|scope| {
-            let waits: Vec<_> = (0..4).map(|_| scope.spawn(|| child.wait().unwrap())).collect();
-            for wait in waits {
-                assert_eq!(wait.join().unwrap().code(), Some(3));
-            }
-        });
-        assert_eq!(child.wait().unwrap().code(), Some(3));
-        assert_eq!(child.shutdown(LONG).unwrap().code(), Some(3));
-        assert!(!exists(child.id()));
-    }
-
-    #[test]
-    fn waiting_works_without_the_kernels_notice() {
-        let mut child = start("/bin/sh", &["-c", "exec sleep 0.05"]);
-        Arc::get_mut(&mut child.process).unwrap().lose_exit_event();
-        assert!(child.wait_timeout(Duration::from_millis(1)).unwrap().is_none());
-        assert!(child.wait_timeout(Duration::MAX).unwrap().unwrap().success());
-    }
-
-    #[test]
-    fn crash_is_told_as_its_signal() {
-        let child = start("/bin/sh", &["-c", "kill -SEGV $$"]);
-        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGSEGV));
-    }
-
-    #[test]
-    fn shutdown_goes_from_waiting_to_term_to_kill() {
-        assert!(start("/bin/true", &[]).shutdown(LONG).unwrap().success());
-        assert_eq!(sleeper().shutdown(SOON).unwrap().signal(), Some(libc::SIGTERM));
-        assert_eq!(stubborn().shutdown(SOON).unwrap().signal(), Some(libc::SIGKILL));
-    }
-
-    #[test]
-    fn stopped_child_ends_on_term_if_it_can_and_on_kill_if_not() {
-        let child = sleeper();
-        child.process.signal(Signal::STOP);
-        assert_eq!(child.shutdown(SOON).unwrap().signal(), Some(libc::SIGTERM));
-
-        let child = stubborn();
-        child.process.signal(Signal::STOP);
-        assert_eq!(child.shutdown(SOON).unwrap().signal(), Some(libc::SIGKILL));
-        assert!(!exists(child.id()));
-    }
-
-    #[test]
-    fn shutdown_from_two_threads_agrees() {
-        let child = sleeper();
-        std::thread::scope(|scope| {
-            let other = scope.spawn(|| child.shutdown(SOON).unwrap());
-            assert_eq!(child.shutdown(SOON).unwrap(), other.join().unwrap());
-        });
-    }
-
-    #[test]
-    fn dropped_child_is_reaped_when_it_exits() {
-        let child = start("/bin/sh", &["-c", "exec sleep 0.05"]);
-        let id = child.id();
-        drop(child);
-        wait_until("the dropped child is reaped", || !exists(id));
-    }
-}
+mod lost_status;
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -31,12 +31,17 @@
 
 mod child;
 mod descriptors;
+mod exit;
+mod exited;
 #[cfg(any(not(target_os = "linux"), test))]
 mod fork;
 mod forked;
+mod grace;
+mod hooks;
 mod inherited;
 mod listener;
 mod pid;
+mod pidfd;
 mod place;
 mod reaper;
 mod socket;
@@ -48,6 +53,9 @@ mod vfork;
 pub(crate) use forked::{check_forked, is_forked, watch_forks};
 
 pub use child::Child;
+pub use exit::Exit;
+pub use exited::Exited;
+pub use grace::Grace;
 pub use inherited::{ignore_sigint, inherited_socket};
 pub use listener::Listener;
 pub use socket::{
@@ -59,8 +67,12 @@ pub use spawn::{Command, FdArgs, sibling_executable};
 /// What the tests of this module share.
 #[cfg(test)]
 mod testing {
+    use std::future::Future;
     use std::path::{Path, PathBuf};
+    use std::pin::pin;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::{Context, Poll, Wake, Waker};
     use std::time::{Duration, Instant};
 
     /// A new empty directory, removed with everything in it when this is dropped.
@@ -94,6 +106,24 @@ mod testing {
         while !condition() {
             assert!(Instant::now() < end, "timed out waiting until {what}");
             std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Runs a future on this thread until it is ready.
+    pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
+        struct Unpark(std::thread::Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Unpark>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut future = pin!(future);
+        loop {
+            match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(value) => return value,
+                Poll::Pending => std::thread::park(),
+            }
         }
     }
 

@@ -1,59 +1,114 @@
-//! A child process by its number: waiting for its exit, reaping it and signalling it, so that the
-//! number is still its own.
+//! A child process: waiting for its exit, reaping it and signalling it, so that no other process is ever
+//! meant.
+//!
+//! On Linux that is done by the child's [`Pidfd`]. Without one (other systems, kernels before 5.4, no
+//! descriptor left when the child was started) it is done by number, and then two things cannot be
+//! had if other code of this program reaps children that are not its own: between the look at the child
+//! and a signal its number can become another process's, which gets the signal; and if it becomes another
+//! child's, that one's exit is taken for this one's.
 
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use crate::{Error, Result};
+use super::exit::Exit;
+use super::hooks::{Hook, Watchers};
+use super::pidfd::{Pidfd, Taken};
 
 /// The longest time between two looks at a child where the kernel cannot wake this thread.
 const SLOWEST_LOOK: Duration = Duration::from_millis(20);
 
 /// A child of this process. A [`Child`](super::Child) and the reaper share it, and any thread may ask.
 ///
-/// The lock is held for single system calls that do not block, and makes signals safe: nobody
-/// reaps the child, so nobody else gets its number, between the look and the signal.
+/// The lock is held for system calls that do not block, never while the user's code runs.
 #[derive(Debug)]
 pub(super) struct Process {
     pid: Pid,
-    /// Becomes readable when the child exits. None where the kernel has no such thing, or no
-    /// descriptor was left: then threads that wait look again and again.
-    exit: ExitEvent,
-    /// The exit status, once the child is reaped. From then on its number may be another's.
-    status: Mutex<Option<ExitStatus>>,
+    pidfd: Option<Pidfd>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// How it ended, once that is known. From then on its number may be another's.
+    exit: Option<Exit>,
+    /// Who is to be told of the exit. Empty once it is known.
+    watchers: Watchers,
+    /// Whether the reaper was asked to look for the exit.
+    watched: bool,
 }
 
 impl Process {
+    /// A child that nobody has waited for, so that `pid` is surely its own.
     pub(super) fn new(pid: Pid) -> Process {
-        Process { pid, exit: ExitEvent::of(pid), status: Mutex::default() }
+        Process::with_pidfd(pid, Pidfd::open(pid))
+    }
+
+    /// A child that was started together with its pidfd.
+    pub(super) fn with_pidfd(pid: Pid, pidfd: Option<Pidfd>) -> Process {
+        Process { pid, pidfd, state: Mutex::default() }
     }
 
     pub(super) fn id(&self) -> u32 {
         self.pid.as_raw_pid().unsigned_abs()
     }
 
-    fn status(&self) -> MutexGuard<'_, Option<ExitStatus>> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Becomes readable when the child exits. None where threads that wait have to look again and again.
+    pub(super) fn exit_event(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(Pidfd::as_fd)
     }
 
-    /// The exit status, reaping the child if it has one.
-    pub(super) fn try_wait(&self) -> Result<Option<ExitStatus>> {
-        self.reap(&mut self.status())
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reap(&self, status: &mut Option<ExitStatus>) -> Result<Option<ExitStatus>> {
-        if status.is_none() {
-            let reaped = rustix::process::waitpid(Some(self.pid), WaitOptions::NOHANG);
-            let reaped = reaped.map_err(|error| {
-                Error::io(format!("wait for child process {}", self.id()), error.into())
-            })?;
-            *status = reaped.map(|(_, status)| ExitStatus::from_raw(status.as_raw()));
+    /// How the child ended, reaping it if it has. None while it runs. Does not block.
+    pub(super) fn try_wait(&self) -> Option<Exit> {
+        self.reap(&mut self.state())
+    }
+
+    /// The first to find the exit has everyone told of it.
+    fn reap(&self, state: &mut State) -> Option<Exit> {
+        if state.exit.is_none() {
+            let taken = self.pidfd.as_ref().map_or(Taken::Unsupported, Pidfd::take_status);
+            state.exit = match taken {
+                Taken::Exit(exit) => Some(exit),
+                Taken::Nothing => None,
+                Taken::Unsupported => self.take_status_by_number(),
+            };
+            if let Some(exit) = state.exit {
+                std::mem::take(&mut state.watchers).tell(exit);
+            }
         }
-        Ok(*status)
+        state.exit
+    }
+
+    fn take_status_by_number(&self) -> Option<Exit> {
+        match rustix::process::waitpid(Some(self.pid), WaitOptions::NOHANG) {
+            Ok(reaped) => {
+                reaped.map(|(_, status)| Exit::Status(ExitStatus::from_raw(status.as_raw())))
+            }
+            // ECHILD: others reaped it, or the kernel itself, which does so where SIGCHLD is ignored.
+            Err(_) => Some(Exit::Unknown),
+        }
+    }
+
+    /// As where there is no pidfd.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn lose_pidfd(&mut self) {
+        self.pidfd = None;
+    }
+
+    /// As if the child had another process's number.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn as_if_numbered(mut self, pid: Pid) -> Process {
+        self.pid = pid;
+        self
     }
 
     /// Asks the child to end. A stopped one is continued, so that it can.
@@ -62,95 +117,97 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
-    /// Ends the child.
+    /// Ends the child, also if it is stopped.
     pub(super) fn kill(&self) {
         self.signal(Signal::KILL);
     }
 
+    /// Does nothing to a child that has exited.
     pub(super) fn signal(&self, signal: Signal) {
-        let mut status = self.status();
-        if let Ok(None) = self.reap(&mut status)
-            && let Err(error) = rustix::process::kill_process(self.pid, signal)
-        {
+        let by_pidfd = self.pidfd.as_ref().and_then(|pidfd| pidfd.signal(signal));
+        if let Err(error) = by_pidfd.unwrap_or_else(|| self.signal_by_number(signal)) {
             tracing::warn!(pid = self.id(), %error, ?signal, "cannot signal child");
         }
     }
 
-    /// As where the kernel gives no notice of the exit.
-    #[cfg(all(test, target_os = "linux"))]
-    pub(super) fn lose_exit_event(&mut self) {
-        self.exit = ExitEvent(None);
+    /// Nothing in this crate reaps the child between the look and the signal, as that takes the lock.
+    fn signal_by_number(&self, signal: Signal) -> rustix::io::Result<()> {
+        let mut state = self.state();
+        match self.reap(&mut state) {
+            None => rustix::process::kill_process(self.pid, signal),
+            Some(_) => Ok(()),
+        }
     }
 
     /// Blocks until the child has exited (Some) or the time has come (None).
-    pub(super) fn wait_until(&self, end: Option<Instant>) -> Result<Option<ExitStatus>> {
+    pub(super) fn wait_until(&self, end: Option<Instant>) -> Option<Exit> {
         let mut told = false;
         let mut look = Duration::from_micros(500);
         loop {
-            if let Some(status) = self.try_wait()? {
-                return Ok(Some(status));
+            if let Some(exit) = self.try_wait() {
+                return Some(exit);
             }
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
-                return Ok(None);
+                return None;
             }
-            // The kernel reports an exit and there is nothing to reap: a debugger that traces the child
-            // is told first. Asking again at once would spin until it has looked.
-            if told || !self.exit.exists() {
-                std::thread::sleep(left.map_or(look, |left| left.min(look)));
-                look = (look * 2).min(SLOWEST_LOOK);
-            } else {
-                told = self.exit.wait(left)?;
+            match self.exit_event() {
+                Some(event) if !told => told = wait_readable(event, left),
+                // No event; or it came and there is nothing to reap: a debugger that traces the child
+                // is told first. Asking again at once would spin until it has looked.
+                _ => {
+                    std::thread::sleep(left.map_or(look, |left| left.min(look)));
+                    look = (look * 2).min(SLOWEST_LOOK);
+                }
             }
         }
     }
-}
 
-/// The kernel's notice of a process's exit, where there is one.
-#[cfg(target_os = "linux")]
-#[derive(Debug)]
-struct ExitEvent(Option<std::os::fd::OwnedFd>);
-
-#[cfg(target_os = "linux")]
-impl ExitEvent {
-    /// `pid` is a child that was not waited for yet, so that the number is surely its own.
-    fn of(pid: Pid) -> ExitEvent {
-        ExitEvent(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok())
-    }
-
-    fn exists(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// Blocks up to `left`, or until a signal handler ran. Whether the process has exited.
-    fn wait(&self, left: Option<Duration>) -> Result<bool> {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        let Some(fd) = &self.0 else { return Ok(false) };
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        match poll(&mut [PollFd::new(fd, PollFlags::IN)], timeout.as_ref()) {
-            Ok(ready) => Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => Ok(false),
-            Err(error) => Err(Error::io("poll a child process", error.into())),
+    /// Runs `hook` on a thread of its own when the child has exited, or now if it has. Whether the
+    /// reaper is to [watch](super::reaper::watch) from now on.
+    #[must_use]
+    pub(super) fn on_exit(&self, hook: Hook) -> bool {
+        let mut state = self.state();
+        match self.reap(&mut state) {
+            None => {
+                state.watchers.add_hook(hook);
+                !std::mem::replace(&mut state.watched, true)
+            }
+            Some(exit) => {
+                let mut now = Watchers::default();
+                now.add_hook(hook);
+                now.tell(exit);
+                false
+            }
         }
     }
+
+    /// The exit, or `waker` is woken when there is one. In that case also whether the reaper is to
+    /// [watch](super::reaper::watch) from now on.
+    pub(super) fn poll_exit(&self, key: &mut Option<u64>, waker: &Waker) -> Result<Exit, bool> {
+        let mut state = self.state();
+        if let Some(exit) = self.reap(&mut state) {
+            return Ok(exit);
+        }
+        state.watchers.set_waker(key, waker);
+        Err(!std::mem::replace(&mut state.watched, true))
+    }
+
+    /// Wakes the future of this key no more.
+    pub(super) fn forget_waker(&self, key: u64) {
+        let waker = self.state().watchers.remove_waker(key);
+        // After the lock is released: this can run the user's code.
+        drop(waker);
+    }
 }
 
-/// Elsewhere that would take a kqueue or a signal handler: threads that wait ask every now and then.
-#[cfg(not(target_os = "linux"))]
-#[derive(Debug)]
-struct ExitEvent;
-
-#[cfg(not(target_os = "linux"))]
-impl ExitEvent {
-    fn of(_pid: Pid) -> ExitEvent {
-        ExitEvent
-    }
-
-    fn exists(&self) -> bool {
-        false
-    }
-
-    fn wait(&self, _left: Option<Duration>) -> Result<bool> {
-        Ok(false)
+/// Blocks up to `left`, or until a signal handler ran. Whether it is readable, or waiting for it is not
+/// possible.
+fn wait_readable(event: BorrowedFd<'_>, left: Option<Duration>) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+    match poll(&mut [PollFd::new(&event, PollFlags::IN)], timeout.as_ref()) {
+        Ok(ready) => ready > 0,
+        Err(error) => error != rustix::io::Errno::INTR,
     }
 }

@@ -11,7 +11,8 @@ use super::child::Child;
 use super::descriptors;
 #[cfg(not(target_os = "linux"))]
 use super::fork::start;
-use super::start::{Start, refuse_ignored_sigchld};
+use super::grace::Grace;
+use super::start::Start;
 #[cfg(target_os = "linux")]
 use super::vfork::start;
 use crate::{Error, Result};
@@ -37,6 +38,7 @@ pub struct Command {
     args: Vec<Arg>,
     env: Vec<(OsString, OsString)>,
     parent_death_signal: bool,
+    grace: Grace,
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +56,7 @@ impl Command {
             args: Vec::new(),
             env: Vec::new(),
             parent_death_signal: false,
+            grace: Grace::default(),
         }
     }
 
@@ -90,12 +93,24 @@ impl Command {
         self
     }
 
+    /// How long the child gets for each step of its end, when its [`Child`] is dropped and in
+    /// [`Child::end`]. By default it is gone after little more than 4 seconds: give a program more that
+    /// has much to do before it exits, such as one that writes a database.
+    pub fn grace(mut self, grace: Grace) -> Command {
+        self.grace = grace;
+        self
+    }
+
     /// Starts the program, and gives the child and this process's end of the socket.
     ///
     /// # Errors
     ///
     /// [`Error::Spawn`], naming the program and the system's reason, where the program cannot be
     /// executed or a process or descriptor cannot be had. No process is left behind then.
+    ///
+    /// A program that ignores SIGCHLD can start others, but cannot learn
+    /// [how they exit](super::Exit::Unknown). On other systems than Linux it cannot start any: that is
+    /// an error, too.
     pub fn spawn(&self) -> Result<(Child, UnixStream)> {
         let spawned = if self.parent_death_signal {
             // The signal comes when the *thread* that forked ends: so one that never does.
@@ -111,10 +126,9 @@ impl Command {
     }
 
     fn spawn_here(&self) -> io::Result<(Child, UnixStream)> {
-        refuse_ignored_sigchld()?;
         let filled = descriptors::fill_standard()?;
         let (ours, theirs) = UnixStream::pair()?;
-        let child = Child::new(start(&self.with_socket(theirs.as_raw_fd()))?);
+        let child = Child::new(start(&self.with_socket(theirs.as_raw_fd()))?, self.grace);
         // Not before: the child's pidfd must not get the number of a closed standard input.
         drop(filled);
         Ok((child, ours))

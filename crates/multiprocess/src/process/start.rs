@@ -48,22 +48,3 @@ fn die_with_parent_in_child(parent: u32) -> io::Result<()> {
 fn die_with_parent_in_child(_parent: u32) -> io::Result<()> {
     Ok(())
 }
-
-/// With SIGCHLD ignored the kernel reaps children itself: no exit status could ever be told, and
-/// `std::process` panics when exec fails.
-pub(super) fn refuse_ignored_sigchld() -> io::Result<()> {
-    // SAFETY: sigaction is a plain C struct for which all zero is a value.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: a null new action only reads the present one, into a struct that lives here.
-    let read = unsafe { libc::sigaction(libc::SIGCHLD, std::ptr::null(), &mut action) };
-    if read == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    if action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0 {
-        return Err(io::Error::other(
-            "this process ignores SIGCHLD, so it cannot learn how a child exits; \
-             set SIGCHLD to its default first",
-        ));
-    }
-    Ok(())
-}

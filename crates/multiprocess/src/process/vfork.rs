@@ -15,45 +15,62 @@
 
 use std::ffi::{CStr, CString, OsString, c_char, c_int, c_void};
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use rustix::process::{Pid, WaitOptions};
+use rustix::process::Pid;
 
+use super::pid::Process;
 use super::start::{Start, prepare_in_child};
 
 /// Where programs are where no `PATH` is set: as in C.
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
 /// Returns after exec, or with the errno of what failed; the child is reaped then.
-pub(super) fn start(start: &Start) -> io::Result<Pid> {
+pub(super) fn start(start: &Start) -> io::Result<Process> {
     let exec = Exec::new(start)?;
     let stack = Stack::new()?;
     let blocked = Blocked::all();
     let plan = Plan { start, exec: &exec, mask: blocked.before, failed: AtomicI32::new(0) };
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    let argument = (&raw const plan).cast_mut().cast();
-    // SAFETY: the function gets a stack that nobody else uses, and the plan; both live until this
-    // returns, which CLONE_VFORK makes after the child has left this memory. Signals are blocked,
-    // and what it does is limited to system calls, see above.
-    let pid = unsafe { libc::clone(in_child, stack.top(), flags, argument) };
-    if pid == -1 {
-        return Err(io::Error::last_os_error());
-    }
+    // Without a pidfd if no descriptor is left for it, or a sandbox does not allow the flag.
+    let started = clone(&plan, &stack, libc::CLONE_PIDFD).or_else(|_| clone(&plan, &stack, 0));
     drop(blocked);
-    let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::Other)?;
+    let process = started?;
     match plan.failed.load(Ordering::Relaxed) {
-        0 => Ok(pid),
+        0 => Ok(process),
         errno => {
             // It has ended or is about to. Somebody else may have reaped it.
-            while rustix::process::waitpid(Some(pid), WaitOptions::empty())
-                .is_err_and(|error| error == rustix::io::Errno::INTR)
-            {}
+            process.wait_until(None);
             Err(io::Error::from_raw_os_error(errno))
         }
     }
+}
+
+/// Starts the child, and returns once it has left this memory. With `CLONE_PIDFD` its pidfd comes from the
+/// same system call, so that it is the child's even if other code reaps the child at once.
+fn clone(plan: &Plan<'_>, stack: &Stack, pidfd_flag: c_int) -> io::Result<Process> {
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | pidfd_flag;
+    let argument = (&raw const *plan).cast_mut().cast();
+    let (none, mut pidfd) = (ptr::null_mut::<c_void>(), -1);
+    // SAFETY: the function gets a stack that nobody else uses, and the plan; both live until this
+    // returns, which CLONE_VFORK makes after the child has left this memory. Signals are blocked,
+    // and what it does is limited to system calls, see above. The kernel writes a number to `pidfd`.
+    let pid =
+        unsafe { libc::clone(in_child, stack.top(), flags, argument, &raw mut pidfd, none, none) };
+    if pid == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::Other)?;
+    if pidfd == -1 {
+        // Kernels before 5.2 ignore the flag.
+        return Ok(Process::with_pidfd(pid, None));
+    }
+    // SAFETY: the kernel has just made this descriptor, close-on-exec, and nobody else knows of it.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok(Process::with_pidfd(pid, Some(pidfd.into())))
 }
 
 /// The work of the child, and the place for the errno of a failure.

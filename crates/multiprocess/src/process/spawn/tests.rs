@@ -84,7 +84,8 @@ fn child_has_its_socket_and_the_standard_three() {
 /// As systems other than Linux do it.
 fn spawn_by_fork(command: &Command) -> io::Result<(Child, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
-    Ok((Child::new(fork::start(&command.with_socket(theirs.as_raw_fd()))?), ours))
+    let process = fork::start(&command.with_socket(theirs.as_raw_fd()))?;
+    Ok((Child::new(process, command.grace), ours))
 }
 
 #[cfg(target_os = "linux")]
@@ -199,14 +200,14 @@ fn a_program_that_cannot_run_is_named_with_the_reason() {
 }
 
 #[test]
-fn ignored_sigchld_is_refused_with_a_reason() {
+fn fork_refuses_ignored_sigchld_with_a_reason() {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args(only_test("spawn::tests::helper_spawns"))
         .env("MP_TEST_SPAWN", "1")
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("cannot run /none: this process ignores SIGCHLD"), "{output:?}");
+    assert!(text.contains("\nthis process ignores SIGCHLD, and then"), "{output:?}");
 }
 
 #[test]
@@ -214,7 +215,7 @@ fn helper_spawns() {
     if std::env::var_os("MP_TEST_SPAWN").is_some() {
         // SAFETY: sets no handler; this process runs only this test.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
-        println!("{}", Command::new("/none").spawn().unwrap_err());
+        println!("\n{}", spawn_by_fork(&Command::new("/none")).unwrap_err());
     }
 }
 
