@@ -5,22 +5,20 @@ use std::fmt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use multiprocess::process::{
-    Child, Command, ConnectFailure, FdArgs, Listener, connect_raw, ignore_sigint, inherited_socket,
-    sibling_executable,
+    Child, Command, ConnectFailure, FdArgs, Listener, connect_raw_timeout, ignore_sigint,
+    inherited_socket, sibling_executable,
 };
 use multiprocess::{Connection, Error, Interface, Result, Server};
 
 use super::{Address, Chain, IpcContext, IpcOptions, default_base_datadir, network_datadir};
 use crate::init::InitClient;
 
-/// How long a child may take to exit by itself after its parent has disconnected, and again after
-/// SIGTERM.
-const CHILD_GRACE: Duration = Duration::from_secs(10);
-/// How long the methods that a child is serving may take to end once its parent is gone.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long the methods that a child is serving may take to end once its parent is gone. Less than
+/// [`Grace::EXIT`](multiprocess::process::Grace::EXIT), after which the parent sends SIGTERM.
+const DRAIN: Duration = Duration::from_secs(2);
 /// The one program that others connect to.
 const NODE: &str = "bitcoin-node";
 
@@ -38,6 +36,10 @@ pub trait SpawnProcess {
     /// instead within
     /// [`IpcOptions::spawn_timeout`](super::IpcOptions::spawn_timeout). The process is then gone and
     /// reaped.
+    ///
+    /// A program that needs more than 3 seconds to exit after its parent has disconnected, such as a node
+    /// with a database, is to be started with [`Ipc::spawn_command`] and a command with a longer
+    /// [`grace`](Command::grace): it is killed otherwise.
     fn spawn_process(&self, exe_name: &str) -> Result<InitClient>;
 }
 
@@ -109,10 +111,10 @@ impl Ipc {
         let child = Arc::new(child);
         let connection = self.start(socket)?;
         let (reaped, name) = (Arc::clone(&child), program.to_owned());
-        let reap = move || match reaped.shutdown(CHILD_GRACE) {
+        let reap = move || match reaped.end() {
             Ok(status) if status.success() => {}
             Ok(status) => tracing::warn!("{} ended with {status}", name.display()),
-            Err(error) => tracing::warn!("cannot wait for {}: {error}", name.display()),
+            Err(error) => tracing::warn!("{} ended: {error}", name.display()),
         };
         connection.on_disconnect(move || {
             // On its own thread: a child that hangs must not delay the hooks of other connections.
@@ -135,26 +137,34 @@ impl Ipc {
     /// Connects to an address: `unix`, `unix:PATH`, `auto`, or empty or `0` for none.
     ///
     /// None where the address asks for no connection, or is `auto` and nobody listens. Does not wait
-    /// until the other side has answered: the first calls are sent at once.
+    /// until the other side has answered: the first calls are sent at once. It blocks only while a server
+    /// that is busy or stuck lets others wait, and never for longer than
+    /// [`IpcOptions::connect_timeout`], which includes the time until the answer.
     ///
     /// # Errors
-    /// [`Error::Address`] for an unknown form or a socket that cannot be connected to.
+    /// [`Error::Address`] for an unknown form or a socket that cannot be connected to, also because the
+    /// server does not accept connections.
     ///
     /// [`Error::Disconnected`] or [`Error::PeerMisbehaved`] where the other side does not speak this
-    /// protocol, or does not answer within [`IpcOptions::connect_timeout`]. That is usually not known
+    /// protocol, or does not answer in time. That is usually not known
     /// yet when this returns: then every call fails with it.
     pub fn connect_address(&self, address: &str) -> Result<Option<InitClient>> {
+        let mut absent_is_none = false;
         let path = match Address::parse(address, &self.datadir()?, NODE)? {
             Address::None => return Ok(None),
             Address::Unix(path) => path,
-            Address::Auto(path) => match connect_raw(&path) {
-                Ok(socket) => return self.init_of(socket, path).map(Some),
-                Err(error) if is_absent(&error.failure) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            },
+            Address::Auto(path) => {
+                absent_is_none = true;
+                path
+            }
         };
-        let socket = connect_raw(&path)?;
-        self.init_of(socket, path).map(Some)
+        // One time limit for all of it, until the other side has answered.
+        let (begin, timeout) = (Instant::now(), self.context.connect_timeout);
+        let socket = match connect_raw_timeout(&path, timeout) {
+            Err(error) if absent_is_none && is_absent(&error.failure) => return Ok(None),
+            connected => connected?,
+        };
+        self.init_of(socket, path, timeout.saturating_sub(begin.elapsed())).map(Some)
     }
 
     /// Listens at an address (`unix` or `unix:PATH`) and serves this process's Init there.
@@ -187,7 +197,7 @@ impl Ipc {
             .start(socket)
     }
 
-    fn init_of(&self, socket: UnixStream, path: PathBuf) -> Result<InitClient> {
+    fn init_of(&self, socket: UnixStream, path: PathBuf, within: Duration) -> Result<InitClient> {
         let at_path = move |error| match error {
             Error::PeerMisbehaved { problem } => Error::PeerMisbehaved {
                 problem: format!("{problem}; is {} the socket of a node?", path.display()),
@@ -198,8 +208,7 @@ impl Ipc {
             late => Error::Disconnected { reason: format!("{late} (at {})", path.display()) },
         };
         let connection = self.start(socket)?;
-        let timeout = self.context.connect_timeout;
-        connection.bootstrap_within(timeout, at_path.clone()).map_err(at_path)
+        connection.bootstrap_within(within, at_path.clone()).map_err(at_path)
     }
 
     fn datadir(&self) -> Result<PathBuf> {
@@ -280,7 +289,9 @@ fn spawn_error(program: &Path, child: &Child, error: &Error) -> Error {
     };
     let problem = match child.wait_timeout(patience) {
         Ok(Some(status)) => format!("{reason}; it ended before it answered ({status})"),
-        _ => {
+        // It has ended, too.
+        Err(unknown) => format!("{reason}; it ended before it answered ({unknown})"),
+        Ok(None) => {
             // A process that runs but does not answer correctly is ended, so that it is not left over.
             let _ = child.shutdown(Duration::ZERO);
             format!("{reason}; it was killed")

@@ -9,7 +9,7 @@ use crate::init::{EmptyInit, InitClient};
 
 /// How long a spawned process may take until it answers.
 const SPAWN_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a process that listens may take until it answers.
+/// How long a process that listens may take until it has accepted a connection and answered.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The name of a process, its data directory and its bootstrap object.
@@ -70,7 +70,8 @@ impl IpcOptions {
         self
     }
 
-    /// How long a process that is connected to may take until it answers; 10 seconds unless set.
+    /// How long a process that is connected to may take until it has accepted the connection and answered;
+    /// 10 seconds unless set.
     pub fn connect_timeout(mut self, timeout: Duration) -> IpcOptions {
         self.context.connect_timeout = timeout;
         self

@@ -165,7 +165,7 @@ class Case(unittest.IsolatedAsyncioTestCase):
     def serve(self, *args, **options):
         """A node that listens."""
         path = self.dir / "ipc" / "n.sock"
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         node = Node(self.dir, [f"-ipcbind=unix:{path}", f"-datadir={self.dir}", *args], **options)
         node.path = path
         self.addCleanup(node.kill)

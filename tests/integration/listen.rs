@@ -100,6 +100,28 @@ fn a_socket_that_is_not_ours() {
     speaks.join().unwrap();
 }
 
+/// The server listens, and its queue is full: connecting used to block for ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_does_not_accept() {
+    use multiprocess::process::connect_timeout;
+
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("node.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    // The shortest queue that there is.
+    rustix::net::listen(&listener, 0).unwrap();
+    let full = std::iter::from_fn(|| connect_timeout(&path, Duration::ZERO).ok());
+    let _waiting: Vec<_> = full.collect();
+    let options = IpcOptions::client("client").datadir(dir.path());
+    let client = Ipc::new(options.connect_timeout(Duration::from_millis(50)));
+    for address in ["unix", "auto"] {
+        let error = client.connect_address(address).unwrap_err();
+        assert!(matches!(error, Error::Address { .. }), "{error:?}");
+        assert!(error.to_string().contains("does not accept connections"), "{error}");
+    }
+}
+
 #[test]
 fn disconnect_incoming_ends_the_clients_and_nothing_else() {
     let dir = TempDir::new().unwrap();

@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     };
     let peer = Peer::find(args)?;
     let outcome = run_with(&peer, command);
-    peer.close()?;
+    peer.close();
     outcome
 }
 

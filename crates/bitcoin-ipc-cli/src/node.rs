@@ -1,6 +1,8 @@
 //! The program `bitcoin-node`.
 
 use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -54,7 +56,9 @@ fn serve(chain: &Chain, init: InitClient, options: &Options) -> Outcome {
         None => default_base_datadir()?,
     };
     let datadir = network_datadir(&base, ChainName::Regtest);
-    std::fs::create_dir_all(&datadir).map_err(|error| {
+    // For this user only, whatever the umask is: a socket is not made where others can write.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&datadir);
+    made.map_err(|error| {
         Failure(format!("cannot make the data directory {}: {error}", datadir.display()))
     })?;
     let mut signals = Signals::new([SIGINT, SIGTERM])?;

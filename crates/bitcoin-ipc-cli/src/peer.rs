@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use multiprocess::process::{Child, Command};
+use multiprocess::process::{Child, Command, Grace};
 use multiprocess::{Connection, Error};
 
 use super::args::Args;
@@ -13,8 +13,9 @@ use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::{Address, Chain, Ipc, IpcOptions, default_base_datadir, network_datadir};
 use bitcoin_ipc::mining::MiningClient;
 
-/// How long a child may take to exit after this program has disconnected from it.
-const CHILD_EXIT: Duration = Duration::from_secs(10);
+/// How long a node that is not this program may take to exit after the disconnect, and again after SIGTERM:
+/// it may have a database to write.
+const NODE_GRACE: Duration = Duration::from_secs(10);
 
 pub(super) struct Peer {
     pub(super) init: InitClient,
@@ -66,7 +67,10 @@ impl Peer {
     /// Starts a node as a child.
     pub(super) fn start(args: &Args, ipc: &Ipc) -> Result<Peer, Failure> {
         let (command, program) = match &args.node {
-            Some(program) => (Command::new(program), program.clone()),
+            Some(program) => {
+                let grace = Grace { exit: NODE_GRACE, terminate: NODE_GRACE };
+                (Command::new(program).grace(grace), program.clone())
+            }
             None => {
                 let own = std::env::current_exe().map_err(|error| {
                     Failure(format!("cannot find this program's own file: {error}"))
@@ -93,14 +97,16 @@ impl Peer {
         mining.ok_or_else(|| Failure("the node does not offer Mining".to_owned()))
     }
 
-    /// Disconnects from the node. If it is a child, waits until it has ended and returns its exit status.
-    pub(super) fn close(self) -> Result<Option<std::process::ExitStatus>, Error> {
+    /// Disconnects from the node. If it is a child, waits until it has ended and returns its exit status,
+    /// if that can be known.
+    pub(super) fn close(self) -> Option<std::process::ExitStatus> {
         let Peer { init, child, connection } = self;
         drop(init);
         if let Some(connection) = connection {
             connection.disconnect();
         }
-        child.map(|child| child.shutdown(CHILD_EXIT)).transpose()
+        // The child has ended in either case.
+        child?.end().inspect_err(|error| output::note(format_args!("{error}"))).ok()
     }
 }
 

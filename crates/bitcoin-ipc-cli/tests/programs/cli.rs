@@ -32,7 +32,12 @@ struct Node(Child);
 
 impl Node {
     fn start(datadir: &Path) -> Node {
-        let mut child = Command::new(&*NODE)
+        Node::start_with(Command::new(&*NODE), datadir)
+    }
+
+    /// With a command that runs the node.
+    fn start_with(mut node: Command, datadir: &Path) -> Node {
+        let mut child = node
             .arg("-ipcbind=unix")
             .arg(format!("-datadir={}", datadir.display()))
             .stderr(Stdio::piped())
@@ -52,6 +57,36 @@ impl Node {
         .unwrap();
         assert!(self.0.wait().unwrap().success());
     }
+}
+
+/// Where the umask lets the group write, the node makes a data directory that it accepts itself.
+#[test]
+fn data_directory_is_the_users_own_under_any_umask() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = TempDir::new().unwrap();
+    let datadir = dir.path().join("data");
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "umask 000; exec \"$@\"", "sh", &*NODE]);
+    let node = Node::start_with(shell, &datadir);
+    let mode = std::fs::metadata(datadir.join("regtest")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    node.stop();
+}
+
+/// A program whose parent ignores SIGCHLD ignores it, too, and cannot learn how the node ends.
+#[test]
+fn commands_work_where_sigchld_is_ignored() {
+    let dir = TempDir::new().unwrap();
+    let script = "trap '' CHLD; exec \"$@\"";
+    let output = Command::new("/bin/sh")
+        .args(["-c", script, "sh", IPC, "--chain", "regtest", "--datadir"])
+        .arg(dir.path())
+        .args(["echo", "hello"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "hello\n");
+    assert!(stderr(&output).contains("its status is unknown"), "{}", stderr(&output));
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Listener {
     /// # Errors
     ///
     /// [`Error::Address`] where `path` is longer than [`MAX_SOCKET_PATH`], its directory does not
-    /// exist, is another user's or lets others write, or there is anything but a stale socket at
+    /// exist, is another user's, lets its group or everybody write (unless it is sticky), or there is anything but a stale socket at
     /// it; a process that listens there is named where the system tells it. [`Error::Io`] where
     /// there is no descriptor left.
     pub fn bind(path: &Path) -> Result<Listener> {
@@ -174,7 +174,7 @@ mod tests {
     use super::super::testing::{TempDir, only_test};
     use super::*;
     use std::io::{Read, Write};
-    use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+    use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, symlink};
 
     fn refusal(path: &Path) -> String {
         match Listener::bind(path) {
@@ -294,8 +294,22 @@ mod tests {
         std::fs::create_dir(&open).unwrap();
         std::fs::set_permissions(&open, PermissionsExt::from_mode(0o777)).unwrap();
         assert!(refusal(&open.join("s")).contains("everybody can write"));
-        std::fs::set_permissions(&open, PermissionsExt::from_mode(0o1777)).unwrap();
-        drop(Listener::bind(&open.join("s")).unwrap());
+        for (mode, who, change) in [
+            (0o777, "everybody", "chmod go-w on it"),
+            (0o707, "everybody", "chmod o-w on it"),
+            (0o770, "everyone in group", "chmod g-w on it"),
+            (0o2775, "everyone in group", "chmod g-w on it"),
+        ] {
+            std::fs::set_permissions(&open, PermissionsExt::from_mode(mode)).unwrap();
+            let problem = refusal(&open.join("s"));
+            assert!(problem.contains(&format!("{who} ")), "{mode:o}: {problem}");
+            assert!(problem.contains("can write to the directory"), "{mode:o}: {problem}");
+            assert!(problem.contains(change), "{mode:o}: {problem}");
+        }
+        for mode in [0o1777, 0o1770, 0o755, 0o700] {
+            std::fs::set_permissions(&open, PermissionsExt::from_mode(mode)).unwrap();
+            drop(Listener::bind(&open.join("s")).unwrap());
+        }
     }
 
     #[test]
@@ -303,7 +317,7 @@ mod tests {
         let dir = TempDir::new();
         let rest = MAX_SOCKET_PATH - dir.path().as_os_str().len() - "//s".len();
         let deep = dir.path().join("d".repeat(rest));
-        std::fs::create_dir(&deep).unwrap();
+        std::fs::DirBuilder::new().mode(0o700).create(&deep).unwrap();
         let path = deep.join("s");
         assert_eq!(path.as_os_str().len(), MAX_SOCKET_PATH);
         let problem = refusal(&deep.join("ss"));

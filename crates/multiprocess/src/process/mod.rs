@@ -3,11 +3,12 @@
 //! [`UnixStream`](std::os::unix::net::UnixStream).
 //!
 //! - The parent: [`Command`] starts a program and gives a [`Child`] and the parent's end of the
-//!   socket. Closing that end asks the child to exit; [`Child::shutdown`] makes sure of it.
+//!   socket. Closing that end asks the child to exit; [`Child::end`] makes sure of it, and
+//!   [`Child::on_exit`] tells of it. A [`Supervisor`] starts a program again whenever it ends.
 //! - The child: [`inherited_socket`] takes the other end, whose number came on the command line,
 //!   and [`ignore_sigint`] leaves Ctrl-C to the parent.
-//! - Strangers: [`Listener`] makes a socket at a path that only this user can reach, [`connect`]
-//!   reaches one, and [`peer_credentials`] tells who is at the other end.
+//! - Strangers: [`Listener`] makes a socket at a path that only this user can reach,
+//!   [`connect_timeout`] reaches one, and [`peer_credentials`] tells who is at the other end.
 //!
 //! ```
 //! use std::io::Read;
@@ -29,6 +30,7 @@
 //! # }
 //! ```
 
+mod backoff;
 mod child;
 mod descriptors;
 mod exit;
@@ -47,11 +49,13 @@ mod reaper;
 mod socket;
 mod spawn;
 mod start;
+mod supervisor;
 #[cfg(target_os = "linux")]
 mod vfork;
 
 pub(crate) use forked::{check_forked, is_forked, watch_forks};
 
+pub use backoff::Backoff;
 pub use child::Child;
 pub use exit::Exit;
 pub use exited::Exited;
@@ -60,14 +64,16 @@ pub use inherited::{ignore_sigint, inherited_socket};
 pub use listener::Listener;
 pub use socket::{
     ConnectError, ConnectFailure, MAX_SOCKET_PATH, PeerCredentials, connect, connect_raw,
-    peer_credentials,
+    connect_raw_timeout, connect_timeout, peer_credentials,
 };
 pub use spawn::{Command, FdArgs, sibling_executable};
+pub use supervisor::Supervisor;
 
 /// What the tests of this module share.
 #[cfg(test)]
 mod testing {
     use std::future::Future;
+    use std::os::unix::fs::DirBuilderExt;
     use std::path::{Path, PathBuf};
     use std::pin::pin;
     use std::sync::Arc;
@@ -84,7 +90,7 @@ mod testing {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let name = format!("mp-process-{}-{number}", std::process::id());
             let path = std::env::temp_dir().join(name);
-            std::fs::create_dir(&path).unwrap();
+            std::fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
             TempDir(path)
         }
 

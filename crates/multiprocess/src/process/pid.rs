@@ -45,6 +45,7 @@ struct State {
 
 impl Process {
     /// A child that nobody has waited for, so that `pid` is surely its own.
+    #[cfg(any(not(target_os = "linux"), test))]
     pub(super) fn new(pid: Pid) -> Process {
         Process::with_pidfd(pid, Pidfd::open(pid))
     }
@@ -106,7 +107,7 @@ impl Process {
 
     /// As if the child had another process's number.
     #[cfg(all(test, target_os = "linux"))]
-    pub(super) fn as_if_numbered(mut self, pid: Pid) -> Process {
+    pub(super) fn with_number(mut self, pid: Pid) -> Process {
         self.pid = pid;
         self
     }

@@ -30,7 +30,7 @@ mod linux {
     use std::process::ExitStatus;
 
     use rustix::io::Errno;
-    use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus};
+    use rustix::process::{Signal, WaitId, WaitIdOptions, WaitIdStatus};
 
     use super::super::exit::Exit;
     use super::Taken;
@@ -41,9 +41,12 @@ mod linux {
 
     impl Pidfd {
         /// The pidfd of a child that nobody has waited for: `pid` must be its own still. None where the
-        /// kernel has no such thing, or no descriptor is left.
-        pub(in super::super) fn open(pid: Pid) -> Option<Pidfd> {
-            rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok().map(Pidfd)
+        /// kernel has no such thing, or no descriptor is left. [`vfork`](super::super::vfork) gets one
+        /// with the child instead.
+        #[cfg(test)]
+        pub(in super::super) fn open(pid: rustix::process::Pid) -> Option<Pidfd> {
+            let flags = rustix::process::PidfdFlags::empty();
+            rustix::process::pidfd_open(pid, flags).ok().map(Pidfd)
         }
 
         /// Takes the child's exit status, and reaps it, if it has exited. Does not block.

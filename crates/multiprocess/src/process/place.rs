@@ -99,14 +99,19 @@ impl Place {
             return Err(address_error(path, problem));
         }
         let mode = Mode::from_raw_mode(stat.st_mode);
-        if mode.contains(Mode::WOTH) && !mode.contains(Mode::SVTX) {
-            let problem = format!(
-                "everybody can write to the directory {dir}, and replace a socket in it: \
-                 run chmod o-w on it, or choose another"
-            );
-            return Err(address_error(path, problem));
-        }
-        Ok(())
+        // In a sticky directory only the owner of a file can replace it.
+        let (who, change) = match (mode.contains(Mode::WOTH), mode.contains(Mode::WGRP)) {
+            _ if mode.contains(Mode::SVTX) => return Ok(()),
+            (false, false) => return Ok(()),
+            (true, true) => ("everybody".to_owned(), "go-w"),
+            (true, false) => ("everybody".to_owned(), "o-w"),
+            (false, true) => (format!("everyone in group {}", stat.st_gid), "g-w"),
+        };
+        let problem = format!(
+            "{who} can write to the directory {dir}, and replace a socket in it: \
+             run chmod {change} on it, or choose another"
+        );
+        Err(address_error(path, problem))
     }
 
     fn stat(&self, name: &OsStr) -> rustix::io::Result<Stat> {

@@ -7,8 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
 use crate::{Error, Result};
@@ -40,6 +42,8 @@ pub enum ConnectFailure {
     TooLong,
     /// There is something else than a socket.
     NotASocket,
+    /// The server's queue of connections was full until the time was over.
+    NotAccepting,
     /// Anything else: no permission, no descriptor left.
     Other(io::Error),
 }
@@ -60,6 +64,11 @@ impl fmt::Display for ConnectError {
             ConnectFailure::NotASocket => {
                 write!(f, "{path} is not a socket: give the path that the server listens at")
             }
+            ConnectFailure::NotAccepting => write!(
+                f,
+                "the server at {path} does not accept connections, and others wait already: it is \
+                 stuck or overloaded; try again later, or restart it"
+            ),
             ConnectFailure::Other(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 write!(
                     f,
@@ -88,7 +97,7 @@ impl From<ConnectError> for Error {
 }
 
 /// Connects to the unix stream socket at `path`. Blocks while the server lets others wait before
-/// this one.
+/// this one, with a server that is stuck for ever: [`connect_timeout`] does not.
 ///
 /// # Errors
 ///
@@ -104,14 +113,82 @@ pub fn connect(path: &Path) -> Result<UnixStream> {
 ///
 /// See [`ConnectFailure`].
 pub fn connect_raw(path: &Path) -> Result<UnixStream, ConnectError> {
-    connect_with(path, Wait::Yes).map_err(|failure| ConnectError { path: path.to_owned(), failure })
+    connect_with(path, Wait::Forever).map_err(|failure| failure.at(path))
 }
 
-/// Whether a connect waits while the server's queue is full, or fails with `EAGAIN`.
+/// As [`connect`], but blocks no longer than `timeout`. Zero tries once without blocking.
+///
+/// That the server has a place in its queue for this connection does not mean that it takes it from
+/// there: so the first answer needs a time limit of its own.
+///
+/// # Errors
+///
+/// As [`connect`]; where the time is over the text says that the server does not accept connections.
+///
+/// ```
+/// use std::time::Duration;
+/// use multiprocess::process::connect_timeout;
+///
+/// let error = connect_timeout("/nowhere/s".as_ref(), Duration::from_secs(5)).unwrap_err();
+/// assert_eq!(error.to_string(), "no socket at /nowhere/s: is the server running?");
+/// ```
+pub fn connect_timeout(path: &Path, timeout: Duration) -> Result<UnixStream> {
+    Ok(connect_raw_timeout(path, timeout)?)
+}
+
+/// As [`connect_timeout`], with the reason of a failure as a type.
+///
+/// # Errors
+///
+/// See [`ConnectFailure`]: [`ConnectFailure::NotAccepting`] where the time is over.
+pub fn connect_raw_timeout(path: &Path, timeout: Duration) -> Result<UnixStream, ConnectError> {
+    // A time that is too far away for the clock means forever.
+    let wait = Instant::now().checked_add(timeout).map_or(Wait::Forever, Wait::Until);
+    connect_with(path, wait).map_err(|failure| match failure {
+        ConnectFailure::Other(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            ConnectFailure::NotAccepting.at(path)
+        }
+        failure => failure.at(path),
+    })
+}
+
+impl ConnectFailure {
+    fn at(self, path: &Path) -> ConnectError {
+        ConnectError { path: path.to_owned(), failure: self }
+    }
+}
+
+/// How long a connect waits while the server's queue is full, before it fails with `EAGAIN`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
-    Yes,
+    Forever,
+    Until(Instant),
     No,
+}
+
+impl Wait {
+    /// Prepares the socket for one attempt. A bounded one blocks in the kernel, which wakes it when there
+    /// is room and otherwise fails it with `EAGAIN`. Linux alone makes anyone wait: elsewhere a server
+    /// whose queue is full refuses.
+    fn prepare(self, socket: &OwnedFd) -> rustix::io::Result<()> {
+        match self {
+            Wait::Forever => Ok(()),
+            Wait::No => rustix::io::ioctl_fionbio(socket, true),
+            Wait::Until(end) => match end.saturating_duration_since(Instant::now()) {
+                // As a timeout of a socket, zero would mean forever.
+                Duration::ZERO => rustix::io::ioctl_fionbio(socket, true),
+                left => set_socket_timeout(socket, Timeout::Send, Some(left)),
+            },
+        }
+    }
+
+    /// Makes the connected socket as everybody expects one.
+    fn finish(self, socket: &OwnedFd) -> rustix::io::Result<()> {
+        if let Wait::Until(_) = self {
+            set_socket_timeout(socket, Timeout::Send, None)?;
+        }
+        rustix::io::ioctl_fionbio(socket, false)
+    }
 }
 
 pub(super) fn connect_with(path: &Path, wait: Wait) -> Result<UnixStream, ConnectFailure> {
@@ -125,13 +202,14 @@ pub(super) fn connect_with(path: &Path, wait: Wait) -> Result<UnixStream, Connec
     }
     let address = SocketAddrUnix::new(path).map_err(other)?;
     let socket = stream_socket().map_err(other)?;
-    if wait == Wait::No {
-        rustix::io::ioctl_fionbio(&socket, true).map_err(other)?;
-    }
     loop {
+        wait.prepare(&socket).map_err(other)?;
         return match rustix::net::connect(&socket, &address) {
             // Connected before the signal came, on systems where that can be.
-            Ok(()) | Err(Errno::ISCONN) => Ok(UnixStream::from(socket)),
+            Ok(()) | Err(Errno::ISCONN) => {
+                wait.finish(&socket).map_err(other)?;
+                Ok(UnixStream::from(socket))
+            }
             Err(Errno::INTR) => continue,
             Err(Errno::NOENT) => Err(ConnectFailure::Missing),
             Err(Errno::NOTDIR) => Err(ConnectFailure::NotADirectory),
@@ -294,6 +372,64 @@ mod tests {
         assert_eq!(peer_credentials(&server).unwrap(), me);
         let flags = rustix::io::fcntl_getfd(&client).unwrap();
         assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    }
+
+    /// A server that listens and never accepts, with its queue full, and the connections that fill it.
+    #[cfg(target_os = "linux")]
+    fn stuck_server(path: &Path) -> (UnixListener, Vec<UnixStream>) {
+        let server = stream_socket().unwrap();
+        rustix::net::bind(&server, &SocketAddrUnix::new(path).unwrap()).unwrap();
+        rustix::net::listen(&server, 0).unwrap();
+        let mut queue = Vec::new();
+        let last = loop {
+            match connect_with(path, Wait::No) {
+                Ok(waiting) => queue.push(waiting),
+                Err(failure) => break failure,
+            }
+        };
+        assert!(
+            matches!(last, ConnectFailure::Other(error) if error.kind() == io::ErrorKind::WouldBlock)
+        );
+        (server.into(), queue)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn connect_gives_up_a_server_that_does_not_accept() {
+        let dir = TempDir::new();
+        let path = dir.path().join("s");
+        let (_server, _queue) = stuck_server(&path);
+        for timeout in [Duration::ZERO, Duration::from_millis(20)] {
+            let begin = Instant::now();
+            let error = connect_raw_timeout(&path, timeout).unwrap_err();
+            assert!(begin.elapsed() >= timeout);
+            assert!(matches!(error.failure, ConnectFailure::NotAccepting), "{error:?}");
+            let text = connect_timeout(&path, timeout).unwrap_err().to_string();
+            let expected = format!("the server at {} does not accept connections", path.display());
+            assert!(text.starts_with(&expected), "{text}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn connect_waits_for_room_in_the_queue() {
+        let dir = TempDir::new();
+        let path = dir.path().join("s");
+        let (server, queue) = stuck_server(&path);
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| connect_timeout(&path, Duration::from_secs(20)).unwrap());
+            // It cannot be known when it waits. If it does not yet, it finds room at once.
+            let accepted: Vec<_> = queue.iter().map(|_| server.accept().unwrap()).collect();
+            let client = waits.join().unwrap();
+            // An ordinary socket: it blocks, for ever.
+            let flags = rustix::fs::fcntl_getfl(&client).unwrap();
+            assert!(!flags.contains(rustix::fs::OFlags::NONBLOCK));
+            assert_eq!(client.write_timeout().unwrap(), None);
+            drop(accepted);
+        });
+        drop(server.accept().unwrap());
+        drop(connect_timeout(&path, Duration::MAX).unwrap());
+        drop(connect_timeout(&path, Duration::ZERO).unwrap_err());
     }
 
     #[cfg(target_os = "linux")]

@@ -60,6 +60,11 @@ impl Command {
         }
     }
 
+    /// The program as it was given.
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Adds an argument, after those added before.
     pub fn arg(mut self, arg: impl Into<OsString>) -> Command {
         self.args.push(Arg::Text(arg.into()));

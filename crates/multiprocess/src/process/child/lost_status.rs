@@ -138,11 +138,10 @@ fn check(steal: fn(u32), without_pidfd: bool) {
 /// After others have reaped a child, its number can be another process's. That one is never signalled,
 /// nor taken for the child.
 #[test]
-#[expect(clippy::zombie_processes, reason = "its pidfd waits for it")]
 fn process_that_got_the_number_is_left_alone() {
     let start = || std::process::Command::new("/bin/sleep").arg("1000").spawn().unwrap();
     let (reaped, mut other) = (start(), start());
-    let child = Process::new(Pid::from_child(&reaped)).as_if_numbered(Pid::from_child(&other));
+    let child = Process::new(Pid::from_child(&reaped)).with_number(Pid::from_child(&other));
     rustix::process::kill_process(Pid::from_child(&reaped), rustix::process::Signal::KILL).unwrap();
     take_status_by_number(&reaped);
     child.terminate();

@@ -8,7 +8,7 @@ use std::task::{Context, Waker};
 
 use rustix::process::Signal;
 
-use super::super::testing::{block_on, wait_until};
+use super::super::testing::{block_on, only_test, wait_until};
 use super::super::{Command, Exit};
 use super::*;
 
@@ -249,4 +249,55 @@ fn hooks_and_futures_work_without_a_pidfd() {
     let mut child = sleeper();
     Arc::get_mut(&mut child.process).unwrap().lose_pidfd();
     assert_eq!(child.shutdown(SOON).unwrap().signal(), Some(libc::SIGTERM));
+}
+
+/// It comes with the child from one system call, and no program that is started later inherits it.
+#[test]
+fn pidfd_is_there_from_the_start_and_closed_by_exec() {
+    let child = sleeper();
+    let pidfd = child.process.exit_event().unwrap();
+    let flags = rustix::io::fcntl_getfd(pidfd).unwrap();
+    assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    let info = format!("/proc/self/fdinfo/{}", std::os::fd::AsRawFd::as_raw_fd(&pidfd));
+    let info = std::fs::read_to_string(info).unwrap();
+    assert!(info.lines().any(|line| line == format!("Pid:\t{}", child.id())), "{info}");
+    child.shutdown(Duration::ZERO).unwrap();
+}
+
+/// Neither for a pidfd nor for waking the reaper.
+#[test]
+fn children_are_started_and_reaped_without_a_descriptor_left() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(only_test("child::tests::helper_has_no_descriptor_left"))
+        .env("MP_TEST_LIMIT", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("\nstarted and reaped\n"), "{output:?}");
+}
+
+#[test]
+fn helper_has_no_descriptor_left() {
+    if std::env::var_os("MP_TEST_LIMIT").is_none() {
+        return;
+    }
+    let free = std::fs::File::open("/dev/null").unwrap();
+    let lowest = u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&free)).unwrap();
+    drop(free);
+    let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    // Room for the socket pair.
+    limit.current = Some(lowest + 2);
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
+    // Must not outlive this process should it fail, holding its output open.
+    let command = Command::new("/bin/sleep").arg("1000").parent_death_signal(true);
+    let (child, socket) = command.spawn().unwrap();
+    assert!(child.process.exit_event().is_none());
+    // In the place of the child's end of the pair.
+    let _last = rustix::io::dup(&socket).unwrap();
+    assert_eq!(rustix::io::dup(&socket).unwrap_err(), rustix::io::Errno::MFILE);
+    let (tell, told) = mpsc::channel();
+    child.on_exit(move |exit| tell.send(exit).unwrap());
+    assert_eq!(child.shutdown(Duration::ZERO).unwrap().signal(), Some(libc::SIGTERM));
+    assert!(told.recv_timeout(LONG).unwrap().status().is_some());
+    println!("\nstarted and reaped");
 }
