@@ -115,7 +115,7 @@ mod testing {
         }
     }
 
-    /// Runs a future on this thread until it is ready.
+    /// Runs a future on this thread until it is ready; fails the test after 20 seconds.
     pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
         struct Unpark(std::thread::Thread);
         impl Wake for Unpark {
@@ -125,10 +125,12 @@ mod testing {
         }
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         let mut future = pin!(future);
+        let end = Instant::now() + Duration::from_secs(20);
         loop {
+            assert!(Instant::now() < end, "timed out waiting for a future");
             match future.as_mut().poll(&mut Context::from_waker(&waker)) {
                 Poll::Ready(value) => return value,
-                Poll::Pending => std::thread::park(),
+                Poll::Pending => std::thread::park_timeout(Duration::from_secs(20)),
             }
         }
     }

@@ -400,8 +400,11 @@ mod tests {
         let path = dir.path().join("s");
         let (_server, _queue) = stuck_server(&path);
         for timeout in [Duration::ZERO, Duration::from_millis(20)] {
-            let begin = Instant::now();
-            let error = connect_raw_timeout(&path, timeout).unwrap_err();
+            let (begin, place) = (Instant::now(), path.clone());
+            // On another thread, so that one that waits for ever is told.
+            let (tell, told) = std::sync::mpsc::channel();
+            std::thread::spawn(move || tell.send(connect_raw_timeout(&place, timeout)));
+            let error = told.recv_timeout(Duration::from_secs(20)).unwrap().unwrap_err();
             assert!(begin.elapsed() >= timeout);
             assert!(matches!(error.failure, ConnectFailure::NotAccepting), "{error:?}");
             let text = connect_timeout(&path, timeout).unwrap_err().to_string();

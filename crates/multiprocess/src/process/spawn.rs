@@ -191,7 +191,7 @@ fn sibling_of(argv0: Option<&OsStr>, name: &str) -> Result<PathBuf> {
 type Job = Box<dyn FnOnce() + Send>;
 
 /// Runs `job` on a thread that is started on first use and lives as long as this process.
-fn on_lasting_thread<T: Send + 'static>(
+pub(super) fn on_lasting_thread<T: Send + 'static>(
     job: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     static THREAD: Mutex<Option<mpsc::Sender<Job>>> = Mutex::new(None);

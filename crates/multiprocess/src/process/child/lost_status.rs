@@ -142,7 +142,8 @@ fn process_that_got_the_number_is_left_alone() {
     let start = || std::process::Command::new("/bin/sleep").arg("1000").spawn().unwrap();
     let (reaped, mut other) = (start(), start());
     let child = Process::new(Pid::from_child(&reaped)).with_number(Pid::from_child(&other));
-    rustix::process::kill_process(Pid::from_child(&reaped), rustix::process::Signal::KILL).unwrap();
+    // It reaches the child itself, and that is so also if it is reaped at this very moment.
+    child.kill();
     take_status_by_number(&reaped);
     child.terminate();
     child.kill();
@@ -154,5 +155,8 @@ fn process_that_got_the_number_is_left_alone() {
 }
 
 fn take_status_by_number(child: &std::process::Child) {
-    rustix::process::waitpid(Some(Pid::from_child(child)), WaitOptions::empty()).unwrap();
+    let pid = Some(Pid::from_child(child));
+    wait_until("the child was reaped", || {
+        rustix::process::waitpid(pid, WaitOptions::NOHANG).unwrap().is_some()
+    });
 }

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions};
 
 use super::super::grace::Grace;
+use super::super::spawn::on_lasting_thread;
 use super::super::testing::{TempDir, only_test, wait_until};
 use super::*;
 
@@ -117,7 +118,8 @@ fn function_that_panics_ends_its_child_and_gets_the_next() {
     };
     let supervisor = Supervisor::start(sh("exec sleep 1000"), quick(), serve).unwrap();
     let (child, _socket) = started.recv_timeout(LONG).unwrap();
-    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
+    let ended = child.wait_timeout(LONG).unwrap().expect("the child is made to end");
+    assert_eq!(ended.signal(), Some(libc::SIGTERM));
     let (second, _socket) = started.recv_timeout(LONG).unwrap();
     assert!(second.try_wait().unwrap().is_none());
     assert_eq!(supervisor.stop().unwrap().status().unwrap().signal(), Some(libc::SIGTERM));
@@ -190,5 +192,47 @@ fn helper_supervises() {
     }
     wait_until("no child is left", || !has_children());
     wait_until("no descriptor is left", || count("/proc/self/fd") == before);
+    stopped_while_a_child_is_started(true);
+    stopped_while_a_child_is_started(false);
+    wait_until("no child is left", || !has_children());
     println!("\nnothing is left");
+}
+
+/// Stopped, which waits, or dropped. The restart is held up on the thread that starts children which die
+/// with their parent.
+fn stopped_while_a_child_is_started(waits: bool) {
+    let (tell, started) = mpsc::channel();
+    let serve = move |child, socket| tell.send((child, socket)).unwrap();
+    let command = sh("exec sleep 1000").parent_death_signal(true);
+    let supervisor = Supervisor::start(command, quick(), serve).unwrap();
+    let (child, socket): (Arc<Child>, _) = started.recv_timeout(LONG).unwrap();
+
+    let (release, released) = mpsc::channel::<()>();
+    let (enter, entered) = mpsc::channel();
+    let hold = move || {
+        enter.send(()).unwrap();
+        let _ = released.recv();
+        Ok(())
+    };
+    let held = std::thread::spawn(|| on_lasting_thread(hold).unwrap());
+    entered.recv_timeout(LONG).unwrap();
+    child.end().unwrap();
+    drop(socket);
+    let shared = Arc::clone(&supervisor.shared);
+    wait_until("a child is being started", || shared.state().starting);
+
+    let ended = std::thread::spawn(move || {
+        match waits {
+            true => drop(supervisor.stop()),
+            false => drop(supervisor),
+        }
+        shared.state().starting
+    });
+    // Only to find a `stop` that returns too early: nothing depends on how long this takes.
+    std::thread::sleep(SOON);
+    drop(release);
+    held.join().unwrap();
+    let starting = ended.join().unwrap();
+    assert!(!(waits && starting), "stop returns when nothing is started any more");
+    assert_eq!(started.recv_timeout(LONG).err(), Some(mpsc::RecvTimeoutError::Disconnected));
 }
