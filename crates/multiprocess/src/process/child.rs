@@ -29,11 +29,13 @@ use crate::Result;
 pub struct Child {
     process: Arc<Process>,
     grace: Grace,
+    /// The process whose child it is.
+    made_by: u32,
 }
 
 impl Child {
     pub(super) fn new(process: Process, grace: Grace) -> Child {
-        Child { process: Arc::new(process), grace }
+        Child { process: Arc::new(process), grace, made_by: std::process::id() }
     }
 
     /// The process id. Once the child has exited, it may be another process's.
@@ -161,7 +163,8 @@ impl Child {
 
     /// The same in the background, as when this is dropped.
     pub(super) fn end_in_background(&self) {
-        if self.process.try_wait().is_none() {
+        // In a fork of the process it is the parent's child, and its hooks are the parent's.
+        if self.made_by == std::process::id() && self.process.try_wait().is_none() {
             reaper::adopt(Arc::clone(&self.process), self.grace);
         }
     }

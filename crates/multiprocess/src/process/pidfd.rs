@@ -6,10 +6,11 @@
 //!
 //! Linux 5.4 and newer has all of this. Elsewhere there is never a [`Pidfd`].
 
-#[cfg(target_os = "linux")]
-pub(super) use linux::Pidfd;
-#[cfg(not(target_os = "linux"))]
-pub(super) use none::Pidfd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::process::Signal;
+
+use super::exit::Exit;
 
 /// What the kernel says of a child when it is asked for its exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,113 +19,90 @@ pub(super) enum Taken {
     /// It runs, or a debugger that traces it has to be told of its exit first.
     Nothing,
     /// It has exited; whoever asked has reaped it.
-    Exit(super::exit::Exit),
+    Exit(Exit),
     /// This kernel, or a sandbox, does not do that.
     Unsupported,
 }
 
-#[cfg(target_os = "linux")]
-mod linux {
-    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-    use std::os::unix::process::ExitStatusExt;
-    use std::process::ExitStatus;
+/// The descriptor. The kernel makes it close-on-exec, so that no other child inherits it.
+#[derive(Debug)]
+pub(super) struct Pidfd(OwnedFd);
 
-    use rustix::io::Errno;
-    use rustix::process::{Signal, WaitId, WaitIdOptions, WaitIdStatus};
-
-    use super::super::exit::Exit;
-    use super::Taken;
-
-    /// The descriptor. The kernel makes it close-on-exec, so that no other child inherits it.
-    #[derive(Debug)]
-    pub(in super::super) struct Pidfd(OwnedFd);
-
-    impl Pidfd {
-        /// The pidfd of a child that nobody has waited for: `pid` must be its own still. None where the
-        /// kernel has no such thing, or no descriptor is left. [`vfork`](super::super::vfork) gets one
-        /// with the child instead.
-        #[cfg(test)]
-        pub(in super::super) fn open(pid: rustix::process::Pid) -> Option<Pidfd> {
-            let flags = rustix::process::PidfdFlags::empty();
-            rustix::process::pidfd_open(pid, flags).ok().map(Pidfd)
-        }
-
-        /// Takes the child's exit status, and reaps it, if it has exited. Does not block.
-        pub(in super::super) fn take_status(&self) -> Taken {
-            let flags = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-            match rustix::process::waitid(WaitId::PidFd(self.0.as_fd()), flags) {
-                Ok(None) => Taken::Nothing,
-                Ok(Some(status)) => Taken::Exit(exit_of(&status)),
-                // No child of this process any more: reaped by others, or by the kernel itself, which
-                // does so where SIGCHLD is ignored.
-                Err(Errno::CHILD) => Taken::Exit(Exit::Unknown),
-                Err(_) => Taken::Unsupported,
-            }
-        }
-
-        /// Sends `signal`. None where the kernel or a sandbox does not know the call. A child that has
-        /// been reaped is no error.
-        pub(in super::super) fn signal(&self, signal: Signal) -> Option<rustix::io::Result<()>> {
-            match rustix::process::pidfd_send_signal(&self.0, signal) {
-                Err(Errno::NOSYS) => None,
-                Err(Errno::SRCH) => Some(Ok(())),
-                sent => Some(sent),
-            }
-        }
-
-        /// Readable when the child has exited, whoever reaps it.
-        pub(in super::super) fn as_fd(&self) -> BorrowedFd<'_> {
-            self.0.as_fd()
-        }
-    }
-
-    impl From<OwnedFd> for Pidfd {
-        fn from(fd: OwnedFd) -> Pidfd {
-            Pidfd(fd)
-        }
-    }
-
-    /// What waitpid would have told.
-    fn exit_of(status: &WaitIdStatus) -> Exit {
-        const DUMPED: i32 = 0x80;
-        let raw = match (status.exit_status(), status.terminating_signal()) {
-            (Some(code), _) => (code & 0xff) << 8,
-            (None, Some(signal)) if status.dumped() => signal | DUMPED,
-            (None, Some(signal)) => signal,
-            (None, None) => return Exit::Unknown,
-        };
-        Exit::Status(ExitStatus::from_raw(raw))
+impl Pidfd {
+    /// Readable when the child has exited, whoever reaps it.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
+#[cfg(target_os = "linux")]
+impl Pidfd {
+    /// The pidfd of a child that nobody has waited for: `pid` must be its own still. None where the
+    /// kernel has no such thing, or no descriptor is left. [`vfork`](super::vfork) gets one with the
+    /// child instead.
+    #[cfg(test)]
+    pub(super) fn open(pid: rustix::process::Pid) -> Option<Pidfd> {
+        let flags = rustix::process::PidfdFlags::empty();
+        rustix::process::pidfd_open(pid, flags).ok().map(Pidfd)
+    }
+
+    /// Takes the child's exit status, and reaps it, if it has exited. Does not block.
+    pub(super) fn take_status(&self) -> Taken {
+        use rustix::process::{WaitId, WaitIdOptions};
+        let flags = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        match rustix::process::waitid(WaitId::PidFd(self.as_fd()), flags) {
+            Ok(None) => Taken::Nothing,
+            Ok(Some(status)) => Taken::Exit(exit_of(&status)),
+            // No child of this process any more: reaped by others, or by the kernel itself, which does
+            // so where SIGCHLD is ignored.
+            Err(rustix::io::Errno::CHILD) => Taken::Exit(Exit::Unknown),
+            Err(_) => Taken::Unsupported,
+        }
+    }
+
+    /// Sends `signal`. None where the kernel or a sandbox does not know the call. A child that has been
+    /// reaped is no error.
+    pub(super) fn signal(&self, signal: Signal) -> Option<rustix::io::Result<()>> {
+        match rustix::process::pidfd_send_signal(&self.0, signal) {
+            Err(rustix::io::Errno::NOSYS) => None,
+            Err(rustix::io::Errno::SRCH) => Some(Ok(())),
+            sent => Some(sent),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl From<OwnedFd> for Pidfd {
+    fn from(fd: OwnedFd) -> Pidfd {
+        Pidfd(fd)
+    }
+}
+
+/// What waitpid would have told.
+#[cfg(target_os = "linux")]
+fn exit_of(status: &rustix::process::WaitIdStatus) -> Exit {
+    const DUMPED: i32 = 0x80;
+    let raw = match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => (code & 0xff) << 8,
+        (None, Some(signal)) if status.dumped() => signal | DUMPED,
+        (None, Some(signal)) => signal,
+        (None, None) => return Exit::Unknown,
+    };
+    Exit::Status(std::os::unix::process::ExitStatusExt::from_raw(raw))
+}
+
 #[cfg(not(target_os = "linux"))]
-mod none {
-    use std::os::fd::BorrowedFd;
+impl Pidfd {
+    pub(super) fn open(_pid: rustix::process::Pid) -> Option<Pidfd> {
+        None
+    }
 
-    use rustix::process::{Pid, Signal};
+    pub(super) fn take_status(&self) -> Taken {
+        Taken::Unsupported
+    }
 
-    use super::Taken;
-
-    /// There is none.
-    #[derive(Debug)]
-    pub(in super::super) enum Pidfd {}
-
-    impl Pidfd {
-        pub(in super::super) fn open(_pid: Pid) -> Option<Pidfd> {
-            None
-        }
-
-        pub(in super::super) fn take_status(&self) -> Taken {
-            match *self {}
-        }
-
-        pub(in super::super) fn signal(&self, _signal: Signal) -> Option<rustix::io::Result<()>> {
-            match *self {}
-        }
-
-        pub(in super::super) fn as_fd(&self) -> BorrowedFd<'_> {
-            match *self {}
-        }
+    pub(super) fn signal(&self, _signal: Signal) -> Option<rustix::io::Result<()>> {
+        None
     }
 }
 
@@ -133,9 +111,8 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Command, ExitStatus};
 
-    use rustix::process::{Pid, Signal};
+    use rustix::process::Pid;
 
-    use super::super::exit::Exit;
     use super::super::testing::wait_until;
     use super::*;
 
