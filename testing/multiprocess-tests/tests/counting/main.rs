@@ -1,7 +1,11 @@
 //! Tests that count the threads and descriptors of the process. They run one after the other, and
 //! not beside other tests.
 
+mod announced;
+mod cancelled;
+mod connects;
 mod hung_up;
+mod killed;
 mod limited;
 mod many;
 mod memory;

@@ -42,7 +42,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// The bytes that are allocated now.
-fn held() -> isize {
+pub(crate) fn held() -> isize {
     HELD.load(Ordering::Relaxed)
 }
 
@@ -54,7 +54,7 @@ const ROUNDS: usize = 3;
 /// few times before, so that memory which is kept for reuse is there already; but not so often that a
 /// list which grows by doubling has room for all repetitions.
 #[track_caller]
-fn assert_leaves_less(bytes: usize, times: usize, mut work: impl FnMut()) {
+pub(crate) fn assert_leaves_less(bytes: usize, times: usize, mut work: impl FnMut()) {
     (0..times / 5).for_each(|_| work());
     let mut left = Vec::new();
     for _ in 0..ROUNDS {

@@ -3,8 +3,13 @@
 
 mod bytes;
 mod calls;
+mod ends;
 mod limits;
+mod pieces;
+mod processes;
 mod promises;
+mod servers;
+mod shutdown;
 mod threads;
 
 use std::os::unix::net::UnixStream;
