@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::os::unix::net::UnixStream;
 use std::thread;
 
-use multiprocess::Connection;
 use multiprocess::process::{ignore_sigint, inherited_socket};
+use multiprocess::{Connection, Limits};
 use multiprocess_tests::generated::lab::{CounterClient, LabClient};
 use multiprocess_tests::{LabServer, Relay};
 
@@ -15,31 +15,35 @@ fn main() {
     let role = args.next().expect("a role");
     let socket = inherited_socket(&args.next().expect("a number")).expect("a socket");
     match role.as_str() {
-        "serve" => serve(socket),
-        "serve-interrupted" => {
-            ignore_sigint().expect("a handler");
-            serve(socket);
-        }
-        "call-interrupted" => {
-            ignore_sigint().expect("a handler");
-            converse(&client(socket).1);
-        }
-        "call" => drop(client(socket).1.block("child").wait()),
-        "be-called" => be_called(&client(socket).1),
-        "return" => leave(client(socket)),
-        "exit-in-callback" => exit_in_callback(&client(socket).1),
+        "serve" => serve(socket, Limits::default()),
+        "serve-interrupted" => serve(socket, interrupted(true)),
+        "serve-interrupted-driver" => serve(socket, interrupted(false)),
+        "call-interrupted" => converse(&client(socket, interrupted(true)).1),
+        "call-interrupted-driver" => converse(&client(socket, interrupted(false)).1),
+        "call" => drop(client(socket, Limits::default()).1.block("child").wait()),
+        "be-called" => be_called(&client(socket, Limits::default()).1),
+        "return" => leave(client(socket, Limits::default())),
+        "exit-in-callback" => exit_in_callback(&client(socket, Limits::default()).1),
         _ => panic!("no role {role}"),
     }
 }
 
-fn serve(socket: UnixStream) {
+/// Has a handler for SIGINT, which interrupts the system calls of all threads. Sockets are read by
+/// the threads that wait, or by the driver alone.
+fn interrupted(callers_read: bool) -> Limits {
+    ignore_sigint().expect("a handler");
+    Limits { callers_read, ..Limits::default() }
+}
+
+fn serve(socket: UnixStream, limits: Limits) {
     let lab = LabServer::new();
-    let serving = Connection::builder().serve(lab.client()).start(socket).expect("a connection");
+    let serving = Connection::builder().limits(limits).serve(lab.client());
+    let serving = serving.start(socket).expect("a connection");
     serving.wait_disconnected();
 }
 
-fn client(socket: UnixStream) -> (Connection, LabClient) {
-    let calling = Connection::new(socket).expect("a connection");
+fn client(socket: UnixStream, limits: Limits) -> (Connection, LabClient) {
+    let calling = Connection::builder().limits(limits).start(socket).expect("a connection");
     let lab = calling.bootstrap().expect("a lab");
     (calling, lab)
 }

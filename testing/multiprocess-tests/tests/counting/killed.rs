@@ -8,7 +8,7 @@ use futures_executor::block_on;
 use multiprocess::process::{Child, Command};
 use multiprocess::{Connection, Error, Result};
 use multiprocess_tests::generated::lab::{CallbackClient, Lab, LabClient};
-use multiprocess_tests::{LabServer, Relay, pair, wait_until};
+use multiprocess_tests::{LONG, LabServer, Relay, pair, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{alone, count, descriptors, threads};
@@ -52,7 +52,7 @@ fn a_client_that_is_killed_during_its_call_frees_the_servers_thread() {
         kill(&child);
         wait_until("its token fired", || server.was_cancelled("child"));
         wait_until("the method has ended", || server.blocked() == 0);
-        assert!(serving.drain(multiprocess_tests::LONG));
+        assert!(serving.drain(LONG));
         assert!(matches!(serving.end_reason(), Some(Error::Disconnected { .. })));
     });
 }
@@ -78,10 +78,10 @@ fn a_client_that_is_killed_in_its_callback_fails_the_call_of_it() {
         let serving = Connection::builder().serve(lab).start(socket).unwrap();
         wait_until("its callback runs", || inner.is_blocked("in the callback"));
         kill(&child);
-        let called = told.recv().unwrap();
+        let called = told.recv_timeout(LONG).unwrap();
         assert!(matches!(called, Err(Error::Disconnected { .. })), "{called:?}");
         assert!(inner.was_cancelled("in the callback"), "what the callback had called");
-        assert!(serving.drain(multiprocess_tests::LONG));
+        assert!(serving.drain(LONG));
     });
 }
 
@@ -98,17 +98,17 @@ fn a_server_that_is_killed_during_calls_fails_them() {
                     let sent = sent.clone();
                     let lab = &lab;
                     scope.spawn(move || {
-                        let call = lab.block("killed").start();
+                        let call = lab.block("killed").timeout(LONG).start();
                         sent.send(()).unwrap();
                         call.wait()
                     })
                 })
                 .collect();
-            let future = scope.spawn(|| block_on(lab.block("killed")));
+            let future = scope.spawn(|| block_on(lab.block("killed").timeout(LONG)));
             callers.iter().for_each(|_| sends.recv().unwrap());
             // Killed while the server waits for this callback.
             let process = &child;
-            let called = lab.call_back(killing(process.id()), 1).wait();
+            let called = lab.call_back(killing(process.id()), 1).timeout(LONG).wait();
             let ends = callers.into_iter().map(|caller| caller.join().unwrap().map(i32::from));
             let future = future.join().unwrap().map(i32::from);
             for end in ends.chain([future, called, lab.add(1, 2).wait()]) {

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use multiprocess::{Connection, Limits};
 use multiprocess_tests::generated::lab::LabClient;
 use multiprocess_tests::raw::{Cap, LAB, RawPeer, call_bytes};
-use multiprocess_tests::{pair, wait_until};
+use multiprocess_tests::{LONG, pair, wait_until};
 
 use super::{Bench, add, bench, bench_with, block};
 
@@ -106,7 +106,7 @@ fn a_server_that_stops_reading_and_then_goes_holds_no_caller() {
     let peer = RawPeer::new(theirs);
     std::thread::scope(|scope| {
         let callers: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| lab.bytes(vec![7; 1 << 20]).wait().unwrap_err()))
+            .map(|_| scope.spawn(|| lab.bytes(vec![7; 1 << 20]).timeout(LONG).wait().unwrap_err()))
             .collect();
         assert!(peer.stream.peek_one());
         other.assert_alive();

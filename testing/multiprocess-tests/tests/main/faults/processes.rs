@@ -75,66 +75,83 @@ fn interrupt(process: u32, stop: &AtomicBool) {
     }
 }
 
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Does `work` while the process is interrupted. Asserts that it was, often.
 fn interrupted<T>(child: &Child, errors: &Path, work: impl FnOnce() -> T) -> T {
     let lines = || fs::read_to_string(errors).map_or(0, |text| text.lines().count());
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| interrupt(child.id(), &stop));
+        // Also where the work panics.
+        let _stops = Stops(&stop);
         wait_until("it is interrupted", || lines() > 10);
         let before = lines();
         let done = work();
         wait_until("it was interrupted meanwhile", || lines() > before + 10);
-        stop.store(true, Ordering::SeqCst);
         done
     })
 }
 
 #[test]
 fn a_server_whose_system_calls_are_interrupted_answers_as_always() {
-    let place = Place::new();
-    let errors = place.path().join("errors");
-    let (child, socket) = start("serve-interrupted", &errors);
-    let calling = Connection::new(socket).unwrap();
-    let lab: LabClient = calling.bootstrap().unwrap();
-    // Its handler is there when it answers.
-    assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
-    interrupted(&child, &errors, || {
-        for round in 0..100 {
-            assert_eq!(lab.add(round, 1).wait().unwrap(), round + 1);
-            assert_eq!(lab.add_inline(round, 1).wait().unwrap(), round + 1);
-            assert_eq!(block_on(lab.add(round, 1)).unwrap(), round + 1);
-            let callback = Relay::client(|lab, depth| lab.unwrap().add(depth, 10).wait());
-            assert_eq!(lab.call_back(callback, 5).wait().unwrap(), 15);
-            let data = vec![7; round as usize * 20_000];
-            assert!(lab.bytes(data.clone()).wait().unwrap() == data);
-        }
-    });
-    drop((lab, calling));
-    assert!(child.wait_timeout(LONG).unwrap().expect("it ends").success());
+    for role in ["serve-interrupted", "serve-interrupted-driver"] {
+        let place = Place::new();
+        let errors = place.path().join("errors");
+        let (child, socket) = start(role, &errors);
+        let calling = Connection::new(socket).unwrap();
+        let lab: LabClient = calling.bootstrap().unwrap();
+        // Its handler is there when it answers.
+        assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
+        interrupted(&child, &errors, || {
+            for round in 0..100 {
+                let sum = lab.add(round, 1).timeout(LONG).wait();
+                assert_eq!(sum.unwrap(), round + 1);
+                let sum = lab.add_inline(round, 1).timeout(LONG).wait();
+                assert_eq!(sum.unwrap(), round + 1);
+                let sum = block_on(lab.add(round, 1).timeout(LONG));
+                assert_eq!(sum.unwrap(), round + 1);
+                let callback = Relay::client(|lab, depth| lab.unwrap().add(depth, 10).wait());
+                let called = lab.call_back(callback, 5).timeout(LONG).wait();
+                assert_eq!(called.unwrap(), 15);
+                let data = vec![7; round as usize * 20_000];
+                assert!(lab.bytes(data.clone()).timeout(LONG).wait().unwrap() == data);
+            }
+        });
+        drop((lab, calling));
+        assert!(child.wait_timeout(LONG).unwrap().expect("it ends").success());
+    }
 }
 
 #[test]
 fn a_client_whose_system_calls_are_interrupted_gets_its_answers() {
-    let place = Place::new();
-    let errors = place.path().join("errors");
-    let (child, socket) = start("call-interrupted", &errors);
-    let other = pair();
-    let server = LabServer::new();
-    let serving = Connection::builder().serve(server.client()).start(socket).unwrap();
-    wait_until("its handler is there", || !server.sums().is_empty());
-    let stop = AtomicBool::new(false);
-    let status = thread::scope(|scope| {
-        scope.spawn(|| interrupt(child.id(), &stop));
-        let status = child.wait_timeout(LONG);
-        stop.store(true, Ordering::SeqCst);
-        status
-    });
-    assert!(status.unwrap().expect("it ends").success(), "{:?}", fs::read_to_string(&errors));
-    let lines = fs::read_to_string(&errors).unwrap().lines().count();
-    assert!(lines > 10, "interrupted {lines} times");
-    wait_until("its end is seen", || !serving.is_connected());
-    other.assert_alive();
+    for role in ["call-interrupted", "call-interrupted-driver"] {
+        let place = Place::new();
+        let errors = place.path().join("errors");
+        let (child, socket) = start(role, &errors);
+        let other = pair();
+        let server = LabServer::new();
+        let serving = Connection::builder().serve(server.client()).start(socket).unwrap();
+        wait_until("its handler is there", || !server.sums().is_empty());
+        let stop = AtomicBool::new(false);
+        let status = thread::scope(|scope| {
+            scope.spawn(|| interrupt(child.id(), &stop));
+            let status = child.wait_timeout(LONG);
+            stop.store(true, Ordering::SeqCst);
+            status
+        });
+        let said = fs::read_to_string(&errors).unwrap();
+        assert!(status.unwrap().expect("it ends").success(), "{said}");
+        assert!(said.lines().count() > 10, "it was not interrupted: {said}");
+        wait_until("its end is seen", || !serving.is_connected());
+        other.assert_alive();
+    }
 }
 
 /// The last handles are dropped while the process ends, or not at all.

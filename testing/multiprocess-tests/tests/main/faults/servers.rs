@@ -26,9 +26,9 @@ fn assert_ends(limits: Limits, bytes: &[u8]) {
     let (calling, lab, mut server) = client(limits);
     let ends = std::thread::scope(|scope| {
         let calls = [
-            scope.spawn(|| lab.add(1, 2).wait().unwrap_err()),
-            scope.spawn(|| lab.add_inline(1, 2).wait().unwrap_err()),
-            scope.spawn(|| block_on(lab.add(1, 2)).unwrap_err()),
+            scope.spawn(|| lab.add(1, 2).timeout(LONG).wait().unwrap_err()),
+            scope.spawn(|| lab.add_inline(1, 2).timeout(LONG).wait().unwrap_err()),
+            scope.spawn(|| block_on(lab.add(1, 2).timeout(LONG)).unwrap_err()),
         ];
         // A call is under way when it has been read.
         server.find_call();

@@ -21,12 +21,13 @@ fn disconnecting_those_who_came_leaves_the_parents_connection_and_its_calls() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let _serving = Connection::builder().serve(lab.client()).start(theirs).unwrap();
     let parent: LabClient = Connection::new(ours).unwrap().bootstrap().unwrap();
-    let parents_call = parent.block("parent").start();
+    let parents_call = parent.block("parent").timeout(LONG).start();
     let clients: Vec<LabClient> = (0..5)
         .map(|_| Connection::new(UnixStream::connect(server.path()).unwrap()).unwrap())
         .map(|calling| calling.bootstrap().unwrap())
         .collect();
-    let calls: Vec<_> = clients.iter().map(|client| client.block("client").start()).collect();
+    let calls: Vec<_> =
+        clients.iter().map(|client| client.block("client").timeout(LONG).start()).collect();
     wait_until("all run", || lab.blocked() == 6);
     assert!(server.disconnect_all(LONG));
     for call in calls {
@@ -45,7 +46,7 @@ fn a_server_that_is_dropped_ends_calls_that_run() {
     let client: LabClient =
         Connection::new(UnixStream::connect(server.path()).unwrap()).unwrap().bootstrap().unwrap();
     thread::scope(|scope| {
-        let calls = [(); 4].map(|()| scope.spawn(|| client.block("client").wait()));
+        let calls = [(); 4].map(|()| scope.spawn(|| client.block("client").timeout(LONG).wait()));
         wait_until("all run", || lab.blocked() == 4);
         drop(server);
         for call in calls {
