@@ -9,6 +9,7 @@ mod killed;
 mod limited;
 mod many;
 mod memory;
+mod spawning;
 mod stress;
 
 use std::ffi::OsString;

@@ -6,6 +6,7 @@ mod calls;
 mod ends;
 mod limits;
 mod pieces;
+mod places;
 mod processes;
 mod promises;
 mod servers;
