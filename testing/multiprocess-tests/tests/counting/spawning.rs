@@ -16,6 +16,15 @@ use crate::alone;
 
 const CHILDREN: usize = 20;
 
+/// Also where the test fails: the threads that it stops would go on for ever.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A descriptor that exec does not close.
 fn leaky(file: &File) -> OwnedFd {
     rustix::io::dup(file).unwrap()
@@ -41,6 +50,7 @@ fn a_busy_process_starts_others_which_get_their_socket_only() {
     let many: Vec<_> = (0..500).map(|_| leaky(&file)).collect();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _stops = Stops(&stop);
         for _ in 0..3 {
             scope.spawn(|| {
                 let mut held = BTreeMap::new();
@@ -66,7 +76,6 @@ fn a_busy_process_starts_others_which_get_their_socket_only() {
             drop(socket);
             child.shutdown(Duration::ZERO).unwrap();
         }
-        stop.store(true, Ordering::Relaxed);
     });
     drop(many);
     setrlimit(Resource::Nofile, limit).unwrap();
