@@ -175,8 +175,9 @@ impl Ipc {
     pub fn listen_address(&self, address: &str) -> Result<PathBuf> {
         let path = Address::parse_listen(address, &self.datadir()?, &self.context.program)?;
         let listener = Listener::bind(&path)?;
-        let limits = self.context.limits.clone();
-        let server = Server::builder().limits(limits).start(listener, self.init.clone())?;
+        let IpcContext { limits, max_connections, .. } = &self.context;
+        let server = Server::builder().limits(limits.clone()).max_connections(*max_connections);
+        let server = server.start(listener, self.init.clone())?;
         self.servers.lock().unwrap_or_else(PoisonError::into_inner).push(server);
         Ok(path)
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use multiprocess::Limits;
+use multiprocess::{Limits, Server};
 
 use crate::init::{EmptyInit, InitClient};
 
@@ -25,6 +25,7 @@ pub struct IpcContext {
     pub(super) program: String,
     pub(super) datadir: Option<PathBuf>,
     pub(super) limits: Limits,
+    pub(super) max_connections: usize,
     pub(super) spawn_timeout: Duration,
     pub(super) connect_timeout: Duration,
 }
@@ -40,6 +41,7 @@ impl IpcOptions {
                 program: program.into(),
                 datadir: None,
                 limits: Limits::default(),
+                max_connections: Server::MAX_CONNECTIONS,
                 spawn_timeout: SPAWN_TIMEOUT,
                 connect_timeout: CONNECT_TIMEOUT,
             },
@@ -61,6 +63,13 @@ impl IpcOptions {
     /// Bounds on what one peer can make this process hold.
     pub fn limits(mut self, limits: Limits) -> IpcOptions {
         self.context.limits = limits;
+        self
+    }
+
+    /// How many processes can be connected at once at each address that is listened on; 256 unless set.
+    /// See [`ServerBuilder::max_connections`](multiprocess::ServerBuilder::max_connections).
+    pub fn max_connections(mut self, max: usize) -> IpcOptions {
+        self.context.max_connections = max;
         self
     }
 

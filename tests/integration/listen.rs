@@ -167,3 +167,26 @@ fn a_path_that_cannot_be_listened_on() {
     }
     assert!(dir.path().join("file").is_file());
 }
+
+#[test]
+fn the_number_of_clients_has_a_limit() {
+    let dir = TempDir::new().unwrap();
+    let init = InitClient::new(NodeInit::new(Chain::regtest()));
+    let options = IpcOptions::new("bitcoin-node", init).datadir(dir.path()).max_connections(1);
+    let node = Ipc::new(options);
+    node.listen_address("unix").unwrap();
+    let ask = |ipc: &Ipc| {
+        let init = ipc.connect_address("unix")?.expect("a node listens");
+        init.make_echo().pipelined().echo("here").wait()
+    };
+    let first = client(dir.path());
+    let kept = first.connect_address("unix").unwrap().unwrap();
+    assert_eq!(kept.make_echo().pipelined().echo("here").wait().unwrap(), "here");
+    let refused = ask(&client(dir.path())).unwrap_err();
+    assert!(
+        refused.to_string().contains("this server has 1 connections, its maximum"),
+        "{refused}"
+    );
+    drop((kept, first));
+    wait_until("there is a place", || ask(&client(dir.path())).is_ok());
+}

@@ -242,7 +242,8 @@ fn bytes_of_one_message_of_this_sides() {
     let long = draft(10 * KIB);
     let bytes = long.bytes();
     let error = peer.engine.call(there, long, CallOptions::default()).unwrap_err();
-    let said = format!("a message of {bytes} bytes was not sent: 10240 is the limit (Limits::message)");
+    let said =
+        format!("a message of {bytes} bytes was not sent: 10240 is the limit (Limits::message)");
     assert_eq!(error.to_string(), said);
     peer.drain();
     assert_eq!(peer.written(), ["call 0"]);

@@ -410,3 +410,6 @@ fn fatal(fatal: Fatal) -> Error {
         Fatal::Aborted(_) => Error::disconnected(fatal.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use std::task::Waker;
 
 use super::exit::Exit;
 use crate::panics::run_hook;
+use crate::thread_start;
 
 /// A function of the user's that gets the exit.
 pub(super) type Hook = Box<dyn FnOnce(Exit) + Send>;
@@ -84,7 +85,7 @@ fn jobs() -> MutexGuard<'static, VecDeque<Job>> {
 /// Starts one thread for each job, so that none waits for another.
 fn run(job: Job) {
     jobs().push_back(job);
-    let started = std::thread::Builder::new().name("mp-exit".into()).spawn(|| {
+    let started = thread_start::start("mp-exit", || {
         while let Some(job) = next_job() {
             job();
         }

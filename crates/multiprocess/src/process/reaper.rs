@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::grace::Grace;
 use super::pid::Process;
+use crate::thread_start;
 
 /// How often the thread looks at children of which the kernel gives it no notice.
 const TICK: Duration = Duration::from_millis(20);
@@ -52,8 +53,8 @@ fn ask(watched: Watched) {
         return;
     }
     let (ours, theirs) = bell().map_or((None, None), |(ours, theirs)| (Some(ours), Some(theirs)));
-    match std::thread::Builder::new().name("mp-reaper".into()).spawn(move || run(theirs)) {
-        Ok(_) => {
+    match thread_start::start("mp-reaper", move || run(theirs)) {
+        Ok(()) => {
             reaper.running = true;
             reaper.bell = ours;
         }

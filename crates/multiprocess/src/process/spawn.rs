@@ -15,7 +15,7 @@ use super::grace::Grace;
 use super::start::Start;
 #[cfg(target_os = "linux")]
 use super::vfork::start;
-use crate::{Error, Result};
+use crate::{Error, Result, thread_start};
 
 /// How the number of the child's socket is put on its command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,7 +204,7 @@ pub(super) fn on_lasting_thread<T: Send + 'static>(
             None => {
                 let (jobs, queue) = mpsc::channel::<Job>();
                 let run = move || queue.into_iter().for_each(|job| job());
-                std::thread::Builder::new().name("mp-spawn".into()).spawn(run)?;
+                thread_start::start("mp-spawn", run).map_err(io::Error::other)?;
                 thread.insert(jobs)
             }
         };

@@ -80,12 +80,17 @@ pub(crate) trait ReadCapabilities {
 pub struct Encoder<'a> {
     capabilities: &'a mut dyn WriteCapabilities,
     version: u8,
+    /// How deep in structs the value lies that is written.
+    depth: u32,
 }
+
+/// How deep structs may lie in each other: what capnp's readers take.
+const MAX_DEPTH: u32 = 64;
 
 impl<'a> Encoder<'a> {
     /// For a message in the form of this version.
     pub(crate) fn new(capabilities: &'a mut dyn WriteCapabilities, version: u8) -> Encoder<'a> {
-        Encoder { capabilities, version }
+        Encoder { capabilities, version, depth: 0 }
     }
 
     /// The version of the schema in whose form the message is to be; 0 is the newest.
@@ -111,6 +116,20 @@ impl<'a> Encoder<'a> {
     pub fn thread_map(&mut self, to: &mut Builder<'_>, slot: u32) {
         let map = self.capabilities.thread_map();
         to.pointer(slot).set_capability(map);
+    }
+
+    /// Writes a struct that lies in what is written now. Too deep is an error: the peer would refuse it, and
+    /// this thread's stack would end.
+    pub(crate) fn within<R>(&mut self, write: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        if self.depth >= MAX_DEPTH {
+            return Err(Error::misuse(format!(
+                "a value has structs within structs, more than {MAX_DEPTH} deep, which no peer reads"
+            )));
+        }
+        self.depth += 1;
+        let written = write(self);
+        self.depth -= 1;
+        written
     }
 
     /// Adds an object, and returns the hook that stands for it.

@@ -34,7 +34,7 @@ impl<M: Message + 'static> PointerWire for Struct<M> {
     }
 
     fn write(cx: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &M) -> Result<()> {
-        value.write(cx, &mut Builder(to.init_struct(M::SIZE.into())))
+        cx.within(|cx| value.write(cx, &mut Builder(to.init_struct(M::SIZE.into()))))
     }
 }
 pointer_wire!([M: Message + 'static] Struct<M>, read_structs::<M>, write_structs::<M>);
@@ -89,7 +89,7 @@ fn write_structs<'v, M: Message + 'v>(
     to: PointerBuilder<'_>,
     values: impl ExactSizeIterator<Item = &'v M>,
 ) -> Result<()> {
-    each_struct::<M, _>(to, values, |to, value| value.write(cx, to))
+    each_struct::<M, _>(to, values, |to, value| cx.within(|cx| value.write(cx, to)))
 }
 
 /// Writes a list of structs of `M`'s shape, each through `write`.

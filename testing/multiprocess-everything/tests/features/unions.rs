@@ -79,12 +79,15 @@ fn types_that_contain_themselves() {
 #[test]
 fn what_is_nested_too_deeply_is_refused_and_the_connection_goes_on() {
     let (_server, pair) = pair().unwrap();
-    let mut tree = Tree::default();
-    for _ in 0..100 {
-        tree = Tree { left: Some(Box::new(tree)), ..Tree::default() };
+    // The last would end the stack of who writes it.
+    for depth in [100, 5000] {
+        let mut tree = Tree::default();
+        for _ in 0..depth {
+            tree = Tree { left: Some(Box::new(tree)), ..Tree::default() };
+        }
+        let error = pair.object.tree(tree).wait().unwrap_err();
+        assert!(error.to_string().contains("more than 64 deep"), "{error}");
     }
-    let error = pair.object.tree(tree).wait().unwrap_err();
-    assert!(!error.is_disconnect(), "{error}");
     assert_eq!(pair.object.tree(samples::tree()).wait().unwrap(), samples::tree());
 }
 
