@@ -8,7 +8,7 @@ use super::backoff::{Backoff, Delays};
 use super::child::Child;
 use super::exit::Exit;
 use super::spawn::Command;
-use crate::{Error, Result, panics};
+use crate::{Error, Result, panics, thread_start};
 
 /// Keeps a program running: starts it, gives each new child with its socket to a function, and when the
 /// child has exited starts it again, after the delays of a [`Backoff`].
@@ -124,8 +124,8 @@ impl Supervisor {
             shared: Arc::clone(&shared),
         };
         let run = move || run.run(begin, child, socket);
-        match std::thread::Builder::new().name("mp-supervisor".into()).spawn(run) {
-            Ok(_) => Ok(Supervisor { shared }),
+        match thread_start::start("mp-supervisor", run) {
+            Ok(()) => Ok(Supervisor { shared }),
             Err(error) => {
                 let problem = format!("there is no thread to supervise it: {error}");
                 Err(Error::Spawn { program, problem })
