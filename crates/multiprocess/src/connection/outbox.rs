@@ -20,7 +20,8 @@ pub(super) struct Outbox {
     state: Mutex<State>,
     /// How many bytes are unsent, for who looks without the lock.
     unsent: AtomicUsize,
-    /// Something was written, or nothing will be any more: wakes who waits for room.
+    /// Something was written, or nothing will be any more: wakes those who wait for room, if there are any,
+    /// because a wake is a system call.
     progress: Condvar,
 }
 
@@ -36,6 +37,8 @@ struct State {
     /// How many bytes were ever written.
     written: u64,
     closed: bool,
+    /// How many threads wait for room.
+    waiting: usize,
 }
 
 impl State {
@@ -74,6 +77,12 @@ impl Outbox {
         unsent
     }
 
+    fn wake_waiting(&self, state: &State) {
+        if state.waiting > 0 {
+            self.progress.notify_all();
+        }
+    }
+
     /// Whether more bytes than this are unsent.
     pub(super) fn is_beyond(&self, limit: usize) -> bool {
         self.unsent.load(Ordering::Relaxed) > limit
@@ -82,7 +91,11 @@ impl Outbox {
     /// Blocks until no more bytes than this are unsent, or nothing will be written any more.
     pub(super) fn wait_for_room(&self, limit: usize) {
         let full = |state: &mut State| !state.closed && state.unsent() > limit;
-        drop(self.progress.wait_while(self.state(), full).unwrap_or_else(PoisonError::into_inner));
+        let mut state = self.state();
+        state.waiting += 1;
+        let mut state =
+            self.progress.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
     }
 
     /// How many bytes were ever written, if some wait because the socket is full.
@@ -139,7 +152,7 @@ impl Outbox {
             state.writing = batch.len();
             self.note(&state);
             if gone > 0 {
-                self.progress.notify_all();
+                self.wake_waiting(&state);
             }
             match written {
                 Ok(true) => {}
@@ -156,7 +169,7 @@ impl Outbox {
                     state.writing = 0;
                     state.batch = Batch::default();
                     self.note(&state);
-                    self.progress.notify_all();
+                    self.wake_waiting(&state);
                     return Err(error);
                 }
             }
@@ -169,7 +182,7 @@ impl Outbox {
         state.closed = true;
         state.batch = Batch::default();
         self.note(&state);
-        self.progress.notify_all();
+        self.wake_waiting(&state);
     }
 }
 
