@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::poller::{Poller, Ready, SourceId};
 use crate::process::{check_forked, is_forked, watch_forks};
-use crate::{Error, Result, thread_start};
+use crate::{Error, Result, limits_met, thread_start};
 
 /// Something with a descriptor that the driver watches.
 pub(crate) trait Source: Send + Sync {
@@ -78,6 +78,11 @@ pub(crate) fn driver() -> Result<&'static Driver> {
     });
     let runs = Arc::clone(&driver);
     thread_start::start("mp-driver", move || runs.run())?;
+    limits_met::wake_with(|| {
+        if let Some(driver) = DRIVER.get() {
+            driver.wake();
+        }
+    });
     // Leaked because the thread runs as long as the process.
     Ok(DRIVER.get_or_init(|| Box::leak(Box::new(driver))))
 }
@@ -211,6 +216,7 @@ impl Driver {
                 });
             }
             self.fire_timers();
+            crate::panics::run_hook("the log", limits_met::say_all);
             if last_tick.elapsed() >= TICK {
                 last_tick = Instant::now();
                 self.tick();
@@ -226,7 +232,7 @@ impl Driver {
             let left = TICK.saturating_sub(last_tick.elapsed());
             timeout = Some(timeout.map_or(left, |timeout| timeout.min(left)));
         }
-        if !lock(&self.to_write).is_empty() {
+        if !lock(&self.to_write).is_empty() || limits_met::is_any_unsaid() {
             timeout = Some(Duration::ZERO);
         }
         let later = lock(&self.to_write_later).front().map(|(when, _)| *when);

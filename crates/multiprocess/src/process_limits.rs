@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 static THREADS: AtomicUsize = AtomicUsize::new(ProcessLimits::DEFAULT.threads);
+static PARTIAL_BYTES: AtomicUsize = AtomicUsize::new(ProcessLimits::DEFAULT.partial_bytes);
 
 /// Bounds on what all peers together can make this process hold. They are above those of each
 /// connection ([`Limits`](crate::Limits)), and the same for all connections.
@@ -24,19 +25,26 @@ pub struct ProcessLimits {
     /// overloaded, or waits. 4,096 unless set, because Linux's usual bound on memory maps allows some
     /// 16,000 threads in a process, and the process ends beyond it.
     pub threads: usize,
+    /// Bytes of messages that have begun to arrive and are longer than 64 KiB. Beyond this the connections
+    /// whose message began first end. 1 GiB unless set.
+    pub partial_bytes: usize,
 }
 
 impl ProcessLimits {
-    const DEFAULT: ProcessLimits = ProcessLimits { threads: 4096 };
+    const DEFAULT: ProcessLimits = ProcessLimits { threads: 4096, partial_bytes: 1 << 30 };
 
     /// The bounds in force.
     pub fn current() -> ProcessLimits {
-        ProcessLimits { threads: THREADS.load(Ordering::Relaxed) }
+        ProcessLimits {
+            threads: THREADS.load(Ordering::Relaxed),
+            partial_bytes: PARTIAL_BYTES.load(Ordering::Relaxed),
+        }
     }
 
     /// Puts these bounds in force for the process. What is held already beyond them is kept.
     pub fn set(self) {
         THREADS.store(self.threads, Ordering::Relaxed);
+        PARTIAL_BYTES.store(self.partial_bytes, Ordering::Relaxed);
     }
 
     /// Threads that connections take beyond those that each can always have.

@@ -97,6 +97,8 @@ pub(crate) struct Conn {
     pub(super) at_end: Mutex<Vec<Hook>>,
     pub(super) on_disconnect: Mutex<Vec<(&'static str, Hook)>>,
     pub(super) partial_timer: Mutex<Option<TimerId>>,
+    /// A long message has begun.
+    pub(super) has_partial: AtomicBool,
 }
 
 /// Followups that are run in the order in which they arose, by one thread at a time.
@@ -148,6 +150,7 @@ impl Conn {
             at_end: Mutex::default(),
             on_disconnect: Mutex::default(),
             partial_timer: Mutex::default(),
+            has_partial: AtomicBool::new(false),
         });
         let weak: WeakConn = Arc::downgrade(&conn);
         driver.add(source, conn.socket.as_fd(), weak)?;

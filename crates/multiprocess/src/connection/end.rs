@@ -134,6 +134,11 @@ impl Conn {
         self.run_end_hooks();
         round.followups.run(&self.cleanup);
         self.watch_partial(false);
+        self.forget_partial();
+        // A thread that reads now sees the end next.
+        if let Ok(mut frames) = self.frames.try_lock() {
+            frames.give_up();
+        }
         self.poke();
     }
 
@@ -183,6 +188,7 @@ impl Drop for Conn {
             return;
         }
         self.driver.remove(self.source, self.socket.as_fd());
+        self.forget_partial();
         // What the driver was to write soon.
         let _ = self.outbox.flush(&self.socket);
         // A worker may still wait for the socket: it sees the end, and that there is no connection.

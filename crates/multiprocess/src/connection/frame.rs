@@ -150,6 +150,16 @@ impl Frames {
         self.start != self.buffer.len()
     }
 
+    /// How much memory a long message holds that has not arrived completely.
+    pub(super) fn partial_bytes(&self) -> usize {
+        self.long.map_or(0, |_| self.buffer.capacity())
+    }
+
+    /// Gives the memory back: nothing more is read.
+    pub(super) fn give_up(&mut self) {
+        (self.buffer, self.start, self.long) = (Vec::new(), 0, None);
+    }
+
     /// The length in bytes of the message that begins at `start`, once its table has arrived.
     fn next_length(&self) -> Result<Option<usize>> {
         let bytes = &self.buffer[self.start..];

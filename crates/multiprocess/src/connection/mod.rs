@@ -9,7 +9,7 @@
 //! - `frame`, `batch`, `outbox` carry messages; `batching`: calls of many futures are written together;
 //! - `conn` ties them together, `stream` reads and writes, `followup` is what is done outside the lock;
 //! - `end` is how a connection ends; `handshake`: an end that comes before the peer's first answer is explained;
-//!   `refusal`: a peer gets no connection;
+//!   `refusal`: a peer gets no connection; `partial`: long messages that have begun;
 //! - `reading` lets who waits read the socket, `reader` says who that is, `watch` what is left to the
 //!   driver; `parker` and `wake_fd` are how a thread waits.
 //!
@@ -27,6 +27,7 @@ mod handshake;
 mod limits;
 mod outbox;
 mod parker;
+mod partial;
 mod reader;
 mod reading;
 mod refusal;

@@ -165,3 +165,38 @@ fn without_threads_calls_are_refused_and_cleanup_waits() {
     wait_until("the object is gone", || pair.server.counters() == 0);
     super::pair().assert_alive();
 }
+
+/// Messages that begin and do not end: together they hold so many bytes, and the oldest are given up.
+#[test]
+fn messages_that_have_begun_hold_a_bounded_number_of_bytes() {
+    use std::io::Write;
+    const MIB: usize = 1 << 20;
+    let _alone = alone();
+    let mut limits = ProcessLimits::default();
+    limits.partial_bytes = 8 * MIB;
+    limits.set();
+    let (peers, mut servings): (Vec<_>, Vec<_>) = (0..10)
+        .map(|_| {
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            let serving = multiprocess::Connection::new(theirs).unwrap();
+            // One segment of 3 MiB, of which two come.
+            let table = [0, (3 * MIB as u32 / 8)].map(u32::to_le_bytes).concat();
+            // It may be given up before all is written.
+            let _ = ours.write_all(&[table, vec![0; 2 * MIB]].concat());
+            (ours, serving)
+        })
+        .unzip();
+    let newest = servings.pop().unwrap();
+    wait_until("the oldest are given up", || servings[..6].iter().all(|one| !one.is_connected()));
+    let Some(Error::PeerMisbehaved { problem }) = servings[0].end_reason() else {
+        panic!("{:?}", servings[0].end_reason())
+    };
+    assert!(problem.contains("(ProcessLimits::partial_bytes)"), "{problem}");
+    assert!(newest.is_connected());
+    // Whoever sends the whole message is served.
+    let pair = pair();
+    assert_eq!(pair.lab.bytes(vec![1; 4 * MIB]).wait().unwrap().len(), 4 * MIB);
+    assert!(newest.is_connected());
+    drop(peers);
+    ProcessLimits::default().set();
+}
