@@ -164,7 +164,10 @@ impl Ipc {
             Err(error) if absent_is_none && is_absent(&error.failure) => return Ok(None),
             connected => connected?,
         };
-        self.init_of(socket, path, timeout.saturating_sub(begin.elapsed())).map(Some)
+        // In tenths of a second, as it is part of the error's text.
+        let left = timeout.saturating_sub(begin.elapsed()).as_millis().div_ceil(100);
+        let left = Duration::from_millis(u64::try_from(100 * left).unwrap_or(u64::MAX));
+        self.init_of(socket, path, left).map(Some)
     }
 
     /// Listens at an address (`unix` or `unix:PATH`) and serves this process's Init there.

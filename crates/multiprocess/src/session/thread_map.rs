@@ -18,7 +18,7 @@ pub(crate) const THREAD_MAP: u64 = 0xee5e_3717_9ad9_dc9d;
 const THREAD: u64 = 0x81c1_e260_0d0b_56c5;
 
 /// Bytes of a thread's name that are kept.
-const MAX_NAME: usize = 256;
+const MAX_NAME: usize = 4096;
 
 /// One of this process's threads, as the peer names it in a context.
 struct ServedThread(ThreadServer);
