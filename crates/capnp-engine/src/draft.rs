@@ -84,10 +84,13 @@ impl Draft {
         Ok(Draft { message, method: (0, 0), given, order })
     }
 
-    /// The size of the message so far, in bytes: without the capabilities' descriptors, and without what
-    /// comes before it on the stream.
+    /// The size that the message will have, in bytes, or a little more: with the descriptions of its
+    /// capabilities and the table that comes before it on the stream.
     pub fn bytes(&self) -> usize {
-        8 * self.message.size_in_words()
+        /// More than a capability takes, but for one that is a result deep in another.
+        const CAPABILITY: usize = 64;
+        let table = 4 * (self.message.get_segments_for_output().len() + 2);
+        8 * self.message.size_in_words() + table + 16 + CAPABILITY * self.given.len()
     }
 
     /// The capabilities that were written.

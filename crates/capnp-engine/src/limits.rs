@@ -66,8 +66,9 @@ impl Engine {
     }
 
     /// The error for a call of the peer's that would wait here, if it is beyond a limit.
-    pub(crate) fn check_call(&self, target: Cap, bytes: usize) -> Result<(), Failure> {
-        if self.imports.len() > self.limits.objects {
+    /// `more`: it has given this side objects.
+    pub(crate) fn check_call(&self, target: Cap, bytes: usize, more: bool) -> Result<(), Failure> {
+        if more && self.imports.len() > self.limits.objects {
             return Err(self.too_many_objects());
         }
         let target = self.caps.resolved(target);

@@ -99,10 +99,10 @@ impl Engine {
         self.begin_answer(id, elsewhere)?;
         let params = call.get_params()?;
         message.set_content(params.get_content());
-        let bytes = message.view().len();
+        let (bytes, imports) = (message.view().len(), self.imports.len());
         let caps = self.receive_caps(params, bytes)?;
         self.answers.hold(id, bytes);
-        if let Err(failure) = self.check_call(target, bytes) {
+        if let Err(failure) = self.check_call(target, bytes, self.imports.len() > imports) {
             self.release_all(caps);
             self.release(target);
             self.answer_call(Serving(Asker::Peer(id)), Err(failure));

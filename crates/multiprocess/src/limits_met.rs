@@ -91,7 +91,7 @@ impl Mention {
             None => 0,
         };
         self.0 = Some((now, times));
-        Some(match times - before - 1 {
+        Some(match times.saturating_sub(before + 1) {
             0 => text(),
             more => format!("{} ({more} times more since this was said last)", text()),
         })

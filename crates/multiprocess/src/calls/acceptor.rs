@@ -22,6 +22,9 @@ const REST: Duration = Duration::from_millis(100);
 /// How long a peer waits for a place before it is told that there is none.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How many connections are accepted or refused before the driver goes on with other sockets.
+const AT_ONCE: usize = 64;
+
 pub(super) type Start = Box<dyn Fn(UnixStream) -> Result<Connection> + Send + Sync>;
 
 /// Who is accepted, and how many.
@@ -156,7 +159,10 @@ impl Acceptor {
 
     fn refuse_waiting(self: &Arc<Self>) {
         let max = self.admission.max_connections;
-        while self.is_full() {
+        for _ in 0..AT_ONCE {
+            if !self.is_full() {
+                break;
+            }
             let Ok(stream) = self.listener.accept() else { break };
             let path = self.path().display();
             Limit::Connections
@@ -173,7 +179,8 @@ impl Acceptor {
 
 impl Source for Acceptor {
     fn readable(self: Arc<Self>) {
-        loop {
+        // Those who are left wake the driver again.
+        for _ in 0..AT_ONCE {
             if self.is_full() {
                 return self.wait_for_a_place();
             }

@@ -139,13 +139,13 @@ impl<T: Send + 'static> Call<T> {
         let result = match std::mem::replace(&mut self.state, State::Done) {
             State::Ready(result) => result,
             State::Local(run) => catch_panic(run),
-            State::Remote(call) => self.wait_remote(call),
+            State::Remote(call) => self.wait_remote(call, None),
             State::Full(mut call, room, deadline) => {
                 room.slot.wake_thread(&this_inbox());
                 match wait_for_slot(&room.slot, Some(&room.conn), &deadline) {
                     Ok(()) => {
                         call.told = true;
-                        self.wait_remote(call)
+                        self.wait_remote(call, Some(room))
                     }
                     Err(error) => Err(error),
                 }
@@ -153,7 +153,7 @@ impl<T: Send + 'static> Call<T> {
             State::Sent(sent, deadline) => {
                 let result = wait_for(sent, deadline, false);
                 match self.again(&result) {
-                    Some(call) => self.wait_remote(call),
+                    Some(call) => self.wait_remote(call, None),
                     None => result,
                 }
             }
@@ -236,7 +236,8 @@ impl<T: Send + 'static> Call<T> {
     }
 
     /// Makes the call from this thread, in older forms as well if that is needed.
-    fn wait_remote(&mut self, mut call: RemoteCall<T>) -> Result<T> {
+    /// `room`: what is reserved for the call.
+    fn wait_remote(&mut self, mut call: RemoteCall<T>, mut room: Option<RoomToSend>) -> Result<T> {
         loop {
             let deadline = self.deadline();
             if let Some(done) = self.streams(&call) {
@@ -246,13 +247,16 @@ impl<T: Send + 'static> Call<T> {
                 };
             }
             let closed = call.results.closed;
-            let result = match call.send_from_thread() {
+            let started = call.send_from_thread();
+            drop(room.take());
+            let result = match started {
                 Ok(Started::Sent(sent)) => wait_for(sent, deadline, true),
-                Ok(Started::Full(room)) => {
-                    room.slot.wake_thread(&this_inbox());
-                    match wait_for_slot(&room.slot, Some(&room.conn), &deadline) {
+                Ok(Started::Full(full)) => {
+                    full.slot.wake_thread(&this_inbox());
+                    match wait_for_slot(&full.slot, Some(&full.conn), &deadline) {
                         Ok(()) => {
                             call.told = true;
+                            room = Some(full);
                             continue;
                         }
                         Err(error) => Err(error),
@@ -297,6 +301,8 @@ impl<T: Send + 'static> Call<T> {
                             let deadline = self.deadline().watched(&sent.slot);
                             State::Sent(sent, deadline)
                         }
+                        // Nobody waits yet who would send it when there is room.
+                        Ok(Started::Full(_)) if !polled => State::Remote(call),
                         Ok(Started::Full(room)) => {
                             let deadline = self.deadline().watched(&room.slot);
                             State::Full(call, room, deadline)
@@ -490,13 +496,14 @@ impl<T: Send + 'static> Call<T> {
                 None => return Poll::Pending,
             };
             match (ended, std::mem::replace(&mut self.state, State::Done)) {
-                (Ok(()), State::Full(call, ..)) => {
+                (Ok(()), State::Full(call, room, _)) => {
                     self.state = State::Remote(RemoteCall { told: true, ..call });
+                    self.begin(context.waker(), true);
+                    drop(room);
                 }
                 (Err(error), _) => return Poll::Ready(Err(error)),
                 _ => {}
             }
-            self.begin(context.waker(), true);
         }
         let result = match &mut self.state {
             State::Sent(sent, deadline) => match sent.slot.take_or_wake(context.waker()) {

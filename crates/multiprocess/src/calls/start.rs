@@ -13,7 +13,9 @@ use super::slot::Slot;
 use super::streaming::Streaming;
 use super::waiting::{Deadline, run_earlier, wait_for_slot};
 use crate::connection::{ArcConn, Core, Flush};
-use crate::session::{Caller, Complete, Destroy, EncodeFn, HeldCap, How, TakeAnswer, WaiterId};
+use crate::session::{
+    Caller, Complete, Destroy, EncodeFn, HeldCap, How, QueuePlace, TakeAnswer, WaiterId,
+};
 use crate::threads::{RunningId, innermost, this_inbox};
 use crate::wire::{AnyBuilder, Builder, Encoder, PayloadCodec};
 use crate::{Error, Result};
@@ -83,12 +85,16 @@ pub(super) fn wait_for<T: Send + 'static>(
 pub(super) struct RoomToSend {
     pub(super) slot: Arc<Slot<()>>,
     pub(super) conn: ArcConn,
+    place: Arc<QueuePlace>,
+    bytes: usize,
 }
 
+/// To be dropped when the call was sent: until then the room is reserved for it.
 impl Drop for RoomToSend {
     fn drop(&mut self) {
-        // The room may be for another if this one was told and does not send.
-        self.conn.defer(|core, conn| core.tell_room(conn));
+        let (place, bytes) = (Arc::clone(&self.place), self.bytes);
+        // Then others are told.
+        self.conn.defer(move |core, _conn| core.leave_queue(&place, bytes));
     }
 }
 
@@ -193,9 +199,9 @@ pub(super) fn start_call<T: Send + 'static>(
 /// Where a call of this size waits for room.
 fn wait_for_room(core: &mut Core, conn: &ArcConn, bytes: usize) -> RoomToSend {
     let slot = Arc::new(Slot::unwatched());
-    let waits = Arc::downgrade(&slot);
-    core.queue_call(bytes, Box::new(move || waits.upgrade().map(|slot| slot.fill(Ok(())))));
-    RoomToSend { slot, conn: ArcConn::clone(conn) }
+    let waits = Arc::clone(&slot);
+    let place = core.queue_call(bytes, Box::new(move || waits.fill(Ok(()))));
+    RoomToSend { slot, conn: ArcConn::clone(conn), place, bytes }
 }
 
 /// Fills the slot with the answer. `lost`: the streaming calls whose first error this call reports.

@@ -56,7 +56,7 @@ impl Limits {
 
     /// Bytes of this side's calls that are under way at once, if they are several.
     pub(crate) fn send_window(&self) -> usize {
-        self.call_bytes.min(self.unsent)
+        self.call_bytes.min(self.unsent).max(self.message)
     }
 
     /// Bytes that wait for a peer at most: the connection ends beyond it.

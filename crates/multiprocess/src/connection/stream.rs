@@ -239,9 +239,9 @@ impl Conn {
             self.watch_partial(false);
         }
         self.watch_partial(frames.is_partial());
-        let partial = frames.partial_bytes();
+        // Under the frames' lock, so that the notes come in their order.
+        self.note_partial(frames.partial_bytes());
         drop(frames);
-        self.note_partial(partial);
         // Before the futures are woken, so that their next calls are batched.
         if driver && self.batching.begin(round.futures()) {
             self.driver.request_write_later(ArcConn::downgrade(self));

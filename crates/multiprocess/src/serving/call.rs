@@ -85,7 +85,7 @@ impl RunCall for ServedCall {
                     object.on_this_thread();
                 }
                 // Before the method as well, so that not every thread has results that wait.
-                wait_for_room(&conn);
+                conn.wait_for_room();
                 let outcome = answer.run(&conn, relayed, move || {
                     let outcome = catch_panic(method);
                     drop(object);

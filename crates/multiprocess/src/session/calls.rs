@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use capnp_engine::{
     CallId, CallKind, CallOptions, Cap, Content, Draft, Failure, Incoming, Path, Payload, Stage,
@@ -80,12 +81,28 @@ pub(crate) struct Waiters {
     next: u64,
     /// The sum of their bytes.
     bytes: usize,
-    /// Calls that wait for room before they are sent: their sizes, and how they are told.
-    queue: VecDeque<(usize, TellRoom)>,
+    /// Bytes of calls that were told that there is room, and are about to be sent.
+    reserved: usize,
+    /// Calls that wait for room before they are sent.
+    queue: VecDeque<QueuedCall>,
 }
 
-/// Tells a call that waits that there is room. None if nobody waits any more.
-pub(crate) type TellRoom = Box<dyn FnOnce() -> Option<Option<Followup>> + Send>;
+struct QueuedCall {
+    bytes: usize,
+    place: Arc<QueuePlace>,
+    /// Tells it that there is room.
+    tell: TellRoom,
+}
+
+/// A call's place in the queue, as the call has it. Changed under the lock.
+#[derive(Default)]
+pub(crate) struct QueuePlace(AtomicU8);
+
+const WAITS: u8 = 0;
+const TOLD: u8 = 1;
+const GONE: u8 = 2;
+
+pub(crate) type TellRoom = Box<dyn FnOnce() -> Option<Followup> + Send>;
 
 /// Calls of up to this many bytes are sent at once: the peer always takes them, as this side does.
 const SMALL: usize = 1024;
@@ -112,7 +129,8 @@ impl Waiters {
     }
 
     fn has_room(&self, bytes: usize, limit: usize) -> bool {
-        self.bytes == 0 || self.bytes.saturating_add(bytes) <= limit
+        let taken = self.bytes + self.reserved;
+        taken == 0 || taken.saturating_add(bytes) <= limit
     }
 
     fn remove(&mut self, tag: usize) -> Option<Waiter> {
@@ -190,6 +208,8 @@ impl Core {
         callback: Option<Cap>,
     ) -> WaiterId {
         let waiters = &mut self.state().waiters;
+        // Small calls do not wait, so others do not wait for them.
+        let bytes = if bytes <= SMALL { 0 } else { bytes };
         let serial = waiters.next;
         waiters.next += 1;
         let complete = Some(complete);
@@ -204,30 +224,41 @@ impl Core {
     pub(crate) fn has_room(&mut self, conn: &ArcConn, bytes: usize, told: bool) -> bool {
         let waiters = &self.state().waiters;
         // Nothing that comes later goes before those that wait.
-        let next = told || waiters.queue.is_empty();
-        bytes <= SMALL || next && waiters.has_room(bytes, conn.limits().send_window())
+        let free = waiters.queue.is_empty() && waiters.has_room(bytes, conn.limits().send_window());
+        bytes <= SMALL || told || free
     }
 
     /// Has `tell` called when there is room for a call of this size.
-    pub(crate) fn queue_call(&mut self, bytes: usize, tell: TellRoom) {
-        self.state().waiters.queue.push_back((bytes, tell));
+    pub(crate) fn queue_call(&mut self, bytes: usize, tell: TellRoom) -> Arc<QueuePlace> {
+        let place = Arc::<QueuePlace>::default();
+        let call = QueuedCall { bytes, place: Arc::clone(&place), tell };
+        self.state().waiters.queue.push_back(call);
+        place
+    }
+
+    /// A call waits for room no longer: it was sent, or is not to be. Gives back what was reserved for it.
+    pub(crate) fn leave_queue(&mut self, place: &QueuePlace, bytes: usize) {
+        if place.0.swap(GONE, Ordering::Relaxed) == TOLD {
+            let waiters = &mut self.state().waiters;
+            waiters.reserved = waiters.reserved.saturating_sub(bytes);
+        }
     }
 
     /// Tells calls that wait that there is room for them.
     pub(crate) fn tell_room(&mut self, conn: &ArcConn) {
         let limit = conn.limits().send_window();
         let waiters = &mut self.state().waiters;
-        let mut planned = waiters.bytes;
         let mut told = Vec::new();
-        while let Some((bytes, _)) = waiters.queue.front() {
-            let bytes = *bytes;
-            if planned > 0 && planned.saturating_add(bytes) > limit {
+        while let Some(first) = waiters.queue.front() {
+            let (bytes, waits) = (first.bytes, first.place.0.load(Ordering::Relaxed) == WAITS);
+            if waits && !waiters.has_room(bytes, limit) {
                 break;
             }
-            let Some((_, tell)) = waiters.queue.pop_front() else { break };
-            if let Some(followup) = tell() {
-                planned = planned.saturating_add(bytes);
-                told.extend(followup);
+            let Some(QueuedCall { place, tell, .. }) = waiters.queue.pop_front() else { break };
+            if waits {
+                place.0.store(TOLD, Ordering::Relaxed);
+                waiters.reserved += bytes;
+                told.extend(tell());
             }
         }
         self.followups.extend(told);
@@ -324,7 +355,6 @@ impl Core {
             return self.engine.release_all(answer.into_iter().flat_map(|payload| payload.caps));
         }
         let waiter = self.state().waiters.remove(tag as usize);
-        self.tell_room(conn);
         let complete = waiter.and_then(|waiter| waiter.complete);
         let Some(complete) = complete else {
             if let Ok(payload) = answer {
@@ -353,10 +383,9 @@ impl Core {
     }
 
     /// A call that was cancelled is over for the peer, too.
-    pub(super) fn over(&mut self, conn: &ArcConn, tag: u64) {
+    pub(super) fn over(&mut self, tag: u64) {
         self.interrupt_over(tag);
         let waiter = self.state().waiters.remove(tag as usize);
-        self.tell_room(conn);
         self.drop_waiter(waiter);
     }
 
@@ -387,9 +416,10 @@ impl Core {
     /// The engine has ended: those who wait for calls that were not made yet are told.
     pub(super) fn fail_all(&mut self, conn: &ArcConn, error: &Error) {
         let waiters = std::mem::take(&mut self.state().waiters);
-        for (_, tell) in waiters.queue {
-            // When they try to be sent they see the end.
-            self.followups.extend(tell().flatten());
+        for QueuedCall { place, tell, .. } in waiters.queue {
+            // When they try to be sent they see the end. Nothing is reserved for them.
+            place.0.store(GONE, Ordering::Relaxed);
+            self.followups.extend(tell());
         }
         for (_, waiter) in waiters.slots {
             if let Some(complete) = waiter.complete {

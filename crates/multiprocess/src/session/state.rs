@@ -134,7 +134,7 @@ impl Session for Calls {
                 }
             }
             Effect::Answered { tag, answer, .. } => core.answered(conn, tag, answer, message),
-            Effect::Over { tag } => core.over(conn, tag),
+            Effect::Over { tag } => core.over(tag),
             Effect::Cancelled { tag } => core.cancelled(tag),
             Effect::Resolved { tag } => core.thread_resolved(conn, tag),
             Effect::Released { object } => core.released(object),
@@ -145,6 +145,7 @@ impl Session for Calls {
         if core.holds_calls() {
             core.send_held(conn);
         }
+        core.tell_room(conn);
     }
 
     fn end(&self, core: &mut Core, conn: Option<&ArcConn>) {

@@ -164,6 +164,7 @@ impl SerialExecutor {
         let refused = if state.threads == 0 {
             std::mem::take(&mut state.tasks)
         } else {
+            state.starved.get_or_insert_with(Instant::now);
             self.retry(&mut state);
             VecDeque::new()
         };

@@ -210,3 +210,40 @@ fn large_calls_both_ways_at_once() {
     assert_eq!(inside.load(Ordering::SeqCst), 48);
     pair.assert_alive();
 }
+
+/// Nobody waits for a call that was started: it takes no room from those that somebody waits for.
+#[test]
+fn a_started_call_that_nobody_waits_for_holds_up_no_others() {
+    let pair = pair_with(narrow());
+    let name = "x".repeat(2 * MIB - 1000);
+    let filling: Vec<_> = (0..2).map(|_| pair.lab.block(name.clone()).start()).collect();
+    // Only one of them is under way, with room for none of the next.
+    let started = pair.lab.bytes(vec![1; 2 * MIB - 1000]).start();
+    let lab = pair.lab.clone();
+    let waits = thread::spawn(move || lab.bytes(vec![2; 2 * MIB - 1000]).wait());
+    wait_until("one runs", || pair.server.blocked() >= 1);
+    pair.server.let_go(&name);
+    assert_eq!(within_time(move || waits.join().unwrap()).unwrap().len(), 2 * MIB - 1000);
+    assert_eq!(started.wait().unwrap().len(), 2 * MIB - 1000);
+    for call in filling {
+        assert!(call.wait().unwrap());
+    }
+}
+
+/// A call that gave up waiting for room is in nobody's way.
+#[test]
+fn a_call_that_gave_up_waiting_for_room_holds_up_no_others() {
+    let pair = pair_with(narrow());
+    let name = "x".repeat(2 * MIB - 1000);
+    let filling = pair.lab.block(name.clone()).start();
+    let other = pair.lab.block(format!("{name}y")[MIB..].to_owned()).start();
+    wait_until("they run", || pair.server.blocked() == 2);
+    let late = pair.lab.bytes(vec![1; 2 * MIB - 1000]).timeout(Duration::from_millis(50)).wait();
+    assert!(matches!(late, Err(Error::Timeout(_))), "{late:?}");
+    // There is room for this one beside those that are under way.
+    let lab = pair.lab.clone();
+    assert_eq!(within_time(move || lab.bytes(vec![2; 10_000]).wait()).unwrap().len(), 10_000);
+    pair.server.let_go(&name);
+    pair.server.let_go(&format!("{name}y")[MIB..]);
+    assert!(filling.wait().unwrap() && other.wait().unwrap());
+}
