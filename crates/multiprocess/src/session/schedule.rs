@@ -162,7 +162,7 @@ impl Core {
         }
         let task = Task::new(call.into_task(conn));
         match thread {
-            ThreadServer::Worker(worker, _) => match worker.inbox() {
+            ThreadServer::Worker(worker) => match worker.inbox() {
                 Ok(inbox) => self.push(inbox, task),
                 Err(error) => task.refuse(error),
             },

@@ -85,7 +85,7 @@ impl Object for ServedThreadMap {
                 let end = (0..=MAX_NAME).rev().find(|end| name.is_char_boundary(*end));
                 name.truncate(end.unwrap_or_default());
                 let count = budget.claim(1)?;
-                let thread = core.export_thread(ThreadServer::Worker(Worker::new(name), count));
+                let thread = core.export_thread(ThreadServer::Worker(Worker::new(name, count)));
                 Draft::results(&MEMORY, call.call, |to| {
                     let mut results = Builder::content(to, Size(0, 1));
                     results.pointer(0).set_capability(cap_hook(0));

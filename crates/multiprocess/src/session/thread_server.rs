@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::threads::{Inbox, ThreadClaim, Worker};
+use crate::threads::{Inbox, Worker};
 
 /// A thread of this process that a peer can name.
 pub(crate) enum ThreadServer {
-    /// Made for the peer; counted until it is dropped.
-    Worker(Worker, #[allow(dead_code, reason = "counts until it is dropped")] ThreadClaim),
+    /// Made for the peer.
+    Worker(Worker),
     /// A calling thread, on which the callbacks of its calls run.
     Caller(Arc<Inbox>),
     /// No thread in particular: callbacks of calls that no thread waits for.
@@ -17,7 +17,7 @@ pub(crate) enum ThreadServer {
 impl ThreadServer {
     pub(super) fn name(&self) -> &str {
         match self {
-            ThreadServer::Worker(worker, _) => worker.name(),
+            ThreadServer::Worker(worker) => worker.name(),
             ThreadServer::Caller(inbox) => inbox.name(),
             ThreadServer::Pool => "pool",
         }

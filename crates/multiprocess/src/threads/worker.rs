@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::answering::Batch;
+use super::budget::ThreadClaim;
 use super::inbox::{Inbox, Next, adopt};
 use crate::connection::{IdleReader, Parker, WeakConn};
 use crate::{Result, thread_start};
@@ -12,11 +13,14 @@ use crate::{Result, thread_start};
 pub(crate) struct Worker {
     inbox: Arc<Inbox>,
     started: AtomicBool,
+    /// Counts it until the peer has released it and it has ended: a method may go on after the connection.
+    claim: Arc<ThreadClaim>,
 }
 
 impl Worker {
-    pub(crate) fn new(name: String) -> Worker {
-        Worker { inbox: Arc::new(Inbox::new(name)), started: AtomicBool::new(false) }
+    pub(crate) fn new(name: String, claim: ThreadClaim) -> Worker {
+        let (inbox, started) = (Arc::new(Inbox::new(name)), AtomicBool::new(false));
+        Worker { inbox, started, claim: Arc::new(claim) }
     }
 
     /// The thread's inbox; the thread runs from now on. Called under the lock of its connection.
@@ -25,8 +29,12 @@ impl Worker {
     /// No thread could be had. The next call of this tries again.
     pub(crate) fn inbox(&self) -> Result<Arc<Inbox>> {
         if !self.started.load(Ordering::Relaxed) {
-            let inbox = Arc::clone(&self.inbox);
-            thread_start::start(self.inbox.name(), move || serve(inbox))?;
+            let (inbox, claim) = (Arc::clone(&self.inbox), Arc::clone(&self.claim));
+            let run = move || {
+                serve(inbox);
+                drop(claim);
+            };
+            thread_start::start(self.inbox.name(), run)?;
             self.started.store(true, Ordering::Relaxed);
         }
         Ok(Arc::clone(&self.inbox))
@@ -77,6 +85,53 @@ fn serve(inbox: Arc<Inbox>) {
                 reader = None;
                 last = WeakConn::new();
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    use super::super::budget::ThreadBudget;
+    use super::super::task::{RunCall, Task};
+    use super::Worker;
+    use crate::Error;
+    use crate::connection::WeakConn;
+
+    /// A method that goes on until it is let go.
+    struct Stays(mpsc::Receiver<()>);
+
+    impl RunCall for Stays {
+        fn run(self: Box<Self>) {
+            let _ = self.0.recv();
+        }
+
+        fn refuse(self: Box<Self>, _: Error) {}
+
+        fn connection(&self) -> WeakConn {
+            WeakConn::new()
+        }
+    }
+
+    /// Otherwise a peer that comes again and again would have as many threads as it likes.
+    #[test]
+    fn a_thread_counts_as_long_as_its_method_runs() {
+        let budget = ThreadBudget::new(1);
+        let worker = Worker::new("stays".to_owned(), budget.claim(1).unwrap());
+        let (go, stays) = mpsc::channel();
+        let inbox = worker.inbox().unwrap();
+        assert!(inbox.push(Task::new(Box::new(Stays(stays)))));
+        inbox.parker().wake();
+        // The peer and its connection are gone.
+        drop((worker, inbox));
+        assert!(budget.claim(1).is_err());
+        drop(go);
+        let end = Instant::now() + Duration::from_secs(20);
+        while budget.claim(1).is_err() {
+            assert!(Instant::now() < end, "it counts still");
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 }
