@@ -48,8 +48,9 @@
 //! `engine` has the tables, the effects and the end; `receive` handles one message; `questions` and
 //! `returns` handle calls of this side, `answers` calls of the peer; `exports` has the exports and
 //! imports; `promises` routes calls, in order; `life` handles the end of objects; `cap` has the
-//! capabilities and their reference counts; `limits` what the peer can make this side hold. The others use `cap_index`, `draft`, `idmap`, `incoming`,
-//! `memory`, `outgoing`, `payload`, `pending_call`, `segments` and `shared_message`.
+//! capabilities and their reference counts; `limits` what the peer can make this side hold. The others
+//! use `cap_index`, `draft`, `idmap`, `incoming`, `memory`, `outgoing`, `payload`, `pending_call`,
+//! `segments` and `shared_message`.
 //!
 //! # A call and its answer, in memory
 //!

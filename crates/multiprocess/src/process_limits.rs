@@ -19,9 +19,9 @@ static PARTIAL_BYTES: AtomicUsize = AtomicUsize::new(ProcessLimits::DEFAULT.part
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessLimits {
-    /// Threads that the runtime starts, for calls and cleanup of all connections. Half of them are
-    /// shared: a connection can always have eight, and takes more from the shared ones, so that some
-    /// peers that use many leave others theirs. Beyond this what needs a thread is refused as
+    /// Threads that the runtime starts, for calls and cleanup of all connections. A connection takes
+    /// its first eight for calls as long as there are any, and more only from a half of them that all
+    /// connections share, so that a few peers that use many leave others some. Beyond this what needs a thread is refused as
     /// overloaded, or waits. 4,096 unless set, because Linux's usual bound on memory maps allows some
     /// 16,000 threads in a process, and the process ends beyond it.
     pub threads: usize,

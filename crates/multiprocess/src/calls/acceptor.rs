@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -95,7 +95,7 @@ impl Acceptor {
                 Limit::Users.met(|| {
                     format!("{path}: process {:?} of user {} was refused", peer.pid, peer.uid)
                 });
-                refuse(&OwnedFd::from(stream), "this server does not serve your user");
+                refuse(stream.into(), "this server does not serve your user");
                 return Ok(());
             }
             Err(error) => {
@@ -168,7 +168,7 @@ impl Acceptor {
             Limit::Connections
                 .met(|| format!("{path} has {max} connections, its maximum: a client was refused"));
             let reason = format!("this server has {max} connections, its maximum: try again later");
-            refuse(&OwnedFd::from(stream), &reason);
+            refuse(stream.into(), &reason);
         }
         match self.is_full() {
             true => self.wait_for_a_place(),

@@ -1,6 +1,7 @@
 //! The public API: connections, handles on objects, and calls.
 //!
-//! - `connection`, `server`: what a process does with a socket; `acceptor` accepts for a server; `bootstrap` asks for the first object;
+//! - `connection`, `server`: what a process does with a socket; `acceptor` accepts for a server;
+//!   `bootstrap` asks for the first object;
 //! - `handle` is an object here or far away, `remote` one far away, `object` how it travels, `served` how
 //!   it is served;
 //! - `interface` and `method` are what generated code describes, `proxy` what its handles do, `call` one

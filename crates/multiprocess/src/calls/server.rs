@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::interface::Interface;
 use crate::Result;
 use crate::connection::Limits;
-use crate::process::{Listener, PeerCredentials, is_forked};
+use crate::process::{Listener, PeerCredentials};
 
 /// Accepts connections on a unix socket and serves each the same object. Dropped, it stops
 /// listening and ends its connections.
@@ -71,9 +71,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if is_forked() {
-            return;
-        }
+        // In a fork of the process neither does anything.
         self.0.stop();
         for connection in self.connections() {
             connection.disconnect();

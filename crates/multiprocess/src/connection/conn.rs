@@ -186,7 +186,10 @@ impl Conn {
 
     /// Blocks while more waits for the peer than it may. Not for a thread that reads, nor under the lock.
     pub(crate) fn wait_for_room(&self) {
-        self.outbox.wait_for_room(self.limits.unsent);
+        // Mostly there is room, and this takes no lock.
+        if self.is_full() {
+            self.outbox.wait_for_room(self.limits.unsent);
+        }
     }
 
     /// Why the connection ended, once it has.

@@ -16,7 +16,8 @@ pub struct Limits {
     /// Bytes of the peer's calls that wait or run, and of results that are kept because the peer may call
     /// what they contain. A call beyond this is refused as overloaded, unless it has no more than 1,024
     /// bytes. At least `message`. So many bytes of this side's calls are under way at once, too
-    /// (and no more than `unsent`): calls of more than 1,024 bytes wait for room before they are sent. 128 MiB unless set.
+    /// (and no more than `unsent`): calls of more than 1,024 bytes wait for room before they are sent.
+    /// 128 MiB unless set.
     pub call_bytes: usize,
     /// Objects that the peer can have from this side, and as many that it can have this side hold. A call
     /// that would bring one more is refused as overloaded. 16,384 unless set.
@@ -70,7 +71,7 @@ impl Limits {
         capnp_engine::Limits {
             unanswered: self.calls.saturating_mul(2),
             unfinished: self.calls.saturating_mul(4).saturating_add(1024),
-            // With what the other side does not count: the descriptions of capabilities.
+            // With the small calls, which the other side does not count.
             bytes: self.window().saturating_add(self.window() / 64),
             objects: self.objects,
             message: self.message,

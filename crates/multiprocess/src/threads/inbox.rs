@@ -148,7 +148,9 @@ impl Inbox {
 /// Notes that the current thread waits for an answer over this connection, until the guard is dropped. None:
 /// for something of this process.
 pub(crate) fn enter_wait(conn: Option<&ArcConn>) -> WaitGuard {
-    WaitGuard(WAITS.try_with(|waits| waits.borrow_mut().push(conn.map(ArcConn::as_ptr))).is_ok())
+    let enter =
+        |conn| WAITS.try_with(|waits| waits.borrow_mut().push(ArcConn::as_ptr(conn))).is_ok();
+    WaitGuard(conn.is_some_and(enter))
 }
 
 pub(crate) struct WaitGuard(bool);
@@ -163,7 +165,7 @@ impl Drop for WaitGuard {
 
 fn is_allowed(task: &Task) -> bool {
     let conn = task.connection();
-    let waits = WAITS.try_with(|waits| waits.borrow().contains(&Some(conn.as_ptr())));
+    let waits = WAITS.try_with(|waits| waits.borrow().contains(&conn.as_ptr()));
     waits.unwrap_or(true) || conn.upgrade().is_none_or(|conn| conn.ended().is_some())
 }
 
@@ -205,7 +207,7 @@ impl Drop for ThisThread {
 
 thread_local! {
     /// The connections over which this thread waits for answers, the outermost first.
-    static WAITS: RefCell<Vec<Option<*const Conn>>> = const { RefCell::new(Vec::new()) };
+    static WAITS: RefCell<Vec<*const Conn>> = const { RefCell::new(Vec::new()) };
     static THIS: RefCell<Option<ThisThread>> = const { RefCell::new(None) };
 }
 
