@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::driver::driver;
 use crate::pool::{self, Work};
+use crate::process::is_forked;
 
 /// How many pieces of one queue run at once. A peer decides how many objects there are to drop, so there
 /// has to be a bound; with fewer that block than this, none delays another of the same queue.
@@ -74,6 +75,10 @@ impl Cleanup {
 
     /// Runs `work` soon, on a thread for that. `what` says in the log what it is.
     pub(crate) fn run(self: &Arc<Self>, what: &'static str, work: impl FnOnce() + Send + 'static) {
+        if is_forked() {
+            // What it would do is the parent's to do, and this queue's lock may be taken for ever.
+            return std::mem::forget(work);
+        }
         let mut state = self.state();
         state.work.push_back((what, Box::new(work)));
         let start = state.claim_thread();

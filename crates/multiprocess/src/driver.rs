@@ -77,7 +77,7 @@ pub(crate) fn driver() -> Result<&'static Driver> {
         waits: AtomicBool::new(false),
     });
     let runs = Arc::clone(&driver);
-    thread_start::start("mp-driver", move || runs.run())?;
+    thread_start::start_uncounted("mp-driver", move || runs.run())?;
     limits_met::wake_with(|| {
         if let Some(driver) = DRIVER.get() {
             driver.wake();

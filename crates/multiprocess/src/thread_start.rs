@@ -48,6 +48,18 @@ impl Drop for Counted {
 /// number left for one.
 pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
     let counted = Counted::claim()?;
+    start_uncounted(name, move || {
+        let _counted = counted;
+        run();
+    })
+}
+
+/// The same for a thread that the program itself has need of, to look after what it started: no peer
+/// decides how many there are, and peers that use all that are counted must not take these away.
+///
+/// # Errors
+/// [`Error::Overloaded`] if the system has no memory or no process number left for one.
+pub(crate) fn start_uncounted(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
     let refused = |why: &dyn std::fmt::Display| Error::Overloaded {
         message: format!("cannot start a thread: {why}"),
     };
@@ -55,10 +67,6 @@ pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(
     room.try_reserve_exact(ROOM).map_err(|error| refused(&error))?;
     drop(room);
     let name: String = name.chars().filter(|c| *c != '\0').take(15).collect();
-    let run = move || {
-        let _counted = counted;
-        run();
-    };
     match std::thread::Builder::new().name(name).spawn(run) {
         Ok(_) => Ok(()),
         Err(error) => Err(refused(&error)),

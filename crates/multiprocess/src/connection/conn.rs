@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
+use std::task::Waker;
 
 use capnp_engine::{Effect, Engine, Fatal, Incoming};
 
@@ -190,6 +191,11 @@ impl Conn {
         if self.is_full() {
             self.outbox.wait_for_room(self.limits.unsent);
         }
+    }
+
+    /// The same for a task: whether there is room; if not, it is woken when there is.
+    pub(crate) fn has_room_or_wakes(&self, task: &Waker) -> bool {
+        self.outbox.has_room_or_wakes(self.limits.unsent, task)
     }
 
     /// Why the connection ended, once it has.

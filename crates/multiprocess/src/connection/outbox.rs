@@ -9,11 +9,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 
 use super::batch::Batch;
+use crate::panics::run_hook;
 
 #[derive(Default)]
 pub(super) struct Outbox {
@@ -39,11 +41,28 @@ struct State {
     closed: bool,
     /// How many threads wait for room.
     waiting: usize,
+    /// Tasks that wait for room, and with how many unsent bytes there is some.
+    tasks: Vec<(usize, Waker)>,
 }
 
 impl State {
     fn unsent(&self) -> usize {
         self.batch.len() + self.writing
+    }
+
+    fn has_room(&self, limit: usize) -> bool {
+        self.closed || self.unsent() <= limit
+    }
+
+    /// The tasks that have room now, to be woken outside the lock.
+    fn take_tasks(&mut self) -> Vec<(usize, Waker)> {
+        if self.tasks.is_empty() {
+            return Vec::new();
+        }
+        let tasks = std::mem::take(&mut self.tasks);
+        let (ready, waiting) = tasks.into_iter().partition(|(limit, _)| self.has_room(*limit));
+        self.tasks = waiting;
+        ready
     }
 }
 
@@ -90,12 +109,25 @@ impl Outbox {
 
     /// Blocks until no more bytes than this are unsent, or nothing will be written any more.
     pub(super) fn wait_for_room(&self, limit: usize) {
-        let full = |state: &mut State| !state.closed && state.unsent() > limit;
+        let full = |state: &mut State| !state.has_room(limit);
         let mut state = self.state();
         state.waiting += 1;
         let mut state =
             self.progress.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
         state.waiting -= 1;
+    }
+
+    /// Whether no more bytes than this are unsent, or nothing will be written any more. If not, `task` is
+    /// woken when that is so.
+    pub(super) fn has_room_or_wakes(&self, limit: usize, task: &Waker) -> bool {
+        let mut state = self.state();
+        if state.has_room(limit) {
+            return true;
+        }
+        if !state.tasks.iter().any(|(_, known)| known.will_wake(task)) {
+            state.tasks.push((limit, task.clone()));
+        }
+        false
     }
 
     /// How many bytes were ever written, if some wait because the socket is full.
@@ -153,6 +185,13 @@ impl Outbox {
             self.note(&state);
             if gone > 0 {
                 self.wake_waiting(&state);
+                let tasks = state.take_tasks();
+                if !tasks.is_empty() {
+                    // Still busy, so that nobody else writes meanwhile.
+                    drop(state);
+                    wake(tasks);
+                    state = self.state();
+                }
             }
             match written {
                 Ok(true) => {}
@@ -170,6 +209,9 @@ impl Outbox {
                     state.batch = Batch::default();
                     self.note(&state);
                     self.wake_waiting(&state);
+                    let tasks = state.take_tasks();
+                    drop(state);
+                    wake(tasks);
                     return Err(error);
                 }
             }
@@ -183,6 +225,15 @@ impl Outbox {
         state.batch = Batch::default();
         self.note(&state);
         self.wake_waiting(&state);
+        let tasks = state.take_tasks();
+        drop(state);
+        wake(tasks);
+    }
+}
+
+fn wake(tasks: Vec<(usize, Waker)>) {
+    for (_, task) in tasks {
+        run_hook("a waker", || task.wake());
     }
 }
 

@@ -85,7 +85,7 @@ fn jobs() -> MutexGuard<'static, VecDeque<Job>> {
 /// Starts one thread for each job, so that none waits for another.
 fn run(job: Job) {
     jobs().push_back(job);
-    let started = thread_start::start("mp-exit", || {
+    let started = thread_start::start_uncounted("mp-exit", || {
         while let Some(job) = next_job() {
             job();
         }

@@ -53,7 +53,7 @@ fn ask(watched: Watched) {
         return;
     }
     let (ours, theirs) = bell().map_or((None, None), |(ours, theirs)| (Some(ours), Some(theirs)));
-    match thread_start::start("mp-reaper", move || run(theirs)) {
+    match thread_start::start_uncounted("mp-reaper", move || run(theirs)) {
         Ok(()) => {
             reaper.running = true;
             reaper.bell = ours;

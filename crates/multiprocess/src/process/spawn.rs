@@ -204,7 +204,7 @@ pub(super) fn on_lasting_thread<T: Send + 'static>(
             None => {
                 let (jobs, queue) = mpsc::channel::<Job>();
                 let run = move || queue.into_iter().for_each(|job| job());
-                thread_start::start("mp-spawn", run).map_err(io::Error::other)?;
+                thread_start::start_uncounted("mp-spawn", run).map_err(io::Error::other)?;
                 thread.insert(jobs)
             }
         };

@@ -124,7 +124,7 @@ impl Supervisor {
             shared: Arc::clone(&shared),
         };
         let run = move || run.run(begin, child, socket);
-        match thread_start::start("mp-supervisor", run) {
+        match thread_start::start_uncounted("mp-supervisor", run) {
             Ok(()) => Ok(Supervisor { shared }),
             Err(error) => {
                 let problem = format!("there is no thread to supervise it: {error}");

@@ -2,11 +2,12 @@
 //! that ends the call without running it.
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use crate::connection::{ArcConn, WeakConn};
 use crate::panics::{catch_panic, run_hook};
 use crate::session::EncodeFn;
-use crate::threads::{RunningId, Token, enter_call};
+use crate::threads::{RunningId, Token, enter_call, release_slot};
 use crate::{Error, Result};
 
 /// What it takes to answer a call of the peer's.
@@ -17,8 +18,8 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Runs a method here. One that was cancelled before it started is not: nobody waits for what
-    /// it would do.
+    /// Runs a method here. One that was cancelled before it started is not, nor one whose connection has
+    /// ended: nobody waits for what it would do.
     pub(super) fn run(
         &self,
         conn: &ArcConn,
@@ -26,17 +27,47 @@ impl Answer {
         method: impl FnOnce() -> Result<EncodeFn>,
     ) -> Result<EncodeFn> {
         let _call = enter_call(conn, self.id, &self.token, relayed);
-        if self.token.is_fired() {
+        if self.token.is_fired() || conn.ended().is_some() {
             run_hook("an argument's destructor", || drop(method));
             return Err(Error::Cancelled);
         }
         catch_panic(method)
     }
 
-    /// Sends the outcome. Not under the lock.
+    /// Sends the outcome, at once however much waits for the peer. Not under the lock.
     pub(super) fn send(self, conn: &ArcConn, outcome: Result<EncodeFn>) {
         run_hook("a cancel hook's destructor", || self.token.retire());
-        conn.finish(self.id, outcome);
+        // It is never given back.
+        let _ = conn.finish(self.id, outcome, true);
+    }
+
+    /// The same, but blocks while too much waits for a peer that does not read. Other calls go on meanwhile.
+    pub(super) fn send_with_room(self, conn: &ArcConn, mut outcome: Result<EncodeFn>) {
+        run_hook("a cancel hook's destructor", || self.token.retire());
+        while let Err(back) = conn.finish(self.id, outcome, false) {
+            outcome = back;
+            release_slot();
+            conn.wait_for_room();
+        }
+    }
+
+    /// The same for a task: gives the outcome back where there is no room; then `task` is woken when there
+    /// is.
+    pub(super) fn poll_send(
+        &self,
+        conn: &ArcConn,
+        mut outcome: Result<EncodeFn>,
+        task: &Waker,
+    ) -> std::result::Result<(), Result<EncodeFn>> {
+        // Nobody waits for the answer of a call that was cancelled: it takes no room.
+        while let Err(back) = conn.finish(self.id, outcome, self.token.is_fired()) {
+            if !conn.has_room_or_wakes(task) {
+                return Err(back);
+            }
+            outcome = back;
+        }
+        run_hook("a cancel hook's destructor", || self.token.retire());
+        Ok(())
     }
 
     /// Sends an error, wherever this is.

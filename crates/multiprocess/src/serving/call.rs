@@ -12,7 +12,7 @@ use crate::cleanup::Cleanup;
 use crate::connection::{ArcConn, WeakConn};
 use crate::panics::catch_panic;
 use crate::session::{EncodeFn, Schedule, ThreadAddress};
-use crate::threads::{RunCall, release_slot};
+use crate::threads::RunCall;
 use crate::{Error, Result};
 
 /// What a call does outside the lock.
@@ -92,8 +92,7 @@ impl RunCall for ServedCall {
                     outcome
                 });
                 drop(counted);
-                wait_for_room(&conn);
-                answer.send(&conn, outcome);
+                answer.send_with_room(&conn, outcome);
             }
             Work::Spawn(method, object) => method.start(conn, answer, object, counted),
             Work::Destroy(object) => {
@@ -119,14 +118,6 @@ impl RunCall for ServedCall {
 
     fn connection(&self) -> WeakConn {
         self.conn.as_ref().map(ArcConn::downgrade).unwrap_or_default()
-    }
-}
-
-/// Blocks while too much waits for a peer that does not read. Other calls go on meanwhile.
-fn wait_for_room(conn: &ArcConn) {
-    if conn.is_full() {
-        release_slot();
-        conn.wait_for_room();
     }
 }
 

@@ -51,13 +51,20 @@ impl Spawned {
     pub(super) fn start(self, conn: ArcConn, answer: Answer, object: Kept, counted: Use) {
         let Spawned { method, spawn } = self;
         let parts = Parts { method, object, counted, conn, answer };
-        run_hook("an executor", move || spawn(Box::pin(Polled(Some(parts)))));
+        run_hook("an executor", move || spawn(Box::pin(Polled(State::Runs(parts)))));
     }
 }
 
 /// The task. It answers the call when the method has ended or the call was cancelled, and with an
 /// error when it is dropped before.
-struct Polled(Option<Parts>);
+struct Polled(State);
+
+enum State {
+    Runs(Parts),
+    /// The method has ended. Its answer waits for room.
+    Answers(ArcConn, Answer, Result<EncodeFn>),
+    Over,
+}
 
 struct Parts {
     method: Method,
@@ -71,23 +78,19 @@ impl Future for Polled {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        let Some(parts) = &mut this.0 else { return Poll::Ready(()) };
-        let Answer { id, token, .. } = &parts.answer;
-        // Registered first, so that a call that is cancelled meanwhile is polled again.
-        let outcome = if token.is_fired_or_wakes(context.waker()) {
-            Err(Error::Cancelled)
-        } else {
-            let _call = enter_poll(&parts.conn, *id, token);
-            match catch_panic(|| Ok(parts.method.as_mut().poll(context))) {
-                Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(outcome)) => outcome,
-                Err(panicked) => Err(panicked),
+        let this = &mut self.get_mut().0;
+        if let State::Runs(parts) = this {
+            let Poll::Ready(outcome) = parts.poll(context) else { return Poll::Pending };
+            if let State::Runs(parts) = std::mem::replace(this, State::Over) {
+                let (conn, answer) = parts.let_go();
+                *this = State::Answers(conn, answer, outcome);
             }
-        };
-        if let Some(parts) = this.0.take() {
-            let (conn, answer) = parts.let_go();
-            answer.send(&conn, outcome);
+        }
+        if let State::Answers(conn, answer, outcome) = std::mem::replace(this, State::Over)
+            && let Err(outcome) = answer.poll_send(&conn, outcome, context.waker())
+        {
+            *this = State::Answers(conn, answer, outcome);
+            return Poll::Pending;
         }
         Poll::Ready(())
     }
@@ -95,15 +98,33 @@ impl Future for Polled {
 
 impl Drop for Polled {
     fn drop(&mut self) {
-        if let Some(parts) = self.0.take() {
-            // Without waiting for the lock: an executor may drop its tasks anywhere.
-            let (_conn, answer) = parts.let_go();
-            answer.abandon(dropped());
+        // Without waiting for the lock: an executor may drop its tasks anywhere.
+        match std::mem::replace(&mut self.0, State::Over) {
+            State::Runs(parts) => {
+                let (_conn, answer) = parts.let_go();
+                answer.abandon(dropped());
+            }
+            State::Answers(_conn, answer, outcome) => {
+                run_hook("a destructor", || drop(outcome));
+                answer.abandon(dropped());
+            }
+            State::Over => {}
         }
     }
 }
 
 impl Parts {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<EncodeFn>> {
+        let Answer { id, token, .. } = &self.answer;
+        // Registered first, so that a call that is cancelled meanwhile is polled again.
+        if token.is_fired_or_wakes(context.waker()) {
+            return Poll::Ready(Err(Error::Cancelled));
+        }
+        let _call = enter_poll(&self.conn, *id, token);
+        catch_panic(|| Ok(self.method.as_mut().poll(context)))
+            .unwrap_or_else(|panicked| Poll::Ready(Err(panicked)))
+    }
+
     /// Drops the user's values, before the answer is sent.
     fn let_go(self) -> (ArcConn, Answer) {
         let Parts { method, object, counted, conn, answer } = self;

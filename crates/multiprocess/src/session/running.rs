@@ -168,17 +168,32 @@ impl Idle {
 }
 
 impl Conn {
-    /// A served call has ended; its answer goes out. Not under the lock.
-    pub(crate) fn finish(self: &ArcConn, id: RunningId, outcome: Result<EncodeFn>) {
+    /// A served call has ended; its answer goes out. Not under the lock. Gives the outcome back where too
+    /// much waits for a peer that does not read, unless it is to be sent `anyway`.
+    pub(crate) fn finish(
+        self: &ArcConn,
+        id: RunningId,
+        outcome: Result<EncodeFn>,
+        anyway: bool,
+    ) -> std::result::Result<(), Result<EncodeFn>> {
         // Converted outside the lock, because a raised error is a value of the user.
         let mut outcome = outcome.map_err(to_peer);
-        let ((), round) = self.within(|core| {
-            let Some(call) = core.state().running.0.get(id) else { return };
+        let (full, round) = self.within(|core| {
+            let Some(call) = core.state().running.0.get(id) else { return false };
+            // Bytes are added under the lock only, so that not more than one answer goes beyond the limit.
+            if self.is_full() && !anyway {
+                return true;
+            }
             let serving = call.serving;
             let written =
                 core.write_results(self, serving, outcome.as_mut().map_err(|e| e.clone()));
             core.answer_running(id, written);
+            false
         });
+        if full {
+            self.leave(round);
+            return Err(outcome);
+        }
         // The method's result is dropped before the answer is sent, so that a caller that destroys
         // the object it got has the last reference.
         run_hook("a destructor", || drop(outcome));
@@ -186,6 +201,7 @@ impl Conn {
         let flush = if batch_continues(self) { Flush::Later } else { Flush::Now };
         self.leave_and(round, flush);
         self.session().idle.end();
+        Ok(())
     }
 
     /// Answers a call that will not be run. May be called with or without the lock.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use capnp_engine::Cap;
 
 use crate::connection::Core;
-use crate::threads::{SerialExecutor, ThreadBudget, ThreadClaim};
+use crate::threads::{SerialExecutor, ThreadBudget};
 use crate::{Error, Result};
 
 /// Server threads for the calls of futures. Up to this many calls each have one for themselves, so
@@ -40,7 +40,7 @@ pub(crate) struct Threads {
     longs: SharedThreads,
     /// For each object whose streaming calls are under way, the one that runs them all.
     streams: HashMap<usize, (ThreadPair, BusyGuard)>,
-    pool: Option<(Arc<SerialExecutor>, ThreadClaim)>,
+    pool: Option<Arc<SerialExecutor>>,
     /// Whether the peer has a pool for calls that name no thread.
     peer_pool: PeerPool,
     /// Where callbacks of such calls run here.
@@ -113,13 +113,12 @@ impl Threads {
         if self.pool.is_some() {
             return Err(Error::failed("this connection has a pool already"));
         }
-        let claim = budget.claim(count)?;
-        self.pool = Some((SerialExecutor::new(count, count, budget), claim));
+        self.pool = Some(SerialExecutor::claimed(count, budget)?);
         Ok(())
     }
 
     pub(crate) fn pool(&self) -> Option<Arc<SerialExecutor>> {
-        self.pool.as_ref().map(|(executor, _)| Arc::clone(executor))
+        self.pool.clone()
     }
 
     pub(crate) fn peer_pool(&self) -> PeerPool {

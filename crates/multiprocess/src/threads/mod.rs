@@ -19,7 +19,7 @@ mod token;
 mod worker;
 
 pub(crate) use answering::batch_continues;
-pub(crate) use budget::{ThreadBudget, ThreadClaim};
+pub(crate) use budget::ThreadBudget;
 pub(crate) use current::{
     RunningId, current, depth, enter_call, enter_poll, innermost, innermost_future, relayed,
 };
@@ -29,3 +29,6 @@ pub(crate) use task::{RunCall, Task};
 pub use token::CancelToken;
 pub(crate) use token::Token;
 pub(crate) use worker::Worker;
+
+#[cfg(test)]
+mod tests;

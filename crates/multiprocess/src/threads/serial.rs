@@ -26,7 +26,7 @@ use super::inbox::{Inbox, release_peers_threads, this_inbox};
 use super::task::Task;
 use crate::connection::{IdleReader, WeakConn};
 use crate::driver::{Source, driver};
-use crate::pool;
+use crate::{Result, pool};
 
 /// How long a thread without a call reads the socket before it ends.
 const MAX_IDLE: Duration = Duration::from_secs(5);
@@ -45,6 +45,10 @@ pub(crate) struct SerialExecutor {
     reserved: usize,
     budget: Arc<ThreadBudget>,
     state: Mutex<State>,
+    /// For the reserved threads, where they count: until the last has ended, which may be after the
+    /// connection.
+    #[allow(dead_code, reason = "counts until it is dropped")]
+    claim: Option<ThreadClaim>,
 }
 
 #[derive(Default)]
@@ -88,14 +92,32 @@ thread_local! {
 }
 
 impl SerialExecutor {
-    /// Runs so many calls at once. `reserved` of its threads were counted elsewhere.
+    /// Runs so many calls at once. So many of its threads do not count.
     pub(crate) fn new(
         slots: usize,
         reserved: usize,
         budget: &Arc<ThreadBudget>,
     ) -> Arc<SerialExecutor> {
+        SerialExecutor::with_claim(slots, reserved, budget, None)
+    }
+
+    /// The same where a thread for each slot is taken from the budget, until none of them runs any more.
+    ///
+    /// # Errors
+    /// It has not so many left.
+    pub(crate) fn claimed(slots: usize, budget: &Arc<ThreadBudget>) -> Result<Arc<SerialExecutor>> {
+        let claim = budget.claim(slots)?;
+        Ok(SerialExecutor::with_claim(slots, slots, budget, Some(claim)))
+    }
+
+    fn with_claim(
+        slots: usize,
+        reserved: usize,
+        budget: &Arc<ThreadBudget>,
+        claim: Option<ThreadClaim>,
+    ) -> Arc<SerialExecutor> {
         let (budget, state) = (Arc::clone(budget), Mutex::default());
-        Arc::new(SerialExecutor { slots, reserved, budget, state })
+        Arc::new(SerialExecutor { slots, reserved, budget, state, claim })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

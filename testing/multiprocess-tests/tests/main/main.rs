@@ -32,6 +32,7 @@ mod references;
 mod regressions;
 mod relay;
 mod slow_hooks;
+mod slow_reader;
 mod stream_order;
 mod streaming;
 mod tail_call;
