@@ -362,6 +362,20 @@ impl Engine {
         self.wait_at(cap, Waiting::Watch(tag)).is_ok()
     }
 
+    /// Takes a request of [`watch`](Self::watch) back that has caused no effect yet.
+    pub fn unwatch(&mut self, cap: Cap, tag: u64) {
+        let cap = self.caps.resolved(cap);
+        let Some(promise) = self.caps.promise(cap) else { return };
+        let place = promise.waiting.iter().position(
+            |waiting| matches!(waiting, Waiting::Watch(watched) if *watched == tag),
+        );
+        let Some(place) = place else { return };
+        promise.waiting.remove(place);
+        if promise.waiting.is_empty() {
+            self.release(cap);
+        }
+    }
+
     /// Queues something until a promise has resolved. Returns it if `cap` is no promise.
     pub(crate) fn wait_at(&mut self, cap: Cap, waiting: Waiting) -> Result<(), Waiting> {
         let Some(promise) = self.caps.promise(cap) else { return Err(waiting) };

@@ -407,3 +407,24 @@ fn promises_that_wait_for_each_other_are_broken() {
     peer.drain();
     assert!(!peer.engine.is_open(call.call));
 }
+
+/// What is not watched for any more leaves nothing at the promise, nor a reference on it.
+#[test]
+fn a_watch_that_is_taken_back() {
+    let run = |watches: &[u64], back: &[u64]| {
+        let mut peer = Peer::new();
+        let (call, promise) = own_promise(&mut peer);
+        assert!(watches.iter().all(|tag| peer.engine.watch(promise, *tag)));
+        back.iter().for_each(|tag| peer.engine.unwatch(promise, *tag));
+        peer.engine.release(promise);
+        peer.drain();
+        let unresolved = peer.engine.sizes().capabilities;
+        let object = peer.engine.object(9);
+        peer.answer(call, vec![object]);
+        (unresolved, peer.engine.sizes().capabilities, peer.resolved)
+    };
+    let (unwatched, over, _) = run(&[], &[]);
+    let watched = run(&[0, 1, 2], &[0, 2, 7]);
+    assert_eq!(watched, (unwatched, over, vec![1]));
+    assert_eq!(run(&[3], &[3]), (unwatched, over, vec![]));
+}

@@ -101,6 +101,8 @@ impl Core {
             return;
         }
         let waiting = self.state().waiting.remove(tag);
+        // Or else a peer could make the promise remember as many as it likes, one after the other.
+        self.engine.unwatch(waiting.thread, tag as u64);
         self.engine.release_all([Some(waiting.thread), waiting.callback]);
         let problem = format!("the thread that the call names was not known within {time:?}");
         waiting.call.refuse(Error::failed(problem));
