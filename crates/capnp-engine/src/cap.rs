@@ -366,9 +366,10 @@ impl Engine {
     pub fn unwatch(&mut self, cap: Cap, tag: u64) {
         let cap = self.caps.resolved(cap);
         let Some(promise) = self.caps.promise(cap) else { return };
-        let place = promise.waiting.iter().position(
-            |waiting| matches!(waiting, Waiting::Watch(watched) if *watched == tag),
-        );
+        let place = promise
+            .waiting
+            .iter()
+            .position(|waiting| matches!(waiting, Waiting::Watch(watched) if *watched == tag));
         let Some(place) = place else { return };
         promise.waiting.remove(place);
         if promise.waiting.is_empty() {

@@ -200,7 +200,7 @@ pub(super) fn start_call<T: Send + 'static>(
 fn wait_for_room(core: &mut Core, conn: &ArcConn, bytes: usize) -> RoomToSend {
     let slot = Arc::new(Slot::unwatched());
     let waits = Arc::clone(&slot);
-    let place = core.queue_call(bytes, Box::new(move || waits.fill(Ok(()))));
+    let place = core.queue_call(bytes, Box::new(move |_, _, _| waits.fill(Ok(()))));
     RoomToSend { slot, conn: ArcConn::clone(conn), place, bytes }
 }
 

@@ -18,8 +18,8 @@ use super::method::MethodId;
 use super::slot::Slot;
 use super::waiting::{Deadline, wait_for_slot};
 use crate::connection::{ArcConn, Core};
-use crate::session::{Caller, Complete, How, WaiterId};
-use crate::threads::{RunningId, this_inbox};
+use crate::session::{Caller, Complete, How, QueuePlace, WaiterId, Written};
+use crate::threads::{RunningId, innermost, this_inbox};
 use crate::wire::helpers::malformed;
 use crate::wire::{AnyBuilder, Encoder};
 use crate::{Error, Result};
@@ -46,6 +46,8 @@ struct State {
     largest: usize,
     /// The first error: nothing is sent after it.
     failed: Option<Error>,
+    /// How many of them are not sent, because the connection has no room.
+    unsent: usize,
     /// The callers that wait for room.
     waiting: Vec<Arc<Slot<()>>>,
     /// The callers that wait for the end of all calls under way.
@@ -158,6 +160,59 @@ impl Streaming {
                 }
             }
         })
+    }
+
+    fn send(
+        self: &Arc<Self>,
+        core: &mut Core,
+        call: u64,
+        (cap, method): (Cap, MethodId),
+        written: Written,
+    ) -> Result<()> {
+        let own = Arc::clone(self);
+        let answered = Complete::once(move |core, conn, answer| {
+            let error = answer.err().map(|error| in_method(without_threads(core, error), method));
+            own.answered(core, conn, call, error);
+            None
+        });
+        core.call(cap, written, How::default(), answered).map(|_| ())
+    }
+
+    /// Sends a call when the connection has room for it. It counts as under way meanwhile, and so do those
+    /// that wait behind it, so that calls stay in order.
+    fn send_later(
+        self: &Arc<Self>,
+        core: &mut Core,
+        call: u64,
+        (cap, method): (Cap, MethodId),
+        written: Written,
+    ) {
+        core.engine.retain(cap);
+        core.engine.add_handle(cap);
+        self.state().unsent += 1;
+        let own = Arc::clone(self);
+        let bytes = written.draft.bytes();
+        let send = move |core: &mut Core, conn: &ArcConn, place: &QueuePlace| {
+            core.leave_queue(place, bytes);
+            let failed = {
+                let mut state = own.state();
+                state.unsent -= 1;
+                state.failed.clone().or_else(|| conn.ended().cloned())
+            };
+            let sent = match failed {
+                Some(error) => {
+                    core.engine.discard(written.draft);
+                    Err(error)
+                }
+                None => own.send(core, call, (cap, method), written),
+            };
+            core.engine.drop_handle(cap);
+            if let Err(error) = sent {
+                own.answered(core, conn, call, Some(error));
+            }
+            None
+        };
+        core.queue_call(bytes, Box::new(send));
     }
 
     /// What tells it from others while one of its calls is under way.
@@ -273,16 +328,19 @@ pub(super) fn start_stream(
             streaming.state().add(call, bytes);
             Ok(())
         };
-        let own = Arc::clone(streaming);
-        let answered = Complete::once(move |core, conn, answer| {
-            let error = answer.err().map(|error| in_method(without_threads(core, error), method));
-            own.answered(core, conn, call, error);
-            None
-        });
         let caller = Caller::Stream { object: streaming.address(), long: method.long };
         let target = (method.interface, method.ordinal);
         let written = core.write_call(conn, target, method.version, Some(&caller), &mut fill);
-        let sent = written.and_then(|written| core.call(cap, written, How::default(), answered));
+        let sent = written.and_then(|written| {
+            let bytes = written.draft.bytes();
+            // A call that is made to serve another of the peer's must not wait for that.
+            let waits = !core.has_room(conn, bytes, false) && innermost(conn).is_none();
+            if waits || streaming.state().unsent > 0 {
+                streaming.send_later(core, call, (cap, method), written);
+                return Ok(());
+            }
+            streaming.send(core, call, (cap, method), written)
+        });
         let mut state = streaming.state();
         if let Err(error) = sent {
             state.remove(call);

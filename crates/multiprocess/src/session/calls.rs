@@ -102,7 +102,9 @@ const WAITS: u8 = 0;
 const TOLD: u8 = 1;
 const GONE: u8 = 2;
 
-pub(crate) type TellRoom = Box<dyn FnOnce() -> Option<Followup> + Send>;
+/// Called once, under the lock: when there is room, or when the connection has ended.
+pub(crate) type TellRoom =
+    Box<dyn FnOnce(&mut Core, &ArcConn, &QueuePlace) -> Option<Followup> + Send>;
 
 /// Calls of up to this many bytes are sent at once: the peer always takes them, as this side does.
 const SMALL: usize = 1024;
@@ -249,6 +251,7 @@ impl Core {
         let limit = conn.limits().send_window();
         let waiters = &mut self.state().waiters;
         let mut told = Vec::new();
+        // Those that have room, taken out before any of them is told: it may be sent at once.
         while let Some(first) = waiters.queue.front() {
             let (bytes, waits) = (first.bytes, first.place.0.load(Ordering::Relaxed) == WAITS);
             if waits && !waiters.has_room(bytes, limit) {
@@ -258,10 +261,13 @@ impl Core {
             if waits {
                 place.0.store(TOLD, Ordering::Relaxed);
                 waiters.reserved += bytes;
-                told.extend(tell());
+                told.push((place, tell));
             }
         }
-        self.followups.extend(told);
+        for (place, tell) in told {
+            let followup = tell(self, conn, &place);
+            self.followups.extend(followup);
+        }
     }
 
     /// Makes a call that somebody waits for.
@@ -419,7 +425,8 @@ impl Core {
         for QueuedCall { place, tell, .. } in waiters.queue {
             // When they try to be sent they see the end. Nothing is reserved for them.
             place.0.store(GONE, Ordering::Relaxed);
-            self.followups.extend(tell());
+            let followup = tell(self, conn, &place);
+            self.followups.extend(followup);
         }
         for (_, waiter) in waiters.slots {
             if let Some(complete) = waiter.complete {

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use crate::Result;
 use crate::connection::{ArcConn, Conn, Limits, SessionParts};
 
-pub(crate) use calls::{Complete, How, QueuePlace, TakeAnswer, WaiterId};
+pub(crate) use calls::{Complete, How, QueuePlace, TakeAnswer, WaiterId, Written};
 pub(crate) use errors::closed;
 pub(crate) use held_cap::{Destroy, HeldCap};
 pub(crate) use object::Object;

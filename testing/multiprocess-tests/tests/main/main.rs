@@ -34,6 +34,7 @@ mod relay;
 mod slow_hooks;
 mod slow_reader;
 mod stream_order;
+mod stream_room;
 mod streaming;
 mod tail_call;
 mod thread_end;

@@ -1,0 +1,158 @@
+//! Streaming calls of many objects together have more bytes than the connection has room for: they wait, in
+//! their order, and none is refused.
+
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use futures_executor::block_on;
+use futures_util::future::join_all;
+use multiprocess::{Connection, Error, Limits, Result};
+use multiprocess_tests::generated::flow::{Flow, FlowClient, Sink, SinkClient};
+use multiprocess_tests::{wait_until, within_time};
+
+const MIB: usize = 1 << 20;
+const SINKS: u32 = 12;
+
+#[derive(Default)]
+struct Seen {
+    /// What each sink was given, by its place.
+    numbers: Mutex<Vec<Vec<u32>>>,
+    open: AtomicBool,
+    running: AtomicUsize,
+    dropped: AtomicUsize,
+}
+
+struct Slow(Arc<Seen>, usize);
+
+impl Sink for Slow {
+    fn write(&self, number: u32, _: Vec<u8>) -> Result<()> {
+        self.0.running.fetch_add(1, Ordering::SeqCst);
+        wait_until("the sinks are open", || self.0.open.load(Ordering::SeqCst));
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+        self.0.numbers.lock().unwrap()[self.1].push(number);
+        Ok(())
+    }
+
+    fn count(&self) -> Result<u32> {
+        Ok(self.0.numbers.lock().unwrap()[self.1].len() as u32)
+    }
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.0.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+struct Opens(Arc<Seen>);
+
+impl Flow for Opens {
+    fn open(&self) -> Result<SinkClient> {
+        let mut numbers = self.0.numbers.lock().unwrap();
+        numbers.push(Vec::new());
+        Ok(SinkClient::new(Slow(Arc::clone(&self.0), numbers.len() - 1)))
+    }
+}
+
+struct Bench {
+    seen: Arc<Seen>,
+    calling: Connection,
+    serving: Connection,
+    sinks: Vec<SinkClient>,
+}
+
+fn bench() -> Bench {
+    let limits = Limits { message: 2 * MIB, call_bytes: 4 * MIB, ..Limits::default() };
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let seen = Arc::new(Seen::default());
+    let flow = FlowClient::new(Opens(Arc::clone(&seen)));
+    let serving = Connection::builder().limits(limits.clone()).serve(flow).start(theirs).unwrap();
+    let calling = Connection::builder().limits(limits).start(ours).unwrap();
+    let flow: FlowClient = calling.bootstrap().unwrap();
+    let sinks = (0..SINKS).map(|_| flow.open().wait().unwrap()).collect();
+    Bench { seen, calling, serving, sinks }
+}
+
+/// Each sink gets a large call, a small one and a large one.
+fn size(number: u32) -> usize {
+    if number == 1 { 8 } else { MIB }
+}
+
+#[test]
+fn futures_wait_and_stay_in_order() {
+    let Bench { seen, sinks, serving, .. } = bench();
+    let writes = move || {
+        let writes = sinks
+            .iter()
+            .flat_map(|sink| (0..3).map(move |number| sink.write(number, vec![0; size(number)])));
+        block_on(join_all(writes))
+    };
+    let written = thread::spawn(writes);
+    // All that fit are there; the others are not sent.
+    wait_until("some run", || seen.running.load(Ordering::SeqCst) >= 2);
+    assert!(seen.running.load(Ordering::SeqCst) < SINKS as usize);
+    seen.open.store(true, Ordering::SeqCst);
+    for end in within_time(move || written.join().unwrap()) {
+        end.unwrap();
+    }
+    let all = || seen.numbers.lock().unwrap().iter().all(|numbers| numbers[..] == [0, 1, 2]);
+    wait_until("all have arrived in order", all);
+    assert!(serving.is_connected());
+}
+
+#[test]
+fn threads_wait_and_other_calls_come_after() {
+    let Bench { seen, sinks, serving, .. } = bench();
+    seen.open.store(true, Ordering::SeqCst);
+    thread::scope(|scope| {
+        for sink in &sinks {
+            scope.spawn(move || {
+                for number in 0..10 {
+                    sink.write(number, vec![0; size(number)]).wait().unwrap();
+                }
+                // Behind those that are not answered, and not sent perhaps.
+                assert_eq!(sink.count().wait().unwrap(), 10);
+            });
+        }
+    });
+    assert!(serving.is_connected());
+}
+
+/// The handles are dropped while their streaming calls wait: those are sent before the object ends.
+#[test]
+fn dropped_handles_end_their_objects_after_what_waits() {
+    let Bench { seen, sinks, calling, serving } = bench();
+    for sink in &sinks {
+        (0..2).for_each(|number| drop(sink.write(number, vec![0; MIB]).start()));
+    }
+    drop(sinks);
+    assert_eq!(seen.dropped.load(Ordering::SeqCst), 0);
+    seen.open.store(true, Ordering::SeqCst);
+    wait_until("all have ended", || seen.dropped.load(Ordering::SeqCst) == SINKS as usize);
+    assert!(seen.numbers.lock().unwrap().iter().all(|numbers| numbers[..] == [0, 1]));
+    wait_until("nothing is left", || calling.table_sizes()[0] == 0);
+    assert!(serving.is_connected());
+}
+
+#[test]
+fn the_end_of_the_connection_ends_what_waits() {
+    let Bench { seen, sinks, serving, .. } = bench();
+    let writes = move || {
+        // The third of each waits in any case.
+        let writes = sinks
+            .iter()
+            .flat_map(|sink| (0..3).map(move |number| sink.write(number, vec![0; MIB])));
+        let ends = block_on(join_all(writes));
+        let failed = ends.iter().filter(|end| matches!(end, Err(Error::Disconnected { .. })));
+        (failed.count(), sinks[0].count().wait())
+    };
+    let written = thread::spawn(writes);
+    wait_until("some run", || seen.running.load(Ordering::SeqCst) >= 1);
+    serving.disconnect();
+    let (failed, after) = within_time(move || written.join().unwrap());
+    assert!(failed > 0);
+    assert!(matches!(after, Err(Error::Disconnected { .. })), "{after:?}");
+    seen.open.store(true, Ordering::SeqCst);
+}
