@@ -186,7 +186,7 @@ impl User {
                     assert_eq!(self.open.remove(&tag), Some(true), "over after a cancel, once");
                 }
                 Effect::Cancelled { tag } => assert!(self.begun.contains(&tag)),
-                Effect::Resolved { .. } => {}
+                Effect::Resolved { .. } | Effect::Refused { .. } => {}
                 Effect::Released { object } => {
                     assert!(self.released.insert(object), "an object is released once");
                 }

@@ -42,12 +42,29 @@ pub enum Effect {
         /// What was given to it.
         tag: u64,
     },
+    /// A call of the peer's was refused, or results were, because of a [limit](crate::Limits).
+    Refused {
+        /// The object that was called, if that is known and an object of this side: it does not learn of
+        /// the call otherwise.
+        object: Option<u64>,
+        /// Which limit.
+        limit: Exceeded,
+    },
     /// There are no references on this object of this side any more, neither from the peer nor from
     /// a message that is kept here. It will not be called again.
     Released {
         /// Its key.
         object: u64,
     },
+}
+
+/// One of the [limits](crate::Limits) at which something is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exceeded {
+    /// [`Limits::bytes`](crate::Limits::bytes).
+    Bytes,
+    /// [`Limits::objects`](crate::Limits::objects).
+    Objects,
 }
 
 /// A call of an object of this side.
@@ -78,6 +95,7 @@ impl fmt::Debug for Effect {
             Effect::Over { tag } => write!(f, "Over({tag})"),
             Effect::Cancelled { tag } => write!(f, "Cancelled({tag})"),
             Effect::Resolved { tag } => write!(f, "Resolved({tag})"),
+            Effect::Refused { object, limit } => write!(f, "Refused({object:?}: {limit:?})"),
             Effect::Released { object } => write!(f, "Released({object})"),
         }
     }

@@ -159,7 +159,7 @@ mod shared_message;
 pub use cap::{Cap, Path, Stage, State};
 pub use cap_index::{cap_hook, find_cap};
 pub use draft::Draft;
-pub use effect::{Delivery, Effect};
+pub use effect::{Delivery, Effect, Exceeded};
 pub use engine::{Engine, Sizes};
 pub use error::{Exception, ExceptionKind, Failure, Fatal};
 pub use incoming::Incoming;

@@ -2,6 +2,7 @@
 
 use crate::cap::{Cap, Kind, Target};
 use crate::draft::Draft;
+use crate::effect::{Effect, Exceeded};
 use crate::engine::Engine;
 use crate::error::{Exception, ExceptionKind, Failure};
 
@@ -65,16 +66,34 @@ impl Engine {
         held > self.limits.bytes && bytes > SMALL
     }
 
+    /// The bytes of the peer's calls that are not answered, and of results that are kept.
+    pub fn held_bytes(&self) -> usize {
+        self.answers.held()
+    }
+
+    /// Sets [`Limits::bytes`]. What is held already beyond it is kept.
+    pub fn set_bytes(&mut self, limit: usize) {
+        self.limits.bytes = limit;
+    }
+
     /// The error for a call of the peer's that would wait here, if it is beyond a limit.
     /// `more`: it has given this side objects.
-    pub(crate) fn check_call(&self, target: Cap, bytes: usize, more: bool) -> Result<(), Failure> {
-        if more && self.imports.len() > self.limits.objects {
-            return Err(self.too_many_objects());
-        }
+    pub(crate) fn check_call(
+        &mut self,
+        target: Cap,
+        bytes: usize,
+        more: bool,
+    ) -> Result<(), Failure> {
         let target = self.caps.resolved(target);
-        let delivered =
-            matches!(self.caps.get(target).map(|entry| &entry.kind), Some(Kind::Local { .. }));
-        if !delivered && self.exceeds_bytes(bytes) {
+        let object = match self.caps.get(target).map(|entry| &entry.kind) {
+            Some(Kind::Local { object, .. }) => Some(*object),
+            _ => None,
+        };
+        if more && self.imports.len() > self.limits.objects {
+            return Err(self.too_many_objects(object));
+        }
+        if object.is_none() && self.exceeds_bytes(bytes) {
+            self.effect(Effect::Refused { object, limit: Exceeded::Bytes });
             let limit = self.limits.bytes;
             return Err(overloaded(format!(
                 "more than {limit} bytes of calls wait on one connection"
@@ -84,7 +103,7 @@ impl Engine {
     }
 
     /// The error for a message of this side's that is beyond a limit.
-    pub(crate) fn check_draft(&self, draft: &Draft) -> Result<(), Failure> {
+    pub(crate) fn check_draft(&mut self, draft: &Draft) -> Result<(), Failure> {
         let bytes = draft.bytes();
         if bytes > self.limits.message {
             let limit = self.limits.message;
@@ -102,7 +121,7 @@ impl Engine {
             return Err(Failure::failed(format!("more than {limit} capabilities in one message")));
         }
         if new > 0 && self.exports.len() + new > self.limits.objects {
-            return Err(self.too_many_objects());
+            return Err(self.too_many_objects(None));
         }
         Ok(())
     }
@@ -117,16 +136,18 @@ impl Engine {
         }
     }
 
-    fn too_many_objects(&self) -> Failure {
+    fn too_many_objects(&mut self, object: Option<u64>) -> Failure {
+        self.effect(Effect::Refused { object, limit: Exceeded::Objects });
         let limit = self.limits.objects;
         overloaded(format!("more than {limit} objects on one connection"))
     }
 
     /// The outcome of a call of the peer's whose results are kept, or an error if they are beyond
     /// [`Limits::bytes`].
-    pub(crate) fn check_kept(&self, bytes: usize) -> Result<(), Failure> {
+    pub(crate) fn check_kept(&mut self, bytes: usize) -> Result<(), Failure> {
         let others = self.answers.held();
         if bytes > SMALL && others.saturating_add(bytes) > self.limits.bytes {
+            self.effect(Effect::Refused { object: None, limit: Exceeded::Bytes });
             let limit = self.limits.bytes;
             return Err(overloaded(format!(
                 "more than {limit} bytes of results are kept on one connection"

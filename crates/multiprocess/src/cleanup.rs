@@ -3,6 +3,7 @@
 //! belongs to other connections. What takes long is named in the log.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ const RETRY: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub(crate) struct Cleanup {
     state: Mutex<State>,
+    /// How many pieces wait, for who looks without the lock.
+    waiting: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -81,11 +84,17 @@ impl Cleanup {
         }
         let mut state = self.state();
         state.work.push_back((what, Box::new(work)));
+        self.waiting.store(state.work.len(), Ordering::Relaxed);
         let start = state.claim_thread();
         drop(state);
         if start {
             self.start_thread();
         }
+    }
+
+    /// How many pieces wait for their turn.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     fn start_thread(self: &Arc<Self>) {
@@ -119,6 +128,7 @@ impl Cleanup {
                 state.threads -= 1;
                 return;
             };
+            self.waiting.store(state.work.len(), Ordering::Relaxed);
             let start = state.claim_thread();
             let id = state.next;
             state.next += 1;

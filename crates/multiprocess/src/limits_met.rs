@@ -28,8 +28,18 @@ pub enum Limit {
     PartialBytes,
     /// Calls of a peer's ([`Limits::calls`](crate::Limits::calls)): one was refused.
     Calls,
-    /// Bytes of a peer's calls ([`Limits::call_bytes`](crate::Limits::call_bytes)): one was refused.
+    /// Bytes of calls: of a peer's ([`Limits::call_bytes`](crate::Limits::call_bytes)), or of all peers'
+    /// ([`ProcessLimits::call_bytes`](crate::ProcessLimits::call_bytes)). One was refused.
     CallBytes,
+    /// Objects that a peer has or gives ([`Limits::objects`](crate::Limits::objects)), or those whose
+    /// destructors wait: a call was refused.
+    Objects,
+    /// The time for a thread to be known ([`Limits::unknown_thread`](crate::Limits::unknown_thread)): a call
+    /// was refused.
+    UnknownThread,
+    /// The time in which a peer reads nothing ([`Limits::stalled`](crate::Limits::stalled)): a connection was
+    /// ended.
+    Stalled,
     /// Threads of a peer ([`Limits::threads`](crate::Limits::threads)): one was refused, or calls wait.
     Threads,
     /// Threads of the process ([`ProcessLimits::threads`](crate::ProcessLimits::threads)): one was refused,

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 static THREADS: AtomicUsize = AtomicUsize::new(ProcessLimits::DEFAULT.threads);
 static PARTIAL_BYTES: AtomicUsize = AtomicUsize::new(ProcessLimits::DEFAULT.partial_bytes);
+static CALL_BYTES: AtomicUsize = AtomicUsize::new(ProcessLimits::DEFAULT.call_bytes);
 
 /// Bounds on what all peers together can make this process hold. They are above those of each
 /// connection ([`Limits`](crate::Limits)), and the same for all connections.
@@ -28,16 +29,22 @@ pub struct ProcessLimits {
     /// Bytes of messages that have begun to arrive and are longer than 64 KiB. Beyond this the connections
     /// whose message began first end. 1 GiB unless set.
     pub partial_bytes: usize,
+    /// Bytes of calls that wait or run, and of results that are kept, of all connections: those of each
+    /// beyond its first MiB. Beyond this calls of more than 1,024 bytes are refused as overloaded. 1 GiB
+    /// unless set.
+    pub call_bytes: usize,
 }
 
 impl ProcessLimits {
-    const DEFAULT: ProcessLimits = ProcessLimits { threads: 4096, partial_bytes: 1 << 30 };
+    const DEFAULT: ProcessLimits =
+        ProcessLimits { threads: 4096, partial_bytes: 1 << 30, call_bytes: 1 << 30 };
 
     /// The bounds in force.
     pub fn current() -> ProcessLimits {
         ProcessLimits {
             threads: THREADS.load(Ordering::Relaxed),
             partial_bytes: PARTIAL_BYTES.load(Ordering::Relaxed),
+            call_bytes: CALL_BYTES.load(Ordering::Relaxed),
         }
     }
 
@@ -45,6 +52,7 @@ impl ProcessLimits {
     pub fn set(self) {
         THREADS.store(self.threads, Ordering::Relaxed);
         PARTIAL_BYTES.store(self.partial_bytes, Ordering::Relaxed);
+        CALL_BYTES.store(self.call_bytes, Ordering::Relaxed);
     }
 
     /// Threads that connections take beyond those that each can always have.

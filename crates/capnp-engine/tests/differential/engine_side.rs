@@ -241,6 +241,7 @@ impl EngineSide {
                     }
                 }
                 Effect::Resolved { .. } => self.watched -= 1,
+                Effect::Refused { limit, .. } => panic!("{limit:?} is not reached here"),
                 Effect::Released { object: FACTORY } => {}
                 Effect::Released { .. } => {
                     self.log.borrow_mut().released[Side::Engine as usize] += 1

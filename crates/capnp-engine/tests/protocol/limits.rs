@@ -1,6 +1,6 @@
 //! Limits for what the peer can make this side hold: at each of them, and one beyond it.
 
-use capnp_engine::{CallOptions, Cap, Draft, Fatal, Heap, Limits, cap_hook};
+use capnp_engine::{CallOptions, Cap, Draft, Exceeded, Fatal, Heap, Limits, cap_hook};
 use capnp_rpc::rpc_capnp::{message_target, payload};
 
 use crate::peer::{INTERFACE, Peer};
@@ -57,6 +57,7 @@ fn bytes_of_calls_that_wait() {
     waits(&mut peer, 3, 10 * KIB);
     let refused = peer.written();
     assert_eq!(refused, ["return 3: more than 21504 bytes of calls wait on one connection"]);
+    assert_eq!(peer.refused, [(None, Exceeded::Bytes)]);
     // Small calls are taken.
     waits(&mut peer, 4, 100);
     assert!(peer.written().is_empty());
@@ -129,6 +130,7 @@ fn bytes_of_results_that_are_kept() {
     answer(&mut peer, 2);
     let refused = peer.written();
     assert_eq!(refused, ["return 2: more than 25600 bytes of results are kept on one connection"]);
+    assert_eq!(peer.refused, [(None, Exceeded::Bytes)]);
     assert_eq!(peer.released, [9]);
     peer.finish(0);
     answer(&mut peer, 3);
@@ -152,6 +154,7 @@ fn objects_that_the_peer_is_given() {
     peer.written.clear();
     give(&mut peer, 3);
     assert_eq!(peer.written(), ["return 3: more than 3 objects on one connection"]);
+    assert_eq!(peer.refused, [(None, Exceeded::Objects)]);
     // One that it has can be given again, also to it as an argument.
     first(&mut peer, 4, 0);
     let call = peer.delivered.pop().unwrap().call;
@@ -194,6 +197,8 @@ fn objects_that_the_peer_gives() {
     call(&mut peer, 1, target, 0, 3..4).unwrap();
     let written = peer.written();
     assert_eq!(written, ["release 3 1", "return 1: more than 3 objects on one connection"]);
+    // The object is told, because it may serve a stream.
+    assert_eq!(peer.refused, [(Some(7), Exceeded::Objects)]);
     assert_eq!(peer.delivered.len(), 1);
     let held = peer.delivered.pop().unwrap();
     peer.engine.release_all(held.params.caps);

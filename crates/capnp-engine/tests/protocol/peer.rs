@@ -4,8 +4,8 @@ use capnp::message::{Builder, HeapAllocator, ReaderOptions};
 use capnp::private::layout::CapTable;
 use capnp::traits::ImbueMut;
 use capnp_engine::{
-    CallOptions, Called, Cap, Delivery, Draft, Effect, Engine, Failure, Fatal, Heap, Incoming,
-    Limits, Payload, Serving, SharedMessage, cap_hook, first_word,
+    CallOptions, Called, Cap, Delivery, Draft, Effect, Engine, Exceeded, Failure, Fatal, Heap,
+    Incoming, Limits, Payload, Serving, SharedMessage, cap_hook, first_word,
 };
 use capnp_rpc::rpc_capnp::{message, return_};
 
@@ -22,6 +22,7 @@ pub(crate) struct Peer {
     pub(crate) cancelled: Vec<u64>,
     pub(crate) resolved: Vec<u64>,
     pub(crate) released: Vec<u64>,
+    pub(crate) refused: Vec<(Option<u64>, Exceeded)>,
 }
 
 impl Peer {
@@ -39,6 +40,7 @@ impl Peer {
             cancelled: vec![],
             resolved: vec![],
             released: vec![],
+            refused: vec![],
         }
     }
 
@@ -65,6 +67,7 @@ impl Peer {
                 Effect::Cancelled { tag } => self.cancelled.push(tag),
                 Effect::Resolved { tag } => self.resolved.push(tag),
                 Effect::Released { object } => self.released.push(object),
+                Effect::Refused { object, limit } => self.refused.push((object, limit)),
             }
         }
     }

@@ -123,7 +123,8 @@ impl Conn {
         let source = driver.new_id();
         let SessionParts { session, state, shared } = parts;
         let engine = Engine::new(&MEMORY, limits.of_engine());
-        let mut core = Core::new(engine, state);
+        let bytes = limits.of_engine().bytes;
+        let mut core = Core::new(engine, state, bytes);
         begin(&mut core);
         let cleanup = Arc::clone(&core.cleanup);
         let conn = Arc::new(Conn {
@@ -262,6 +263,7 @@ impl Conn {
 
     /// Takes in one message of the peer's and has done what follows from it.
     pub(super) fn receive(self: &ArcConn, core: &mut Core, message: &Incoming<'_>) -> Result<()> {
+        core.allow(message.view().len());
         let received = core.engine.receive(message).map_err(fatal);
         self.do_effects(core, Some(message));
         match core.take_fatal() {
@@ -289,6 +291,7 @@ impl Conn {
 
     /// Takes out what is to be done after the lock. What is to be written goes to the outbox.
     pub(super) fn end_round(self: &Arc<Self>, core: &mut Core) -> Round {
+        core.allow_less();
         let mut failed = core.take_fatal();
         let mut waiting = 0;
         if !core.out.is_empty() {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use capnp_engine::{Effect, Engine, Exception};
 
+use super::allowance::Allowance;
 use super::batch::Batch;
 use super::followup::Followups;
 use crate::Error;
@@ -27,6 +28,7 @@ pub(crate) struct Core {
     /// Where the user's objects are dropped.
     pub(crate) cleanup: Arc<Cleanup>,
     pub(super) out: Batch,
+    pub(super) allowance: Allowance,
     /// Work for when the lock is released.
     pub(crate) followups: Followups,
     /// The same, to be run in the order in which it arose.
@@ -38,10 +40,13 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(engine: Engine, state: Box<dyn Any + Send>) -> Core {
+    /// `bytes`: of the peer's calls, at most.
+    pub(super) fn new(mut engine: Engine, state: Box<dyn Any + Send>, bytes: usize) -> Core {
         let (out, followups, in_order) = (Batch::default(), Followups::default(), Vec::new());
-        let cleanup = Cleanup::new();
-        Core { engine, state, cleanup, out, followups, in_order, failed: false, fatal: None }
+        let (cleanup, allowance) = (Cleanup::new(), Allowance::new(bytes));
+        engine.set_bytes(allowance.bytes());
+        let (failed, fatal) = (false, None);
+        Core { engine, state, cleanup, out, allowance, followups, in_order, failed, fatal }
     }
 
     /// The session's state and the engine, to be used at the same time.

@@ -150,9 +150,10 @@ impl Frames {
         self.start != self.buffer.len()
     }
 
-    /// How much memory a long message holds that has not arrived completely.
+    /// How much memory a long message holds that has not arrived completely: no more than it has need of,
+    /// though memory that is used again may be larger.
     pub(super) fn partial_bytes(&self) -> usize {
-        self.long.map_or(0, |_| self.buffer.capacity())
+        self.long.map_or(0, |length| self.buffer.capacity().min(length))
     }
 
     /// Gives the memory back: nothing more is read.

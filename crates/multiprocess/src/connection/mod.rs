@@ -9,13 +9,15 @@
 //! - `frame`, `batch`, `outbox` carry messages; `batching`: calls of many futures are written together;
 //! - `conn` ties them together, `stream` reads and writes, `followup` is what is done outside the lock;
 //! - `end` is how a connection ends; `handshake`: an end that comes before the peer's first answer is explained;
-//!   `refusal`: a peer gets no connection; `partial`: long messages that have begun;
+//!   `refusal`: a peer gets no connection; `partial`: long messages that have begun; `allowance`: the bytes
+//!   of calls;
 //! - `reading` lets who waits read the socket, `reader` says who that is, `watch` what is left to the
 //!   driver; `parker` and `wake_fd` are how a thread waits.
 //!
 //! It knows nothing of objects, threads that serve and handles: what it has to tell the layers that do
 //! goes through [`Session`].
 
+mod allowance;
 mod batch;
 mod batching;
 mod conn;

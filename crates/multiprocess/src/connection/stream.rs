@@ -162,7 +162,7 @@ impl Conn {
                         "this side let it go: the other has read nothing for {time:?} while bytes \
                          waited for it (Limits::stalled)"
                     );
-                    Limit::Unsent.met(|| format!("a connection is ended: {reason}"));
+                    Limit::Stalled.met(|| format!("a connection is ended: {reason}"));
                     conn.end(Error::disconnected(reason));
                 }
             }

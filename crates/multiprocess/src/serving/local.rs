@@ -60,11 +60,10 @@ impl Local {
         content: &Content<'_>,
         serving: Serving,
     ) -> Result<()> {
-        if let Some(message) = beyond_limits(core, conn, content.message.len()) {
+        let ends = self.destroy == Some(method);
+        if let Some(message) = beyond_limits(core, conn, content.message.len(), ends) {
             let error = Error::Overloaded { message };
-            if let Some(streams) = self.streams.get() {
-                streams.refused(&error);
-            }
+            Object::refused(self, &error);
             return Err(error);
         }
         let served = self.place().clone();
@@ -73,7 +72,7 @@ impl Local {
         };
         // This comes first: before it the object may end, and the decoded call may become its last
         // holder.
-        let object = match self.destroy == Some(method) {
+        let object = match ends {
             true => None,
             false => served.begin()?,
         };
@@ -201,24 +200,34 @@ impl Object for Local {
         self.name
     }
 
+    /// It may have been a streaming call: none after it must run, or the object would get a stream with a
+    /// gap.
+    fn refused(&self, error: &Error) {
+        if let Some(streams) = self.streams.get() {
+            streams.refused(error);
+        }
+    }
+
     fn released(&self) -> Option<Box<dyn Any + Send>> {
         self.place().take().map(remains)
     }
 }
 
-/// Why a call with a message of this size is refused, if it is.
-fn beyond_limits(core: &mut Core, conn: &ArcConn, bytes: usize) -> Option<String> {
+/// Why a call with a message of this size is refused, if it is. `ends`: it ends its object.
+fn beyond_limits(core: &mut Core, conn: &ArcConn, bytes: usize, ends: bool) -> Option<String> {
     let limits = conn.limits();
     let (limit, message) = if core.running_calls() >= limits.calls {
         let calls = limits.calls;
         (Limit::Calls, format!("more than {calls} calls at once on one connection (Limits::calls)"))
     } else if core.engine.exceeds_bytes(bytes) {
-        let most = limits.window();
+        (Limit::CallBytes, core.bytes_reached())
+    } else if core.cleanup.waiting() > limits.objects && !ends {
+        let objects = limits.objects;
         let message = format!(
-            "the calls that wait or run on one connection have more than {most} bytes \
-             (Limits::call_bytes)"
+            "the destructors of more than {objects} objects and arguments of one connection wait for their \
+             turn (Limits::objects)"
         );
-        (Limit::CallBytes, message)
+        (Limit::Objects, message)
     } else {
         return None;
     };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use capnp_engine::{Delivery, Incoming};
 
 use super::thread_server::ThreadServer;
+use crate::Error;
 use crate::connection::{ArcConn, Core};
 
 /// An object of this process that the peer can call.
@@ -33,6 +34,9 @@ pub(crate) trait Object: Send + Sync {
     fn name(&self) -> &'static str {
         "an object"
     }
+
+    /// A call of it was refused before it came here. Under the lock.
+    fn refused(&self, _error: &Error) {}
 
     /// Nobody can call it any more. What is left of it is to be dropped outside the lock.
     fn released(&self) -> Option<Box<dyn Any + Send>> {

@@ -117,11 +117,14 @@ impl Core {
         outcome: Result<&mut EncodeFn>,
     ) -> Result<Draft> {
         let encode = outcome?;
-        Draft::results(&MEMORY, serving, |to| {
+        let draft = Draft::results(&MEMORY, serving, |to| {
             let mut writer = Writer::new(self, conn, None);
             let written = catch_panic(|| encode(&mut Encoder::new(&mut writer, 0), to));
             writer.finish(written)
-        })
+        })?;
+        // They may be kept.
+        self.allow(draft.bytes());
+        Ok(draft)
     }
 
     /// The engine has ended: calls that still run end later, and their answers are dropped.

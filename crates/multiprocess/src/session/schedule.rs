@@ -11,6 +11,7 @@ use super::thread_server::ThreadServer;
 use crate::Error;
 use crate::connection::{ArcConn, Core, Followup};
 use crate::driver::{TimerId, driver};
+use crate::limits_met::Limit;
 use crate::threads::{Inbox, RunCall, SerialExecutor, Start, Task};
 
 /// Identifies a thread of this process that a peer names.
@@ -105,6 +106,8 @@ impl Core {
         self.engine.unwatch(waiting.thread, tag as u64);
         self.engine.release_all([Some(waiting.thread), waiting.callback]);
         let problem = format!("the thread that the call names was not known within {time:?}");
+        Limit::UnknownThread
+            .met(|| format!("a call was refused: {problem} (Limits::unknown_thread)"));
         waiting.call.refuse(Error::failed(problem));
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use capnp_engine::{Cap, Effect, Engine, Incoming, State as CapState};
+use capnp_engine::{Cap, Effect, Engine, Exceeded, Incoming, State as CapState};
 use slab::Slab;
 
 use super::calls::Waiters;
@@ -12,7 +12,9 @@ use super::object::Object;
 use super::running::{Idle, RunningCalls};
 use super::schedule::Waiting;
 use super::threads::Threads;
+use crate::Error;
 use crate::connection::{ArcConn, Conn, Core, Followup, Session};
+use crate::limits_met::Limit;
 use crate::threads::{SerialExecutor, ThreadBudget};
 
 /// What is kept under the lock.
@@ -92,6 +94,24 @@ impl Core {
         }
     }
 
+    /// The engine has refused a call, or its results, for one of the limits that it was given.
+    fn refused(&mut self, conn: &ArcConn, object: Option<u64>, limit: Exceeded) {
+        let (limit, what) = match limit {
+            Exceeded::Bytes => (Limit::CallBytes, self.bytes_reached()),
+            Exceeded::Objects => {
+                let objects = conn.limits().objects;
+                let text =
+                    format!("more than {objects} objects on one connection (Limits::objects)");
+                (Limit::Objects, text)
+            }
+        };
+        limit.met(|| format!("a call was refused: {what}"));
+        let object = object.and_then(|key| self.state().objects.get(key as usize).cloned());
+        if let Some(object) = object {
+            object.refused(&Error::Overloaded { message: what });
+        }
+    }
+
     fn released(&mut self, key: u64) {
         let state = self.state();
         let Some(object) = state.objects.try_remove(key as usize) else { return };
@@ -137,6 +157,7 @@ impl Session for Calls {
             Effect::Over { tag } => core.over(tag),
             Effect::Cancelled { tag } => core.cancelled(tag),
             Effect::Resolved { tag } => core.thread_resolved(conn, tag),
+            Effect::Refused { object, limit } => core.refused(conn, object, limit),
             Effect::Released { object } => core.released(object),
         }
     }

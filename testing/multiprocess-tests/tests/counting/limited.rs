@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use multiprocess::{Error, Limits, ProcessLimits};
+use multiprocess::{Error, Limit, Limits, ProcessLimits};
 use multiprocess_tests::generated::lab_capnp::lab;
 use multiprocess_tests::raw::{Cap, LAB, THREAD_MAP, Target, cap};
 use multiprocess_tests::{Relay, pair, pair_with, wait_until};
@@ -198,5 +198,57 @@ fn messages_that_have_begun_hold_a_bounded_number_of_bytes() {
     assert_eq!(pair.lab.bytes(vec![1; 4 * MIB]).wait().unwrap().len(), 4 * MIB);
     assert!(newest.is_connected());
     drop(peers);
+    ProcessLimits::default().set();
+}
+
+/// What the calls of all connections hold has a bound, which one of them may reach for all.
+#[test]
+fn calls_of_all_connections_hold_a_bounded_number_of_bytes() {
+    const MIB: usize = 1 << 20;
+    let _alone = alone();
+    let met = Limit::CallBytes.times_met();
+    let mut limits = ProcessLimits::default();
+    limits.call_bytes = 8 * MIB;
+    limits.set();
+    // A MiB of its own each, and of the shared eight some in steps: all of them together take two of 2 MiB
+    // on each of three connections, and not two on each of ten.
+    let pairs: Vec<_> = (0..10).map(|_| pair()).collect();
+    let name = "x".repeat(2 * MIB);
+    let calls: Vec<_> =
+        pairs[..3].iter().map(|pair| pair.lab.block(name.clone()).start()).collect();
+    wait_until("they run", || pairs[..3].iter().all(|pair| pair.server.blocked() == 1));
+    let more: Vec<_> = pairs.iter().map(|pair| pair.lab.block(name.clone()).start()).collect();
+    // Small calls are served.
+    pairs.iter().for_each(|pair| pair.assert_alive());
+    let refused: Vec<_> = more
+        .into_iter()
+        .zip(&pairs)
+        .filter_map(|(call, pair)| {
+            wait_until("it runs or is refused", || {
+                Limit::CallBytes.times_met() > met || pair.server.blocked() > 0
+            });
+            let error = call.timeout(Duration::from_millis(100)).wait().unwrap_err();
+            matches!(error, Error::Overloaded { .. }).then(|| error.to_string())
+        })
+        .collect();
+    assert!(!refused.is_empty() && refused.len() < 10, "{} refused", refused.len());
+    assert!(
+        refused[0].contains("more than 8388608 bytes (ProcessLimits::call_bytes)"),
+        "{refused:?}"
+    );
+    assert!(Limit::CallBytes.times_met() > met);
+    for pair in &pairs {
+        pair.server.let_go(&name);
+    }
+    for call in calls {
+        assert!(call.wait().unwrap());
+    }
+    // All is given back: one connection has nearly all of it.
+    wait_until("there is room again", || {
+        pairs[5].lab.bytes(vec![1; 8 * MIB]).wait().is_ok_and(|data| data.len() == 8 * MIB)
+    });
+    drop(pairs);
+    let pair = pair();
+    wait_until("and again", || pair.lab.bytes(vec![1; 8 * MIB]).wait().is_ok());
     ProcessLimits::default().set();
 }

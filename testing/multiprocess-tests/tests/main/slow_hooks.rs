@@ -6,7 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 
 use multiprocess::process::Listener;
-use multiprocess::{Connection, Server};
+use multiprocess::{Connection, Error, Limit, Limits, Result, Server};
+use multiprocess_tests::generated::flow::{Flow, FlowClient, PlainSink, PlainSinkClient};
 use multiprocess_tests::generated::lab::LabClient;
 use multiprocess_tests::{LONG, LabServer, pair, wait_until, within_time};
 
@@ -118,4 +119,52 @@ fn hooks_for_the_end_that_wait_delay_no_others() {
     let serving = pair.serving.clone();
     within_time(move || serving.wait_disconnected());
     door.open();
+}
+
+/// Opens objects without a destroy method, whose destructors wait.
+struct Opens(Arc<Door>);
+
+impl Flow for Opens {
+    fn open_plain(&self) -> Result<PlainSinkClient> {
+        Ok(PlainSinkClient::new(Slow(Arc::clone(&self.0))))
+    }
+}
+
+struct Slow(Arc<Door>);
+
+impl PlainSink for Slow {}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.0.pass();
+    }
+}
+
+/// A peer that makes and drops objects all the time piles up no destructors.
+#[test]
+fn destructors_that_wait_are_bounded_in_number() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let door = Arc::new(Door::default());
+    let flow = FlowClient::new(Opens(Arc::clone(&door)));
+    let limits = Limits { objects: 20, ..Limits::default() };
+    let _serving = Connection::builder().limits(limits).serve(flow).start(theirs).unwrap();
+    let flow: FlowClient = Connection::new(ours).unwrap().bootstrap().unwrap();
+    let (other, met) = (pair(), Limit::Objects.times_met());
+    let mut made = 0;
+    let refused = loop {
+        match flow.open_plain().wait() {
+            Ok(object) => drop(object),
+            Err(error) => break error,
+        }
+        made += 1;
+        assert!(made <= 100, "as many as one likes");
+    };
+    // Four destructors run, and the release of the last objects may not have been read.
+    assert!(made >= 20, "{made}: {refused}");
+    let Error::Overloaded { message } = &refused else { panic!("{refused}") };
+    assert!(message.contains("wait for their turn (Limits::objects)"), "{message}");
+    assert!(Limit::Objects.times_met() > met);
+    other.assert_alive();
+    door.open();
+    wait_until("calls are served again", || flow.open_plain().wait().is_ok());
 }

@@ -82,7 +82,7 @@ fn size(number: u32) -> usize {
 
 #[test]
 fn futures_wait_and_stay_in_order() {
-    let Bench { seen, sinks, serving, .. } = bench();
+    let Bench { seen, sinks, serving, calling } = bench();
     let writes = move || {
         let writes = sinks
             .iter()
@@ -99,7 +99,7 @@ fn futures_wait_and_stay_in_order() {
     }
     let all = || seen.numbers.lock().unwrap().iter().all(|numbers| numbers[..] == [0, 1, 2]);
     wait_until("all have arrived in order", all);
-    assert!(serving.is_connected());
+    assert!(serving.is_connected() && calling.is_connected());
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! What one peer can make this process hold: at each limit, and one beyond it.
 
+use std::os::unix::net::UnixStream;
+
+use multiprocess_tests::generated::flow::SinkClient;
+use multiprocess_tests::generated::flow_capnp::sink;
 use multiprocess_tests::generated::lab_capnp::lab;
 use multiprocess_tests::generated::proxy_capnp::thread_map;
-use multiprocess_tests::raw::{Cap, LAB, THREAD_MAP, Target, cap};
+use multiprocess_tests::raw::{Cap, LAB, RawPeer, THREAD_MAP, Target, cap};
 use multiprocess_tests::{pair_of, pair_with, wait_until};
 
-use multiprocess::{Error, Limits};
+use multiprocess::{Connection, Error, Interface, Limit, Limits};
 
 use super::{bench_with, block, on_thread};
 
@@ -140,4 +144,32 @@ fn a_call_that_is_refused_for_its_size_ends_nothing() {
     let first = pair.lab.bytes(vec![1; MIB]).start();
     assert_eq!(first.wait().unwrap().len(), MIB);
     pair.assert_alive();
+}
+
+/// A streaming call that is refused because it brings too many objects leaves no gap: none after it runs.
+#[test]
+fn a_refused_streaming_call_ends_its_stream() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let pair = multiprocess_tests::sink();
+    let limits = Limits { objects: 8, ..Limits::default() };
+    let serving = Connection::builder().limits(limits).serve(pair.sink.clone()).start(theirs);
+    let mut peer = RawPeer::new(ours);
+    let sink = Target::Bootstrap(peer.bootstrap());
+    let mut note = |peer: &mut RawPeer, number, objects: &[Cap]| {
+        peer.call(sink, (SinkClient::ID, 2), objects, |content| {
+            content.init_as::<sink::note_params::Builder<'_>>().set_number(number);
+        })
+    };
+    let first = note(&mut peer, 1, &[]);
+    peer.wait(first).results();
+    let objects: Vec<_> = (0..9).map(Cap::Here).collect();
+    let refused = note(&mut peer, 2, &objects);
+    let after = note(&mut peer, 3, &[]);
+    let refused = peer.wait(refused).exception();
+    assert!(refused.contains("more than 8 objects"), "{refused}");
+    let after = peer.wait(after).exception();
+    assert!(after.contains("(Limits::objects)"), "{after}");
+    assert_eq!(pair.taken.numbers(), [1]);
+    assert!(serving.unwrap().is_connected());
+    assert!(Limit::Objects.times_met() > 0);
 }
