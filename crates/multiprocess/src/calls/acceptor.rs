@@ -30,15 +30,22 @@ pub(super) type Start = Box<dyn Fn(UnixStream) -> Result<Connection> + Send + Sy
 /// Who is accepted, and how many.
 pub(super) struct Admission {
     pub(super) max_connections: usize,
+    pub(super) max_of_user: usize,
     pub(super) first_message: Duration,
     pub(super) accept: Box<dyn Fn(&PeerCredentials) -> bool + Send + Sync>,
+}
+
+/// A connection, and whose it is.
+struct Accepted {
+    user: u32,
+    connection: Connection,
 }
 
 pub(super) struct Acceptor {
     listener: Listener,
     start: Start,
     admission: Admission,
-    connections: Mutex<HashMap<u64, Connection>>,
+    connections: Mutex<HashMap<u64, Accepted>>,
     next: AtomicU64,
     /// The timer runs that refuses those who have waited long enough.
     refusing: AtomicBool,
@@ -78,19 +85,29 @@ impl Acceptor {
         self.listener.path()
     }
 
-    pub(super) fn connections(&self) -> MutexGuard<'_, HashMap<u64, Connection>> {
+    pub(super) fn connections(&self) -> Vec<Connection> {
+        self.accepted().values().map(|accepted| accepted.connection.clone()).collect()
+    }
+
+    fn accepted(&self) -> MutexGuard<'_, HashMap<u64, Accepted>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_full(&self) -> bool {
-        self.connections().len() >= self.admission.max_connections
+        self.accepted().len() >= self.admission.max_connections
+    }
+
+    fn has_place_for(&self, user: u32) -> bool {
+        let max = self.admission.max_of_user;
+        // Mostly there is no such limit below that of all.
+        max >= self.admission.max_connections
+            || self.accepted().values().filter(|accepted| accepted.user == user).count() < max
     }
 
     fn accept_one(self: &Arc<Self>) -> Result<()> {
         let stream = self.listener.accept()?;
-        match peer_credentials(&stream) {
-            Ok(peer) if (self.admission.accept)(&peer) => {}
-            Ok(peer) => {
+        let user = match peer_credentials(&stream) {
+            Ok(peer) if !(self.admission.accept)(&peer) => {
                 let path = self.path().display();
                 Limit::Users.met(|| {
                     format!("{path}: process {:?} of user {} was refused", peer.pid, peer.uid)
@@ -98,11 +115,22 @@ impl Acceptor {
                 refuse(stream.into(), "this server does not serve your user");
                 return Ok(());
             }
+            Ok(peer) if !self.has_place_for(peer.uid) => {
+                let (path, max) = (self.path().display(), self.admission.max_of_user);
+                Limit::Connections.met(|| {
+                    let uid = peer.uid;
+                    format!("{path}: user {uid} has {max} connections, the most: one was refused")
+                });
+                let reason = format!("your user has {max} connections to this server, its maximum");
+                refuse(stream.into(), &reason);
+                return Ok(());
+            }
+            Ok(peer) => peer.uid,
             Err(error) => {
                 tracing::warn!("cannot tell who connects: {error}");
                 return Ok(());
             }
-        }
+        };
         let connection = match (self.start)(stream) {
             Ok(connection) => connection,
             Err(error) => {
@@ -111,7 +139,7 @@ impl Acceptor {
             }
         };
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.connections().insert(id, connection.clone());
+        self.accepted().insert(id, Accepted { user, connection: connection.clone() });
         let weak = Arc::downgrade(self);
         // The runtime's own: no hook of the user's, however slow, keeps a place taken.
         connection.at_end(move || {
@@ -125,8 +153,8 @@ impl Acceptor {
 
     /// A connection has ended: there is room for another.
     fn forget(&self, id: u64) {
-        let connection = self.connections().remove(&id);
-        drop(connection);
+        let accepted = self.accepted().remove(&id);
+        drop(accepted);
         self.listen(true);
     }
 

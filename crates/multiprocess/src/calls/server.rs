@@ -37,6 +37,7 @@ impl Server {
             limits: Limits::default(),
             admission: Admission {
                 max_connections: Self::MAX_CONNECTIONS,
+                max_of_user: usize::MAX,
                 first_message: Self::FIRST_MESSAGE,
                 accept: Box::new(is_same_user),
             },
@@ -50,7 +51,7 @@ impl Server {
 
     /// The present connections.
     pub fn connections(&self) -> Vec<Connection> {
-        self.0.connections().values().cloned().collect()
+        self.0.connections()
     }
 
     /// Ends every connection and waits until no method is being served on them, for `timeout` at
@@ -108,6 +109,14 @@ impl ServerBuilder {
     /// [`Error::Disconnected`](crate::Error::Disconnected). [`Server::MAX_CONNECTIONS`] unless set.
     pub fn max_connections(mut self, max: usize) -> Self {
         self.admission.max_connections = max.max(1);
+        self
+    }
+
+    /// How many connections each user has at once, at least one. One more is told so at once. For a server
+    /// that several users may use ([`accept_if`](Self::accept_if)), so that none takes the others' places. As
+    /// many as [`max_connections`](Self::max_connections) unless set.
+    pub fn max_connections_of_user(mut self, max: usize) -> Self {
+        self.admission.max_of_user = max.max(1);
         self
     }
 

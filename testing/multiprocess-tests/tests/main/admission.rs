@@ -52,6 +52,28 @@ fn one_more_than_the_cap_is_told_so() {
     assert_eq!(connect(&server).1.add(1, 2).wait().unwrap(), 3);
 }
 
+/// There are places left, but not for this user.
+#[test]
+fn one_more_than_a_user_may_have_is_told_so() {
+    let (place, lab) = (Place::new(), LabServer::new());
+    let builder = Server::builder().max_connections(5).max_connections_of_user(2);
+    let server = builder.listen(place.socket(), lab.client()).unwrap();
+    let mut peers: Vec<_> = (0..2).map(|_| connect(&server)).collect();
+    for (_, lab) in &peers {
+        assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
+    }
+    let before = Limit::Connections.times_met();
+    let reason = refusal(&server);
+    assert!(reason.contains("your user has 2 connections to this server"), "{reason}");
+    assert!(Limit::Connections.times_met() > before);
+    for (_, lab) in &peers {
+        assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
+    }
+    peers.pop();
+    wait_until("there is a place", || server.connections().len() < 2);
+    assert_eq!(connect(&server).1.add(1, 2).wait().unwrap(), 3);
+}
+
 #[test]
 fn a_connection_on_which_nothing_comes_loses_its_place() {
     let place = Place::new();
