@@ -16,6 +16,7 @@ use crate::payload::Payload;
 use crate::pending_call::{Asker, PendingCall, Serving};
 use crate::promises::Embargo;
 use crate::questions::{CallId, Questions};
+use crate::told::PeerLimits;
 
 /// The number of entries in each table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,6 +46,9 @@ impl Sizes {
 pub struct Engine {
     pub(crate) pool: &'static dyn Pool,
     pub(crate) limits: Limits,
+    /// What the peer is told of this side's limits, and what it has told of its own.
+    pub(crate) tells: Option<PeerLimits>,
+    pub(crate) told: Option<PeerLimits>,
     /// What the peer's Bootstrap returns.
     pub(crate) bootstrap: Option<Cap>,
     pub(crate) caps: Caps,
@@ -77,6 +81,8 @@ impl Engine {
         Engine {
             pool,
             limits,
+            tells: None,
+            told: None,
             bootstrap: None,
             caps: Caps::default(),
             questions: Questions::default(),

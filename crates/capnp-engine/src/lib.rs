@@ -155,6 +155,7 @@ mod receive;
 mod returns;
 mod segments;
 mod shared_message;
+mod told;
 
 pub use cap::{Cap, Path, Stage, State};
 pub use cap_index::{cap_hook, find_cap};
@@ -170,3 +171,4 @@ pub use pending_call::{CallKind, Serving};
 pub use questions::{CallId, CallOptions, Called};
 pub use segments::{Segments as MessageSegments, SliceSegments};
 pub use shared_message::{MessageView, SharedMessage, first_word, reader_options};
+pub use told::PeerLimits;

@@ -26,7 +26,8 @@ pub struct Limits {
     /// would add more is refused as overloaded.
     pub objects: usize,
     /// The size of a message of this side's, in bytes. A longer call is not sent, and longer results are
-    /// replaced by an error: the peer would end the connection.
+    /// replaced by an error: the peer would end the connection. A lower limit counts instead where the
+    /// peer has told that it has one ([`Engine::peer_limits`]).
     pub message: usize,
     /// Capabilities in one message. A message of the peer's with more ends the connection, and one of this
     /// side is not sent.
@@ -105,10 +106,11 @@ impl Engine {
     /// The error for a message of this side's that is beyond a limit.
     pub(crate) fn check_draft(&mut self, draft: &Draft) -> Result<(), Failure> {
         let bytes = draft.bytes();
-        if bytes > self.limits.message {
-            let limit = self.limits.message;
+        let limit = self.most_message();
+        if bytes > limit {
+            let whose = if limit < self.limits.message { "the other side's" } else { "the" };
             return Err(Failure::failed(format!(
-                "a message of {bytes} bytes was not sent: {limit} is the limit (Limits::message)"
+                "a message of {bytes} bytes was not sent: {limit} is {whose} limit (Limits::message)"
             )));
         }
         let (mut all, mut new) = (0, 0);

@@ -220,7 +220,7 @@ impl Engine {
     pub fn ask_bootstrap(&mut self, tag: u64) -> Result<(CallId, Cap), Failure> {
         self.check_open()?;
         let call = self.questions.add(tag, CallKind::Ordinary, Wanted::Here);
-        self.send(16, |root| root.init_bootstrap().set_question_id(call.place));
+        self.send_bootstrap(call.place);
         let promise = self.promise_of(call, Path::new());
         if let Some(question) = self.questions.get(call) {
             question.sent = true;

@@ -33,7 +33,10 @@ impl Engine {
         let root = message.root()?;
         let Ok(kind) = root.which() else {
             // The message is of a newer protocol: the peer is told that this side does not know it.
-            return self.send_unimplemented(root);
+            return match self.read_limits(root) {
+                true => Ok(()),
+                false => self.send_unimplemented(root),
+            };
         };
         match kind {
             message::Call(call) => self.receive_call(call?, message)?,
@@ -42,7 +45,11 @@ impl Engine {
                 let finish = finish?;
                 self.receive_finish(finish.get_question_id(), finish.get_release_result_caps())?;
             }
-            message::Bootstrap(bootstrap) => self.answer_bootstrap(bootstrap?.get_question_id())?,
+            message::Bootstrap(bootstrap) => {
+                let bootstrap = bootstrap?;
+                self.read_bootstrap(bootstrap);
+                self.answer_bootstrap(bootstrap.get_question_id())?;
+            }
             message::Release(release) => {
                 let release = release?;
                 self.release_export(release.get_id(), release.get_reference_count())?;

@@ -9,3 +9,4 @@ mod older;
 mod order;
 mod peer;
 mod tail;
+mod told;

@@ -146,11 +146,12 @@ pub(super) fn start_call<T: Send + 'static>(
         let target = (method.interface, method.ordinal);
         let version = method.version;
         let written = core.write_call(conn, target, version, Some(&caller), encode)?;
-        let (bytes, limit) = (written.draft.bytes(), conn.limits().message);
+        let (bytes, limit) = (written.draft.bytes(), core.engine.most_message());
         if bytes > limit {
             core.engine.discard(written.draft);
+            let whose = if limit < conn.limits().message { " to the other side" } else { "" };
             return Err(Error::misuse(format!(
-                "the parameters have {bytes} bytes, and {limit} is the limit of a message \
+                "the parameters have {bytes} bytes, and {limit} is the limit of a message{whose} \
                  (Limits::message): pass them in several calls"
             )));
         }

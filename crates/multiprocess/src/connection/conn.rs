@@ -122,7 +122,8 @@ impl Conn {
         let driver = driver()?;
         let source = driver.new_id();
         let SessionParts { session, state, shared } = parts;
-        let engine = Engine::new(&MEMORY, limits.of_engine());
+        let mut engine = Engine::new(&MEMORY, limits.of_engine());
+        engine.tell_limits(limits.told());
         let bytes = limits.of_engine().bytes;
         let mut core = Core::new(engine, state, bytes);
         begin(&mut core);

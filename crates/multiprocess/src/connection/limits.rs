@@ -7,7 +7,9 @@ use std::time::Duration;
 pub struct Limits {
     /// The largest message, in bytes: a call with its parameters, or its results, and some 200 bytes. A
     /// larger one of the peer's ends the connection, so that each side has to allow what it is to get. A
-    /// larger one of this side's is not sent: its call fails. 64 MiB unless set.
+    /// larger one of this side's is not sent: its call fails. Two sides of this runtime tell each other this
+    /// limit when one asks for the other's first object, so that what is too large for the other side is not
+    /// sent either. 64 MiB unless set.
     pub message: usize,
     /// Calls of the peer's that are being served at once. More are refused as overloaded. As many
     /// again may wait for the answer of another call, and twice as many and 1,024 more may be
@@ -16,7 +18,8 @@ pub struct Limits {
     /// Bytes of the peer's calls that wait or run, and of results that are kept because the peer may call
     /// what they contain. A call beyond this is refused as overloaded, unless it has no more than 1,024
     /// bytes. At least `message`. So many bytes of this side's calls are under way at once, too
-    /// (and no more than `unsent`): calls of more than 1,024 bytes wait for room before they are sent.
+    /// (and no more than `unsent`, or than the other side has told): calls of more than 1,024 bytes wait for
+    /// room before they are sent.
     /// 128 MiB unless set.
     pub call_bytes: usize,
     /// Objects that the peer can have from this side, and as many that it can have this side hold. A call
@@ -58,6 +61,16 @@ impl Limits {
     /// Bytes of this side's calls that are under way at once, if they are several.
     pub(crate) fn send_window(&self) -> usize {
         self.call_bytes.min(self.unsent).max(self.message)
+    }
+
+    /// The same where the peer has told its limits.
+    pub(crate) fn send_window_to(&self, message: usize, bytes: usize) -> usize {
+        bytes.min(self.send_window()).max(message.min(self.message))
+    }
+
+    /// What the peer is told of them.
+    pub(super) fn told(&self) -> capnp_engine::PeerLimits {
+        capnp_engine::PeerLimits { message: self.message, bytes: self.window() }
     }
 
     /// Bytes that wait for a peer at most: the connection ends beyond it.

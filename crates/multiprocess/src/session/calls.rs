@@ -224,10 +224,20 @@ impl Core {
     /// Whether a call of this size may be sent now, or is to wait until others are answered, because they
     /// have as many bytes as may be under way. `told`: it has waited, and was told that there is room.
     pub(crate) fn has_room(&mut self, conn: &ArcConn, bytes: usize, told: bool) -> bool {
+        let limit = self.send_window(conn);
         let waiters = &self.state().waiters;
         // Nothing that comes later goes before those that wait.
-        let free = waiters.queue.is_empty() && waiters.has_room(bytes, conn.limits().send_window());
+        let free = waiters.queue.is_empty() && waiters.has_room(bytes, limit);
         bytes <= SMALL || told || free
+    }
+
+    /// Bytes of this side's calls that are under way at once, if they are several: no more than the peer
+    /// takes, where it has said how many.
+    fn send_window(&self, conn: &ArcConn) -> usize {
+        match self.engine.peer_limits() {
+            Some(peer) => conn.limits().send_window_to(peer.message, peer.bytes),
+            None => conn.limits().send_window(),
+        }
     }
 
     /// Has `tell` called when there is room for a call of this size.
@@ -248,7 +258,7 @@ impl Core {
 
     /// Tells calls that wait that there is room for them.
     pub(crate) fn tell_room(&mut self, conn: &ArcConn) {
-        let limit = conn.limits().send_window();
+        let limit = self.send_window(conn);
         let waiters = &mut self.state().waiters;
         let mut told = Vec::new();
         // Those that have room, taken out before any of them is told: it may be sent at once.

@@ -7,10 +7,13 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use multiprocess::{Connection, Error, Limits};
+use multiprocess::{Connection, Error, Limits, Result};
+use multiprocess_tests::generated::lab::{Lab, LabClient};
 use multiprocess_tests::generated::lab_capnp::lab;
 use multiprocess_tests::raw::{Cap, LAB, RawPeer, THREAD_MAP, Target};
-use multiprocess_tests::{LONG, LabServer, Relay, pair, pair_with, wait_until, within_time};
+use multiprocess_tests::{
+    LONG, LabServer, Relay, pair, pair_of, pair_with, wait_until, within_time,
+};
 
 const MIB: usize = 1 << 20;
 
@@ -246,4 +249,56 @@ fn a_call_that_gave_up_waiting_for_room_holds_up_no_others() {
     pair.server.let_go(&name);
     pair.server.let_go(&format!("{name}y")[MIB..]);
     assert!(filling.wait().unwrap() && other.wait().unwrap());
+}
+
+/// Each side has its own limits. They tell each other, so that what the other would not take is refused here,
+/// or waits.
+#[test]
+fn the_limits_of_the_other_side_are_known() {
+    for (calling, serving) in [(Limits::default(), narrow()), (narrow(), Limits::default())] {
+        let strict = calling.message > serving.message;
+        let pair = pair_of(calling, serving);
+        // With its answer come the limits.
+        pair.assert_alive();
+        let error = pair.lab.bytes(vec![0; 3 * MIB]).wait().unwrap_err();
+        let Error::ApiMisuse { problem } = &error else { panic!("{error}") };
+        assert_eq!(problem.contains("of a message to the other side (Limits::message)"), strict);
+        let lab = pair.lab.clone();
+        let large = Relay::client(move |_, _| {
+            // The serving side calls back with what the calling side takes, or does not.
+            let error = lab.text("x".repeat(3 * MIB)).wait().unwrap_err();
+            assert!(error.to_string().contains("Limits::message"), "{error}");
+            Ok(1)
+        });
+        assert_eq!(pair.lab.call_back(large, 1).wait().unwrap(), 2);
+        // More at once than the narrow side takes: none is refused.
+        let calls = (0..40).map(|number| pair.lab.bytes(vec![number; MIB]));
+        let answers = futures_executor::block_on(join_all(calls));
+        for (number, answer) in (0..).zip(answers) {
+            assert_eq!(answer.unwrap(), vec![number; MIB]);
+        }
+        pair.assert_alive();
+    }
+}
+
+/// The same for results.
+#[test]
+fn results_that_the_other_side_would_not_take_fail_their_call() {
+    struct Large;
+    impl Lab for Large {
+        fn text(&self, _: String) -> Result<String> {
+            Ok("x".repeat(3 * MIB))
+        }
+        fn add(&self, a: i32, b: i32) -> Result<i32> {
+            Ok(a + b)
+        }
+    }
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let lab = LabClient::new(Large);
+    let _serving = Connection::builder().serve(lab).start(theirs).unwrap();
+    let calling = Connection::builder().limits(narrow()).start(ours).unwrap();
+    let lab: LabClient = calling.bootstrap().unwrap();
+    let error = lab.text("a long one").wait().unwrap_err();
+    assert!(error.to_string().contains("is the other side's limit (Limits::message)"), "{error}");
+    assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
 }
