@@ -116,7 +116,7 @@ impl Ipc {
             Ok(status) => tracing::warn!("{} ended with {status}", name.display()),
             Err(error) => tracing::warn!("{} ended: {error}", name.display()),
         };
-        connection.on_disconnect(move || {
+        connection.on_disconnect(move |_reason| {
             // On its own thread: a child that hangs must not delay the hooks of other connections.
             let reaper = std::thread::Builder::new().name("ipc-reap".to_owned()).spawn(reap);
             if let Err(error) = reaper {

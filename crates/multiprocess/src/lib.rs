@@ -70,13 +70,14 @@ mod serving;
 mod session;
 mod thread_start;
 mod threads;
+mod wakers;
 mod wire;
 
 pub use calls::call::Call;
 pub use calls::connection::{Connection, ConnectionBuilder};
 pub use calls::current::{CurrentCall, current_call};
 pub use calls::server::{Server, ServerBuilder};
-pub use connection::Limits;
+pub use connection::{Disconnected, Limits};
 pub use error::{Error, Raised, Result};
 pub use limits_met::Limit;
 pub use process_limits::ProcessLimits;

@@ -10,7 +10,7 @@ use super::call::Call;
 use super::interface::Interface;
 use super::object::serve;
 use super::slot::Slot;
-use crate::connection::{ArcConn, Limits, read_once};
+use crate::connection::{ArcConn, Disconnected, Limits, read_once};
 use crate::process::{PeerCredentials, check_forked, is_forked, peer_credentials};
 use crate::session::{self, Complete};
 use crate::threads::this_inbox;
@@ -160,10 +160,48 @@ impl Connection {
         let _ = end.recv();
     }
 
-    /// Runs `hook` on a thread of the runtime when the connection has ended, at once if it has.
+    /// The end of the connection as a future, for any executor: it ends with the reason, at once if the
+    /// connection has ended. Several may wait; each can be dropped at any time. It does not keep the
+    /// connection, and is also ready when the last handle on it was dropped.
     ///
-    /// It may take as long as it likes: it delays only other hooks of this connection, if there are many.
-    pub fn on_disconnect<F: FnOnce() + Send + 'static>(&self, hook: F) {
+    /// Whatever ends a connection, on every path and once:
+    /// 1. every call of it that waits gets its error, and every later one fails;
+    /// 2. the hooks of [`on_disconnect`](Self::on_disconnect) are given to their threads;
+    /// 3. the threads and futures that wait for calls are woken, and then these futures.
+    ///
+    /// So when this is ready or a hook runs, no call of the connection waits for an answer any more. In a
+    /// fork of the process it is ready at once, with an [`Error::ApiMisuse`].
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    /// use multiprocess::{Connection, Error};
+    ///
+    /// # fn main() -> multiprocess::Result<()> {
+    /// let (ours, theirs) = UnixStream::pair().expect("a socket pair");
+    /// let connection = Connection::new(ours)?;
+    /// let end = connection.disconnected();
+    /// drop(theirs);
+    /// let reason = futures_executor::block_on(end);
+    /// assert!(matches!(reason, Error::Disconnected { .. }), "{reason}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn disconnected(&self) -> Disconnected {
+        self.0.disconnected()
+    }
+
+    /// Runs `hook` with the reason when the connection has ended, at once if it has: exactly once, unless
+    /// the process ends before. When it runs, every call of the connection has failed.
+    ///
+    /// It runs on a thread of the runtime for that, with no lock held, and may take as long as it likes: it
+    /// delays only other hooks of this connection, if more than three others wait as well. They are begun
+    /// in the order in which they came, and run beside each other. A panic is logged, and the others run.
+    /// In a fork of the process this does nothing.
+    pub fn on_disconnect<F: FnOnce(Error) + Send + 'static>(&self, hook: F) {
+        if is_forked() {
+            // What it holds may be the parent's.
+            return std::mem::forget(hook);
+        }
         self.0.on_disconnect(std::any::type_name::<F>(), Box::new(hook));
     }
 

@@ -11,6 +11,7 @@ mod calls;
 mod cleanup;
 mod codecs;
 mod disconnect;
+mod disconnected;
 mod disembargo;
 mod faults;
 mod flagged;
