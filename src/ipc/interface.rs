@@ -124,13 +124,7 @@ impl Ipc {
                 tracing::warn!("cannot start a thread: {error}");
             }
         });
-        let (unready, name) = (Arc::clone(&child), program.to_owned());
-        let init = connection
-            .bootstrap_within(self.context.spawn_timeout, move |error| {
-                spawn_error(&name, &unready, &error)
-            })
-            // It has ended before the call that would explain it.
-            .map_err(|error| spawn_error(program, &child, &error))?;
+        let init = connection.bootstrap_child(&child, self.context.spawn_timeout)?;
         Ok(Spawned { init, child, connection })
     }
 
@@ -280,26 +274,4 @@ fn is_absent(failure: &ConnectFailure) -> bool {
             | ConnectFailure::NotADirectory
             | ConnectFailure::TooLong
     )
-}
-
-/// The error for a process that did not answer, with its exit status.
-fn spawn_error(program: &Path, child: &Child, error: &Error) -> Error {
-    // How long to wait for the exit of a process that has closed its socket, or that will close it
-    // after a protocol error.
-    let (reason, patience) = match error {
-        Error::Disconnected { reason } => (reason.clone(), Duration::from_secs(1)),
-        Error::PeerMisbehaved { .. } => (error.to_string(), Duration::from_millis(100)),
-        other => (other.to_string(), Duration::ZERO),
-    };
-    let problem = match child.wait_timeout(patience) {
-        Ok(Some(status)) => format!("{reason}; it ended before it answered ({status})"),
-        // It has ended, too.
-        Err(unknown) => format!("{reason}; it ended before it answered ({unknown})"),
-        Ok(None) => {
-            // A process that runs but does not answer correctly is ended, so that it is not left over.
-            let _ = child.shutdown(Duration::ZERO);
-            format!("{reason}; it was killed")
-        }
-    };
-    Error::Spawn { program: program.to_owned(), problem }
 }

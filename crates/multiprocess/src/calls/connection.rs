@@ -37,6 +37,10 @@ impl Connection {
         Connection::builder().start(socket)
     }
 
+    pub(super) fn conn(&self) -> &ArcConn {
+        &self.0
+    }
+
     pub(crate) fn from_conn(conn: ArcConn) -> Connection {
         Connection(conn)
     }
@@ -65,27 +69,18 @@ impl Connection {
     /// one: a second `bootstrap_within` replaces the function and the timeout of a first one that is
     /// not answered.
     ///
-    /// ```no_run
-    /// use std::path::Path;
-    /// use std::sync::Arc;
+    /// For a child process there is [`bootstrap_child`](Self::bootstrap_child), which explains by its exit
+    /// status.
+    ///
+    /// ```
     /// use std::time::Duration;
-    /// use multiprocess::process::{Child, Command};
     /// use multiprocess::{Connection, Error, Interface, Result};
     ///
-    /// /// The child is to be kept as long as it is used: dropped, it is made to end.
-    /// fn spawn<Init: Interface>(program: &'static Path) -> Result<(Arc<Child>, Init)> {
-    ///     let (child, socket) = Command::new(program).spawn()?;
-    ///     let child = Arc::new(child);
-    ///     let unready = Arc::clone(&child);
-    ///     let explain = move |error| {
-    ///         let problem = match unready.wait_timeout(Duration::from_secs(1)) {
-    ///             Ok(Some(status)) => format!("{error}; it ended ({status})"),
-    ///             _ => format!("{error}; it is running still"),
-    ///         };
-    ///         Error::Spawn { program: program.to_owned(), problem }
-    ///     };
-    ///     let init = Connection::new(socket)?.bootstrap_within(Duration::from_secs(30), explain)?;
-    ///     Ok((child, init))
+    /// fn connect<Init: Interface>(path: &'static str) -> Result<Init> {
+    ///     let within = Duration::from_secs(10);
+    ///     let socket = multiprocess::process::connect_timeout(path.as_ref(), within)?;
+    ///     let explain = move |error| Error::failed(format!("{error}; is {path} the right socket?"));
+    ///     Connection::new(socket)?.bootstrap_within(within, explain)
     /// }
     /// ```
     ///
@@ -98,7 +93,7 @@ impl Connection {
     ) -> Result<I> {
         check_forked()?;
         self.0.start_handshake(timeout, Box::new(explain));
-        bootstrap::<I>(&self.0, explained()).inspect_err(|_| self.0.stop_explaining())
+        bootstrap::<I>(&self.0, explained(|| ())).inspect_err(|_| self.0.stop_explaining())
     }
 
     /// The same as [`bootstrap`](Self::bootstrap), but waits until the peer has answered, which
@@ -128,6 +123,13 @@ impl Connection {
             return;
         }
         self.0.end_now(Error::disconnected("this side disconnected"));
+    }
+
+    /// Ends the connection as [`disconnect`](Self::disconnect) does, for this reason.
+    pub(crate) fn end(&self, reason: Error) {
+        if !is_forked() {
+            self.0.end_now(reason);
+        }
     }
 
     /// Waits until no method is being served over this connection, for `timeout` at most. Returns
@@ -211,7 +213,7 @@ impl Connection {
     }
 
     /// The same for the runtime's own: see [`Conn::at_end`](crate::connection::Conn::at_end).
-    pub(super) fn at_end(&self, hook: impl FnOnce() + Send + 'static) {
+    pub(crate) fn at_end(&self, hook: impl FnOnce() + Send + 'static) {
         self.0.at_end(Box::new(hook));
     }
 

@@ -8,6 +8,7 @@ mod back_pressure;
 mod borrowed;
 mod callbacks;
 mod calls;
+mod children;
 mod cleanup;
 mod codecs;
 mod disconnect;
