@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["session"],
     &["serving"],
     &["calls"],
+    &["reconnect"],
     &["rt"],
 ];
 

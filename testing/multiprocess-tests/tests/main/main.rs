@@ -30,6 +30,7 @@ mod others_waits;
 mod parties;
 mod pipelining;
 mod protocol;
+mod reconnect;
 mod references;
 mod regressions;
 mod relay;
