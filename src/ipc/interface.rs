@@ -11,7 +11,7 @@ use multiprocess::process::{
     Child, Command, ConnectFailure, FdArgs, Listener, connect_raw_timeout, ignore_sigint,
     inherited_socket, sibling_executable,
 };
-use multiprocess::{Connection, Error, Interface, Result, Server};
+use multiprocess::{Connection, Error, Interface, Reconnect, Result, Server};
 
 use super::{Address, Chain, IpcContext, IpcOptions, default_base_datadir, network_datadir};
 use crate::init::InitClient;
@@ -162,6 +162,57 @@ impl Ipc {
         let left = timeout.saturating_sub(begin.elapsed()).as_millis().div_ceil(100);
         let left = Duration::from_millis(u64::try_from(100 * left).unwrap_or(u64::MAX));
         self.init_of(socket, path, left).map(Some)
+    }
+
+    /// Describes a connection to an address that is made again whenever it is lost, also if nobody listens
+    /// there yet: [`start`](Reconnect::start) it with a function of `&InitClient`, which makes what the
+    /// program needs. The addresses are those of [`connect_address`](Self::connect_address); `auto` is
+    /// `unix` here. None where the address asks for no connection.
+    ///
+    /// As with `connect_address`, this process's Init is served over each connection, and an attempt may take
+    /// [`IpcOptions::connect_timeout`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bitcoin_ipc::init::InitClient;
+    /// use bitcoin_ipc::ipc::{Ipc, IpcOptions};
+    /// use bitcoin_regtest::{Chain, NodeInit};
+    /// use multiprocess::Error;
+    ///
+    /// # fn main() -> multiprocess::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let datadir = dir.path();
+    /// let ipc = Ipc::new(IpcOptions::client("my-monitor").datadir(datadir));
+    /// let node = ipc.reconnect_address("unix")?.expect("an address");
+    /// let mining = node.start(|init: &InitClient| {
+    ///     init.make_mining().wait()?.ok_or_else(|| Error::failed("no mining"))
+    /// })?;
+    ///
+    /// // The node is started later than this program.
+    /// let init = InitClient::new(NodeInit::new(Chain::regtest()));
+    /// let server = Ipc::new(IpcOptions::new("bitcoin-node", init).datadir(datadir));
+    /// server.listen_address("unix")?;
+    ///
+    /// let tip = mining.get(Duration::from_secs(10))?.get_tip().wait()?;
+    /// assert_eq!(tip.map(|tip| tip.height), Some(0));
+    /// mining.close(Duration::from_secs(2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Address`] for an unknown form.
+    pub fn reconnect_address(&self, address: &str) -> Result<Option<Reconnect>> {
+        let path = match Address::parse(address, &self.datadir()?, NODE)? {
+            Address::None => return Ok(None),
+            Address::Unix(path) | Address::Auto(path) => path,
+        };
+        let (limits, init) = (self.context.limits.clone(), self.init.clone());
+        let open = move |socket| {
+            Connection::builder().limits(limits.clone()).serve(init.clone()).start(socket)
+        };
+        let reconnect = Reconnect::to_path(path).connection(open);
+        Ok(Some(reconnect.deadline(self.context.connect_timeout)))
     }
 
     /// Listens at an address (`unix` or `unix:PATH`) and serves this process's Init there.
