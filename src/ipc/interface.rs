@@ -11,7 +11,7 @@ use multiprocess::process::{
     Child, Command, ConnectFailure, FdArgs, Listener, connect_raw_timeout, ignore_sigint,
     inherited_socket, sibling_executable,
 };
-use multiprocess::{Connection, Error, Interface, Result, Server};
+use multiprocess::{Connection, Error, Interface, Reconnect, Result, Server};
 
 use super::{Address, Chain, IpcContext, IpcOptions, default_base_datadir, network_datadir};
 use crate::init::InitClient;
@@ -116,7 +116,7 @@ impl Ipc {
             Ok(status) => tracing::warn!("{} ended with {status}", name.display()),
             Err(error) => tracing::warn!("{} ended: {error}", name.display()),
         };
-        connection.on_disconnect(move || {
+        connection.on_disconnect(move |_reason| {
             // On its own thread: a child that hangs must not delay the hooks of other connections.
             let reaper = std::thread::Builder::new().name("ipc-reap".to_owned()).spawn(reap);
             if let Err(error) = reaper {
@@ -124,13 +124,7 @@ impl Ipc {
                 tracing::warn!("cannot start a thread: {error}");
             }
         });
-        let (unready, name) = (Arc::clone(&child), program.to_owned());
-        let init = connection
-            .bootstrap_within(self.context.spawn_timeout, move |error| {
-                spawn_error(&name, &unready, &error)
-            })
-            // It has ended before the call that would explain it.
-            .map_err(|error| spawn_error(program, &child, &error))?;
+        let init = connection.bootstrap_child(&child, self.context.spawn_timeout)?;
         Ok(Spawned { init, child, connection })
     }
 
@@ -168,6 +162,57 @@ impl Ipc {
         let left = timeout.saturating_sub(begin.elapsed()).as_millis().div_ceil(100);
         let left = Duration::from_millis(u64::try_from(100 * left).unwrap_or(u64::MAX));
         self.init_of(socket, path, left).map(Some)
+    }
+
+    /// Describes a connection to an address that is made again whenever it is lost, also if nobody listens
+    /// there yet: [`start`](Reconnect::start) it with a function of `&InitClient`, which makes what the
+    /// program needs. The addresses are those of [`connect_address`](Self::connect_address); `auto` is
+    /// `unix` here. None where the address asks for no connection.
+    ///
+    /// As with `connect_address`, this process's Init is served over each connection, and an attempt may take
+    /// [`IpcOptions::connect_timeout`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bitcoin_ipc::init::InitClient;
+    /// use bitcoin_ipc::ipc::{Ipc, IpcOptions};
+    /// use bitcoin_regtest::{Chain, NodeInit};
+    /// use multiprocess::Error;
+    ///
+    /// # fn main() -> multiprocess::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let datadir = dir.path();
+    /// let ipc = Ipc::new(IpcOptions::client("my-monitor").datadir(datadir));
+    /// let node = ipc.reconnect_address("unix")?.expect("an address");
+    /// let mining = node.start(|init: &InitClient| {
+    ///     init.make_mining().wait()?.ok_or_else(|| Error::failed("no mining"))
+    /// })?;
+    ///
+    /// // The node is started later than this program.
+    /// let init = InitClient::new(NodeInit::new(Chain::regtest()));
+    /// let server = Ipc::new(IpcOptions::new("bitcoin-node", init).datadir(datadir));
+    /// server.listen_address("unix")?;
+    ///
+    /// let tip = mining.get(Duration::from_secs(10))?.get_tip().wait()?;
+    /// assert_eq!(tip.map(|tip| tip.height), Some(0));
+    /// mining.close(Duration::from_secs(2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Address`] for an unknown form.
+    pub fn reconnect_address(&self, address: &str) -> Result<Option<Reconnect>> {
+        let path = match Address::parse(address, &self.datadir()?, NODE)? {
+            Address::None => return Ok(None),
+            Address::Unix(path) | Address::Auto(path) => path,
+        };
+        let (limits, init) = (self.context.limits.clone(), self.init.clone());
+        let open = move |socket| {
+            Connection::builder().limits(limits.clone()).serve(init.clone()).start(socket)
+        };
+        let reconnect = Reconnect::to_path(path).connection(open);
+        Ok(Some(reconnect.deadline(self.context.connect_timeout)))
     }
 
     /// Listens at an address (`unix` or `unix:PATH`) and serves this process's Init there.
@@ -280,26 +325,4 @@ fn is_absent(failure: &ConnectFailure) -> bool {
             | ConnectFailure::NotADirectory
             | ConnectFailure::TooLong
     )
-}
-
-/// The error for a process that did not answer, with its exit status.
-fn spawn_error(program: &Path, child: &Child, error: &Error) -> Error {
-    // How long to wait for the exit of a process that has closed its socket, or that will close it
-    // after a protocol error.
-    let (reason, patience) = match error {
-        Error::Disconnected { reason } => (reason.clone(), Duration::from_secs(1)),
-        Error::PeerMisbehaved { .. } => (error.to_string(), Duration::from_millis(100)),
-        other => (other.to_string(), Duration::ZERO),
-    };
-    let problem = match child.wait_timeout(patience) {
-        Ok(Some(status)) => format!("{reason}; it ended before it answered ({status})"),
-        // It has ended, too.
-        Err(unknown) => format!("{reason}; it ended before it answered ({unknown})"),
-        Ok(None) => {
-            // A process that runs but does not answer correctly is ended, so that it is not left over.
-            let _ = child.shutdown(Duration::ZERO);
-            format!("{reason}; it was killed")
-        }
-    };
-    Error::Spawn { program: program.to_owned(), problem }
 }

@@ -1,6 +1,7 @@
 //! The crate as its users meet it: real connections on real sockets.
 
 mod listen;
+mod reconnect;
 mod versions;
 
 use std::time::{Duration, Instant};

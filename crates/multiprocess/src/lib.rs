@@ -27,6 +27,7 @@
 //!
 //! - [`Call`]: waiting, deadlines, cancelling, pipelining;
 //! - [`Connection`] and [`Server`]: connections over sockets;
+//! - [`Reconnect`]: a connection that is made again when it is lost;
 //! - [`process`]: children, inherited sockets, listening;
 //! - [`current_call`]: information for a served method about its caller;
 //! - [`Error`]: the errors, each with who is at fault and what is lost.
@@ -65,21 +66,24 @@ mod pool;
 #[allow(unsafe_code, reason = "process and descriptor calls")]
 pub mod process;
 mod process_limits;
+mod reconnect;
 pub mod rt;
 mod serving;
 mod session;
 mod thread_start;
 mod threads;
+mod wakers;
 mod wire;
 
 pub use calls::call::Call;
 pub use calls::connection::{Connection, ConnectionBuilder};
 pub use calls::current::{CurrentCall, current_call};
 pub use calls::server::{Server, ServerBuilder};
-pub use connection::Limits;
+pub use connection::{Disconnected, Limits};
 pub use error::{Error, Raised, Result};
 pub use limits_met::Limit;
 pub use process_limits::ProcessLimits;
+pub use reconnect::{Connected, Current, Reconnect, ReconnectState, Reconnecting};
 pub use rt::{Interface, capnp};
 pub use threads::CancelToken;
 /// The types of schemas, as markers: for the items of a list's view ([`ListView`]`<'_, Text>`), and as

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// From the lowest to the highest. What a file imports from the crate is in its own layer or below.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["panics"],
+    &["panics", "wakers"],
     &["limits_met", "process_limits"],
     &["thread_start"],
     &["process", "wire", "poller", "pool"],
@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["session"],
     &["serving"],
     &["calls"],
+    &["reconnect"],
     &["rt"],
 ];
 

@@ -3,9 +3,9 @@
 use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode, exit};
 
-use multiprocess::{Connection, Error, Server};
+use multiprocess::{Connection, Error, Reconnect, Server};
 use multiprocess_tests::generated::lab::LabClient;
-use multiprocess_tests::{LabServer, pair, within_time};
+use multiprocess_tests::{LONG, LabServer, pair, within_time};
 
 /// Runs `child` in a fork of this process, which then exits as programs do. Returns its exit status.
 fn in_a_fork(child: impl FnOnce() -> bool) -> i32 {
@@ -40,11 +40,19 @@ fn a_fork_gets_errors_and_harms_nothing() {
     };
     let connected = connect();
     assert_eq!(connected.add(1, 2).wait().unwrap(), 3);
-    let mut mine = Some((pair, counter, server, connected));
+    let again = Reconnect::to_path(&path).start(|lab: &LabClient| Ok(lab.clone())).unwrap();
+    assert_eq!(again.wait_connected().unwrap().add(1, 2).wait().unwrap(), 3);
+    let end = pair.calling.disconnected();
+    let mut mine = Some((pair, counter, server, connected, again, end));
     let status = in_a_fork(|| {
         // Of the child's copy: here they are still there.
-        let (pair, counter, server, connected) = mine.take().unwrap();
+        let (pair, counter, server, connected, again, end) = mine.take().unwrap();
+        let start = Reconnect::to_path("/nowhere").start(|lab: &LabClient| Ok(lab.clone()));
         let errors = [
+            again.wait_connected().unwrap_err(),
+            futures_executor::block_on(again.connected()).unwrap_err(),
+            start.unwrap_err(),
+            futures_executor::block_on(end),
             pair.lab.add(1, 2).wait().unwrap_err(),
             pair.lab.add(1, 2).start().wait().unwrap_err(),
             counter.next().wait().unwrap_err(),
@@ -53,11 +61,14 @@ fn a_fork_gets_errors_and_harms_nothing() {
         ];
         pair.calling.disconnect();
         pair.serving.wait_disconnected();
-        drop((pair, counter, server, connected));
-        errors.iter().all(says_why)
+        let gone = again.try_get().is_none() && !again.close(LONG);
+        drop((pair, counter, server, connected, again));
+        gone && errors.iter().all(says_why)
     });
     assert_eq!(status, 0);
-    let (pair, counter, server, connected) = mine.unwrap();
+    let (pair, counter, server, connected, again, _end) = mine.unwrap();
+    assert_eq!(again.wait_connected().unwrap().add(1, 2).wait().unwrap(), 3);
+    assert_eq!(again.try_get().unwrap().generation(), 1);
     assert_eq!(pair.lab.add(1, 2).wait().unwrap(), 3);
     assert_eq!(counter.next().wait().unwrap(), 1);
     assert_eq!(connected.add(1, 2).wait().unwrap(), 3);

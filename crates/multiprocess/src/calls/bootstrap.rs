@@ -48,10 +48,13 @@ fn refused() -> Complete {
 }
 
 /// Takes the peer's answer to the last question of the handshake: from then on the end of the
-/// connection is not explained.
-pub(super) fn explained() -> Complete {
+/// connection is not explained. `answered`, which is quick, runs under the lock.
+pub(super) fn explained(answered: impl FnOnce() + Send + 'static) -> Complete {
     Complete::once(|core, conn, answer| match answer {
-        Ok(_) => conn.handshake_done(),
+        Ok(_) => {
+            answered();
+            conn.handshake_done()
+        }
         Err(error) => {
             if let Some(end) = conn.refused(&error) {
                 core.fail(end);

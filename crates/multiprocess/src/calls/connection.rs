@@ -10,7 +10,7 @@ use super::call::Call;
 use super::interface::Interface;
 use super::object::serve;
 use super::slot::Slot;
-use crate::connection::{ArcConn, Limits, read_once};
+use crate::connection::{ArcConn, Disconnected, Limits, read_once};
 use crate::process::{PeerCredentials, check_forked, is_forked, peer_credentials};
 use crate::session::{self, Complete};
 use crate::threads::this_inbox;
@@ -35,6 +35,10 @@ impl Connection {
     /// The socket or the driver thread cannot be used.
     pub fn new(socket: impl Into<OwnedFd>) -> Result<Connection> {
         Connection::builder().start(socket)
+    }
+
+    pub(super) fn conn(&self) -> &ArcConn {
+        &self.0
     }
 
     pub(crate) fn from_conn(conn: ArcConn) -> Connection {
@@ -65,27 +69,18 @@ impl Connection {
     /// one: a second `bootstrap_within` replaces the function and the timeout of a first one that is
     /// not answered.
     ///
-    /// ```no_run
-    /// use std::path::Path;
-    /// use std::sync::Arc;
+    /// For a child process there is [`bootstrap_child`](Self::bootstrap_child), which explains by its exit
+    /// status.
+    ///
+    /// ```
     /// use std::time::Duration;
-    /// use multiprocess::process::{Child, Command};
     /// use multiprocess::{Connection, Error, Interface, Result};
     ///
-    /// /// The child is to be kept as long as it is used: dropped, it is made to end.
-    /// fn spawn<Init: Interface>(program: &'static Path) -> Result<(Arc<Child>, Init)> {
-    ///     let (child, socket) = Command::new(program).spawn()?;
-    ///     let child = Arc::new(child);
-    ///     let unready = Arc::clone(&child);
-    ///     let explain = move |error| {
-    ///         let problem = match unready.wait_timeout(Duration::from_secs(1)) {
-    ///             Ok(Some(status)) => format!("{error}; it ended ({status})"),
-    ///             _ => format!("{error}; it is running still"),
-    ///         };
-    ///         Error::Spawn { program: program.to_owned(), problem }
-    ///     };
-    ///     let init = Connection::new(socket)?.bootstrap_within(Duration::from_secs(30), explain)?;
-    ///     Ok((child, init))
+    /// fn connect<Init: Interface>(path: &'static str) -> Result<Init> {
+    ///     let within = Duration::from_secs(10);
+    ///     let socket = multiprocess::process::connect_timeout(path.as_ref(), within)?;
+    ///     let explain = move |error| Error::failed(format!("{error}; is {path} the right socket?"));
+    ///     Connection::new(socket)?.bootstrap_within(within, explain)
     /// }
     /// ```
     ///
@@ -98,7 +93,7 @@ impl Connection {
     ) -> Result<I> {
         check_forked()?;
         self.0.start_handshake(timeout, Box::new(explain));
-        bootstrap::<I>(&self.0, explained()).inspect_err(|_| self.0.stop_explaining())
+        bootstrap::<I>(&self.0, explained(|| ())).inspect_err(|_| self.0.stop_explaining())
     }
 
     /// The same as [`bootstrap`](Self::bootstrap), but waits until the peer has answered, which
@@ -128,6 +123,13 @@ impl Connection {
             return;
         }
         self.0.end_now(Error::disconnected("this side disconnected"));
+    }
+
+    /// Ends the connection as [`disconnect`](Self::disconnect) does, for this reason.
+    pub(crate) fn end(&self, reason: Error) {
+        if !is_forked() {
+            self.0.end_now(reason);
+        }
     }
 
     /// Waits until no method is being served over this connection, for `timeout` at most. Returns
@@ -160,10 +162,48 @@ impl Connection {
         let _ = end.recv();
     }
 
-    /// Runs `hook` on a thread of the runtime when the connection has ended, at once if it has.
+    /// The end of the connection as a future, for any executor: it ends with the reason, at once if the
+    /// connection has ended. Several may wait; each can be dropped at any time. It does not keep the
+    /// connection, and is also ready when the last handle on it was dropped.
     ///
-    /// It may take as long as it likes: it delays only other hooks of this connection, if there are many.
-    pub fn on_disconnect<F: FnOnce() + Send + 'static>(&self, hook: F) {
+    /// Whatever ends a connection, on every path and once:
+    /// 1. every call of it that waits gets its error, and every later one fails;
+    /// 2. the hooks of [`on_disconnect`](Self::on_disconnect) are given to their threads;
+    /// 3. the threads and futures that wait for calls are woken, and then these futures.
+    ///
+    /// So when this is ready or a hook runs, no call of the connection waits for an answer any more. In a
+    /// fork of the process it is ready at once, with an [`Error::ApiMisuse`].
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    /// use multiprocess::{Connection, Error};
+    ///
+    /// # fn main() -> multiprocess::Result<()> {
+    /// let (ours, theirs) = UnixStream::pair().expect("a socket pair");
+    /// let connection = Connection::new(ours)?;
+    /// let end = connection.disconnected();
+    /// drop(theirs);
+    /// let reason = futures_executor::block_on(end);
+    /// assert!(matches!(reason, Error::Disconnected { .. }), "{reason}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn disconnected(&self) -> Disconnected {
+        self.0.disconnected()
+    }
+
+    /// Runs `hook` with the reason when the connection has ended, at once if it has: exactly once, unless
+    /// the process ends before. When it runs, every call of the connection has failed.
+    ///
+    /// It runs on a thread of the runtime for that, with no lock held, and may take as long as it likes: it
+    /// delays only other hooks of this connection, if more than three others wait as well. They are begun
+    /// in the order in which they came, and run beside each other. A panic is logged, and the others run.
+    /// In a fork of the process this does nothing.
+    pub fn on_disconnect<F: FnOnce(Error) + Send + 'static>(&self, hook: F) {
+        if is_forked() {
+            // What it holds may be the parent's.
+            return std::mem::forget(hook);
+        }
         self.0.on_disconnect(std::any::type_name::<F>(), Box::new(hook));
     }
 
@@ -173,7 +213,7 @@ impl Connection {
     }
 
     /// The same for the runtime's own: see [`Conn::at_end`](crate::connection::Conn::at_end).
-    pub(super) fn at_end(&self, hook: impl FnOnce() + Send + 'static) {
+    pub(crate) fn at_end(&self, hook: impl FnOnce() + Send + 'static) {
         self.0.at_end(Box::new(hook));
     }
 

@@ -1,7 +1,7 @@
 //! The public API: connections, handles on objects, and calls.
 //!
 //! - `connection`, `server`: what a process does with a socket; `acceptor` accepts for a server;
-//!   `bootstrap` asks for the first object;
+//!   `bootstrap` asks for the first object, `ready` waits for it, `child` that of a child process;
 //! - `handle` is an object here or far away, `remote` one far away, `object` how it travels, `served` how
 //!   it is served;
 //! - `interface` and `method` are what generated code describes, `proxy` what its handles do, `call` one
@@ -14,6 +14,7 @@
 mod acceptor;
 mod bootstrap;
 pub(crate) mod call;
+mod child;
 pub(crate) mod connection;
 pub(crate) mod current;
 mod errors;
@@ -25,6 +26,7 @@ mod local_calls;
 pub(crate) mod method;
 pub(crate) mod object;
 pub(crate) mod proxy;
+mod ready;
 pub(crate) mod remote;
 mod served;
 pub(crate) mod server;

@@ -13,6 +13,7 @@ use capnp_engine::{Effect, Engine, Fatal, Incoming};
 
 use super::batching::Batching;
 use super::core::Core;
+use super::disconnected::EndWatch;
 use super::followup::{Followup, Followups};
 use super::frame::Frames;
 use super::handshake::Handshake;
@@ -35,6 +36,8 @@ pub(crate) type WeakConn = Weak<Conn>;
 type Deferred = Box<dyn FnOnce(&mut Core, &ArcConn) + Send>;
 /// What is to run when the connection has ended.
 pub(super) type Hook = Box<dyn FnOnce() + Send>;
+/// The same of the user's, which gets the reason.
+pub(super) type UserHook = Box<dyn FnOnce(Error) + Send>;
 
 /// What is built on a connection: the layers above, as this one sees them. All of it runs under the lock.
 pub(crate) trait Session: Sync {
@@ -96,7 +99,9 @@ pub(crate) struct Conn {
     pub(super) cleanup: Arc<Cleanup>,
     /// What the runtime itself does when the connection has ended. It is quick.
     pub(super) at_end: Mutex<Vec<Hook>>,
-    pub(super) on_disconnect: Mutex<Vec<(&'static str, Hook)>>,
+    pub(super) on_disconnect: Mutex<Vec<(&'static str, UserHook)>>,
+    /// The futures that wait for the end.
+    pub(super) disconnected: Arc<EndWatch>,
     pub(super) partial_timer: Mutex<Option<TimerId>>,
     /// A long message has begun.
     pub(super) has_partial: AtomicBool,
@@ -152,6 +157,7 @@ impl Conn {
             cleanup,
             at_end: Mutex::default(),
             on_disconnect: Mutex::default(),
+            disconnected: Arc::default(),
             partial_timer: Mutex::default(),
             has_partial: AtomicBool::new(false),
         });

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use capnp_engine::{Effect, Exception, ExceptionKind, Failure};
 use rustix::net::{Shutdown, shutdown};
 
-use super::conn::{ArcConn, Conn, Hook, Session};
+use super::conn::{ArcConn, Conn, Hook, Session, UserHook};
 use super::core::Core;
+use super::disconnected::Disconnected;
 use super::followup::Followup;
 use super::handshake::Explain;
 use crate::Error;
@@ -131,8 +132,9 @@ impl Conn {
         if round.in_order {
             self.run_in_order();
         }
-        self.run_end_hooks();
+        self.run_end_hooks(&error);
         round.followups.run(&self.cleanup);
+        self.disconnected.tell(&error);
         self.watch_partial(false);
         self.forget_partial();
         // A thread that reads now sees the end next.
@@ -144,14 +146,21 @@ impl Conn {
 
     /// Runs `hook`, the user's, when the connection has ended, at once if it has. `what` says in the log
     /// what it is.
-    pub(crate) fn on_disconnect(&self, what: &'static str, hook: Hook) {
+    pub(crate) fn on_disconnect(&self, what: &'static str, hook: UserHook) {
         let mut hooks = self.on_disconnect.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.ended.get().is_some() {
+        if let Some(error) = self.ended.get().cloned() {
             drop(hooks);
-            Cleanup::new().run(what, hook);
+            // The thread that ends it may still be at it: when it has the lock no more, all calls have failed.
+            drop(self.lock());
+            Cleanup::new().run(what, move || hook(error));
         } else {
             hooks.push((what, hook));
         }
+    }
+
+    /// The end, as a future.
+    pub(crate) fn disconnected(&self) -> Disconnected {
+        Disconnected::new(&self.disconnected)
     }
 
     /// Runs `hook`, the runtime's own, when the connection has ended: on the thread that ends it, before
@@ -166,7 +175,7 @@ impl Conn {
         }
     }
 
-    fn run_end_hooks(&self) {
+    fn run_end_hooks(&self, error: &Error) {
         let own = std::mem::take(&mut *self.at_end.lock().unwrap_or_else(PoisonError::into_inner));
         for hook in own {
             run_hook("the runtime", hook);
@@ -176,7 +185,8 @@ impl Conn {
         // In a queue of their own: they must not wait for the destructors of the peer's objects.
         let queue = Cleanup::new();
         for (what, hook) in hooks {
-            queue.run(what, hook);
+            let error = error.clone();
+            queue.run(what, move || hook(error));
         }
     }
 }
@@ -207,8 +217,9 @@ impl Drop for Conn {
             let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
             let _ = catch_unwind(AssertUnwindSafe(|| end_core(self.session, core, None, &error)));
             let followups = std::mem::take(&mut core.followups);
-            self.run_end_hooks();
+            self.run_end_hooks(&error);
             followups.run(&self.cleanup);
+            self.disconnected.tell(&error);
         }
     }
 }

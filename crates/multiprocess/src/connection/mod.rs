@@ -8,9 +8,9 @@
 //! - `core` is what the lock guards: the engine, and what the session above keeps beside it;
 //! - `frame`, `batch`, `outbox` carry messages; `batching`: calls of many futures are written together;
 //! - `conn` ties them together, `stream` reads and writes, `followup` is what is done outside the lock;
-//! - `end` is how a connection ends; `handshake`: an end that comes before the peer's first answer is explained;
-//!   `refusal`: a peer gets no connection; `partial`: long messages that have begun; `allowance`: the bytes
-//!   of calls;
+//! - `end` is how a connection ends, `disconnected` the same as a future; `handshake`: an end that comes before
+//!   the peer's first answer is explained; `refusal`: a peer gets no connection; `partial`: long messages that
+//!   have begun; `allowance`: the bytes of calls;
 //! - `reading` lets who waits read the socket, `reader` says who that is, `watch` what is left to the
 //!   driver; `parker` and `wake_fd` are how a thread waits.
 //!
@@ -22,6 +22,7 @@ mod batch;
 mod batching;
 mod conn;
 mod core;
+mod disconnected;
 mod end;
 mod followup;
 mod frame;
@@ -39,6 +40,7 @@ mod watch;
 
 pub(crate) use conn::{ArcConn, Conn, Flush, Session, SessionParts, WeakConn};
 pub(crate) use core::Core;
+pub use disconnected::Disconnected;
 pub(crate) use followup::Followup;
 pub use limits::Limits;
 pub(crate) use parker::Parker;

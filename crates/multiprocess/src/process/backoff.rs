@@ -1,9 +1,10 @@
-//! How long to wait before a child is started again.
+//! How long to wait before a child is started, or a connection made, again.
 
 use std::time::Duration;
 
 /// The delays of a [`Supervisor`](super::Supervisor). They grow while the child keeps ending soon after its
-/// start, and begin anew once it ran for a while.
+/// start, and begin anew once it ran for a while. Those of a [`Reconnect`](crate::Reconnect) are the same,
+/// with connections for children.
 ///
 /// ```
 /// use std::time::Duration;
@@ -46,9 +47,9 @@ impl Default for Backoff {
     }
 }
 
-/// The present state of one supervisor's delays.
+/// The present state of the delays of one supervisor or connection.
 #[derive(Debug)]
-pub(super) struct Delays {
+pub(crate) struct Delays {
     backoff: Backoff,
     /// Restarts since the last child that ran for long.
     in_a_row: u32,
@@ -56,15 +57,20 @@ pub(super) struct Delays {
 }
 
 impl Delays {
-    pub(super) fn new(backoff: Backoff) -> Delays {
+    pub(crate) fn new(backoff: Backoff) -> Delays {
         Delays { backoff, in_a_row: 0, next: backoff.first }
     }
 
     /// The delay before the restart of a child that ran for `ran`. None if it is given up.
-    pub(super) fn next(&mut self, ran: Duration) -> Option<Duration> {
+    pub(crate) fn next(&mut self, ran: Duration) -> Option<Duration> {
         if ran >= self.backoff.reset_after {
             *self = Delays::new(self.backoff);
         }
+        self.next_in_a_row()
+    }
+
+    /// The delay after a start that failed.
+    pub(crate) fn next_in_a_row(&mut self) -> Option<Duration> {
         if self.backoff.max_restarts.is_some_and(|most| self.in_a_row >= most) {
             return None;
         }

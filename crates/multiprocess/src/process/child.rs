@@ -1,9 +1,11 @@
 //! A child process, as users hold it: waiting for it from any thread, and making sure that it ends.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::child_state::{ChildState, Serves};
 use super::exit::Exit;
 use super::exited::Exited;
 use super::grace::Grace;
@@ -28,14 +30,66 @@ use crate::Result;
 #[derive(Debug)]
 pub struct Child {
     process: Arc<Process>,
+    program: PathBuf,
     grace: Grace,
+    /// Shared with the connection that tells of it.
+    serves: Arc<Serves>,
     /// The process whose child it is.
     made_by: u32,
 }
 
 impl Child {
-    pub(super) fn new(process: Process, grace: Grace) -> Child {
-        Child { process: Arc::new(process), grace, made_by: std::process::id() }
+    pub(super) fn new(process: Process, program: &Path, grace: Grace) -> Child {
+        Child {
+            process: Arc::new(process),
+            program: program.to_owned(),
+            grace,
+            serves: Arc::default(),
+            made_by: std::process::id(),
+        }
+    }
+
+    /// The program: the child's `argv[0]`, which is the path of its command unless set.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// What the child is doing. Does not block.
+    ///
+    /// Whether it serves is told by who connects it:
+    /// [`Connection::bootstrap_child`](crate::Connection::bootstrap_child) does, and
+    /// [`Connection`](crate::Connection)s that are made for a child in other ways do not.
+    ///
+    /// ```
+    /// use multiprocess::process::{ChildState, Command, Exit};
+    ///
+    /// let (child, socket) = Command::new("/bin/sh").arg("-c").arg("read x <&$0; exit 3").spawn()?;
+    /// assert_eq!(child.state(), ChildState::Started);
+    /// drop(socket);
+    /// let status = child.wait()?;
+    /// assert_eq!(child.state(), ChildState::Exited(Exit::Status(status)));
+    /// # Ok::<(), multiprocess::Error>(())
+    /// ```
+    pub fn state(&self) -> ChildState {
+        match self.process.try_wait() {
+            Some(exit) => ChildState::Exited(exit),
+            None => self.serves.state(),
+        }
+    }
+
+    /// Says that the child has answered over its socket, for programs that speak another protocol with it.
+    /// Does nothing once it is [lost](Child::set_lost).
+    pub fn set_serving(&self) {
+        self.serves.set_serving();
+    }
+
+    /// Says that the connection to the child has ended.
+    pub fn set_lost(&self) {
+        self.serves.set_lost();
+    }
+
+    pub(crate) fn serves(&self) -> &Arc<Serves> {
+        &self.serves
     }
 
     /// The process id. Once the child has exited, it may be another process's.

@@ -6,11 +6,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
 
 use super::exit::Exit;
 use crate::panics::run_hook;
 use crate::thread_start;
+use crate::wakers::Wakers;
 
 /// A function of the user's that gets the exit.
 pub(super) type Hook = Box<dyn FnOnce(Exit) + Send>;
@@ -19,9 +19,7 @@ pub(super) type Hook = Box<dyn FnOnce(Exit) + Send>;
 #[derive(Default)]
 pub(super) struct Watchers {
     hooks: Vec<Hook>,
-    /// Each with the key of its future.
-    wakers: Vec<(u64, Waker)>,
-    next_key: u64,
+    wakers: Wakers,
 }
 
 impl Watchers {
@@ -29,34 +27,19 @@ impl Watchers {
         self.hooks.push(hook);
     }
 
-    /// Sets the waker of the future that has `key`. One without a key gets one.
-    pub(super) fn set_waker(&mut self, key: &mut Option<u64>, waker: &Waker) {
-        let next = &mut self.next_key;
-        let key = *key.get_or_insert_with(|| {
-            *next += 1;
-            *next
-        });
-        match self.wakers.iter_mut().find(|(other, _)| *other == key) {
-            Some((_, old)) => old.clone_from(waker),
-            None => self.wakers.push((key, waker.clone())),
-        }
-    }
-
-    /// Takes out the waker of a future that was dropped. The caller drops it, without the lock that
-    /// guards this: it is the user's code too.
-    pub(super) fn remove_waker(&mut self, key: u64) -> Option<Waker> {
-        let place = self.wakers.iter().position(|(other, _)| *other == key)?;
-        Some(self.wakers.swap_remove(place).1)
+    /// The wakers of the futures.
+    pub(super) fn wakers(&mut self) -> &mut Wakers {
+        &mut self.wakers
     }
 
     /// Tells everyone of the exit, on a thread of its own: first the futures, then the hooks in the
     /// order in which they came. Does not block.
-    pub(super) fn tell(self, exit: Exit) {
+    pub(super) fn tell(mut self, exit: Exit) {
         if self.hooks.is_empty() && self.wakers.is_empty() {
             return;
         }
         run(Box::new(move || {
-            for (_, waker) in self.wakers {
+            for waker in self.wakers.take() {
                 run_hook("the waker of a future that waits for a child", || waker.wake());
             }
             for hook in self.hooks {

@@ -32,6 +32,7 @@
 
 mod backoff;
 mod child;
+mod child_state;
 mod descriptors;
 mod exit;
 mod exited;
@@ -56,7 +57,9 @@ mod vfork;
 pub(crate) use forked::{check_forked, is_forked, watch_forks};
 
 pub use backoff::Backoff;
+pub(crate) use backoff::Delays;
 pub use child::Child;
+pub use child_state::ChildState;
 pub use exit::Exit;
 pub use exited::Exited;
 pub use grace::Grace;

@@ -186,17 +186,23 @@ impl Process {
     /// The exit, or `waker` is woken when there is one. In that case also whether the reaper is to
     /// [watch](super::reaper::watch) from now on.
     pub(super) fn poll_exit(&self, key: &mut Option<u64>, waker: &Waker) -> Result<Exit, bool> {
+        // Cloned and dropped without the lock: that can run the user's code.
+        let waker = waker.clone();
         let mut state = self.state();
         if let Some(exit) = self.reap(&mut state) {
+            drop(state);
             return Ok(exit);
         }
-        state.watchers.set_waker(key, waker);
-        Err(!std::mem::replace(&mut state.watched, true))
+        let old = state.watchers.wakers().set(key, waker);
+        let watch = !std::mem::replace(&mut state.watched, true);
+        drop(state);
+        drop(old);
+        Err(watch)
     }
 
     /// Wakes the future of this key no more.
     pub(super) fn forget_waker(&self, key: u64) {
-        let waker = self.state().watchers.remove_waker(key);
+        let waker = self.state().watchers.wakers().remove(key);
         // After the lock is released: this can run the user's code.
         drop(waker);
     }

@@ -65,6 +65,11 @@ impl Command {
         &self.program
     }
 
+    /// The program's name, as the child itself has it.
+    pub(crate) fn name(&self) -> &Path {
+        self.arg0.as_ref().map_or(&self.program, Path::new)
+    }
+
     /// Adds an argument, after those added before.
     pub fn arg(mut self, arg: impl Into<OsString>) -> Command {
         self.args.push(Arg::Text(arg.into()));
@@ -133,7 +138,8 @@ impl Command {
     fn spawn_here(&self) -> io::Result<(Child, UnixStream)> {
         let filled = descriptors::fill_standard()?;
         let (ours, theirs) = UnixStream::pair()?;
-        let child = Child::new(start(&self.with_socket(theirs.as_raw_fd()))?, self.grace);
+        let process = start(&self.with_socket(theirs.as_raw_fd()))?;
+        let child = Child::new(process, self.name(), self.grace);
         // Not before: the child's pidfd must not get the number of a closed standard input.
         drop(filled);
         Ok((child, ours))

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::backoff::{Backoff, Delays};
 use super::child::Child;
+use super::child_state::ChildState;
 use super::exit::Exit;
 use super::spawn::Command;
 use crate::{Error, Result, panics, thread_start};
@@ -136,6 +137,17 @@ impl Supervisor {
     /// The child that runs, or `None` between two.
     pub fn child(&self) -> Option<Arc<Child>> {
         self.shared.state().child.clone()
+    }
+
+    /// What the present child is doing, or how the last one ended while there is none. Does not block.
+    pub fn state(&self) -> ChildState {
+        let state = self.shared.state();
+        match (&state.child, state.last_exit) {
+            (Some(child), _) => child.state(),
+            (None, Some(exit)) => ChildState::Exited(exit),
+            // There is a child from the start on.
+            (None, None) => ChildState::Started,
+        }
     }
 
     /// How many times the program was started again, in all. One that could not be started counts.

@@ -16,6 +16,7 @@ fn main() {
     let socket = inherited_socket(&args.next().expect("a number")).expect("a socket");
     match role.as_str() {
         "serve" => serve(socket, Limits::default()),
+        "close-and-live" => close_and_live(socket),
         "serve-interrupted" => serve(socket, interrupted(true)),
         "serve-interrupted-driver" => serve(socket, interrupted(false)),
         "call-interrupted" => converse(&client(socket, interrupted(true)).1),
@@ -40,6 +41,19 @@ fn serve(socket: UnixStream, limits: Limits) {
     let serving = Connection::builder().limits(limits).serve(lab.client());
     let serving = serving.start(socket).expect("a connection");
     serving.wait_disconnected();
+}
+
+/// Serves until `block` is called with the name `close`; then it closes its socket and does not end.
+fn close_and_live(socket: UnixStream) {
+    let lab = LabServer::new();
+    let serving = Connection::builder().serve(lab.client()).start(socket).expect("a connection");
+    while !lab.is_blocked("close") {
+        thread::yield_now();
+    }
+    serving.disconnect();
+    loop {
+        thread::park();
+    }
 }
 
 fn client(socket: UnixStream, limits: Limits) -> (Connection, LabClient) {

@@ -156,7 +156,7 @@ fn without_threads_calls_are_refused_and_cleanup_waits() {
     drop((counter, pair.server.last()));
     let ended = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&ended);
-    pair.serving.on_disconnect(move || noted.store(true, Ordering::SeqCst));
+    pair.serving.on_disconnect(move |_reason| noted.store(true, Ordering::SeqCst));
     pair.calling.disconnect();
     wait_until("it has ended", || !pair.serving.is_connected());
     assert!(!ended.load(Ordering::SeqCst));

@@ -9,6 +9,7 @@ mod killed;
 mod limited;
 mod many;
 mod memory;
+mod reconnecting;
 mod spawning;
 mod stress;
 

@@ -139,7 +139,7 @@ fn a_served_object_lives_until_its_running_call_ends() {
     // there, too.
     let (hooked, seen) = (Arc::new(AtomicBool::new(false)), Arc::clone(&cleaned));
     let noted = Arc::clone(&hooked);
-    serving.on_disconnect(move || noted.store(true, Ordering::SeqCst));
+    serving.on_disconnect(move |_reason| noted.store(true, Ordering::SeqCst));
     wait_until("the pool has run everything before", || hooked.load(Ordering::SeqCst));
     assert!(!seen.load(Ordering::SeqCst), "no hook runs before the method has ended");
     gate.store(true, Ordering::SeqCst);
@@ -154,13 +154,13 @@ fn hooks_of_the_end_run_once_and_at_once_when_late() {
     let ran = Arc::new(AtomicUsize::new(0));
     let count = |connection: &Connection| {
         let ran = Arc::clone(&ran);
-        connection.on_disconnect(move || {
+        connection.on_disconnect(move |_reason| {
             ran.fetch_add(1, Ordering::SeqCst);
         });
     };
     count(&pair.calling);
     count(&pair.serving);
-    pair.serving.on_disconnect(|| panic!("as it was asked to"));
+    pair.serving.on_disconnect(|_reason| panic!("as it was asked to"));
     pair.calling.disconnect();
     wait_until("both ran", || ran.load(Ordering::SeqCst) == 2);
     count(&pair.calling);

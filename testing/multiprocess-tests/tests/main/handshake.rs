@@ -218,7 +218,7 @@ fn the_explanation_does_not_wait_for_hooks() {
     for _ in 0..40 {
         let (other, theirs) = connection(true);
         let may_go_on = Arc::clone(&may_go_on);
-        other.on_disconnect(move || drop(may_go_on.read()));
+        other.on_disconnect(move |_reason| drop(may_go_on.read()));
         drop(theirs);
     }
     let (calling, theirs) = connection(true);

@@ -83,7 +83,7 @@ fn hooks_that_wait_delay_no_other_hook_of_a_connection() {
     let (told, tells) = mpsc::channel();
     for pair in [&slow, &other] {
         let told = told.clone();
-        pair.serving.on_disconnect(move || told.send(()).unwrap());
+        pair.serving.on_disconnect(move |_reason| told.send(()).unwrap());
         let serving = pair.serving.clone();
         let waits = thread::spawn(move || serving.wait_disconnected());
         pair.calling.disconnect();
@@ -109,7 +109,7 @@ fn hooks_for_the_end_that_wait_delay_no_others() {
     let (told, tells) = mpsc::channel();
     for number in 0..4 {
         let (door, told) = (Arc::clone(&door), told.clone());
-        pair.serving.on_disconnect(move || match number {
+        pair.serving.on_disconnect(move |_reason| match number {
             0..3 => door.pass(),
             _ => told.send(()).unwrap(),
         });

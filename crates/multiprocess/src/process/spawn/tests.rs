@@ -85,7 +85,7 @@ fn child_has_its_socket_and_the_standard_three() {
 fn spawn_by_fork(command: &Command) -> io::Result<(Child, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
     let process = fork::start(&command.with_socket(theirs.as_raw_fd()))?;
-    Ok((Child::new(process, command.grace), ours))
+    Ok((Child::new(process, command.name(), command.grace), ours))
 }
 
 #[cfg(target_os = "linux")]
