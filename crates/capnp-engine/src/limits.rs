@@ -65,6 +65,11 @@ impl Engine {
         held > self.limits.bytes && bytes > SMALL
     }
 
+    /// The bytes that count against [`Limits::bytes`] now.
+    pub fn held_bytes(&self) -> usize {
+        self.answers.held()
+    }
+
     /// The error for a call of the peer's that would wait here, if it is beyond a limit.
     /// `more`: it has given this side objects.
     pub(crate) fn check_call(&self, target: Cap, bytes: usize, more: bool) -> Result<(), Failure> {

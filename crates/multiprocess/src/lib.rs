@@ -54,10 +54,12 @@
 mod calls;
 mod cleanup;
 mod connection;
+pub mod diagnostics;
 mod driver;
 mod error;
 mod limits_met;
 mod memory;
+mod moment;
 mod panics;
 #[cfg_attr(not(target_os = "linux"), allow(unsafe_code, reason = "registering descriptors"))]
 mod poller;
@@ -68,6 +70,7 @@ mod process_limits;
 pub mod rt;
 mod serving;
 mod session;
+mod thread_list;
 mod thread_start;
 mod threads;
 mod wire;

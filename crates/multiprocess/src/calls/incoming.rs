@@ -48,16 +48,17 @@ impl<'a, 'b> Incoming<'a, 'b> {
         let params = self.read_or_borrow(&method);
         if !streams {
             let params = params?;
-            return Ok(Job::new(move || {
+            let job = Job::new(move || {
                 method.outcome((method.call)(&object, params.get(&method)?))
-            }));
+            });
+            return Ok(job.named(method.id.name));
         }
         // What does not decode has failed in its turn, for the calls behind it as well.
         let run = move || {
             let params = params.and_then(|params| params.get(&method))?;
             method.outcome((method.call)(&object, params))
         };
-        Ok(Job::new(run).streaming(true))
+        Ok(Job::new(run).streaming(true).named(method.id.name))
     }
 
     /// Leaves the rest to the call's thread: `run` takes the parameters out of the message there.
@@ -79,7 +80,7 @@ impl<'a, 'b> Incoming<'a, 'b> {
         }
         let borrowed = Borrowed::new(self.params.message.keep());
         let job = Job::new(move || method.outcome(borrowed.with(|from| run(&object, from))));
-        Ok(job.streaming(method.results.is_streamed()))
+        Ok(job.streaming(method.results.is_streamed()).named(method.id.name))
     }
 
     /// Reads the parameters; those of a long message are left to the call's thread, outside the lock.
@@ -132,7 +133,8 @@ impl<'a, 'b> Incoming<'a, 'b> {
             let encode = method.outcome(running?.await)?;
             Ok(Box::new(encode) as EncodeFn)
         };
-        Ok(Job::spawn(Spawned::new(object.spawn(), outcome)).streaming(streams))
+        let job = Job::spawn(Spawned::new(object.spawn(), outcome));
+        Ok(job.streaming(streams).named(method.id.name))
     }
 
     /// The answer to a call of a method that the schema does not have.

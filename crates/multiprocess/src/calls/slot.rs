@@ -11,7 +11,7 @@ use crate::cleanup::Cleanup;
 use crate::connection::{ArcConn, Core, Followup, Parker, Pending};
 use crate::panics::catch_panic;
 use crate::serving::look_at_results;
-use crate::session::{CapReader, TakeAnswer};
+use crate::session::{CapReader, TakeAnswer, WhoWaits};
 use crate::threads::Inbox;
 use crate::wire::{Decoder, PayloadCodec, Reader};
 use crate::{Error, Result};
@@ -157,6 +157,23 @@ impl<T> Slot<T> {
 
 /// The answer of a peer's method: see [`for_results`](Slot::for_results).
 impl<T: Send> TakeAnswer for Slot<T> {
+    fn method(&self) -> &'static str {
+        self.results.as_ref().map_or("", |(_, method)| method.name)
+    }
+
+    fn who_waits(&self) -> WhoWaits {
+        match self.state.try_lock().map(|state| match state.waiter {
+            Waiter::Nobody => WhoWaits::Nobody,
+            Waiter::Thread(_) => WhoWaits::Thread,
+            // Of a call that was started and is to be waited for later.
+            Waiter::Future(ref waker) if waker.will_wake(Waker::noop()) => WhoWaits::Nobody,
+            Waiter::Future(_) => WhoWaits::Future,
+        }) {
+            Ok(waits) => waits,
+            Err(_) => WhoWaits::Unknown,
+        }
+    }
+
     fn take_answer(
         &self,
         core: &mut Core,

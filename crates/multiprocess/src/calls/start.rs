@@ -208,7 +208,7 @@ fn wait_for_room(core: &mut Core, conn: &ArcConn, bytes: usize) -> RoomToSend {
 fn complete<T: Send + 'static>(slot: &Arc<Slot<T>>, lost: Option<Arc<Streaming>>) -> Complete {
     let slot = Arc::clone(slot);
     let Some(lost) = lost else { return Complete::Shared(slot) };
-    Complete::once(move |core, conn, answer| match (&answer, lost.failed()) {
+    Complete::once("destroy", move |core, conn, answer| match (&answer, lost.failed()) {
         (Ok(_), Some(error)) => slot.fill(Err(error)),
         _ => slot.take_answer(core, conn, answer),
     })
@@ -233,7 +233,7 @@ pub(super) fn start_pipelined(
         let version = method.version;
         let written = core.write_call(conn, target, version, Some(&caller), &mut encode)?;
         let how = How { pipeline: Some(vec![method.pipeline]), ..How::default() };
-        let (_, promise) = core.call(cap, written, how, Complete::ignore())?;
+        let (_, promise) = core.call(cap, written, how, Complete::ignore(method.name))?;
         let promise = promise.ok_or_else(|| Error::failed("the call promised nothing"))?;
         Ok(HeldCap::new(core, conn, promise))
     })
@@ -268,6 +268,6 @@ fn send_destroy<I: Interface>(
     let Ok(written) = written else { return };
     let how = How { kind: CallKind::Destroy, pipeline: None, within: running };
     // Errors are ignored: nothing more can be done to end the object.
-    let _ = core.call(cap, written, how, Complete::ignore());
+    let _ = core.call(cap, written, how, Complete::ignore(destroy.id.name));
     core.interrupt_all(conn, cap);
 }

@@ -274,7 +274,7 @@ pub(super) fn start_stream(
             Ok(())
         };
         let own = Arc::clone(streaming);
-        let answered = Complete::once(move |core, conn, answer| {
+        let answered = Complete::once(method.name, move |core, conn, answer| {
             let error = answer.err().map(|error| in_method(without_threads(core, error), method));
             own.answered(core, conn, call, error);
             None

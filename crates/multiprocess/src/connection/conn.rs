@@ -5,7 +5,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 
 use capnp_engine::{Effect, Engine, Fatal, Incoming};
@@ -22,6 +22,7 @@ use crate::cleanup::Cleanup;
 use crate::driver::{Driver, TimerId, driver};
 use crate::limits_met::Limit;
 use crate::memory::MEMORY;
+use crate::moment::Moment;
 use crate::panics::{panic_text, run_hook};
 use crate::poller::SourceId;
 use crate::process::is_forked;
@@ -61,6 +62,8 @@ pub(crate) struct SessionParts {
     pub(crate) shared: Box<dyn Any + Send + Sync>,
 }
 
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
 /// One connection. Any thread may enter it.
 pub(crate) struct Conn {
     pub(super) session: &'static dyn Session,
@@ -80,6 +83,11 @@ pub(crate) struct Conn {
     pub(super) flush_wanted: AtomicBool,
     pub(super) driver: &'static Driver,
     pub(super) source: SourceId,
+    /// Tells it from others of this process, in the log and the dump.
+    number: u64,
+    since: Moment,
+    /// What the program calls the peer.
+    peer_name: OnceLock<String>,
     limits: Limits,
     /// The session's state outside the lock.
     shared: Box<dyn Any + Send + Sync>,
@@ -139,6 +147,9 @@ impl Conn {
             batching: Batching::default(),
             driver,
             source,
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            since: Moment::coarse(),
+            peer_name: OnceLock::new(),
             limits,
             shared,
             ended: OnceLock::new(),
@@ -164,6 +175,35 @@ impl Conn {
     pub(crate) fn shared<S: Any>(&self) -> &S {
         let shared = self.shared.downcast_ref();
         shared.unwrap_or_else(|| unreachable!("a connection has one kind of session"))
+    }
+
+    /// Tells it from others of this process.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// When it began.
+    pub(crate) fn since(&self) -> Moment {
+        self.since
+    }
+
+    /// What the program calls the peer, if it does. The first name stays.
+    pub(crate) fn peer_name(&self) -> &OnceLock<String> {
+        &self.peer_name
+    }
+
+    /// How many bytes are not written yet.
+    pub(crate) fn unsent(&self) -> usize {
+        self.outbox.unsent()
+    }
+
+    /// Reads what the lock guards, without waiting. None while another thread has the lock.
+    pub(crate) fn try_look<R>(&self, look: impl FnOnce(&mut Core) -> R) -> Option<R> {
+        match self.core.try_lock() {
+            Ok(mut core) => Some(look(&mut core)),
+            Err(TryLockError::Poisoned(core)) => Some(look(&mut core.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     pub(crate) fn limits(&self) -> &Limits {

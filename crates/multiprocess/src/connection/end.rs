@@ -13,6 +13,7 @@ use rustix::net::{Shutdown, shutdown};
 use super::conn::{ArcConn, Conn, Hook, Session};
 use super::core::Core;
 use super::followup::Followup;
+use super::registry;
 use super::handshake::Explain;
 use crate::Error;
 use crate::cleanup::Cleanup;
@@ -187,6 +188,7 @@ impl Drop for Conn {
             // The socket and what the driver watches are the parent's, too.
             return;
         }
+        registry::remove(self.number());
         self.driver.remove(self.source, self.socket.as_fd());
         self.forget_partial();
         // What the driver was to write soon.

@@ -9,7 +9,7 @@
 //! - `frame`, `batch`, `outbox` carry messages; `batching`: calls of many futures are written together;
 //! - `conn` ties them together, `stream` reads and writes, `followup` is what is done outside the lock;
 //! - `end` is how a connection ends; `handshake`: an end that comes before the peer's first answer is explained;
-//!   `refusal`: a peer gets no connection; `partial`: long messages that have begun;
+//!   `refusal`: a peer gets no connection; `registry`: the connections of this process; `partial`: long messages that have begun;
 //! - `reading` lets who waits read the socket, `reader` says who that is, `watch` what is left to the
 //!   driver; `parker` and `wake_fd` are how a thread waits.
 //!
@@ -31,6 +31,7 @@ mod partial;
 mod reader;
 mod reading;
 mod refusal;
+mod registry;
 mod stream;
 mod wake_fd;
 mod watch;
@@ -43,3 +44,4 @@ pub(crate) use parker::Parker;
 pub(crate) use reader::Pending;
 pub(crate) use reading::{IdleReader, WaitingReader, read_once};
 pub(crate) use refusal::refuse;
+pub(crate) use registry::{register, try_connections};

@@ -26,6 +26,7 @@ impl Answer {
         method: impl FnOnce() -> Result<EncodeFn>,
     ) -> Result<EncodeFn> {
         let _call = enter_call(conn, self.id, &self.token, relayed);
+        self.token.runs_here();
         if self.token.is_fired() {
             run_hook("an argument's destructor", || drop(method));
             return Err(Error::Cancelled);

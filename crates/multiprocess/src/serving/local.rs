@@ -13,9 +13,10 @@ use super::streams::Streams;
 use super::{CallContent, Served};
 use crate::connection::{ArcConn, Core, Followup};
 use crate::limits_met::Limit;
+use crate::moment::Moment;
 use crate::panics::catch_panic;
 use crate::session::{CallThreads, CapReader, EncodeFn, Object};
-use crate::threads::Token;
+use crate::threads::{About, Token};
 use crate::wire::Decoder;
 use crate::wire::helpers::malformed;
 use crate::{Error, Result};
@@ -96,7 +97,7 @@ impl Local {
                 return Err(error);
             }
         };
-        let streaming = job.streaming;
+        let (streaming, method) = (job.streaming, job.method);
         let work = match job.kind {
             Kind::Immediate(mut encode) => {
                 core.followups.push(Followup::Drop(self.name, Box::new(object)));
@@ -133,7 +134,8 @@ impl Local {
             }
             context => context,
         };
-        let token = Arc::new(Token::default());
+        let about = About { method, bytes: content.message.len(), since: Moment::coarse() };
+        let token = Arc::new(Token::new(about));
         let (thread, callback) =
             context.as_ref().map_or((None, None), |threads| (threads.thread, threads.callback));
         // The call that runs has references of its own.

@@ -11,7 +11,7 @@ use super::writer::Writer;
 use crate::connection::{ArcConn, Conn, Core, Flush, Followup};
 use crate::memory::MEMORY;
 use crate::panics::{catch_panic, run_hook};
-use crate::threads::{RunningId, Token, batch_continues};
+use crate::threads::{About, Place, RunningId, Token, batch_continues};
 use crate::wire::{AnyBuilder, Encoder};
 use crate::{Error, Result};
 
@@ -32,6 +32,16 @@ struct RunningCall {
     /// reference on each.
     thread: Option<Cap>,
     callback: Option<Cap>,
+}
+
+/// A call of the peer's that is not answered yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    pub(crate) about: About,
+    pub(crate) place: Place,
+    /// The name of the thread that it waits for, or runs on, if it names one.
+    pub(crate) names: Option<String>,
+    pub(crate) cancelled: bool,
 }
 
 /// The error without values of the user.
@@ -83,6 +93,21 @@ impl Core {
             let (token, cleanup) = (Arc::clone(&call.token), Arc::clone(&self.cleanup));
             self.followups.push(Followup::Run(Box::new(move || token.fire(&cleanup))));
         }
+    }
+
+    /// The calls of the peer's that are not answered yet.
+    pub(super) fn served_now(&mut self) -> Vec<Served> {
+        let calls = self.state().running.0.iter();
+        let calls: Vec<_> =
+            calls.map(|(_, call)| (Arc::clone(&call.token), call.thread)).collect();
+        let served = |(token, thread): (Arc<Token>, Option<Cap>)| {
+            let object = thread.and_then(|thread| self.object_of(thread));
+            let names = object.as_ref().and_then(|object| object.thread());
+            let names = names.map(|thread| thread.name().to_owned());
+            let (about, place, cancelled) = (token.about, token.place(), token.is_fired());
+            Served { about, place, names, cancelled }
+        };
+        calls.into_iter().map(served).collect()
     }
 
     fn answer_running(&mut self, id: RunningId, outcome: Result<Draft>) {

@@ -92,6 +92,12 @@ impl Core {
         }
     }
 
+    /// How many objects of the user's the peer can call.
+    pub(super) fn user_objects(&mut self) -> usize {
+        let objects = self.state().objects.iter();
+        objects.filter(|(_, object)| object.address().is_some()).count()
+    }
+
     fn released(&mut self, key: u64) {
         let state = self.state();
         let Some(object) = state.objects.try_remove(key as usize) else { return };

@@ -27,5 +27,5 @@ pub(crate) use inbox::{Inbox, ThreadEnd, at_thread_end, check_thread, enter_wait
 pub(crate) use serial::{SerialExecutor, Start, release_slot};
 pub(crate) use task::{RunCall, Task};
 pub use token::CancelToken;
-pub(crate) use token::Token;
+pub(crate) use token::{About, Place, Token};
 pub(crate) use worker::Worker;

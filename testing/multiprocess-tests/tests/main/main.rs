@@ -12,6 +12,7 @@ mod cleanup;
 mod codecs;
 mod disconnect;
 mod disembargo;
+mod dump;
 mod faults;
 mod flagged;
 mod handover;
