@@ -397,7 +397,9 @@ impl<T: Send + 'static> RemoteCall<T> {
         // served, and then no thread of the peer would wait to run its callbacks.
         let running = if polled { innermost_future(conn) } else { None };
         let caller = Caller::Future { running, long: method.long };
-        start_call(object, *method, caller, Some(waker), encode, *results, *told)
+        // A started call wakes nobody before it is waited for.
+        let waker = polled.then_some(waker);
+        start_call(object, *method, caller, waker, encode, *results, *told)
     }
 
     /// Whether the object's streaming calls are to be answered first.

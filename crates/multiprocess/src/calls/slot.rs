@@ -165,8 +165,6 @@ impl<T: Send> TakeAnswer for Slot<T> {
         match self.state.try_lock().map(|state| match state.waiter {
             Waiter::Nobody => WhoWaits::Nobody,
             Waiter::Thread(_) => WhoWaits::Thread,
-            // Of a call that was started and is to be waited for later.
-            Waiter::Future(ref waker) if waker.will_wake(Waker::noop()) => WhoWaits::Nobody,
             Waiter::Future(_) => WhoWaits::Future,
         }) {
             Ok(waits) => waits,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{CallNow, ConnectionNow, Inside, Snapshot, ThreadNow};
+use super::state::{CallNow, ConnectionNow, Inside, Snapshot, ThreadNow};
 
 /// What stands where a lock was not to be had.
 const BUSY: &str = "busy: another thread has its lock";

@@ -96,14 +96,17 @@ fn what_waits_says_for_what() {
     let started: Vec<_> = (0..99).map(|_| lab.block("gate").start()).collect();
     wait_until("all have arrived", || inside(&serving).serves.len() == 100);
     let ours = inside(&calling);
-    let state = |what: &str| ours.calls.iter().filter(|call| call.state.contains(what)).count();
+    let blocks = || ours.calls.iter().filter(|call| call.method == "Lab.block");
+    let state = |what: &str| blocks().filter(|call| call.state.contains(what)).count();
     assert_eq!((state("a future waits"), state("nobody waits")), (1, 99), "{ours:?}");
 
     let mut counts = (0, 0);
     wait_until("what can run does, and the rest says that it waits", || {
         let theirs = inside(&serving);
-        let state = |what: &str| theirs.serves.iter().filter(|call| call.state.starts_with(what));
-        counts = (state("runs").count(), state("waits for its turn").count());
+        let count = |what: &str| {
+            theirs.serves.iter().filter(|call| call.state.starts_with(what)).count()
+        };
+        counts = (count("runs"), count("waits for its turn"));
         counts.0 == server.blocked() && counts.1 > 0
     });
     assert_eq!(counts.0 + counts.1, 100);

@@ -1,127 +1,16 @@
-//! What this process is doing: its connections, the calls under way in both directions, and its threads.
-//! For a person who looks for a call that is stuck.
-//!
-//! [`snapshot`] collects it; the result is plain data, and its `Display` is a text of a line for each
-//! connection, call and thread. Collecting runs no code of the user's and waits for no lock: where another
-//! thread has one for longer than some 20 ms, the snapshot has [`None`] there, and the text says `busy`.
-//!
-//! Times are exact to 10 ms, because calls note the time of the kernel's last tick.
-//!
-//! ```
-//! use multiprocess::{Connection, diagnostics};
-//!
-//! # let (socket, _theirs) = std::os::unix::net::UnixStream::pair().expect("a socket pair");
-//! let connection = Connection::new(socket)?;
-//! let snapshot = diagnostics::snapshot();
-//! let found = snapshot.connections.iter().flatten().find(|it| it.number == connection.number());
-//! let inside = found.and_then(|it| it.inside.as_ref()).expect("nobody has its lock");
-//! assert!(inside.calls.is_empty() && inside.serves.is_empty());
-//! println!("{snapshot}");
-//! # Ok::<(), multiprocess::Error>(())
-//! ```
-
-mod shown;
+//! Collects a snapshot, without waiting for a lock.
 
 use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::Duration;
 
+use super::state::{CallNow, ConnectionNow, Inside, Snapshot, ThreadNow};
 use crate::connection::{Conn, try_connections};
-use crate::limits_met::{ALL, Limit};
+use crate::limits_met::ALL;
 use crate::process::{PeerCredentials, is_forked, peer_credentials};
 use crate::session::{Asked, Served, UnderWay, WhoWaits};
 use crate::thread_list::{self, Listed};
 use crate::threads::Place;
-
-/// What this process was doing at one moment.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Snapshot {
-    /// The process.
-    pub pid: u32,
-    /// Its program's name.
-    pub program: String,
-    /// Its connections by their numbers. None: busy.
-    pub connections: Option<Vec<ConnectionNow>>,
-    /// The threads that the runtime has started, and the program's that call or serve. None: busy.
-    pub threads: Option<Vec<ThreadNow>>,
-    /// The limits that were met since the process began, and how often.
-    pub limits_met: Vec<(Limit, u64)>,
-}
-
-/// One connection.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct ConnectionNow {
-    /// Its [number](crate::Connection::number).
-    pub number: u64,
-    /// The peer's process and user, as the socket tells them. Of a child that was given one end of a pair
-    /// of sockets these are its parent's.
-    pub peer: Option<PeerCredentials>,
-    /// The peer's [name](crate::Connection::name_peer), or that of its process.
-    pub peer_name: Option<String>,
-    /// How long it has existed.
-    pub age: Duration,
-    /// Why it has ended, if it has.
-    pub ended: Option<String>,
-    /// Bytes that are not written, because the peer does not read them.
-    pub unsent: usize,
-    /// Destructors and hooks of the user that run, each with its time. None: busy.
-    pub cleanup: Option<Vec<(&'static str, Duration)>>,
-    /// What its lock guards. None: busy.
-    pub inside: Option<Inside>,
-}
-
-/// What the lock of a connection guards.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Inside {
-    /// The sizes of the protocol's tables: this side's questions, the peer's, what this side has given, what
-    /// it was given.
-    pub tables: [usize; 4],
-    /// Objects of this process that the peer can call.
-    pub objects: usize,
-    /// Bytes of the peer's calls that count against [`Limits::call_bytes`](crate::Limits::call_bytes).
-    pub held_bytes: usize,
-    /// This side's calls, in no order.
-    pub calls: Vec<CallNow>,
-    /// This side's calls that wait for room before they are sent.
-    pub wait_for_room: usize,
-    /// The peer's calls, in no order.
-    pub serves: Vec<CallNow>,
-}
-
-/// One call.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct CallNow {
-    /// `Interface.method`, or what it is if it is the runtime's own.
-    pub method: &'static str,
-    /// How long ago it was sent or arrived.
-    pub age: Duration,
-    /// Of this side's calls the thread that made it. Of the peer's the thread that runs it; before one does,
-    /// and where it is a future, none.
-    pub thread: Option<String>,
-    /// What it waits for, or who waits for it.
-    pub state: String,
-}
-
-/// One thread.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct ThreadNow {
-    /// Its name.
-    pub name: String,
-    /// Its number in the system.
-    pub system_id: Option<u32>,
-    /// The runtime has started it.
-    pub own: bool,
-    /// The peers' calls that it runs (more than one: callbacks within each other), each with its connection
-    /// and its age.
-    pub runs: Vec<(u64, &'static str, Duration)>,
-    /// The calls that it made and waits for.
-    pub waits: Vec<(u64, &'static str, Duration)>,
-}
 
 /// Collects what this process is doing. In a fork of the process there is nothing: what was there is the
 /// parent's.
