@@ -51,6 +51,7 @@
 
 #![deny(unsafe_code)]
 
+mod call_log;
 mod calls;
 mod cleanup;
 mod connection;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["error"],
     &["moment", "panics"],
-    &["limits_met", "process_limits", "thread_list"],
+    &["call_log", "limits_met", "process_limits", "thread_list"],
     &["thread_start"],
     &["process", "wire", "poller", "pool"],
     &["driver"],

@@ -198,7 +198,7 @@ impl Connection {
     /// # Ok::<(), multiprocess::Error>(())
     /// ```
     pub fn name_peer(&self, name: impl Into<String>) {
-        let _ = self.0.peer_name().set(name.into());
+        self.0.name_peer(name.into());
     }
 
     /// The connection's number in the log and in the [dump](crate::diagnostics). No other connection of this

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::executor::Async;
 use super::method::Method;
-use crate::serving::{Borrowed, CallContent, Job, Spawned};
+use crate::call_log;
+use crate::serving::{Borrowed, CallContent, Job, Spawned, begins};
 use crate::session::EncodeFn;
 use crate::wire::{Decoder, Reader};
 use crate::{Error, Result};
@@ -49,13 +50,20 @@ impl<'a, 'b> Incoming<'a, 'b> {
         if !streams {
             let params = params?;
             let job = Job::new(move || {
-                method.outcome((method.call)(&object, params.get(&method)?))
+                let params = params.get(&method)?;
+                if call_log::is_on() {
+                    begins(shown(&method, &params).as_deref());
+                }
+                method.outcome((method.call)(&object, params))
             });
             return Ok(job.named(method.id.name));
         }
         // What does not decode has failed in its turn, for the calls behind it as well.
         let run = move || {
             let params = params.and_then(|params| params.get(&method))?;
+            if call_log::is_on() {
+                begins(shown(&method, &params).as_deref());
+            }
             method.outcome((method.call)(&object, params))
         };
         Ok(Job::new(run).streaming(true).named(method.id.name))
@@ -79,7 +87,13 @@ impl<'a, 'b> Incoming<'a, 'b> {
             self.cx.context(Reader::content(self.params.reader)?, slot)?;
         }
         let borrowed = Borrowed::new(self.params.message.keep());
-        let job = Job::new(move || method.outcome(borrowed.with(|from| run(&object, from))));
+        let job = Job::new(move || {
+            if call_log::is_on() {
+                // The method reads its parameters in the message.
+                begins(None);
+            }
+            method.outcome(borrowed.with(|from| run(&object, from)))
+        });
         Ok(job.streaming(method.results.is_streamed()).named(method.id.name))
     }
 
@@ -124,12 +138,19 @@ impl<'a, 'b> Incoming<'a, 'b> {
         F: Future<Output = Result<R>> + Send + 'static,
     {
         let streams = method.results.is_streamed();
+        let mut parameters = None;
         let running = match self.read_params(&method) {
-            Ok(params) => Ok(run(object.object(), params)),
+            Ok(params) => {
+                parameters = shown(&method, &params);
+                Ok(run(object.object(), params))
+            }
             Err(error) if streams => Err(error),
             Err(error) => return Err(error),
         };
         let outcome = async move {
+            if call_log::is_on() {
+                begins(parameters.as_deref());
+            }
             let encode = method.outcome(running?.await)?;
             Ok(Box::new(encode) as EncodeFn)
         };
@@ -147,6 +168,12 @@ impl<'a, 'b> Incoming<'a, 'b> {
             self.ordinal, self.interface
         )))
     }
+}
+
+/// The parameters as the log shows them, where it does.
+fn shown<O: ?Sized, P, R>(method: &Method<O, P, R>, params: &P) -> Option<String> {
+    let show = || method.params.show(params, call_log::MOST_CHARACTERS);
+    call_log::shows_parameters().then(show)
 }
 
 /// The parameters of a call that is about to run.

@@ -25,7 +25,7 @@ use crate::memory::MEMORY;
 use crate::moment::Moment;
 use crate::panics::{panic_text, run_hook};
 use crate::poller::SourceId;
-use crate::process::is_forked;
+use crate::process::{is_forked, peer_credentials};
 use crate::{Error, Result};
 
 pub(crate) type ArcConn = Arc<Conn>;
@@ -88,6 +88,8 @@ pub(crate) struct Conn {
     since: Moment,
     /// What the program calls the peer.
     peer_name: OnceLock<String>,
+    /// Its process, once somebody has asked.
+    peer_process: OnceLock<Option<String>>,
     limits: Limits,
     /// The session's state outside the lock.
     shared: Box<dyn Any + Send + Sync>,
@@ -150,6 +152,7 @@ impl Conn {
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             since: Moment::coarse(),
             peer_name: OnceLock::new(),
+            peer_process: OnceLock::new(),
             limits,
             shared,
             ended: OnceLock::new(),
@@ -187,9 +190,23 @@ impl Conn {
         self.since
     }
 
-    /// What the program calls the peer, if it does. The first name stays.
-    pub(crate) fn peer_name(&self) -> &OnceLock<String> {
-        &self.peer_name
+    /// Gives the peer a name. The first one stays.
+    pub(crate) fn name_peer(&self, name: String) {
+        let _ = self.peer_name.set(name);
+    }
+
+    /// What the program calls the peer, or else the name of its process and its number. Of a peer that has
+    /// this process's number nothing is known: it is at the other end of a pair that was made here.
+    pub(crate) fn peer_name(&self) -> Option<&str> {
+        if let Some(name) = self.peer_name.get() {
+            return Some(name);
+        }
+        let find = || {
+            let pid = peer_credentials(&self.socket).ok()?.pid?;
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            (pid != std::process::id()).then(|| format!("{}[{pid}]", name.trim_end()))
+        };
+        self.peer_process.get_or_init(find).as_deref()
     }
 
     /// How many bytes are not written yet.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::state::{CallNow, ConnectionNow, Inside, Snapshot, ThreadNow};
 use crate::connection::{Conn, try_connections};
 use crate::limits_met::ALL;
-use crate::process::{PeerCredentials, is_forked, peer_credentials};
+use crate::process::{is_forked, peer_credentials};
 use crate::session::{Asked, Served, UnderWay, WhoWaits};
 use crate::thread_list::{self, Listed};
 use crate::threads::Place;
@@ -58,12 +58,11 @@ struct Collected<'a> {
 
 impl Collected<'_> {
     fn connection(&mut self, conn: &Conn) -> ConnectionNow {
-        let peer = peer_credentials(conn.socket()).ok();
         let inside = patiently(|| conn.try_look(|core| core.under_way()));
         ConnectionNow {
             number: conn.number(),
-            peer_name: peer_name(conn, peer),
-            peer,
+            peer_name: conn.peer_name().map(str::to_owned),
+            peer: peer_credentials(conn.socket()).ok(),
             age: conn.since().elapsed(),
             ended: conn.ended().map(ToString::to_string),
             unsent: conn.unsent(),
@@ -131,17 +130,6 @@ fn threads_now(
         ThreadNow { name, system_id, own, runs, waits }
     };
     names.iter().map(thread).collect()
-}
-
-/// What the program calls the peer, or else the name of its process. A peer that has this process's number
-/// is at the other end of a pair that was made here: nothing is known of it.
-fn peer_name(conn: &Conn, peer: Option<PeerCredentials>) -> Option<String> {
-    if let Some(name) = conn.peer_name().get() {
-        return Some(name.clone());
-    }
-    let pid = peer?.pid.filter(|pid| *pid != std::process::id())?;
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-    Some(name.trim_end().to_owned())
 }
 
 #[cfg(test)]

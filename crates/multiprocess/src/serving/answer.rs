@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use super::logged;
+use crate::call_log;
 use crate::connection::{ArcConn, WeakConn};
 use crate::panics::{catch_panic, run_hook};
 use crate::session::EncodeFn;
@@ -37,6 +39,11 @@ impl Answer {
     /// Sends the outcome. Not under the lock.
     pub(super) fn send(self, conn: &ArcConn, outcome: Result<EncodeFn>) {
         run_hook("a cancel hook's destructor", || self.token.retire());
+        if call_log::is_on() {
+            let error = outcome.as_ref().err().cloned();
+            let bytes = conn.finish(self.id, outcome);
+            return logged::ended(conn, self.id, &self.token.about, bytes, error.as_ref());
+        }
         conn.finish(self.id, outcome);
     }
 

@@ -9,11 +9,12 @@ use super::answer::Answer;
 use super::call::{ServedCall, Work};
 use super::ending::RunningCalls;
 use super::job::{Kind, destroyed};
+use super::logged;
 use super::streams::Streams;
 use super::{CallContent, Served};
 use crate::connection::{ArcConn, Core, Followup};
 use crate::limits_met::Limit;
-use crate::moment::Moment;
+use crate::call_log;
 use crate::panics::catch_panic;
 use crate::session::{CallThreads, CapReader, EncodeFn, Object};
 use crate::threads::{About, Token};
@@ -134,7 +135,7 @@ impl Local {
             }
             context => context,
         };
-        let about = About { method, bytes: content.message.len(), since: Moment::coarse() };
+        let about = About { method, bytes: content.message.len(), since: call_log::moment() };
         let token = Arc::new(Token::new(about));
         let (thread, callback) =
             context.as_ref().map_or((None, None), |threads| (threads.thread, threads.callback));
@@ -186,6 +187,9 @@ impl Object for Local {
         });
         core.engine.release_all(params.caps);
         if let Err(error) = taken {
+            if call_log::is_on() {
+                core.followups.push(logged::refused(conn, self.name, &error));
+            }
             core.answer_now(conn, serving, Err(error));
         }
     }

@@ -18,6 +18,7 @@ mod ending;
 mod job;
 mod life;
 mod local;
+mod logged;
 mod polled;
 mod streams;
 
@@ -27,6 +28,7 @@ use capnp_engine::MessageView;
 
 pub(crate) use borrowed::{Borrowed, look_at_results};
 pub use job::Job;
+pub(crate) use logged::begins;
 pub(crate) use life::{InUse, Kept, ObjectLife};
 pub(crate) use local::Local;
 pub use polled::Task;

@@ -13,6 +13,7 @@ use super::errors::{closed, from_failure};
 use super::thread_server::ThreadServer;
 use super::threads::BusyGuard;
 use crate::connection::{ArcConn, Core, Followup};
+use crate::call_log;
 use crate::moment::Moment;
 use crate::thread_list;
 use crate::threads::RunningId;
@@ -110,6 +111,11 @@ pub(crate) struct WaiterId {
 }
 
 impl WaiterId {
+    /// Tells it from other calls of the connection, before and after it.
+    pub(crate) fn number(self) -> u64 {
+        self.serial
+    }
+
     pub(super) fn tag(self) -> u64 {
         self.tag as u64
     }
@@ -279,7 +285,7 @@ impl Core {
         waiters.next += 1;
         let complete = Some(complete);
         waiters.bytes += bytes;
-        let (since, thread, cancelled) = (Moment::coarse(), thread_list::number(), "");
+        let (since, thread, cancelled) = (call_log::moment(), thread_list::number(), "");
         let call = None;
         let waiter =
             Waiter { serial, bytes, complete, call, busy, callback, since, thread, cancelled };

@@ -193,16 +193,23 @@ impl Idle {
 }
 
 impl Conn {
-    /// A served call has ended; its answer goes out. Not under the lock.
-    pub(crate) fn finish(self: &ArcConn, id: RunningId, outcome: Result<EncodeFn>) {
+    /// A served call has ended; its answer goes out. Not under the lock. Returns the size of its results, if
+    /// they could be written and somebody waits for them.
+    pub(crate) fn finish(
+        self: &ArcConn,
+        id: RunningId,
+        outcome: Result<EncodeFn>,
+    ) -> Option<usize> {
         // Converted outside the lock, because a raised error is a value of the user.
         let mut outcome = outcome.map_err(to_peer);
-        let ((), round) = self.within(|core| {
-            let Some(call) = core.state().running.0.get(id) else { return };
+        let (bytes, round) = self.within(|core| {
+            let call = core.state().running.0.get(id)?;
             let serving = call.serving;
             let written =
                 core.write_results(self, serving, outcome.as_mut().map_err(|e| e.clone()));
+            let bytes = written.as_ref().ok().map(Draft::bytes);
             core.answer_running(id, written);
+            bytes
         });
         // The method's result is dropped before the answer is sent, so that a caller that destroys
         // the object it got has the last reference.
@@ -211,6 +218,7 @@ impl Conn {
         let flush = if batch_continues(self) { Flush::Later } else { Flush::Now };
         self.leave_and(round, flush);
         self.session().idle.end();
+        bytes
     }
 
     /// Answers a call that will not be run. May be called with or without the lock.

@@ -20,6 +20,11 @@ impl CancelToken {
         CancelToken(token)
     }
 
+    /// What the call is.
+    pub(crate) fn about(&self) -> About {
+        self.0.about
+    }
+
     /// For the runtime's own: see [`Token::on_fire`].
     pub(crate) fn on_fire(&self, wake: impl FnOnce() + Send + 'static) {
         self.0.on_fire(wake);
