@@ -92,7 +92,13 @@ pub(crate) fn sent(called: &Called, bytes: Option<usize>, parameters: Option<&st
 /// A call of the peer's begins.
 #[cold]
 pub(crate) fn received(called: &Called, bytes: usize, waited: Duration, parameters: Option<&str>) {
-    event!(parameters, called, bytes = bytes, waited = tracing::field::debug(waited), "IPC server recv request");
+    event!(
+        parameters,
+        called,
+        bytes = bytes,
+        waited = tracing::field::debug(waited),
+        "IPC server recv request"
+    );
 }
 
 /// How a call ended, and the size of what came or went, if anything did.

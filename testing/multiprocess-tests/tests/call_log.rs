@@ -53,7 +53,8 @@ fn line(conn: &Connection, parts: &[&str]) -> String {
     // A line of the server's comes after the answer.
     wait_until(parts[0], || {
         let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
-        let of = |line: &&str| line.contains(&connection) && parts.iter().all(|it| line.contains(it));
+        let of =
+            |line: &&str| line.contains(&connection) && parts.iter().all(|it| line.contains(it));
         found = log.lines().filter(of).map(str::to_owned).collect();
         !found.is_empty()
     });
@@ -76,10 +77,17 @@ fn a_call_is_four_lines() {
     let sent = line(&calling, &["IPC client send", "Lab.text$Params"]);
     assert!(sent.contains("TRACE") && sent.contains("multiprocess::calls"), "{sent}");
     assert!(sent.contains(r#"Lab.text$Params (text = "hello")"#), "{sent}");
-    assert!(sent.contains("peer=the lab ") && sent.contains("thread=\"a_call_is_four_lines-"), "{sent}");
-    let received = line(&serving, &["IPC server recv request", r#"Lab.text$Params (text = "hello")"#]);
+    assert!(
+        sent.contains("peer=the lab ") && sent.contains("thread=\"a_call_is_four_lines-"),
+        "{sent}"
+    );
+    let received =
+        line(&serving, &["IPC server recv request", r#"Lab.text$Params (text = "hello")"#]);
     assert!(received.contains("waited="), "{received}");
-    assert!(received.contains("thread=\"a_call_is_fo"), "of the thread that the peer named: {received}");
+    assert!(
+        received.contains("thread=\"a_call_is_fo"),
+        "of the thread that the peer named: {received}"
+    );
     let response = line(&serving, &["IPC server send response", "Lab.text$Results", "took="]);
     let answer = line(&calling, &["IPC client recv", "Lab.text$Results", "took="]);
     // As each side counts them: what a sender has drafted may have room left.

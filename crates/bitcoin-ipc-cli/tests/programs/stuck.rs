@@ -230,7 +230,8 @@ fn a_child_that_stops_itself() {
     let stops = script(dir.path(), &format!("echo $$ > {}; kill -STOP $$", pid.display()));
     let child = || std::fs::read_to_string(&pid).ok()?.trim().parse::<u32>().ok();
 
-    Running::ipc(dir.path(), &["--timeout", "1", "--node", &stops, "tip"]).gives_up("no answer within 1s");
+    Running::ipc(dir.path(), &["--timeout", "1", "--node", &stops, "tip"])
+        .gives_up("no answer within 1s");
     assert!(!process_exists(child().unwrap()), "it is reaped");
 
     std::fs::remove_file(&pid).unwrap();

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use super::errors::in_method;
 use super::executor::Async;
 use super::method::Method;
 use crate::call_log;
@@ -107,7 +108,10 @@ impl<'a, 'b> Incoming<'a, 'b> {
         let plain = self.params.caps == self.cx.context_capabilities();
         match self.params.message.shared().filter(|_| plain) {
             Some(message) => Ok(Params::Borrowed(Borrowed::new(message))),
-            None => method.params.read(self.cx, from).map(Params::Read),
+            None => {
+                let read = method.params.read(self.cx, from);
+                read.map(Params::Read).map_err(|error| in_method(error, method.id))
+            }
         }
     }
 
@@ -116,7 +120,7 @@ impl<'a, 'b> Incoming<'a, 'b> {
         if let Some(slot) = method.id.context {
             self.cx.context(from, slot)?;
         }
-        method.params.read(self.cx, from)
+        method.params.read(self.cx, from).map_err(|error| in_method(error, method.id))
     }
 
     /// Decodes the parameters, and leaves the rest to the object's executor. Of the future that
@@ -186,7 +190,10 @@ impl<P> Params<P> {
     fn get<O: ?Sized, R>(self, method: &Method<O, P, R>) -> Result<P> {
         match self {
             Params::Read(params) => Ok(params),
-            Params::Borrowed(params) => params.decode(|cx, from| method.params.read(cx, from)),
+            Params::Borrowed(params) => {
+                let read = params.decode(|cx, from| method.params.read(cx, from));
+                read.map_err(|error| in_method(error, method.id))
+            }
         }
     }
 }

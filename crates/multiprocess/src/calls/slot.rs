@@ -47,7 +47,10 @@ enum Waiter {
 
 impl<T> Slot<T> {
     fn new(waiter: Waiter) -> Slot<T> {
-        Slot { state: Mutex::new(SlotState { answer: None, waiter, over: false, bytes: 0 }), results: None }
+        Slot {
+            state: Mutex::new(SlotState { answer: None, waiter, over: false, bytes: 0 }),
+            results: None,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, SlotState<T>> {

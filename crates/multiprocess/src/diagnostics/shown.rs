@@ -30,9 +30,9 @@ impl fmt::Display for Snapshot {
             None => writeln!(f, "threads: {BUSY}")?,
             Some(threads) => threads.iter().try_for_each(|thread| thread.fmt(f))?,
         }
-        self.limits_met.iter().try_for_each(|(limit, times)| {
-            writeln!(f, "limit met: {limit:?}, {times} times")
-        })
+        self.limits_met
+            .iter()
+            .try_for_each(|(limit, times)| writeln!(f, "limit met: {limit:?}, {times} times"))
     }
 }
 

@@ -28,9 +28,9 @@ use capnp_engine::MessageView;
 
 pub(crate) use borrowed::{Borrowed, look_at_results};
 pub use job::Job;
-pub(crate) use logged::begins;
 pub(crate) use life::{InUse, Kept, ObjectLife};
 pub(crate) use local::Local;
+pub(crate) use logged::begins;
 pub use polled::Task;
 pub(crate) use polled::{Spawn, Spawned, dropped};
 

@@ -7,11 +7,12 @@ use capnp_engine::{Cap, Draft, Serving};
 use slab::Slab;
 
 use super::errors::to_exception;
+use super::thread_server::ThreadServer;
 use super::writer::Writer;
 use crate::connection::{ArcConn, Conn, Core, Flush, Followup};
 use crate::memory::MEMORY;
 use crate::panics::{catch_panic, run_hook};
-use crate::threads::{About, Place, RunningId, Token, batch_continues};
+use crate::threads::{About, Place, Queue, RunningId, Token, batch_continues};
 use crate::wire::{AnyBuilder, Encoder};
 use crate::{Error, Result};
 
@@ -87,19 +88,47 @@ impl Core {
         Some((call.thread?, call.callback?))
     }
 
-    /// The answer of a call is not wanted any more: fires its token.
-    pub(super) fn cancelled(&mut self, tag: u64) {
-        if let Some(call) = self.state().running.0.get(tag as usize) {
-            let (token, cleanup) = (Arc::clone(&call.token), Arc::clone(&self.cleanup));
-            self.followups.push(Followup::Run(Box::new(move || token.fire(&cleanup))));
-        }
+    /// The answer of a call is not wanted any more: fires its token. If it waits for its thread it is
+    /// answered now, and leaves the queue.
+    pub(super) fn cancelled(&mut self, conn: &ArcConn, tag: u64) {
+        let Some(call) = self.state().running.0.get(tag as usize) else { return };
+        let (token, thread) = (Arc::clone(&call.token), call.thread);
+        let queues = match token.place() {
+            Place::Queued => self.queues(conn, thread),
+            Place::Thread(_) | Place::Future => Vec::new(),
+        };
+        let cleanup = Arc::clone(&self.cleanup);
+        let end = move || {
+            token.fire(&cleanup);
+            // It may have begun meanwhile: then it is in no queue.
+            for task in queues.iter().flat_map(|queue| queue.take_cancelled()) {
+                task.refuse(Error::Cancelled);
+            }
+        };
+        self.followups.push(Followup::Run(Box::new(end)));
+    }
+
+    /// Where a call may wait for a thread: one that names this, or none.
+    fn queues(&mut self, conn: &ArcConn, thread: Option<Cap>) -> Vec<Arc<dyn Queue>> {
+        let shared = conn.session();
+        let Some(thread) = thread else {
+            let pool = self.state().threads.pool().map(|pool| pool as Arc<dyn Queue>);
+            let inline = Arc::clone(&shared.inline) as Arc<dyn Queue>;
+            return pool.into_iter().chain([inline]).collect();
+        };
+        let object = self.object_of(thread);
+        let queue = object.as_ref().and_then(|object| object.thread()).map(|thread| match thread {
+            ThreadServer::Worker(worker) => Arc::clone(worker.queue()) as Arc<dyn Queue>,
+            ThreadServer::Caller(inbox) => Arc::clone(inbox) as Arc<dyn Queue>,
+            ThreadServer::Pool => Arc::clone(&shared.callbacks) as Arc<dyn Queue>,
+        });
+        queue.into_iter().collect()
     }
 
     /// The calls of the peer's that are not answered yet.
     pub(super) fn served_now(&mut self) -> Vec<Served> {
         let calls = self.state().running.0.iter();
-        let calls: Vec<_> =
-            calls.map(|(_, call)| (Arc::clone(&call.token), call.thread)).collect();
+        let calls: Vec<_> = calls.map(|(_, call)| (Arc::clone(&call.token), call.thread)).collect();
         let served = |(token, thread): (Arc<Token>, Option<Cap>)| {
             let object = thread.and_then(|thread| self.object_of(thread));
             let names = object.as_ref().and_then(|object| object.thread());

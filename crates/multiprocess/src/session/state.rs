@@ -141,7 +141,7 @@ impl Session for Calls {
             }
             Effect::Answered { tag, answer, .. } => core.answered(conn, tag, answer, message),
             Effect::Over { tag } => core.over(tag),
-            Effect::Cancelled { tag } => core.cancelled(tag),
+            Effect::Cancelled { tag } => core.cancelled(conn, tag),
             Effect::Resolved { tag } => core.thread_resolved(conn, tag),
             Effect::Released { object } => core.released(object),
         }

@@ -26,7 +26,7 @@ pub(crate) use current::{
 };
 pub(crate) use inbox::{Inbox, ThreadEnd, at_thread_end, check_thread, enter_wait, this_inbox};
 pub(crate) use serial::{SerialExecutor, Start, release_slot};
-pub(crate) use task::{RunCall, Task};
+pub(crate) use task::{Queue, RunCall, Task};
 pub use token::CancelToken;
 pub(crate) use token::{About, Place, Token};
 pub(crate) use worker::Worker;

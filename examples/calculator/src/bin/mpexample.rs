@@ -25,8 +25,7 @@ fn run() -> Result<()> {
     // The printer and the calculator are in different processes: calls from one to the other pass
     // through here.
     let printer = printer_process.init.make_printer().timeout(patience).wait()?;
-    let calculator =
-        calculator_process.init.make_calculator(printer).timeout(patience).wait()?;
+    let calculator = calculator_process.init.make_calculator(printer).timeout(patience).wait()?;
 
     let mut lines = std::io::stdin().lock().lines();
     loop {

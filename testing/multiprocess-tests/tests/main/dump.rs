@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use multiprocess::diagnostics::{CallNow, ConnectionNow, Inside, Snapshot, snapshot};
 use multiprocess::Connection;
+use multiprocess::diagnostics::{CallNow, ConnectionNow, Inside, Snapshot, snapshot};
 use multiprocess_tests::{Pair, pair, wait_until};
 
 fn of<'a>(snapshot: &'a Snapshot, conn: &Connection) -> Option<&'a ConnectionNow> {
@@ -103,9 +103,8 @@ fn what_waits_says_for_what() {
     let mut counts = (0, 0);
     wait_until("what can run does, and the rest says that it waits", || {
         let theirs = inside(&serving);
-        let count = |what: &str| {
-            theirs.serves.iter().filter(|call| call.state.starts_with(what)).count()
-        };
+        let count =
+            |what: &str| theirs.serves.iter().filter(|call| call.state.starts_with(what)).count();
         counts = (count("runs"), count("waits for its turn"));
         counts.0 == server.blocked() && counts.1 > 0
     });
