@@ -21,8 +21,17 @@ use std::time::Duration;
 /// # Errors
 /// [`Error::Decode`] where there are not 32 bytes.
 pub fn block_hash(bytes: &[u8]) -> Result<BlockHash> {
+    decode_hash("hash", bytes)
+}
+
+/// The same where it is something else than a field called `hash`: what it is, such as
+/// `Mining.waitTipChanged.currentTip`, begins the error.
+///
+/// # Errors
+/// [`Error::Decode`] where there are not 32 bytes.
+pub fn decode_hash(what: &str, bytes: &[u8]) -> Result<BlockHash> {
     BlockHash::from_slice(bytes).map_err(|_| {
-        Error::decode("hash", format!("a block hash has 32 bytes, this has {}", bytes.len()))
+        Error::decode(what, format!("a block hash has 32 bytes, this has {}", bytes.len()))
     })
 }
 

@@ -2,7 +2,9 @@
 
 pub use crate::generated::rpc::{Client, Rpc, RpcClient};
 
-use multiprocess::{Error, Result};
+use std::time::Duration;
+
+use multiprocess::{Call, Error, Result};
 use serde_json::{Value, json};
 
 /// Runs one JSON-RPC method on `rpc` and returns its result.
@@ -10,9 +12,25 @@ use serde_json::{Value, json};
 /// # Errors
 /// The node's own error, as `MESSAGE (code CODE)`, or the error of the call.
 pub fn execute(rpc: &RpcClient, method: &str, params: &Value) -> Result<Value> {
+    parse_response(&request(rpc, method, params).wait()?)
+}
+
+/// The same, for `timeout` at most.
+///
+/// # Errors
+/// As [`execute`], and [`Error::Timeout`] where there is no answer in time.
+pub fn execute_within(
+    rpc: &RpcClient,
+    method: &str,
+    params: &Value,
+    timeout: Duration,
+) -> Result<Value> {
+    parse_response(&request(rpc, method, params).timeout(timeout).wait()?)
+}
+
+fn request(rpc: &RpcClient, method: &str, params: &Value) -> Call<String> {
     let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-    let response = rpc.execute_rpc(request.to_string(), "/", "").wait()?;
-    parse_response(&response)
+    rpc.execute_rpc(request.to_string(), "/", "")
 }
 
 fn parse_response(response: &str) -> Result<Value> {

@@ -110,6 +110,8 @@ impl Ipc {
         let (child, socket) = command.fd_args(FdArgs::Flag("-ipcfd")).spawn()?;
         let child = Arc::new(child);
         let connection = self.start(socket)?;
+        let file = program.file_name().unwrap_or_default().to_string_lossy();
+        connection.name_peer(format!("{file}[{}]", child.id()));
         let (reaped, name) = (Arc::clone(&child), program.to_owned());
         let reap = move || match reaped.end() {
             Ok(status) if status.success() => {}

@@ -1,6 +1,7 @@
 //! The command line of `bitcoin-ipc`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
@@ -15,7 +16,7 @@ use bitcoin_ipc::ipc::Chain;
 #[derive(Debug, Parser)]
 #[command(name = "bitcoin-ipc", version, max_term_width = 100)]
 #[command(
-    after_help = "Exit status: 0 done, 1 failed (one line on stderr says why), 2 wrong usage."
+    after_help = "Exit status: 0 done, 1 failed (one line on stderr says why), 2 wrong usage, 130 Ctrl-C."
 )]
 pub(super) struct Args {
     /// Connect to the node at ADDRESS: unix (node.sock in the data directory), unix:PATH (relative to
@@ -38,8 +39,36 @@ pub(super) struct Args {
     #[arg(long, value_name = "PROGRAM", global = true, conflicts_with = "connect", value_hint = ValueHint::ExecutablePath)]
     pub(super) node: Option<PathBuf>,
 
+    /// Give up after so many seconds of waiting for the node: for it to start or to accept the
+    /// connection, and for each answer [default: 30]. For wait-tip this is how long it waits for the
+    /// tip, which has no end unless it is given
+    #[arg(long, value_name = "SECONDS", global = true, value_parser = seconds)]
+    pub(super) timeout: Option<f64>,
+
     #[command(subcommand)]
     pub(super) command: Option<Command>,
+}
+
+/// How long a wait for the node lasts unless --timeout says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Where --timeout bounds the wait for a tip, the other waits have at least this long.
+const AT_LEAST: Duration = Duration::from_secs(5);
+
+impl Args {
+    /// What --timeout says.
+    pub(super) fn given_timeout(&self) -> Option<Duration> {
+        // More than a Duration holds is for ever.
+        self.timeout.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    }
+
+    /// How long each wait for the node may last, but for that for a tip.
+    pub(super) fn patience(&self) -> Duration {
+        let given = self.given_timeout();
+        match self.command {
+            Some(Command::WaitTip { .. }) => given.map_or(TIMEOUT, |time| time.max(AT_LEAST)),
+            _ => given.unwrap_or(TIMEOUT),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,9 +88,6 @@ pub(super) enum Command {
     },
     /// Wait until the tip changes, and show the new one
     WaitTip {
-        /// Give up after this many seconds
-        #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-        timeout: Option<f64>,
         /// As one JSON object
         #[arg(long)]
         json: bool,

@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 
 use super::args::{Args, Command};
 use super::peer::Peer;
-use super::{Failure, Outcome, demo, output};
+use super::{Failure, Outcome, demo, output, signals};
 use bitcoin_ipc::mining::{
-    BlockCreateOptions, BlockRef, BlockTemplateClient, MiningClient, block_hash, decode, timeout_ms,
+    BlockCreateOptions, BlockRef, BlockTemplateClient, block_hash, decode, timeout_ms,
 };
 
 pub(super) fn run(args: &Args) -> Outcome {
+    signals::end_on_interrupt()?;
+    signals::dump_on_usr1()?;
     let command = match &args.command {
         None | Some(Command::Demo) => return demo::run(args),
         Some(Command::Completions { shell }) => {
@@ -26,27 +28,28 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(command) => command,
     };
     let peer = Peer::find(args)?;
-    let outcome = run_with(&peer, command);
+    let outcome = run_with(&peer, command, args.given_timeout());
     peer.close();
     outcome
 }
 
-fn run_with(peer: &Peer, command: &Command) -> Outcome {
+/// `tip`: how long to wait for one.
+fn run_with(peer: &Peer, command: &Command, tip: Option<Duration>) -> Outcome {
     match command {
         Command::Echo { text } => {
-            let echo = peer.init.make_echo().wait()?;
+            let echo = peer.ask(peer.init.make_echo())?;
             let echo = echo.ok_or_else(|| Failure("the node does not offer Echo".to_owned()))?;
-            output::line(echo.echo(text.as_str()).wait()?);
+            output::line(peer.ask(echo.echo(text.as_str()))?);
         }
         Command::Tip { json } => {
-            let tip = peer.mining()?.get_tip().wait()?;
+            let tip = peer.ask(peer.mining()?.get_tip())?;
             let tip = tip.ok_or_else(|| {
                 Failure("the node has no tip yet: it is still loading its chain".to_owned())
             })?;
             show_tip(&tip, *json)?;
         }
-        Command::WaitTip { timeout, json } => wait_tip(&peer.mining()?, *timeout, *json)?,
-        Command::Template { json } => show_template(&peer.mining()?, *json)?,
+        Command::WaitTip { json } => wait_tip(peer, tip, *json)?,
+        Command::Template { json } => show_template(peer, *json)?,
         Command::Rpc { method, args } => rpc(peer, method, args)?,
         // Handled before there is a node.
         Command::Demo | Command::Completions { .. } => {}
@@ -65,13 +68,19 @@ fn show_tip(tip: &BlockRef, json: bool) -> Outcome {
     Ok(())
 }
 
-fn wait_tip(mining: &MiningClient, timeout: Option<f64>, json: bool) -> Outcome {
-    let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    let before = mining.get_tip().wait()?.unwrap_or_default();
+/// Waits for `timeout`, or until Ctrl-C.
+fn wait_tip(peer: &Peer, timeout: Option<Duration>, json: bool) -> Outcome {
+    let mining = peer.mining()?;
+    let before = peer.ask(mining.get_tip())?.unwrap_or_default();
     // No block has this hash, so for a node without a tip the wait ends with its first one.
     let hash = if before.hash.is_empty() { vec![0; 32] } else { before.hash.clone() };
     let waiting = output::Waiting::new(format_args!("the block after {}", before.height));
-    let after = mining.wait_tip_changed(hash.clone(), timeout_ms(timeout)).wait()?;
+    // The node ends the wait in time; one that is stuck does not.
+    let call = mining.wait_tip_changed(hash.clone(), timeout_ms(timeout));
+    let after = match timeout {
+        Some(timeout) => call.timeout(timeout.saturating_add(peer.patience)).wait()?,
+        None => call.wait()?,
+    };
     drop(waiting);
     match after {
         Some(tip) if tip.hash != hash => show_tip(&tip, json),
@@ -81,7 +90,7 @@ fn wait_tip(mining: &MiningClient, timeout: Option<f64>, json: bool) -> Outcome 
 }
 
 fn rpc(peer: &Peer, method: &str, args: &[String]) -> Outcome {
-    let rpc = peer.init.make_rpc().wait().map_err(|error| match error {
+    let rpc = peer.ask(peer.init.make_rpc()).map_err(|error| match error {
         multiprocess::Error::Unimplemented { .. } => Failure(
             "the node does not offer JSON-RPC over IPC; Bitcoin Core 32 and newer do".to_owned(),
         ),
@@ -91,7 +100,7 @@ fn rpc(peer: &Peer, method: &str, args: &[String]) -> Outcome {
     let params = args
         .iter()
         .map(|arg| serde_json::from_str(arg).unwrap_or_else(|_| Value::from(arg.as_str())));
-    let result = bitcoin_ipc::rpc::execute(&rpc, method, &params.collect())?;
+    let result = bitcoin_ipc::rpc::execute_within(&rpc, method, &params.collect(), peer.patience)?;
     match result {
         Value::String(text) => output::line(text),
         other => output::line(format_args!("{other:#}")),
@@ -100,44 +109,45 @@ fn rpc(peer: &Peer, method: &str, args: &[String]) -> Outcome {
 }
 
 /// The content of a template, in rust-bitcoin's types.
-pub(super) struct Template {
-    pub(super) header: Header,
-    pub(super) transactions: usize,
-    pub(super) fees: i64,
-    pub(super) sigops: i64,
-    pub(super) reward: i64,
-    pub(super) outputs: Vec<TxOut>,
-    pub(super) merkle_path: usize,
+struct Template {
+    header: Header,
+    transactions: usize,
+    fees: i64,
+    sigops: i64,
+    reward: i64,
+    outputs: Vec<TxOut>,
+    merkle_path: usize,
 }
 
 impl Template {
-    pub(super) fn read(template: &BlockTemplateClient) -> Result<Template, Failure> {
-        let header = decode("header", &template.get_block_header().wait()?)?;
-        let block: Block = decode("block", &template.get_block().wait()?)?;
-        let coinbase = template.get_coinbase_tx().wait()?;
+    fn read(peer: &Peer, template: &BlockTemplateClient) -> Result<Template, Failure> {
+        let header = decode("header", &peer.ask(template.get_block_header())?)?;
+        let block: Block = decode("block", &peer.ask(template.get_block())?)?;
+        let coinbase = peer.ask(template.get_coinbase_tx())?;
         let outputs =
             coinbase.required_outputs.iter().map(|output| decode("required output", output));
         Ok(Template {
             header,
             transactions: block.txdata.len(),
-            fees: template.get_tx_fees().wait()?.iter().sum(),
-            sigops: template.get_tx_sigops().wait()?.iter().sum(),
+            fees: peer.ask(template.get_tx_fees())?.iter().sum(),
+            sigops: peer.ask(template.get_tx_sigops())?.iter().sum(),
             reward: coinbase.block_reward_remaining,
             outputs: outputs.collect::<Result<_, _>>()?,
-            merkle_path: template.get_coinbase_merkle_path().wait()?.len(),
+            merkle_path: peer.ask(template.get_coinbase_merkle_path())?.len(),
         })
     }
 }
 
-fn show_template(mining: &MiningClient, json: bool) -> Outcome {
+fn show_template(peer: &Peer, json: bool) -> Outcome {
+    let mining = peer.mining()?;
     let waiting = output::Waiting::new("a block template");
-    let template = mining.create_new_block(BlockCreateOptions::default(), false).wait()?;
+    let template = peer.ask(mining.create_new_block(BlockCreateOptions::default(), false))?;
     drop(waiting);
     let template = template
         .ok_or_else(|| Failure("the node made no template: it is shutting down".to_owned()))?;
-    let height = mining.get_tip().wait()?.map(|tip| tip.height + 1);
-    let shown = Template::read(&template)?;
-    template.close().wait()?;
+    let height = peer.ask(mining.get_tip())?.map(|tip| tip.height + 1);
+    let shown = Template::read(peer, &template)?;
+    peer.ask(template.close())?;
     let Template { header, transactions, fees, sigops, reward, outputs, merkle_path } = shown;
     if json {
         let outputs: Vec<Value> = outputs

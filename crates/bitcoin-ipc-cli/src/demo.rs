@@ -32,16 +32,16 @@ pub(super) fn run(args: &Args) -> Outcome {
     output::step(start.elapsed(), began);
 
     let text = "Hello from another process";
-    let (echo, time) = timed(|| peer.init.make_echo().wait())?;
+    let (echo, time) = timed(|| peer.ask(peer.init.make_echo()))?;
     output::step(time, "made an Echo there");
     if let Some(echo) = echo {
-        let (answer, time) = timed(|| echo.echo(text).wait())?;
+        let (answer, time) = timed(|| peer.ask(echo.echo(text)))?;
         output::step(time, format_args!("echo says back: {answer:?}"));
     }
 
     let (mining, time) = timed(|| peer.mining())?;
     output::step(time, "made a Mining there");
-    let (tip, time) = timed(|| mining.get_tip().wait())?;
+    let (tip, time) = timed(|| peer.ask(mining.get_tip()))?;
     match &tip {
         Some(tip) => output::step(
             time,
@@ -51,19 +51,19 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
 
     let options = BlockCreateOptions::default();
-    let (template, time) = timed(|| mining.create_new_block(options, false).wait())?;
+    let (template, time) = timed(|| peer.ask(mining.create_new_block(options, false)))?;
     let template = template
         .ok_or_else(|| Failure("the node made no template: it is shutting down".to_owned()))?;
-    let header: bitcoin::block::Header = decode("header", &template.get_block_header().wait()?)?;
+    let header: bitcoin::block::Header = decode("header", &peer.ask(template.get_block_header())?)?;
     output::step(time, format_args!("made a block template there, on {}", header.prev_blockhash));
     if is_easy(header.bits) {
-        make_block(&mining, &template, header)?;
+        make_block(&peer, &mining, &template, header)?;
     } else {
         output::note("not solving it: this is not a regtest node, a block takes real work");
     }
 
     let started = Instant::now();
-    template.close().wait()?;
+    peer.ask(template.close())?;
     drop((template, mining));
     output::step(started.elapsed(), "closed the template: its destructor has run there");
     let child = peer.child.is_some();
@@ -87,23 +87,26 @@ pub(super) fn run(args: &Args) -> Outcome {
 
 /// One thread waits for the next tip while this one solves the template and submits it.
 fn make_block(
+    peer: &Peer,
     mining: &MiningClient,
     template: &BlockTemplateClient,
     mut header: bitcoin::block::Header,
 ) -> Outcome {
-    let waiting = mining.clone();
+    let (waiting, patience) = (mining.clone(), peer.patience);
     let before = header.prev_blockhash.to_byte_array().to_vec();
     let waiter = std::thread::Builder::new().name("waiter".to_owned()).spawn(move || {
         let started = Instant::now();
-        let tip = waiting.wait_tip_changed(before, timeout_ms(Some(WAIT))).wait();
+        // The node may be stuck, and not end the wait.
+        let call = waiting.wait_tip_changed(before, timeout_ms(Some(WAIT)));
+        let tip = call.timeout(WAIT.saturating_add(patience)).wait();
         (tip, started.elapsed())
     });
     let waiter = waiter.map_err(|error| Failure(format!("cannot start a thread: {error}")))?;
     output::note("             (another thread waits for the next tip)");
 
     let started = Instant::now();
-    let coinbase = coinbase(template)?;
-    let path = template.get_coinbase_merkle_path().wait()?;
+    let coinbase = coinbase(peer, template)?;
+    let path = peer.ask(template.get_coinbase_merkle_path())?;
     let path =
         path.iter().map(|hash| TxMerkleNode::from_slice(hash)).collect::<Result<Vec<_>, _>>()?;
     header.merkle_root = merkle_root(coinbase.compute_txid(), &path);
@@ -114,7 +117,8 @@ fn make_block(
 
     let version = u32::from_ne_bytes(header.version.to_consensus().to_ne_bytes());
     let (answer, time) = timed(|| {
-        template.submit_solution(version, header.time, header.nonce, serialize(&coinbase)).wait()
+        let coinbase = serialize(&coinbase);
+        peer.ask(template.submit_solution(version, header.time, header.nonce, coinbase))
     })?;
     if !answer.result {
         let why = [": ", &answer.reason, ", ", &answer.debug].concat();
@@ -146,8 +150,8 @@ fn make_block(
 }
 
 /// The coinbase transaction that a template asks for.
-fn coinbase(template: &BlockTemplateClient) -> Result<Transaction, Failure> {
-    let parts = template.get_coinbase_tx().wait()?;
+fn coinbase(peer: &Peer, template: &BlockTemplateClient) -> Result<Transaction, Failure> {
+    let parts = peer.ask(template.get_coinbase_tx())?;
     let outputs =
         parts.required_outputs.iter().map(|output| decode::<TxOut>("required output", output));
     let parts = CoinbaseParts {

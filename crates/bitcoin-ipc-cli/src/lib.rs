@@ -11,6 +11,7 @@ mod demo;
 mod node;
 mod output;
 mod peer;
+mod signals;
 mod wallet;
 
 use std::ffi::OsString;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{Failure, Outcome, output};
+use super::{Failure, Outcome, output, signals};
 use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::{
     Chain as ChainName, Ipc, IpcOptions, StartSpawnedProcess, default_base_datadir, network_datadir,
@@ -30,6 +30,9 @@ Usage: bitcoin-node -ipcbind=ADDRESS [-datadir=DIR]
   -chain=regtest    The only chain there is; -regtest says the same.
   -help             This text.
   -version          The version.
+
+SIGINT and SIGTERM end it, a second SIGINT at once. SIGUSR1 has it print its connections, calls and
+threads on stderr.
 ";
 
 /// The options of the command line.
@@ -40,6 +43,7 @@ struct Options {
 }
 
 pub(super) fn run(args: Vec<OsString>) -> Outcome {
+    signals::dump_on_usr1()?;
     let chain = Chain::regtest();
     let init = InitClient::new(NodeInit::new(Arc::clone(&chain)));
     let spawned = Ipc::new(IpcOptions::new("bitcoin-node", init.clone()));
@@ -62,6 +66,7 @@ fn serve(chain: &Chain, init: InitClient, options: &Options) -> Outcome {
         Failure(format!("cannot make the data directory {}: {error}", datadir.display()))
     })?;
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    signals::end_on_second_interrupt()?;
     let ipc = Ipc::new(IpcOptions::new("bitcoin-node", init).datadir(datadir));
     for address in &options.bind {
         let path = ipc.listen_address(address)?;

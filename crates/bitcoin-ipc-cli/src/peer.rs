@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use multiprocess::process::{Child, Command, Grace};
-use multiprocess::{Connection, Error};
+use multiprocess::{Call, Connection, Error};
 
 use super::args::Args;
 use super::{Failure, output};
@@ -22,13 +22,17 @@ pub(super) struct Peer {
     /// The node, if this program started it.
     pub(super) child: Option<Arc<Child>>,
     connection: Option<Connection>,
+    /// How long each wait for the node lasts.
+    pub(super) patience: Duration,
 }
 
 impl Peer {
     /// Finds the node that the arguments ask for, or starts one.
     pub(super) fn find(args: &Args) -> Result<Peer, Failure> {
         let datadir = datadir(args)?;
-        let ipc = Ipc::new(IpcOptions::client("bitcoin-ipc").datadir(&datadir));
+        let patience = args.patience();
+        let options = IpcOptions::client("bitcoin-ipc").datadir(&datadir);
+        let ipc = Ipc::new(options.connect_timeout(patience).spawn_timeout(patience));
         if args.node.is_none() {
             let address = args.connect.as_deref().unwrap_or("auto");
             let connected = ipc.connect_address(address).map_err(|error| match error {
@@ -42,7 +46,7 @@ impl Peer {
                     let path = datadir.join("node.sock");
                     output::note(format_args!("using the node at {}", path.display()));
                 }
-                return Ok(Peer { init, child: None, connection: None });
+                return Ok(Peer { init, child: None, connection: None, patience });
             }
             // "0" and an empty address ask for no connection, so a child is started.
             if let Address::None = Address::parse(address, &datadir, "bitcoin-node")? {
@@ -69,13 +73,16 @@ impl Peer {
         let (command, program) = match &args.node {
             Some(program) => {
                 let grace = Grace { exit: NODE_GRACE, terminate: NODE_GRACE };
-                (Command::new(program).grace(grace), program.clone())
+                // One that is stopped goes on when this process has ended, sees that, and ends.
+                (Command::new(program).grace(grace).continue_orphan(true), program.clone())
             }
             None => {
                 let own = std::env::current_exe().map_err(|error| {
                     Failure(format!("cannot find this program's own file: {error}"))
                 })?;
-                (Command::new(&own).arg0("bitcoin-node"), PathBuf::from("bitcoin-node"))
+                // It has nothing to lose.
+                let command = Command::new(&own).arg0("bitcoin-node").parent_death_signal(true);
+                (command, PathBuf::from("bitcoin-node"))
             }
         };
         let spawned = ipc.spawn_command(command, &program)?;
@@ -88,19 +95,25 @@ impl Peer {
             init: spawned.init,
             child: Some(spawned.child),
             connection: Some(spawned.connection),
+            patience: args.patience(),
         })
+    }
+
+    /// Makes a call, and waits for its answer as long as --timeout allows.
+    pub(super) fn ask<T: Send + 'static>(&self, call: Call<T>) -> Result<T, Error> {
+        call.timeout(self.patience).wait()
     }
 
     /// The node's Mining.
     pub(super) fn mining(&self) -> Result<MiningClient, Failure> {
-        let mining = self.init.make_mining().wait()?;
+        let mining = self.ask(self.init.make_mining())?;
         mining.ok_or_else(|| Failure("the node does not offer Mining".to_owned()))
     }
 
     /// Disconnects from the node. If it is a child, waits until it has ended and returns its exit status,
     /// if that can be known.
     pub(super) fn close(self) -> Option<std::process::ExitStatus> {
-        let Peer { init, child, connection } = self;
+        let Peer { init, child, connection, .. } = self;
         drop(init);
         if let Some(connection) = connection {
             connection.disconnect();

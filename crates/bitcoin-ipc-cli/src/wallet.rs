@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use multiprocess::Result;
 
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, signals};
 use bitcoin_ipc::echo::{EchoClient, EchoServer};
 use bitcoin_ipc::init::{Init, InitClient};
 use bitcoin_ipc::ipc::{Ipc, IpcOptions, StartSpawnedProcess};
@@ -30,6 +30,7 @@ impl Init for WalletInit {
 }
 
 pub(super) fn run(args: Vec<OsString>) -> Outcome {
+    signals::dump_on_usr1()?;
     let ipc = Ipc::new(IpcOptions::new("bitcoin-wallet", InitClient::new(WalletInit)));
     if ipc.start_spawned_process(&args)?.is_some() {
         return Ok(());

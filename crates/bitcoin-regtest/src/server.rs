@@ -14,7 +14,7 @@ use bitcoin_ipc::init::Init;
 use bitcoin_ipc::mining::{
     BlockCheckOptions, BlockCreateOptions, BlockRef, BlockTemplate, BlockTemplateClient,
     BlockTemplateSubmitSolutionResults, BlockWaitOptions, CoinbaseTx, Mining,
-    MiningCheckBlockResults, MiningClient, MiningSubmitBlockResults, block_hash, decode,
+    MiningCheckBlockResults, MiningClient, MiningSubmitBlockResults, decode, decode_hash,
     timeout_from_ms,
 };
 use bitcoin_ipc::rpc::{Rpc, RpcClient};
@@ -74,7 +74,7 @@ impl Mining for NodeMining {
     }
 
     fn wait_tip_changed(&self, current_tip: Vec<u8>, timeout: f64) -> Result<Option<BlockRef>> {
-        let current = block_hash(&current_tip)?;
+        let current = decode_hash("Mining.waitTipChanged.currentTip", &current_tip)?;
         let interrupts = self.interrupts.load(Ordering::Acquire);
         let token = cancel_token(&self.chain);
         let ended =
@@ -102,7 +102,7 @@ impl Mining for NodeMining {
         block: Vec<u8>,
         options: BlockCheckOptions,
     ) -> Result<MiningCheckBlockResults> {
-        let block: Block = decode("block", &block)?;
+        let block: Block = decode("Mining.checkBlock.block", &block)?;
         let checked = self.chain.check_block(&block, options.check_merkle_root, options.check_pow);
         let (reason, debug, result) = verdict(checked);
         Ok(MiningCheckBlockResults { reason, debug, result })
@@ -115,17 +115,17 @@ impl Mining for NodeMining {
     }
 
     fn submit_block(&self, block: Vec<u8>) -> Result<MiningSubmitBlockResults> {
-        let block: Block = decode("block", &block)?;
+        let block: Block = decode("Mining.submitBlock.block", &block)?;
         let (reason, debug, result) = verdict(self.chain.submit_block(&block));
         Ok(MiningSubmitBlockResults { reason, debug, result })
     }
 
     fn get_transactions_by_tx_id(&self, txids: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
-        none_of(&txids, "txids")
+        none_of(&txids, "Mining.getTransactionsByTxID.txids")
     }
 
     fn get_transactions_by_witness_id(&self, wtxids: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
-        none_of(&wtxids, "wtxids")
+        none_of(&wtxids, "Mining.getTransactionsByWitnessID.wtxids")
     }
 }
 
@@ -189,7 +189,7 @@ impl BlockTemplate for NodeTemplate {
         nonce: u32,
         coinbase: Vec<u8>,
     ) -> Result<BlockTemplateSubmitSolutionResults> {
-        let coinbase: Transaction = decode("coinbase", &coinbase)?;
+        let coinbase: Transaction = decode("BlockTemplate.submitSolution.coinbase", &coinbase)?;
         let outcome = self.template.submit_solution(version, timestamp, nonce, coinbase);
         let (reason, debug, result) = verdict(outcome);
         Ok(BlockTemplateSubmitSolutionResults { reason, debug, result })

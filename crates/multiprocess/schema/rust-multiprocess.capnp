@@ -32,7 +32,7 @@ annotation btreeSet @0x86f5d0a913c7be42 (param, field) :Void;
 # A list is a `HashSet` or `BTreeSet`. The same item twice is a decode error.
 
 annotation redacted @0xa25e9b7830d6c4f1 (param, field) :Void;
-# A secret: Debug does not show it.
+# A secret: neither Debug nor the log of calls shows it.
 
 annotation derive @0xcb6174f28e05d39a (struct, enum, group, union) :Text;
 # Further derives of the Rust type, besides Clone, Debug, PartialEq and Default, such as `Eq, Hash`.

@@ -76,6 +76,13 @@ impl Cleanup {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What runs now and for how long, and how much waits; without waiting for the lock.
+    pub(crate) fn try_running(&self) -> Option<(Vec<(&'static str, Duration)>, usize)> {
+        let state = self.state.try_lock().ok()?;
+        let running = state.running.iter().map(|running| (running.what, running.since.elapsed()));
+        Some((running.collect(), state.work.len()))
+    }
+
     /// Runs `work` soon, on a thread for that. `what` says in the log what it is.
     pub(crate) fn run(self: &Arc<Self>, what: &'static str, work: impl FnOnce() + Send + 'static) {
         if is_forked() {

@@ -77,9 +77,10 @@ pub enum Error {
     },
 
     /// A value that arrived does not fit its type. Only that call is lost.
-    #[error("cannot decode {path}: {problem}")]
+    #[error("cannot decode {}: {problem}", if path.is_empty() { "the message" } else { path })]
     Decode {
-        /// The field, from the method's parameters or results down, like `result.hash`.
+        /// The field, as the schema spells it, from the method down, like `Mining.getTip.result.hash`.
+        /// Empty where the message as a whole is wrong, and no method is known.
         path: String,
         /// What is wrong with it.
         problem: String,

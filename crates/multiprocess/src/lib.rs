@@ -30,7 +30,39 @@
 //! - [`Reconnect`]: a connection that is made again when it is lost;
 //! - [`process`]: children, inherited sockets, listening;
 //! - [`current_call`]: information for a served method about its caller;
+//! - [`diagnostics`]: what is under way, for a person who looks for a call that is stuck;
 //! - [`Error`]: the errors, each with who is at fault and what is lost.
+//!
+//! # Log
+//!
+//! Through `tracing`. The target `multiprocess::calls` has each call, in the words of libmultiprocess:
+//!
+//! ```text
+//! IPC client send #7 Echo.echo$Params (text = "hello")            a call of this side's is sent
+//! IPC server recv request #2 Echo.echo$Params (text = "hello")    its method begins, on the thread that runs it
+//! IPC server send response #2 Echo.echo$Results                   its answer is sent
+//! IPC client recv #7 Echo.echo$Results                            the caller has the answer
+//! ```
+//!
+//! | field | what |
+//! |---|---|
+//! | `connection`, `peer` | the [connection's number](Connection::number), and the peer's [name](Connection::name_peer) or process |
+//! | `number` | the call's, as in the text; the two sides number calls independently |
+//! | `bytes` | the size of the message; the sender's figure can be a little more than what is sent |
+//! | `waited`, `took` | the time from the call's arrival until it began; from sending or arrival until the answer |
+//! | `thread` | the thread on which the line is written |
+//!
+//! - **Level**: with debug the lines are there, with trace they have the parameters: up to 200 characters in all,
+//!   and `<redacted>` for what the schema calls `$Rust.redacted`. Parameters that a method borrows are not shown
+//!   where they are served. Calls that fail say `failed:` and the error in place of `$Results`.
+//! - **Not there**: at the caller's side, calls that [stream](Call#streaming) or are [pipelined](Call::pipelined) to
+//!   and never waited for; on neither side, calls of objects of this process, and the runtime's own (`construct`,
+//!   threads).
+//! - **Cost**: nearly none if the target is off, which is the default. If it is on, a line is written on the thread
+//!   that calls or serves, and delays it.
+//!
+//! Everything else (limits that were met, hooks that are slow, children that do not exit) is at the levels warn
+//! and error, with the modules as targets. What a process is doing at this moment is told by [`diagnostics`].
 //!
 //! # Two objects, one socket
 //!
@@ -52,13 +84,16 @@
 
 #![deny(unsafe_code)]
 
+mod call_log;
 mod calls;
 mod cleanup;
 mod connection;
+pub mod diagnostics;
 mod driver;
 mod error;
 mod limits_met;
 mod memory;
+mod moment;
 mod panics;
 #[cfg_attr(not(target_os = "linux"), allow(unsafe_code, reason = "registering descriptors"))]
 mod poller;
@@ -70,6 +105,7 @@ mod reconnect;
 pub mod rt;
 mod serving;
 mod session;
+mod thread_list;
 mod thread_start;
 mod threads;
 mod wakers;

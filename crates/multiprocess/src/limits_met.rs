@@ -49,6 +49,23 @@ pub enum Limit {
     Unsent,
 }
 
+/// All of them.
+pub(crate) const ALL: [Limit; COUNT] = [
+    Limit::Connections,
+    Limit::Users,
+    Limit::FirstMessage,
+    Limit::PartialMessage,
+    Limit::PartialBytes,
+    Limit::Calls,
+    Limit::CallBytes,
+    Limit::Objects,
+    Limit::UnknownThread,
+    Limit::Stalled,
+    Limit::Threads,
+    Limit::ProcessThreads,
+    Limit::Unsent,
+];
+
 const COUNT: usize = Limit::Unsent as usize + 1;
 
 static MET: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];

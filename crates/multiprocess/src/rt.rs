@@ -15,7 +15,7 @@ pub use crate::wire::{
     AnyBuilder, AnyPointerWire, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Borrowable,
     BorrowableOr, Boxed, Builder, Data, Decoder, Encoder, Entry, Enum, Exception, Fields,
     HashMapOf, HashSetOf, If, List, ListView, Message, Nullable, PayloadCodec, PointerWire, Reader,
-    Size, Slot, Struct, Text, View, Viewed, Void, Wire, code, field, fields, owned, raising,
+    Shown, Size, Slot, Struct, Text, View, Viewed, Void, Wire, code, field, fields, owned, raising,
     streamed, unread, view,
 };
 pub use crate::{__handle as handle, AnyPointer, Error, Result};

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::limits_met::Limit;
-use crate::{Error, ProcessLimits, Result};
+use crate::{Error, ProcessLimits, Result, thread_list};
 
 /// Memory that a thread needs to start: its stack, and what the standard library maps for it.
 ///
@@ -66,7 +66,12 @@ pub(crate) fn start_uncounted(name: &str, run: impl FnOnce() + Send + 'static) -
     let mut room = Vec::<u8>::new();
     room.try_reserve_exact(ROOM).map_err(|error| refused(&error))?;
     drop(room);
+    let full = name.to_owned();
     let name: String = name.chars().filter(|c| *c != '\0').take(15).collect();
+    let run = move || {
+        thread_list::add_own(&full);
+        run();
+    };
     match std::thread::Builder::new().name(name).spawn(run) {
         Ok(_) => Ok(()),
         Err(error) => Err(refused(&error)),

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 /// From the lowest to the highest. What a file imports from the crate is in its own layer or below.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["panics", "wakers"],
-    &["limits_met", "process_limits"],
+    &["moment", "panics", "wakers"],
+    &["call_log", "limits_met", "process_limits", "thread_list"],
     &["thread_start"],
     &["process", "wire", "poller", "pool"],
     &["driver"],
@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["serving"],
     &["calls"],
     &["reconnect"],
+    &["diagnostics"],
     &["rt"],
 ];
 

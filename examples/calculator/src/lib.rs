@@ -29,6 +29,9 @@ use multiprocess::process::{
 };
 use multiprocess::{Connection, Result};
 
+/// How long a program that was started may take for its first answer, and for each further one.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A program that was started, and its bootstrap object.
 pub struct Process {
     /// Its bootstrap object.
@@ -37,24 +40,26 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the program `name` from the directory of this one.
+    /// Starts the program `name` from the directory of this one. It ends with this one, even if it is
+    /// stuck then.
     ///
     /// # Errors
-    /// It is not there, or does not answer within ten seconds.
-    pub fn start(name: &str) -> Result<Process> {
-        let (child, socket) =
-            Command::new(sibling_executable(name)?).fd_args(FdArgs::Bare).spawn()?;
-        let init = Connection::new(socket)?.bootstrap_ready(Duration::from_secs(10))?;
+    /// It is not there, or does not answer within `patience`.
+    pub fn start(name: &str, patience: Duration) -> Result<Process> {
+        let command = Command::new(sibling_executable(name)?).parent_death_signal(true);
+        let (child, socket) = command.fd_args(FdArgs::Bare).spawn()?;
+        let init = Connection::new(socket)?.bootstrap_ready(patience)?;
         Ok(Process { init, child })
     }
 
-    /// Disconnects from the program, which ends it, and waits until it has ended.
+    /// Disconnects from the program, which ends it, and waits until it has ended. One that is stuck is
+    /// killed after a few seconds.
     ///
     /// # Errors
     /// The system cannot wait for it.
     pub fn stop(self) -> Result<()> {
         drop(self.init);
-        self.child.shutdown(Duration::from_secs(10))?;
+        self.child.end()?;
         Ok(())
     }
 }

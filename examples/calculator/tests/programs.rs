@@ -4,9 +4,10 @@
 //! `mpcalculator`, `mpprinter`). Without it the test of the exchange is shown as ignored.
 
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, ExitCode, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use tempfile::TempDir;
@@ -62,6 +63,36 @@ fn a_missing_program_is_named() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A child that is stopped before it answers: the program gives up in time, and leaves nobody behind.
+fn a_stopped_child_does_not_hang_it() -> Result<(), Failed> {
+    let dir = TempDir::new()?;
+    let (example, pid) = (dir.path().join("mpexample"), dir.path().join("pid"));
+    symlink(PROGRAMS[0].1, &example)?;
+    let printer = dir.path().join("mpprinter");
+    std::fs::write(&printer, format!("#!/bin/sh\necho $$ > {}\nkill -STOP $$\n", pid.display()))?;
+    std::fs::set_permissions(&printer, std::fs::Permissions::from_mode(0o700))?;
+    let mut program = Command::new(&example);
+    let mut running = program.args(["--timeout", "1"]).stderr(Stdio::piped()).spawn()?;
+    wait_until("it has given up", || running.try_wait().unwrap().is_some());
+    let output = running.wait_with_output()?;
+    assert_eq!(output.status.code(), Some(1));
+    let errors = text(&output.stderr);
+    assert!(errors.contains("no answer within 1s"), "{errors}");
+    let pid = std::fs::read_to_string(pid)?;
+    let process = Path::new("/proc").join(pid.trim());
+    wait_until("the child is gone", || !process.exists());
+    Ok(())
+}
+
+/// Looks again and again until `done`, for 20 seconds at most.
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < end, "timed out waiting until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 fn servers_say_how_they_are_used() -> Result<(), Failed> {
     for (_, program) in &PROGRAMS[1..] {
         for (args, told) in
@@ -101,6 +132,7 @@ fn main() -> ExitCode {
         Trial::test("three_processes_calculate", three_processes_calculate),
         Trial::test("the_end_of_the_input_ends_it", the_end_of_the_input_ends_it),
         Trial::test("a_missing_program_is_named", a_missing_program_is_named),
+        Trial::test("a_stopped_child_does_not_hang_it", a_stopped_child_does_not_hang_it),
         Trial::test("servers_say_how_they_are_used", servers_say_how_they_are_used),
         Trial::test(
             "each_is_interchangeable_with_its_counterpart",

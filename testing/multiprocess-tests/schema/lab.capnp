@@ -60,6 +60,9 @@ interface Lab {
 
     text @17 (context :Proxy.Context, text :Text) -> (result :Text);
     # Returns its argument.
+
+    login @18 (context :Proxy.Context, user :Text, password :Text $Rust.redacted, hash :Data) -> ();
+    # Not implemented by the server: the log shows its arguments, but for one.
 }
 
 interface Callback {

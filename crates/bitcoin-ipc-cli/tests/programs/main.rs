@@ -3,6 +3,7 @@
 mod cli;
 mod node;
 mod steps;
+mod stuck;
 
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -107,7 +107,8 @@ fn bad_blocks_are_told_apart_from_bad_bytes() {
     assert!(matches!(&error, Error::Remote { message } if message.contains("block")), "{error:?}");
     let error = mining.wait_tip_changed(vec![0; 31], 0.0).wait().unwrap_err();
     assert!(
-        matches!(&error, Error::Remote { message } if message.contains("32 bytes")),
+        matches!(&error, Error::Remote { message } if message.contains("32 bytes")
+            && message.contains("Mining.waitTipChanged.currentTip: ")),
         "{error:?}"
     );
     assert!(mining.is_test_chain().wait().unwrap(), "only those calls failed");

@@ -23,7 +23,11 @@ pub(super) struct Form<'a> {
 
 /// The parameters.
 pub(super) fn params(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
-    params_form(lineage, method, &form(&method.params))
+    let form = form(&method.params);
+    let params = params_form(lineage, method, &form);
+    // Plain fields show themselves.
+    let show = are_plain(&form).is_none().then(|| show_params(lineage, method)).flatten();
+    quote!(#params #show)
 }
 
 /// The results.
@@ -38,7 +42,7 @@ fn form(message: &crate::model::Message) -> Form<'_> {
 
 pub(super) fn params_form(lineage: &Lineage<'_>, method: &Method, form: &Form<'_>) -> TokenStream {
     let size = size(form.size);
-    if let Some(fields) = plain(form).filter(|fields| fields.len() <= MOST) {
+    if let Some(fields) = are_plain(form) {
         let wires: Vec<_> = fields.iter().map(|field| lineage.cx.field_wire(field)).collect();
         let (wires, slots) = (tuple(&wires), slots(&fields));
         return quote!(rt::fields::<#wires>(#size, #slots));
@@ -50,6 +54,31 @@ pub(super) fn params_form(lineage: &Lineage<'_>, method: &Method, form: &Form<'_
         false => quote!(rt::unread),
     };
     quote!(rt::code(#size, #write, #read))
+}
+
+/// The parameters, if the runtime writes, reads and shows them by their slots alone.
+fn are_plain<'a>(form: &Form<'a>) -> Option<Vec<&'a Field>> {
+    let few = |fields: &Vec<&Field>| fields.len() <= MOST;
+    plain(form).filter(few).filter(|fields| fields.iter().all(|field| !field.redacted))
+}
+
+/// The function that shows the parameters in the log.
+fn show_params(lineage: &Lineage<'_>, method: &Method) -> Option<TokenStream> {
+    let locals = locals(method);
+    let to = locals.get("to");
+    let shown = method.params.fields.iter().map(|field| {
+        let (name, shown) = (ident(&field.name), &field.schema_name);
+        if field.redacted {
+            return (quote!(_), quote!(#to.redacted(#shown)));
+        }
+        let wire = lineage.cx.field_wire(field);
+        (quote!(#name), quote!(#to.field::<#wire>(#shown, #name)))
+    });
+    let (names, mut lines): (Vec<_>, Vec<_>) = shown.unzip();
+    let last = lines.pop()?;
+    let body = quote!(#(#lines?;)* #last);
+    let closure = closure(&[tuple(&names), quote!(#to)], &body);
+    Some(quote!(.shown(#closure)))
 }
 
 pub(super) fn results_form(

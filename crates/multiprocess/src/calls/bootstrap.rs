@@ -39,7 +39,7 @@ pub(super) fn bootstrap<I: Interface>(conn: &ArcConn, answered: Complete) -> Res
 /// Takes the peer's answer to the first question. If it is an error and the end of the connection
 /// is to be explained, the connection ends before any call gets that error.
 fn refused() -> Complete {
-    Complete::once(|core, conn, answer| {
+    Complete::once("the bootstrap", |core, conn, answer| {
         if let Some(end) = answer.err().and_then(|error| conn.refused(&error)) {
             core.fail(end);
         }
@@ -50,7 +50,7 @@ fn refused() -> Complete {
 /// Takes the peer's answer to the last question of the handshake: from then on the end of the
 /// connection is not explained. `answered`, which is quick, runs under the lock.
 pub(super) fn explained(answered: impl FnOnce() + Send + 'static) -> Complete {
-    Complete::once(|core, conn, answer| match answer {
+    Complete::once("the handshake", |core, conn, answer| match answer {
         Ok(_) => {
             answered();
             conn.handshake_done()

@@ -18,6 +18,7 @@ use super::start::{
 };
 use super::streaming::{Room, start_stream};
 use super::waiting::{Deadline, wait_for_slot};
+use crate::call_log;
 use crate::panics::catch_panic;
 use crate::session::{Caller, EncodeFn};
 use crate::threads::{check_thread, innermost, innermost_future, this_inbox};
@@ -121,6 +122,8 @@ pub(crate) struct RemoteCall<T: 'static> {
     results: PayloadCodec<T>,
     /// It has waited for room, and there is some.
     told: bool,
+    /// Its parameters, where the log shows them.
+    shown: Option<Arc<str>>,
 }
 
 impl<T: Send + 'static> Call<T> {
@@ -365,6 +368,14 @@ impl<T> Call<T> {
         Call::attempt(RemoteCall::new(method, object, encode, results), None)
     }
 
+    /// The same with its parameters, as the log is to show them.
+    pub(super) fn showing(mut self, shown: Option<String>) -> Call<T> {
+        if let State::Remote(call) = &mut self.state {
+            call.shown = shown.map(Arc::from);
+        }
+        self
+    }
+
     /// A call of a peer's object that may have to be made in another form.
     pub(crate) fn attempt(call: RemoteCall<T>, retry: Option<Retry<T>>) -> Call<T> {
         Call { retry, ..Call::new(call.method.name, State::Remote(call)) }
@@ -378,26 +389,36 @@ impl<T: 'static> RemoteCall<T> {
         encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
         results: PayloadCodec<T>,
     ) -> RemoteCall<T> {
-        RemoteCall { method, object, encode: Box::new(encode), results, told: false }
+        let shown = None;
+        RemoteCall { method, object, encode: Box::new(encode), results, told: false, shown }
+    }
+
+    /// The same with its parameters, as the log is to show them.
+    pub(super) fn showing(self, shown: Option<Arc<str>>) -> RemoteCall<T> {
+        RemoteCall { shown, ..self }
     }
 }
 
 impl<T: Send + 'static> RemoteCall<T> {
     fn send_from_thread(&mut self) -> Result<Started<T>> {
-        let RemoteCall { method, object, encode, results, told } = self;
+        let RemoteCall { method, object, encode, results, told, shown } = self;
         let (conn, _) = object.place()?;
         let caller = Caller::Thread(this_inbox(), innermost(conn));
-        start_call(object, *method, caller, None, encode, *results, *told)
+        let started = start_call(object, *method, caller, None, encode, *results, *told);
+        logged(started, method, shown)
     }
 
     fn send_from_future(&mut self, waker: &Waker, polled: bool) -> Result<Started<T>> {
-        let RemoteCall { method, object, encode, results, told } = self;
+        let RemoteCall { method, object, encode, results, told, shown } = self;
         let (conn, _) = object.place()?;
         // Only for a call that is awaited. A started call may outlive the call that is being
         // served, and then no thread of the peer would wait to run its callbacks.
         let running = if polled { innermost_future(conn) } else { None };
         let caller = Caller::Future { running, long: method.long };
-        start_call(object, *method, caller, Some(waker), encode, *results, *told)
+        // A started call wakes nobody before it is waited for.
+        let waker = polled.then_some(waker);
+        let started = start_call(object, *method, caller, waker, encode, *results, *told);
+        logged(started, method, shown)
     }
 
     /// Whether the object's streaming calls are to be answered first.
@@ -409,6 +430,20 @@ impl<T: Send + 'static> RemoteCall<T> {
         let RemoteCall { method, object, encode, .. } = self;
         start_stream(object.place()?, object.streaming(), method, encode)
     }
+}
+
+/// Says in the log that a call was sent, where it does.
+fn logged<T: Send + 'static>(
+    mut started: Result<Started<T>>,
+    method: &MethodId,
+    shown: &Option<Arc<str>>,
+) -> Result<Started<T>> {
+    if call_log::is_on()
+        && let Ok(Started::Sent(sent)) = &mut started
+    {
+        sent.log(method.name, shown.as_deref());
+    }
+    started
 }
 
 impl<T> RemoteCall<T> {
@@ -508,6 +543,7 @@ impl<T: Send + 'static> Call<T> {
         let result = match &mut self.state {
             State::Sent(sent, deadline) => match sent.slot.take_or_wake(context.waker()) {
                 Some(answer) => {
+                    sent.log_end(answer.as_ref().err());
                     sent.set_over();
                     answer
                 }

@@ -54,7 +54,7 @@ impl Connection {
     /// The connection has ended.
     pub fn bootstrap<I: Interface>(&self) -> Result<I> {
         check_forked()?;
-        bootstrap::<I>(&self.0, Complete::ignore())
+        bootstrap::<I>(&self.0, Complete::ignore("the bootstrap"))
     }
 
     /// The same for a peer that may not speak this protocol: the connection ends if the peer has not
@@ -107,7 +107,9 @@ impl Connection {
         let filled = Arc::clone(&answer);
         let handle = bootstrap::<I>(
             &self.0,
-            Complete::once(move |_core, _conn, answer| filled.fill(answer.map(|_content| ()))),
+            Complete::once("the bootstrap", move |_core, _conn, answer| {
+                filled.fill(answer.map(|_content| ()))
+            }),
         )?;
         Call::answer(answer, timeout).wait()?;
         Ok(handle)
@@ -223,6 +225,26 @@ impl Connection {
     pub fn table_sizes(&self) -> [usize; 5] {
         let sizes = self.0.enter(|core| core.engine.sizes());
         [sizes.questions, sizes.answers, sizes.exports, sizes.imports, sizes.embargoes]
+    }
+
+    /// Gives the peer a name, such as that of the program that was started: it stands in the log and in the
+    /// [dump](crate::diagnostics) beside the connection's number. The first name stays.
+    ///
+    /// ```
+    /// # let (socket, _theirs) = std::os::unix::net::UnixStream::pair().expect("a socket pair");
+    /// let connection = multiprocess::Connection::new(socket)?;
+    /// connection.name_peer("printer");
+    /// assert!(multiprocess::diagnostics::snapshot().to_string().contains("printer"));
+    /// # Ok::<(), multiprocess::Error>(())
+    /// ```
+    pub fn name_peer(&self, name: impl Into<String>) {
+        self.0.name_peer(name.into());
+    }
+
+    /// The connection's number in the log and in the [dump](crate::diagnostics). No other connection of this
+    /// process has or had it.
+    pub fn number(&self) -> u64 {
+        self.0.number()
     }
 
     /// The peer's process and user, where the socket tells.

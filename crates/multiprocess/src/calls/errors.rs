@@ -20,11 +20,18 @@ pub(super) fn without_threads(core: &mut Core, error: Error) -> Error {
     }
 }
 
-/// Says which method's answer it was that did not decode, or that the peer does not have.
+/// Says which method's parameters or results they were that did not decode, or that the peer does not have
+/// it.
 pub(super) fn in_method(error: Error, method: MethodId) -> Error {
     match error {
         Error::Decode { path, problem } => {
-            Error::Decode { path: format!("{}.{path}", method.name), problem }
+            let path = match path.chars().next() {
+                // The message as a whole, or what is no field of it.
+                None => method.name.to_owned(),
+                Some('[') => format!("{}{path}", method.name),
+                Some(_) => format!("{}.{path}", method.name),
+            };
+            Error::Decode { path, problem }
         }
         Error::Unimplemented { method: text } => {
             // The peer mostly says which method itself.
@@ -34,5 +41,26 @@ pub(super) fn in_method(error: Error, method: MethodId) -> Error {
             }
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::method::MethodId;
+    use super::in_method;
+    use crate::Error;
+
+    #[test]
+    fn no_text_ends_with_nothing_behind_a_dot() {
+        let text = |path: &str| {
+            let error = Error::decode(path, "it is short");
+            let method = MethodId::new(1, 2, "Init.makeMining");
+            (error.to_string(), in_method(error, method).to_string())
+        };
+        let (bare, named) = text("");
+        assert_eq!(bare, "cannot decode the message: it is short");
+        assert_eq!(named, "cannot decode Init.makeMining: it is short");
+        assert_eq!(text("[1]").1, "cannot decode Init.makeMining[1]: it is short");
+        assert_eq!(text("result.hash").1, "cannot decode Init.makeMining.result.hash: it is short");
     }
 }

@@ -4,9 +4,11 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use super::errors::in_method;
 use super::executor::Async;
 use super::method::Method;
-use crate::serving::{Borrowed, CallContent, Job, Spawned};
+use crate::call_log;
+use crate::serving::{Borrowed, CallContent, Job, Spawned, begins};
 use crate::session::EncodeFn;
 use crate::wire::{Decoder, Reader};
 use crate::{Error, Result};
@@ -48,16 +50,24 @@ impl<'a, 'b> Incoming<'a, 'b> {
         let params = self.read_or_borrow(&method);
         if !streams {
             let params = params?;
-            return Ok(Job::new(move || {
-                method.outcome((method.call)(&object, params.get(&method)?))
-            }));
+            let job = Job::new(move || {
+                let params = params.get(&method)?;
+                if call_log::is_on() {
+                    begins(shown(&method, &params).as_deref());
+                }
+                method.outcome((method.call)(&object, params))
+            });
+            return Ok(job.named(method.id.name));
         }
         // What does not decode has failed in its turn, for the calls behind it as well.
         let run = move || {
             let params = params.and_then(|params| params.get(&method))?;
+            if call_log::is_on() {
+                begins(shown(&method, &params).as_deref());
+            }
             method.outcome((method.call)(&object, params))
         };
-        Ok(Job::new(run).streaming(true))
+        Ok(Job::new(run).streaming(true).named(method.id.name))
     }
 
     /// Leaves the rest to the call's thread: `run` takes the parameters out of the message there.
@@ -78,8 +88,14 @@ impl<'a, 'b> Incoming<'a, 'b> {
             self.cx.context(Reader::content(self.params.reader)?, slot)?;
         }
         let borrowed = Borrowed::new(self.params.message.keep());
-        let job = Job::new(move || method.outcome(borrowed.with(|from| run(&object, from))));
-        Ok(job.streaming(method.results.is_streamed()))
+        let job = Job::new(move || {
+            if call_log::is_on() {
+                // The method reads its parameters in the message.
+                begins(None);
+            }
+            method.outcome(borrowed.with(|from| run(&object, from)))
+        });
+        Ok(job.streaming(method.results.is_streamed()).named(method.id.name))
     }
 
     /// Reads the parameters; those of a long message are left to the call's thread, outside the lock.
@@ -92,7 +108,10 @@ impl<'a, 'b> Incoming<'a, 'b> {
         let plain = self.params.caps == self.cx.context_capabilities();
         match self.params.message.shared().filter(|_| plain) {
             Some(message) => Ok(Params::Borrowed(Borrowed::new(message))),
-            None => method.params.read(self.cx, from).map(Params::Read),
+            None => {
+                let read = method.params.read(self.cx, from);
+                read.map(Params::Read).map_err(|error| in_method(error, method.id))
+            }
         }
     }
 
@@ -101,7 +120,7 @@ impl<'a, 'b> Incoming<'a, 'b> {
         if let Some(slot) = method.id.context {
             self.cx.context(from, slot)?;
         }
-        method.params.read(self.cx, from)
+        method.params.read(self.cx, from).map_err(|error| in_method(error, method.id))
     }
 
     /// Decodes the parameters, and leaves the rest to the object's executor. Of the future that
@@ -123,16 +142,24 @@ impl<'a, 'b> Incoming<'a, 'b> {
         F: Future<Output = Result<R>> + Send + 'static,
     {
         let streams = method.results.is_streamed();
+        let mut parameters = None;
         let running = match self.read_params(&method) {
-            Ok(params) => Ok(run(object.object(), params)),
+            Ok(params) => {
+                parameters = shown(&method, &params);
+                Ok(run(object.object(), params))
+            }
             Err(error) if streams => Err(error),
             Err(error) => return Err(error),
         };
         let outcome = async move {
+            if call_log::is_on() {
+                begins(parameters.as_deref());
+            }
             let encode = method.outcome(running?.await)?;
             Ok(Box::new(encode) as EncodeFn)
         };
-        Ok(Job::spawn(Spawned::new(object.spawn(), outcome)).streaming(streams))
+        let job = Job::spawn(Spawned::new(object.spawn(), outcome));
+        Ok(job.streaming(streams).named(method.id.name))
     }
 
     /// The answer to a call of a method that the schema does not have.
@@ -147,6 +174,12 @@ impl<'a, 'b> Incoming<'a, 'b> {
     }
 }
 
+/// The parameters as the log shows them, where it does.
+fn shown<O: ?Sized, P, R>(method: &Method<O, P, R>, params: &P) -> Option<String> {
+    let show = || method.params.show(params, call_log::MOST_CHARACTERS);
+    call_log::shows_parameters().then(show)
+}
+
 /// The parameters of a call that is about to run.
 enum Params<P> {
     Read(P),
@@ -157,7 +190,10 @@ impl<P> Params<P> {
     fn get<O: ?Sized, R>(self, method: &Method<O, P, R>) -> Result<P> {
         match self {
             Params::Read(params) => Ok(params),
-            Params::Borrowed(params) => params.decode(|cx, from| method.params.read(cx, from)),
+            Params::Borrowed(params) => {
+                let read = params.decode(|cx, from| method.params.read(cx, from));
+                read.map_err(|error| in_method(error, method.id))
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Interfaces: handles on objects, or the objects themselves.
 
 use std::any::Any;
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -51,6 +52,10 @@ impl<I: Interface> PointerWire for Object<I> {
         }
         Ok(())
     }
+
+    fn show(value: &Option<I>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show::<I>(value.is_some(), f)
+    }
 }
 pointer_wire!([I: Interface] Object<I>);
 
@@ -64,6 +69,10 @@ impl<I: Interface> PointerWire for NotNull<I> {
     fn write(cx: &mut Encoder<'_>, mut to: PointerBuilder<'_>, value: &I) -> Result<()> {
         to.set_capability(cx.object(&Exported(value)));
         Ok(())
+    }
+
+    fn show(_: &I, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show::<I>(true, f)
     }
 }
 pointer_wire!([I: Interface] NotNull<I>);
@@ -81,6 +90,10 @@ impl<I: Interface + From<Arc<I::Object>>> PointerWire for Shared<I> {
             None => Ok(()),
         }
     }
+
+    fn show(value: &Self::Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show::<I>(value.is_some(), f)
+    }
 }
 pointer_wire!([I: Interface + From<Arc<I::Object>>] Shared<I>);
 
@@ -94,8 +107,17 @@ impl<I: Interface + From<Arc<I::Object>>> PointerWire for SharedNotNull<I> {
     fn write(cx: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &Self::Value) -> Result<()> {
         NotNull::write(cx, to, &I::from(Arc::clone(value)))
     }
+
+    fn show(_: &Self::Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show::<I>(true, f)
+    }
 }
 pointer_wire!([I: Interface + From<Arc<I::Object>>] SharedNotNull<I>);
+
+/// Shows an object, or that there is none.
+fn show<I: Interface>(some: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if some { write!(f, "<{}>", I::NAME) } else { f.write_str("none") }
+}
 
 fn object<I: Interface>(handle: I) -> Arc<I::Object> {
     match handle.handle().local_object() {

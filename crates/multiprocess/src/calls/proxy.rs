@@ -13,6 +13,7 @@ use super::slot::Slot;
 use super::streaming::Room;
 use super::waiting::{Deadline, wait_for_slot};
 use crate::Result;
+use crate::call_log;
 use crate::serving::ObjectLife;
 use crate::threads::{depth, this_inbox};
 use crate::wire::{AnyBuilder, Builder, Encoder, Size, fields};
@@ -29,10 +30,13 @@ where
             Call::local(method.id, move || object.call(|object| (method.call)(object, params)))
         }
         Target::Remote(object) => {
+            let shown = call_log::shows_parameters()
+                .then(|| method.params.show(&params, call_log::MOST_CHARACTERS));
             let encode = move |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| {
                 write_params(method.id, method.params, cx, to, &params)
             };
-            Call::remote(method.id, object, encode, method.results)
+            let call = Call::remote(method.id, object, encode, method.results);
+            if shown.is_some() { call.showing(shown) } else { call }
         }
     }
 }

@@ -35,7 +35,7 @@ impl Connection {
         let conn = self.conn();
         conn.start_handshake(timeout, Box::new(explain));
         let answered = tell.clone();
-        let answer = Complete::once(move |core, conn, answer| match answer {
+        let answer = Complete::once("the handshake", move |core, conn, answer| match answer {
             Ok(_) => {
                 if let Some(serves) = serves {
                     serves.set_serving();

@@ -28,7 +28,7 @@ impl<I: Interface> Served for ServedObject<I> {
             if let Some(slot) = destroy.context {
                 cx.context(Reader::content(params.reader)?, slot)?;
             }
-            return Ok(Job::destroy());
+            return Ok(Job::destroy().named(destroy.id.name));
         }
         if let Some(construct) = I::CONSTRUCT
             && construct.id.is(interface, method)

@@ -11,7 +11,7 @@ use crate::cleanup::Cleanup;
 use crate::connection::{ArcConn, Core, Followup, Parker, Pending};
 use crate::panics::catch_panic;
 use crate::serving::look_at_results;
-use crate::session::{CapReader, TakeAnswer};
+use crate::session::{CapReader, TakeAnswer, WhoWaits};
 use crate::threads::Inbox;
 use crate::wire::{Decoder, PayloadCodec, Reader};
 use crate::{Error, Result};
@@ -28,6 +28,8 @@ struct SlotState<T> {
     waiter: Waiter,
     /// The answer has come.
     over: bool,
+    /// The size of its message.
+    bytes: usize,
 }
 
 enum Arrived<T> {
@@ -45,7 +47,10 @@ enum Waiter {
 
 impl<T> Slot<T> {
     fn new(waiter: Waiter) -> Slot<T> {
-        Slot { state: Mutex::new(SlotState { answer: None, waiter, over: false }), results: None }
+        Slot {
+            state: Mutex::new(SlotState { answer: None, waiter, over: false, bytes: 0 }),
+            results: None,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, SlotState<T>> {
@@ -85,11 +90,12 @@ impl<T> Slot<T> {
     }
 
     pub(crate) fn fill(&self, answer: Result<T>) -> Option<Followup> {
-        self.arrived(Arrived::Answer(answer))
+        self.arrived(Arrived::Answer(answer), 0)
     }
 
-    fn arrived(&self, answer: Arrived<T>) -> Option<Followup> {
+    fn arrived(&self, answer: Arrived<T>, bytes: usize) -> Option<Followup> {
         let mut state = self.state();
+        state.bytes = bytes;
         state.answer = Some(answer);
         state.over = true;
         match std::mem::replace(&mut state.waiter, Waiter::Nobody) {
@@ -139,6 +145,11 @@ impl<T> Slot<T> {
         parker.wake();
     }
 
+    /// The size of the answer's message.
+    pub(super) fn bytes(&self) -> usize {
+        self.state().bytes
+    }
+
     /// Whether the answer has come, even if it was taken already.
     pub(super) fn is_over(&self) -> bool {
         self.state().over
@@ -157,6 +168,21 @@ impl<T> Slot<T> {
 
 /// The answer of a peer's method: see [`for_results`](Slot::for_results).
 impl<T: Send> TakeAnswer for Slot<T> {
+    fn method(&self) -> &'static str {
+        self.results.as_ref().map_or("", |(_, method)| method.name)
+    }
+
+    fn who_waits(&self) -> WhoWaits {
+        match self.state.try_lock().map(|state| match state.waiter {
+            Waiter::Nobody => WhoWaits::Nobody,
+            Waiter::Thread(_) => WhoWaits::Thread,
+            Waiter::Future(_) => WhoWaits::Future,
+        }) {
+            Ok(waits) => waits,
+            Err(_) => WhoWaits::Unknown,
+        }
+    }
+
     fn take_answer(
         &self,
         core: &mut Core,
@@ -169,9 +195,10 @@ impl<T: Send> TakeAnswer for Slot<T> {
             && content.caps.is_empty()
             && let Some(message) = content.message.shared()
         {
-            return self.arrived(Arrived::Message(message));
+            return self.arrived(Arrived::Message(message), content.message.len());
         }
-        self.fill(match answer {
+        let bytes = answer.as_ref().map_or(0, |content| content.message.len());
+        let answer = match answer {
             Ok(content) => read_results(core, conn, &content, method, results)
                 .map_err(|error| in_method(error, method)),
             Err(error) => match results.closed {
@@ -179,7 +206,8 @@ impl<T: Send> TakeAnswer for Slot<T> {
                 Some(closed) if matches!(error, Error::ApiMisuse { .. }) => Ok(closed()),
                 _ => Err(in_method(without_threads(core, error), method)),
             },
-        })
+        };
+        self.arrived(Arrived::Answer(answer), bytes)
     }
 }
 

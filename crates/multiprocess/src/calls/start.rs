@@ -12,7 +12,9 @@ use super::remote::RemoteObject;
 use super::slot::Slot;
 use super::streaming::Streaming;
 use super::waiting::{Deadline, run_earlier, wait_for_slot};
+use crate::call_log::{self, Called, Outcome};
 use crate::connection::{ArcConn, Core, Flush};
+use crate::moment::Moment;
 use crate::session::{
     Caller, Complete, Destroy, EncodeFn, HeldCap, How, QueuePlace, TakeAnswer, WaiterId,
 };
@@ -29,12 +31,41 @@ pub(super) struct SentCall<T: 'static> {
     /// The inbox of the thread that made the call.
     thread: Option<u64>,
     over: bool,
+    /// The size of the call.
+    bytes: usize,
+    /// Where it is logged.
+    log: Option<Box<Logged>>,
+}
+
+/// What the log says of a call when it ends.
+struct Logged {
+    called: Called,
+    since: Moment,
 }
 
 impl<T> SentCall<T> {
     /// The connection that the answer comes over.
     pub(super) fn conn(&self) -> &ArcConn {
         &self.conn
+    }
+
+    /// Says in the log that it was sent.
+    #[cold]
+    pub(super) fn log(&mut self, method: &'static str, parameters: Option<&str>) {
+        let peer = self.conn.peer_name().map(str::to_owned);
+        let number = self.id.number();
+        let called = Called { connection: self.conn.number(), peer, number, method };
+        call_log::sent(&called, Some(self.bytes), parameters);
+        self.log = Some(Box::new(Logged { called, since: Moment::exact() }));
+    }
+
+    /// Says in the log how it ended, where it is logged.
+    pub(super) fn log_end(&mut self, error: Option<&Error>) {
+        if let Some(log) = self.log.take() {
+            let error = error.map(|error| error as &dyn std::fmt::Display);
+            let bytes = Some(self.slot.bytes()).filter(|_| error.is_none());
+            call_log::answered(&log.called, log.since.elapsed(), &Outcome { bytes, error });
+        }
     }
 
     /// The answer has been taken: nothing is left to cancel.
@@ -48,6 +79,7 @@ impl<T> Drop for SentCall<T> {
         if self.over {
             return;
         }
+        self.log_end(Some(&Error::Cancelled));
         let (id, thread) = (self.id, self.thread);
         self.conn.defer(move |core, conn| {
             core.cancel(conn, id);
@@ -71,6 +103,7 @@ pub(super) fn wait_for<T: Send + 'static>(
         sent.slot.wake_thread(&this_inbox());
     }
     let result = wait_for_slot(&sent.slot, Some(sent.conn()), &deadline);
+    sent.log_end(result.as_ref().err());
     if sent.slot.is_over() {
         sent.set_over();
         // Callbacks of a call that was started run on a pool instead.
@@ -126,7 +159,7 @@ pub(super) fn start_call<T: Send + 'static>(
     let slot = Arc::new(slot.for_results(results, method));
     /// With this many calls under way, calls are batched instead of written separately.
     const MANY: usize = 4;
-    let mut flush = Flush::Now;
+    let (mut flush, mut size) = (Flush::Now, 0);
     let (id, round) = conn.within(|core| {
         check_connected(conn)?;
         let many = core.state().waiters.len() >= MANY || conn.writes_many();
@@ -147,6 +180,7 @@ pub(super) fn start_call<T: Send + 'static>(
         let version = method.version;
         let written = core.write_call(conn, target, version, Some(&caller), encode)?;
         let (bytes, limit) = (written.draft.bytes(), core.engine.most_message());
+        size = bytes;
         if bytes > limit {
             core.engine.discard(written.draft);
             let whose = if limit < conn.limits().message { " to the other side" } else { "" };
@@ -194,7 +228,8 @@ pub(super) fn start_call<T: Send + 'static>(
         Caller::Thread(inbox, None) => Some(inbox.id()),
         _ => None,
     };
-    Ok(Started::Sent(SentCall { slot, conn: ArcConn::clone(conn), id, thread, over: false }))
+    let (conn, over, bytes, log) = (ArcConn::clone(conn), false, size, None);
+    Ok(Started::Sent(SentCall { slot, conn, id, thread, over, bytes, log }))
 }
 
 /// Where a call of this size waits for room.
@@ -209,7 +244,7 @@ fn wait_for_room(core: &mut Core, conn: &ArcConn, bytes: usize) -> RoomToSend {
 fn complete<T: Send + 'static>(slot: &Arc<Slot<T>>, lost: Option<Arc<Streaming>>) -> Complete {
     let slot = Arc::clone(slot);
     let Some(lost) = lost else { return Complete::Shared(slot) };
-    Complete::once(move |core, conn, answer| match (&answer, lost.failed()) {
+    Complete::once("destroy", move |core, conn, answer| match (&answer, lost.failed()) {
         (Ok(_), Some(error)) => slot.fill(Err(error)),
         _ => slot.take_answer(core, conn, answer),
     })
@@ -234,7 +269,7 @@ pub(super) fn start_pipelined(
         let version = method.version;
         let written = core.write_call(conn, target, version, Some(&caller), &mut encode)?;
         let how = How { pipeline: Some(vec![method.pipeline]), ..How::default() };
-        let (_, promise) = core.call(cap, written, how, Complete::ignore())?;
+        let (_, promise) = core.call(cap, written, how, Complete::ignore(method.name))?;
         let promise = promise.ok_or_else(|| Error::failed("the call promised nothing"))?;
         Ok(HeldCap::new(core, conn, promise))
     })
@@ -269,6 +304,6 @@ fn send_destroy<I: Interface>(
     let Ok(written) = written else { return };
     let how = How { kind: CallKind::Destroy, pipeline: None, within: running };
     // Errors are ignored: nothing more can be done to end the object.
-    let _ = core.call(cap, written, how, Complete::ignore());
+    let _ = core.call(cap, written, how, Complete::ignore(destroy.id.name));
     core.interrupt_all(conn, cap);
 }

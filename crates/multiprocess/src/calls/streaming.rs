@@ -170,7 +170,7 @@ impl Streaming {
         written: Written,
     ) -> Result<()> {
         let own = Arc::clone(self);
-        let answered = Complete::once(move |core, conn, answer| {
+        let answered = Complete::once(method.name, move |core, conn, answer| {
             let error = answer.err().map(|error| in_method(without_threads(core, error), method));
             own.answered(core, conn, call, error);
             None

@@ -11,6 +11,7 @@ use super::call::{Call, RemoteCall};
 use super::handle::{Handle, Target};
 use super::method::{Method, MethodId, write_params};
 use super::remote::RemoteObject;
+use crate::call_log;
 use crate::connection::ArcConn;
 use crate::wire::{AnyBuilder, Encoder, PayloadCodec};
 use crate::{Error, Result};
@@ -100,12 +101,14 @@ where
             name.name
         ))));
     }
+    let shown: Option<Arc<str>> = call_log::shows_parameters()
+        .then(|| first.params.show(&params, call_log::MOST_CHARACTERS).into());
     let params = Arc::new(params);
-    let one = |variant: &'static Variant<P, R>, object: RemoteObject, params: Arc<P>| {
+    let one = move |variant: &'static Variant<P, R>, object: RemoteObject, params: Arc<P>| {
         let encode = move |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| {
             write_params(variant.id, variant.params, cx, to, &*params)
         };
-        RemoteCall::new(variant.id, object, encode, variant.results)
+        RemoteCall::new(variant.id, object, encode, variant.results).showing(shown.clone())
     };
     let call = one(first, object.clone(), Arc::clone(&params));
     if possible & !first.versions == 0 {

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::task::Waker;
 
@@ -24,9 +24,10 @@ use crate::cleanup::Cleanup;
 use crate::driver::{Driver, TimerId, driver};
 use crate::limits_met::Limit;
 use crate::memory::MEMORY;
+use crate::moment::Moment;
 use crate::panics::{panic_text, run_hook};
 use crate::poller::SourceId;
-use crate::process::is_forked;
+use crate::process::{is_forked, peer_credentials};
 use crate::{Error, Result};
 
 pub(crate) type ArcConn = Arc<Conn>;
@@ -65,6 +66,8 @@ pub(crate) struct SessionParts {
     pub(crate) shared: Box<dyn Any + Send + Sync>,
 }
 
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
 /// One connection. Any thread may enter it.
 pub(crate) struct Conn {
     pub(super) session: &'static dyn Session,
@@ -84,6 +87,13 @@ pub(crate) struct Conn {
     pub(super) flush_wanted: AtomicBool,
     pub(super) driver: &'static Driver,
     pub(super) source: SourceId,
+    /// Tells it from others of this process, in the log and the dump.
+    number: u64,
+    since: Moment,
+    /// What the program calls the peer.
+    peer_name: OnceLock<String>,
+    /// Its process, once somebody has asked.
+    peer_process: OnceLock<Option<String>>,
     limits: Limits,
     /// The session's state outside the lock.
     shared: Box<dyn Any + Send + Sync>,
@@ -147,6 +157,10 @@ impl Conn {
             batching: Batching::default(),
             driver,
             source,
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            since: Moment::coarse(),
+            peer_name: OnceLock::new(),
+            peer_process: OnceLock::new(),
             limits,
             shared,
             ended: OnceLock::new(),
@@ -173,6 +187,49 @@ impl Conn {
     pub(crate) fn shared<S: Any>(&self) -> &S {
         let shared = self.shared.downcast_ref();
         shared.unwrap_or_else(|| unreachable!("a connection has one kind of session"))
+    }
+
+    /// Tells it from others of this process.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// When it began.
+    pub(crate) fn since(&self) -> Moment {
+        self.since
+    }
+
+    /// Gives the peer a name. The first one stays.
+    pub(crate) fn name_peer(&self, name: String) {
+        let _ = self.peer_name.set(name);
+    }
+
+    /// What the program calls the peer, or else the name of its process and its number. Of a peer that has
+    /// this process's number nothing is known: it is at the other end of a pair that was made here.
+    pub(crate) fn peer_name(&self) -> Option<&str> {
+        if let Some(name) = self.peer_name.get() {
+            return Some(name);
+        }
+        let find = || {
+            let pid = peer_credentials(&self.socket).ok()?.pid?;
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            (pid != std::process::id()).then(|| format!("{}[{pid}]", name.trim_end()))
+        };
+        self.peer_process.get_or_init(find).as_deref()
+    }
+
+    /// How many bytes are not written yet.
+    pub(crate) fn unsent(&self) -> usize {
+        self.outbox.unsent()
+    }
+
+    /// Reads what the lock guards, without waiting. None while another thread has the lock.
+    pub(crate) fn try_look<R>(&self, look: impl FnOnce(&mut Core) -> R) -> Option<R> {
+        match self.core.try_lock() {
+            Ok(mut core) => Some(look(&mut core)),
+            Err(TryLockError::Poisoned(core)) => Some(look(&mut core.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -15,6 +15,7 @@ use super::core::Core;
 use super::disconnected::Disconnected;
 use super::followup::Followup;
 use super::handshake::Explain;
+use super::registry;
 use crate::Error;
 use crate::cleanup::Cleanup;
 use crate::panics::{catch_panic, run_hook};
@@ -197,6 +198,7 @@ impl Drop for Conn {
             // The socket and what the driver watches are the parent's, too.
             return;
         }
+        registry::remove(self.number());
         self.driver.remove(self.source, self.socket.as_fd());
         self.forget_partial();
         // What the driver was to write soon.

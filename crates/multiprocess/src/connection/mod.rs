@@ -9,8 +9,8 @@
 //! - `frame`, `batch`, `outbox` carry messages; `batching`: calls of many futures are written together;
 //! - `conn` ties them together, `stream` reads and writes, `followup` is what is done outside the lock;
 //! - `end` is how a connection ends, `disconnected` the same as a future; `handshake`: an end that comes before
-//!   the peer's first answer is explained; `refusal`: a peer gets no connection; `partial`: long messages that
-//!   have begun; `allowance`: the bytes of calls;
+//!   the peer's first answer is explained; `refusal`: a peer gets no connection; `registry`: the connections of
+//!   this process; `partial`: long messages that have begun; `allowance`: the bytes of calls;
 //! - `reading` lets who waits read the socket, `reader` says who that is, `watch` what is left to the
 //!   driver; `parker` and `wake_fd` are how a thread waits.
 //!
@@ -34,6 +34,7 @@ mod partial;
 mod reader;
 mod reading;
 mod refusal;
+mod registry;
 mod stream;
 mod wake_fd;
 mod watch;
@@ -47,3 +48,4 @@ pub(crate) use parker::Parker;
 pub(crate) use reader::Pending;
 pub(crate) use reading::{IdleReader, WaitingReader, read_once};
 pub(crate) use refusal::refuse;
+pub(crate) use registry::{register, try_connections};

@@ -102,6 +102,11 @@ impl Outbox {
         }
     }
 
+    /// How many bytes are unsent.
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent.load(Ordering::Relaxed)
+    }
+
     /// Whether more bytes than this are unsent.
     pub(super) fn is_beyond(&self, limit: usize) -> bool {
         self.unsent.load(Ordering::Relaxed) > limit

@@ -20,10 +20,10 @@ pub(super) fn start(start: &Start) -> io::Result<Process> {
         command.arg0(name).args(args);
     }
     command.envs(start.env.iter().map(|(key, value)| (key, value)));
-    let (socket, dies_with) = (start.socket, start.dies_with);
+    let (socket, at_parents_death) = (start.socket, start.at_parents_death);
     // SAFETY: the closure runs after fork, where only async-signal-safe calls are allowed.
     // It makes system calls only, and allocates nothing: its errors are bare errno values.
-    unsafe { command.pre_exec(move || prepare_in_child(socket, dies_with)) };
+    unsafe { command.pre_exec(move || prepare_in_child(socket, at_parents_death)) };
     // It has no pipes and nobody waits through this value, so the pid is all that is needed of it.
     let child = command.spawn()?;
     Ok(Process::new(Pid::from_child(&child)))

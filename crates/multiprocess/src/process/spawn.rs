@@ -12,7 +12,7 @@ use super::descriptors;
 #[cfg(not(target_os = "linux"))]
 use super::fork::start;
 use super::grace::Grace;
-use super::start::Start;
+use super::start::{AtParentsDeath, Start};
 #[cfg(target_os = "linux")]
 use super::vfork::start;
 use crate::{Error, Result, thread_start};
@@ -37,7 +37,7 @@ pub struct Command {
     arg0: Option<OsString>,
     args: Vec<Arg>,
     env: Vec<(OsString, OsString)>,
-    parent_death_signal: bool,
+    at_parents_death: Option<AtParentsDeath>,
     grace: Grace,
 }
 
@@ -55,7 +55,7 @@ impl Command {
             arg0: None,
             args: Vec::new(),
             env: Vec::new(),
-            parent_death_signal: false,
+            at_parents_death: None,
             grace: Grace::default(),
         }
     }
@@ -99,7 +99,16 @@ impl Command {
     /// stuck and does not see its socket close. Off at first; on Linux and FreeBSD only, and
     /// ignored elsewhere.
     pub fn parent_death_signal(mut self, on: bool) -> Command {
-        self.parent_death_signal = on;
+        self.at_parents_death = on.then_some(AtParentsDeath::Kill);
+        self
+    }
+
+    /// Whether the kernel continues the child (SIGCONT) when this process ends, should the child be
+    /// stopped: it then sees its socket close, and can end in its own way. Another choice than
+    /// [`parent_death_signal`](Command::parent_death_signal); what was chosen last holds. Off at first; on
+    /// Linux and FreeBSD only, and ignored elsewhere.
+    pub fn continue_orphan(mut self, on: bool) -> Command {
+        self.at_parents_death = on.then_some(AtParentsDeath::Continue);
         self
     }
 
@@ -122,7 +131,7 @@ impl Command {
     /// [how they exit](super::Exit::Unknown). On other systems than Linux it cannot start any: that is
     /// an error, too.
     pub fn spawn(&self) -> Result<(Child, UnixStream)> {
-        let spawned = if self.parent_death_signal {
+        let spawned = if self.at_parents_death.is_some() {
             // The signal comes when the *thread* that forked ends: so one that never does.
             let this = self.clone();
             on_lasting_thread(move || this.spawn_here())
@@ -163,7 +172,7 @@ impl Command {
             args,
             env: self.env.clone(),
             socket,
-            dies_with: self.parent_death_signal.then(std::process::id),
+            at_parents_death: self.at_parents_death.map(|what| (what, std::process::id())),
         }
     }
 }

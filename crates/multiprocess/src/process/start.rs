@@ -18,22 +18,37 @@ pub(super) struct Start {
     pub(super) env: Vec<(OsString, OsString)>,
     /// The one descriptor that the child has beside 0, 1 and 2.
     pub(super) socket: RawFd,
-    /// This process's number, if the child is to die with it.
-    pub(super) dies_with: Option<u32>,
+    /// What the child gets when this process dies, and this process's number.
+    pub(super) at_parents_death: Option<(AtParentsDeath, u32)>,
+}
+
+/// What the kernel does with a child when its parent dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AtParentsDeath {
+    Kill,
+    /// Continues it, should it be stopped.
+    Continue,
 }
 
 /// What the child does before exec, whichever way it was made. System calls only, see
 /// [`descriptors`].
-pub(super) fn prepare_in_child(socket: RawFd, dies_with: Option<u32>) -> io::Result<()> {
-    if let Some(parent) = dies_with {
-        die_with_parent_in_child(parent)?;
+pub(super) fn prepare_in_child(
+    socket: RawFd,
+    at_parents_death: Option<(AtParentsDeath, u32)>,
+) -> io::Result<()> {
+    if let Some((what, parent)) = at_parents_death {
+        set_death_signal_in_child(what, parent)?;
     }
     descriptors::keep_only_in_child(socket)
 }
 
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
-fn die_with_parent_in_child(parent: u32) -> io::Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+fn set_death_signal_in_child(what: AtParentsDeath, parent: u32) -> io::Result<()> {
+    let signal = match what {
+        AtParentsDeath::Kill => rustix::process::Signal::KILL,
+        AtParentsDeath::Continue => rustix::process::Signal::CONT,
+    };
+    rustix::process::set_parent_process_death_signal(Some(signal))?;
     // The parent may have died before that took effect. Its number is hidden (none) in a new
     // pid namespace.
     match rustix::process::getppid() {
@@ -45,6 +60,6 @@ fn die_with_parent_in_child(parent: u32) -> io::Result<()> {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
-fn die_with_parent_in_child(_parent: u32) -> io::Result<()> {
+fn set_death_signal_in_child(_what: AtParentsDeath, _parent: u32) -> io::Result<()> {
     Ok(())
 }

@@ -95,7 +95,7 @@ impl Plan<'_> {
     /// Returns only if something failed.
     fn run(&self) -> io::Error {
         forget_handlers_in_child();
-        if let Err(error) = prepare_in_child(self.start.socket, self.start.dies_with) {
+        if let Err(error) = prepare_in_child(self.start.socket, self.start.at_parents_death) {
             return error;
         }
         set_mask(&self.mask);

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use super::logged;
+use crate::call_log;
 use crate::connection::{ArcConn, WeakConn};
 use crate::panics::{catch_panic, run_hook};
 use crate::session::EncodeFn;
@@ -27,6 +29,7 @@ impl Answer {
         method: impl FnOnce() -> Result<EncodeFn>,
     ) -> Result<EncodeFn> {
         let _call = enter_call(conn, self.id, &self.token, relayed);
+        self.token.runs_here();
         if self.token.is_fired() || conn.ended().is_some() {
             run_hook("an argument's destructor", || drop(method));
             return Err(Error::Cancelled);
@@ -38,13 +41,13 @@ impl Answer {
     pub(super) fn send(self, conn: &ArcConn, outcome: Result<EncodeFn>) {
         run_hook("a cancel hook's destructor", || self.token.retire());
         // It is never given back.
-        let _ = conn.finish(self.id, outcome, true);
+        let _ = self.finish(conn, outcome, true);
     }
 
     /// The same, but blocks while too much waits for a peer that does not read. Other calls go on meanwhile.
     pub(super) fn send_with_room(self, conn: &ArcConn, mut outcome: Result<EncodeFn>) {
         run_hook("a cancel hook's destructor", || self.token.retire());
-        while let Err(back) = conn.finish(self.id, outcome, false) {
+        while let Err(back) = self.finish(conn, outcome, false) {
             outcome = back;
             release_slot();
             conn.wait_for_room();
@@ -60,13 +63,30 @@ impl Answer {
         task: &Waker,
     ) -> std::result::Result<(), Result<EncodeFn>> {
         // Nobody waits for the answer of a call that was cancelled: it takes no room.
-        while let Err(back) = conn.finish(self.id, outcome, self.token.is_fired()) {
+        while let Err(back) = self.finish(conn, outcome, self.token.is_fired()) {
             if !conn.has_room_or_wakes(task) {
                 return Err(back);
             }
             outcome = back;
         }
         run_hook("a cancel hook's destructor", || self.token.retire());
+        Ok(())
+    }
+
+    /// Sends the outcome, and writes the log. Gives it back where there is no room, unless it is to be sent
+    /// `anyway`.
+    fn finish(
+        &self,
+        conn: &ArcConn,
+        outcome: Result<EncodeFn>,
+        anyway: bool,
+    ) -> std::result::Result<(), Result<EncodeFn>> {
+        if !call_log::is_on() {
+            return conn.finish(self.id, outcome, anyway).map(drop);
+        }
+        let error = outcome.as_ref().err().cloned();
+        let bytes = conn.finish(self.id, outcome, anyway)?;
+        logged::ended(conn, self.id, &self.token.about, bytes, error.as_ref());
         Ok(())
     }
 

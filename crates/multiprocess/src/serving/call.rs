@@ -116,6 +116,12 @@ impl RunCall for ServedCall {
         }
     }
 
+    /// The end of an object is none of those: it takes place in its turn.
+    fn is_cancelled(&self) -> bool {
+        let ends = |parts: &Parts| matches!(parts.work, Work::Destroy(_));
+        self.parts.as_ref().is_some_and(|parts| !ends(parts) && parts.answer.token.is_fired())
+    }
+
     fn connection(&self) -> WeakConn {
         self.conn.as_ref().map(ArcConn::downgrade).unwrap_or_default()
     }

@@ -13,6 +13,8 @@ pub struct Job {
     pub(super) kind: Kind,
     /// Whether the call streams: later calls depend on it.
     pub(super) streaming: bool,
+    /// `Interface.method`.
+    pub(super) method: &'static str,
 }
 
 pub(super) enum Kind {
@@ -28,12 +30,18 @@ pub(super) enum Kind {
 
 impl Job {
     fn of(kind: Kind) -> Job {
-        Job { kind, streaming: false }
+        Job { kind, streaming: false, method: "" }
     }
 
     /// The same, of a method that streams or does not.
     pub(crate) fn streaming(mut self, streaming: bool) -> Job {
         self.streaming = streaming;
+        self
+    }
+
+    /// The same with the name of the method.
+    pub(crate) fn named(mut self, method: &'static str) -> Job {
+        self.method = method;
         self
     }
 

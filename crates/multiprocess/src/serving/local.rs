@@ -9,13 +9,15 @@ use super::answer::Answer;
 use super::call::{ServedCall, Work};
 use super::ending::RunningCalls;
 use super::job::{Kind, destroyed};
+use super::logged;
 use super::streams::Streams;
 use super::{CallContent, Served};
+use crate::call_log;
 use crate::connection::{ArcConn, Core, Followup};
 use crate::limits_met::Limit;
 use crate::panics::catch_panic;
 use crate::session::{CallThreads, CapReader, EncodeFn, Object};
-use crate::threads::Token;
+use crate::threads::{About, Token};
 use crate::wire::Decoder;
 use crate::wire::helpers::malformed;
 use crate::{Error, Result};
@@ -95,7 +97,7 @@ impl Local {
                 return Err(error);
             }
         };
-        let streaming = job.streaming;
+        let (streaming, method) = (job.streaming, job.method);
         let work = match job.kind {
             Kind::Immediate(mut encode) => {
                 core.followups.push(Followup::Drop(self.name, Box::new(object)));
@@ -132,7 +134,8 @@ impl Local {
             }
             context => context,
         };
-        let token = Arc::new(Token::default());
+        let about = About { method, bytes: content.message.len(), since: call_log::moment() };
+        let token = Arc::new(Token::new(about));
         let (thread, callback) =
             context.as_ref().map_or((None, None), |threads| (threads.thread, threads.callback));
         // The call that runs has references of its own.
@@ -183,6 +186,9 @@ impl Object for Local {
         });
         core.engine.release_all(params.caps);
         if let Err(error) = taken {
+            if call_log::is_on() {
+                core.followups.push(logged::refused(conn, self.name, &error));
+            }
             core.answer_now(conn, serving, Err(error));
         }
     }

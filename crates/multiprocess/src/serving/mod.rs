@@ -18,6 +18,7 @@ mod ending;
 mod job;
 mod life;
 mod local;
+mod logged;
 mod polled;
 mod streams;
 
@@ -29,6 +30,7 @@ pub(crate) use borrowed::{Borrowed, look_at_results};
 pub use job::Job;
 pub(crate) use life::{InUse, Kept, ObjectLife};
 pub(crate) use local::Local;
+pub(crate) use logged::begins;
 pub use polled::Task;
 pub(crate) use polled::{Spawn, Spawned, dropped};
 

@@ -50,6 +50,7 @@ impl Spawned {
     /// Gives the call to the executor. Not under the lock, because this runs user code.
     pub(super) fn start(self, conn: ArcConn, answer: Answer, object: Kept, counted: Use) {
         let Spawned { method, spawn } = self;
+        answer.token.is_polled();
         let parts = Parts { method, object, counted, conn, answer };
         run_hook("an executor", move || spawn(Box::pin(Polled(State::Runs(parts)))));
     }

@@ -12,15 +12,18 @@ use slab::Slab;
 use super::errors::{closed, from_failure};
 use super::thread_server::ThreadServer;
 use super::threads::BusyGuard;
+use crate::call_log;
 use crate::connection::{ArcConn, Core, Followup};
+use crate::moment::Moment;
+use crate::thread_list;
 use crate::threads::RunningId;
 use crate::wire::helpers::malformed;
 use crate::{Error, Result};
 
 /// Takes in the answer of a call. Under the lock; what is to happen outside is returned.
 pub(crate) enum Complete {
-    /// A call of the runtime's own.
-    Once(Box<Once>),
+    /// A call whose answer is taken in by a function; its name.
+    Once(&'static str, Box<Once>),
     /// A user's call: the place where its answer is waited for, which takes no other memory.
     Shared(Arc<dyn TakeAnswer>),
 }
@@ -29,6 +32,12 @@ type Once = dyn FnOnce(&mut Core, &ArcConn, Result<Content<'_>>) -> Option<Follo
 
 /// A place where an answer is waited for.
 pub(crate) trait TakeAnswer: Send + Sync {
+    /// The method that was called.
+    fn method(&self) -> &'static str;
+
+    /// Who waits here, without waiting for that.
+    fn who_waits(&self) -> WhoWaits;
+
     /// Takes it in, as [`Complete`] says. Called once.
     fn take_answer(
         &self,
@@ -38,23 +47,56 @@ pub(crate) trait TakeAnswer: Send + Sync {
     ) -> Option<Followup>;
 }
 
+/// Who waits for a call of this side's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhoWaits {
+    Thread,
+    Future,
+    /// It was started, and is to be waited for later; or it streams, or is the runtime's own.
+    Nobody,
+    /// Nobody any more; the peer has not ended it.
+    Cancelled,
+    /// It cannot be told at this moment.
+    Unknown,
+}
+
+/// A call of this side's that is under way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) method: &'static str,
+    pub(crate) since: Moment,
+    /// The number of the thread that made it.
+    pub(crate) thread: u64,
+    pub(crate) waits: WhoWaits,
+    /// It was sent, and does not wait for other calls of its object.
+    pub(crate) sent: bool,
+}
+
 impl Complete {
     pub(crate) fn once(
+        name: &'static str,
         complete: impl FnOnce(&mut Core, &ArcConn, Result<Content<'_>>) -> Option<Followup>
         + Send
         + 'static,
     ) -> Complete {
-        Complete::Once(Box::new(complete))
+        Complete::Once(name, Box::new(complete))
     }
 
     /// For a call whose answer nobody waits for.
-    pub(crate) fn ignore() -> Complete {
-        Complete::once(|_, _, _| None)
+    pub(crate) fn ignore(name: &'static str) -> Complete {
+        Complete::once(name, |_, _, _| None)
+    }
+
+    fn method(&self) -> &'static str {
+        match self {
+            Complete::Once(name, _) => name,
+            Complete::Shared(place) => place.method(),
+        }
     }
 
     fn run(self, core: &mut Core, conn: &ArcConn, answer: Result<Content<'_>>) -> Option<Followup> {
         match self {
-            Complete::Once(complete) => complete(core, conn, answer),
+            Complete::Once(_, complete) => complete(core, conn, answer),
             Complete::Shared(place) => place.take_answer(core, conn, answer),
         }
     }
@@ -69,6 +111,11 @@ pub(crate) struct WaiterId {
 }
 
 impl WaiterId {
+    /// Tells it from other calls of the connection, before and after it.
+    pub(crate) fn number(self) -> u64 {
+        self.serial
+    }
+
     pub(super) fn tag(self) -> u64 {
         self.tag as u64
     }
@@ -122,9 +169,33 @@ struct Waiter {
     busy: Option<BusyGuard>,
     /// The thread of this side that callbacks of the call run on.
     callback: Option<Cap>,
+    since: Moment,
+    /// The number of the thread that made it.
+    thread: u64,
+    /// The method, once the call was cancelled.
+    cancelled: &'static str,
 }
 
 impl Waiters {
+    /// The calls that are under way.
+    pub(super) fn all(&self) -> Vec<Asked> {
+        let asked = |(_, waiter): (usize, &Waiter)| {
+            let (method, waits) = match &waiter.complete {
+                Some(Complete::Shared(place)) => (place.method(), place.who_waits()),
+                Some(Complete::Once(name, _)) => (*name, WhoWaits::Nobody),
+                None => (waiter.cancelled, WhoWaits::Cancelled),
+            };
+            let (since, thread, sent) = (waiter.since, waiter.thread, waiter.call.is_some());
+            Asked { method, since, thread, waits, sent }
+        };
+        self.slots.iter().map(asked).collect()
+    }
+
+    /// How many calls wait for room.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
     /// How many calls are under way.
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
@@ -216,7 +287,10 @@ impl Core {
         waiters.next += 1;
         let complete = Some(complete);
         waiters.bytes += bytes;
-        let waiter = Waiter { serial, bytes, complete, call: None, busy, callback };
+        let (since, thread, cancelled) = (call_log::moment(), thread_list::number(), "");
+        let call = None;
+        let waiter =
+            Waiter { serial, bytes, complete, call, busy, callback, since, thread, cancelled };
         let tag = waiters.slots.insert(waiter);
         WaiterId { tag, serial }
     }
@@ -409,6 +483,7 @@ impl Core {
     pub(crate) fn cancel(&mut self, conn: &ArcConn, id: WaiterId) {
         let Some(waiter) = self.state().waiters.get(id) else { return };
         let (complete, call) = (waiter.complete.take(), waiter.call);
+        waiter.cancelled = complete.as_ref().map_or("", Complete::method);
         match call {
             Some(call) => {
                 self.interrupt_later(conn, id.tag());

@@ -297,6 +297,6 @@ impl Core {
         let Ok(draft) = draft else { return };
         let how = How { kind: CallKind::Interrupt, ..How::default() };
         // Its outcome is ignored.
-        let _ = self.call(target, Written::plain(draft), how, Complete::ignore());
+        let _ = self.call(target, Written::plain(draft), how, Complete::ignore("an interrupt"));
     }
 }

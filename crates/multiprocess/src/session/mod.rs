@@ -10,7 +10,7 @@
 //!   the peer can name, `thread_map`: how the peer is given them;
 //! - `writer`, `reader`: the capabilities of messages; `held_cap`: an object of the peer's as it is held
 //!   outside the lock;
-//! - `errors`: errors as they travel.
+//! - `errors`: errors as they travel; `under_way`: what there is, for the dump.
 //!
 //! User objects are reached through [`Object`] (`object`), whose calls are brought to threads as [`Schedule`]s.
 
@@ -26,21 +26,23 @@ mod state;
 mod thread_map;
 mod thread_server;
 mod threads;
+mod under_way;
 mod writer;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::Result;
-use crate::connection::{ArcConn, Conn, Limits, SessionParts};
+use crate::connection::{ArcConn, Conn, Limits, SessionParts, register};
 
-pub(crate) use calls::{Complete, How, QueuePlace, TakeAnswer, WaiterId, Written};
+pub(crate) use calls::{Asked, Complete, How, QueuePlace, TakeAnswer, WaiterId, WhoWaits, Written};
 pub(crate) use errors::closed;
 pub(crate) use held_cap::{Destroy, HeldCap};
 pub(crate) use object::Object;
 pub(crate) use reader::{CallThreads, CapReader};
-pub(crate) use running::EncodeFn;
+pub(crate) use running::{EncodeFn, Served};
 pub(crate) use schedule::{Schedule, ThreadAddress};
+pub(crate) use under_way::UnderWay;
 pub(crate) use writer::{Caller, NewObject};
 
 /// Takes over a connected stream socket. `object` is the bootstrap object for the peer.
@@ -54,10 +56,12 @@ pub(crate) fn start(
         state: Box::new(state::State::default()),
         shared: Box::new(state::Shared::new(limits.threads)),
     };
-    Conn::start(socket, limits, parts, |core| {
+    let conn = Conn::start(socket, limits, parts, |core| {
         if let Some(object) = object {
             let cap = core.export(object, true);
             core.engine.set_bootstrap(cap);
         }
-    })
+    })?;
+    register(&conn);
+    Ok(conn)
 }

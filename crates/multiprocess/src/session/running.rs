@@ -7,11 +7,12 @@ use capnp_engine::{Cap, Draft, Serving};
 use slab::Slab;
 
 use super::errors::to_exception;
+use super::thread_server::ThreadServer;
 use super::writer::Writer;
 use crate::connection::{ArcConn, Conn, Core, Flush, Followup};
 use crate::memory::MEMORY;
 use crate::panics::{catch_panic, run_hook};
-use crate::threads::{RunningId, Token, batch_continues};
+use crate::threads::{About, Place, Queue, RunningId, Token, batch_continues};
 use crate::wire::{AnyBuilder, Encoder};
 use crate::{Error, Result};
 
@@ -32,6 +33,16 @@ struct RunningCall {
     /// reference on each.
     thread: Option<Cap>,
     callback: Option<Cap>,
+}
+
+/// A call of the peer's that is not answered yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    pub(crate) about: About,
+    pub(crate) place: Place,
+    /// The name of the thread that it waits for, or runs on, if it names one.
+    pub(crate) names: Option<String>,
+    pub(crate) cancelled: bool,
 }
 
 /// The error without values of the user.
@@ -77,12 +88,55 @@ impl Core {
         Some((call.thread?, call.callback?))
     }
 
-    /// The answer of a call is not wanted any more: fires its token.
-    pub(super) fn cancelled(&mut self, tag: u64) {
-        if let Some(call) = self.state().running.0.get(tag as usize) {
-            let (token, cleanup) = (Arc::clone(&call.token), Arc::clone(&self.cleanup));
-            self.followups.push(Followup::Run(Box::new(move || token.fire(&cleanup))));
-        }
+    /// The answer of a call is not wanted any more: fires its token. If it waits for its thread it is
+    /// answered now, and leaves the queue.
+    pub(super) fn cancelled(&mut self, conn: &ArcConn, tag: u64) {
+        let Some(call) = self.state().running.0.get(tag as usize) else { return };
+        let (token, thread) = (Arc::clone(&call.token), call.thread);
+        let queues = match token.place() {
+            Place::Queued => self.queues(conn, thread),
+            Place::Thread(_) | Place::Future => Vec::new(),
+        };
+        let cleanup = Arc::clone(&self.cleanup);
+        let end = move || {
+            token.fire(&cleanup);
+            // It may have begun meanwhile: then it is in no queue.
+            for task in queues.iter().flat_map(|queue| queue.take_cancelled()) {
+                task.refuse(Error::Cancelled);
+            }
+        };
+        self.followups.push(Followup::Run(Box::new(end)));
+    }
+
+    /// Where a call may wait for a thread: one that names this, or none.
+    fn queues(&mut self, conn: &ArcConn, thread: Option<Cap>) -> Vec<Arc<dyn Queue>> {
+        let shared = conn.session();
+        let Some(thread) = thread else {
+            let pool = self.state().threads.pool().map(|pool| pool as Arc<dyn Queue>);
+            let inline = Arc::clone(&shared.inline) as Arc<dyn Queue>;
+            return pool.into_iter().chain([inline]).collect();
+        };
+        let object = self.object_of(thread);
+        let queue = object.as_ref().and_then(|object| object.thread()).map(|thread| match thread {
+            ThreadServer::Worker(worker) => Arc::clone(worker.queue()) as Arc<dyn Queue>,
+            ThreadServer::Caller(inbox) => Arc::clone(inbox) as Arc<dyn Queue>,
+            ThreadServer::Pool => Arc::clone(&shared.callbacks) as Arc<dyn Queue>,
+        });
+        queue.into_iter().collect()
+    }
+
+    /// The calls of the peer's that are not answered yet.
+    pub(super) fn served_now(&mut self) -> Vec<Served> {
+        let calls = self.state().running.0.iter();
+        let calls: Vec<_> = calls.map(|(_, call)| (Arc::clone(&call.token), call.thread)).collect();
+        let served = |(token, thread): (Arc<Token>, Option<Cap>)| {
+            let object = thread.and_then(|thread| self.object_of(thread));
+            let names = object.as_ref().and_then(|object| object.thread());
+            let names = names.map(|thread| thread.name().to_owned());
+            let (about, place, cancelled) = (token.about, token.place(), token.is_fired());
+            Served { about, place, names, cancelled }
+        };
+        calls.into_iter().map(served).collect()
     }
 
     fn answer_running(&mut self, id: RunningId, outcome: Result<Draft>) {
@@ -171,32 +225,34 @@ impl Idle {
 }
 
 impl Conn {
-    /// A served call has ended; its answer goes out. Not under the lock. Gives the outcome back where too
-    /// much waits for a peer that does not read, unless it is to be sent `anyway`.
+    /// A served call has ended; its answer goes out. Not under the lock. Returns the size of its results, if
+    /// they could be written and somebody waits for them. Gives the outcome back where too much waits for a
+    /// peer that does not read, unless it is to be sent `anyway`.
     pub(crate) fn finish(
         self: &ArcConn,
         id: RunningId,
         outcome: Result<EncodeFn>,
         anyway: bool,
-    ) -> std::result::Result<(), Result<EncodeFn>> {
+    ) -> std::result::Result<Option<usize>, Result<EncodeFn>> {
         // Converted outside the lock, because a raised error is a value of the user.
         let mut outcome = outcome.map_err(to_peer);
-        let (full, round) = self.within(|core| {
-            let Some(call) = core.state().running.0.get(id) else { return false };
+        let (written, round) = self.within(|core| {
+            let Some(call) = core.state().running.0.get(id) else { return Ok(None) };
             // Bytes are added under the lock only, so that not more than one answer goes beyond the limit.
             if self.is_full() && !anyway {
-                return true;
+                return Err(());
             }
             let serving = call.serving;
             let written =
                 core.write_results(self, serving, outcome.as_mut().map_err(|e| e.clone()));
+            let bytes = written.as_ref().ok().map(Draft::bytes);
             core.answer_running(id, written);
-            false
+            Ok(bytes)
         });
-        if full {
+        let Ok(bytes) = written else {
             self.leave(round);
             return Err(outcome);
-        }
+        };
         // The method's result is dropped before the answer is sent, so that a caller that destroys
         // the object it got has the last reference.
         run_hook("a destructor", || drop(outcome));
@@ -204,7 +260,7 @@ impl Conn {
         let flush = if batch_continues(self) { Flush::Later } else { Flush::Now };
         self.leave_and(round, flush);
         self.session().idle.end();
-        Ok(())
+        Ok(bytes)
     }
 
     /// Answers a call that will not be run. May be called with or without the lock.

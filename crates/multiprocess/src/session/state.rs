@@ -94,6 +94,12 @@ impl Core {
         }
     }
 
+    /// How many objects of the user's the peer can call.
+    pub(super) fn user_objects(&mut self) -> usize {
+        let objects = self.state().objects.iter();
+        objects.filter(|(_, object)| object.address().is_some()).count()
+    }
+
     /// The engine has refused a call, or its results, for one of the limits that it was given.
     fn refused(&mut self, conn: &ArcConn, object: Option<u64>, limit: Exceeded) {
         let (limit, what) = match limit {
@@ -155,7 +161,7 @@ impl Session for Calls {
             }
             Effect::Answered { tag, answer, .. } => core.answered(conn, tag, answer, message),
             Effect::Over { tag } => core.over(tag),
-            Effect::Cancelled { tag } => core.cancelled(tag),
+            Effect::Cancelled { tag } => core.cancelled(conn, tag),
             Effect::Resolved { tag } => core.thread_resolved(conn, tag),
             Effect::Refused { object, limit } => core.refused(conn, object, limit),
             Effect::Released { object } => core.released(object),

@@ -113,7 +113,7 @@ impl<'a> Writer<'a> {
             Ok::<_, Error>(Vec::new())
         });
         let Ok(draft) = draft else { return };
-        let complete = Complete::once(|core, _conn, answer| {
+        let complete = Complete::once("ThreadMap.makePool", |core, _conn, answer| {
             if answer.is_ok() {
                 core.state().threads.set_peer_pool(PeerPool::Yes);
             }
@@ -201,7 +201,7 @@ impl<'a> Writer<'a> {
         });
         let draft = draft.ok()?;
         let callback = self.core.export_thread(callbacks);
-        let complete = Complete::once(move |core, _conn, answer| {
+        let complete = Complete::once("ThreadMap.makeThread", move |core, _conn, answer| {
             if answer.is_err() {
                 forget(core, callback);
             }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::token::{CancelToken, Token};
+use super::token::{About, CancelToken, Token};
 use crate::connection::ArcConn;
 
 thread_local! {
@@ -33,6 +33,12 @@ fn look<R>(look: impl FnOnce(&[Entry]) -> R) -> Option<R> {
 /// The connection and the token of the call that this thread is serving now.
 pub(crate) fn current() -> Option<(ArcConn, CancelToken)> {
     look(|calls| calls.last().map(|entry| (entry.conn.clone(), entry.token.clone()))).flatten()
+}
+
+/// The same for the log: with its place in the session's table, and what it is.
+pub(crate) fn serving_now() -> Option<(ArcConn, RunningId, About)> {
+    let now = |entry: &Entry| (entry.conn.clone(), entry.id, entry.token.about());
+    look(|calls| calls.last().map(now)).flatten()
 }
 
 /// The token of that call, if the method only forwards it: the wait for the forwarded call ends

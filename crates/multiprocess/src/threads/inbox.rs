@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use super::task::Task;
+use super::task::{Queue, Task, take_cancelled};
 use crate::connection::{ArcConn, Conn, Parker};
 use crate::process::is_forked;
 use crate::{Error, Result};
@@ -142,6 +142,12 @@ impl Inbox {
         for task in tasks {
             task.refuse(Error::failed(format!("thread {} has ended", self.name)));
         }
+    }
+}
+
+impl Queue for Inbox {
+    fn take_cancelled(&self) -> Vec<Task> {
+        take_cancelled(&mut self.state().tasks)
     }
 }
 

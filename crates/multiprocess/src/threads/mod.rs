@@ -22,12 +22,13 @@ pub(crate) use answering::batch_continues;
 pub(crate) use budget::ThreadBudget;
 pub(crate) use current::{
     RunningId, current, depth, enter_call, enter_poll, innermost, innermost_future, relayed,
+    serving_now,
 };
 pub(crate) use inbox::{Inbox, ThreadEnd, at_thread_end, check_thread, enter_wait, this_inbox};
 pub(crate) use serial::{SerialExecutor, Start, release_slot};
-pub(crate) use task::{RunCall, Task};
+pub(crate) use task::{Queue, RunCall, Task};
 pub use token::CancelToken;
-pub(crate) use token::Token;
+pub(crate) use token::{About, Place, Token};
 pub(crate) use worker::Worker;
 
 #[cfg(test)]

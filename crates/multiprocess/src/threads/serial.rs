@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use super::answering::{Batch, end_batch};
 use super::budget::{ThreadBudget, ThreadClaim};
 use super::inbox::{Inbox, release_peers_threads, this_inbox};
-use super::task::Task;
+use super::task::{Queue, Task, take_cancelled};
 use crate::connection::{IdleReader, WeakConn};
 use crate::driver::{Source, driver};
 use crate::{Result, pool};
@@ -333,6 +333,12 @@ impl State {
     /// How many slots are taken.
     fn used(&self) -> usize {
         self.threads - self.waiting
+    }
+}
+
+impl Queue for SerialExecutor {
+    fn take_cancelled(&self) -> Vec<Task> {
+        take_cancelled(&mut self.state().tasks)
     }
 }
 

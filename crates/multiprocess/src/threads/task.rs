@@ -1,5 +1,7 @@
 //! A call on its way through a thread of this process.
 
+use std::collections::VecDeque;
+
 use crate::Error;
 use crate::connection::WeakConn;
 
@@ -13,6 +15,33 @@ pub(crate) trait RunCall: Send {
 
     /// The connection that the call came over.
     fn connection(&self) -> WeakConn;
+
+    /// It was cancelled, and may be answered without having run, before its turn.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Calls that wait for a thread.
+pub(crate) trait Queue: Send + Sync {
+    /// Takes out those that were cancelled. The caller is to refuse them.
+    fn take_cancelled(&self) -> Vec<Task>;
+}
+
+/// Takes the cancelled ones out of a queue.
+pub(super) fn take_cancelled(tasks: &mut VecDeque<Task>) -> Vec<Task> {
+    let cancelled = |task: &Task| task.0.as_ref().is_some_and(|call| call.is_cancelled());
+    // Mostly there is none or one.
+    let mut taken = Vec::new();
+    let mut at = 0;
+    while at < tasks.len() {
+        if cancelled(&tasks[at]) {
+            taken.extend(tasks.remove(at));
+        } else {
+            at += 1;
+        }
+    }
+    taken
 }
 
 /// A decoded call with the means to answer it. If it is dropped without having run, it answers with

@@ -1,10 +1,12 @@
 //! Tells a running method that nobody waits for its answer any more.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use crate::cleanup::Cleanup;
+use crate::moment::Moment;
+use crate::thread_list;
 
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -16,6 +18,11 @@ pub struct CancelToken(Arc<Token>);
 impl CancelToken {
     pub(crate) fn new(token: Arc<Token>) -> CancelToken {
         CancelToken(token)
+    }
+
+    /// What the call is.
+    pub(crate) fn about(&self) -> About {
+        self.0.about
     }
 
     /// For the runtime's own: see [`Token::on_fire`].
@@ -35,10 +42,37 @@ impl CancelToken {
     }
 }
 
-#[derive(Default)]
+/// A call that is being served, as those see it who neither run nor answer it.
 pub(crate) struct Token {
     fired: AtomicBool,
     waiting: Mutex<Waiting>,
+    pub(crate) about: About,
+    /// The number of the thread that runs the method; 0 before, [`POLLED`] where it is a future.
+    thread: AtomicU64,
+}
+
+/// What a call is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct About {
+    /// `Interface.method`.
+    pub(crate) method: &'static str,
+    /// The size of its message.
+    pub(crate) bytes: usize,
+    /// When it arrived.
+    pub(crate) since: Moment,
+}
+
+const POLLED: u64 = u64::MAX;
+
+/// Where a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It waits for its turn.
+    Queued,
+    /// On the thread with this number.
+    Thread(u64),
+    /// Its method is a future.
+    Future,
 }
 
 #[derive(Default)]
@@ -51,6 +85,30 @@ struct Waiting {
 }
 
 impl Token {
+    pub(crate) fn new(about: About) -> Token {
+        let (fired, waiting) = (AtomicBool::new(false), Mutex::default());
+        Token { fired, waiting, about, thread: AtomicU64::new(0) }
+    }
+
+    /// This thread runs the method from now on.
+    pub(crate) fn runs_here(&self) {
+        self.thread.store(thread_list::number(), Ordering::Relaxed);
+    }
+
+    /// The method is a future, which an executor has.
+    pub(crate) fn is_polled(&self) {
+        self.thread.store(POLLED, Ordering::Relaxed);
+    }
+
+    /// Where the call is now.
+    pub(crate) fn place(&self) -> Place {
+        match self.thread.load(Ordering::Relaxed) {
+            0 => Place::Queued,
+            POLLED => Place::Future,
+            number => Place::Thread(number),
+        }
+    }
+
     pub(crate) fn is_fired(&self) -> bool {
         self.fired.load(Ordering::Acquire)
     }

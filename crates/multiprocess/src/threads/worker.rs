@@ -40,6 +40,11 @@ impl Worker {
         Ok(Arc::clone(&self.inbox))
     }
 
+    /// The calls that wait for the thread.
+    pub(crate) fn queue(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
     pub(crate) fn name(&self) -> &str {
         self.inbox.name()
     }

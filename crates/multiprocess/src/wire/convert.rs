@@ -1,5 +1,6 @@
 //! Rust types that the author of a schema chooses, in place of those that its types map to by default.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use capnp::private::layout::{PointerBuilder, PointerReader};
@@ -171,6 +172,14 @@ where
         let items = (0..).zip(values).map(encode).collect::<Result<Vec<_>>>()?;
         W::write_list(cx, to, items.iter())
     }
+
+    /// As it is sent: the Rust type need not have Debug.
+    fn show(value: &T, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Self::encode(value) {
+            Ok(value) => W::show(&value, f),
+            Err(_) => f.write_str("a value that cannot be sent"),
+        }
+    }
 }
 
 /// So that it can be absent ([`Nullable`](super::Nullable)).
@@ -187,5 +196,9 @@ where
 
     fn write(cx: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &T) -> Result<()> {
         <W as PointerWire>::write(cx, to, &Self::encode(value)?)
+    }
+
+    fn show(value: &T, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        <Self as Wire>::show(value, f)
     }
 }

@@ -1,5 +1,6 @@
 //! Optional values whose presence is a Bool field of its own (`hasX`).
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use capnp::private::layout::{PointerBuilder, PointerReader};
@@ -68,6 +69,13 @@ impl<const FLAG: u32, W: Wire> Wire for If<FLAG, W> {
         _: impl ExactSizeIterator<Item = &'v Self::Value>,
     ) -> Result<()> {
         Err(no_list())
+    }
+
+    fn show(value: &Option<W::Value>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match value {
+            Some(value) => W::show(value, f),
+            None => f.write_str("none"),
+        }
     }
 }
 

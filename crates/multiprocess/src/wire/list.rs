@@ -1,6 +1,7 @@
 //! Lists, and the maps and sets that stand for one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
 use std::hash::Hash;
 use std::marker::PhantomData;
 
@@ -9,6 +10,7 @@ use capnp::private::layout::{PointerBuilder, PointerReader};
 use super::context::{Decoder, Encoder};
 use super::helpers::indexed;
 use super::pointer::pointer_wire;
+use super::shown::show_list;
 use super::structure::each_struct;
 use super::{Builder, Message, PointerWire, Reader, Wire};
 use crate::{Error, Result};
@@ -25,6 +27,10 @@ impl<W: Wire> PointerWire for List<W> {
 
     fn write(cx: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &Vec<W::Value>) -> Result<()> {
         W::write_list(cx, to, value.iter())
+    }
+
+    fn show(value: &Vec<W::Value>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show_list::<W>(value.iter(), f)
     }
 }
 pointer_wire!([W: Wire] List<W>);
@@ -56,6 +62,12 @@ pub trait Entry: Message + 'static {
 
 /// An entry as an item of a list of structs.
 struct Pair<E: Entry>(E::Key, E::Value);
+
+impl<E: Entry> fmt::Debug for Pair<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an entry")
+    }
+}
 
 impl<E: Entry> Message for Pair<E> {
     const SIZE: super::Size = E::SIZE;
@@ -101,6 +113,11 @@ macro_rules! maps {
                     E::write_entry(cx, to, key, value)
                 })
             }
+
+            // An entry's struct is not made for this, and what is redacted in it would not be seen.
+            fn show(value: &Self::Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{} entries", value.len())
+            }
         }
         pointer_wire!([E: Entry<Key: $($bound)*>] $name<E>);
     )* };
@@ -137,6 +154,10 @@ macro_rules! sets {
                 value: &Self::Value,
             ) -> Result<()> {
                 W::write_list(cx, to, value.iter())
+            }
+
+            fn show(value: &Self::Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                show_list::<W>(value.iter(), f)
             }
         }
         pointer_wire!([W: Wire<Value: $($bound)*>] $name<W>);

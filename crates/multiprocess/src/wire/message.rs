@@ -1,6 +1,8 @@
 //! What generated code is written against: the trait of types in fields, the trait of structs, and a
 //! struct's fields by their types.
 
+use std::fmt;
+
 use capnp::private::layout::{PointerBuilder, PointerReader};
 
 use super::context::{Decoder, Encoder};
@@ -74,11 +76,17 @@ pub trait Wire {
     ) -> Result<()>
     where
         Self::Value: 'v;
+
+    /// Writes a value for a person.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    fn show(value: &Self::Value, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
 /// A struct of a schema (or a group, or a union) as a plain Rust type; implemented by generated
 /// code.
-pub trait Message: Sized {
+pub trait Message: Sized + fmt::Debug {
     /// How much room the struct takes in a message.
     const SIZE: Size;
 

@@ -31,6 +31,7 @@ mod list;
 mod message;
 mod payload;
 pub(crate) mod pointer;
+mod shown;
 mod slots;
 mod structure;
 mod value;
@@ -47,6 +48,7 @@ pub use payload::{
     Exception, Fields, PayloadCodec, Slot, code, field, fields, raising, streamed, unread,
 };
 pub use pointer::{AnyPointerWire, Data, PointerWire, Text};
+pub use shown::Shown;
 pub use slots::{AnyBuilder, AnyReader, Builder, Reader, Size};
 pub use structure::{Boxed, Nullable, Struct};
 pub use value::{Enum, Void};

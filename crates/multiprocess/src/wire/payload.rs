@@ -1,7 +1,10 @@
 //! How the parameters or the results of a method are written and read. Generated code makes one [`PayloadCodec`]
 //! for the parameters of a method and one for its results.
 
+use std::fmt;
+
 use super::context::{Decoder, Encoder};
+use super::shown::{Shown, cut_off};
 use super::{Builder, Reader, Size, Wire};
 use crate::{Error, Result};
 
@@ -16,6 +19,8 @@ pub type Slot = (u32, &'static str);
 pub struct PayloadCodec<T: 'static> {
     pub(crate) size: Size,
     how: How<T>,
+    /// For parameters that are written by functions: shows them in the log.
+    show: Option<Show<T>>,
     /// For results: makes what is written instead of an error, if that is one of the method's typed
     /// exceptions.
     pub(crate) exception: Option<fn(&Error) -> Option<Exception>>,
@@ -28,12 +33,14 @@ pub struct PayloadCodec<T: 'static> {
 
 type WriteFields<T> = fn(&mut Encoder<'_>, &mut Builder<'_>, &T, &[Slot]) -> Result<()>;
 type ReadFields<T> = fn(&mut Decoder<'_>, Reader<'_>, &[Slot]) -> Result<T>;
+type ShowFields<T> = fn(&T, &[Slot], &mut Shown<'_>) -> fmt::Result;
+type Show<T> = fn(&T, &mut Shown<'_>) -> fmt::Result;
 type Write<T> = fn(&mut Encoder<'_>, &mut Builder<'_>, &T) -> Result<()>;
 type Read<T> = fn(&mut Decoder<'_>, Reader<'_>) -> Result<T>;
 
 enum How<T: 'static> {
     /// Field by field, each with its slot.
-    Fields(&'static [Slot], WriteFields<T>, ReadFields<T>),
+    Fields(&'static [Slot], WriteFields<T>, ReadFields<T>, ShowFields<T>),
     /// By functions of the generated code.
     Code(Write<T>, Read<T>),
 }
@@ -58,7 +65,8 @@ impl<T> Copy for How<T> {}
 pub const fn fields<F: Fields>(size: Size, slots: &'static [Slot]) -> PayloadCodec<F::Values> {
     PayloadCodec {
         size,
-        how: How::Fields(slots, F::write, F::read),
+        how: How::Fields(slots, F::write, F::read, F::show),
+        show: None,
         exception: None,
         streamed: None,
         closed: None,
@@ -69,7 +77,8 @@ pub const fn fields<F: Fields>(size: Size, slots: &'static [Slot]) -> PayloadCod
 pub const fn field<W: Wire>(size: Size, slots: &'static [Slot]) -> PayloadCodec<W::Value> {
     PayloadCodec {
         size,
-        how: How::Fields(slots, write_one::<W>, read_one::<W>),
+        how: How::Fields(slots, write_one::<W>, read_one::<W>, show_one::<W>),
+        show: None,
         exception: None,
         streamed: None,
         closed: None,
@@ -81,6 +90,7 @@ pub const fn code<T>(size: Size, write: Write<T>, read: Read<T>) -> PayloadCodec
     PayloadCodec {
         size,
         how: How::Code(write, read),
+        show: None,
         exception: None,
         streamed: None,
         closed: None,
@@ -97,6 +107,7 @@ pub const fn raising<T>(
     PayloadCodec {
         size,
         how: How::Code(write, read),
+        show: None,
         exception: Some(exception),
         streamed: None,
         closed: None,
@@ -109,6 +120,21 @@ pub const fn streamed() -> PayloadCodec<()> {
 }
 
 impl<T> PayloadCodec<T> {
+    /// The same, with a function that shows the parameters in the log.
+    pub const fn shown(mut self, show: Show<T>) -> PayloadCodec<T> {
+        self.show = Some(show);
+        self
+    }
+
+    /// The values as a text of so many characters at most.
+    pub(crate) fn show(&self, values: &T, characters: usize) -> String {
+        cut_off(characters, |to| match (self.how, self.show) {
+            (How::Fields(slots, _, _, show), _) => show(values, slots, to),
+            (How::Code(..), Some(show)) => show(values, to),
+            (How::Code(..), None) => Ok(()),
+        })
+    }
+
     /// Whether these are the results of a streaming method.
     pub(crate) fn is_streamed(&self) -> bool {
         self.streamed.is_some()
@@ -121,14 +147,14 @@ impl<T> PayloadCodec<T> {
         values: &T,
     ) -> Result<()> {
         match self.how {
-            How::Fields(slots, write, _) => write(cx, to, values, slots),
+            How::Fields(slots, write, ..) => write(cx, to, values, slots),
             How::Code(write, _) => write(cx, to, values),
         }
     }
 
     pub(crate) fn read(&self, cx: &mut Decoder<'_>, from: Reader<'_>) -> Result<T> {
         match self.how {
-            How::Fields(slots, _, read) => read(cx, from, slots),
+            How::Fields(slots, _, read, _) => read(cx, from, slots),
             How::Code(_, read) => read(cx, from),
         }
     }
@@ -162,6 +188,10 @@ fn read_one<W: Wire>(cx: &mut Decoder<'_>, from: Reader<'_>, slots: &[Slot]) -> 
     }
 }
 
+fn show_one<W: Wire>(value: &W::Value, slots: &[Slot], to: &mut Shown<'_>) -> fmt::Result {
+    slots.iter().try_for_each(|(_, name)| to.field::<W>(name, value))
+}
+
 /// The error where the generated code names more or fewer fields than there are values.
 fn mismatch() -> Error {
     Error::misuse("the generated code is another version's: build it again")
@@ -186,6 +216,11 @@ pub trait Fields {
     /// # Errors
     /// [`Error::Decode`] with the field's path.
     fn read(cx: &mut Decoder<'_>, from: Reader<'_>, slots: &[Slot]) -> Result<Self::Values>;
+    /// Shows each with its name.
+    ///
+    /// # Errors
+    /// There is no room for more.
+    fn show(values: &Self::Values, slots: &[Slot], to: &mut Shown<'_>) -> fmt::Result;
 }
 
 impl Fields for () {
@@ -196,6 +231,10 @@ impl Fields for () {
     }
 
     fn read(_: &mut Decoder<'_>, _: Reader<'_>, _: &[Slot]) -> Result<()> {
+        Ok(())
+    }
+
+    fn show((): &(), _: &[Slot], _: &mut Shown<'_>) -> fmt::Result {
         Ok(())
     }
 }
@@ -224,6 +263,16 @@ macro_rules! tuples {
             ) -> Result<Self::Values> {
                 let [$($slot),*] = slots else { return Err(mismatch()) };
                 Ok(($( from.get::<$wire>(cx, $slot.0, $slot.1)?, )*))
+            }
+
+            fn show(
+                ($($wire,)*): &Self::Values,
+                slots: &[Slot],
+                to: &mut Shown<'_>,
+            ) -> fmt::Result {
+                let [$($slot),*] = slots else { return Ok(()) };
+                $( to.field::<$wire>($slot.1, $wire)?; )*
+                Ok(())
             }
         }
     )* };

@@ -1,11 +1,14 @@
 //! Types that lie behind a pointer: Text, Data, AnyPointer, and what all pointer types share.
 
+use std::fmt;
+
 use capnp::any_pointer_list;
 use capnp::private::layout::{ElementSize, PointerBuilder, PointerReader};
 use capnp::traits::FromPointerReader;
 
 use super::context::{Decoder, Encoder};
 use super::helpers::{data, indexed, length, malformed, text};
+use super::shown::show_bytes;
 use super::{AnyPointer, Pointer};
 use crate::Result;
 use capnp_engine::overwriting;
@@ -26,6 +29,12 @@ pub trait PointerWire {
     /// # Errors
     /// A value that does not fit in a message, or that a codec refuses.
     fn write(cx: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &Self::Value) -> Result<()>;
+
+    /// Writes a value for a person.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    fn show(value: &Self::Value, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
 /// `Text`.
@@ -49,6 +58,10 @@ impl PointerWire for Text {
         overwriting(value.len(), || to.set_text(value.as_str().into()));
         Ok(())
     }
+
+    fn show(value: &String, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(value, f)
+    }
 }
 
 impl PointerWire for Data {
@@ -63,6 +76,10 @@ impl PointerWire for Data {
         overwriting(value.len(), || to.set_data(value));
         Ok(())
     }
+
+    fn show(value: &Vec<u8>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show_bytes(value, f)
+    }
 }
 
 impl PointerWire for AnyPointerWire {
@@ -74,6 +91,10 @@ impl PointerWire for AnyPointerWire {
 
     fn write(_: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &AnyPointer) -> Result<()> {
         value.write(to)
+    }
+
+    fn show(value: &AnyPointer, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show_bytes(value.as_bytes(), f)
     }
 }
 
@@ -146,6 +167,13 @@ macro_rules! pointer_wire {
             ) -> $crate::Result<()>
             {
                 $write_list(cx, to, values)
+            }
+
+            fn show(
+                value: &Self::Value,
+                f: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                <$type as $crate::wire::PointerWire>::show(value, f)
             }
         }
     };

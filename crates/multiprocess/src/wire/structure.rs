@@ -1,5 +1,6 @@
 //! Structs: as they are, in a box, or absent.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use capnp::private::layout::{
@@ -36,6 +37,10 @@ impl<M: Message + 'static> PointerWire for Struct<M> {
     fn write(cx: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &M) -> Result<()> {
         cx.within(|cx| value.write(cx, &mut Builder(to.init_struct(M::SIZE.into()))))
     }
+
+    fn show(value: &M, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(value, f)
+    }
 }
 pointer_wire!([M: Message + 'static] Struct<M>, read_structs::<M>, write_structs::<M>);
 
@@ -48,6 +53,10 @@ impl<W: PointerWire> PointerWire for Boxed<W> {
 
     fn write(cx: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &Box<W::Value>) -> Result<()> {
         W::write(cx, to, value)
+    }
+
+    fn show(value: &Box<W::Value>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        W::show(value, f)
     }
 }
 pointer_wire!([W: PointerWire] Boxed<W>);
@@ -66,6 +75,13 @@ impl<W: PointerWire> PointerWire for Nullable<W> {
         match value {
             Some(value) => W::write(cx, to, value),
             None => Ok(()),
+        }
+    }
+
+    fn show(value: &Option<W::Value>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match value {
+            Some(value) => W::show(value, f),
+            None => f.write_str("none"),
         }
     }
 }

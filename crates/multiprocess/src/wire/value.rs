@@ -1,5 +1,6 @@
 //! Types that lie in a struct's data section: numbers, Bool, enums, and Void, which takes no room.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use capnp::private::layout::{ElementSize, PointerBuilder, PointerReader, PrimitiveElement};
@@ -67,6 +68,10 @@ macro_rules! numbers {
                 values: impl ExactSizeIterator<Item = &'v $type>,
             ) -> Result<()> {
                 write_elements(to, values.copied())
+            }
+
+            fn show(value: &$type, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(value, f)
             }
         }
     )* };
@@ -144,9 +149,13 @@ impl Wire for bool {
     ) -> Result<()> {
         write_elements(to, values.copied())
     }
+
+    fn show(value: &bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(value, f)
+    }
 }
 
-impl<E: Copy + From<u16> + Into<u16> + 'static> Wire for Enum<E> {
+impl<E: Copy + fmt::Debug + From<u16> + Into<u16> + 'static> Wire for Enum<E> {
     type Value = E;
     type Default = E;
 
@@ -183,6 +192,10 @@ impl<E: Copy + From<u16> + Into<u16> + 'static> Wire for Enum<E> {
     ) -> Result<()> {
         write_elements(to, values.map(|value| (*value).into()))
     }
+
+    fn show(value: &E, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(value, f)
+    }
 }
 
 impl Wire for Void {
@@ -217,6 +230,10 @@ impl Wire for Void {
     ) -> Result<()> {
         to.init_list(ElementSize::Void, length(values.len())?);
         Ok(())
+    }
+
+    fn show((): &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("void")
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use calculator::Process;
-use multiprocess::Result;
+use calculator::{PATIENCE, Process};
+use multiprocess::{Error, Result};
 
 fn main() -> ExitCode {
     match run() {
@@ -17,13 +18,14 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let printer_process = Process::start("mpprinter")?;
-    let calculator_process = Process::start("mpcalculator")?;
+    let patience = patience()?;
+    let printer_process = Process::start("mpprinter", patience)?;
+    let calculator_process = Process::start("mpcalculator", patience)?;
 
     // The printer and the calculator are in different processes: calls from one to the other pass
     // through here.
-    let printer = printer_process.init.make_printer().wait()?;
-    let calculator = calculator_process.init.make_calculator(printer).wait()?;
+    let printer = printer_process.init.make_printer().timeout(patience).wait()?;
+    let calculator = calculator_process.init.make_calculator(printer).timeout(patience).wait()?;
 
     let mut lines = std::io::stdin().lock().lines();
     loop {
@@ -31,15 +33,28 @@ fn run() -> Result<()> {
         let _ = std::io::stdout().flush();
         match lines.next() {
             Some(Ok(line)) if line == "exit" => break,
-            Some(Ok(line)) => calculator.solve_equation(line).wait()?,
+            Some(Ok(line)) => calculator.solve_equation(line).timeout(patience).wait()?,
             Some(Err(_)) | None => break,
         }
     }
 
-    calculator.close().wait()?;
+    calculator.close().timeout(patience).wait()?;
     drop(calculator);
     calculator_process.stop()?;
     printer_process.stop()?;
     println!("Bye!");
     Ok(())
+}
+
+/// How long to wait for the other programs: `--timeout SECONDS`, if that is among the arguments.
+fn patience() -> Result<Duration> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let usage = || Error::failed("Usage: mpexample [--timeout SECONDS]");
+    match &args[..] {
+        [] => Ok(PATIENCE),
+        [flag, seconds] if flag == "--timeout" => {
+            seconds.parse().map(Duration::from_secs).map_err(|_| usage())
+        }
+        _ => Err(usage()),
+    }
 }

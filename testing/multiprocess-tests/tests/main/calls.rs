@@ -172,7 +172,7 @@ fn arguments_that_do_not_decode_name_the_field() {
             content.init_as::<lab::read_counter_params::Builder<'_>>().init_context();
         })
         .exception();
-    assert_eq!(text, "cannot decode counter: the Counter is null");
+    assert_eq!(text, "cannot decode Lab.readCounter.counter: the Counter is null");
 
     let text = peer
         .ask(lab, (LAB, 12), &[], |content| {
@@ -180,7 +180,7 @@ fn arguments_that_do_not_decode_name_the_field() {
             params.set_name(capnp::text::Reader(b"\xff\xfe"));
         })
         .exception();
-    assert!(text.starts_with("cannot decode name: the text is not UTF-8"), "{text}");
+    assert!(text.starts_with("cannot decode Lab.release.name: the text is not UTF-8"), "{text}");
 
     let text = peer.ask(lab, (LAB, 2), &[], |mut content| {
         content.set_as("no struct").unwrap();

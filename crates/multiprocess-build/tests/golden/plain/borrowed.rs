@@ -70,20 +70,26 @@ impl HotClient {
     const WRITE: rt::Method<dyn Hot, (String, Vec<u8>, u64, Option<i32>), u64> = rt::Method {
         id: rt::MethodId::new(0x93e6727a24a130d8, 0, "Hot.write").context(0),
         params: rt::code(
-            rt::Size(2, 3),
-            |cx, to, (name, bytes, at, part)| {
-                to.set::<rt::Text>(cx, 1, "name", name)?;
-                to.set::<rt::Data>(cx, 2, "bytes", bytes)?;
-                to.set_or::<u64>(cx, 0, "at", at, 7)?;
-                to.set::<rt::If<96, i32>>(cx, 2, "part", part)
-            },
-            |cx, from| Ok((
-                from.get::<rt::Text>(cx, 1, "name")?,
-                from.get::<rt::Data>(cx, 2, "bytes")?,
-                from.get_or::<u64>(cx, 0, "at", 7)?,
-                from.get::<rt::If<96, i32>>(cx, 2, "part")?,
-            )),
-        ),
+                rt::Size(2, 3),
+                |cx, to, (name, bytes, at, part)| {
+                    to.set::<rt::Text>(cx, 1, "name", name)?;
+                    to.set::<rt::Data>(cx, 2, "bytes", bytes)?;
+                    to.set_or::<u64>(cx, 0, "at", at, 7)?;
+                    to.set::<rt::If<96, i32>>(cx, 2, "part", part)
+                },
+                |cx, from| Ok((
+                    from.get::<rt::Text>(cx, 1, "name")?,
+                    from.get::<rt::Data>(cx, 2, "bytes")?,
+                    from.get_or::<u64>(cx, 0, "at", 7)?,
+                    from.get::<rt::If<96, i32>>(cx, 2, "part")?,
+                )),
+            )
+            .shown(|(name, bytes, at, part), to| {
+                to.field::<rt::Text>("name", name)?;
+                to.field::<rt::Data>("bytes", bytes)?;
+                to.field::<u64>("at", at)?;
+                to.field::<rt::If<96, i32>>("part", part)
+            }),
         call: |object, (name, bytes, at, part)| {
             object.write(rt::view::<rt::Text>(&name), rt::view::<rt::Data>(&bytes), at, part)
         },

@@ -150,16 +150,17 @@ impl ErrandClient {
     const SILENT: rt::Method<dyn Errand, (bool,), bool> = rt::Method {
         id: rt::MethodId::new(0xf8a142926346a00c, 5, "Errand.silent").context(0),
         params: rt::code(
-            rt::Size(1, 2),
-            |cx, to, (value,)| {
-                cx.thread_map(to, 1);
-                to.set::<bool>(cx, 0, "value", value)
-            },
-            |cx, from| {
-                cx.thread_map(from, 1)?;
-                Ok((from.get::<bool>(cx, 0, "value")?,))
-            },
-        ),
+                rt::Size(1, 2),
+                |cx, to, (value,)| {
+                    cx.thread_map(to, 1);
+                    to.set::<bool>(cx, 0, "value", value)
+                },
+                |cx, from| {
+                    cx.thread_map(from, 1)?;
+                    Ok((from.get::<bool>(cx, 0, "value")?,))
+                },
+            )
+            .shown(|(value,), to| to.field::<bool>("value", value)),
         call: |object, (value,)| object.silent(value),
         results: rt::code(
             rt::Size(1, 1),

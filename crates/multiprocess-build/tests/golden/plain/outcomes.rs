@@ -209,16 +209,17 @@ impl OutcomesClient {
     const SWAP: rt::Method<dyn Outcomes, (i32,), ()> = rt::Method {
         id: rt::MethodId::new(0xe6ce9f724eacc920, 4, "Outcomes.swap"),
         params: rt::code(
-            rt::Size(1, 1),
-            |cx, to, (value,)| {
-                cx.thread_map(to, 0);
-                to.set::<i32>(cx, 0, "value", value)
-            },
-            |cx, from| {
-                cx.thread_map(from, 0)?;
-                Ok((from.get::<i32>(cx, 0, "value")?,))
-            },
-        ),
+                rt::Size(1, 1),
+                |cx, to, (value,)| {
+                    cx.thread_map(to, 0);
+                    to.set::<i32>(cx, 0, "value", value)
+                },
+                |cx, from| {
+                    cx.thread_map(from, 0)?;
+                    Ok((from.get::<i32>(cx, 0, "value")?,))
+                },
+            )
+            .shown(|(value,), to| to.field::<i32>("value", value)),
         call: |object, (value,)| object.swap(value),
         results: rt::code(
             rt::Size(0, 1),

@@ -65,10 +65,11 @@ impl DrawClient {
     const DRAW: rt::Method<dyn Draw, (Shape,), DrawDrawResults> = rt::Method {
         id: rt::MethodId::new(0x9915058ba46c87c9, 0, "Draw.draw"),
         params: rt::code(
-            rt::Size(2, 1),
-            |cx, to, (which,)| to.group(cx, "which", which),
-            |cx, from| Ok((from.group(cx, "which")?,)),
-        ),
+                rt::Size(2, 1),
+                |cx, to, (which,)| to.group(cx, "which", which),
+                |cx, from| Ok((from.group(cx, "which")?,)),
+            )
+            .shown(|(which,), to| to.field::<rt::Struct<Shape>>("which", which)),
         call: |object, (which,)| object.draw(which),
         results: rt::code(
             rt::Size(1, 0),

@@ -155,7 +155,7 @@ fn a_refused_streaming_call_ends_its_stream() {
     let serving = Connection::builder().limits(limits).serve(pair.sink.clone()).start(theirs);
     let mut peer = RawPeer::new(ours);
     let sink = Target::Bootstrap(peer.bootstrap());
-    let mut note = |peer: &mut RawPeer, number, objects: &[Cap]| {
+    let note = |peer: &mut RawPeer, number, objects: &[Cap]| {
         peer.call(sink, (SinkClient::ID, 2), objects, |content| {
             content.init_as::<sink::note_params::Builder<'_>>().set_number(number);
         })

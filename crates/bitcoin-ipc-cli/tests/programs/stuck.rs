@@ -1,0 +1,307 @@
+//! Programs whose other side is stuck: they give up in time, Ctrl-C ends them at once, they leave no child
+//! behind, and SIGUSR1 has them say what they wait for.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::{IPC, NODE, process_exists, wait_until};
+
+/// A program that is ended with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    fn ipc(datadir: &Path, args: &[&str]) -> Running {
+        let mut command = Command::new(IPC);
+        command.args(["--chain", "regtest", "--datadir"]).arg(datadir).args(args);
+        Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    /// Waits for its end: its status and what it wrote to stderr.
+    fn end(mut self) -> (std::process::ExitStatus, String) {
+        let mut status = None;
+        wait_until("the program has ended", || {
+            status = self.0.try_wait().unwrap();
+            status.is_some()
+        });
+        let mut errors = String::new();
+        self.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        (status.unwrap(), errors)
+    }
+
+    /// It gives up by itself, and says why in its last line.
+    fn gives_up(self, why: &str) {
+        let (status, errors) = self.end();
+        assert_eq!(status.code(), Some(1), "{errors}");
+        let last = errors.lines().last().unwrap_or_default();
+        assert!(last.starts_with("bitcoin-ipc: error: ") && last.contains(why), "{errors}");
+    }
+
+    /// Ctrl-C ends it.
+    fn is_interrupted(self) {
+        self.handles_interrupts();
+        self.signal(Signal::INT);
+        let (status, errors) = self.end();
+        assert_eq!(status.code(), Some(130), "{errors}");
+    }
+
+    /// Waits until it does something about Ctrl-C.
+    fn handles_interrupts(&self) {
+        wait_until("it handles SIGINT", || self.handles(Signal::INT));
+    }
+
+    fn handles(&self, signal: Signal) -> bool {
+        self.status("SigCgt").is_some_and(|set| {
+            let set = u64::from_str_radix(&set, 16).unwrap();
+            set >> (signal.as_raw() - 1) & 1 == 1
+        })
+    }
+
+    fn status(&self, field: &str) -> Option<String> {
+        status_of(self.0.id(), field)
+    }
+}
+
+/// A field of `/proc/PID/status`.
+fn status_of(pid: u32, field: &str) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    Some(line.trim().to_owned())
+}
+
+/// Where the node of a data directory listens. The directory is made.
+fn socket_in(datadir: &Path) -> PathBuf {
+    let directory = datadir.join("regtest");
+    std::fs::DirBuilder::new().mode(0o700).create(&directory).unwrap();
+    directory.join("node.sock")
+}
+
+/// A server whose queue is full and that takes nobody out of it, and who fills it.
+fn full_backlog(path: &Path) -> Vec<OwnedFd> {
+    let socket = || {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap()
+    };
+    let address = SocketAddrUnix::new(path).unwrap();
+    let mut sockets = vec![socket()];
+    rustix::net::bind(&sockets[0], &address).unwrap();
+    rustix::net::listen(&sockets[0], 0).unwrap();
+    for _ in 0..100 {
+        sockets.push(socket());
+        if rustix::net::connect(sockets.last().unwrap(), &address).is_err() {
+            return sockets;
+        }
+    }
+    panic!("the queue is never full");
+}
+
+/// Between the client and a real node: lets the node's first messages through, which are those of the
+/// handshake, and then nothing more.
+struct StopsAfterHandshake {
+    _node: Running,
+    /// So many messages have come from the node, and the next would not be passed on.
+    stopped: Arc<AtomicBool>,
+}
+
+/// The answer to the first question, and that of `construct`.
+const HANDSHAKE: usize = 2;
+
+impl StopsAfterHandshake {
+    fn start(datadir: &Path) -> StopsAfterHandshake {
+        let path = socket_in(datadir);
+        let (real, _node) = node(datadir, "real.sock");
+        let listener = UnixListener::bind(path).unwrap();
+        let stopped = Arc::new(AtomicBool::new(false));
+        let stops = Arc::clone(&stopped);
+        thread::spawn(move || {
+            let (client, _) = listener.accept().unwrap();
+            let server = UnixStream::connect(real).unwrap();
+            let (mut from_client, mut to_server) =
+                (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let requests = thread::spawn(move || {
+                let _ = std::io::copy(&mut from_client, &mut to_server);
+                let _ = to_server.shutdown(Shutdown::Both);
+            });
+            let (mut from_server, mut to_client) = (server, client);
+            for _ in 0..HANDSHAKE {
+                let Some(message) = read_message(&mut from_server) else { return };
+                to_client.write_all(&message).unwrap();
+            }
+            stops.store(true, Ordering::Release);
+            // Both sockets stay open until the client goes.
+            let _ = requests.join();
+        });
+        StopsAfterHandshake { _node, stopped }
+    }
+}
+
+/// One message of Cap'n Proto, as it is on the wire.
+fn read_message(from: &mut impl Read) -> Option<Vec<u8>> {
+    let mut message = vec![0; 4];
+    from.read_exact(&mut message).ok()?;
+    let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap()) as usize;
+    let segments = word(&message) + 1;
+    // The sizes, padded to whole words with the number before them.
+    let mut sizes = vec![0; (segments / 2 * 2 + 1) * 4];
+    from.read_exact(&mut sizes).ok()?;
+    let words: usize = sizes.chunks(4).take(segments).map(word).sum();
+    let mut content = vec![0; words * 8];
+    from.read_exact(&mut content).ok()?;
+    message.extend(sizes);
+    message.extend(content);
+    Some(message)
+}
+
+/// A node that listens at `name` in the data directory of the chain, and the path.
+fn node(datadir: &Path, name: &str) -> (PathBuf, Running) {
+    let mut node = Command::new(&*NODE);
+    node.arg(format!("-ipcbind=unix:{name}")).arg(format!("-datadir={}", datadir.display()));
+    let mut node = Running(node.stderr(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    let mut errors = BufReader::new(node.0.stderr.take().unwrap());
+    errors.read_line(&mut line).unwrap();
+    assert!(line.contains(name), "{line}");
+    node.0.stderr = Some(errors.into_inner());
+    (datadir.join("regtest").join(name), node)
+}
+
+/// A program that runs these lines of shell.
+fn script(dir: &Path, lines: &str) -> String {
+    let path = dir.join("script");
+    std::fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    path.into_os_string().into_string().unwrap()
+}
+
+#[test]
+fn a_server_that_does_not_accept() {
+    let dir = TempDir::new().unwrap();
+    let _full = full_backlog(&socket_in(dir.path()));
+    Running::ipc(dir.path(), &["--timeout", "0.5", "tip"]).gives_up("does not accept");
+    Running::ipc(dir.path(), &["--connect", "unix", "wait-tip"]).is_interrupted();
+}
+
+#[test]
+fn a_server_that_stops_after_the_handshake() {
+    for args in [&["tip"][..], &["echo", "x"], &["template"], &["rpc", "getblockcount"]] {
+        let dir = TempDir::new().unwrap();
+        let stops = StopsAfterHandshake::start(dir.path());
+        let ipc = Running::ipc(dir.path(), &[&["--timeout", "1"], args].concat());
+        wait_until("the handshake is over", || stops.stopped.load(Ordering::Acquire));
+        ipc.gives_up("no answer within 1s");
+    }
+    for args in [&["tip"][..], &["wait-tip"], &["demo"]] {
+        let dir = TempDir::new().unwrap();
+        let stops = StopsAfterHandshake::start(dir.path());
+        let ipc = Running::ipc(dir.path(), args);
+        wait_until("the handshake is over", || stops.stopped.load(Ordering::Acquire));
+        ipc.is_interrupted();
+    }
+}
+
+/// It can end once it goes on, which it does when its parent has ended.
+#[test]
+fn a_child_that_stops_itself() {
+    let dir = TempDir::new().unwrap();
+    let pid = dir.path().join("pid");
+    let stops = script(dir.path(), &format!("echo $$ > {}; kill -STOP $$", pid.display()));
+    let child = || std::fs::read_to_string(&pid).ok()?.trim().parse::<u32>().ok();
+
+    Running::ipc(dir.path(), &["--timeout", "1", "--node", &stops, "tip"])
+        .gives_up("no answer within 1s");
+    assert!(!process_exists(child().unwrap()), "it is reaped");
+
+    std::fs::remove_file(&pid).unwrap();
+    let ipc = Running::ipc(dir.path(), &["--node", &stops, "tip"]);
+    let stopped = |pid| status_of(pid, "State").is_some_and(|state| state.starts_with('T'));
+    wait_until("the child is stopped", || child().is_some_and(stopped));
+    ipc.is_interrupted();
+    wait_until("the child is gone", || !process_exists(child().unwrap()));
+}
+
+/// The node that the command line starts itself ends with it even if it is stopped and the command line
+/// killed.
+#[test]
+fn the_own_node_does_not_outlive_the_program() {
+    let dir = TempDir::new().unwrap();
+    // The commands are quick: until one is stopped in time.
+    for _ in 0..200 {
+        let mut ipc = Running::ipc(dir.path(), &["demo"]);
+        let mut line = String::new();
+        BufReader::new(ipc.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let pid: u32 = line.trim().rsplit(' ').next().unwrap().parse().expect("a process id");
+        let raw = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+        // It is not reaped before its parent has ended, which is stopped first: so the number is its own.
+        ipc.signal(Signal::STOP);
+        wait_until("the program is stopped", || {
+            ipc.status("State").is_none_or(|state| state.starts_with(['T', 'Z']))
+        });
+        let _ = kill_process(raw, Signal::STOP);
+        let state = status_of(pid, "State").unwrap_or_default();
+        if !state.starts_with('T') {
+            continue;
+        }
+        ipc.signal(Signal::KILL);
+        wait_until("the node is gone", || !process_exists(pid));
+        return;
+    }
+    panic!("no node was ever stopped");
+}
+
+/// Has the program dump what it does until a line of that begins so.
+fn dumped(program: &mut Running, begins: &str) -> String {
+    let mut errors = BufReader::new(program.0.stderr.take().unwrap());
+    let (lines, written) = mpsc::channel();
+    thread::spawn(move || {
+        let mut line = String::new();
+        while errors.read_line(&mut line).is_ok_and(|read| read > 0) {
+            let _ = lines.send(std::mem::take(&mut line));
+        }
+    });
+    let mut found = None;
+    wait_until(begins, || {
+        // The call may not have arrived yet.
+        program.signal(Signal::USR1);
+        let line = written.recv_timeout(Duration::from_millis(20)).ok();
+        found = line.into_iter().chain(written.try_iter()).find(|line| line.starts_with(begins));
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+#[test]
+fn sigusr1_prints_the_call_that_waits() {
+    let dir = TempDir::new().unwrap();
+    socket_in(dir.path());
+    let (path, mut node) = node(dir.path(), "node.sock");
+    assert!(path.exists());
+    let mut ipc = Running::ipc(dir.path(), &["wait-tip"]);
+    wait_until("it handles SIGUSR1", || ipc.handles(Signal::USR1));
+    let line = dumped(&mut node, "  serves Mining.waitTipChanged for ");
+    assert!(line.contains(" s: runs (thread "), "{line}");
+    let line = dumped(&mut ipc, "  calls Mining.waitTipChanged for ");
+    assert!(line.contains(" s: a thread waits for the answer (thread \"main-"), "{line}");
+}

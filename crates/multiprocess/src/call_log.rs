@@ -1,0 +1,138 @@
+//! The log of calls: a line for what is sent, and one for what comes back, on either side.
+//!
+//! Nothing here runs unless the target is enabled: callers ask [`is_on`] first, which is one load and a
+//! comparison where it is off.
+
+use std::fmt;
+use std::time::Duration;
+
+use tracing::{Level, enabled};
+
+use crate::moment::Moment;
+
+/// The most characters of the parameters that are shown, as libmultiprocess has it.
+pub(crate) const MOST_CHARACTERS: usize = 200;
+
+/// The target of the events.
+macro_rules! target {
+    () => {
+        "multiprocess::calls"
+    };
+}
+
+/// Whether calls are logged.
+#[inline]
+pub(crate) fn is_on() -> bool {
+    enabled!(target: target!(), Level::DEBUG)
+}
+
+/// Whether their parameters are.
+#[inline]
+pub(crate) fn shows_parameters() -> bool {
+    enabled!(target: target!(), Level::TRACE)
+}
+
+/// The moment that is noted of a call: exact where it is told.
+#[inline]
+pub(crate) fn moment() -> Moment {
+    if is_on() { Moment::exact() } else { Moment::coarse() }
+}
+
+/// What an event says of a call.
+#[derive(Debug, Clone)]
+pub(crate) struct Called {
+    /// The number of the connection, and what the peer is called, if it is.
+    pub(crate) connection: u64,
+    pub(crate) peer: Option<String>,
+    /// The number of the call on this connection and side.
+    pub(crate) number: u64,
+    pub(crate) method: &'static str,
+}
+
+/// The peer's name, where it has one.
+struct Peer<'a>(&'a Option<String>);
+
+impl fmt::Display for Peer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_deref().unwrap_or("unnamed"))
+    }
+}
+
+/// The thread that it happens on.
+fn thread() -> String {
+    let thread = std::thread::current();
+    format!("{}-{:?}", thread.name().unwrap_or("thread"), thread.id())
+}
+
+/// One event at the level at which the parameters are shown, or else without them. The level of an event is
+/// fixed where it is written, hence the macro.
+macro_rules! event {
+    ($parameters:expr, $called:expr, $($field:ident = $value:expr,)* $text:literal) => {{
+        let Called { connection, peer, number, method } = $called;
+        let (peer, thread) = (Peer(peer), thread());
+        match $parameters {
+            Some(parameters) => tracing::trace!(
+                target: target!(), connection, %peer, number, $($field = $value,)* thread,
+                concat!($text, " #{} {}$Params ({})"), number, method, parameters
+            ),
+            None => tracing::debug!(
+                target: target!(), connection, %peer, number, $($field = $value,)* thread,
+                concat!($text, " #{} {}$Params"), number, method
+            ),
+        }
+    }};
+}
+
+/// This side sends a call.
+#[cold]
+pub(crate) fn sent(called: &Called, bytes: Option<usize>, parameters: Option<&str>) {
+    event!(parameters, called, bytes = bytes, "IPC client send");
+}
+
+/// A call of the peer's begins.
+#[cold]
+pub(crate) fn received(called: &Called, bytes: usize, waited: Duration, parameters: Option<&str>) {
+    event!(
+        parameters,
+        called,
+        bytes = bytes,
+        waited = tracing::field::debug(waited),
+        "IPC server recv request"
+    );
+}
+
+/// How a call ended, and the size of what came or went, if anything did.
+pub(crate) struct Outcome<'a> {
+    pub(crate) bytes: Option<usize>,
+    pub(crate) error: Option<&'a dyn fmt::Display>,
+}
+
+macro_rules! ended {
+    ($called:expr, $took:expr, $outcome:expr, $text:literal) => {{
+        let Called { connection, peer, number, method } = $called;
+        let (peer, thread, took) = (Peer(peer), thread(), $took);
+        let Outcome { bytes, error } = $outcome;
+        match error {
+            Some(error) => tracing::debug!(
+                target: target!(), connection, %peer, number, ?took, thread,
+                concat!($text, " #{} {} failed: {}"), number, method, error
+            ),
+            None => tracing::debug!(
+                target: target!(), connection, %peer, number, ?bytes, ?took, thread,
+                concat!($text, " #{} {}$Results"), number, method
+            ),
+        }
+    }};
+}
+
+/// A call of this side's has ended.
+#[cold]
+pub(crate) fn answered(called: &Called, took: Duration, outcome: &Outcome<'_>) {
+    ended!(called, took, outcome, "IPC client recv");
+}
+
+/// A call of the peer's has been answered.
+#[cold]
+pub(crate) fn answers(called: &Called, took: Duration, outcome: &Outcome<'_>) {
+    ended!(called, took, outcome, "IPC server send response");
+}

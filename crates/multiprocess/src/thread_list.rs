@@ -1,0 +1,127 @@
+//! The threads that the runtime has started, and others that call or serve, by numbers: for the dump of
+//! what is under way, and the log.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+static LIST: Mutex<BTreeMap<u64, Listed>> = Mutex::new(BTreeMap::new());
+
+/// A thread as the list has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub(crate) name: String,
+    /// The runtime has started it.
+    pub(crate) own: bool,
+    /// Its number in the system, where that is known.
+    pub(crate) system_id: Option<u32>,
+}
+
+thread_local! {
+    /// This thread's number; 0 before it is on the list, and where it ends.
+    static NUMBER: Cell<u64> = const { Cell::new(0) };
+    static ENTRY: Entry = const { Entry };
+}
+
+/// Takes the thread off the list when it ends.
+struct Entry;
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let number = NUMBER.replace(0);
+        // In a fork of the process the lock may be held for ever.
+        if number >> FORK_BITS == u64::from(std::process::id()) {
+            list().remove(&number);
+        }
+    }
+}
+
+/// A number has the process's id above these bits, so that a fork can tell its own threads.
+const FORK_BITS: u32 = 32;
+
+fn list() -> MutexGuard<'static, BTreeMap<u64, Listed>> {
+    LIST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// This thread's number, which no other thread of the process has or had.
+pub(crate) fn number() -> u64 {
+    match NUMBER.get() {
+        0 => add(None),
+        number => number,
+    }
+}
+
+/// Puts a thread that the runtime has started on the list. Called by that thread, first of all.
+pub(crate) fn add_own(name: &str) {
+    add(Some(name));
+}
+
+/// Puts this thread on the list. Without a name of the runtime's it is one of the program's.
+#[cold]
+fn add(own: Option<&str>) -> u64 {
+    let current = thread::current();
+    let unnamed = || format!("{}-{:?}", current.name().unwrap_or("thread"), current.id());
+    let name = own.map_or_else(unnamed, str::to_owned);
+    let counted = NEXT.fetch_add(1, Ordering::Relaxed) & ((1 << FORK_BITS) - 1);
+    let number = u64::from(std::process::id()) << FORK_BITS | counted;
+    // A thread that ends cannot be taken off any more: it gets a number and no place.
+    if ENTRY.try_with(|_| ()).is_ok() {
+        list().insert(number, Listed { name, own: own.is_some(), system_id: system_id() });
+        NUMBER.set(number);
+    }
+    number
+}
+
+#[cfg(target_os = "linux")]
+fn system_id() -> Option<u32> {
+    u32::try_from(rustix::thread::gettid().as_raw_nonzero().get()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn system_id() -> Option<u32> {
+    None
+}
+
+/// All threads by their numbers, without waiting. None while another thread changes the list.
+pub(crate) fn try_all() -> Option<BTreeMap<u64, Listed>> {
+    match LIST.try_lock() {
+        Ok(list) => Some(list.clone()),
+        Err(TryLockError::Poisoned(list)) => Some(list.into_inner().clone()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{add_own, number, try_all};
+
+    /// Whether the list has the number, when it is to be had.
+    fn has(number: u64) -> bool {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(list) = try_all() {
+                return list.contains_key(&number);
+            }
+            assert!(Instant::now() < end);
+        }
+    }
+
+    #[test]
+    fn a_thread_is_on_the_list_until_it_ends() {
+        let thread = std::thread::spawn(|| {
+            add_own("listed");
+            let own = number();
+            assert_eq!(number(), own);
+            assert!(has(own));
+            own
+        });
+        let theirs = thread.join().unwrap();
+        assert_ne!(theirs, number());
+        assert!(has(number()) && !has(theirs));
+    }
+}
