@@ -3,7 +3,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::core::Core;
+use capnp_engine::Engine;
+
 use crate::ProcessLimits;
 
 /// What each connection can hold without taking from what all share.
@@ -43,48 +44,40 @@ impl Allowance {
         self.taken -= bytes;
         SHARED.fetch_sub(bytes, Ordering::Relaxed);
     }
-}
 
-impl Drop for Allowance {
-    fn drop(&mut self) {
-        self.give(self.taken);
-    }
-}
-
-impl Core {
     /// So many bytes more are about to be held: takes from what is shared, as far as there is some. The
     /// engine refuses what is beyond it.
-    pub(crate) fn allow(&mut self, bytes: usize) {
-        let needed = self.engine.held_bytes().saturating_add(bytes);
-        if needed > self.allowance.bytes() {
-            self.allow_more(needed);
+    pub(super) fn allow(&mut self, engine: &mut Engine, bytes: usize) {
+        let needed = engine.held_bytes().saturating_add(bytes);
+        if needed > self.bytes() {
+            self.allow_more(engine, needed);
         }
     }
 
     #[cold]
-    fn allow_more(&mut self, needed: usize) {
-        let missing = needed.min(self.allowance.most).saturating_sub(self.allowance.bytes());
-        self.allowance.take(missing.div_ceil(STEP) * STEP);
-        self.engine.set_bytes(self.allowance.bytes());
+    fn allow_more(&mut self, engine: &mut Engine, needed: usize) {
+        let missing = needed.min(self.most).saturating_sub(self.bytes());
+        self.take(missing.div_ceil(STEP) * STEP);
+        engine.set_bytes(self.bytes());
     }
 
     /// Gives back what is not needed any more, but for a step, which the next call may need.
-    pub(super) fn allow_less(&mut self) {
-        if self.allowance.taken == 0 {
+    pub(super) fn allow_less(&mut self, engine: &mut Engine) {
+        if self.taken == 0 {
             return;
         }
-        let spare = self.allowance.bytes().saturating_sub(self.engine.held_bytes());
+        let spare = self.bytes().saturating_sub(engine.held_bytes());
         let back = (spare / STEP).saturating_sub(1) * STEP;
         if back > 0 {
-            self.allowance.give(back.min(self.allowance.taken));
-            self.engine.set_bytes(self.allowance.bytes());
+            self.give(back.min(self.taken));
+            engine.set_bytes(self.bytes());
         }
     }
 
     /// Says that the peer's calls have as many bytes as they may have, and why.
-    pub(crate) fn bytes_reached(&self) -> String {
-        let (bytes, most) = (self.allowance.bytes(), self.allowance.most);
-        if bytes < most {
+    pub(super) fn reached(&self) -> String {
+        let most = self.most;
+        if self.bytes() < most {
             let limit = ProcessLimits::current().call_bytes;
             return format!(
                 "the calls that wait or run on all connections of this process have more than {limit} \
@@ -95,5 +88,11 @@ impl Core {
             "the calls that wait or run on one connection have more than {most} bytes \
              (Limits::call_bytes)"
         )
+    }
+}
+
+impl Drop for Allowance {
+    fn drop(&mut self) {
+        self.give(self.taken);
     }
 }

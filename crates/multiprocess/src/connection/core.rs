@@ -59,6 +59,22 @@ impl Core {
         (state, &mut self.engine)
     }
 
+    /// So many bytes more of the peer's calls, or of results that are kept, are about to be held. The engine
+    /// refuses what may not be.
+    pub(crate) fn allow(&mut self, bytes: usize) {
+        self.allowance.allow(&mut self.engine, bytes);
+    }
+
+    /// Gives back what it may hold and does not need any more.
+    pub(super) fn allow_less(&mut self) {
+        self.allowance.allow_less(&mut self.engine);
+    }
+
+    /// Says that the peer's calls have as many bytes as they may have, and why.
+    pub(crate) fn bytes_reached(&self) -> String {
+        self.allowance.reached()
+    }
+
     /// The connection is to end, before anything else that the engine wants is done.
     pub(crate) fn fail(&mut self, error: Error) {
         self.fatal.get_or_insert(error);

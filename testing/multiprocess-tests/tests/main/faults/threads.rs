@@ -8,7 +8,7 @@ use multiprocess_tests::generated::proxy_capnp::thread_map;
 use multiprocess_tests::raw::{Cap, LAB, THREAD, THREAD_MAP, Target};
 use multiprocess_tests::{pair_with, wait_until};
 
-use super::{add, bench, bench_with, block, on_thread};
+use super::{Bench, add, bench, bench_with, block, on_thread};
 
 #[test]
 fn no_thread_and_no_pool() {
@@ -117,6 +117,32 @@ fn a_call_on_a_thread_that_never_resolves_has_a_deadline() {
         let refused = bench.peer.wait(call).exception();
         assert_eq!(refused, "the thread that the call names was not known within 50ms");
     }
+    bench.assert_alive(lab);
+}
+
+/// A call that waits behind another on its thread is answered when it is cancelled, and not when the thread
+/// reaches it: the one before it may take for ever.
+#[test]
+fn a_call_that_is_cancelled_in_its_queue_is_answered_at_once() {
+    let mut bench = bench();
+    let lab = bench.lab();
+    let threads = bench.thread_map(lab);
+    let caps = [Cap::There(bench.make_thread(threads).export())];
+    let blocks = bench.peer.call(lab, (LAB, 11), &caps, |content| block(content, "busy", &caps));
+    let queued = |bench: &mut Bench, sum| {
+        bench.peer.call(lab, (LAB, 1), &caps, |content| add(content, sum, 0, &caps))
+    };
+    let (first, cancelled, last) =
+        (queued(&mut bench, 1), queued(&mut bench, 2), queued(&mut bench, 3));
+    bench.peer.finish(cancelled);
+    assert_eq!(bench.peer.wait(cancelled).exception(), "canceled");
+    assert!(bench.server.is_blocked("busy"));
+    bench.server.let_go("busy");
+    for answered in [blocks, first, last] {
+        bench.peer.wait(answered).results();
+    }
+    // It has not run.
+    assert_eq!(bench.server.sums(), [1, 3]);
     bench.assert_alive(lab);
 }
 
