@@ -44,7 +44,9 @@ fn results_that_were_given_and_are_not_wanted_any_more() {
     bench.peer.finish(back);
     bench.be_heard();
     bench.keeper.open();
-    assert_eq!(bench.peer.wait(back).exception(), "canceled");
+    // It leaves its queue as soon as nobody wants its results, which may be before its Finish comes.
+    let ended = bench.peer.wait(back).exception();
+    assert!(["canceled", "sent elsewhere"].contains(&&*ended), "{ended}");
     bench.peer.wait(busy).results();
     bench.assert_alive();
 }
