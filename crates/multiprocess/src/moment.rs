@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
-
 /// A moment, in nanoseconds of the monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(u64);
@@ -13,20 +11,26 @@ impl Moment {
     /// system call.
     pub(crate) fn coarse() -> Moment {
         #[cfg(target_os = "linux")]
-        let clock = ClockId::MonotonicCoarse;
+        let clock = libc::CLOCK_MONOTONIC_COARSE;
         #[cfg(not(target_os = "linux"))]
-        let clock = ClockId::Monotonic;
-        Moment::of(clock_gettime(clock))
+        let clock = libc::CLOCK_MONOTONIC;
+        Moment::of(clock)
     }
 
     /// Now.
     pub(crate) fn exact() -> Moment {
-        Moment::of(clock_gettime(ClockId::Monotonic))
+        Moment::of(libc::CLOCK_MONOTONIC)
     }
 
-    fn of(time: Timespec) -> Moment {
+    /// By the C library: rustix finds the kernel's function for it in a way that crashes under valgrind.
+    #[allow(unsafe_code)]
+    fn of(clock: libc::clockid_t) -> Moment {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is valid to be written for the whole call, and the clock is one of the kernel's. If
+        // the call failed, which it does for neither, the time would be zero.
+        unsafe { libc::clock_gettime(clock, &mut time) };
         let part = |part: i64| u64::try_from(part).unwrap_or(0);
-        Moment(part(time.tv_sec) * 1_000_000_000 + part(time.tv_nsec as i64))
+        Moment(part(time.tv_sec) * 1_000_000_000 + part(time.tv_nsec))
     }
 
     /// How long ago it was.
