@@ -39,6 +39,17 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(process, signal).unwrap();
 }
 
+/// All its threads have stopped, which a signal does not wait for.
+fn wait_stopped(child: &Child) {
+    let tasks = format!("/proc/{}/task", child.id());
+    let is_stopped = |task: std::io::Result<std::fs::DirEntry>| {
+        let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
+        // Behind the name, which is in parentheses.
+        stat.is_ok_and(|stat| stat.contains(") T "))
+    };
+    wait_until("it is stopped", || std::fs::read_dir(&tasks).unwrap().all(is_stopped));
+}
+
 fn is_killed(state: ChildState) -> bool {
     matches!(state, ChildState::Exited(Exit::Status(status)) if status.signal() == Some(9))
 }
@@ -62,7 +73,8 @@ fn a_child_is_started_then_serving_then_exited() {
 #[test]
 fn a_child_that_closes_its_socket_and_lives_is_lost() {
     let grace = Grace { exit: Duration::ZERO, terminate: Duration::ZERO };
-    let (child, socket) = start(&lab_process("close-and-live").grace(grace));
+    let (child, socket) =
+        start(&lab_process("close-and-live").grace(grace).parent_death_signal(true));
     let (connection, lab) = connect(&child, socket, LONG);
     assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
     assert_eq!(child.state(), ChildState::Serving);
@@ -82,6 +94,7 @@ fn a_stopped_child_is_lost_when_its_connection_is_let_go() {
     let (connection, lab) = connect(&child, socket, LONG);
     assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
     signal(&child, Signal::STOP);
+    wait_stopped(&child);
     let late = lab.add(1, 2).timeout(SHORT).wait();
     assert!(matches!(late, Err(Error::Timeout(_))), "{late:?}");
     // A stop alone changes nothing.
@@ -89,6 +102,7 @@ fn a_stopped_child_is_lost_when_its_connection_is_let_go() {
     signal(&child, Signal::CONT);
     assert_eq!(lab.add(2, 2).timeout(LONG).wait().unwrap(), 4);
     signal(&child, Signal::STOP);
+    wait_stopped(&child);
     drop((connection, lab));
     wait_until("the connection is gone", || child.state() == ChildState::Lost);
     let ended = Arc::clone(&child);
@@ -103,9 +117,8 @@ fn a_child_that_is_stopped_before_it_answers_is_only_started() {
     let late = lab.add(1, 2).timeout(SHORT).wait();
     assert!(matches!(late, Err(Error::Timeout(_))), "{late:?}");
     assert_eq!(child.state(), ChildState::Started);
-    // Until the shell is seen to be stopped it could miss the signal.
-    let stat = format!("/proc/{}/stat", child.id());
-    wait_until("it is stopped", || std::fs::read_to_string(&stat).unwrap().contains(") T "));
+    // Until it is stopped it could miss the signal.
+    wait_stopped(&child);
     signal(&child, Signal::CONT);
     assert_eq!(lab.add(1, 2).timeout(LONG).wait().unwrap(), 3);
     assert_eq!(child.state(), ChildState::Serving);

@@ -15,7 +15,8 @@ const PROCESS: &str = env!("CARGO_BIN_EXE_lab-process");
 
 fn program(role: &str) -> Reconnecting<LabClient> {
     let grace = Grace { exit: Duration::ZERO, terminate: LONG };
-    let command = Command::new(PROCESS).arg(role).grace(grace);
+    // One that does not see the end of its socket must not outlive a test that fails.
+    let command = Command::new(PROCESS).arg(role).grace(grace).parent_death_signal(true);
     start(Reconnect::to_program(command).backoff(quick()).deadline(LONG))
 }
 
