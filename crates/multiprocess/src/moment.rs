@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use crate::process::{coarse_nanoseconds, exact_nanoseconds};
 
 /// A moment, in nanoseconds of the monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,21 +12,12 @@ impl Moment {
     /// Now, as the kernel's last tick has it: up to 10 ms early. It takes a few instructions and no
     /// system call.
     pub(crate) fn coarse() -> Moment {
-        #[cfg(target_os = "linux")]
-        let clock = ClockId::MonotonicCoarse;
-        #[cfg(not(target_os = "linux"))]
-        let clock = ClockId::Monotonic;
-        Moment::of(clock_gettime(clock))
+        Moment(coarse_nanoseconds())
     }
 
     /// Now.
     pub(crate) fn exact() -> Moment {
-        Moment::of(clock_gettime(ClockId::Monotonic))
-    }
-
-    fn of(time: Timespec) -> Moment {
-        let part = |part: i64| u64::try_from(part).unwrap_or(0);
-        Moment(part(time.tv_sec) * 1_000_000_000 + part(time.tv_nsec as i64))
+        Moment(exact_nanoseconds())
     }
 
     /// How long ago it was.

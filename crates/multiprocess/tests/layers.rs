@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 /// From the lowest to the highest. What a file imports from the crate is in its own layer or below.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["moment", "panics"],
-    &["call_log", "limits_met", "process_limits", "thread_list"],
+    &["panics"],
+    &["limits_met", "process_limits", "thread_list"],
     &["thread_start"],
     &["process", "wire", "poller", "pool"],
-    &["driver"],
+    &["moment"],
+    &["call_log", "driver"],
     &["cleanup", "memory"],
     &["connection"],
     &["threads"],

@@ -32,6 +32,7 @@
 
 mod backoff;
 mod child;
+mod clock;
 mod descriptors;
 mod exit;
 mod exited;
@@ -53,6 +54,7 @@ mod supervisor;
 #[cfg(target_os = "linux")]
 mod vfork;
 
+pub(crate) use clock::{coarse_nanoseconds, exact_nanoseconds};
 pub(crate) use forked::{check_forked, is_forked, watch_forks};
 
 pub use backoff::Backoff;

@@ -1,28 +1,44 @@
 //! A call that is cancelled while it waits for its thread is answered at once, and not when the thread reaches
 //! it. The calls around it are not touched.
 
-use multiprocess::Limits;
-use multiprocess_tests::{Pair, pair_with, wait_until};
+use multiprocess::Call;
+use multiprocess_tests::{Pair, pair, wait_until};
 
-/// How many of a peer's threads run started calls.
-const THREADS: usize = 64;
+/// More than there are threads for started calls.
+const MANY: usize = 100;
 
+/// Here each call names one of the peer's threads: it is not known yet whether the peer has a pool.
 #[test]
 fn a_call_that_waits_behind_another_is_answered_at_once() {
-    let Pair { server, calling, lab, .. } = &pair_with(Limits::default());
-    let running: Vec<_> = (0..THREADS).map(|_| lab.block("gate").start()).collect();
-    wait_until("each thread has one", || server.blocked() == THREADS);
-    let questions = || calling.table_sizes()[0];
-    let before = questions();
+    let pair = pair();
+    let running = (0..MANY).map(|_| pair.lab.block("gate").start()).collect();
+    cancel_some(&pair, running);
+}
+
+/// Here they name none: those that fill the pool, and those behind them.
+#[test]
+fn a_call_that_waits_for_a_pool_is_answered_at_once() {
+    let pair = pair();
+    let first: Vec<_> = (0..MANY).map(|_| pair.lab.block("gate").start()).collect();
+    wait_until("it is known that there is a pool", || pair.serving.table_sizes()[1] == MANY);
+    let more = (0..MANY).map(|_| pair.lab.block("gate").start());
+    cancel_some(&pair, first.into_iter().chain(more).collect());
+}
+
+/// `running`: what occupies all threads, and more.
+fn cancel_some(Pair { server, serving, lab, .. }: &Pair, running: Vec<Call<bool>>) {
+    let begun = running.len();
     let first: Vec<_> = (0..10).map(|sum| lab.add(sum, 0).start()).collect();
     let cancelled: Vec<_> = (100..110).map(|sum| lab.add(sum, 0).start()).collect();
     let last: Vec<_> = (20..30).map(|sum| lab.add(sum, 0).start()).collect();
-    assert_eq!(questions(), before + 30);
+    // The peer's questions that this side has not answered.
+    let answers = || serving.table_sizes()[1];
+    wait_until("all have arrived", || answers() == begun + 30 && server.blocked() > 0);
     drop(cancelled);
-    // The peer answers those, as the gate is closed.
-    wait_until("the cancelled calls are answered", || questions() == before + 20);
-    assert_eq!(server.blocked(), THREADS);
-    assert!(server.sums().is_empty());
+    // Although the gate is closed.
+    wait_until("the cancelled calls are answered", || answers() == begun + 20);
+    assert!(server.blocked() < begun, "some wait");
+    assert!(server.sums().is_empty(), "and so do these");
 
     server.let_go("gate");
     for call in running {

@@ -250,7 +250,8 @@ fn bytes_in_place_of_large_structs_are_refused() {
         content.init_as::<bytes::Builder<'_>>().init_bytes(2 << 20);
     });
     let problem = answer.exception();
-    let expected = "cannot decode Probe.count.rows: the list is longer than its message is good for";
+    let expected =
+        "cannot decode Probe.count.rows: the list is longer than its message is good for";
     assert!(problem.starts_with(expected), "{problem}");
     // A few are what an older schema's structs can look like.
     let answer = peer.ask(bootstrap, (ProbeClient::ID, COUNT), &[], |content| {
