@@ -61,7 +61,7 @@ impl Running {
     }
 
     /// Ctrl-C ends it.
-    fn is_interrupted(self) {
+    fn ends_on_interrupt(self) {
         self.handles_interrupts();
         self.signal(Signal::INT);
         let (status, errors) = self.end();
@@ -201,7 +201,7 @@ fn a_server_that_does_not_accept() {
     let dir = TempDir::new().unwrap();
     let _full = full_backlog(&socket_in(dir.path()));
     Running::ipc(dir.path(), &["--timeout", "0.5", "tip"]).gives_up("does not accept");
-    Running::ipc(dir.path(), &["--connect", "unix", "wait-tip"]).is_interrupted();
+    Running::ipc(dir.path(), &["--connect", "unix", "wait-tip"]).ends_on_interrupt();
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_server_that_stops_after_the_handshake() {
         let stops = StopsAfterHandshake::start(dir.path());
         let ipc = Running::ipc(dir.path(), args);
         wait_until("the handshake is over", || stops.stopped.load(Ordering::Acquire));
-        ipc.is_interrupted();
+        ipc.ends_on_interrupt();
     }
 }
 
@@ -238,7 +238,7 @@ fn a_child_that_stops_itself() {
     let ipc = Running::ipc(dir.path(), &["--node", &stops, "tip"]);
     let stopped = |pid| status_of(pid, "State").is_some_and(|state| state.starts_with('T'));
     wait_until("the child is stopped", || child().is_some_and(stopped));
-    ipc.is_interrupted();
+    ipc.ends_on_interrupt();
     wait_until("the child is gone", || !process_exists(child().unwrap()));
 }
 

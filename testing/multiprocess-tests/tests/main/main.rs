@@ -8,6 +8,7 @@ mod back_pressure;
 mod borrowed;
 mod callbacks;
 mod calls;
+mod cancelled_in_queue;
 mod children;
 mod cleanup;
 mod codecs;
