@@ -17,7 +17,7 @@
 //!   samples         one value of each struct
 //!   pair            two ends of a connection in one process, and what lies between them
 //!   client/         what the program `everything-client` asks of a server, whoever wrote that
-//!   bin/            `everything` serves, `everything-client` calls
+//!   bin/            `everything` serves, `everything-client` calls; `everything-complete` serves the latter
 //! ```
 //!
 //! # A stream

@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 
 use capnp_engine::{MessageView, SharedMessage, first_word};
 use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use crate::memory::{give_bytes, take_bytes};
@@ -59,15 +60,16 @@ impl Frames {
         Frames { buffer: Vec::new(), start: 0, long: None, limit }
     }
 
-    /// Reads once. Returns how many bytes: 0 at the end of the stream.
+    /// Reads once. Returns how many bytes: 0 at the end of the stream. `NOMEM` if there is no memory for
+    /// what arrives: how much that is was the peer's choice, so it may not end the process.
     pub(super) fn read(&mut self, socket: &OwnedFd) -> rustix::io::Result<usize> {
-        self.make_room();
+        self.make_room()?;
         let (_, count) = recv(socket, spare_capacity(&mut self.buffer), RecvFlags::DONTWAIT)?;
         Ok(count)
     }
 
     /// Makes room in the buffer for the next read.
-    fn make_room(&mut self) {
+    fn make_room(&mut self) -> rustix::io::Result<()> {
         if self.start == self.buffer.len() {
             self.buffer.clear();
             self.start = first_word(&self.buffer);
@@ -87,17 +89,17 @@ impl Frames {
                 && self.buffer.len() - self.start >= length / REUSE_FRACTION
                 && let Some(kept) = take_bytes(length + WORD)
             {
-                return self.move_to(kept);
+                self.move_to(kept);
+                return Ok(());
             }
             self.move_to_front();
-            match self.long {
-                // One word more, so that the memory also fits a message of the same length that
-                // begins at another alignment.
-                Some(_) => self.buffer.reserve_exact(more + WORD),
-                None => self.buffer.reserve_exact(BUFFER_SIZE),
-            }
-            self.align();
+            // One word more, so that the memory also fits a message of the same length that begins at
+            // another alignment.
+            let more = if self.long.is_some() { more + WORD } else { BUFFER_SIZE };
+            self.buffer.try_reserve_exact(more).map_err(|_| Errno::NOMEM)?;
+            self.align()?;
         }
+        Ok(())
     }
 
     fn move_to_front(&mut self) {
@@ -110,11 +112,13 @@ impl Frames {
 
     /// Aligns `start` again, if the allocator has moved the buffer to memory of another alignment. Few
     /// do.
-    fn align(&mut self) {
-        if self.start % WORD == first_word(&self.buffer) {
-            return;
+    fn align(&mut self) -> rustix::io::Result<()> {
+        if self.start % WORD != first_word(&self.buffer) {
+            let mut moved = Vec::new();
+            moved.try_reserve_exact(self.buffer.capacity() + WORD).map_err(|_| Errno::NOMEM)?;
+            self.move_to(moved);
         }
-        self.move_to(Vec::with_capacity(self.buffer.capacity() + WORD));
+        Ok(())
     }
 
     fn move_to(&mut self, mut moved: Vec<u8>) {
@@ -136,11 +140,16 @@ impl Frames {
             self.start = end;
             return Ok(Some(Frame::Short(&self.buffer[start..end])));
         }
-        let rest = self.buffer.split_off(end);
+        let no_memory = |_| Error::disconnected("no memory is left for what the other side sends");
+        // What was read behind the message.
+        let mut rest = Vec::new();
+        rest.try_reserve_exact(self.buffer.len() - end).map_err(|_| no_memory(Errno::NOMEM))?;
+        rest.extend_from_slice(&self.buffer[end..]);
+        self.buffer.truncate(end);
         let bytes = std::mem::replace(&mut self.buffer, rest);
         (self.start, self.long) = (0, None);
         if first_word(&self.buffer) != 0 {
-            self.align();
+            self.align().map_err(no_memory)?;
         }
         Ok(Some(Frame::Long(SharedMessage::new(bytes, start, Some(give_bytes)))))
     }

@@ -5,12 +5,46 @@ use crate::{Error, Result};
 /// A text of a message.
 pub(crate) fn text(text: capnp::Result<capnp::text::Reader<'_>>) -> Result<String> {
     let text = text.map_err(malformed)?;
-    text.to_string().map_err(|error| Error::decode("", format!("the text is not UTF-8: {error}")))
+    let text = text
+        .to_str()
+        .map_err(|error| Error::decode("", format!("the text is not UTF-8: {error}")))?;
+    if text.len() < LARGE {
+        return Ok(text.to_owned());
+    }
+    let mut owned = String::new();
+    owned.try_reserve_exact(text.len()).map_err(|_| no_memory(text.len()))?;
+    owned.push_str(text);
+    Ok(owned)
 }
 
 /// Data of a message.
 pub(crate) fn data(data: capnp::Result<capnp::data::Reader<'_>>) -> Result<Vec<u8>> {
-    Ok(data.map_err(malformed)?.to_vec())
+    let data = data.map_err(malformed)?;
+    let mut owned = with_room(data.len())?;
+    owned.extend_from_slice(data);
+    Ok(owned)
+}
+
+/// A peer chooses the size of a value that takes at least so many bytes: that there is no memory for it
+/// is an error of its call. For less, it ends the process, as it does anywhere in Rust.
+const LARGE: usize = 64 << 10;
+
+/// An empty list with room for so many items, where the peer chose how many.
+///
+/// # Errors
+/// [`Error::Overloaded`] if that is large, and there is no memory for it.
+pub(crate) fn with_room<T>(items: usize) -> Result<Vec<T>> {
+    let bytes = items.saturating_mul(size_of::<T>());
+    if bytes < LARGE {
+        return Ok(Vec::with_capacity(items));
+    }
+    let mut room = Vec::new();
+    room.try_reserve_exact(items).map_err(|_| no_memory(bytes))?;
+    Ok(room)
+}
+
+fn no_memory(bytes: usize) -> Error {
+    Error::Overloaded { message: format!("no memory is left for a value of {bytes} bytes") }
 }
 
 /// Says in which item of a list an error is.

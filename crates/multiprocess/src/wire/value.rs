@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use capnp::private::layout::{ElementSize, PointerBuilder, PointerReader, PrimitiveElement};
 
 use super::context::{Decoder, Encoder};
-use super::helpers::{length, malformed};
+use super::helpers::{length, malformed, with_room};
 use super::{Builder, Reader, Wire};
 use crate::Result;
 
@@ -239,7 +239,9 @@ impl Wire for Void {
 
 fn read_elements<T: PrimitiveElement>(from: PointerReader<'_>) -> Result<Vec<T>> {
     let list = from.get_list(T::element_size(), None).map_err(malformed)?;
-    Ok((0..list.len()).map(|index| T::get(&list, index)).collect())
+    let mut items = with_room(list.len() as usize)?;
+    items.extend((0..list.len()).map(|index| T::get(&list, index)));
+    Ok(items)
 }
 
 fn write_elements<T: PrimitiveElement>(
