@@ -2,19 +2,23 @@
 //!
 //! `tests/soak/run` builds and starts it.
 
+mod beside;
 mod child;
+mod figures;
 mod generated;
 mod mill;
 mod part;
 mod parts;
 mod world;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use part::{Part, report};
 use world::World;
 
-const USAGE: &str = "usage: soak [--scale SCALE | --short] [PART...]";
+const USAGE: &str =
+    "usage: soak [--scale SCALE | --short] [PART...]\n       soak --figures [--seconds SECONDS]";
 /// The scale of `--short`.
 const SHORT: f64 = 0.01;
 
@@ -23,8 +27,10 @@ const SHORT: f64 = 0.01;
 enum Options {
     /// Run these parts, or all if there are none, at this scale.
     Soak(f64, Vec<String>),
-    /// Be the other process: a role, the number of a socket.
-    Child(String, String),
+    /// Measure, beside a hostile client for so many seconds.
+    Figures(u64),
+    /// Be the other process: a role, a path, a kind of harm, the number of a socket.
+    Child([String; 4]),
 }
 
 fn main() -> ExitCode {
@@ -33,19 +39,33 @@ fn main() -> ExitCode {
             eprintln!("{USAGE}\nparts: {}", parts::PARTS.map(|part| part.name).join(", "));
             ExitCode::from(2)
         }
-        Some(Options::Child(role, socket)) => match child::main(&role, &socket) {
+        Some(Options::Child([role, path, kind, socket])) => {
+            match child::main(&role, Path::new(&path), &kind, &socket) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            }
+        }
+        Some(Options::Figures(seconds)) => match figures::print(seconds) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
+            Err(problem) => {
+                println!("FAILED: {problem}");
+                ExitCode::FAILURE
+            }
         },
         Some(Options::Soak(scale, named)) => soak(scale, &named),
     }
 }
 
 fn options(args: Vec<String>) -> Option<Options> {
-    if let [first, role, socket] = &args[..]
-        && first == "child"
-    {
-        return Some(Options::Child(role.clone(), socket.clone()));
+    if args.first().is_some_and(|first| first == "child") {
+        return args[1..].to_vec().try_into().ok().map(Options::Child);
+    }
+    if args.first().is_some_and(|first| first == "--figures") {
+        return match &args[1..] {
+            [] => Some(Options::Figures(60)),
+            [name, number] if name == "--seconds" => number.parse().ok().map(Options::Figures),
+            _ => None,
+        };
     }
     let (mut scale, mut named, mut args) = (1.0, Vec::new(), args.into_iter());
     while let Some(arg) = args.next() {

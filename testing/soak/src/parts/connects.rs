@@ -8,16 +8,10 @@ use std::time::{Duration, Instant};
 use multiprocess::{Connection, Server};
 
 use super::text;
+use crate::child::BOOTSTRAP;
 use crate::generated::soak::MillClient;
 use crate::mill::{HANGS, MillServer};
 use crate::part::Rounds;
-
-/// A bootstrap message, with question 1, as it is sent: one segment of 5 words; the root, a message
-/// of kind 8, whose only pointer leads to the question's number.
-const BOOTSTRAP: [u8; 48] = [
-    0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0,
-    1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-];
 
 pub(super) fn run(rounds: &Rounds) -> Result<(), String> {
     let dir = tempfile::tempdir().map_err(text)?;
