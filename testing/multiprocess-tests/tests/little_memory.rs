@@ -49,7 +49,7 @@ fn a_message_or_value_without_memory_for_it_is_an_error_and_the_process_goes_on(
         content.init_as::<lab::add_inline_params::Builder<'_>>();
     })
     .results();
-    setrlimit(Resource::As, unlimited.clone()).unwrap();
+    setrlimit(Resource::As, unlimited).unwrap();
     // Not before: this process would have had the room of it.
     drop((message, peer, serving));
 
@@ -81,6 +81,6 @@ fn allow(more: usize) -> Rlimit {
     let sizes = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: usize = sizes.split(' ').next().unwrap().parse().unwrap();
     let limit = PAGE * pages + more;
-    setrlimit(Resource::As, Rlimit { current: Some(limit as u64), ..before.clone() }).unwrap();
+    setrlimit(Resource::As, Rlimit { current: Some(limit as u64), ..before }).unwrap();
     before
 }

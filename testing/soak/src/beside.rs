@@ -15,8 +15,11 @@ use crate::generated::soak::MillClient;
 use crate::mill::{HANGS, MillServer};
 use crate::world::resident_of;
 
-/// What a hostile client does.
-const KINDS: [(&str, fn(&Path) -> Option<()>); 6] = [
+/// What a hostile client does to the server at a path. None when the server has closed.
+type Attack = fn(&Path) -> Option<()>;
+
+/// The kinds of hostile clients.
+const KINDS: [(&str, Attack); 6] = [
     ("garbage bytes", garbage),
     ("unread answers", unread),
     ("connects", connects),
@@ -30,7 +33,7 @@ fn text(error: impl std::fmt::Display) -> String {
 }
 
 /// Prints the honest client's times, for so many seconds in all.
-pub fn print(seconds: u64) -> Result<(), String> {
+pub(crate) fn print(seconds: u64) -> Result<(), String> {
     let dir = tempfile::tempdir().map_err(text)?;
     let path = dir.path().join("socket");
     let (server, mut alive) = child::start_at(Role::ServesAt, &path, "")?;
@@ -75,7 +78,7 @@ fn stop((child, socket): (Child, UnixStream)) -> Result<(), String> {
 
 /// The main function of the server's process: tells its parent that it listens, and serves until the
 /// parent goes.
-pub fn serve(mut parent: UnixStream, path: &Path) -> Result<(), String> {
+pub(crate) fn serve(mut parent: UnixStream, path: &Path) -> Result<(), String> {
     let server = Server::listen(path, MillServer::new().client()).map_err(text)?;
     parent.write_all(&[1]).map_err(text)?;
     let _ = parent.read(&mut [0]);
@@ -84,7 +87,7 @@ pub fn serve(mut parent: UnixStream, path: &Path) -> Result<(), String> {
 }
 
 /// The main function of a hostile client's process, which its parent ends.
-pub fn attack(path: &Path, kind: &str) -> Result<(), String> {
+pub(crate) fn attack(path: &Path, kind: &str) -> Result<(), String> {
     let named = KINDS.iter().find(|(name, _)| *name == kind);
     let (_, attack) = named.ok_or_else(|| format!("no kind {kind}"))?;
     loop {

@@ -12,18 +12,18 @@ use crate::generated::soak::MillClient;
 use crate::mill::MillServer;
 
 /// The ticket of a child's own call of `block`.
-pub const TICKET: u64 = 7;
+pub(crate) const TICKET: u64 = 7;
 
 /// A bootstrap message, with question 1, as it is sent: one segment of 5 words; the root, a message
 /// of kind 8, whose only pointer leads to the question's number.
-pub const BOOTSTRAP: [u8; 48] = [
+pub(crate) const BOOTSTRAP: [u8; 48] = [
     0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0,
     1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ];
 
 /// What a child does.
 #[derive(Clone, Copy, Debug)]
-pub enum Role {
+pub(crate) enum Role {
     /// Serves a mill until its parent goes.
     Serves,
     /// Calls `block`.
@@ -51,19 +51,19 @@ impl Role {
 }
 
 /// Starts a child, and gives this side's end of its socket.
-pub fn start(role: Role) -> Result<(Child, UnixStream), String> {
+pub(crate) fn start(role: Role) -> Result<(Child, UnixStream), String> {
     start_at(role, Path::new(""), "")
 }
 
 /// The same with a path, and the kind of harm.
-pub fn start_at(role: Role, path: &Path, kind: &str) -> Result<(Child, UnixStream), String> {
+pub(crate) fn start_at(role: Role, path: &Path, kind: &str) -> Result<(Child, UnixStream), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let command = Command::new(program).arg("child").arg(role.name()).arg(path).arg(kind);
     command.spawn().map_err(|error| error.to_string())
 }
 
 /// The main function of a child.
-pub fn main(role: &str, path: &Path, kind: &str, socket: &str) -> Result<(), String> {
+pub(crate) fn main(role: &str, path: &Path, kind: &str, socket: &str) -> Result<(), String> {
     let named = Role::ALL.iter().find(|known| known.name() == role);
     let role = *named.ok_or_else(|| format!("no role {role}"))?;
     let socket = inherited_socket(socket).map_err(|error| error.to_string())?;

@@ -21,7 +21,7 @@ const CALLS: u64 = 50;
 ///
 /// # Errors
 /// What kept one of them from being measured.
-pub fn print(seconds: u64) -> Result<(), String> {
+pub(crate) fn print(seconds: u64) -> Result<(), String> {
     let mut ends = Vec::new();
     for _ in 0..KILLS {
         ends.extend(death()?);
@@ -35,14 +35,17 @@ pub fn print(seconds: u64) -> Result<(), String> {
 }
 
 /// How many, the median, the 99th percentile and the most.
-pub fn told(mut times: Vec<Duration>) -> String {
+pub(crate) fn told(mut times: Vec<Duration>) -> String {
     let [median, most] = percentiles(&mut times, [50, 99]);
     let last = times.last().copied().unwrap_or_default();
     format!("{} times, p50 {median:.2?}, p99 {most:.2?}, most {last:.2?}", times.len())
 }
 
 /// Sorts the times.
-pub fn percentiles<const N: usize>(times: &mut [Duration], which: [usize; N]) -> [Duration; N] {
+pub(crate) fn percentiles<const N: usize>(
+    times: &mut [Duration],
+    which: [usize; N],
+) -> [Duration; N] {
     times.sort_unstable();
     which.map(|percent| {
         let place = (times.len() * percent / 100).min(times.len().saturating_sub(1));

@@ -13,10 +13,10 @@ use crate::generated::soak::{Callback, CallbackClient, Item, ItemClient, Mill, M
 static LIVE: AtomicI64 = AtomicI64::new(0);
 
 /// A wait for a condition gives up after this time: it hangs.
-pub const HANGS: Duration = Duration::from_secs(60);
+pub(crate) const HANGS: Duration = Duration::from_secs(60);
 
 /// How many served objects of this process live.
-pub fn live() -> i64 {
+pub(crate) fn live() -> i64 {
     LIVE.load(Ordering::SeqCst)
 }
 
@@ -37,7 +37,7 @@ impl Drop for Counted {
 }
 
 /// Serves `Mill`.
-pub struct MillServer {
+pub(crate) struct MillServer {
     this: Weak<MillServer>,
     /// The tickets of the calls of `block` that wait now.
     waiting: Mutex<BTreeSet<u64>>,
@@ -47,7 +47,7 @@ pub struct MillServer {
 
 impl MillServer {
     /// A mill that nobody calls yet.
-    pub fn new() -> Arc<MillServer> {
+    pub(crate) fn new() -> Arc<MillServer> {
         Arc::new_cyclic(|this| MillServer {
             this: this.clone(),
             waiting: Mutex::default(),
@@ -57,22 +57,22 @@ impl MillServer {
     }
 
     /// A handle on it.
-    pub fn client(self: &Arc<Self>) -> MillClient {
+    pub(crate) fn client(self: &Arc<Self>) -> MillClient {
         MillClient::from(Arc::clone(self))
     }
 
     /// Waits until the `block` with this ticket runs.
-    pub fn wait_runs(&self, ticket: u64) -> std::result::Result<(), String> {
+    pub(crate) fn wait_runs(&self, ticket: u64) -> std::result::Result<(), String> {
         self.wait_for(|waiting| waiting.contains(&ticket), || format!("call {ticket} never ran"))
     }
 
     /// Waits until the `block` with this ticket has ended.
-    pub fn wait_ended(&self, ticket: u64) -> std::result::Result<(), String> {
+    pub(crate) fn wait_ended(&self, ticket: u64) -> std::result::Result<(), String> {
         self.wait_for(|waiting| !waiting.contains(&ticket), || format!("call {ticket} runs on"))
     }
 
     /// Waits until no `block` runs.
-    pub fn wait_idle(&self) -> std::result::Result<(), String> {
+    pub(crate) fn wait_idle(&self) -> std::result::Result<(), String> {
         self.wait_for(BTreeSet::is_empty, || "cancelled calls run on".to_owned())
     }
 
@@ -157,6 +157,6 @@ impl Callback for AddOne {
 }
 
 /// A handle on a new callback that adds one.
-pub fn add_one() -> CallbackClient {
+pub(crate) fn add_one() -> CallbackClient {
     CallbackClient::new(AddOne(Counted::new()))
 }

@@ -18,17 +18,17 @@ const SLACK: u64 = 8 << 10;
 const FEW: u64 = 50;
 
 /// What a part does, and how often.
-pub struct Part {
+pub(crate) struct Part {
     /// Its name in the table.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// How often, at scale 1.
-    pub count: u64,
+    pub(crate) count: u64,
     /// Does it as often as its rounds say.
-    pub run: fn(&Rounds) -> Result<(), String>,
+    pub(crate) run: fn(&Rounds) -> Result<(), String>,
 }
 
 /// A line of the final table.
-pub struct Row {
+pub(crate) struct Row {
     name: &'static str,
     count: u64,
     seconds: f64,
@@ -39,7 +39,7 @@ pub struct Row {
 }
 
 /// The numbers that a part is to do.
-pub struct Rounds {
+pub(crate) struct Rounds {
     total: u64,
     next: AtomicU64,
     failed: AtomicBool,
@@ -62,7 +62,7 @@ impl Rounds {
     ///
     /// # Errors
     /// The first failure. The other threads then stop.
-    pub fn spread<T>(
+    pub(crate) fn spread<T>(
         &self,
         threads: usize,
         make: impl Fn() -> T + Sync,
@@ -119,12 +119,12 @@ impl Rounds {
 
 impl Part {
     /// Does some, whatever is left of it.
-    pub fn try_few(&self) -> Result<(), String> {
+    pub(crate) fn try_few(&self) -> Result<(), String> {
         (self.run)(&Rounds::new(FEW))
     }
 
     /// Does the part, and waits until nothing is left of it.
-    pub fn run(&self, scale: f64, start: &World) -> Row {
+    pub(crate) fn run(&self, scale: f64, start: &World) -> Row {
         let count = ((self.count as f64 * scale) as u64).max(1);
         let (rounds, began) = (Rounds::new(count), Instant::now());
         let outcome = thread::scope(|scope| {
@@ -173,7 +173,7 @@ fn is_grown(half: u64, end: u64) -> bool {
 }
 
 /// Prints the table, and says whether everything ended where it began.
-pub fn report(start: &World, rows: &[Row]) -> bool {
+pub(crate) fn report(start: &World, rows: &[Row]) -> bool {
     println!(
         "{:<18} {:>9} {:>8} {:>9} {:>5} {:>7} {:>9} {:>9}",
         "part", "count", "seconds", "a second", "fds", "threads", "half MiB", "end MiB"

@@ -8,20 +8,20 @@ use crate::mill::{HANGS, live};
 
 /// What there is at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct World {
+pub(crate) struct World {
     /// Open descriptors.
-    pub descriptors: usize,
+    pub(crate) descriptors: usize,
     /// Threads.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// Children, whether they run or are zombies.
-    pub children: usize,
+    pub(crate) children: usize,
     /// Served objects.
-    pub objects: i64,
+    pub(crate) objects: i64,
 }
 
 impl World {
     /// As it is now.
-    pub fn now() -> World {
+    pub(crate) fn now() -> World {
         World {
             descriptors: entries("/proc/self/fd"),
             threads: entries("/proc/self/task"),
@@ -34,7 +34,7 @@ impl World {
     ///
     /// # Errors
     /// What stays.
-    pub fn at_rest() -> Result<World, String> {
+    pub(crate) fn at_rest() -> Result<World, String> {
         let until = Instant::now() + HANGS;
         loop {
             let now = World::now();
@@ -53,7 +53,7 @@ impl World {
     ///
     /// # Errors
     /// What there is too much of.
-    pub fn wait_as_before(&self) -> Result<World, String> {
+    pub(crate) fn wait_as_before(&self) -> Result<World, String> {
         let until = Instant::now() + HANGS;
         loop {
             let now = World::now();
@@ -87,12 +87,12 @@ impl World {
 }
 
 /// The memory that this process occupies, in KiB.
-pub fn resident() -> u64 {
+pub(crate) fn resident() -> u64 {
     resident_of("self")
 }
 
 /// The same of another process.
-pub fn resident_of(process: &str) -> u64 {
+pub(crate) fn resident_of(process: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());

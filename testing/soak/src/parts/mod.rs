@@ -19,7 +19,7 @@ use crate::mill::{HANGS, MillServer};
 use crate::part::Part;
 
 /// All parts, with the counts of the whole soak.
-pub const PARTS: [Part; 6] = [
+pub(crate) const PARTS: [Part; 6] = [
     Part { name: "calls", count: 1_000_000, run: calls::run },
     Part { name: "connects", count: 100_000, run: connects::run },
     Part { name: "kills in a call", count: 10_000, run: kills::run },
@@ -34,20 +34,20 @@ fn text(error: impl std::fmt::Display) -> String {
 }
 
 /// A served mill and both ends of the connection to it.
-pub struct Pair {
+pub(crate) struct Pair {
     /// The object.
-    pub server: Arc<MillServer>,
+    pub(crate) server: Arc<MillServer>,
     serving: Connection,
     calling: Connection,
     /// The calling end's handle on the mill.
-    pub mill: MillClient,
+    pub(crate) mill: MillClient,
     /// The tables of both ends after the first call.
     tables: [[usize; 5]; 2],
 }
 
 impl Pair {
     /// A connection that has answered a call.
-    pub fn new() -> Result<Pair, String> {
+    pub(crate) fn new() -> Result<Pair, String> {
         let (ours, theirs) = UnixStream::pair().map_err(text)?;
         let server = MillServer::new();
         let serving = Connection::builder().serve(server.client()).start(theirs).map_err(text)?;
@@ -68,7 +68,7 @@ impl Pair {
     ///
     /// # Errors
     /// What they hold.
-    pub fn wait_empty(&self) -> Result<(), String> {
+    pub(crate) fn wait_empty(&self) -> Result<(), String> {
         let until = Instant::now() + HANGS;
         loop {
             let now = self.sizes();
