@@ -93,6 +93,9 @@ impl Answer {
     /// Sends an error, wherever this is.
     pub(super) fn abandon(self, error: Error) {
         if let Some(conn) = self.conn.upgrade() {
+            if call_log::is_on() {
+                logged::abandoned(&conn, self.id, self.token.about, error.clone());
+            }
             conn.abandon(self.id, error);
         }
     }

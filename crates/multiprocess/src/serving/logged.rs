@@ -32,6 +32,16 @@ pub(super) fn ended(
     call_log::answers(&called, about.since.elapsed(), &Outcome { bytes, error });
 }
 
+/// A call was answered with an error without having run. Said outside the lock, which may be held here.
+#[cold]
+pub(super) fn abandoned(conn: &ArcConn, id: RunningId, about: About, error: Error) {
+    conn.defer(move |core, conn| {
+        let conn = ArcConn::clone(conn);
+        let say = move || ended(&conn, id, &about, None, Some(&error));
+        core.followups.push(Followup::Run(Box::new(say)));
+    });
+}
+
 /// A call was refused before it could run: said outside the lock. `name`: its interface.
 #[cold]
 pub(super) fn refused(conn: &ArcConn, name: &'static str, error: &Error) -> Followup {
