@@ -134,6 +134,7 @@ fn a_call_that_is_cancelled_in_its_queue_is_answered_at_once() {
     };
     let (first, cancelled, last) =
         (queued(&mut bench, 1), queued(&mut bench, 2), queued(&mut bench, 3));
+    wait_until("the thread is busy", || bench.server.is_blocked("busy"));
     bench.peer.finish(cancelled);
     assert_eq!(bench.peer.wait(cancelled).exception(), "canceled");
     assert!(bench.server.is_blocked("busy"));
