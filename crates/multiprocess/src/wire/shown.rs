@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::Wire;
 
-/// Writes parameters one after the other. Made by [`PayloadCodec::show`](super::PayloadCodec::show).
+/// Writes parameters one after the other. Made by `PayloadCodec::show`.
 pub struct Shown<'a> {
     to: &'a mut CutOff,
     some: bool,
