@@ -1,6 +1,7 @@
 //! A peer that writes the messages of the RPC protocol itself, so that tests can send messages that
 //! a well-behaved peer never sends. This file is about sending; `receiving` is about reading.
 
+mod lab;
 mod message;
 mod placeholder;
 mod receiving;

@@ -48,16 +48,18 @@ fn refused() -> Complete {
 }
 
 /// Takes the peer's answer to the last question of the handshake: from then on the end of the
-/// connection is not explained. `answered`, which is quick, runs under the lock.
-pub(super) fn explained(answered: impl FnOnce() + Send + 'static) -> Complete {
+/// connection is not explained. `answered`, which is quick, runs under the lock: with the answer, unless
+/// that is an error for which the connection ends.
+pub(super) fn explained(answered: impl FnOnce(Result<()>) + Send + 'static) -> Complete {
     Complete::once("the handshake", |core, conn, answer| match answer {
         Ok(_) => {
-            answered();
+            answered(Ok(()));
             conn.handshake_done()
         }
         Err(error) => {
-            if let Some(end) = conn.refused(&error) {
-                core.fail(end);
+            match conn.refused(&error) {
+                Some(end) => core.fail(end),
+                None => answered(Err(error)),
             }
             None
         }

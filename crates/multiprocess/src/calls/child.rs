@@ -48,7 +48,12 @@ impl Connection {
         let unready = Arc::clone(child);
         self.conn().start_handshake(timeout, Box::new(move |error| not_serving(&unready, &error)));
         let serves = Arc::clone(child.serves());
-        bootstrap::<I>(self.conn(), explained(move || serves.set_serving())).map_err(|error| {
+        let answered = move |answer: Result<()>| {
+            if answer.is_ok() {
+                serves.set_serving();
+            }
+        };
+        bootstrap::<I>(self.conn(), explained(answered)).map_err(|error| {
             self.conn().stop_explaining();
             not_serving(child, &error)
         })

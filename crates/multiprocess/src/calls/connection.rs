@@ -93,7 +93,7 @@ impl Connection {
     ) -> Result<I> {
         check_forked()?;
         self.0.start_handshake(timeout, Box::new(explain));
-        bootstrap::<I>(&self.0, explained(|| ())).inspect_err(|_| self.0.stop_explaining())
+        bootstrap::<I>(&self.0, explained(|_| ())).inspect_err(|_| self.0.stop_explaining())
     }
 
     /// The same as [`bootstrap`](Self::bootstrap), but waits until the peer has answered, which

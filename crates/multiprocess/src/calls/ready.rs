@@ -4,13 +4,12 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use super::bootstrap::bootstrap;
+use super::bootstrap::{bootstrap, explained};
 use super::child::not_serving;
 use super::connection::Connection;
 use super::interface::Interface;
 use crate::connection::ArcConn;
 use crate::process::Child;
-use crate::session::Complete;
 use crate::{Error, Result};
 
 impl Connection {
@@ -35,22 +34,12 @@ impl Connection {
         let conn = self.conn();
         conn.start_handshake(timeout, Box::new(explain));
         let answered = tell.clone();
-        let answer = Complete::once("the handshake", move |core, conn, answer| match answer {
-            Ok(_) => {
-                if let Some(serves) = serves {
-                    serves.set_serving();
-                }
-                let _ = answered.send(Ok(()));
-                conn.handshake_done()
+        let answer = explained(move |answer| {
+            if let (Ok(()), Some(serves)) = (&answer, serves) {
+                serves.set_serving();
             }
-            Err(error) => {
-                match conn.refused(&error) {
-                    // Told when it has ended, with what explains it.
-                    Some(end) => core.fail(end),
-                    None => drop(answered.send(Err(error))),
-                }
-                None
-            }
+            // Where the connection ends instead, that is told with what explains it.
+            let _ = answered.send(answer);
         });
         let handle = bootstrap::<I>(conn, answer).map_err(|error| {
             conn.stop_explaining();

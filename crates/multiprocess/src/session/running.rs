@@ -9,6 +9,7 @@ use slab::Slab;
 use super::errors::to_exception;
 use super::thread_server::ThreadServer;
 use super::writer::Writer;
+use crate::call_log;
 use crate::connection::{ArcConn, Conn, Core, Flush, Followup};
 use crate::memory::MEMORY;
 use crate::panics::{catch_panic, run_hook};
@@ -225,8 +226,8 @@ impl Idle {
 }
 
 impl Conn {
-    /// A served call has ended; its answer goes out. Not under the lock. Returns the size of its results, if
-    /// they could be written and somebody waits for them. Gives the outcome back where too much waits for a
+    /// A served call has ended; its answer goes out. Not under the lock. Returns the size of its results for
+    /// the log, where it is on, if they could be written and somebody waits for them. Gives the outcome back where too much waits for a
     /// peer that does not read, unless it is to be sent `anyway`.
     pub(crate) fn finish(
         self: &ArcConn,
@@ -245,7 +246,7 @@ impl Conn {
             let serving = call.serving;
             let written =
                 core.write_results(self, serving, outcome.as_mut().map_err(|e| e.clone()));
-            let bytes = written.as_ref().ok().map(Draft::bytes);
+            let bytes = written.as_ref().ok().filter(|_| call_log::is_on()).map(Draft::bytes);
             core.answer_running(id, written);
             Ok(bytes)
         });

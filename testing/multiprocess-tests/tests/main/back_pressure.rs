@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use multiprocess::{Connection, Error, Limits, Result};
 use multiprocess_tests::generated::lab::{Lab, LabClient};
 use multiprocess_tests::generated::lab_capnp::lab;
-use multiprocess_tests::raw::{Cap, LAB, RawPeer, THREAD_MAP, Target};
+use multiprocess_tests::raw::{LAB, RawPeer};
 use multiprocess_tests::{
     LONG, LabServer, Relay, pair, pair_of, pair_with, wait_until, within_time,
 };
@@ -146,20 +146,7 @@ fn answers_wait_for_a_slow_reader() {
         Connection::builder().limits(narrow()).serve(server.client()).start(theirs).unwrap();
     let other = pair();
     let mut peer = RawPeer::new(ours);
-    let lab = Target::Bootstrap(peer.bootstrap());
-    let map = peer.ask(lab, (LAB, 0), &[], |content| {
-        content.init_as::<lab::construct_params::Builder<'_>>();
-    });
-    let map = Target::Export(map.export());
-    let threads: Vec<_> = (0..20)
-        .map(|_| {
-            use multiprocess_tests::generated::proxy_capnp::thread_map::make_thread_params::Builder;
-            let made = peer.ask(map, (THREAD_MAP, 0), &[], |content| {
-                content.init_as::<Builder<'_>>().set_name("raw");
-            });
-            Cap::There(made.export())
-        })
-        .collect();
+    let (lab, threads) = peer.lab_with_threads(20);
     let calls: Vec<_> = threads
         .iter()
         .map(|thread| {

@@ -8,8 +8,7 @@ use multiprocess::rt::Task;
 use multiprocess::{Connection, Limits, Result};
 use multiprocess_tests::generated::lab::{Lab, LabAsync, LabClient};
 use multiprocess_tests::generated::lab_capnp::lab;
-use multiprocess_tests::generated::proxy_capnp::thread_map::make_thread_params;
-use multiprocess_tests::raw::{self, Answer, Cap, LAB, RawPeer, THREAD_MAP, Target};
+use multiprocess_tests::raw::{self, Answer, LAB, RawPeer};
 use multiprocess_tests::{pair, wait_until};
 
 const MIB: usize = 1 << 20;
@@ -50,19 +49,7 @@ fn reads_late(served: LabClient, ended: &AtomicUsize) {
     let serving = Connection::builder().limits(narrow()).serve(served).start(theirs).unwrap();
     let other = pair();
     let mut peer = RawPeer::new(ours);
-    let lab = Target::Bootstrap(peer.bootstrap());
-    let map = peer.ask(lab, (LAB, 0), &[], |content| {
-        content.init_as::<lab::construct_params::Builder<'_>>();
-    });
-    let map = Target::Export(map.export());
-    let threads: Vec<_> = (0..CALLS)
-        .map(|_| {
-            let made = peer.ask(map, (THREAD_MAP, 0), &[], |content| {
-                content.init_as::<make_thread_params::Builder<'_>>().set_name("raw");
-            });
-            Cap::There(made.export())
-        })
-        .collect();
+    let (lab, threads) = peer.lab_with_threads(CALLS);
     let calls: Vec<_> = threads
         .iter()
         .map(|thread| {
@@ -123,16 +110,9 @@ fn answers_of_futures_to_a_peer_that_goes_without_reading() {
     let lab = LabClient::new_async(Futures(Arc::clone(&ended)), spawn);
     let serving = Connection::builder().limits(narrow()).serve(lab).start(theirs).unwrap();
     let mut peer = RawPeer::new(ours);
-    let lab = Target::Bootstrap(peer.bootstrap());
-    let map = peer.ask(lab, (LAB, 0), &[], |content| {
-        content.init_as::<lab::construct_params::Builder<'_>>();
-    });
-    let made = peer.ask(Target::Export(map.export()), (THREAD_MAP, 0), &[], |content| {
-        content.init_as::<make_thread_params::Builder<'_>>().set_name("raw");
-    });
-    let thread = Cap::There(made.export());
+    let (lab, threads) = peer.lab_with_threads(1);
     for _ in 0..CALLS {
-        peer.call(lab, (LAB, 17), &[thread], |content| {
+        peer.call(lab, (LAB, 17), &threads, |content| {
             let mut params: lab::text_params::Builder<'_> = content.init_as();
             params.set_text("a MiB, please");
             params.init_context().set_thread(raw::cap());
