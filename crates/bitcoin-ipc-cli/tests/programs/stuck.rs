@@ -17,7 +17,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{IPC, NODE, process_exists, wait_until};
+use crate::{IPC, LONG, NODE, process_exists, wait_until};
 
 /// A program that is ended with the test.
 struct Running(Child);
@@ -47,9 +47,15 @@ impl Running {
             status = self.0.try_wait().unwrap();
             status.is_some()
         });
-        let mut errors = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-        (status.unwrap(), errors)
+        let mut stderr = self.0.stderr.take().unwrap();
+        let (read, errors) = mpsc::channel();
+        // On a thread of its own: a child that was left behind would keep it open for ever.
+        thread::spawn(move || {
+            let mut errors = String::new();
+            let _ = read.send(stderr.read_to_string(&mut errors).map(|_| errors));
+        });
+        let errors = errors.recv_timeout(LONG).expect("a child still has the program's stderr");
+        (status.unwrap(), errors.unwrap())
     }
 
     /// It gives up by itself, and says why in its last line.
