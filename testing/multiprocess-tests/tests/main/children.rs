@@ -127,6 +127,8 @@ fn a_child_that_is_stopped_before_it_answers_is_only_started() {
 #[test]
 fn a_child_that_never_answers_is_killed_and_the_calls_say_so() {
     let (child, socket) = start(&script("kill -STOP $$; exec \"$@\""));
+    // Until it is stopped it would end on SIGTERM.
+    wait_stopped(&child);
     let (connection, lab) = connect(&child, socket, SHORT);
     let error = within_time(move || lab.add(1, 2).wait()).unwrap_err();
     assert!(matches!(&error, Error::Spawn { program, .. } if program == child.program()));
