@@ -277,8 +277,8 @@ fn the_own_node_does_not_outlive_the_program() {
     panic!("no node was ever stopped");
 }
 
-/// Has the program dump what it does until a line of that begins so.
-fn dumped(program: &mut Running, begins: &str) -> String {
+/// Has the program dump what it does until a line of that begins and goes on so.
+fn dumped(program: &mut Running, begins: &str, goes_on: &str) {
     let mut errors = BufReader::new(program.0.stderr.take().unwrap());
     let (lines, written) = mpsc::channel();
     thread::spawn(move || {
@@ -287,15 +287,13 @@ fn dumped(program: &mut Running, begins: &str) -> String {
             let _ = lines.send(std::mem::take(&mut line));
         }
     });
-    let mut found = None;
-    wait_until(begins, || {
-        // The call may not have arrived yet.
+    wait_until(&format!("{begins}… {goes_on}"), || {
+        // The call may not have arrived yet, or no thread have taken it.
         program.signal(Signal::USR1);
         let line = written.recv_timeout(Duration::from_millis(20)).ok();
-        found = line.into_iter().chain(written.try_iter()).find(|line| line.starts_with(begins));
-        found.is_some()
+        let mut lines = line.into_iter().chain(written.try_iter());
+        lines.any(|line| line.starts_with(begins) && line.contains(goes_on))
     });
-    found.unwrap()
 }
 
 #[test]
@@ -306,8 +304,10 @@ fn sigusr1_prints_the_call_that_waits() {
     assert!(path.exists());
     let mut ipc = Running::ipc(dir.path(), &["wait-tip"]);
     wait_until("it handles SIGUSR1", || ipc.handles(Signal::USR1));
-    let line = dumped(&mut node, "  serves Mining.waitTipChanged for ");
-    assert!(line.contains(" s: runs (thread "), "{line}");
-    let line = dumped(&mut ipc, "  calls Mining.waitTipChanged for ");
-    assert!(line.contains(" s: a thread waits for the answer (thread \"main-"), "{line}");
+    dumped(&mut node, "  serves Mining.waitTipChanged for ", " s: runs (thread ");
+    dumped(
+        &mut ipc,
+        "  calls Mining.waitTipChanged for ",
+        " s: a thread waits for the answer (thread \"main-",
+    );
 }
