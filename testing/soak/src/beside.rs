@@ -13,7 +13,7 @@ use crate::child::{self, BOOTSTRAP, Role};
 use crate::figures::{percentiles, told};
 use crate::generated::soak::MillClient;
 use crate::mill::{HANGS, MillServer};
-use crate::world::resident_of;
+use crate::world::peak_of;
 
 /// What a hostile client does to the server at a path. None when the server has closed.
 type Attack = fn(&Path) -> Option<()>;
@@ -32,29 +32,56 @@ fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-/// Prints the honest client's times, for so many seconds in all.
+/// Prints the honest client's times, for so many seconds in all. Beside each attack on its server stands
+/// the same one on another server: what that costs is the machine's share, not the server's.
 pub(crate) fn print(seconds: u64) -> Result<(), String> {
     let dir = tempfile::tempdir().map_err(text)?;
-    let path = dir.path().join("socket");
-    let (server, mut alive) = child::start_at(Role::ServesAt, &path, "")?;
-    alive.read_exact(&mut [0]).map_err(text)?;
+    let (path, other) = (dir.path().join("socket"), dir.path().join("other"));
+    let (server, alive) = serve_at(&path)?;
+    let (another, other_alive) = serve_at(&other)?;
     let socket = UnixStream::connect(&path).map_err(text)?;
     let mill: MillClient = Connection::new(socket).map_err(text)?.bootstrap().map_err(text)?;
-    let each = Duration::from_secs(seconds.max(7)) / (KINDS.len() as u32 + 1);
+    let each = Duration::from_secs(seconds.max(13)) / (2 * KINDS.len() as u32 + 1);
     let mut idle = measure(&mill, each)?;
     let [_, before] = percentiles(&mut idle, [50, 99]);
     println!("honest calls beside an idle client: {}", told(idle));
     for (name, _) in KINDS {
-        let hostile = child::start_at(Role::Hostile, &path, name)?;
-        let mut times = measure(&mill, each)?;
-        stop(hostile)?;
-        let [_, p99] = percentiles(&mut times, [50, 99]);
-        let ratio = p99.as_secs_f64() / before.as_secs_f64();
-        let memory = resident_of(&server.id().to_string()) >> 10;
-        println!("beside {name}: {}, p99 x {ratio:.1}, server {memory} MiB", told(times));
+        let mut elsewhere = beside(name, &other, &mill, each)?;
+        let mut here = beside(name, &path, &mill, each)?;
+        let [own, machines] =
+            [&mut here, &mut elsewhere].map(|times| percentiles(times, [99])[0].as_secs_f64());
+        println!("beside {name}: {}", told(here));
+        println!(
+            "  p99 x {:.1} (target: 5), x {:.1} of that beside the same attack on another server; \
+             most memory so far {} MiB",
+            own / before.as_secs_f64(),
+            own / machines,
+            peak_of(server.id()) >> 10
+        );
     }
-    drop(alive);
+    drop((alive, other_alive));
+    another.end().map_err(text)?;
     server.end().map(drop).map_err(text)
+}
+
+/// The honest client's times beside an attack on the server at a path.
+fn beside(
+    name: &str,
+    path: &Path,
+    mill: &MillClient,
+    each: Duration,
+) -> Result<Vec<Duration>, String> {
+    let hostile = child::start_at(Role::Hostile, path, name)?;
+    let times = measure(mill, each)?;
+    stop(hostile)?;
+    Ok(times)
+}
+
+/// Starts a process that serves at a path while the returned socket is open.
+fn serve_at(path: &Path) -> Result<(Child, UnixStream), String> {
+    let (server, mut alive) = child::start_at(Role::ServesAt, path, "")?;
+    alive.read_exact(&mut [0]).map_err(text)?;
+    Ok((server, alive))
 }
 
 /// The time of each call.

@@ -20,7 +20,7 @@ use world::World;
 const USAGE: &str =
     "usage: soak [--scale SCALE | --short] [PART...]\n       soak --figures [--seconds SECONDS]";
 /// The scale of `--short`.
-const SHORT: f64 = 0.01;
+const SHORT: f64 = 0.05;
 
 /// What the command line says.
 #[derive(Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! The object that is called. It counts what lives of it, and knows which of its methods wait.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use multiprocess::{Result, current_call};
 use crate::generated::soak::{Callback, CallbackClient, Item, ItemClient, Mill, MillClient};
 
 /// Mills, items and callbacks of this process that are not dropped.
-static LIVE: AtomicI64 = AtomicI64::new(0);
+static LIVE: AtomicUsize = AtomicUsize::new(0);
 
 /// A wait for a condition gives up after this time: it hangs.
 pub(crate) const HANGS: Duration = Duration::from_secs(60);
 
 /// How many served objects of this process live.
-pub(crate) fn live() -> i64 {
+pub(crate) fn live() -> usize {
     LIVE.load(Ordering::SeqCst)
 }
 

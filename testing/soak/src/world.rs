@@ -16,7 +16,7 @@ pub(crate) struct World {
     /// Children, whether they run or are zombies.
     pub(crate) children: usize,
     /// Served objects.
-    pub(crate) objects: i64,
+    pub(crate) objects: usize,
 }
 
 impl World {
@@ -48,11 +48,11 @@ impl World {
         }
     }
 
-    /// Waits until nothing is left that was not there before. Idle threads and children that were
+    /// Waits until there is exactly what was there before. Idle threads and children that were
     /// dropped need a while to go.
     ///
     /// # Errors
-    /// What there is too much of.
+    /// What there is too much or too little of.
     pub(crate) fn wait_as_before(&self) -> Result<World, String> {
         let until = Instant::now() + HANGS;
         loop {
@@ -73,28 +73,29 @@ impl World {
             ("descriptors", self.descriptors, now.descriptors),
             ("threads", self.threads, now.threads),
             ("children", self.children, now.children),
+            ("live objects", self.objects, now.objects),
         ];
-        let mut left: Vec<_> = counts
+        counts
             .iter()
-            .filter(|(_, before, now)| now > before)
+            .filter(|(_, before, now)| now != before)
             .map(|(what, before, now)| format!("{now} {what} instead of {before}"))
-            .collect();
-        if self.objects != now.objects {
-            left.push(format!("{} live objects instead of {}", now.objects, self.objects));
-        }
-        left
+            .collect()
     }
 }
 
 /// The memory that this process occupies, in KiB.
 pub(crate) fn resident() -> u64 {
-    resident_of("self")
+    memory("self", "VmRSS:")
 }
 
-/// The same of another process.
-pub(crate) fn resident_of(process: &str) -> u64 {
+/// The most memory that another process ever occupied, in KiB.
+pub(crate) fn peak_of(process: u32) -> u64 {
+    memory(&process.to_string(), "VmHWM:")
+}
+
+fn memory(process: &str, field: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
     number.unwrap_or_default()
 }

@@ -63,7 +63,7 @@ impl Child {
     /// ```
     /// use multiprocess::process::{ChildState, Command, Exit};
     ///
-    /// let (child, socket) = Command::new("/bin/sh").arg("-c").arg("read x <&$0; exit 3").spawn()?;
+    /// let (child, socket) = Command::new("/bin/bash").arg("-c").arg("read x <&$0; exit 3").spawn()?;
     /// assert_eq!(child.state(), ChildState::Started);
     /// drop(socket);
     /// let status = child.wait()?;

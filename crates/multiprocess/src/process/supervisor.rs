@@ -32,7 +32,7 @@ use crate::{Error, Result, panics, thread_start};
 ///
 /// # fn main() -> multiprocess::Result<()> {
 /// // A program that says what its number is, and then waits until its socket is closed.
-/// let command = Command::new("/bin/sh").arg("-c").arg("echo $$ >&$0; read x <&$0");
+/// let command = Command::new("/bin/bash").arg("-c").arg("echo $$ >&$0; read x <&$0");
 /// let backoff = Backoff { first: Duration::from_millis(1), ..Backoff::default() };
 /// let (tell, started) = mpsc::channel();
 /// let supervisor = Supervisor::start(command, backoff, move |_child, mut socket| {

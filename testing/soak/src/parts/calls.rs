@@ -10,6 +10,7 @@ use crate::part::Rounds;
 const THREADS: usize = 4;
 /// Large messages are of 64 KiB, and of twice as much each, up to 32 MiB.
 const LARGE: usize = 64 << 10;
+const LARGEST: usize = 32 << 20;
 
 pub(super) fn run(rounds: &Rounds) -> Result<(), String> {
     let pairs = [Pair::new()?, Pair::new()?];
@@ -39,11 +40,13 @@ fn with_item(pair: &Pair, number: u64) -> IpcResult<bool> {
     Ok(item.number().wait()? == number)
 }
 
-/// One in a thousand is large; each next size of these is half as frequent.
+/// One in a thousand is large; each next size of these is half as frequent, and one in four thousand
+/// is the largest.
 fn size(number: u64) -> usize {
-    let large = number / 1009;
-    if number % 1009 == 1008 {
-        LARGE << (large + 1).trailing_zeros().min(9)
+    if number % 4099 == 4098 {
+        LARGEST
+    } else if number % 1009 == 1008 {
+        (LARGE << (number / 1009 + 1).trailing_zeros().min(9)).min(LARGEST)
     } else {
         (number % 509) as usize
     }

@@ -81,7 +81,7 @@ fn is_gone(id: u32) -> bool {
 
 fn check(steal: fn(u32), without_pidfd: bool) {
     let sh = |script: &str| {
-        let command = Command::new("/bin/sh").arg("-c").arg(script);
+        let command = Command::new("/bin/bash").arg("-c").arg(script);
         let grace = Grace { exit: Duration::ZERO, terminate: LONG };
         let (mut child, socket) = command.grace(grace).spawn().unwrap();
         if without_pidfd {

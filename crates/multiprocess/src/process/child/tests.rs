@@ -164,7 +164,7 @@ fn hooks_get_the_exit_when_it_comes_and_when_it_was() {
         move |exit: Exit| tell.send((name, exit.status().unwrap().code())).unwrap()
     };
     let (child, socket) =
-        Command::new("/bin/sh").arg("-c").arg("read x <&$0; exit 3").spawn().unwrap();
+        Command::new("/bin/bash").arg("-c").arg("read x <&$0; exit 3").spawn().unwrap();
     child.on_exit(hook("first"));
     child.on_exit(|_| panic!("a hook that panics, which the next one does not feel"));
     child.on_exit(hook("second"));

@@ -19,7 +19,7 @@ const LONG: Duration = Duration::from_secs(20);
 
 fn sh(script: &str) -> Command {
     let grace = Grace { exit: SOON, terminate: SOON };
-    Command::new("/bin/sh").arg("-c").arg(script).grace(grace)
+    Command::new("/bin/bash").arg("-c").arg(script).grace(grace)
 }
 
 fn quick() -> Backoff {
@@ -132,7 +132,7 @@ fn program_that_cannot_be_started_is_an_error_first_and_tried_again_later() {
 
     let dir = TempDir::new();
     let program = dir.path().join("program");
-    symlink("/bin/sh", &program).unwrap();
+    symlink("/bin/bash", &program).unwrap();
     let command = Command::new(&program).arg("-c").arg("read x <&$0; exit 0");
     let (tell, started) = mpsc::channel();
     let serve = move |_, socket| tell.send(socket).unwrap();
@@ -141,7 +141,7 @@ fn program_that_cannot_be_started_is_an_error_first_and_tried_again_later() {
     std::fs::remove_file(&program).unwrap();
     drop(socket);
     wait_until("a restart has failed", || supervisor.restarts() >= 2);
-    symlink("/bin/sh", &program).unwrap();
+    symlink("/bin/bash", &program).unwrap();
     let socket = started.recv_timeout(LONG).unwrap();
     supervisor.disarm();
     drop(socket);
