@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::world::{World, resident};
 
 /// The memory is looked at so many times in a part.
-const LOOKS: u64 = 40;
+const LOOKS: u64 = 200;
 /// Memory is flat if it grows by no more than this in the last quarter, over the one before: a tenth,
 /// and so many KiB. The allocator's own slack is within it.
 const SLACK: u64 = 8 << 10;
