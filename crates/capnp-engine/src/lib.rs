@@ -170,5 +170,8 @@ pub use payload::{Content, Payload};
 pub use pending_call::{CallKind, Serving};
 pub use questions::{CallId, CallOptions, Called};
 pub use segments::{Segments as MessageSegments, SliceSegments};
-pub use shared_message::{MessageView, SharedMessage, first_word, reader_options};
+pub use shared_message::{
+    MessageView, NESTING, SharedMessage, first_word, nesting_limit, reader_options,
+    set_nesting_limit,
+};
 pub use told::PeerLimits;

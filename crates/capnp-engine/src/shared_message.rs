@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use capnp::Result;
 use capnp::message::{Reader, ReaderOptions};
@@ -131,11 +132,30 @@ impl<'a> MessageView<'a> {
     }
 }
 
+/// How deep the parts of a message may lie in each other, as every Cap'n Proto implementation has it unless
+/// told otherwise.
+pub const NESTING: u16 = 64;
+
+static NESTING_LIMIT: AtomicU16 = AtomicU16::new(NESTING);
+
+/// How deep structs and lists may lie in each other where they are read, the message itself and what it
+/// wraps around its parameters included.
+pub fn nesting_limit() -> u16 {
+    NESTING_LIMIT.load(Ordering::Relaxed)
+}
+
+/// Sets [`nesting_limit`] for the whole process: who reads what is nested needs stack for each level.
+/// Messages that are being read keep their limit.
+pub fn set_nesting_limit(levels: u16) {
+    NESTING_LIMIT.store(levels, Ordering::Relaxed);
+}
+
 /// The read limits for a message of `length` bytes: each part may be read a few times. Without a
 /// limit, a message that points to the same part many times, or to a long list of Void, would
-/// become many times as large as what was sent.
+/// become many times as large as what was sent. Nesting: [`nesting_limit`].
 pub fn reader_options(length: usize) -> ReaderOptions {
     let mut options = ReaderOptions::new();
     options.traversal_limit_in_words(Some(8 * (length / WORD) + 1024));
+    options.nesting_limit(i32::from(nesting_limit()));
     options
 }

@@ -33,11 +33,22 @@ pub struct ProcessLimits {
     /// beyond its first MiB. Beyond this calls of more than 1,024 bytes are refused as overloaded. 1 GiB
     /// unless set.
     pub call_bytes: usize,
+    /// How deep the structs and lists of a value may lie in each other. What is nested more deeply fails its
+    /// call, on the side that writes it, or if that has a higher limit, on the one that reads it. The
+    /// few levels of a message around its values count where it is read. Each level needs stack of the
+    /// thread that reads or writes: up to 4 KiB in a debug build, and threads of this runtime have 2 MiB
+    /// unless `RUST_MIN_STACK` says otherwise. 64 unless set, as in every implementation of Cap'n Proto; a
+    /// peer with another limit has to be set likewise.
+    pub nesting: u16,
 }
 
 impl ProcessLimits {
-    const DEFAULT: ProcessLimits =
-        ProcessLimits { threads: 4096, partial_bytes: 1 << 30, call_bytes: 1 << 30 };
+    const DEFAULT: ProcessLimits = ProcessLimits {
+        threads: 4096,
+        partial_bytes: 1 << 30,
+        call_bytes: 1 << 30,
+        nesting: capnp_engine::NESTING,
+    };
 
     /// The bounds in force.
     pub fn current() -> ProcessLimits {
@@ -45,6 +56,7 @@ impl ProcessLimits {
             threads: THREADS.load(Ordering::Relaxed),
             partial_bytes: PARTIAL_BYTES.load(Ordering::Relaxed),
             call_bytes: CALL_BYTES.load(Ordering::Relaxed),
+            nesting: capnp_engine::nesting_limit(),
         }
     }
 
@@ -53,6 +65,7 @@ impl ProcessLimits {
         THREADS.store(self.threads, Ordering::Relaxed);
         PARTIAL_BYTES.store(self.partial_bytes, Ordering::Relaxed);
         CALL_BYTES.store(self.call_bytes, Ordering::Relaxed);
+        capnp_engine::set_nesting_limit(self.nesting);
     }
 
     /// Threads that connections take beyond those that each can always have.

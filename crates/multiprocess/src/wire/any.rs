@@ -101,7 +101,8 @@ impl AnyPointer {
         look: impl FnOnce(capnp::any_pointer::Reader<'_>) -> Result<R>,
     ) -> Result<R> {
         let mut bytes = self.bytes.as_slice();
-        let options = ReaderOptions::new();
+        let mut options = ReaderOptions::new();
+        options.nesting_limit(i32::from(capnp_engine::nesting_limit()));
         if bytes.is_empty() {
             let empty = message::Reader::new(message::SegmentArray::new(&[&[0; 8]]), options);
             return look(empty.get_root().map_err(malformed)?);

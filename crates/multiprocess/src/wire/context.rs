@@ -7,7 +7,7 @@ use std::any::Any;
 
 use capnp::private::capability::ClientHook;
 use capnp::private::layout::{PointerReader, StructSize};
-use capnp_engine::cap_hook;
+use capnp_engine::{cap_hook, nesting_limit};
 
 use super::helpers::malformed;
 use super::slots::{Builder, Reader};
@@ -81,11 +81,8 @@ pub struct Encoder<'a> {
     capabilities: &'a mut dyn WriteCapabilities,
     version: u8,
     /// How deep in structs the value lies that is written.
-    depth: u32,
+    depth: u16,
 }
-
-/// How deep structs may lie in each other: what capnp's readers take.
-const MAX_DEPTH: u32 = 64;
 
 impl<'a> Encoder<'a> {
     /// For a message in the form of this version.
@@ -121,9 +118,10 @@ impl<'a> Encoder<'a> {
     /// Writes a struct that lies in what is written now. Too deep is an error: the peer would refuse it, and
     /// this thread's stack would end.
     pub(crate) fn within<R>(&mut self, write: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
-        if self.depth >= MAX_DEPTH {
+        let most = nesting_limit();
+        if self.depth >= most {
             return Err(Error::misuse(format!(
-                "a value has structs within structs, more than {MAX_DEPTH} deep, which no peer reads"
+                "a value has structs within structs, more than {most} deep (ProcessLimits::nesting)"
             )));
         }
         self.depth += 1;
