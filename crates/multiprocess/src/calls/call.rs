@@ -1,21 +1,18 @@
 //! A method call: waited for by a thread or a future, bounded, cancelled, pipelined.
 
+mod pipelined;
+mod poll;
+
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::handle::Handle;
-use super::interface::Interface;
 use super::local_calls::start_local;
 use super::method::MethodId;
 use super::remote::RemoteObject;
 use super::slot::Slot;
-use super::start::{
-    RoomToSend, SentCall, Started, object_of, start_call, start_pipelined, wait_for,
-};
+use super::start::{RoomToSend, SentCall, Started, start_call, wait_for};
 use super::streaming::{Room, start_stream};
 use super::waiting::{Deadline, wait_for_slot};
 use crate::call_log;
@@ -143,16 +140,13 @@ impl<T: Send + 'static> Call<T> {
             State::Ready(result) => result,
             State::Local(run) => catch_panic(run),
             State::Remote(call) => self.wait_remote(call, None),
-            State::Full(mut call, room, deadline) => {
-                room.slot.wake_thread(&this_inbox());
-                match wait_for_slot(&room.slot, Some(&room.conn), &deadline) {
-                    Ok(()) => {
-                        call.told = true;
-                        self.wait_remote(call, Some(room))
-                    }
-                    Err(error) => Err(error),
+            State::Full(mut call, room, deadline) => match room.wait(&deadline) {
+                Ok(()) => {
+                    call.told = true;
+                    self.wait_remote(call, Some(room))
                 }
-            }
+                Err(error) => Err(error),
+            },
             State::Sent(sent, deadline) => {
                 let result = wait_for(sent, deadline, false);
                 match self.again(&result) {
@@ -254,17 +248,14 @@ impl<T: Send + 'static> Call<T> {
             drop(room.take());
             let result = match started {
                 Ok(Started::Sent(sent)) => wait_for(sent, deadline, true),
-                Ok(Started::Full(full)) => {
-                    full.slot.wake_thread(&this_inbox());
-                    match wait_for_slot(&full.slot, Some(&full.conn), &deadline) {
-                        Ok(()) => {
-                            call.told = true;
-                            room = Some(full);
-                            continue;
-                        }
-                        Err(error) => Err(error),
+                Ok(Started::Full(full)) => match full.wait(&deadline) {
+                    Ok(()) => {
+                        call.told = true;
+                        room = Some(full);
+                        continue;
                     }
-                }
+                    Err(error) => Err(error),
+                },
                 Err(error) => unless_closed(error, closed),
             };
             match self.again(&result) {
@@ -446,129 +437,11 @@ fn logged<T: Send + 'static>(
     started
 }
 
-impl<T> RemoteCall<T> {
-    fn pipeline<I: Interface>(self) -> RemoteObject {
-        let RemoteCall { method, object, encode, .. } = self;
-        let sent = object.place().and_then(|(conn, cap)| {
-            Ok(object_of::<I>(start_pipelined(conn, cap, method, encode)?))
-        });
-        sent.unwrap_or_else(RemoteObject::broken)
-    }
-}
-
-impl<I: Interface> Call<I> {
-    /// Makes the call and returns a handle on its result without waiting for it: calls on the
-    /// handle are sent behind this one and need no further round trip. If this call fails, they
-    /// fail with its error.
-    ///
-    /// For an interface in several versions whose version in the peer is not known yet, this waits for
-    /// the answer if the call can reveal the version; from a future, await that call instead.
-    pub fn pipelined(self) -> I {
-        match self.state {
-            State::Remote(call) if self.retry.is_none() && !call.is_behind_stream() => {
-                I::from_handle(Handle::remote_object(call.pipeline::<I>()))
-            }
-            state => Call { state, ..self }.wait().unwrap_or_else(broken),
-        }
-    }
-}
-
-impl<I: Interface> Call<Option<I>> {
-    /// Makes the call and returns a handle on its result without waiting for it: calls on the
-    /// handle are sent behind this one and need no further round trip. If this call fails or
-    /// returns none, they fail.
-    ///
-    /// For an interface in several versions whose version in the peer is not known yet, this waits for
-    /// the answer if the call can reveal the version; from a future, await that call instead.
-    pub fn pipelined(self) -> I {
-        match self.state {
-            State::Remote(call) if self.retry.is_none() && !call.is_behind_stream() => {
-                I::from_handle(Handle::remote_object(call.pipeline::<I>()))
-            }
-            state => match (Call { state, ..self }).wait() {
-                Ok(Some(handle)) => handle,
-                Ok(None) => broken(Error::failed(format!("the call returned no {}", I::NAME))),
-                Err(error) => broken(error),
-            },
-        }
-    }
-}
-
 /// The result of a call that could not be made: ending an object that is already closed is no error.
 fn unless_closed<T>(error: Error, closed: Option<fn() -> T>) -> Result<T> {
     match (error, closed) {
         (Error::ApiMisuse { .. }, Some(closed)) => Ok(closed()),
         (error, _) => Err(error),
-    }
-}
-
-fn broken<I: Interface>(error: Error) -> I {
-    I::from_handle(Handle::remote_object(RemoteObject::broken(error)))
-}
-
-impl<T: Send + 'static> Future for Call<T> {
-    type Output = Result<T>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let call = self.get_mut();
-        loop {
-            let Poll::Ready(result) = call.poll_once(context) else { return Poll::Pending };
-            match call.again(&result) {
-                Some(other) => call.state = State::Remote(other),
-                None => return Poll::Ready(call.finish(result)),
-            }
-        }
-    }
-}
-
-impl<T: Send + 'static> Call<T> {
-    fn poll_once(&mut self, context: &mut Context<'_>) -> Poll<Result<T>> {
-        self.begin(context.waker(), true);
-        while let State::Full(_, room, deadline) = &self.state {
-            let ended = match room.slot.take_or_wake(context.waker()) {
-                Some(answer) => answer,
-                None if deadline.passed() => Err(deadline.error()),
-                None => return Poll::Pending,
-            };
-            match (ended, std::mem::replace(&mut self.state, State::Done)) {
-                (Ok(()), State::Full(call, room, _)) => {
-                    self.state = State::Remote(RemoteCall { told: true, ..call });
-                    self.begin(context.waker(), true);
-                    drop(room);
-                }
-                (Err(error), _) => return Poll::Ready(Err(error)),
-                _ => {}
-            }
-        }
-        let result = match &mut self.state {
-            State::Sent(sent, deadline) => match sent.slot.take_or_wake(context.waker()) {
-                Some(answer) => {
-                    sent.log_end(answer.as_ref().err());
-                    sent.set_over();
-                    answer
-                }
-                None if deadline.passed() => Err(deadline.error()),
-                None => return Poll::Pending,
-            },
-            State::Pooled(slot, deadline) => match slot.take_or_wake(context.waker()) {
-                Some(answer) => answer,
-                None if deadline.passed() => Err(deadline.error()),
-                None => return Poll::Pending,
-            },
-            State::Streamed(room, done, deadline) => {
-                match room.slot().take_or_wake(context.waker()) {
-                    Some(answer) => answer.map(|()| done()),
-                    None if deadline.passed() => Err(deadline.error()),
-                    None => return Poll::Pending,
-                }
-            }
-            other => match std::mem::replace(other, State::Done) {
-                State::Ready(result) => result,
-                _ => Err(Error::misuse("this call was polled after it had ended")),
-            },
-        };
-        self.state = State::Done;
-        Poll::Ready(result)
     }
 }
 

@@ -122,6 +122,14 @@ pub(super) struct RoomToSend {
     bytes: usize,
 }
 
+impl RoomToSend {
+    /// Waits until there is room. Callbacks for this thread run meanwhile.
+    pub(super) fn wait(&self, deadline: &Deadline) -> Result<()> {
+        self.slot.wake_thread(&this_inbox());
+        wait_for_slot(&self.slot, Some(&self.conn), deadline)
+    }
+}
+
 /// To be dropped when the call was sent: until then the room is reserved for it.
 impl Drop for RoomToSend {
     fn drop(&mut self) {
@@ -189,8 +197,7 @@ pub(super) fn start_call<T: Send + 'static>(
                  (Limits::message): pass them in several calls"
             )));
         }
-        // A call that is made to serve another of the peer's must not wait for that.
-        if !core.has_room(conn, bytes, told) && innermost(conn).is_none() {
+        if !has_room(core, conn, bytes, told) {
             core.engine.discard(written.draft);
             return Ok(Err(wait_for_room(core, conn, bytes)));
         }
@@ -232,6 +239,11 @@ pub(super) fn start_call<T: Send + 'static>(
     Ok(Started::Sent(SentCall { slot, conn, id, thread, over, bytes, log }))
 }
 
+/// Whether a call of this size is sent now. One that is made to serve another of the peer's must not wait.
+fn has_room(core: &mut Core, conn: &ArcConn, bytes: usize, told: bool) -> bool {
+    core.has_room(conn, bytes, told) || innermost(conn).is_some()
+}
+
 /// Where a call of this size waits for room.
 fn wait_for_room(core: &mut Core, conn: &ArcConn, bytes: usize) -> RoomToSend {
     let slot = Arc::new(Slot::unwatched());
@@ -254,24 +266,31 @@ fn check_connected(conn: &ArcConn) -> Result<()> {
     conn.ended().cloned().map_or(Ok(()), Err)
 }
 
-/// A capability for what a call will return, before it has.
+/// A capability for what a call will return, before it has. The error within: there is no room.
 pub(super) fn start_pipelined(
     conn: &ArcConn,
     cap: Cap,
     method: MethodId,
-    // Called under the lock, dropped here outside it: it owns what the user passed.
-    mut encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
-) -> Result<HeldCap> {
+    // Called under the lock. It owns what the user passed, so it is dropped elsewhere.
+    encode: &mut EncodeFn,
+    // It has waited for room and was told that there is some.
+    told: bool,
+) -> Result<std::result::Result<HeldCap, RoomToSend>> {
     conn.enter(|core| {
         check_connected(conn)?;
         let caller = Caller::Future { running: None, long: method.long };
         let target = (method.interface, method.ordinal);
         let version = method.version;
-        let written = core.write_call(conn, target, version, Some(&caller), &mut encode)?;
+        let written = core.write_call(conn, target, version, Some(&caller), encode)?;
+        let bytes = written.draft.bytes();
+        if !has_room(core, conn, bytes, told) {
+            core.engine.discard(written.draft);
+            return Ok(Err(wait_for_room(core, conn, bytes)));
+        }
         let how = How { pipeline: Some(vec![method.pipeline]), ..How::default() };
         let (_, promise) = core.call(cap, written, how, Complete::ignore(method.name))?;
         let promise = promise.ok_or_else(|| Error::failed("the call promised nothing"))?;
-        Ok(HeldCap::new(core, conn, promise))
+        Ok(Ok(HeldCap::new(core, conn, promise)))
     })
 }
 

@@ -1,8 +1,6 @@
 //! Calls of this side's that are under way: who waits for them, and how they are cancelled.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use capnp_engine::{
     CallId, CallKind, CallOptions, Cap, Content, Draft, Failure, Incoming, Path, Payload, Stage,
@@ -10,6 +8,7 @@ use capnp_engine::{
 use slab::Slab;
 
 use super::errors::{closed, from_failure};
+use super::room::Room;
 use super::thread_server::ThreadServer;
 use super::threads::BusyGuard;
 use crate::call_log;
@@ -126,35 +125,9 @@ impl WaiterId {
 pub(crate) struct Waiters {
     slots: Slab<Waiter>,
     next: u64,
-    /// The sum of their bytes.
-    bytes: usize,
-    /// Bytes of calls that were told that there is room, and are about to be sent.
-    reserved: usize,
-    /// Calls that wait for room before they are sent.
-    queue: VecDeque<QueuedCall>,
+    /// The bytes of the calls, and those that wait until there is room for theirs.
+    pub(super) room: Room,
 }
-
-struct QueuedCall {
-    bytes: usize,
-    place: Arc<QueuePlace>,
-    /// Tells it that there is room.
-    tell: TellRoom,
-}
-
-/// A call's place in the queue, as the call has it. Changed under the lock.
-#[derive(Default)]
-pub(crate) struct QueuePlace(AtomicU8);
-
-const WAITS: u8 = 0;
-const TOLD: u8 = 1;
-const GONE: u8 = 2;
-
-/// Called once, under the lock: when there is room, or when the connection has ended.
-pub(crate) type TellRoom =
-    Box<dyn FnOnce(&mut Core, &ArcConn, &QueuePlace) -> Option<Followup> + Send>;
-
-/// Calls of up to this many bytes are sent at once: the peer always takes them, as this side does.
-const SMALL: usize = 1024;
 
 struct Waiter {
     serial: u64,
@@ -193,7 +166,7 @@ impl Waiters {
 
     /// How many calls wait for room.
     pub(super) fn queued(&self) -> usize {
-        self.queue.len()
+        self.room.queued()
     }
 
     /// How many calls are under way.
@@ -201,14 +174,9 @@ impl Waiters {
         self.slots.len()
     }
 
-    fn has_room(&self, bytes: usize, limit: usize) -> bool {
-        let taken = self.bytes + self.reserved;
-        taken == 0 || taken.saturating_add(bytes) <= limit
-    }
-
     fn remove(&mut self, tag: usize) -> Option<Waiter> {
         let waiter = self.slots.try_remove(tag)?;
-        self.bytes -= waiter.bytes;
+        self.room.leave(waiter.bytes);
         Some(waiter)
     }
 
@@ -281,77 +249,16 @@ impl Core {
         callback: Option<Cap>,
     ) -> WaiterId {
         let waiters = &mut self.state().waiters;
-        // Small calls do not wait, so others do not wait for them.
-        let bytes = if bytes <= SMALL { 0 } else { bytes };
+        let bytes = waiters.room.take(bytes);
         let serial = waiters.next;
         waiters.next += 1;
         let complete = Some(complete);
-        waiters.bytes += bytes;
         let (since, thread, cancelled) = (call_log::moment(), thread_list::number(), "");
         let call = None;
         let waiter =
             Waiter { serial, bytes, complete, call, busy, callback, since, thread, cancelled };
         let tag = waiters.slots.insert(waiter);
         WaiterId { tag, serial }
-    }
-
-    /// Whether a call of this size may be sent now, or is to wait until others are answered, because they
-    /// have as many bytes as may be under way. `told`: it has waited, and was told that there is room.
-    pub(crate) fn has_room(&mut self, conn: &ArcConn, bytes: usize, told: bool) -> bool {
-        let limit = self.send_window(conn);
-        let waiters = &self.state().waiters;
-        // Nothing that comes later goes before those that wait.
-        let free = waiters.queue.is_empty() && waiters.has_room(bytes, limit);
-        bytes <= SMALL || told || free
-    }
-
-    /// Bytes of this side's calls that are under way at once, if they are several: no more than the peer
-    /// takes, where it has said how many.
-    fn send_window(&self, conn: &ArcConn) -> usize {
-        match self.engine.peer_limits() {
-            Some(peer) => conn.limits().send_window_to(peer.message, peer.bytes),
-            None => conn.limits().send_window(),
-        }
-    }
-
-    /// Has `tell` called when there is room for a call of this size.
-    pub(crate) fn queue_call(&mut self, bytes: usize, tell: TellRoom) -> Arc<QueuePlace> {
-        let place = Arc::<QueuePlace>::default();
-        let call = QueuedCall { bytes, place: Arc::clone(&place), tell };
-        self.state().waiters.queue.push_back(call);
-        place
-    }
-
-    /// A call waits for room no longer: it was sent, or is not to be. Gives back what was reserved for it.
-    pub(crate) fn leave_queue(&mut self, place: &QueuePlace, bytes: usize) {
-        if place.0.swap(GONE, Ordering::Relaxed) == TOLD {
-            let waiters = &mut self.state().waiters;
-            waiters.reserved = waiters.reserved.saturating_sub(bytes);
-        }
-    }
-
-    /// Tells calls that wait that there is room for them.
-    pub(crate) fn tell_room(&mut self, conn: &ArcConn) {
-        let limit = self.send_window(conn);
-        let waiters = &mut self.state().waiters;
-        let mut told = Vec::new();
-        // Those that have room, taken out before any of them is told: it may be sent at once.
-        while let Some(first) = waiters.queue.front() {
-            let (bytes, waits) = (first.bytes, first.place.0.load(Ordering::Relaxed) == WAITS);
-            if waits && !waiters.has_room(bytes, limit) {
-                break;
-            }
-            let Some(QueuedCall { place, tell, .. }) = waiters.queue.pop_front() else { break };
-            if waits {
-                place.0.store(TOLD, Ordering::Relaxed);
-                waiters.reserved += bytes;
-                told.push((place, tell));
-            }
-        }
-        for (place, tell) in told {
-            let followup = tell(self, conn, &place);
-            self.followups.extend(followup);
-        }
     }
 
     /// Makes a call that somebody waits for.
@@ -507,12 +414,7 @@ impl Core {
     /// The engine has ended: those who wait for calls that were not made yet are told.
     pub(super) fn fail_all(&mut self, conn: &ArcConn, error: &Error) {
         let waiters = std::mem::take(&mut self.state().waiters);
-        for QueuedCall { place, tell, .. } in waiters.queue {
-            // When they try to be sent they see the end. Nothing is reserved for them.
-            place.0.store(GONE, Ordering::Relaxed);
-            let followup = tell(self, conn, &place);
-            self.followups.extend(followup);
-        }
+        self.tell_end(conn, waiters.room);
         for (_, waiter) in waiters.slots {
             if let Some(complete) = waiter.complete {
                 let followup = complete.run(self, conn, Err(error.clone()));

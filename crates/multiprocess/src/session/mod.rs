@@ -2,7 +2,8 @@
 //! is under the connection's lock, with the engine.
 //!
 //! - `state` is the session's state, and carries out the engine's effects;
-//! - `calls`: calls of this side's that are under way; `interrupts` ends those that a peer does not end
+//! - `calls`: calls of this side's that are under way, `room`: those that wait because others have too many
+//!   bytes under way; `interrupts` ends those that a peer does not end
 //!   itself;
 //! - `running`: calls of the peer's that are being served, and their answers; `schedule` finds the
 //!   thread that runs one;
@@ -20,6 +21,7 @@ mod held_cap;
 mod interrupts;
 mod object;
 mod reader;
+mod room;
 mod running;
 mod schedule;
 mod state;
@@ -35,11 +37,12 @@ use std::sync::Arc;
 use crate::Result;
 use crate::connection::{ArcConn, Conn, Limits, SessionParts, register};
 
-pub(crate) use calls::{Asked, Complete, How, QueuePlace, TakeAnswer, WaiterId, WhoWaits, Written};
+pub(crate) use calls::{Asked, Complete, How, TakeAnswer, WaiterId, WhoWaits, Written};
 pub(crate) use errors::closed;
 pub(crate) use held_cap::{Destroy, HeldCap};
 pub(crate) use object::Object;
 pub(crate) use reader::{CallThreads, CapReader};
+pub(crate) use room::QueuePlace;
 pub(crate) use running::{EncodeFn, Served};
 pub(crate) use schedule::{Schedule, ThreadAddress};
 pub(crate) use under_way::UnderWay;

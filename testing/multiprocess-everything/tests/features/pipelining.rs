@@ -1,11 +1,13 @@
 //! Calls on results that have not arrived yet: how many messages go out, and that none of them
 //! waits for an answer.
 
+use std::os::unix::net::UnixStream;
 use std::thread;
+use std::time::Duration;
 
 use capnp::message::ReaderOptions;
 use capnp_rpc::rpc_capnp::message::{self, Which};
-use multiprocess::Call;
+use multiprocess::{Call, Connection, Error, Limits};
 use multiprocess_everything::generated::calls::NotFound;
 use multiprocess_everything::generated::everything::EverythingClient;
 use multiprocess_everything::generated::objects::FolderClient;
@@ -142,4 +144,41 @@ fn a_failure_on_the_way_is_that_of_the_rest() {
     let error = deep.find("d").pipelined().path().wait().unwrap_err();
     assert!(!error.is_disconnect(), "{error}");
     assert_eq!(deep.path().wait().unwrap(), "/a/b/c");
+}
+
+/// Little room, so that little suffices to fill it.
+fn narrow() -> Limits {
+    Limits { message: 2 << 20, call_bytes: 4 << 20, unsent: 4 << 20, ..Limits::default() }
+}
+
+fn long_name(number: usize) -> String {
+    format!("{number}{}", "x".repeat(1 << 20))
+}
+
+#[test]
+fn large_calls_wait_for_room() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let server = EverythingServer::new().client();
+    let serving = Connection::builder().limits(narrow()).serve(server).start(theirs).unwrap();
+    let calling = Connection::builder().limits(narrow()).start(ours).unwrap();
+    let everything: EverythingClient = calling.bootstrap().unwrap();
+    let root = everything.root().pipelined();
+    let folders: Vec<_> = (0..20).map(|number| root.open(long_name(number)).pipelined()).collect();
+    for (number, folder) in folders.iter().enumerate() {
+        assert_eq!(folder.path().wait().unwrap(), format!("/{}", long_name(number)));
+    }
+    assert!(serving.is_connected());
+}
+
+#[test]
+fn a_call_that_waits_for_room_keeps_its_deadline() {
+    // The other side is silent, so that there is never room again.
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    let calling = Connection::builder().limits(narrow()).start(ours).unwrap();
+    let everything: EverythingClient = calling.bootstrap().unwrap();
+    let root = everything.root().pipelined();
+    let open = |number| root.open(long_name(number)).timeout(Duration::from_millis(20)).pipelined();
+    let _sent: Vec<_> = (0..3).map(open).collect();
+    let error = open(3).path().wait().unwrap_err();
+    assert!(matches!(error, Error::Timeout(_)), "{error:?}");
 }

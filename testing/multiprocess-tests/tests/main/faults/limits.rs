@@ -161,7 +161,9 @@ fn a_refused_streaming_call_ends_its_stream() {
         })
     };
     let first = note(&mut peer, 1, &[]);
+    // A streaming call may be answered before it runs.
     peer.wait(first).results();
+    wait_until("the first has run", || pair.taken.numbers() == [1]);
     let objects: Vec<_> = (0..9).map(Cap::Here).collect();
     let refused = note(&mut peer, 2, &objects);
     let after = note(&mut peer, 3, &[]);

@@ -1,0 +1,81 @@
+//! Calls on what a call returns, before it has returned.
+
+use super::super::handle::Handle;
+use super::super::interface::Interface;
+use super::super::remote::RemoteObject;
+use super::super::start::{object_of, start_pipelined};
+use super::super::waiting::Deadline;
+use super::{Call, RemoteCall, State};
+use crate::{Error, Result};
+
+impl<I: Interface> Call<I> {
+    /// Makes the call and returns a handle on its result without waiting for it: calls on the
+    /// handle are sent behind this one and need no further round trip. If this call fails, they
+    /// fail with its error.
+    ///
+    /// For an interface in several versions whose version in the peer is not known yet, this waits for
+    /// the answer if the call can reveal the version; from a future, await that call instead. A call of more
+    /// than 1,024 bytes waits for room before it is sent ([`Limits::call_bytes`](crate::Limits)), as long as
+    /// its [`timeout`](Call::timeout) says.
+    pub fn pipelined(mut self) -> I {
+        let deadline = self.deadline();
+        match self.state {
+            State::Remote(call) if self.retry.is_none() && !call.is_behind_stream() => {
+                I::from_handle(Handle::remote_object(call.pipeline::<I>(&deadline)))
+            }
+            state => Call { state, ..self }.wait().unwrap_or_else(broken),
+        }
+    }
+}
+
+impl<I: Interface> Call<Option<I>> {
+    /// Makes the call and returns a handle on its result without waiting for it: calls on the
+    /// handle are sent behind this one and need no further round trip. If this call fails or
+    /// returns none, they fail.
+    ///
+    /// For an interface in several versions whose version in the peer is not known yet, this waits for
+    /// the answer if the call can reveal the version; from a future, await that call instead. A call of more
+    /// than 1,024 bytes waits for room before it is sent ([`Limits::call_bytes`](crate::Limits)), as long as
+    /// its [`timeout`](Call::timeout) says.
+    pub fn pipelined(mut self) -> I {
+        let deadline = self.deadline();
+        match self.state {
+            State::Remote(call) if self.retry.is_none() && !call.is_behind_stream() => {
+                I::from_handle(Handle::remote_object(call.pipeline::<I>(&deadline)))
+            }
+            state => match (Call { state, ..self }).wait() {
+                Ok(Some(handle)) => handle,
+                Ok(None) => broken(Error::failed(format!("the call returned no {}", I::NAME))),
+                Err(error) => broken(error),
+            },
+        }
+    }
+}
+
+impl<T> RemoteCall<T> {
+    fn pipeline<I: Interface>(mut self, deadline: &Deadline) -> RemoteObject {
+        self.send_pipelined::<I>(deadline).unwrap_or_else(RemoteObject::broken)
+    }
+
+    fn send_pipelined<I: Interface>(&mut self, deadline: &Deadline) -> Result<RemoteObject> {
+        let (conn, cap) = self.object.place()?;
+        // What was reserved for the call while it waited for room.
+        let mut room = None;
+        loop {
+            let told = room.is_some();
+            let started = start_pipelined(conn, cap, self.method, &mut self.encode, told);
+            drop(room);
+            match started? {
+                Ok(promised) => return Ok(object_of::<I>(promised)),
+                Err(full) => {
+                    full.wait(deadline)?;
+                    room = Some(full);
+                }
+            }
+        }
+    }
+}
+
+fn broken<I: Interface>(error: Error) -> I {
+    I::from_handle(Handle::remote_object(RemoteObject::broken(error)))
+}
