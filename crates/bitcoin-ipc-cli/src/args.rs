@@ -16,7 +16,8 @@ use bitcoin_ipc::ipc::Chain;
 #[derive(Debug, Parser)]
 #[command(name = "bitcoin-ipc", version, max_term_width = 100)]
 #[command(
-    after_help = "Exit status: 0 done, 1 failed (one line on stderr says why), 2 wrong usage, 130 Ctrl-C."
+    after_help = "Exit status: 0 done, 1 failed (one line on stderr says why), 2 wrong usage, 130 Ctrl-C.\n\
+                  BITCOIN_IPC_LOG=debug logs each call on stderr, trace its parameters too [default: warn]."
 )]
 pub(super) struct Args {
     /// Connect to the node at ADDRESS: unix (node.sock in the data directory), unix:PATH (relative to

@@ -8,6 +8,7 @@
 mod args;
 mod commands;
 mod demo;
+mod log;
 mod node;
 mod output;
 mod peer;
@@ -48,21 +49,22 @@ pub fn main() -> ExitCode {
 
 /// The program `bitcoin-ipc`.
 pub fn ipc_main() -> ExitCode {
-    report("bitcoin-ipc", commands::run(&Args::parse()))
+    report("bitcoin-ipc", || commands::run(&Args::parse()))
 }
 
 /// The program `bitcoin-node`.
 pub fn node_main() -> ExitCode {
-    report("bitcoin-node", node::run(std::env::args_os().collect()))
+    report("bitcoin-node", || node::run(std::env::args_os().collect()))
 }
 
 /// The program `bitcoin-wallet`.
 pub fn wallet_main() -> ExitCode {
-    report("bitcoin-wallet", wallet::run(std::env::args_os().collect()))
+    report("bitcoin-wallet", || wallet::run(std::env::args_os().collect()))
 }
 
-fn report(program: &str, outcome: Outcome) -> ExitCode {
-    match outcome {
+/// Runs a program, with its log, and says on stderr why it failed.
+fn report(program: &str, run: impl FnOnce() -> Outcome) -> ExitCode {
+    match log::start().and_then(|()| run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(message)) => {
             output::error(program, &message);

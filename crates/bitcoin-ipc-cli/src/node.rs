@@ -32,7 +32,7 @@ Usage: bitcoin-node -ipcbind=ADDRESS [-datadir=DIR]
   -version          The version.
 
 SIGINT and SIGTERM end it, a second SIGINT at once. SIGUSR1 has it print its connections, calls and
-threads on stderr.
+threads on stderr. BITCOIN_IPC_LOG=debug logs each call there, trace its parameters too [default: warn].
 ";
 
 /// The options of the command line.

@@ -18,6 +18,8 @@ Usage: bitcoin-wallet -ipcfd N      (how another process starts it)
   -ipcfd N          Serve the parent process on its inherited socket N until it closes.
   -help             This text.
   -version          The version.
+
+BITCOIN_IPC_LOG=debug logs each call on stderr, trace its parameters too [default: warn].
 ";
 
 /// The bootstrap object of the process.

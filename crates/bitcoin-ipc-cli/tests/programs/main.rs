@@ -1,6 +1,7 @@
 //! The programs, as their users meet them: real processes on real sockets.
 
 mod cli;
+mod log;
 mod node;
 mod steps;
 mod stuck;

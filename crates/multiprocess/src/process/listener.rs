@@ -171,10 +171,11 @@ fn listen_privately(place: &Place, path: &Path) -> Result<(OwnedFd, OsString)> {
 #[cfg(test)]
 mod tests {
     use super::super::connect;
-    use super::super::testing::{TempDir, only_test};
+    use super::super::testing::only_test;
     use super::*;
     use std::io::{Read, Write};
     use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, symlink};
+    use tempfile::TempDir;
 
     fn refusal(path: &Path) -> String {
         match Listener::bind(path) {
@@ -205,7 +206,7 @@ mod tests {
 
     #[test]
     fn socket_is_there_while_it_listens() {
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let path = dir.path().join("s");
         let listener = Listener::bind(&path).unwrap();
         assert_eq!(names(&dir), ["s"]);
@@ -221,7 +222,7 @@ mod tests {
 
     #[test]
     fn stale_socket_is_replaced() {
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let path = dir.path().join("s");
         drop(UnixListener::bind(&path).unwrap());
         let listener = Listener::bind(&path).unwrap();
@@ -231,7 +232,7 @@ mod tests {
 
     #[test]
     fn live_socket_is_refused_and_left_alone() {
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let path = dir.path().join("s");
         let listener = Listener::bind(&path).unwrap();
         let expected = format!("listens at {} already", path.display());
@@ -249,7 +250,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn live_socket_with_a_full_queue_is_refused() {
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let path = dir.path().join("s");
         let busy = stream_socket().unwrap();
         rustix::net::bind(&busy, &SocketAddrUnix::new(&path).unwrap()).unwrap();
@@ -261,7 +262,7 @@ mod tests {
 
     #[test]
     fn what_is_no_socket_is_refused_and_left_alone() {
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let at = |name: &str| dir.path().join(name);
         std::fs::write(at("file"), "text").unwrap();
         std::fs::create_dir(at("dir")).unwrap();
@@ -278,7 +279,7 @@ mod tests {
 
     #[test]
     fn directory_must_be_there_and_safe() {
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let missing = dir.path().join("none");
         let problem = refusal(&missing.join("s"));
         let expected = format!("there is no directory {} for", missing.display());
@@ -314,7 +315,7 @@ mod tests {
 
     #[test]
     fn path_of_the_greatest_length_works_and_one_more_is_refused() {
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let rest = MAX_SOCKET_PATH - dir.path().as_os_str().len() - "//s".len();
         let deep = dir.path().join("d".repeat(rest));
         std::fs::DirBuilder::new().mode(0o700).create(&deep).unwrap();
@@ -331,7 +332,7 @@ mod tests {
 
     #[test]
     fn only_the_own_file_is_removed() {
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let path = dir.path().join("s");
         let first = Listener::bind(&path).unwrap();
         // Another program replaces the file by force.
@@ -347,7 +348,7 @@ mod tests {
 
     #[test]
     fn of_many_at_once_one_gets_the_stale_path() {
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let path = dir.path().join("s");
         for _ in 0..20 {
             let stale = UnixListener::bind(&path).unwrap();
@@ -370,7 +371,7 @@ mod tests {
     #[test]
     fn mode_is_0600_under_any_umask() {
         for umask in ["000", "022", "077", "777"] {
-            let dir = TempDir::new();
+            let dir = TempDir::new().unwrap();
             let path = dir.path().join("s");
             let script = format!("umask {umask}; exec \"$@\"");
             let output = std::process::Command::new("/bin/sh")

@@ -76,37 +76,12 @@ pub use supervisor::Supervisor;
 #[cfg(test)]
 mod testing {
     use std::future::Future;
-    use std::os::unix::fs::DirBuilderExt;
-    use std::path::{Path, PathBuf};
+
     use std::pin::pin;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
+
     use std::task::{Context, Poll, Wake, Waker};
     use std::time::{Duration, Instant};
-
-    /// A new empty directory, removed with everything in it when this is dropped.
-    pub(super) struct TempDir(PathBuf);
-
-    impl TempDir {
-        pub(super) fn new() -> TempDir {
-            static NEXT: AtomicU32 = AtomicU32::new(0);
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("mp-process-{}-{number}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            std::fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
-            TempDir(path)
-        }
-
-        pub(super) fn path(&self) -> &Path {
-            &self.0
-        }
-    }
-
-    impl Drop for TempDir {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
 
     /// Looks again and again until `condition` holds; fails the test after 20 seconds.
     #[track_caller]

@@ -306,9 +306,9 @@ fn credentials_of(socket: BorrowedFd<'_>) -> io::Result<PeerCredentials> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::TempDir;
     use super::*;
     use std::os::unix::net::UnixListener;
+    use tempfile::TempDir;
 
     fn failure(path: &Path) -> ConnectFailure {
         let error = connect_raw(path).unwrap_err();
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn failures_are_told_apart() {
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let at = |name: &str| dir.path().join(name);
         assert!(matches!(failure(&at("none")), ConnectFailure::Missing));
         assert!(matches!(failure(Path::new("")), ConnectFailure::Missing));
@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn failures_say_what_to_do() {
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let none = dir.path().join("none");
         let expected = format!("no socket at {}: is the server running?", none.display());
         assert_eq!(text(&none), expected);
@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn both_ends_know_the_other() {
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let path = dir.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
         let client = connect(&path).unwrap();
@@ -396,7 +396,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn connect_gives_up_a_server_that_does_not_accept() {
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let path = dir.path().join("s");
         let (_server, _queue) = stuck_server(&path);
         for timeout in [Duration::ZERO, Duration::from_millis(20)] {
@@ -416,7 +416,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn connect_waits_for_room_in_the_queue() {
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let path = dir.path().join("s");
         let (server, queue) = stuck_server(&path);
         std::thread::scope(|scope| {

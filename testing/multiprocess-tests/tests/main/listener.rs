@@ -2,7 +2,6 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -10,35 +9,24 @@ use multiprocess::process::Listener;
 use multiprocess::{Connection, Error, Server};
 use multiprocess_tests::generated::lab::LabClient;
 use multiprocess_tests::{LabServer, wait_until};
+use tempfile::TempDir;
 
 const LONG: Duration = Duration::from_secs(60);
 
 /// A directory of one test's own.
-pub(crate) struct Place(PathBuf);
+pub(crate) struct Place(TempDir);
 
 impl Place {
     pub(crate) fn new() -> Place {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("mp-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
-        Place(path)
+        Place(TempDir::new().unwrap())
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
-        self.0.join("lab.sock")
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        self.path().join("lab.sock")
     }
 }
 

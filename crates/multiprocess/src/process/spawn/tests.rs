@@ -156,7 +156,7 @@ fn program_is_found_in_the_childs_path_and_has_its_environment() {
     };
     assert!(problem("/:/bin").ends_with("No such file or directory (os error 2)"));
     // Found where it may not be run, and nowhere else.
-    let dir = super::super::testing::TempDir::new();
+    let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("mp-none"), "").unwrap();
     let path = format!("/etc/passwd:{}:/", dir.path().display());
     assert!(problem(&path).ends_with("Permission denied (os error 13)"));

@@ -11,8 +11,9 @@ use rustix::process::{WaitId, WaitIdOptions};
 
 use super::super::grace::Grace;
 use super::super::spawn::on_lasting_thread;
-use super::super::testing::{TempDir, only_test, wait_until};
+use super::super::testing::{only_test, wait_until};
 use super::*;
+use tempfile::TempDir;
 
 const SOON: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(20);
@@ -130,7 +131,7 @@ fn program_that_cannot_be_started_is_an_error_first_and_tried_again_later() {
     let error = Supervisor::start(Command::new("/none"), quick(), |_, _| ()).unwrap_err();
     assert!(matches!(error, Error::Spawn { .. }), "{error:?}");
 
-    let dir = TempDir::new();
+    let dir = TempDir::new().unwrap();
     let program = dir.path().join("program");
     symlink("/bin/bash", &program).unwrap();
     let command = Command::new(&program).arg("-c").arg("read x <&$0; exit 0");
