@@ -1,8 +1,10 @@
 //! The programs, as their users meet them: real processes on real sockets.
 
 mod cli;
+mod kills;
 mod log;
 mod node;
+mod running;
 mod steps;
 mod stuck;
 

@@ -4,10 +4,9 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -17,93 +16,8 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{IPC, LONG, NODE, process_exists, wait_until};
-
-/// A program that is ended with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Running {
-    fn ipc(datadir: &Path, args: &[&str]) -> Running {
-        let mut command = Command::new(IPC);
-        command.args(["--chain", "regtest", "--datadir"]).arg(datadir).args(args);
-        Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
-    }
-
-    /// Waits for its end: its status and what it wrote to stderr.
-    fn end(mut self) -> (std::process::ExitStatus, String) {
-        let mut status = None;
-        wait_until("the program has ended", || {
-            status = self.0.try_wait().unwrap();
-            status.is_some()
-        });
-        let mut stderr = self.0.stderr.take().unwrap();
-        let (read, errors) = mpsc::channel();
-        // On a thread of its own: a child that was left behind would keep it open for ever.
-        thread::spawn(move || {
-            let mut errors = String::new();
-            let _ = read.send(stderr.read_to_string(&mut errors).map(|_| errors));
-        });
-        let errors = errors.recv_timeout(LONG).expect("a child still has the program's stderr");
-        (status.unwrap(), errors.unwrap())
-    }
-
-    /// It gives up by itself, and says why in its last line.
-    fn gives_up(self, why: &str) {
-        let (status, errors) = self.end();
-        assert_eq!(status.code(), Some(1), "{errors}");
-        let last = errors.lines().last().unwrap_or_default();
-        assert!(last.starts_with("bitcoin-ipc: error: ") && last.contains(why), "{errors}");
-    }
-
-    /// Ctrl-C ends it.
-    fn ends_on_interrupt(self) {
-        self.handles_interrupts();
-        self.signal(Signal::INT);
-        let (status, errors) = self.end();
-        assert_eq!(status.code(), Some(130), "{errors}");
-    }
-
-    /// Waits until it does something about Ctrl-C.
-    fn handles_interrupts(&self) {
-        wait_until("it handles SIGINT", || self.handles(Signal::INT));
-    }
-
-    fn handles(&self, signal: Signal) -> bool {
-        self.status("SigCgt").is_some_and(|set| {
-            let set = u64::from_str_radix(&set, 16).unwrap();
-            set >> (signal.as_raw() - 1) & 1 == 1
-        })
-    }
-
-    fn status(&self, field: &str) -> Option<String> {
-        status_of(self.0.id(), field)
-    }
-}
-
-/// A field of `/proc/PID/status`.
-fn status_of(pid: u32, field: &str) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
-    Some(line.trim().to_owned())
-}
-
-/// Where the node of a data directory listens. The directory is made.
-fn socket_in(datadir: &Path) -> PathBuf {
-    let directory = datadir.join("regtest");
-    std::fs::DirBuilder::new().mode(0o700).create(&directory).unwrap();
-    directory.join("node.sock")
-}
+use crate::running::{Running, node, socket_in, status_of};
+use crate::{process_exists, wait_until};
 
 /// A server whose queue is full and that takes nobody out of it, and who fills it.
 fn full_backlog(path: &Path) -> Vec<OwnedFd> {
@@ -179,19 +93,6 @@ fn read_message(from: &mut impl Read) -> Option<Vec<u8>> {
     message.extend(sizes);
     message.extend(content);
     Some(message)
-}
-
-/// A node that listens at `name` in the data directory of the chain, and the path.
-fn node(datadir: &Path, name: &str) -> (PathBuf, Running) {
-    let mut node = Command::new(&*NODE);
-    node.arg(format!("-ipcbind=unix:{name}")).arg(format!("-datadir={}", datadir.display()));
-    let mut node = Running(node.stderr(Stdio::piped()).spawn().unwrap());
-    let mut line = String::new();
-    let mut errors = BufReader::new(node.0.stderr.take().unwrap());
-    errors.read_line(&mut line).unwrap();
-    assert!(line.contains(name), "{line}");
-    node.0.stderr = Some(errors.into_inner());
-    (datadir.join("regtest").join(name), node)
 }
 
 /// A program that runs these lines of shell.
