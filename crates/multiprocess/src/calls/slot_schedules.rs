@@ -3,13 +3,14 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use super::Slot;
 use crate::cleanup::Cleanup;
 use crate::connection::Parker;
 use crate::moment::Moment;
-use crate::sync::{explore, thread};
+use crate::sync::{AtomicBool, explore, thread};
 use crate::threads::{About, Inbox, Token};
 
 /// The wait of a relay, as in `wait_for_slot`: a cancel of the relayed call ends it, too. Only a thread with
@@ -91,16 +92,16 @@ fn a_waiting_future_gets_its_answer() {
 fn a_deadline_wakes_a_waiting_future() {
     explore(|| {
         let slot = Arc::new(Slot::<i32>::unwatched());
-        let passed = Arc::new(crate::sync::AtomicBool::new(false));
+        let passed = Arc::new(AtomicBool::new(false));
         let (woken, passes) = (Arc::clone(&slot), Arc::clone(&passed));
         let deadline = thread::spawn(move || {
-            passes.store(true, std::sync::atomic::Ordering::Release);
+            passes.store(true, Ordering::Release);
             woken.wake();
         });
         shuttle::future::block_on(poll_fn(|cx| {
             // The waker is left first, and then the deadline looked at.
             let answer = slot.take_or_wake(cx.waker());
-            match answer.is_some() || passed.load(std::sync::atomic::Ordering::Acquire) {
+            match answer.is_some() || passed.load(Ordering::Acquire) {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
             }

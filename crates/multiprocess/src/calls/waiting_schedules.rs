@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Deadline, Slot, wait_for_slot};
-use crate::sync::{explore, thread};
+use crate::sync::thread;
 use crate::threads::{Task, schedules};
 
 #[test]
 fn a_thread_gets_its_answer_and_each_callback_ends_once() {
-    explore(|| {
+    schedules::explore_with_inbox(|| {
         let ends = Arc::new(AtomicUsize::new(0));
         schedules::with_inbox(|inbox| {
             let slot = Arc::new(Slot::for_thread(inbox));
@@ -33,7 +33,7 @@ fn a_thread_gets_its_answer_and_each_callback_ends_once() {
 /// The answer comes only once the callback has run, as that of a method that makes the callback.
 #[test]
 fn a_callback_that_the_answer_waits_for_is_run() {
-    explore(|| {
+    schedules::explore_with_inbox(|| {
         let ends = Arc::new(AtomicUsize::new(0));
         schedules::with_inbox(|inbox| {
             let slot = Arc::new(Slot::unwatched());

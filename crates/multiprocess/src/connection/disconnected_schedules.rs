@@ -1,12 +1,15 @@
 //! The end of a connection against a future that begins to wait for it.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use super::{Disconnected, EndWatch};
 use crate::Error;
 use crate::sync::{explore, thread};
 
-/// Also one whose clone waited first and was dropped meanwhile.
+/// One that is dropped meanwhile leaves nothing.
 #[test]
 fn every_future_learns_of_the_end() {
     explore(|| {
@@ -19,9 +22,8 @@ fn every_future_learns_of_the_end() {
             .collect();
         let mut dropped = Disconnected::new(&end);
         let dropper = thread::spawn(move || {
-            let _ = shuttle::future::block_on(std::future::poll_fn(|cx| {
-                std::task::Poll::Ready(std::pin::Pin::new(&mut dropped).poll(cx))
-            }));
+            let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut dropped).poll(cx)));
+            let _ = shuttle::future::block_on(polled);
         });
         end.tell(&Error::failed("the reason"));
         for waiting in waiting {

@@ -111,3 +111,7 @@ impl Parker {
         }
     }
 }
+
+#[cfg(all(test, shuttle))]
+#[path = "parker_schedules.rs"]
+mod schedules;

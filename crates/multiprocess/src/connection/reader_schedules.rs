@@ -16,6 +16,8 @@ use crate::sync::{AtomicBool, Mutex, explore, thread};
 /// One caller's answer.
 struct Answer {
     pending: AtomicBool,
+    /// The caller is to wait no longer, as where its own caller has cancelled.
+    cancelled: AtomicBool,
     parker: Arc<Parker>,
 }
 
@@ -59,7 +61,7 @@ impl Shared {
         let pending = Arc::clone(own) as Arc<dyn Pending>;
         own.parker.attach();
         let (mut reads, mut waits) = (None, false);
-        while own.is_pending() {
+        while own.waits() {
             if reads.is_none() {
                 let candidate = Candidate::Caller(&own.parker, &pending);
                 let acquired = self.role.lock().unwrap().acquire(candidate, Instant::now());
@@ -74,7 +76,7 @@ impl Shared {
             }
             if reads.is_none() {
                 Parker::park(None);
-            } else if own.wait_for(&self.socket, || !own.is_pending()) {
+            } else if own.wait_for(&self.socket, || !own.waits()) {
                 self.read();
             }
         }
@@ -85,18 +87,12 @@ impl Shared {
         }
     }
 
-    /// An idle worker reads until a caller has taken the role from it, or it has a call to run.
-    fn idle(&self, worker: &Answer) {
+    /// An idle worker with the role reads until a caller has taken it away, or there is a call to run.
+    fn idle(&self, worker: &Answer, number: u64) {
         worker.parker.attach();
-        let candidate = Candidate::IdleWorker(&worker.parker);
-        let acquired = self.role.lock().unwrap().acquire(candidate, Instant::now());
-        let Acquired::Reader(number, _) = acquired else { return };
-        loop {
-            if worker.wait_for(&self.socket, || !worker.is_pending()) {
+        while worker.waits() && self.role.lock().unwrap().is_held_by(number) {
+            if worker.wait_for(&self.socket, || !worker.waits()) {
                 self.read();
-            }
-            if !worker.is_pending() || !self.role.lock().unwrap().is_held_by(number) {
-                break;
             }
         }
         self.release(Release::Reader(number));
@@ -106,7 +102,17 @@ impl Shared {
 impl Answer {
     fn new() -> Arc<Answer> {
         let parker = Arc::new(Parker::new());
-        Arc::new(Answer { pending: AtomicBool::new(true), parker })
+        let (pending, cancelled) = (AtomicBool::new(true), AtomicBool::new(false));
+        Arc::new(Answer { pending, cancelled, parker })
+    }
+
+    fn waits(&self) -> bool {
+        self.is_pending() && !self.cancelled.load(Ordering::Relaxed)
+    }
+
+    fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+        self.parker.wake();
     }
 
     /// Whether there is something to read.
@@ -115,49 +121,82 @@ impl Answer {
     }
 }
 
-/// So many callers, one call each.
-fn callers_get_their_answers(callers: u8, with_idle_worker: bool) {
+/// A socket for so many callers, and its other end.
+fn shared(callers: u8) -> (Arc<Shared>, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
-    let shared = Arc::new(Shared {
-        role: Mutex::default(),
-        frames: Mutex::default(),
-        socket: ours.into(),
-        answers: (0..callers).map(|_| Answer::new()).collect(),
-    });
-    let worker = Answer::new();
-    let idle = with_idle_worker.then(|| {
-        let (shared, worker) = (Arc::clone(&shared), Arc::clone(&worker));
-        thread::spawn(move || shared.idle(&worker))
-    });
-    let callers: Vec<_> = (0..callers)
-        .map(|number| {
-            let shared = Arc::clone(&shared);
-            (number, thread::spawn(move || shared.call(number.into())))
-        })
-        .collect();
-    for (number, _) in &callers {
+    let answers = (0..callers).map(|_| Answer::new()).collect();
+    let (role, frames) = (Mutex::default(), Mutex::default());
+    (Arc::new(Shared { role, frames, socket: ours.into(), answers }), theirs)
+}
+
+/// Each caller makes one call.
+fn callers(shared: &Arc<Shared>) -> Vec<thread::JoinHandle<()>> {
+    let caller = |number| {
+        let shared = Arc::clone(shared);
+        thread::spawn(move || shared.call(number))
+    };
+    (0..shared.answers.len()).map(caller).collect()
+}
+
+/// The peer answers these calls.
+fn answer(theirs: &UnixStream, calls: impl IntoIterator<Item = u8>) {
+    for number in calls {
         thread::yield_now();
-        rustix::io::write(&theirs, &[*number]).unwrap();
+        rustix::io::write(theirs, &[number]).unwrap();
     }
-    for (_, caller) in callers {
-        caller.join().unwrap();
-    }
-    worker.pending.store(false, Ordering::Relaxed);
-    worker.parker.wake();
-    if let Some(idle) = idle {
-        idle.join().unwrap();
-    }
-    // Nobody is left who would have to be woken to read: the driver reads again.
-    assert!(shared.role.lock().unwrap().driver_reads());
+}
+
+fn join(threads: Vec<thread::JoinHandle<()>>) {
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
 #[test]
 fn every_caller_gets_its_answer() {
-    explore(|| callers_get_their_answers(3, false));
+    explore(|| {
+        let (shared, theirs) = shared(3);
+        let callers = callers(&shared);
+        answer(&theirs, 0..3);
+        join(callers);
+        // Nobody is left who would have to be woken to read: the driver reads again.
+        assert!(shared.role.lock().unwrap().driver_reads());
+    });
 }
 
+/// Whether it reads, waits to, or has just been chosen to.
+#[test]
+fn a_caller_that_is_cancelled_leaves_the_others_a_reader() {
+    explore(|| {
+        let (shared, theirs) = shared(3);
+        let callers = callers(&shared);
+        let cancelled = Arc::clone(&shared.answers[0]);
+        let canceller = thread::spawn(move || cancelled.cancel());
+        answer(&theirs, [1, 2]);
+        join(callers);
+        canceller.join().unwrap();
+        assert!(shared.role.lock().unwrap().driver_reads());
+    });
+}
+
+/// If the role is taken from it just before it waits, it reads on until something arrives. That costs a wake and
+/// loses no answer.
 #[test]
 fn an_idle_worker_gives_way_to_callers() {
-    explore(|| callers_get_their_answers(2, true));
+    explore(|| {
+        let (shared, theirs) = shared(2);
+        let worker = Answer::new();
+        let candidate = Candidate::IdleWorker(&worker.parker);
+        let acquired = shared.role.lock().unwrap().acquire(candidate, Instant::now());
+        let Acquired::Reader(number, None) = acquired else { panic!("nobody else reads") };
+        let idle = {
+            let (shared, worker) = (Arc::clone(&shared), Arc::clone(&worker));
+            thread::spawn(move || shared.idle(&worker, number))
+        };
+        let callers = callers(&shared);
+        answer(&theirs, 0..2);
+        join(callers);
+        worker.cancel();
+        idle.join().unwrap();
+        assert!(shared.role.lock().unwrap().driver_reads());
+    });
 }
