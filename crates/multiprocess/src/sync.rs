@@ -27,6 +27,7 @@ mod schedules {
     use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
     use shuttle::{Config, MaxSteps, Runner};
 
+    /// How many of each kind, unless `MULTIPROCESS_SCHEDULES` says so.
     const SCHEDULES: usize = 1_000;
     const SEED: u64 = 0x6d70;
     /// Far more than any of the tests takes. One that takes more waits in [`poll`] for what never comes.
@@ -35,8 +36,10 @@ mod schedules {
     /// Runs `body` under many schedules, the same ones every time: random ones, and ones in which a few
     /// threads are delayed for long. Fails where `body` panics, and where all its threads wait.
     pub(crate) fn explore(body: impl Fn() + Send + Sync + Clone + 'static) {
-        run(RandomScheduler::new_from_seed(SEED, SCHEDULES), body.clone());
-        run(PctScheduler::new_from_seed(SEED, 3, SCHEDULES), body);
+        let schedules = std::env::var("MULTIPROCESS_SCHEDULES")
+            .map_or(SCHEDULES, |text| text.parse().expect("a number of schedules"));
+        run(RandomScheduler::new_from_seed(SEED, schedules), body.clone());
+        run(PctScheduler::new_from_seed(SEED, 3, schedules), body);
     }
 
     fn run(scheduler: impl Scheduler + 'static, body: impl Fn() + Send + Sync + 'static) {
