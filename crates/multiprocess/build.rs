@@ -3,5 +3,6 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(shuttle)");
     println!("cargo::metadata=schema={}/schema", env!("CARGO_MANIFEST_DIR"));
 }

@@ -105,6 +105,7 @@ mod reconnect;
 pub mod rt;
 mod serving;
 mod session;
+mod sync;
 mod thread_list;
 mod thread_start;
 mod threads;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// From the lowest to the highest. What a file imports from the crate is in its own layer or below.
 const LAYERS: &[&[&str]] = &[
-    &["error"],
+    &["error", "sync"],
     &["moment", "panics", "wakers"],
     &["call_log", "limits_met", "process_limits", "thread_list"],
     &["thread_start"],

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use multiprocess::{Connection, Interface, Result};
+use multiprocess::{Connection, Interface, Limits, Result};
 
 use crate::generated::everything::EverythingClient;
 use crate::server::EverythingServer;
@@ -36,7 +36,7 @@ pub fn pair() -> Result<(Arc<EverythingServer>, Pair<EverythingClient>)> {
 /// The system gives no sockets.
 pub fn serve<I: Interface, J: Interface>(object: I) -> Result<Pair<J>> {
     let (ours, theirs) = sockets()?;
-    connect(object, ours, theirs)
+    connect(object, &Limits::default(), ours, theirs)
 }
 
 /// The same over a wire that tests can inspect.
@@ -44,18 +44,31 @@ pub fn serve<I: Interface, J: Interface>(object: I) -> Result<Pair<J>> {
 /// # Errors
 /// The system gives no sockets.
 pub fn serve_watched<I: Interface, J: Interface>(object: I) -> Result<(Pair<J>, Wire)> {
+    serve_watched_with(object, &Limits::default())
+}
+
+/// The same with limits of both ends.
+///
+/// # Errors
+/// The system gives no sockets.
+pub fn serve_watched_with<I: Interface, J: Interface>(
+    object: I,
+    limits: &Limits,
+) -> Result<(Pair<J>, Wire)> {
     let ((ours, near), (far, theirs)) = (sockets()?, sockets()?);
     let wire = Wire::between(near, far).map_err(failed)?;
-    Ok((connect(object, ours, theirs)?, wire))
+    Ok((connect(object, limits, ours, theirs)?, wire))
 }
 
 fn connect<I: Interface, J: Interface>(
     object: I,
+    limits: &Limits,
     ours: UnixStream,
     theirs: UnixStream,
 ) -> Result<Pair<J>> {
-    let serving = Connection::builder().serve(object).start(theirs)?;
-    let calling = Connection::new(ours)?;
+    let builder = Connection::builder().limits(limits.clone());
+    let serving = builder.serve(object).start(theirs)?;
+    let calling = Connection::builder().limits(limits.clone()).start(ours)?;
     let object = calling.bootstrap()?;
     Ok(Pair { serving, calling, object })
 }

@@ -1,6 +1,6 @@
 //! The place for the answer of a call, and for who waits for it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
 use capnp_engine::{Content, SharedMessage};
@@ -12,6 +12,7 @@ use crate::connection::{ArcConn, Core, Followup, Parker, Pending};
 use crate::panics::catch_panic;
 use crate::serving::look_at_results;
 use crate::session::{CapReader, TakeAnswer, WhoWaits};
+use crate::sync::{Mutex, MutexGuard};
 use crate::threads::Inbox;
 use crate::wire::{Decoder, PayloadCodec, Reader};
 use crate::{Error, Result};
@@ -233,3 +234,7 @@ impl<T: Send> Pending for Slot<T> {
         self.state().answer.is_none()
     }
 }
+
+#[cfg(all(test, shuttle))]
+#[path = "slot_schedules.rs"]
+mod schedules;

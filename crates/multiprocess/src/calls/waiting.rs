@@ -137,3 +137,7 @@ impl Drop for Deadline {
         }
     }
 }
+
+#[cfg(all(test, shuttle))]
+#[path = "waiting_schedules.rs"]
+mod schedules;

@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use crate::Error;
 use crate::panics::run_hook;
 use crate::process::{check_forked, is_forked};
+use crate::sync::{Mutex, MutexGuard};
 use crate::wakers::Wakers;
 
 /// A future of why a connection ends, from
@@ -157,3 +158,7 @@ mod tests {
         }
     }
 }
+
+#[cfg(all(test, shuttle))]
+#[path = "disconnected_schedules.rs"]
+mod schedules;

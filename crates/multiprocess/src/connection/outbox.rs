@@ -7,8 +7,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use rustix::io::Errno;
@@ -16,6 +16,7 @@ use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 
 use super::batch::Batch;
 use crate::panics::run_hook;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 #[derive(Default)]
 pub(super) struct Outbox {
@@ -294,3 +295,7 @@ mod tests {
         assert!(state.busy && state.batch.len() + state.writing == waiting);
     }
 }
+
+#[cfg(all(test, shuttle))]
+#[path = "outbox_schedules.rs"]
+mod schedules;

@@ -3,11 +3,12 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Thread};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::wake_fd::{Happened, WakeFd};
+use crate::sync::thread::{self, Thread};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Waits on one thread; other threads wake it through this.
 pub(crate) struct Parker {
@@ -110,3 +111,7 @@ impl Parker {
         }
     }
 }
+
+#[cfg(all(test, shuttle))]
+#[path = "parker_schedules.rs"]
+mod schedules;

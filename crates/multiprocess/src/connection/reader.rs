@@ -249,3 +249,7 @@ impl<W: Waiter> ReaderRole<W> {
 #[cfg(test)]
 #[path = "reader_model.rs"]
 mod model;
+
+#[cfg(all(test, shuttle))]
+#[path = "reader_schedules.rs"]
+mod schedules;

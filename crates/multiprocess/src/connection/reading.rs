@@ -18,7 +18,8 @@
 //! Of sockets without a reader the driver keeps a list. It looks at them every millisecond, and takes
 //! over those whose reader has not come back.
 //!
-//! A caller takes the role from an idle worker, and from nobody else.
+//! A caller takes the role from an idle worker, and from nobody else. A worker that is just about to wait may
+//! miss the wake for that, and reads on beside the caller until something arrives: that costs a wake.
 
 use std::cell::Cell;
 use std::os::fd::OwnedFd;

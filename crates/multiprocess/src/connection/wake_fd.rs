@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use crate::sync::poll;
 
 /// A descriptor that a thread polls beside a socket, so that others can wake it: an eventfd on Linux, a
 /// pipe elsewhere.

@@ -80,6 +80,7 @@ impl fmt::Display for Inside {
         self.calls.iter().try_for_each(|call| writeln!(f, "  calls {call}"))?;
         match self.wait_for_room {
             0 => Ok(()),
+            1 => writeln!(f, "  1 call waits for room to be sent"),
             calls => writeln!(f, "  {calls} calls wait for room to be sent"),
         }
     }

@@ -2,7 +2,7 @@
 //! those of peers as well.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use crate::cleanup::Cleanup;
 use crate::driver::driver;
 use crate::panics::run_hook;
 use crate::session::closed;
+use crate::sync::{Mutex, MutexGuard};
 
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -237,3 +238,7 @@ mod tests {
         drop(own);
     }
 }
+
+#[cfg(all(test, shuttle))]
+#[path = "life_schedules.rs"]
+mod schedules;

@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 
 use super::task::{Queue, Task, take_cancelled};
 use crate::connection::{ArcConn, Conn, Parker};
 use crate::process::is_forked;
+use crate::sync::{Mutex, MutexGuard};
 use crate::{Error, Result};
 
 /// The calls for one thread, first in first out.
@@ -54,7 +55,7 @@ impl Inbox {
         &self.name
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -277,3 +278,7 @@ pub(crate) fn at_thread_end(end: impl ThreadEnd + 'static) {
         }
     });
 }
+
+#[cfg(all(test, shuttle))]
+#[path = "inbox_schedules.rs"]
+pub(crate) mod schedules;

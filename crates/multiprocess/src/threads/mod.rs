@@ -31,5 +31,8 @@ pub use token::CancelToken;
 pub(crate) use token::{About, Place, Token};
 pub(crate) use worker::Worker;
 
+#[cfg(all(test, shuttle))]
+pub(crate) use inbox::schedules;
+
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,12 @@
 //! Tells a running method that nobody waits for its answer any more.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
 use crate::cleanup::Cleanup;
 use crate::moment::Moment;
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 use crate::thread_list;
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -181,3 +182,7 @@ impl Token {
         drop(waiting);
     }
 }
+
+#[cfg(all(test, shuttle))]
+#[path = "token_schedules.rs"]
+mod schedules;

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use capnp::message::ReaderOptions;
 use capnp_rpc::rpc_capnp::message::{self, Which};
-use multiprocess::{Call, Connection, Error, Limits};
+use multiprocess::{Call, Connection, Error, Limits, diagnostics};
 use multiprocess_everything::generated::calls::NotFound;
 use multiprocess_everything::generated::everything::EverythingClient;
 use multiprocess_everything::generated::objects::FolderClient;
-use multiprocess_everything::pair::{Pair, Wire, serve_watched};
+use multiprocess_everything::pair::{Pair, Wire, serve_watched, serve_watched_with};
 use multiprocess_everything::server::EverythingServer;
 
 /// The id of the interface that makes threads.
@@ -157,17 +157,25 @@ fn long_name(number: usize) -> String {
 
 #[test]
 fn large_calls_wait_for_room() {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let server = EverythingServer::new().client();
-    let serving = Connection::builder().limits(narrow()).serve(server).start(theirs).unwrap();
-    let calling = Connection::builder().limits(narrow()).start(ours).unwrap();
-    let everything: EverythingClient = calling.bootstrap().unwrap();
-    let root = everything.root().pipelined();
-    let folders: Vec<_> = (0..20).map(|number| root.open(long_name(number)).pipelined()).collect();
+    let served = serve_watched_with(EverythingServer::new().client(), &narrow()).unwrap();
+    let (pair, wire): (Pair<EverythingClient>, Wire) = served;
+    let root = pair.object.root().wait().unwrap();
+    wire.hold();
+    let open = |number| root.open(long_name(number)).pipelined();
+    let folders: Vec<FolderClient> = thread::scope(|scope| {
+        let all = scope.spawn(|| (0..20).map(open).collect());
+        let waits = || diagnostics::snapshot().to_string().contains("1 call waits for room");
+        while !waits() {
+            assert!(!all.is_finished(), "none of the calls has waited for room");
+            thread::yield_now();
+        }
+        wire.let_go();
+        all.join().unwrap()
+    });
     for (number, folder) in folders.iter().enumerate() {
         assert_eq!(folder.path().wait().unwrap(), format!("/{}", long_name(number)));
     }
-    assert!(serving.is_connected());
+    assert!(pair.serving.is_connected());
 }
 
 #[test]
