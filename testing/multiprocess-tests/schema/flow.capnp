@@ -46,6 +46,9 @@ interface Sink {
 
     again @6 (context :Proxy.Context) -> (result :Sink $Rust.notNull);
     # The same sink.
+
+    weigh @7 (context :Proxy.Context, data :Data) -> (result :UInt32);
+    # How many bytes these are.
 }
 
 interface Listener {

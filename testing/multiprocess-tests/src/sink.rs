@@ -92,6 +92,10 @@ impl Sink for Served {
         Ok(self.0.numbers())
     }
 
+    fn weigh(&self, data: Vec<u8>) -> Result<u32> {
+        Ok(data.len() as u32)
+    }
+
     fn count(&self) -> Result<u32> {
         Ok(self.0.numbers().len() as u32)
     }

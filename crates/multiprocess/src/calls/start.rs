@@ -10,13 +10,14 @@ use super::interface::Interface;
 use super::method::MethodId;
 use super::remote::RemoteObject;
 use super::slot::Slot;
-use super::streaming::Streaming;
+use super::streaming::{Behind, Streaming};
 use super::waiting::{Deadline, run_earlier, wait_for_slot};
 use crate::call_log::{self, Called, Outcome};
 use crate::connection::{ArcConn, Core, Flush};
 use crate::moment::Moment;
 use crate::session::{
-    Caller, Complete, Destroy, EncodeFn, HeldCap, How, QueuePlace, TakeAnswer, WaiterId,
+    Caller, Complete, Destroy, EncodeFn, HeldCap, How, QueuePlace, TakeAnswer, WaiterId, WhoQueues,
+    Written,
 };
 use crate::threads::{RunningId, innermost, this_inbox};
 use crate::wire::{AnyBuilder, Builder, Encoder, PayloadCodec};
@@ -187,25 +188,20 @@ pub(super) fn start_call<T: Send + 'static>(
         let target = (method.interface, method.ordinal);
         let version = method.version;
         let written = core.write_call(conn, target, version, Some(&caller), encode)?;
-        let (bytes, limit) = (written.draft.bytes(), core.engine.most_message());
+        let written = check_size(core, conn, written)?;
+        let bytes = written.draft.bytes();
         size = bytes;
-        if bytes > limit {
+        // A call that is made to serve another of the peer's must not wait for room.
+        let nested = || innermost(conn).is_some();
+        if !core.has_room(conn, bytes, told) && !nested() {
             core.engine.discard(written.draft);
-            let whose = if limit < conn.limits().message { " to the other side" } else { "" };
-            return Err(Error::misuse(format!(
-                "the parameters have {bytes} bytes, and {limit} is the limit of a message{whose} \
-                 (Limits::message): pass them in several calls"
-            )));
-        }
-        if !has_room(core, conn, bytes, told) {
-            core.engine.discard(written.draft);
-            return Ok(Err(wait_for_room(core, conn, bytes)));
+            return Ok(Err(wait_for_room(core, conn, bytes, WhoQueues::Any)));
         }
         // Also if the future is polled within another call, which then waits for this one as well.
         let within = if closes { innermost(conn) } else { None };
         if let Some(streaming) = streamed.filter(|streamed| streamed.is_busy()) {
-            let (id, draft) = core.add_waiter(complete, written);
-            streaming.hold(core, id, draft, cap, method, within);
+            let (id, draft) = core.add_unsent(complete, written);
+            streaming.hold(core, Behind::new(id, draft, cap, method, within, nested()));
             return Ok(Ok(id));
         }
         let Some(ordinal) = method.interrupt else {
@@ -239,16 +235,25 @@ pub(super) fn start_call<T: Send + 'static>(
     Ok(Started::Sent(SentCall { slot, conn, id, thread, over, bytes, log }))
 }
 
-/// Whether a call of this size is sent now. One that is made to serve another of the peer's must not wait.
-fn has_room(core: &mut Core, conn: &ArcConn, bytes: usize, told: bool) -> bool {
-    core.has_room(conn, bytes, told) || innermost(conn).is_some()
+/// Gives back a call that is no larger than a message may be.
+pub(super) fn check_size(core: &mut Core, conn: &ArcConn, written: Written) -> Result<Written> {
+    let (bytes, limit) = (written.draft.bytes(), core.engine.most_message());
+    if bytes <= limit {
+        return Ok(written);
+    }
+    core.engine.discard(written.draft);
+    let whose = if limit < conn.limits().message { " to the other side" } else { "" };
+    Err(Error::misuse(format!(
+        "the parameters have {bytes} bytes, and {limit} is the limit of a message{whose} \
+         (Limits::message): pass them in several calls"
+    )))
 }
 
 /// Where a call of this size waits for room.
-fn wait_for_room(core: &mut Core, conn: &ArcConn, bytes: usize) -> RoomToSend {
+fn wait_for_room(core: &mut Core, conn: &ArcConn, bytes: usize, who: WhoQueues) -> RoomToSend {
     let slot = Arc::new(Slot::unwatched());
     let waits = Arc::clone(&slot);
-    let place = core.queue_call(bytes, Box::new(move |_, _, _| waits.fill(Ok(()))));
+    let place = core.queue_call(bytes, who, Box::new(move |_, _, _| waits.fill(Ok(()))));
     RoomToSend { slot, conn: ArcConn::clone(conn), place, bytes }
 }
 
@@ -282,10 +287,12 @@ pub(super) fn start_pipelined(
         let target = (method.interface, method.ordinal);
         let version = method.version;
         let written = core.write_call(conn, target, version, Some(&caller), encode)?;
+        let written = check_size(core, conn, written)?;
         let bytes = written.draft.bytes();
-        if !has_room(core, conn, bytes, told) {
+        let room = told || core.has_room_for(conn, bytes, WhoQueues::Blocks);
+        if !room && innermost(conn).is_none() {
             core.engine.discard(written.draft);
-            return Ok(Err(wait_for_room(core, conn, bytes)));
+            return Ok(Err(wait_for_room(core, conn, bytes, WhoQueues::Blocks)));
         }
         let how = How { pipeline: Some(vec![method.pipeline]), ..How::default() };
         let (_, promise) = core.call(cap, written, how, Complete::ignore(method.name))?;

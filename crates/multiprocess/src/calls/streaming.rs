@@ -16,9 +16,10 @@ use capnp_engine::{CallKind, Cap, Draft};
 use super::errors::{in_method, without_threads};
 use super::method::MethodId;
 use super::slot::Slot;
+use super::start::check_size;
 use super::waiting::{Deadline, wait_for_slot};
 use crate::connection::{ArcConn, Core};
-use crate::session::{Caller, Complete, How, QueuePlace, WaiterId, Written};
+use crate::session::{Caller, Complete, How, QueuePlace, WaiterId, WhoQueues, Written};
 use crate::threads::{RunningId, innermost, this_inbox};
 use crate::wire::helpers::malformed;
 use crate::wire::{AnyBuilder, Encoder};
@@ -55,8 +56,9 @@ struct State {
     behind: Vec<Behind>,
 }
 
-/// A call that waits until the streaming calls before it are answered.
-struct Behind {
+/// A call that waits until the streaming calls before it are answered. It takes no room of the connection
+/// meanwhile: those that it waits for may need it.
+pub(super) struct Behind {
     /// The number of the first streaming call that it does not wait for.
     before: u64,
     id: WaiterId,
@@ -65,8 +67,10 @@ struct Behind {
     /// sent.
     target: Cap,
     method: MethodId,
-    /// The call of the peer within which it is made.
+    /// For one that ends its object: the call of the peer's within which it is made.
     within: Option<RunningId>,
+    /// It is made to serve a call of the peer's, and must not wait for room.
+    nested: bool,
 }
 
 impl State {
@@ -130,20 +134,12 @@ impl Streaming {
     }
 
     /// Holds a call back until the streaming calls before it are answered.
-    pub(super) fn hold(
-        &self,
-        core: &mut Core,
-        id: WaiterId,
-        draft: Draft,
-        target: Cap,
-        method: MethodId,
-        within: Option<RunningId>,
-    ) {
-        core.engine.retain(target);
-        core.engine.add_handle(target);
+    pub(super) fn hold(&self, core: &mut Core, behind: Behind) {
+        core.engine.retain(behind.target);
+        core.engine.add_handle(behind.target);
         let mut state = self.state();
         let before = state.next;
-        state.behind.push(Behind { before, id, draft, target, method, within });
+        state.behind.push(Behind { before, ..behind });
     }
 
     /// Where to wait until these calls are answered, if some are not.
@@ -212,7 +208,7 @@ impl Streaming {
             }
             None
         };
-        core.queue_call(bytes, Box::new(send));
+        core.queue_call(bytes, WhoQueues::Any, Box::new(send));
     }
 
     /// What tells it from others while one of its calls is under way.
@@ -250,7 +246,34 @@ impl Streaming {
 }
 
 impl Behind {
+    pub(super) fn new(
+        id: WaiterId,
+        draft: Draft,
+        target: Cap,
+        method: MethodId,
+        within: Option<RunningId>,
+        nested: bool,
+    ) -> Behind {
+        Behind { before: 0, id, draft, target, method, within, nested }
+    }
+
+    /// The streaming calls before it are answered: sends it, when there is room.
     fn go_on(self, core: &mut Core, conn: &ArcConn, failed: Option<&Error>) {
+        let bytes = self.draft.bytes();
+        let goes = failed.is_some() || self.nested || core.has_room(conn, bytes, false);
+        if goes || !core.is_waited_for(self.id) {
+            return self.send(core, conn, failed);
+        }
+        let send = move |core: &mut Core, conn: &ArcConn, place: &QueuePlace| {
+            core.leave_queue(place, bytes);
+            let failed = conn.ended().cloned();
+            self.send(core, conn, failed.as_ref());
+            None
+        };
+        core.queue_call(bytes, WhoQueues::Any, Box::new(send));
+    }
+
+    fn send(self, core: &mut Core, conn: &ArcConn, failed: Option<&Error>) {
         let Behind { id, draft, target, method, within, .. } = self;
         let failed = failed.filter(|_| method.kind != CallKind::Destroy);
         if failed.is_some() || !core.is_waited_for(id) {
@@ -261,6 +284,7 @@ impl Behind {
             }
             return;
         }
+        core.take_room(id, draft.bytes());
         let sent = match method.interrupt {
             Some(ordinal) => {
                 core.send_interruptible(id, target, draft, (method.interface, ordinal))
@@ -332,6 +356,7 @@ pub(super) fn start_stream(
         let target = (method.interface, method.ordinal);
         let written = core.write_call(conn, target, method.version, Some(&caller), &mut fill);
         let sent = written.and_then(|written| {
+            let written = check_size(core, conn, written)?;
             let bytes = written.draft.bytes();
             // A call that is made to serve another of the peer's must not wait for that.
             let waits = !core.has_room(conn, bytes, false) && innermost(conn).is_none();

@@ -224,12 +224,27 @@ impl Conn {
     }
 
     /// Reads what the lock guards, without waiting. None while another thread has the lock.
-    pub(crate) fn try_look<R>(&self, look: impl FnOnce(&mut Core) -> R) -> Option<R> {
-        match self.core.try_lock() {
-            Ok(mut core) => Some(look(&mut core)),
-            Err(TryLockError::Poisoned(core)) => Some(look(&mut core.into_inner())),
-            Err(TryLockError::WouldBlock) => None,
+    pub(crate) fn try_look<R>(self: &Arc<Self>, look: impl FnOnce(&mut Core) -> R) -> Option<R> {
+        let looked = match self.core.try_lock() {
+            Ok(mut core) => look(&mut core),
+            Err(TryLockError::Poisoned(core)) => look(&mut core.into_inner()),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        // What was deferred meanwhile is left to who had the lock. It may run code of the user's, so not here.
+        if self.has_deferred() {
+            let conn = Arc::downgrade(self);
+            let poke = move || {
+                if let Some(conn) = conn.upgrade() {
+                    conn.poke();
+                }
+            };
+            self.driver.add_timer(std::time::Instant::now(), Box::new(poke));
         }
+        Some(looked)
+    }
+
+    fn has_deferred(&self) -> bool {
+        !self.deferred.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -422,7 +437,7 @@ impl Conn {
 
     /// Does what was deferred, if nobody else is in a position to.
     pub(super) fn poke(self: &Arc<Self>) {
-        while !self.deferred.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        while self.has_deferred() {
             let mut core = match self.core.try_lock() {
                 Ok(core) => core,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),

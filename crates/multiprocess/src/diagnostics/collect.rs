@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::state::{CallNow, ConnectionNow, Inside, Snapshot, ThreadNow};
-use crate::connection::{Conn, try_connections};
+use crate::connection::{ArcConn, try_connections};
 use crate::limits_met::ALL;
 use crate::process::{is_forked, peer_credentials};
 use crate::session::{Asked, Served, UnderWay, WhoWaits};
@@ -57,7 +57,7 @@ struct Collected<'a> {
 }
 
 impl Collected<'_> {
-    fn connection(&mut self, conn: &Conn) -> ConnectionNow {
+    fn connection(&mut self, conn: &ArcConn) -> ConnectionNow {
         let inside = patiently(|| conn.try_look(|core| core.under_way()));
         ConnectionNow {
             number: conn.number(),

@@ -98,6 +98,7 @@ impl RunCall for ServedCall {
             Work::Destroy(object) => {
                 let (running, thread) = counted.place();
                 drop(counted);
+                let cleanup = Arc::clone(conn.cleanup());
                 let end = move || {
                     let outcome = answer.run(&conn, false, move || -> Result<EncodeFn> {
                         drop(object);
@@ -105,7 +106,7 @@ impl RunCall for ServedCall {
                     });
                     answer.send(&conn, outcome);
                 };
-                running.end(thread, Box::new(end));
+                running.end(thread, &cleanup, Box::new(end));
             }
         }
     }

@@ -22,8 +22,16 @@ pub(super) struct RunningCalls(Mutex<State>);
 struct State {
     /// The number of calls for each thread; a list, because there are few.
     running: Vec<(ThreadAddress, usize)>,
-    /// The object's end, and the thread of the call that asked for it.
-    ending: Option<Box<(ThreadAddress, End)>>,
+    ending: Option<Box<Ending>>,
+}
+
+/// The end of the object.
+struct Ending {
+    /// The thread of the call that asked for it.
+    thread: ThreadAddress,
+    end: End,
+    /// Where it runs: the object's destructor is the user's.
+    cleanup: Arc<Cleanup>,
 }
 
 impl State {
@@ -39,9 +47,14 @@ impl RunningCalls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `end` when no other thread's call is running: at once on this thread, or later on the
-    /// pool. So no thread waits meanwhile. A destroy that was sent to no thread runs now.
-    pub(super) fn end(self: &Arc<Self>, thread: Option<ThreadAddress>, end: End) {
+    /// Runs `end` when no other thread's call is running: at once on this thread, or later on a thread
+    /// of `cleanup`. So no thread waits meanwhile. A destroy that was sent to no thread runs now.
+    pub(super) fn end(
+        self: &Arc<Self>,
+        thread: Option<ThreadAddress>,
+        cleanup: &Arc<Cleanup>,
+        end: End,
+    ) {
         let mut state = self.state();
         let Some(thread) = thread.filter(|thread| state.others(*thread)) else {
             drop(state);
@@ -51,7 +64,7 @@ impl RunningCalls {
             drop(state);
             return end();
         };
-        state.ending = Some(Box::new((thread, end)));
+        state.ending = Some(Box::new(Ending { thread, end, cleanup: Arc::clone(cleanup) }));
         drop(state);
         let running = Arc::downgrade(self);
         let timer = move || {
@@ -64,13 +77,13 @@ impl RunningCalls {
 
     fn go_on(&self, if_so: impl FnOnce(&State, ThreadAddress) -> bool) {
         let mut state = self.state();
-        let Some((thread, end)) = state.ending.take().map(|ending| *ending) else { return };
-        if if_so(&state, thread) {
+        let Some(ending) = state.ending.take() else { return };
+        if if_so(&state, ending.thread) {
             drop(state);
-            // It runs the object's destructor.
-            Cleanup::unconnected().run("the end of an object", end);
+            let Ending { end, cleanup, .. } = *ending;
+            cleanup.run("the end of an object", end);
         } else {
-            state.ending = Some(Box::new((thread, end)));
+            state.ending = Some(ending);
         }
     }
 }

@@ -114,7 +114,8 @@ impl ObjectLife {
             let end = move || {
                 if let Some(life) = life.upgrade() {
                     let end = move || life.end_now();
-                    Cleanup::unconnected().run("the end of an object", end);
+                    // A queue of its own: other objects' ends do not wait for this one.
+                    Cleanup::new().run("the end of an object", end);
                 }
             };
             driver.add_timer(Instant::now() + PATIENCE, Box::new(end));

@@ -241,6 +241,22 @@ impl Core {
         (self.add(complete, draft.bytes(), busy, callback), draft)
     }
 
+    /// The same for a call that waits before it takes room, by [`take_room`](Self::take_room).
+    pub(crate) fn add_unsent(&mut self, complete: Complete, call: Written) -> (WaiterId, Draft) {
+        let Written { draft, busy, callback } = call;
+        (self.add(complete, 0, busy, callback), draft)
+    }
+
+    /// Such a call is about to be sent.
+    pub(crate) fn take_room(&mut self, id: WaiterId, bytes: usize) {
+        let waiters = &mut self.state().waiters;
+        let bytes = waiters.room.take(bytes);
+        match waiters.get(id) {
+            Some(waiter) => waiter.bytes = bytes,
+            None => waiters.room.leave(bytes),
+        }
+    }
+
     fn add(
         &mut self,
         complete: Complete,

@@ -42,7 +42,7 @@ pub(crate) use errors::closed;
 pub(crate) use held_cap::{Destroy, HeldCap};
 pub(crate) use object::Object;
 pub(crate) use reader::{CallThreads, CapReader};
-pub(crate) use room::QueuePlace;
+pub(crate) use room::{QueuePlace, WhoQueues};
 pub(crate) use running::{EncodeFn, Served};
 pub(crate) use schedule::{Schedule, ThreadAddress};
 pub(crate) use under_way::UnderWay;

@@ -14,13 +14,25 @@ pub(crate) struct Room {
     /// Bytes of calls that were told that there is room, and are about to be sent.
     reserved: usize,
     queue: VecDeque<QueuedCall>,
+    /// How many of the queue are gone, and are only to be taken out.
+    gone: usize,
 }
 
 struct QueuedCall {
     bytes: usize,
+    who: WhoQueues,
     place: Arc<QueuePlace>,
     /// Tells it that there is room.
     tell: TellRoom,
+}
+
+/// Who waits for room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhoQueues {
+    Any,
+    /// A thread that may be one on which futures are polled, and blocks them meanwhile. Room that is
+    /// reserved for them does not count: they could not take it.
+    Blocks,
 }
 
 /// A call's place in the queue, as the call has it. Changed under the lock.
@@ -38,10 +50,13 @@ pub(crate) type TellRoom =
 /// Calls of up to this many bytes are sent at once: the peer always takes them, as this side does.
 const SMALL: usize = 1024;
 
+/// So many that are gone stay in the queue.
+const MOST_GONE: usize = 32;
+
 impl Room {
     /// How many calls wait.
     pub(super) fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.len() - self.gone
     }
 
     /// A call of this size is under way. Returns the bytes to give back when it is over: none for a small
@@ -57,8 +72,9 @@ impl Room {
         self.taken -= bytes;
     }
 
-    fn is_for(&self, bytes: usize, limit: usize) -> bool {
-        let taken = self.taken + self.reserved;
+    fn is_for(&self, bytes: usize, who: WhoQueues, limit: usize) -> bool {
+        let reserved = if who == WhoQueues::Blocks { 0 } else { self.reserved };
+        let taken = self.taken + reserved;
         taken == 0 || taken.saturating_add(bytes) <= limit
     }
 }
@@ -67,11 +83,15 @@ impl Core {
     /// Whether a call of this size may be sent now, or is to wait until others are answered, because they
     /// have as many bytes as may be under way. `told`: it has waited, and was told that there is room.
     pub(crate) fn has_room(&mut self, conn: &ArcConn, bytes: usize, told: bool) -> bool {
+        told || self.has_room_for(conn, bytes, WhoQueues::Any)
+    }
+
+    /// The same for a call of which somebody else waits.
+    pub(crate) fn has_room_for(&mut self, conn: &ArcConn, bytes: usize, who: WhoQueues) -> bool {
         let limit = self.send_window(conn);
         let room = self.room();
         // Nothing that comes later goes before those that wait.
-        let free = room.queue.is_empty() && room.is_for(bytes, limit);
-        bytes <= SMALL || told || free
+        bytes <= SMALL || room.queued() == 0 && room.is_for(bytes, who, limit)
     }
 
     /// Bytes of this side's calls that are under way at once, if they are several: no more than the peer
@@ -84,18 +104,32 @@ impl Core {
     }
 
     /// Has `tell` called when there is room for a call of this size.
-    pub(crate) fn queue_call(&mut self, bytes: usize, tell: TellRoom) -> Arc<QueuePlace> {
+    pub(crate) fn queue_call(
+        &mut self,
+        bytes: usize,
+        who: WhoQueues,
+        tell: TellRoom,
+    ) -> Arc<QueuePlace> {
         let place = Arc::<QueuePlace>::default();
-        let call = QueuedCall { bytes, place: Arc::clone(&place), tell };
+        let call = QueuedCall { bytes, who, place: Arc::clone(&place), tell };
         self.room().queue.push_back(call);
         place
     }
 
     /// A call waits for room no longer: it was sent, or is not to be. Gives back what was reserved for it.
     pub(crate) fn leave_queue(&mut self, place: &QueuePlace, bytes: usize) {
-        if place.0.swap(GONE, Ordering::Relaxed) == TOLD {
-            let room = self.room();
-            room.reserved = room.reserved.saturating_sub(bytes);
+        let room = self.room();
+        match place.0.swap(GONE, Ordering::Relaxed) {
+            TOLD => room.reserved = room.reserved.saturating_sub(bytes),
+            WAITS => {
+                room.gone += 1;
+                // In time, however long the first of the queue waits.
+                if room.gone > MOST_GONE && room.gone > room.queue.len() / 2 {
+                    room.queue.retain(|call| call.place.0.load(Ordering::Relaxed) == WAITS);
+                    room.gone = 0;
+                }
+            }
+            _ => {}
         }
     }
 
@@ -107,7 +141,7 @@ impl Core {
         // Those that have room, taken out before any of them is told: it may be sent at once.
         while let Some(first) = room.queue.front() {
             let (bytes, waits) = (first.bytes, first.place.0.load(Ordering::Relaxed) == WAITS);
-            if waits && !room.is_for(bytes, limit) {
+            if waits && !room.is_for(bytes, first.who, limit) {
                 break;
             }
             let Some(QueuedCall { place, tell, .. }) = room.queue.pop_front() else { break };
@@ -115,6 +149,8 @@ impl Core {
                 place.0.store(TOLD, Ordering::Relaxed);
                 room.reserved += bytes;
                 told.push((place, tell));
+            } else {
+                room.gone -= 1;
             }
         }
         for (place, tell) in told {

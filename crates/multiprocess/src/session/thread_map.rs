@@ -81,9 +81,8 @@ impl Object for ServedThreadMap {
         core.engine.release_all(call.params.caps);
         let budget = &conn.session().budget;
         let answer = params.and_then(|asked| match asked {
-            Asked::Thread(mut name) => {
-                let end = (0..=MAX_NAME).rev().find(|end| name.is_char_boundary(*end));
-                name.truncate(end.unwrap_or_default());
+            Asked::Thread(name) => {
+                let name = cut(&name);
                 let count = budget.claim(1)?;
                 let thread = core.export_thread(ThreadServer::Worker(Worker::new(name, count)));
                 Draft::results(&MEMORY, call.call, |to| {
@@ -111,4 +110,24 @@ enum Asked {
     Thread(String),
     /// A pool of so many.
     Pool(u32),
+}
+
+/// A thread's name of no more than [`MAX_NAME`] bytes, which takes no more memory than that.
+fn cut(name: &str) -> String {
+    let end = (0..=MAX_NAME).rev().find(|end| name.is_char_boundary(*end));
+    name[..end.unwrap_or_default()].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_leaves_no_memory_behind() {
+        let name = cut(&"é".repeat(1 << 20));
+        assert_eq!(name, "é".repeat(MAX_NAME / 2));
+        assert!(name.capacity() <= MAX_NAME, "{}", name.capacity());
+        assert_eq!(cut(&format!("x{}", "é".repeat(MAX_NAME))).len(), MAX_NAME - 1);
+        assert_eq!(cut("short"), "short");
+    }
 }

@@ -9,6 +9,8 @@ use multiprocess::process::Listener;
 use multiprocess::{Connection, Error, Limit, Limits, Result, Server};
 use multiprocess_tests::generated::flow::{Flow, FlowClient, PlainSink, PlainSinkClient};
 use multiprocess_tests::generated::lab::LabClient;
+use multiprocess_tests::generated::lab_capnp::{counter, lab};
+use multiprocess_tests::raw::{self, COUNTER, Cap, LAB, RawPeer, Target};
 use multiprocess_tests::{LONG, LabServer, pair, wait_until, within_time};
 
 use super::listener::Place;
@@ -73,6 +75,56 @@ fn hooks_that_wait_keep_no_place_of_a_listener() {
     wait_until("all places are free", || server.connections().is_empty());
     door.open();
     wait_until("all hooks have run", || lab.counters() == 0 && lab.uncleaned() == 0);
+}
+
+/// Objects whose end was requested while a call of theirs ran: it takes place when that has ended, on a
+/// thread of their own connection.
+#[test]
+fn delayed_ends_that_wait_delay_no_end_of_another_connection() {
+    let serve = || {
+        let server = LabServer::new();
+        server.keep_last();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let serving = Connection::builder().serve(server.client()).start(theirs).unwrap();
+        let mut peer = RawPeer::new(ours);
+        let (lab, threads) = peer.lab_with_threads(8);
+        (serving, server, peer, lab, threads)
+    };
+    // Calls `hang` on one thread and `destroy` on the other. Gives that call's number.
+    let end_one = |server: &LabServer, peer: &mut RawPeer, lab: Target, threads: &[Cap]| {
+        let counter = peer.ask(lab, (LAB, 13), &threads[..1], |content| {
+            let params: lab::make_counter_params::Builder<'_> = content.init_as();
+            params.init_context().set_thread(raw::cap());
+        });
+        let counter = Target::Export(counter.export());
+        let before = server.blocked();
+        peer.call(counter, (COUNTER, 3), &threads[..1], |content| {
+            let params: counter::hang_params::Builder<'_> = content.init_as();
+            params.init_context().set_thread(raw::cap());
+        });
+        wait_until("it hangs", || server.blocked() == before + 1);
+        let made = server.last().unwrap();
+        let destroyed = peer.call(counter, (COUNTER, 0), &threads[1..2], |content| {
+            let params: counter::destroy_params::Builder<'_> = content.init_as();
+            params.init_context().set_thread(raw::cap());
+        });
+        (made, destroyed)
+    };
+    let door = Arc::new(Door::default());
+    let (_slow, server, mut slow, lab, threads) = serve();
+    for pair in threads.chunks(2) {
+        let (made, _) = end_one(&server, &mut slow, lab, pair);
+        let door = Arc::clone(&door);
+        made.add_cleanup(move || door.pass());
+    }
+    server.let_go("hang");
+    wait_until("its hooks wait", || door.waiting.load(Ordering::SeqCst) == 4);
+    let (_other, server, mut other, lab, threads) = serve();
+    let (_, destroyed) = end_one(&server, &mut other, lab, &threads);
+    server.let_go("hang");
+    other.wait(destroyed).results();
+    assert_eq!(door.waiting.load(Ordering::SeqCst), 4);
+    door.open();
 }
 
 #[test]

@@ -3,13 +3,15 @@
 
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use futures_executor::block_on;
 use futures_util::future::join_all;
-use multiprocess::{Connection, Error, Limits, Result};
-use multiprocess_tests::generated::flow::{Flow, FlowClient, Sink, SinkClient};
+use multiprocess::{Connection, Error, Limits, Result, diagnostics};
+use multiprocess_tests::generated::flow::{
+    Flow, FlowClient, Listener, ListenerClient, Sink, SinkClient,
+};
 use multiprocess_tests::{wait_until, within_time};
 
 const MIB: usize = 1 << 20;
@@ -33,6 +35,14 @@ impl Sink for Slow {
         self.0.running.fetch_sub(1, Ordering::SeqCst);
         self.0.numbers.lock().unwrap()[self.1].push(number);
         Ok(())
+    }
+
+    fn weigh(&self, data: Vec<u8>) -> Result<u32> {
+        Ok(data.len() as u32)
+    }
+
+    fn tell(&self, number: u32, listener: ListenerClient) -> Result<()> {
+        listener.hear(number).wait()
     }
 
     fn count(&self) -> Result<u32> {
@@ -64,7 +74,12 @@ struct Bench {
 }
 
 fn bench() -> Bench {
-    let limits = Limits { message: 2 * MIB, call_bytes: 4 * MIB, ..Limits::default() };
+    bench_with(4 * MIB)
+}
+
+/// With so many bytes under way at once.
+fn bench_with(call_bytes: usize) -> Bench {
+    let limits = Limits { message: 2 * MIB, call_bytes, ..Limits::default() };
     let (ours, theirs) = UnixStream::pair().unwrap();
     let seen = Arc::new(Seen::default());
     let flow = FlowClient::new(Opens(Arc::clone(&seen)));
@@ -155,4 +170,37 @@ fn the_end_of_the_connection_ends_what_waits() {
     assert!(failed > 0);
     assert!(matches!(after, Err(Error::Disconnected { .. })), "{after:?}");
     seen.open.store(true, Ordering::SeqCst);
+}
+
+/// Weighs much in another sink when it is told of a number.
+struct Weighs(SinkClient, mpsc::Sender<Result<u32>>);
+
+impl Listener for Weighs {
+    fn hear(&self, _: u32) -> Result<()> {
+        let weight = self.0.weigh(vec![0; MIB + MIB / 2]).wait();
+        self.1.send(weight).unwrap();
+        Ok(())
+    }
+}
+
+/// The call waits behind a streaming call, which waits for room: it has not taken that room.
+#[test]
+fn a_call_behind_streaming_calls_takes_no_room_from_them() {
+    let Bench { seen, sinks, serving, .. } = bench_with(2 * MIB);
+    let first = sinks[0].write(0, vec![0; MIB]).start();
+    let second = sinks[0].write(1, vec![0; MIB + MIB / 2]).start();
+    wait_until("the first runs", || seen.running.load(Ordering::SeqCst) == 1);
+    let (weighed, weight) = mpsc::channel();
+    // It is called within a call of the server's, so that its own call need not wait for room.
+    let listener = ListenerClient::new(Weighs(sinks[0].clone(), weighed));
+    sinks[1].tell(0, listener).wait().unwrap();
+    let weighs = || diagnostics::snapshot().to_string().contains("calls Sink.weigh for ");
+    wait_until("the call waits behind the second", weighs);
+    seen.open.store(true, Ordering::SeqCst);
+    let weight = within_time(move || weight.recv().unwrap());
+    assert_eq!(weight.unwrap() as usize, MIB + MIB / 2);
+    first.wait().unwrap();
+    second.wait().unwrap();
+    assert_eq!(seen.numbers.lock().unwrap()[0], [0, 1]);
+    assert!(serving.is_connected());
 }

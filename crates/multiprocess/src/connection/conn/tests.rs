@@ -3,6 +3,7 @@
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use capnp_engine::{CallOptions, Draft, Effect, Engine, Incoming};
@@ -74,4 +75,18 @@ fn a_panic_while_a_message_is_taken_in_ends_that_connection_only() {
     good.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     assert!(good.read(&mut [0; 64]).unwrap() > 0);
     assert!(other.ended().is_none());
+}
+
+#[test]
+fn what_is_deferred_while_somebody_looks_is_done_afterwards() {
+    let (conn, _peer) = start();
+    let (done, is_done) = mpsc::channel();
+    let looked = conn.try_look(|_| {
+        let other = ArcConn::clone(&conn);
+        let defers = move || other.defer(move |_, _| done.send(()).unwrap());
+        std::thread::spawn(defers).join().unwrap();
+        assert!(is_done.try_recv().is_err());
+    });
+    assert!(looked.is_some());
+    is_done.recv_timeout(Duration::from_secs(20)).unwrap();
 }
