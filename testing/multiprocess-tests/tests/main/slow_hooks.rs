@@ -108,6 +108,11 @@ fn delayed_ends_that_wait_delay_no_end_of_another_connection() {
             let params: counter::destroy_params::Builder<'_> = content.init_as();
             params.init_context().set_thread(raw::cap());
         });
+        // When this is answered on the same thread, the end waits for the first call.
+        peer.ask(lab, (LAB, 17), &threads[1..2], |content| {
+            let params: lab::text_params::Builder<'_> = content.init_as();
+            params.init_context().set_thread(raw::cap());
+        });
         (made, destroyed)
     };
     let door = Arc::new(Door::default());
