@@ -44,11 +44,6 @@ def without_descriptors(case):
     lacks(case, fails(calls, error, case.rng.choice(["1+", "1+2", "2+"])), succeeds=calls == "accept4")
 
 
-def without_watches(case):
-    """The server cannot have the system watch one more descriptor."""
-    lacks(case, fails("epoll_ctl", case.rng.choice(["ENOSPC", "ENOMEM"]), case.rng.choice(["1", "1+2"])))
-
-
 def without_threads(case):
     """The server can start no thread for a while."""
     lacks(case, fails("clone3", "EAGAIN", case.rng.choice(["1+", "1+2", "2+"])))
@@ -178,5 +173,5 @@ def clock_jumps(case):
     case.afterwards.append(read)
 
 
-CASES = [interrupted, without_descriptors, without_watches, without_threads, stopped, clients_killed, bytes_to_server,
-         in_pieces, cut, clock_jumps]
+CASES = [interrupted, without_descriptors, without_threads, stopped, clients_killed, bytes_to_server, in_pieces, cut,
+         clock_jumps]
