@@ -11,8 +11,8 @@ from process import GUARD, SETTLED, Failed, Process, wait_until
 
 
 class Case:
-    def __init__(self, args, rng, scratch, recorded=None):
-        self.args, self.rng, self.scratch, self.recorded = args, rng, scratch, recorded
+    def __init__(self, args, rng, scratch, recorded=None, turn=0):
+        self.args, self.rng, self.scratch, self.recorded, self.turn = args, rng, scratch, recorded, turn
         self.processes = []
         self.injected = collections.Counter()
         self.done = collections.Counter()
@@ -20,6 +20,10 @@ class Case:
         self.served = None
         # What is checked when the server has ended.
         self.afterwards = []
+
+    def next_of(self, ways):
+        """One of the ways in which a case goes: each in its turn, so that none depends on luck."""
+        return ways[self.turn % len(ways)]
 
     def path(self, name):
         """A new path."""
@@ -45,10 +49,6 @@ class Case:
 
     def role(self, role, *arguments, **how):
         return self.start(role, [self.args.process, role, *arguments], **how)
-
-    def either(self, rules):
-        """The rules for the server or for the client."""
-        return {self.rng.choice(["server", "client"]): rules}
 
     def count(self, *processes):
         for process in processes:

@@ -25,8 +25,9 @@ CASES = [case for pair in itertools.zip_longest(serving.CASES, starting.CASES) f
 COUNTED = ["SIGKILL", "SIGSTOP", "messages to the server", "messages to a client", "pieces", "short reads",
            "short writes", "cuts", "cuts in a message", "readings of the clock", "rounds of the honest client"]
 
-# The short form runs each case so often, always with the same seed.
-SHORT, SHORT_SEED = 2, 1
+# A whole run has so many rounds of all cases, after which each case has gone each of its ways. A short one has
+# fewer, and always the same seed.
+WHOLE, SHORT, SHORT_SEED = 15, 2, 1
 
 
 class Run:
@@ -37,28 +38,32 @@ class Run:
         # Cases that are over, and whose servers are to come back to what they had: idle threads end in a while.
         self.left = []
 
-    def whole(self):
+    def all(self):
         until = time.monotonic() + self.args.seconds
         for number, function in enumerate(itertools.cycle(self.cases)):
-            # Each case at least once, however short the run.
-            rounds = number // len(self.cases)
-            if rounds >= SHORT if self.args.short else rounds >= 1 and time.monotonic() > until:
+            turn = number // len(self.cases)
+            if turn >= self.rounds() and time.monotonic() >= until:
                 break
-            self.one(number, function)
+            self.one(number, turn, function)
             self.finish(wait=False)
         self.finish(wait=True)
 
-    def one(self, number, function):
+    def rounds(self):
+        return SHORT if self.args.short else WHOLE
+
+    def one(self, number, turn, function):
         # Each case has a seed of its own, so that one does not depend on how another went.
         rng = random.Random(self.args.seed * 1_000_003 + number)
+        begin = time.monotonic()
         scratch = tempfile.TemporaryDirectory(prefix="chaos")
-        case = Case(self.args, rng, scratch.name, self.recorded)
+        case = Case(self.args, rng, scratch.name, self.recorded, turn)
         self.left.append((f"case {number}, {function.__name__}", case, scratch))
         try:
             function(case)
         except Failed as failed:
             self.failed(self.left[-1][0], failed)
         self.times[function.__name__] += 1
+        if __import__("os").environ.get("T"): print("T", number, function.__name__, round(time.monotonic() - begin, 2))
 
     def finish(self, wait):
         for entry in list(self.left):
@@ -94,16 +99,15 @@ class Run:
         for name in COUNTED:
             print(f"chaos: {name:30} {self.done[name]:6}")
         missing += [name for name in COUNTED if not self.done[name]]
-        # One case alone, or a run that is too short for each choice to come, does not have all of it.
-        whole = self.args.case is None and not self.args.short and min(self.times.values()) >= 10
-        if missing and whole:
+        # One case alone does not have all of it.
+        if missing and not self.args.case and not self.args.short:
             sys.exit(f"chaos: never happened, so it was not checked: {', '.join(missing)}")
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--short", action="store_true", help=f"each case {SHORT} times, always with the same choices")
+    parser.add_argument("--seconds", type=float, default=0, help=f"go on until then after {WHOLE} rounds of all cases")
+    parser.add_argument("--short", action="store_true", help=f"{SHORT} rounds, always the same")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--case", choices=[case.__name__ for case in CASES], help="this one only")
     for name in ("--server", "--client", "--process", "--seeds", "--clock"):
@@ -116,7 +120,7 @@ def main():
     print(f"chaos: --seed {args.seed}", flush=True)
     run = Run(args)
     try:
-        run.whole()
+        run.all()
     finally:
         run.clear()
     run.report()

@@ -42,7 +42,8 @@ class Process:
         self.errors = tempfile.TemporaryFile("w+", dir=scratch)
         self.trace = pathlib.Path(tempfile.mkdtemp(dir=scratch), "trace")
         if self.traced:
-            command = [*faults.strace(self.trace, rules, watch), *command]
+            # The filter has the other calls go on without a stop.
+            command = [*faults.strace(self.trace, rules, watch), "--seccomp-bpf", *command]
         pipe = subprocess.PIPE if pipes else subprocess.DEVNULL
         self.child = subprocess.Popen(
             command, pass_fds=pass_fds, stdin=pipe, stdout=pipe, stderr=self.errors, text=True,
