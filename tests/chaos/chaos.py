@@ -54,7 +54,6 @@ class Run:
     def one(self, number, turn, function):
         # Each case has a seed of its own, so that one does not depend on how another went.
         rng = random.Random(self.args.seed * 1_000_003 + number)
-        begin = time.monotonic()
         scratch = tempfile.TemporaryDirectory(prefix="chaos")
         case = Case(self.args, rng, scratch.name, self.recorded, turn)
         self.left.append((f"case {number}, {function.__name__}", case, scratch))
@@ -63,7 +62,6 @@ class Run:
         except Failed as failed:
             self.failed(self.left[-1][0], failed)
         self.times[function.__name__] += 1
-        if __import__("os").environ.get("T"): print("T", number, function.__name__, round(time.monotonic() - begin, 2))
 
     def finish(self, wait):
         for entry in list(self.left):

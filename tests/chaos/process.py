@@ -34,6 +34,14 @@ def wait_until(what, holds, guard=GUARD):
     return found
 
 
+def state(thread):
+    """A letter for what a process or thread does: S if it waits. X if it is gone."""
+    try:
+        return pathlib.Path(f"/proc/{thread}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
+
+
 class Process:
     """A program in a process group of its own, with its standard error in a file."""
 
@@ -130,15 +138,31 @@ class Process:
                 wait_until("strace has attached to each thread", attached)
                 yield trace
             finally:
-                # It lets its threads go, and ends.
-                tracer.send_signal(signal.SIGINT)
-                try:
-                    tracer.wait(GUARD)
-                except subprocess.TimeoutExpired:
-                    tracer.kill()
-                    raise Failed("strace does not let go of the program") from None
+                self.let_go(tracer)
                 if counts is not None:
                     counts.update(faults.injected(trace))
+
+    def let_go(self, tracer):
+        """Ends strace. If it let a thread go in the middle of a system call that is to fail, that would fail with
+        ENOSYS, as no kernel has it: so all threads stop first."""
+        self.send(signal.SIGSTOP)
+        try:
+            wait_until("each thread has stopped", lambda: (
+                not self.runs() or tracer.poll() is not None
+                or self.stands() and state(tracer.pid) == "S" and self.stands()))
+        finally:
+            tracer.send_signal(signal.SIGINT)
+            try:
+                tracer.wait(GUARD)
+            except subprocess.TimeoutExpired:
+                tracer.kill()
+                raise Failed("strace does not let go of the program") from None
+            finally:
+                self.send(signal.SIGCONT)
+
+    def stands(self):
+        """Whether each thread is stopped. If strace waits for something to do, none is about to be told to go on."""
+        return all(state(f"{self.child.pid}/task/{task}") in "tTXZ" for task in os.listdir(f"/proc/{self.child.pid}/task"))
 
     def traced_threads(self):
         for task in pathlib.Path(f"/proc/{self.child.pid}/task").glob("*"):
