@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import pathlib
 import socket
+import subprocess
 
 import faults
 from process import GUARD, SETTLED, Failed, Process, wait_until
@@ -88,7 +89,7 @@ class Served:
         if (said := self.server.line()) != "listening":
             raise Failed(f"the server says {said}")
         self.honest = case.role("steady", self.path, pipes=True, environment=environment)
-        self.is_served(100)
+        self.is_served(50)
         self.start = self.server.open()
 
     def call(self, rounds=1, path=None, **how):
@@ -105,6 +106,10 @@ class Served:
         try:
             return int(self.honest.line())
         except Failed as failed:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                # If the server is what ended, that is to be told.
+                self.server.child.wait(1)
+                self.server.end()
             raise Failed(f"the honest client: {failed}") from None
 
     def is_served(self, rounds=2):

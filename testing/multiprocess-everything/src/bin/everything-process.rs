@@ -35,7 +35,9 @@ fn main() -> ExitCode {
         ["call", path, rounds] => call(path, rounds),
         ["spawn", program] => spawn(program),
         _ => {
-            eprintln!("Usage: everything-process listen|steady PATH | call PATH ROUNDS | spawn PROGRAM");
+            eprintln!(
+                "Usage: everything-process listen|steady PATH | call PATH ROUNDS | spawn PROGRAM"
+            );
             return ExitCode::FAILURE;
         }
     };
@@ -78,11 +80,14 @@ fn steady(path: &str) -> Result<()> {
         let caller = scope.spawn(|| {
             while !over.load(Ordering::SeqCst) {
                 if let Err(error) = client::check_on_one_thread(&object) {
-                    eprintln!("everything-process: after {} rounds: {error}", calls.load(Ordering::SeqCst));
+                    eprintln!(
+                        "everything-process: after {} rounds: {error}",
+                        calls.load(Ordering::SeqCst)
+                    );
                     std::process::exit(1);
                 }
                 calls.fetch_add(1, Ordering::SeqCst);
-                thread::park_timeout(Duration::from_millis(2));
+                thread::park_timeout(Duration::from_millis(5));
             }
         });
         for _ in io::stdin().lock().lines() {

@@ -52,7 +52,9 @@ pub fn check_shared(everything: &EverythingClient, bytes: usize) -> Result<()> {
     values::check(&everything.clone().into())?;
     let data: Vec<u8> = (0..bytes).map(|place| (place % 251) as u8).collect();
     if everything.pass_data(data.clone()).wait()? != data {
-        return Err(Error::failed(format!("other bytes came back than the {bytes} that were sent")));
+        return Err(Error::failed(format!(
+            "other bytes came back than the {bytes} that were sent"
+        )));
     }
     for (number, call) in (0..).zip(started) {
         same("add", call.wait()?, number + 1)?;
