@@ -44,19 +44,19 @@ class Run:
             turn = number // len(self.cases)
             if turn >= self.rounds() and time.monotonic() >= until:
                 break
-            self.one(number, turn, function)
+            self.one(turn, function)
             self.finish(wait=False)
         self.finish(wait=True)
 
     def rounds(self):
         return SHORT if self.args.short else WHOLE
 
-    def one(self, number, turn, function):
-        # Each case has a seed of its own, so that one does not depend on how another went.
-        rng = random.Random(self.args.seed * 1_000_003 + number)
+    def one(self, turn, function):
+        # Each has a seed of its own, so that it goes as it did, whatever ran before.
+        rng = random.Random(f"{self.args.seed} {function.__name__} {turn}")
         scratch = tempfile.TemporaryDirectory(prefix="chaos")
         case = Case(self.args, rng, scratch.name, self.recorded, turn)
-        self.left.append((f"case {number}, {function.__name__}", case, scratch))
+        self.left.append((f"{function.__name__}, round {turn + 1}", case, scratch))
         try:
             function(case)
         except Failed as failed:
@@ -79,7 +79,7 @@ class Run:
 
     def failed(self, name, failed):
         self.clear()
-        sys.exit(f"chaos: --seed {self.args.seed}: {name}: {failed}")
+        sys.exit(f"chaos: failed, with --seed {self.args.seed}: {name}: {failed}")
 
     def clear(self):
         for _, case, scratch in self.left:
@@ -94,7 +94,8 @@ class Run:
         rows, missing = faults.table(self.injected)
         for name, count, errors in rows:
             print(f"chaos: failed: {name:22} {count:6}   {errors}")
-        for name in COUNTED:
+        # Where no file system may be mounted there is no full one.
+        for name in [*COUNTED, "full file systems"]:
             print(f"chaos: {name:30} {self.done[name]:6}")
         missing += [name for name in COUNTED if not self.done[name]]
         # One case alone does not have all of it.

@@ -134,8 +134,8 @@ def full_disk(case):
             refused(case.role("listen", str(folder / "s")), "No space left on device")
             left = set(folder.iterdir()) - before
         finally:
-            subprocess.run(["umount", str(folder)], check=True)
-        case.done["a disk that is full"] += 1
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+        case.done["full file systems"] += 1
     else:
         call, error, text = kinds[case.turn // 2 % len(kinds)]
         server = case.role("listen", str(folder / "s"), rules=[fails(call, error, "1+")])
