@@ -16,7 +16,7 @@ LACKING = ["EMFILE", "ENFILE", "ENOMEM"]
 INTERRUPTED = "recvfrom,recvmsg,sendto,sendmsg,epoll_wait,epoll_pwait,epoll_pwait2,ppoll,poll"
 
 # The rows of the table: a name, the system calls that it stands for, and the errors of which each must be made at
-# least once in a whole run (of no row none at all). The programs make no other descriptors: they never duplicate
+# least once in a whole run. The programs make no other descriptors: they never duplicate
 # one, and a child's comes with the child, from clone.
 KINDS = [
     ("accept4", ["accept4"], LACKING),
@@ -76,7 +76,8 @@ def table(counts):
         for (call, error), count in counts.items():
             if call in calls:
                 errors[error] += count
-        rows.append((name, sum(errors.values()), ", ".join(f"{error} {count}" for error, count in sorted(errors.items()))))
+        each = ", ".join(f"{error} {count}" for error, count in sorted(errors.items()))
+        rows.append((name, sum(errors.values()), each))
         missing += [f"{name}: {error}" for error in wanted if not errors[error]]
     return rows, missing
 

@@ -112,7 +112,8 @@ class Process:
         folder = f"/proc/{self.child.pid}/fd"
         with contextlib.suppress(FileNotFoundError):
             names = sorted(os.listdir(folder), key=int)
-            return ", ".join(f"{name} {os.readlink(f'{folder}/{name}')}" for name in names) + "\n" + self.threads_shown()
+            open_now = ", ".join(f"{name} {os.readlink(f'{folder}/{name}')}" for name in names)
+            return f"{open_now}\n{self.threads_shown()}"
         return "it is gone"
 
     def threads_shown(self):
@@ -162,7 +163,8 @@ class Process:
 
     def stands(self):
         """Whether each thread is stopped. If strace waits for something to do, none is about to be told to go on."""
-        return all(state(f"{self.child.pid}/task/{task}") in "tTXZ" for task in os.listdir(f"/proc/{self.child.pid}/task"))
+        tasks = os.listdir(f"/proc/{self.child.pid}/task")
+        return all(state(f"{self.child.pid}/task/{task}") in "tTXZ" for task in tasks)
 
     def traced_threads(self):
         for task in pathlib.Path(f"/proc/{self.child.pid}/task").glob("*"):
