@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The rows are numbered from 1 to this.
-const ROWS: usize = 40;
+const ROWS: usize = 43;
 
 /// What the cells of a row begin with that has no tests.
 const NONE: &str = "None: ";
@@ -86,6 +86,7 @@ impl Reference<'_> {
         let state = match path.rsplit_once('.') {
             Some((_, "rs")) => rust_test(&text, name),
             Some((_, "py")) if path.starts_with("tests/foreign/") => python_test(&text, name),
+            Some((_, "py")) if path.starts_with("tests/chaos/") => chaos_case(&text, name),
             _ => State::Missing,
         };
         match state {
@@ -145,6 +146,17 @@ fn python_test(text: &str, name: &str) -> State {
     State::Missing
 }
 
+/// A function of this name that takes a case, and is in the list of those that `tests/chaos/run` runs.
+fn chaos_case(text: &str, name: &str) -> State {
+    let list = text.split_once("\nCASES = [").and_then(|(_, rest)| rest.split_once(']'));
+    let listed = list.is_some_and(|(list, _)| list.split(',').any(|entry| entry.trim() == name));
+    match text.contains(&format!("\ndef {name}(case):\n")) {
+        true if listed => State::Runs,
+        true => State::Ignored,
+        false => State::Missing,
+    }
+}
+
 #[test]
 fn every_fault_has_a_row_and_every_test_of_a_row_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -166,7 +178,10 @@ fn what_is_wrong_with_a_table_is_found() {
                 fn helper() {\n}\n#[test]\nconst X: u8 = 1;\nfn late() {\n}\n";
     let python =
         "class A:\n    async def test_a(self):\n    @unittest.skip('no')\n    def test_b(self):\n";
+    let chaos = "import a\ndef case_a(case):\n    pass\ndef case_b(case):\n    pass\ndef helper(b):\n    pass\n\
+                 CASES = [case_c,\n         case_a, helper]\n";
     let read = |path: &str| match path {
+        "tests/chaos/d.py" => Some(chaos.to_owned()),
         "a/b.rs" => Some(rust.to_owned()),
         "tests/foreign/c.py" | "other/c.py" => Some(python.to_owned()),
         _ => None,
@@ -174,6 +189,7 @@ fn what_is_wrong_with_a_table_is_found() {
     let none = "None: there is no such side";
     let good = [
         "own `a/b.rs: good`; pycapnp `tests/foreign/c.py: test_a`",
+        "`tests/chaos/d.py: case_a`",
         "`a/b.rs: long` (needs `VARIABLE`)",
         "**Open:** nothing shows it yet",
         "`a/b.rs: good`. **Open:** nothing shows the rest",
@@ -199,6 +215,9 @@ fn what_is_wrong_with_a_table_is_found() {
         "`tests/foreign/c.py: test_b`",
         "`tests/foreign/c.py: test_c`",
         "`other/c.py: test_a`",
+        "`tests/chaos/d.py: case_b`",
+        "`tests/chaos/d.py: case_c`",
+        "`tests/chaos/d.py: helper`",
     ];
     for cell in bad {
         assert_ne!(problems(&table(cell, none), read), [""; 0], "{cell}");
@@ -210,5 +229,5 @@ fn what_is_wrong_with_a_table_is_found() {
     assert_eq!(problems(&rows[1..].join("\n"), read), ["row 1 is missing"]);
     assert_ne!(problems(&[rows.as_slice(), &rows[3..4]].concat().join("\n"), read), [""; 0]);
     assert_ne!(problems(&whole.replacen("| outcome ", "", 1), read), [""; 0]);
-    assert_ne!(problems(&format!("{whole}| 41 | a | b | {none} | {none} |"), read), [""; 0]);
+    assert_ne!(problems(&format!("{whole}| 44 | a | b | {none} | {none} |"), read), [""; 0]);
 }

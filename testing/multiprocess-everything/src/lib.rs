@@ -17,7 +17,8 @@
 //!   samples         one value of each struct
 //!   pair            two ends of a connection in one process, and what lies between them
 //!   client/         what the program `everything-client` asks of a server, whoever wrote that
-//!   bin/            `everything` serves, `everything-client` calls; `everything-complete` serves the latter
+//!   bin/            `everything` serves, `everything-client` calls; `everything-complete` serves the latter;
+//!                   `everything-process` does either at a path, for `tests/chaos`
 //! ```
 //!
 //! # A stream

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use multiprocess::Result;
 
@@ -57,6 +58,13 @@ pub(super) fn check(object: &FooClient) -> Result<()> {
     object.call_fn().wait()?;
     object.call_fn_async().wait()?;
     same("callIntFnAsync", object.call_int_fn_async(5).wait()?, 10)
+}
+
+/// A callback whose owner is told when the server has dropped it.
+pub(super) fn check_callback(object: &FooClient, timeout: Duration) -> Result<()> {
+    let (callback, dropped) = adds(1);
+    same("callback", object.callback(callback, 5).timeout(timeout).wait()?, 6)?;
+    eventually("the callback is closed", || Ok(dropped.load(Ordering::SeqCst)))
 }
 
 fn check_callbacks(object: &FooClient) -> Result<()> {

@@ -40,6 +40,37 @@ pub fn check_here(everything: &EverythingClient) -> Result<()> {
     values::check(&everything.clone().into())
 }
 
+/// Calls only methods that change nothing of the object, so that many clients may do so at once: those that
+/// return what they are given, a callback, calls that are started, and data of so many bytes.
+///
+/// # Errors
+/// What is not as it should be.
+pub fn check_shared(everything: &EverythingClient, bytes: usize) -> Result<()> {
+    same("version", everything.version().wait()?, SCHEMA_VERSION)?;
+    let started: Vec<_> = (0..4).map(|number| everything.add(number, 1).start()).collect();
+    check_on_one_thread(everything)?;
+    values::check(&everything.clone().into())?;
+    let data: Vec<u8> = (0..bytes).map(|place| (place % 251) as u8).collect();
+    if everything.pass_data(data.clone()).wait()? != data {
+        return Err(Error::failed(format!(
+            "other bytes came back than the {bytes} that were sent"
+        )));
+    }
+    for (number, call) in (0..).zip(started) {
+        same("add", call.wait()?, number + 1)?;
+    }
+    Ok(())
+}
+
+/// Calls only methods with a Context, which run on one thread of the server, and call this one back. Each
+/// has a minute.
+///
+/// # Errors
+/// What is not as it should be.
+pub fn check_on_one_thread(everything: &EverythingClient) -> Result<()> {
+    foo::check_callback(&everything.clone().into(), Duration::from_secs(60))
+}
+
 /// Checks that a result is the expected one.
 fn same<T: PartialEq + Debug>(what: &str, got: T, wanted: T) -> Result<()> {
     if got == wanted {
