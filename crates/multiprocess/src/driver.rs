@@ -1,7 +1,8 @@
 //! The one thread of the process that watches sockets and deadlines.
 //!
 //! It reads what arrives on connections that no waiting thread reads, accepts on every listener, and
-//! fires timers. It runs no user code but the wakers of futures.
+//! fires timers. It runs no user code but what must not block: wakers of futures, a server's `accept_if`,
+//! and the program's `tracing` subscriber.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;

@@ -130,7 +130,7 @@ impl ServerBuilder {
     /// Who may connect, by process, user and group. Others are told that they may not, and their calls fail
     /// with [`Error::Disconnected`](crate::Error::Disconnected). The user of this process and root, unless set.
     ///
-    /// `accept` runs on a thread of the runtime and must not block.
+    /// `accept` runs on the thread that reads all sockets of the process, and must not block.
     pub fn accept_if(
         mut self,
         accept: impl Fn(&PeerCredentials) -> bool + Send + Sync + 'static,

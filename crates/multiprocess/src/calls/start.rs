@@ -17,7 +17,6 @@ use crate::connection::{ArcConn, Core, Flush};
 use crate::moment::Moment;
 use crate::session::{
     Caller, Complete, Destroy, EncodeFn, HeldCap, How, QueuePlace, TakeAnswer, WaiterId, WhoQueues,
-    Written,
 };
 use crate::threads::{RunningId, innermost, this_inbox};
 use crate::wire::{AnyBuilder, Builder, Encoder, PayloadCodec};
@@ -188,7 +187,7 @@ pub(super) fn start_call<T: Send + 'static>(
         let target = (method.interface, method.ordinal);
         let version = method.version;
         let written = core.write_call(conn, target, version, Some(&caller), encode)?;
-        let written = check_size(core, conn, written)?;
+        let written = core.check_size(conn, written)?;
         let bytes = written.draft.bytes();
         size = bytes;
         // A call that is made to serve another of the peer's must not wait for room.
@@ -235,20 +234,6 @@ pub(super) fn start_call<T: Send + 'static>(
     Ok(Started::Sent(SentCall { slot, conn, id, thread, over, bytes, log }))
 }
 
-/// Gives back a call that is no larger than a message may be.
-pub(super) fn check_size(core: &mut Core, conn: &ArcConn, written: Written) -> Result<Written> {
-    let (bytes, limit) = (written.draft.bytes(), core.engine.most_message());
-    if bytes <= limit {
-        return Ok(written);
-    }
-    core.engine.discard(written.draft);
-    let whose = if limit < conn.limits().message { " to the other side" } else { "" };
-    Err(Error::misuse(format!(
-        "the parameters have {bytes} bytes, and {limit} is the limit of a message{whose} \
-         (Limits::message): pass them in several calls"
-    )))
-}
-
 /// Where a call of this size waits for room.
 fn wait_for_room(core: &mut Core, conn: &ArcConn, bytes: usize, who: WhoQueues) -> RoomToSend {
     let slot = Arc::new(Slot::unwatched());
@@ -287,7 +272,7 @@ pub(super) fn start_pipelined(
         let target = (method.interface, method.ordinal);
         let version = method.version;
         let written = core.write_call(conn, target, version, Some(&caller), encode)?;
-        let written = check_size(core, conn, written)?;
+        let written = core.check_size(conn, written)?;
         let bytes = written.draft.bytes();
         let room = told || core.has_room_for(conn, bytes, WhoQueues::Blocks);
         if !room && innermost(conn).is_none() {

@@ -16,7 +16,6 @@ use capnp_engine::{CallKind, Cap, Draft};
 use super::errors::{in_method, without_threads};
 use super::method::MethodId;
 use super::slot::Slot;
-use super::start::check_size;
 use super::waiting::{Deadline, wait_for_slot};
 use crate::connection::{ArcConn, Core};
 use crate::session::{Caller, Complete, How, QueuePlace, WaiterId, WhoQueues, Written};
@@ -356,7 +355,7 @@ pub(super) fn start_stream(
         let target = (method.interface, method.ordinal);
         let written = core.write_call(conn, target, method.version, Some(&caller), &mut fill);
         let sent = written.and_then(|written| {
-            let written = check_size(core, conn, written)?;
+            let written = core.check_size(conn, written)?;
             let bytes = written.draft.bytes();
             // A call that is made to serve another of the peer's must not wait for that.
             let waits = !core.has_room(conn, bytes, false) && innermost(conn).is_none();

@@ -235,6 +235,20 @@ impl Core {
         }
     }
 
+    /// Gives back a call that is no larger than a message may be.
+    pub(crate) fn check_size(&mut self, conn: &ArcConn, written: Written) -> Result<Written> {
+        let (bytes, limit) = (written.draft.bytes(), self.engine.most_message());
+        if bytes <= limit {
+            return Ok(written);
+        }
+        self.engine.discard(written.draft);
+        let whose = if limit < conn.limits().message { " to the other side" } else { "" };
+        Err(Error::misuse(format!(
+            "the parameters have {bytes} bytes, and {limit} is the limit of a message{whose} \
+             (Limits::message): pass them in several calls"
+        )))
+    }
+
     /// Notes who waits for a call that is to be made later, by [`send`](Self::send).
     pub(crate) fn add_waiter(&mut self, complete: Complete, call: Written) -> (WaiterId, Draft) {
         let Written { draft, busy, callback } = call;

@@ -72,6 +72,28 @@ impl Room {
         self.taken -= bytes;
     }
 
+    fn queue(&mut self, bytes: usize, who: WhoQueues, tell: TellRoom) -> Arc<QueuePlace> {
+        let place = Arc::<QueuePlace>::default();
+        let call = QueuedCall { bytes, who, place: Arc::clone(&place), tell };
+        self.queue.push_back(call);
+        place
+    }
+
+    fn leave_queue(&mut self, place: &QueuePlace, bytes: usize) {
+        match place.0.swap(GONE, Ordering::Relaxed) {
+            TOLD => self.reserved = self.reserved.saturating_sub(bytes),
+            WAITS => {
+                self.gone += 1;
+                // In time, however long the first of the queue waits.
+                if self.gone > MOST_GONE && self.gone > self.queue.len() / 2 {
+                    self.queue.retain(|call| call.place.0.load(Ordering::Relaxed) == WAITS);
+                    self.gone = 0;
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn is_for(&self, bytes: usize, who: WhoQueues, limit: usize) -> bool {
         let reserved = if who == WhoQueues::Blocks { 0 } else { self.reserved };
         let taken = self.taken + reserved;
@@ -86,7 +108,7 @@ impl Core {
         told || self.has_room_for(conn, bytes, WhoQueues::Any)
     }
 
-    /// The same for a call of which somebody else waits.
+    /// The same, told who waits.
     pub(crate) fn has_room_for(&mut self, conn: &ArcConn, bytes: usize, who: WhoQueues) -> bool {
         let limit = self.send_window(conn);
         let room = self.room();
@@ -110,27 +132,12 @@ impl Core {
         who: WhoQueues,
         tell: TellRoom,
     ) -> Arc<QueuePlace> {
-        let place = Arc::<QueuePlace>::default();
-        let call = QueuedCall { bytes, who, place: Arc::clone(&place), tell };
-        self.room().queue.push_back(call);
-        place
+        self.room().queue(bytes, who, tell)
     }
 
     /// A call waits for room no longer: it was sent, or is not to be. Gives back what was reserved for it.
     pub(crate) fn leave_queue(&mut self, place: &QueuePlace, bytes: usize) {
-        let room = self.room();
-        match place.0.swap(GONE, Ordering::Relaxed) {
-            TOLD => room.reserved = room.reserved.saturating_sub(bytes),
-            WAITS => {
-                room.gone += 1;
-                // In time, however long the first of the queue waits.
-                if room.gone > MOST_GONE && room.gone > room.queue.len() / 2 {
-                    room.queue.retain(|call| call.place.0.load(Ordering::Relaxed) == WAITS);
-                    room.gone = 0;
-                }
-            }
-            _ => {}
-        }
+        self.room().leave_queue(place, bytes);
     }
 
     /// Tells calls that wait that there is room for them.
@@ -171,5 +178,33 @@ impl Core {
 
     fn room(&mut self) -> &mut Room {
         &mut self.state().waiters.room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_give_up_leave_the_queue_while_the_first_waits() {
+        let mut room = Room::default();
+        let queue = |room: &mut Room| room.queue(5000, WhoQueues::Any, Box::new(|_, _, _| None));
+        let _first = queue(&mut room);
+        for _ in 0..10_000 {
+            let place = queue(&mut room);
+            assert_eq!(room.queued(), 2);
+            assert!(room.queue.len() <= MOST_GONE + 3, "{}", room.queue.len());
+            room.leave_queue(&place, 5000);
+        }
+        assert_eq!(room.queued(), 1);
+    }
+
+    #[test]
+    fn who_blocks_others_does_not_wait_for_what_is_reserved_for_them() {
+        let room = Room { taken: 0, reserved: 70, ..Room::default() };
+        assert!(!room.is_for(50, WhoQueues::Any, 100));
+        assert!(room.is_for(50, WhoQueues::Blocks, 100));
+        let room = Room { taken: 70, reserved: 0, ..Room::default() };
+        assert!(!room.is_for(50, WhoQueues::Blocks, 100));
     }
 }

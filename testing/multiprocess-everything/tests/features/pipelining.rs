@@ -190,3 +190,16 @@ fn a_call_that_waits_for_room_keeps_its_deadline() {
     let error = open(3).path().wait().unwrap_err();
     assert!(matches!(error, Error::Timeout(_)), "{error:?}");
 }
+
+#[test]
+fn a_call_that_is_too_large_fails_at_once() {
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    let calling = Connection::builder().limits(narrow()).start(ours).unwrap();
+    let everything: EverythingClient = calling.bootstrap().unwrap();
+    let root = everything.root().pipelined();
+    // Another is under way, for which it does not wait.
+    let _sent = root.open(long_name(0)).pipelined();
+    let error = root.open("x".repeat(3 << 20)).pipelined().path().wait().unwrap_err();
+    assert!(matches!(error, Error::ApiMisuse { .. }), "{error:?}");
+    assert!(error.to_string().contains("(Limits::message)"), "{error}");
+}

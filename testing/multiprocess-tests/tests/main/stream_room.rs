@@ -172,6 +172,27 @@ fn the_end_of_the_connection_ends_what_waits() {
     seen.open.store(true, Ordering::SeqCst);
 }
 
+/// Whether it would have had to wait for room or not.
+#[test]
+fn a_call_that_is_too_large_fails_and_its_stream_goes_on() {
+    let Bench { seen, sinks, serving, .. } = bench();
+    let too_large = || {
+        let error = sinks[0].write(7, vec![0; 2 * MIB]).wait().unwrap_err();
+        assert!(matches!(error, Error::ApiMisuse { .. }), "{error:?}");
+        assert!(error.to_string().contains("(Limits::message)"), "{error}");
+    };
+    too_large();
+    let writes: Vec<_> =
+        (0..6).map(|number| sinks[number % 3].write(0, vec![0; MIB]).start()).collect();
+    too_large();
+    seen.open.store(true, Ordering::SeqCst);
+    writes.into_iter().for_each(|write| write.wait().unwrap());
+    sinks[0].write(1, vec![0; 8]).wait().unwrap();
+    assert_eq!(sinks[0].count().wait().unwrap(), 3);
+    assert_eq!(seen.numbers.lock().unwrap()[0], [0, 0, 1]);
+    assert!(serving.is_connected());
+}
+
 /// Weighs much in another sink when it is told of a number.
 struct Weighs(SinkClient, mpsc::Sender<Result<u32>>);
 
