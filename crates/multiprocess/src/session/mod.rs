@@ -5,7 +5,8 @@
 //! - `calls`: calls of this side's that are under way, `room`: those that wait because others have too many
 //!   bytes under way; `interrupts` ends those that a peer does not end
 //!   itself;
-//! - `running`: calls of the peer's that are being served, and their answers; `schedule` finds the
+//! - `running`: calls of the peer's that are being served, and their answers; `cancels`: those that the peer
+//!   does not want any more; `schedule` finds the
 //!   thread that runs one;
 //! - `threads`: the peer's threads that run this side's calls; `thread_server`: one of this side's that
 //!   the peer can name, `thread_map`: how the peer is given them;
@@ -16,6 +17,7 @@
 //! User objects are reached through [`Object`] (`object`), whose calls are brought to threads as [`Schedule`]s.
 
 mod calls;
+mod cancels;
 mod errors;
 mod held_cap;
 mod interrupts;

@@ -7,13 +7,12 @@ use capnp_engine::{Cap, Draft, Serving};
 use slab::Slab;
 
 use super::errors::to_exception;
-use super::thread_server::ThreadServer;
 use super::writer::Writer;
 use crate::call_log;
 use crate::connection::{ArcConn, Conn, Core, Flush, Followup};
 use crate::memory::MEMORY;
 use crate::panics::{catch_panic, run_hook};
-use crate::threads::{About, Place, Queue, RunningId, Token, batch_continues};
+use crate::threads::{About, Place, RunningId, Token, batch_continues};
 use crate::wire::{AnyBuilder, Encoder};
 use crate::{Error, Result};
 
@@ -89,41 +88,10 @@ impl Core {
         Some((call.thread?, call.callback?))
     }
 
-    /// The answer of a call is not wanted any more: fires its token. If it waits for its thread it is
-    /// answered now, and leaves the queue.
-    pub(super) fn cancelled(&mut self, conn: &ArcConn, tag: u64) {
-        let Some(call) = self.state().running.0.get(tag as usize) else { return };
-        let (token, thread) = (Arc::clone(&call.token), call.thread);
-        let queues = match token.place() {
-            Place::Queued => self.queues(conn, thread),
-            Place::Thread(_) | Place::Future => Vec::new(),
-        };
-        let cleanup = Arc::clone(&self.cleanup);
-        let end = move || {
-            token.fire(&cleanup);
-            // It may have begun meanwhile: then it is in no queue.
-            for task in queues.iter().flat_map(|queue| queue.take_cancelled()) {
-                task.refuse(Error::Cancelled);
-            }
-        };
-        self.followups.push(Followup::Run(Box::new(end)));
-    }
-
-    /// Where a call may wait for a thread: one that names this, or none.
-    fn queues(&mut self, conn: &ArcConn, thread: Option<Cap>) -> Vec<Arc<dyn Queue>> {
-        let shared = conn.session();
-        let Some(thread) = thread else {
-            let pool = self.state().threads.pool().map(|pool| pool as Arc<dyn Queue>);
-            let inline = Arc::clone(&shared.inline) as Arc<dyn Queue>;
-            return pool.into_iter().chain([inline]).collect();
-        };
-        let object = self.object_of(thread);
-        let queue = object.as_ref().and_then(|object| object.thread()).map(|thread| match thread {
-            ThreadServer::Worker(worker) => Arc::clone(worker.queue()) as Arc<dyn Queue>,
-            ThreadServer::Caller(inbox) => Arc::clone(inbox) as Arc<dyn Queue>,
-            ThreadServer::Pool => Arc::clone(&shared.callbacks) as Arc<dyn Queue>,
-        });
-        queue.into_iter().collect()
+    /// The token of a call that is not answered, and the thread that it names.
+    pub(super) fn running_token(&mut self, tag: u64) -> Option<(Arc<Token>, Option<Cap>)> {
+        let call = self.state().running.0.get(tag as usize)?;
+        Some((Arc::clone(&call.token), call.thread))
     }
 
     /// The calls of the peer's that are not answered yet.

@@ -7,6 +7,7 @@ use capnp_engine::{Cap, Effect, Engine, Exceeded, Incoming, State as CapState};
 use slab::Slab;
 
 use super::calls::Waiters;
+use super::cancels::Cancels;
 use super::interrupts::Interrupts;
 use super::object::Object;
 use super::running::{Idle, RunningCalls};
@@ -24,6 +25,7 @@ pub(crate) struct State {
     pub(crate) interrupts: Interrupts,
     pub(crate) waiters: Waiters,
     pub(crate) running: RunningCalls,
+    pub(super) cancels: Cancels,
     /// Calls that wait until the thread that they name is known.
     pub(crate) waiting: Slab<Waiting>,
     objects: Slab<Arc<dyn Object>>,

@@ -31,14 +31,13 @@ pub(crate) trait Queue: Send + Sync {
 /// Takes the cancelled ones out of a queue.
 pub(super) fn take_cancelled(tasks: &mut VecDeque<Task>) -> Vec<Task> {
     let cancelled = |task: &Task| task.0.as_ref().is_some_and(|call| call.is_cancelled());
-    // Mostly there is none or one.
     let mut taken = Vec::new();
-    let mut at = 0;
-    while at < tasks.len() {
-        if cancelled(&tasks[at]) {
-            taken.extend(tasks.remove(at));
+    let Some(first) = tasks.iter().position(cancelled) else { return taken };
+    for task in tasks.split_off(first) {
+        if cancelled(&task) {
+            taken.push(task);
         } else {
-            at += 1;
+            tasks.push_back(task);
         }
     }
     taken
