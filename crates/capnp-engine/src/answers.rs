@@ -214,7 +214,8 @@ impl Engine {
             self.discard_outcome(outcome);
             return self.answer_canceled(id, pending);
         }
-        let (mut exports, mut bytes) = (ExportIds::new(), 0);
+        let mut exports = ExportIds::new();
+        let bytes;
         let outcome = outcome.and_then(|draft| match self.check_draft(&draft) {
             Ok(()) => Ok(draft),
             Err(failure) => {
@@ -240,7 +241,10 @@ impl Engine {
                 if !self.send_no_results(id, &pending) {
                     self.send_return(id, 64, |to| failure.write(to.init_exception()));
                 }
-                Err(failure)
+                // Sent as it is, and kept for calls on the results.
+                let kept = self.check_kept(failure.size()).map_or_else(|full| full, |()| failure);
+                bytes = kept.size();
+                Err(kept)
             }
         };
         for (path, promise) in pending.promises {

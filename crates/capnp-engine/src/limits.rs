@@ -17,8 +17,8 @@ pub struct Limits {
     pub unanswered: usize,
     /// Calls of the peer's that are not answered, or answered and not finished. More end the connection.
     pub unfinished: usize,
-    /// Bytes of the peer's calls that are not answered, and of results that are kept because calls may be
-    /// made on them. A call beyond this that would wait here is refused as overloaded, and the user is to
+    /// Bytes of the peer's calls that are not answered, and of results and errors that are kept because
+    /// calls may be made on them. A call beyond this that would wait here is refused as overloaded, and the user is to
     /// refuse one that is [delivered](crate::Effect::Deliver): see
     /// [`exceeds_bytes`](Engine::exceeds_bytes). A larger call is never taken.
     pub bytes: usize,

@@ -9,4 +9,5 @@ mod older;
 mod order;
 mod peer;
 mod tail;
+mod texts;
 mod told;
