@@ -2,7 +2,7 @@
 
 use capnp_rpc::rpc_capnp::{message, return_};
 
-use crate::cap::{Cap, Kind, Path, Promise, Target, null};
+use crate::cap::{Cap, Path, Promise, Target, null};
 use crate::cap_index::cap_hook;
 use crate::draft::Draft;
 use crate::effect::Effect;
@@ -382,9 +382,12 @@ impl Engine {
         let promise = match known {
             Some(promise) => promise,
             None => {
+                if let Err(failure) = self.check_promises() {
+                    return Ok(self.broken(failure));
+                }
                 let mut promise = Promise::new(Target::Here);
                 promise.answer = Some(id);
-                let promise = self.caps.add(Kind::Promise(Box::new(promise)));
+                let promise = self.caps.add_of_peer(promise);
                 if let Some(pending) = self.answers.pending(id) {
                     pending.promises.push((path, promise));
                 }

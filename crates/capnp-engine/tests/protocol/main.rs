@@ -3,6 +3,7 @@
 
 mod deep;
 mod end;
+mod kept;
 mod limits;
 mod misbehaves;
 mod older;
