@@ -2,7 +2,7 @@
 
 use capnp_rpc::rpc_capnp::{message, return_};
 
-use crate::cap::{Cap, Kind, Path, Promise, Target, null};
+use crate::cap::{Cap, Path, Promise, Target, null};
 use crate::cap_index::cap_hook;
 use crate::draft::Draft;
 use crate::effect::Effect;
@@ -214,7 +214,8 @@ impl Engine {
             self.discard_outcome(outcome);
             return self.answer_canceled(id, pending);
         }
-        let (mut exports, mut bytes) = (ExportIds::new(), 0);
+        let mut exports = ExportIds::new();
+        let bytes;
         let outcome = outcome.and_then(|draft| match self.check_draft(&draft) {
             Ok(()) => Ok(draft),
             Err(failure) => {
@@ -240,7 +241,10 @@ impl Engine {
                 if !self.send_no_results(id, &pending) {
                     self.send_return(id, 64, |to| failure.write(to.init_exception()));
                 }
-                Err(failure)
+                // Sent as it is, and kept for calls on the results.
+                let kept = self.check_kept(failure.size()).map_or_else(|full| full, |()| failure);
+                bytes = kept.size();
+                Err(kept)
             }
         };
         for (path, promise) in pending.promises {
@@ -378,9 +382,12 @@ impl Engine {
         let promise = match known {
             Some(promise) => promise,
             None => {
+                if let Err(failure) = self.check_promises() {
+                    return Ok(self.broken(failure));
+                }
                 let mut promise = Promise::new(Target::Here);
                 promise.answer = Some(id);
-                let promise = self.caps.add(Kind::Promise(Box::new(promise)));
+                let promise = self.caps.add_of_peer(promise);
                 if let Some(pending) = self.answers.pending(id) {
                     pending.promises.push((path, promise));
                 }

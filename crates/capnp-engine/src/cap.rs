@@ -42,6 +42,8 @@ pub enum State {
 pub(crate) struct Caps {
     slots: Slab<Entry>,
     next: u32,
+    /// How many of them are promises that the peer caused, resolved or not.
+    promises: usize,
 }
 
 pub(crate) struct Entry {
@@ -76,7 +78,9 @@ pub(crate) struct Promise {
     pub(crate) former: Option<PeerPath>,
     /// The capability that it resolves to, with a reference, when this many calls have returned.
     pub(crate) when_returned: Option<(Cap, u32)>,
-    /// The length of the chain of promises that resolved to this one.
+    /// The peer caused it: it gave the promise, or named a capability of which this is the promise.
+    of_peer: bool,
+    /// The length of the chain of such promises that resolved to this one.
     pub(crate) depth: u32,
     /// The peer named a capability of this side whose calls go to the peer: see
     /// `Engine::reflected`.
@@ -143,8 +147,23 @@ pub enum Stage {
 impl Promise {
     pub(crate) fn new(target: Target) -> Promise {
         let (waiting, export, answer, former, depth) = (Vec::new(), None, None, None, 0);
-        let (when_returned, reflected) = (None, false);
-        Promise { target, waiting, export, answer, former, when_returned, depth, reflected }
+        let (when_returned, reflected, of_peer) = (None, false, false);
+        Promise {
+            target,
+            waiting,
+            export,
+            answer,
+            former,
+            when_returned,
+            of_peer,
+            depth,
+            reflected,
+        }
+    }
+
+    /// How many promises of the peer's have resolved one after the other once this one resolves.
+    pub(crate) fn deeper(&self) -> u32 {
+        self.depth + u32::from(self.of_peer)
     }
 
     /// The path by which its calls go or went to the peer.
@@ -166,6 +185,17 @@ impl Caps {
         let place = self.slots.insert(Entry { serial, refs: 1, kind, life: Life::default() });
         // Memory does not suffice for as many.
         Cap { place: u32::try_from(place).unwrap_or(u32::MAX), serial }
+    }
+
+    /// Adds a promise that the peer causes. It is counted for as long as it is there.
+    pub(crate) fn add_of_peer(&mut self, mut promise: Promise) -> Cap {
+        promise.of_peer = true;
+        self.promises += 1;
+        self.add(Kind::Promise(Box::new(promise)))
+    }
+
+    pub(crate) fn promises(&self) -> usize {
+        self.promises
     }
 
     pub(crate) fn get(&self, cap: Cap) -> Option<&Entry> {
@@ -199,6 +229,7 @@ impl Caps {
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Entry> + use<> {
+        self.promises = 0;
         std::mem::take(&mut self.slots).into_iter().map(|(_, entry)| entry)
     }
 
@@ -302,6 +333,7 @@ impl Engine {
             Kind::Local { object, .. } => self.released(object),
             Kind::Import { id } => self.release_import(id, cap),
             Kind::Promise(promise) => {
+                self.caps.promises -= usize::from(promise.of_peer);
                 // Also for a resolved promise: its import id remains while there are other
                 // references on the import, and the peer may give the id again.
                 if let Some(PeerPath::Import(id)) = promise.way() {
@@ -314,8 +346,12 @@ impl Engine {
                 }
                 unheld.extend(promise.when_returned.map(|(cap, _)| cap));
                 for waiting in promise.waiting {
-                    if let Waiting::Call(call) = waiting {
-                        unheld.extend(call.params.caps.into_iter().flatten());
+                    match waiting {
+                        Waiting::Call(call) => {
+                            unheld.extend(call.params.caps.into_iter().flatten());
+                        }
+                        Waiting::Disembargo(_) => self.disembargoes -= 1,
+                        Waiting::Watch(_) => {}
                     }
                 }
             }

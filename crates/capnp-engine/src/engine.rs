@@ -57,6 +57,8 @@ pub struct Engine {
     pub(crate) exports: Slab<Export>,
     pub(crate) imports: IdMap<Imported>,
     pub(crate) embargoes: Slab<Embargo>,
+    /// How many Disembargoes of the peer wait at promises.
+    pub(crate) disembargoes: usize,
     pub(crate) work: VecDeque<Work>,
     effects: VecDeque<Effect>,
     /// The reason for the end, once the connection is over.
@@ -90,6 +92,7 @@ impl Engine {
             exports: Slab::new(),
             imports: IdMap::default(),
             embargoes: Slab::new(),
+            disembargoes: 0,
             work: VecDeque::new(),
             effects: VecDeque::new(),
             ended: None,
@@ -124,6 +127,12 @@ impl Engine {
             embargoes: self.embargoes.len(),
             capabilities: self.caps.len(),
         }
+    }
+
+    /// The promises that the peer caused and that are still here, also those that have resolved: they are
+    /// kept as long as something names them. Bounded by [`Limits::objects`].
+    pub fn promises(&self) -> usize {
+        self.caps.promises()
     }
 
     /// The reason for the end, if the connection is over.
@@ -176,6 +185,7 @@ impl Engine {
         self.exports = Slab::new();
         self.imports = IdMap::default();
         self.embargoes = Slab::new();
+        self.disembargoes = 0;
         self.work = VecDeque::new();
         let entries = self.caps.drain();
         for entry in entries {

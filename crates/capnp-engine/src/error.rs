@@ -29,6 +29,10 @@ pub struct Exception {
 }
 
 impl Exception {
+    /// The longest reason that is taken from the peer, in bytes. A longer one is cut, and ends with a
+    /// mark that says so. The same goes for the reason of its Abort.
+    pub const LONGEST: usize = 16 << 10;
+
     /// An exception of this kind.
     pub fn new(kind: ExceptionKind, reason: impl Into<String>) -> Exception {
         Exception { kind, reason: reason.into() }
@@ -39,9 +43,9 @@ impl Exception {
         Exception::new(ExceptionKind::Failed, reason)
     }
 
-    /// Reads an exception from a message.
+    /// Reads an exception from a message. It may be kept for long, and for each of many calls.
     pub(crate) fn read(from: exception::Reader<'_>) -> Exception {
-        let reason = from.get_reason().ok().and_then(|text| text.to_string().ok());
+        let reason = from.get_reason().map(read_reason);
         let kind = match from.get_type() {
             Ok(exception::Type::Overloaded) => ExceptionKind::Overloaded,
             Ok(exception::Type::Disconnected) => ExceptionKind::Disconnected,
@@ -60,6 +64,25 @@ impl Exception {
         });
         to.set_reason(self.reason.as_str());
     }
+}
+
+/// Follows a reason that was cut.
+const CUT_OFF: &str = "… (cut off)";
+
+/// Takes the reason of an error of the peer's, but no more of it than [`Exception::LONGEST`].
+pub(crate) fn read_reason(text: capnp::text::Reader<'_>) -> String {
+    let all = text.as_bytes();
+    // A few more than are kept, so that no character within what is kept is cut in two.
+    let some = &all[..all.len().min(Exception::LONGEST + 4)];
+    // What is no UTF-8 gets longer here.
+    let mut reason = String::from_utf8_lossy(some).into_owned();
+    if reason.len() > Exception::LONGEST {
+        let end = (0..=Exception::LONGEST).rev().find(|end| reason.is_char_boundary(*end));
+        reason.truncate(end.unwrap_or_default());
+        reason.push_str(CUT_OFF);
+        reason.shrink_to_fit();
+    }
+    reason
 }
 
 impl fmt::Display for Exception {
@@ -89,6 +112,14 @@ impl Failure {
     /// The error for content that cannot be read.
     pub(crate) fn malformed(error: &capnp::Error) -> Failure {
         Failure::failed(error.to_string())
+    }
+
+    /// The bytes of the text that is kept with it.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Failure::Exception(exception) => exception.reason.len(),
+            Failure::Cancelled | Failure::Closed => 0,
+        }
     }
 
     /// Writes the failure for the peer.

@@ -228,17 +228,25 @@ impl Engine {
     /// go to the peer and a promise of the peer resolves to it, the promise's earlier calls take a
     /// longer way: to the peer, back to this side, and to the peer again. Later calls would go to
     /// the peer directly and overtake them. The wrapper marks such capabilities, so that the
-    /// promise can keep the order.
+    /// promise can keep the order. If there are too many promises of the peer's, calls of it fail.
     pub(crate) fn reflected(&mut self, cap: Cap) -> Cap {
         if !self.caps.is_remote(self.caps.resolved(cap)) {
             return cap;
         }
+        if let Err(failure) = self.check_promises() {
+            self.release(cap);
+            return self.broken(failure);
+        }
         let mut promise = Promise::new(Target::Resolved(cap));
         promise.reflected = true;
-        self.caps.add(Kind::Promise(Box::new(promise)))
+        self.caps.add_of_peer(promise)
     }
 
+    /// The capability with this import id, with a reference. If there are too many promises of the
+    /// peer's, another one is taken for an object, as which it counts until it is released: all calls of
+    /// it go to the peer, which may pass them on.
     fn import(&mut self, id: u32, promised: bool) -> Cap {
+        let promised = promised && self.caps.promises() < self.limits.objects;
         let (import, promise) = match self.imports.get_mut(id) {
             Some(known) => {
                 known.refs = known.refs.saturating_add(1);
@@ -260,7 +268,7 @@ impl Engine {
             }
             None if promised => {
                 let promise = Promise::new(Target::Import { import, id, called: false });
-                let promise = self.caps.add(Kind::Promise(Box::new(promise)));
+                let promise = self.caps.add_of_peer(promise);
                 if let Some(known) = self.imports.get_mut(id) {
                     known.promise = Some(promise);
                 }

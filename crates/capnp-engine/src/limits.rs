@@ -4,7 +4,7 @@ use crate::cap::{Cap, Kind, Target};
 use crate::draft::Draft;
 use crate::effect::{Effect, Exceeded};
 use crate::engine::Engine;
-use crate::error::{Exception, ExceptionKind, Failure};
+use crate::error::{Exception, ExceptionKind, Failure, Fatal};
 
 /// Calls of up to this many bytes are taken however many bytes are held: so that objects can be ended, and
 /// because calls are counted as well.
@@ -17,13 +17,15 @@ pub struct Limits {
     pub unanswered: usize,
     /// Calls of the peer's that are not answered, or answered and not finished. More end the connection.
     pub unfinished: usize,
-    /// Bytes of the peer's calls that are not answered, and of results that are kept because calls may be
-    /// made on them. A call beyond this that would wait here is refused as overloaded, and the user is to
-    /// refuse one that is [delivered](crate::Effect::Deliver): see
+    /// Bytes of the peer's calls that are not answered, and of results and errors that are kept because
+    /// calls may be made on them. A call beyond this that would wait here is refused as overloaded, and the
+    /// user is to refuse one that is [delivered](crate::Effect::Deliver): see
     /// [`exceeds_bytes`](Engine::exceeds_bytes). A larger call is never taken.
     pub bytes: usize,
     /// Objects and promises that this side has given the peer, and as many that it was given. A call that
-    /// would add more is refused as overloaded.
+    /// would add more is refused as overloaded. As many promises of the peer's as well, resolved or not:
+    /// beyond them a promise is taken for an object, and if it is one of this side's, calls of it are
+    /// refused as overloaded.
     pub objects: usize,
     /// The size of a message of this side's, in bytes. A longer call is not sent, and longer results are
     /// replaced by an error: the peer would end the connection. A lower limit counts instead where the
@@ -126,6 +128,38 @@ impl Engine {
             return Err(self.too_many_objects(None));
         }
         Ok(())
+    }
+
+    /// An error if the peer cannot cause one more promise.
+    pub(crate) fn check_promises(&mut self) -> Result<(), Failure> {
+        match self.caps.promises() < self.limits.objects {
+            true => Ok(()),
+            false => Err(self.too_many_objects(None)),
+        }
+    }
+
+    /// The error for a promise that would be the end of too long a chain.
+    pub(crate) fn check_depth(&self, depth: u32) -> Result<(), Failure> {
+        /// Each step is taken whenever the first promise is used. Peers resolve directly to the end, so
+        /// chains are short.
+        const LONGEST: u32 = 128;
+        match depth <= LONGEST {
+            true => Ok(()),
+            false => {
+                Err(overloaded(format!("more than {LONGEST} promises resolved each to the next")))
+            }
+        }
+    }
+
+    /// An error if the peer cannot have one more Disembargo wait here. Each follows calls that wait.
+    pub(crate) fn check_disembargoes(&self) -> Result<(), Fatal> {
+        let limit = self.limits.unanswered;
+        match self.disembargoes < limit {
+            true => Ok(()),
+            false => {
+                Err(Fatal::Misbehaved(format!("sent more than {limit} Disembargoes that wait")))
+            }
+        }
     }
 
     fn is_new_export(&self, cap: Cap) -> bool {

@@ -104,6 +104,8 @@ impl Engine {
         let circle = self.circle(promise, end);
         if circle.is_some() {
             end = self.broken(Failure::failed("the promise was resolved to itself"));
+        } else if let Err(failure) = self.lengthen(promise, end) {
+            end = self.broken(failure);
         } else {
             self.caps.retain(end);
         }
@@ -127,7 +129,10 @@ impl Engine {
             match waiting {
                 Waiting::Call(call) => self.route_if_wanted(end, call),
                 Waiting::Watch(tag) => self.effect(Effect::Resolved { tag }),
-                Waiting::Disembargo(id) => self.send_disembargo(former.clone(), id),
+                Waiting::Disembargo(id) => {
+                    self.disembargoes -= 1;
+                    self.send_disembargo(former.clone(), id);
+                }
             }
         }
         if let Some(id) = export {
@@ -146,6 +151,18 @@ impl Engine {
                 self.resolve(other, cap);
             }
         }
+    }
+
+    /// Notes that a chain of promises gets longer, if a promise resolves to another one.
+    fn lengthen(&mut self, promise: Cap, end: Cap) -> Result<(), Failure> {
+        let depth = self.caps.promise(promise).map_or(0, |promise| promise.deeper());
+        if self.caps.promise(end).is_some() {
+            self.check_depth(depth)?;
+        }
+        if let Some(next) = self.caps.promise(end) {
+            next.depth = next.depth.max(depth);
+        }
+        Ok(())
     }
 
     /// Whether a promise would resolve to itself if it resolved to `end`: directly, or through
@@ -239,9 +256,6 @@ impl Engine {
 
     /// Receives Resolve. Takes over the reference on `cap`.
     pub(crate) fn receive_resolved(&mut self, id: u32, cap: Cap) -> Result<(), Fatal> {
-        /// Every promise of a chain is kept. Peers resolve directly to the end, so chains are
-        /// short.
-        const LONGEST: u32 = 10_000;
         let Some(promise) = self.imported_promise(id) else {
             // The promise has no references any more. Releases what it resolved to.
             self.release(cap);
@@ -250,14 +264,6 @@ impl Engine {
         let end = self.caps.resolved(cap);
         if end == promise {
             return Err(Fatal::misbehaved("resolved a promise to itself"));
-        }
-        let depth = self.caps.promise(promise).map_or(0, |promise| promise.depth) + 1;
-        if let Some(next) = self.caps.promise(end) {
-            if depth > LONGEST {
-                let problem = format!("resolved more than {LONGEST} promises each to the next");
-                return Err(Fatal::Misbehaved(problem));
-            }
-            next.depth = next.depth.max(depth);
         }
         self.resolve_in_order(promise, cap);
         Ok(())
@@ -295,7 +301,11 @@ impl Engine {
         };
         // After the calls that wait here, which came before the Disembargo.
         match waits {
-            true => drop(self.wait_at(end, Waiting::Disembargo(embargo))),
+            true => {
+                self.check_disembargoes()?;
+                self.disembargoes += 1;
+                drop(self.wait_at(end, Waiting::Disembargo(embargo)));
+            }
             false => self.send_disembargo(way, embargo),
         }
         Ok(())

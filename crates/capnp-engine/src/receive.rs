@@ -7,7 +7,7 @@ use capnp_rpc::rpc_capnp::{
 use crate::cap::{Cap, Path};
 use crate::effect::Effect;
 use crate::engine::Engine;
-use crate::error::{Exception, Failure, Fatal};
+use crate::error::{Exception, Failure, Fatal, read_reason};
 use crate::incoming::Incoming;
 use crate::memory::new_message;
 use crate::payload::Payload;
@@ -80,8 +80,7 @@ impl Engine {
                 }
             }
             message::Abort(reason) => {
-                let reason = reason?.get_reason()?;
-                return Err(Fatal::Aborted(String::from_utf8_lossy(reason.as_bytes()).into()));
+                return Err(Fatal::Aborted(read_reason(reason?.get_reason()?)));
             }
             message::Unimplemented(message) => self.receive_unimplemented(message?)?,
             _ => return self.send_unimplemented(root),

@@ -3,10 +3,12 @@
 
 mod deep;
 mod end;
+mod kept;
 mod limits;
 mod misbehaves;
 mod older;
 mod order;
 mod peer;
 mod tail;
+mod texts;
 mod told;

@@ -11,7 +11,11 @@ fn options(tag: u64) -> CallOptions {
 }
 
 /// The peer returns one capability.
-fn returns(peer: &mut Peer, id: u32, describe: impl FnOnce(cap_descriptor::Builder<'_>)) {
+pub(crate) fn returns(
+    peer: &mut Peer,
+    id: u32,
+    describe: impl FnOnce(cap_descriptor::Builder<'_>),
+) {
     peer.send(|root| {
         let mut answer = root.init_return();
         answer.set_answer_id(id);
@@ -24,7 +28,7 @@ fn returns(peer: &mut Peer, id: u32, describe: impl FnOnce(cap_descriptor::Build
     .unwrap();
 }
 
-fn calls(peer: &mut Peer, id: u32, target: impl FnOnce(message_target::Builder<'_>)) {
+pub(crate) fn calls(peer: &mut Peer, id: u32, target: impl FnOnce(message_target::Builder<'_>)) {
     peer.send(|root| {
         let mut call = root.init_call();
         call.set_question_id(id);
@@ -37,7 +41,11 @@ fn calls_answer(peer: &mut Peer, id: u32, question: u32) {
     calls(peer, id, |target| target.init_promised_answer().set_question_id(question));
 }
 
-fn resolves(peer: &mut Peer, id: u32, describe: impl FnOnce(cap_descriptor::Builder<'_>)) {
+pub(crate) fn resolves(
+    peer: &mut Peer,
+    id: u32,
+    describe: impl FnOnce(cap_descriptor::Builder<'_>),
+) {
     peer.send(|root| {
         let mut resolve = root.init_resolve();
         resolve.set_promise_id(id);
@@ -61,7 +69,7 @@ fn own_promise(peer: &mut Peer) -> (Serving, Cap) {
 }
 
 /// The peer gets a promise of this side as import 1, which then resolves to `to`.
-fn leads_back(peer: &mut Peer, to: Cap) {
+pub(crate) fn leads_back(peer: &mut Peer, to: Cap) {
     let (own, through) = own_promise(peer);
     let question = serves(peer);
     peer.answer(question, vec![through]);

@@ -44,6 +44,7 @@ impl World<'_> {
             let of = &self.sides[side];
             let first = Sizes { capabilities: 1, ..Sizes::default() };
             assert_eq!(of.engine.sizes(), first, "side {side} holds more than its first object");
+            assert_eq!(of.engine.promises(), 0, "side {side} counts promises that are gone");
             assert!(of.watched.is_empty(), "side {side} was not told of {:?}", of.watched);
         }
         for (call, known) in self.model.calls.iter().enumerate() {
