@@ -39,6 +39,8 @@ struct State {
     next: u64,
     /// The timer runs that looks for slow ones.
     timed: bool,
+    /// The timer runs that asks for a thread again.
+    retrying: bool,
 }
 
 struct Running {
@@ -110,18 +112,30 @@ impl Cleanup {
             let mut state = self.state();
             state.starting = false;
             state.threads -= 1;
-            let alone = state.threads == 0;
+            // Also beside threads that run something: that may take for ever.
+            let waits = !state.work.is_empty() && !state.retrying;
             drop(state);
             tracing::error!("destructors and hooks wait for a thread: {error}");
-            if alone && let Ok(driver) = driver() {
-                let queue = Arc::clone(self);
-                driver.add_timer(Instant::now() + RETRY, Box::new(move || queue.start_again()));
+            if waits {
+                self.retry();
             }
         }
     }
 
+    /// Has a thread asked for again in a while, on the driver thread. Where there is no driver, the next
+    /// piece of work asks for it.
+    fn retry(self: &Arc<Self>) {
+        let Ok(driver) = driver() else { return };
+        self.state().retrying = true;
+        let queue = Arc::clone(self);
+        driver.add_timer(Instant::now() + RETRY, Box::new(move || queue.start_again()));
+    }
+
     fn start_again(self: &Arc<Self>) {
-        let start = self.state().claim_thread();
+        let mut state = self.state();
+        state.retrying = false;
+        let start = state.claim_thread();
+        drop(state);
         if start {
             self.start_thread();
         }

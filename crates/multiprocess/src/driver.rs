@@ -85,7 +85,13 @@ pub(crate) fn driver() -> Result<&'static Driver> {
         }
     });
     // Leaked because the thread runs as long as the process.
-    Ok(DRIVER.get_or_init(|| Box::leak(Box::new(driver))))
+    let driver = DRIVER.get_or_init(|| Box::leak(Box::new(driver)));
+    thread_start::retry_with(|after, start| {
+        if let Some(driver) = DRIVER.get() {
+            driver.add_timer(Instant::now() + after, Box::new(start));
+        }
+    });
+    Ok(driver)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

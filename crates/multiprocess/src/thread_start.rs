@@ -1,7 +1,10 @@
 //! How the runtime starts its threads: counted, within a bound for the process, and so that a failure is
-//! an error and never the end of the process.
+//! an error and never the end of the process. What has to have its thread asks for it again.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::limits_met::Limit;
 use crate::{Error, ProcessLimits, Result, thread_list};
@@ -75,5 +78,74 @@ pub(crate) fn start_uncounted(name: &str, run: impl FnOnce() + Send + 'static) -
     match std::thread::Builder::new().name(name).spawn(run) {
         Ok(_) => Ok(()),
         Err(error) => Err(refused(&error)),
+    }
+}
+
+/// After how long a thread that is missing is asked for again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Has a function called after a time, on the driver thread.
+pub(crate) type Later = fn(Duration, fn());
+
+/// Threads that could not be started and are needed all the same.
+struct Missing {
+    /// What starts them, by the threads' names. Each is called without any lock of this file.
+    starts: BTreeMap<&'static str, fn()>,
+    /// None before there is a driver.
+    later: Option<Later>,
+    /// It is about to call [`start_missing`].
+    timed: bool,
+}
+
+static MISSING: Mutex<Missing> =
+    Mutex::new(Missing { starts: BTreeMap::new(), later: None, timed: false });
+/// Whether `MISSING` has any, for who looks without the lock.
+static IS_MISSING: AtomicBool = AtomicBool::new(false);
+
+fn missing() -> MutexGuard<'static, Missing> {
+    MISSING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Threads of this name could not be started: has `start` called again soon, on the driver thread. Where
+/// there is no driver, the next [`start_missing`] calls it. If it fails too, it is to come here again.
+pub(crate) fn start_again(name: &'static str, start: fn()) {
+    let mut missing = missing();
+    missing.starts.insert(name, start);
+    IS_MISSING.store(true, Ordering::Relaxed);
+    missing.have_timed();
+}
+
+/// Starts the threads that are missing, if any are. To be called where one uses what they do. Costs nothing
+/// where none is missing.
+pub(crate) fn start_missing() {
+    if !IS_MISSING.load(Ordering::Relaxed) {
+        return;
+    }
+    let mut missing = missing();
+    IS_MISSING.store(false, Ordering::Relaxed);
+    let starts = std::mem::take(&mut missing.starts);
+    drop(missing);
+    for start in starts.into_values() {
+        start();
+    }
+}
+
+/// There is a driver now, which can call `later`.
+pub(crate) fn retry_with(later: Later) {
+    let mut missing = missing();
+    missing.later = Some(later);
+    missing.have_timed();
+}
+
+impl Missing {
+    fn have_timed(&mut self) {
+        let Some(later) = self.later else { return };
+        if !self.timed && !self.starts.is_empty() {
+            self.timed = true;
+            later(AGAIN, || {
+                missing().timed = false;
+                start_missing();
+            });
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::interface::Interface;
 use crate::Result;
 use crate::connection::Limits;
-use crate::process::{Listener, PeerCredentials};
+use crate::process::{Listener, PeerCredentials, is_forked};
 
 /// Accepts connections on a unix socket and serves each the same object. Dropped, it stops
 /// listening and ends its connections.
@@ -49,14 +49,22 @@ impl Server {
         self.0.path()
     }
 
-    /// The present connections.
+    /// The present connections. In a fork of the process there are none: they are the parent's.
     pub fn connections(&self) -> Vec<Connection> {
+        // There another thread may have had the lock at the moment of the fork.
+        if is_forked() {
+            return Vec::new();
+        }
         self.0.connections()
     }
 
     /// Ends every connection and waits until no method is being served on them, for `timeout` at
-    /// most in all. Goes on listening. Returns whether nothing is being served any more.
+    /// most in all. Goes on listening. Returns whether nothing is being served any more. In a fork of the
+    /// process it does nothing, and returns false.
     pub fn disconnect_all(&self, timeout: Duration) -> bool {
+        if is_forked() {
+            return false;
+        }
         let deadline = Instant::now().checked_add(timeout);
         let connections = self.connections();
         for connection in &connections {
@@ -72,7 +80,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // In a fork of the process neither does anything.
+        // In a fork of the process neither does anything: there are no connections there.
         self.0.stop();
         for connection in self.connections() {
             connection.disconnect();

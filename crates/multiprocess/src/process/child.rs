@@ -11,7 +11,7 @@ use super::exited::Exited;
 use super::grace::Grace;
 use super::pid::Process;
 use super::reaper;
-use crate::Result;
+use crate::{Error, Result};
 
 /// A process started with [`Command`](super::Command).
 ///
@@ -27,6 +27,10 @@ use crate::Result;
 ///
 /// On Linux 5.4 and newer, signals reach this child or nobody. Elsewhere, if other code of this program
 /// waits for any child at the same moment, another process that got the number could get one.
+///
+/// In a fork of this process the child is still this process's, and the fork can neither wait for it nor end
+/// it: methods that return a [`Result`] fail with [`Error::ApiMisuse`](crate::Error::ApiMisuse), the state is
+/// exited with [`Exit::Unknown`], hooks are dropped, and dropping it does nothing.
 #[derive(Debug)]
 pub struct Child {
     process: Arc<Process>,
@@ -34,8 +38,6 @@ pub struct Child {
     grace: Grace,
     /// Shared with the connection that tells of it.
     serves: Arc<Serves>,
-    /// The process whose child it is.
-    made_by: u32,
 }
 
 impl Child {
@@ -45,7 +47,6 @@ impl Child {
             program: program.to_owned(),
             grace,
             serves: Arc::default(),
-            made_by: std::process::id(),
         }
     }
 
@@ -102,9 +103,23 @@ impl Child {
     /// # Errors
     ///
     /// [`Error::Io`](crate::Error::Io) where the child has exited and its status is
-    /// [unknown](Exit::Unknown), here and in the methods below. There is no other reason.
+    /// [unknown](Exit::Unknown), and [`Error::ApiMisuse`](crate::Error::ApiMisuse) in a fork of the process
+    /// that started it, here and in the methods below. There is no other reason.
     pub fn try_wait(&self) -> Result<Option<ExitStatus>> {
+        self.check_ours()?;
         self.process.try_wait().map(|exit| exit.known(self.id())).transpose()
+    }
+
+    /// Fails in a fork of the process that started it.
+    fn check_ours(&self) -> Result<()> {
+        if self.process.is_ours() {
+            return Ok(());
+        }
+        let id = self.id();
+        Err(Error::misuse(format!(
+            "this process was forked from one that started child process {id}: only that one can wait \
+             for it and end it"
+        )))
     }
 
     /// Blocks until the child has exited. Later calls give the same status.
@@ -116,6 +131,7 @@ impl Child {
     ///
     /// As [`try_wait`](Child::try_wait).
     pub fn wait(&self) -> Result<ExitStatus> {
+        self.check_ours()?;
         self.wait_exit().known(self.id())
     }
 
@@ -133,6 +149,7 @@ impl Child {
     ///
     /// As [`try_wait`](Child::try_wait).
     pub fn wait_timeout(&self, timeout: Duration) -> Result<Option<ExitStatus>> {
+        self.check_ours()?;
         self.wait_exit_timeout(timeout).map(|exit| exit.known(self.id())).transpose()
     }
 
@@ -189,6 +206,7 @@ impl Child {
     ///
     /// As [`try_wait`](Child::try_wait); the child has exited then, too.
     pub fn end(&self) -> Result<ExitStatus> {
+        self.check_ours()?;
         self.end_within(self.grace).known(self.id())
     }
 
@@ -198,6 +216,7 @@ impl Child {
     ///
     /// As [`try_wait`](Child::try_wait); the child has exited then, too.
     pub fn shutdown(&self, grace: Duration) -> Result<ExitStatus> {
+        self.check_ours()?;
         self.end_within(Grace { exit: grace, terminate: grace }).known(self.id())
     }
 
@@ -217,8 +236,8 @@ impl Child {
 
     /// The same in the background, as when this is dropped.
     pub(super) fn end_in_background(&self) {
-        // In a fork of the process it is the parent's child, and its hooks are the parent's.
-        if self.made_by == std::process::id() && self.process.try_wait().is_none() {
+        // In a fork of the process it is the parent's child.
+        if self.process.is_ours() && self.process.try_wait().is_none() {
             reaper::adopt(Arc::clone(&self.process), self.grace);
         }
     }

@@ -12,7 +12,8 @@ pub enum Exit {
     /// With this status.
     Status(ExitStatus),
     /// It has exited, and its status cannot be known: other code of this program took it, for instance
-    /// with `waitpid(-1)`, or this program ignores SIGCHLD, so that the kernel threw it away.
+    /// with `waitpid(-1)`, or this program ignores SIGCHLD, so that the kernel threw it away. Or this process
+    /// is a fork of the one that started it, and can know nothing of it.
     Unknown,
 }
 

@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::exit::Exit;
 use crate::panics::run_hook;
-use crate::thread_start;
 use crate::wakers::Wakers;
+use crate::{Result, thread_start};
 
 /// A function of the user's that gets the exit.
 pub(super) type Hook = Box<dyn FnOnce(Exit) + Send>;
@@ -58,6 +58,9 @@ impl fmt::Debug for Watchers {
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// Of the threads that run jobs.
+const NAME: &str = "mp-exit";
+
 /// Jobs whose thread has not begun yet.
 static JOBS: Mutex<VecDeque<Job>> = Mutex::new(VecDeque::new());
 
@@ -68,14 +71,28 @@ fn jobs() -> MutexGuard<'static, VecDeque<Job>> {
 /// Starts one thread for each job, so that none waits for another.
 fn run(job: Job) {
     jobs().push_back(job);
-    let started = thread_start::start_uncounted("mp-exit", || {
+    if let Err(error) = start_thread() {
+        tracing::error!(%error, "no thread for the hooks of a child process, they have to wait");
+        thread_start::start_again(NAME, start_threads);
+    }
+}
+
+fn start_thread() -> Result<()> {
+    thread_start::start_uncounted(NAME, || {
         while let Some(job) = next_job() {
             job();
         }
-    });
-    if let Err(error) = started {
-        // It stays in the queue, for the next thread that is started or has done its job.
-        tracing::error!(%error, "no thread for the hooks of a child process, they have to wait");
+    })
+}
+
+/// Where threads could not be started: one for each job that waits, so that it does not wait for another
+/// thread's job. One that finds no job left ends.
+fn start_threads() {
+    let waiting = jobs().len();
+    for _ in 0..waiting {
+        if start_thread().is_err() {
+            return thread_start::start_again(NAME, start_threads);
+        }
     }
 }
 

@@ -19,11 +19,15 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use super::exit::Exit;
 use super::hooks::{Hook, Watchers};
 use super::pidfd::{Pidfd, Taken};
+use crate::thread_start;
 
 /// The longest time between two looks at a child where the kernel cannot wake this thread.
 const SLOWEST_LOOK: Duration = Duration::from_millis(20);
 
 /// A child of this process. A [`Child`](super::Child) and the reaper share it, and any thread may ask.
+///
+/// In a fork of this process nothing is done: the child, and who waits for it, are the parent's, and
+/// another thread may have had the lock at that moment. How the child ends is unknown there.
 ///
 /// The lock is held for system calls that do not block, never while the user's code runs.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub(super) struct Process {
     pid: Pid,
     pidfd: Option<Pidfd>,
     state: Mutex<State>,
+    /// The process whose child it is.
+    made_by: u32,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +58,12 @@ impl Process {
 
     /// A child that was started together with its pidfd.
     pub(super) fn with_pidfd(pid: Pid, pidfd: Option<Pidfd>) -> Process {
-        Process { pid, pidfd, state: Mutex::default() }
+        Process { pid, pidfd, state: Mutex::default(), made_by: std::process::id() }
+    }
+
+    /// Whether this process started it, and is not a fork of the one that did.
+    pub(super) fn is_ours(&self) -> bool {
+        self.made_by == std::process::id()
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -70,7 +81,13 @@ impl Process {
 
     /// How the child ended, reaping it if it has. None while it runs. Does not block.
     pub(super) fn try_wait(&self) -> Option<Exit> {
-        self.reap(&mut self.state())
+        if !self.is_ours() {
+            return Some(Exit::Unknown);
+        }
+        let exit = self.reap(&mut self.state());
+        // Not under the lock.
+        thread_start::start_missing();
+        exit
     }
 
     /// The first to find the exit has everyone told of it.
@@ -125,6 +142,9 @@ impl Process {
 
     /// Does nothing to a child that has exited.
     pub(super) fn signal(&self, signal: Signal) {
+        if !self.is_ours() {
+            return;
+        }
         let by_pidfd = self.pidfd.as_ref().and_then(|pidfd| pidfd.signal(signal));
         if let Err(error) = by_pidfd.unwrap_or_else(|| self.signal_by_number(signal)) {
             tracing::warn!(pid = self.id(), %error, ?signal, "cannot signal child");
@@ -168,6 +188,10 @@ impl Process {
     /// reaper is to [watch](super::reaper::watch) from now on.
     #[must_use]
     pub(super) fn on_exit(&self, hook: Hook) -> bool {
+        if !self.is_ours() {
+            return false;
+        }
+        thread_start::start_missing();
         let mut state = self.state();
         match self.reap(&mut state) {
             None => {
@@ -186,6 +210,10 @@ impl Process {
     /// The exit, or `waker` is woken when there is one. In that case also whether the reaper is to
     /// [watch](super::reaper::watch) from now on.
     pub(super) fn poll_exit(&self, key: &mut Option<u64>, waker: &Waker) -> Result<Exit, bool> {
+        if !self.is_ours() {
+            return Ok(Exit::Unknown);
+        }
+        thread_start::start_missing();
         // Cloned and dropped without the lock: that can run the user's code.
         let waker = waker.clone();
         let mut state = self.state();
@@ -202,6 +230,9 @@ impl Process {
 
     /// Wakes the future of this key no more.
     pub(super) fn forget_waker(&self, key: u64) {
+        if !self.is_ours() {
+            return;
+        }
         let waker = self.state().watchers.wakers().remove(key);
         // After the lock is released: this can run the user's code.
         drop(waker);

@@ -12,10 +12,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::grace::Grace;
 use super::pid::Process;
-use crate::thread_start;
+use crate::{Result, thread_start};
 
 /// How often the thread looks at children of which the kernel gives it no notice.
 const TICK: Duration = Duration::from_millis(20);
+
+/// Of the thread.
+const NAME: &str = "mp-reaper";
 
 struct Reaper {
     /// What the thread has not taken over yet.
@@ -52,14 +55,33 @@ fn ask(watched: Watched) {
         let _ = reaper.bell.as_mut().map(|bell| bell.write(&[0]));
         return;
     }
-    let (ours, theirs) = bell().map_or((None, None), |(ours, theirs)| (Some(ours), Some(theirs)));
-    match thread_start::start_uncounted("mp-reaper", move || run(theirs)) {
-        Ok(()) => {
-            reaper.running = true;
-            reaper.bell = ours;
+    if let Err(error) = reaper.start() {
+        tracing::error!(%error, "no thread to watch child processes, which are looked at later");
+    }
+}
+
+impl Reaper {
+    /// If it fails, those who were asked for stay in the list, and it is tried again.
+    fn start(&mut self) -> Result<()> {
+        let bell = bell().map_or((None, None), |(ours, theirs)| (Some(ours), Some(theirs)));
+        let (ours, theirs) = bell;
+        let started = thread_start::start_uncounted(NAME, move || run(theirs));
+        match &started {
+            Ok(()) => {
+                self.running = true;
+                self.bell = ours;
+            }
+            Err(_) => thread_start::start_again(NAME, start_again),
         }
-        // They stay in the list, for the thread that the next one starts.
-        Err(error) => tracing::warn!(%error, "no thread to watch child processes"),
+        started
+    }
+}
+
+fn start_again() {
+    let mut reaper = reaper();
+    if !reaper.running && !reaper.asked.is_empty() {
+        // A failure is in the log already.
+        let _ = reaper.start();
     }
 }
 

@@ -24,6 +24,9 @@ use crate::{Error, Result, panics, thread_start};
 /// is ended in the background as a dropped [`Child`] is, even if others hold it. [`stop`](Supervisor::stop)
 /// does so and waits.
 ///
+/// In a fork of this process it is over and has no child, and stopping or dropping it does nothing: the
+/// program goes on, for this process.
+///
 /// ```
 /// use std::io::Read;
 /// use std::sync::mpsc;
@@ -58,6 +61,8 @@ use crate::{Error, Result, panics, thread_start};
 #[derive(Debug)]
 pub struct Supervisor {
     shared: Arc<Shared>,
+    /// The process that supervises.
+    made_by: u32,
 }
 
 #[derive(Debug, Default)]
@@ -126,7 +131,7 @@ impl Supervisor {
         };
         let run = move || run.run(begin, child, socket);
         match thread_start::start_uncounted("mp-supervisor", run) {
-            Ok(()) => Ok(Supervisor { shared }),
+            Ok(()) => Ok(Supervisor { shared, made_by: std::process::id() }),
             Err(error) => {
                 let problem = format!("there is no thread to supervise it: {error}");
                 Err(Error::Spawn { program, problem })
@@ -134,13 +139,25 @@ impl Supervisor {
         }
     }
 
+    /// Whether this process supervises, and is not a fork of the one that does. There another thread may
+    /// have had the lock at the moment of the fork, so it is not taken.
+    fn is_ours(&self) -> bool {
+        self.made_by == std::process::id()
+    }
+
     /// The child that runs, or `None` between two.
     pub fn child(&self) -> Option<Arc<Child>> {
+        if !self.is_ours() {
+            return None;
+        }
         self.shared.state().child.clone()
     }
 
     /// What the present child is doing, or how the last one ended while there is none. Does not block.
     pub fn state(&self) -> ChildState {
+        if !self.is_ours() {
+            return ChildState::Exited(Exit::Unknown);
+        }
         let state = self.shared.state();
         match (&state.child, state.last_exit) {
             (Some(child), _) => child.state(),
@@ -152,25 +169,30 @@ impl Supervisor {
 
     /// How many times the program was started again, in all. One that could not be started counts.
     pub fn restarts(&self) -> u64 {
-        self.shared.state().restarts
+        if self.is_ours() { self.shared.state().restarts } else { 0 }
     }
 
     /// Whether there is no child and will be none: the program ended too often, or ended after
     /// [`disarm`](Supervisor::disarm).
     pub fn is_over(&self) -> bool {
-        self.shared.state().over
+        !self.is_ours() || self.shared.state().over
     }
 
     /// Blocks until the last child has exited, which is when the program ended too often or, after
     /// [`disarm`](Supervisor::disarm), with the present child. Returns how it ended, if there was one.
     pub fn wait(&self) -> Option<Exit> {
+        if !self.is_ours() {
+            return None;
+        }
         self.shared.wait_while(|state| !state.over).last_exit
     }
 
     /// From now on there is no restart. The present child goes on; close its socket now, so that it
     /// exits by itself.
     pub fn disarm(&self) {
-        self.shared.change(|state| state.disarmed = true);
+        if self.is_ours() {
+            self.shared.change(|state| state.disarmed = true);
+        }
     }
 
     /// Makes the program end for good, as [`Child::end`] does, with SIGTERM and SIGKILL after the times
@@ -179,6 +201,9 @@ impl Supervisor {
     ///
     /// To let the child exit by itself, [`disarm`](Supervisor::disarm) and close the socket before.
     pub fn stop(self) -> Option<Exit> {
+        if !self.is_ours() {
+            return None;
+        }
         self.disarm();
         let state = self.shared.wait_while(|state| state.starting);
         let Some(child) = state.child.clone() else { return state.last_exit };

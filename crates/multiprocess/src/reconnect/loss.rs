@@ -103,9 +103,8 @@ impl<T: Send + Sync + 'static> Shared<T> {
         };
         let delay = delay.map(|delay| spread(delay, settings.jitter));
         let without = state.since.elapsed();
-        let over =
-            |delay: &Duration| settings.give_up_after.is_some_and(|most| without + *delay > most);
-        let next = delay.filter(|delay| !over(delay));
+        let most = settings.give_up_after.unwrap_or(Duration::MAX);
+        let next = delay.filter(|delay| without.saturating_add(*delay) <= most);
         let at = next.and_then(|delay| Instant::now().checked_add(delay));
         let Some(at) = at else {
             let attempts = state.attempt;
