@@ -103,8 +103,7 @@ impl<T: Send + Sync + 'static> Shared<T> {
         };
         let delay = delay.map(|delay| spread(delay, settings.jitter));
         let without = state.since.elapsed();
-        let most = settings.give_up_after.unwrap_or(Duration::MAX);
-        let next = delay.filter(|delay| without.saturating_add(*delay) <= most);
+        let next = delay.filter(|delay| is_in_time(without, *delay, settings.give_up_after));
         let at = next.and_then(|delay| Instant::now().checked_add(delay));
         let Some(at) = at else {
             let attempts = state.attempt;
@@ -125,5 +124,26 @@ impl<T: Send + Sync + 'static> Shared<T> {
             }
         };
         state.next_try = Some((at, self.driver.add_timer(at, Box::new(begin))));
+    }
+}
+
+/// Whether an attempt after `delay` comes in the time that is given, where there was no connection for
+/// `without` already.
+fn is_in_time(without: Duration, delay: Duration, give_up_after: Option<Duration>) -> bool {
+    // A backoff may be as long as a Duration can be.
+    give_up_after.is_none_or(|most| without.saturating_add(delay) <= most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_of_any_length_are_compared_with_the_time_to_give_up() {
+        const SECOND: Duration = Duration::from_secs(1);
+        assert!(is_in_time(SECOND, SECOND, Some(2 * SECOND)));
+        assert!(!is_in_time(SECOND, 2 * SECOND, Some(2 * SECOND)));
+        assert!(!is_in_time(SECOND, Duration::MAX, Some(2 * SECOND)));
+        assert!(is_in_time(SECOND, Duration::MAX, None));
     }
 }
