@@ -17,7 +17,8 @@ use bitcoin_ipc::ipc::Chain;
 #[command(name = "bitcoin-ipc", version, max_term_width = 100)]
 #[command(
     after_help = "Exit status: 0 done, 1 failed (one line on stderr says why), 2 wrong usage, 130 Ctrl-C.\n\
-                  BITCOIN_IPC_LOG=debug logs each call on stderr, trace its parameters too [default: warn]."
+                  BITCOIN_IPC_LOG=debug logs each call on stderr, trace its parameters too [default: warn].\n\
+                  SIGUSR1 prints this program's connections, calls and threads on stderr."
 )]
 pub(super) struct Args {
     /// Connect to the node at ADDRESS: unix (node.sock in the data directory), unix:PATH (relative to
@@ -42,7 +43,7 @@ pub(super) struct Args {
 
     /// Give up after so many seconds of waiting for the node: for it to start or to accept the
     /// connection, and for each answer [default: 30]. For wait-tip this is how long it waits for the
-    /// tip, which has no end unless it is given
+    /// tip, which has no end unless it is given; its other waits have at least 5 seconds then
     #[arg(long, value_name = "SECONDS", global = true, value_parser = seconds)]
     pub(super) timeout: Option<f64>,
 

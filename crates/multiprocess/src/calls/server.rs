@@ -112,8 +112,8 @@ impl ServerBuilder {
         self
     }
 
-    /// How many connections there are at once, at least one. A peer beyond that waits for a second for
-    /// another's place; then it is told that there is none, and its calls fail with
+    /// How many connections there are at once, at least one. A peer beyond that waits for another's
+    /// place, a second at most; then it is told that there is none, and its calls fail with
     /// [`Error::Disconnected`](crate::Error::Disconnected). [`Server::MAX_CONNECTIONS`] unless set.
     pub fn max_connections(mut self, max: usize) -> Self {
         self.admission.max_connections = max.max(1);

@@ -1,5 +1,7 @@
 //! Functions that several kinds of values share: texts, lengths, and the path of an error.
 
+use capnp_engine::nesting_limit;
+
 use crate::{Error, Result};
 
 /// A text of a message.
@@ -63,7 +65,15 @@ pub(crate) fn length(length: usize) -> Result<u32> {
 
 /// The error for a message that is not what its schema says.
 pub(crate) fn malformed(error: capnp::Error) -> Error {
-    Error::decode("", error.to_string())
+    let problem = match error.kind {
+        capnp::ErrorKind::NestingLimitExceeded => format!(
+            "with what is around it in the message it is nested more than {} deep \
+             (ProcessLimits::nesting)",
+            nesting_limit()
+        ),
+        _ => error.to_string(),
+    };
+    Error::decode("", problem)
 }
 
 /// Adds names to the path of a field that does not decode.
