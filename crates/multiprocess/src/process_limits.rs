@@ -37,7 +37,7 @@ pub struct ProcessLimits {
     /// call, on the side that writes it, or if that has a higher limit, on the one that reads it. The
     /// four levels of a message around its values count where it is read, and a list in a value is a level as
     /// a struct is. Each level needs stack of the
-    /// thread that reads or writes: up to 4 KiB in a debug build, and threads of this runtime have 2 MiB
+    /// thread that reads or writes: up to 5 KiB in a debug build, and threads of this runtime have 2 MiB
     /// unless `RUST_MIN_STACK` says otherwise. 64 unless set, as in every implementation of Cap'n Proto; a
     /// peer with another limit has to be set likewise.
     pub nesting: u16,

@@ -43,9 +43,9 @@ fn a_value_may_be_as_deep_as_is_set_and_no_deeper() {
     assert!(error.to_string().contains("more than 20 deep (ProcessLimits::nesting)"), "{error}");
     assert_eq!(pair.object.tree(nested(5)).wait().unwrap(), nested(5));
 
-    // What the docs say of the stack: 4 KiB for each level are enough.
+    // What the docs say of the stack: 5 KiB for each level are enough.
     set(500);
-    let call = || assert_eq!(pair.object.tree(nested(400)).wait().unwrap(), nested(400));
+    let call = || assert_eq!(pair.object.tree(nested(410)).wait().unwrap(), nested(410));
     thread::scope(|scope| {
         let small = thread::Builder::new().stack_size(2 << 20);
         small.spawn_scoped(scope, call).unwrap().join().unwrap();
