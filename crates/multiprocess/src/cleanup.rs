@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::driver::driver;
+use crate::forked::is_forked;
 use crate::pool::{self, Work};
-use crate::process::is_forked;
 
 /// How many pieces of one queue run at once. A peer decides how many objects there are to drop, so there
 /// has to be a bound; with fewer that block than this, none delays another of the same queue.

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use crate::forked::{check_forked, is_forked};
 use crate::poller::{Poller, Ready, SourceId};
-use crate::process::{check_forked, is_forked, watch_forks};
 use crate::{Error, Result, limits_met, thread_start};
 
 /// Something with a descriptor that the driver watches.
@@ -62,7 +62,6 @@ pub(crate) fn driver() -> Result<&'static Driver> {
     if let Some(driver) = DRIVER.get() {
         return Ok(driver);
     }
-    watch_forks();
     let _one_at_a_time = lock(&START);
     if let Some(driver) = DRIVER.get() {
         return Ok(driver);

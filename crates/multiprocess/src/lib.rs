@@ -91,6 +91,7 @@ mod connection;
 pub mod diagnostics;
 mod driver;
 mod error;
+mod forked;
 mod limits_met;
 mod memory;
 mod moment;

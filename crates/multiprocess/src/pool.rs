@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use crate::forked::check_forked;
 use crate::{Result, thread_start};
 
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
@@ -30,8 +31,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Runs `work` on a pool thread, now.
 ///
 /// # Errors
-/// No thread could be had. The work is dropped.
+/// No thread could be had, as in a fork. The work is dropped.
 pub(crate) fn run(work: impl FnOnce() + Send + 'static) -> Result<()> {
+    check_forked()?;
     let work: Work = Box::new(work);
     let idle = lock(&IDLE).pop();
     let Some(idle) = idle else {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::forked::{check_forked, watch_forks};
 use crate::limits_met::Limit;
 use crate::{Error, ProcessLimits, Result, thread_list};
 
@@ -61,8 +62,12 @@ pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(
 /// decides how many there are, and peers that use all that are counted must not take these away.
 ///
 /// # Errors
-/// [`Error::Overloaded`] if the system has no memory or no process number left for one.
+/// [`Error::Overloaded`] if the system has no memory or no process number left for one;
+/// [`Error::ApiMisuse`] in a fork of a process that has such threads.
 pub(crate) fn start_uncounted(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
+    check_forked()?;
+    // Whoever has threads must not use in a fork what they do: they are not there.
+    watch_forks();
     let refused = |why: &dyn std::fmt::Display| Error::Overloaded {
         message: format!("cannot start a thread: {why}"),
     };

@@ -199,20 +199,50 @@ fn a_fork_drops_what_other_threads_use_at_that_moment() {
     drop(exited);
 }
 
+/// Without a connection there are threads, too: for children, and for local calls that were started.
+#[test]
+fn a_fork_starts_no_children_and_no_local_calls_where_its_parent_did() -> ExitCode {
+    alone("a_fork_starts_no_children_and_no_local_calls_where_its_parent_did", || {
+        let lab = LabServer::new().client();
+        assert_eq!(lab.add(1, 2).start().wait().unwrap(), 3);
+        let lasting = || until_closed().parent_death_signal(true).spawn();
+        let mine = lasting().unwrap();
+        let status = in_a_fork(|| {
+            let errors = [
+                lab.add(1, 2).start().wait().unwrap_err(),
+                futures_executor::block_on(lab.add(1, 2)).unwrap_err(),
+                lasting().unwrap_err(),
+                until_closed().spawn().unwrap_err(),
+            ];
+            // What needs no thread is as ever.
+            errors.iter().all(says_why) && lab.add(1, 2).wait().is_ok_and(|sum| sum == 3)
+        });
+        assert_eq!(lab.add(1, 2).start().wait().unwrap(), 3);
+        drop(mine);
+        lasting().unwrap();
+        status
+    })
+}
+
 /// A program that becomes a daemon before its first connection.
 #[test]
 fn a_fork_before_the_first_connection_is_as_any_process() -> ExitCode {
-    const VARIABLE: &str = "MP_TEST_DAEMON";
-    if std::env::var_os(VARIABLE).is_some() {
-        let status = in_a_fork(|| {
+    alone("a_fork_before_the_first_connection_is_as_any_process", || {
+        in_a_fork(|| {
             let pair = pair();
             pair.lab.add(1, 2).wait().is_ok_and(|sum| sum == 3)
-        });
-        return ExitCode::from(u8::try_from(status).unwrap_or(2));
+        })
+    })
+}
+
+/// Runs a test in a process of its own, in which nothing else has used the runtime.
+fn alone(name: &str, test: impl FnOnce() -> i32) -> ExitCode {
+    const VARIABLE: &str = "MP_TEST_ALONE";
+    if std::env::var_os(VARIABLE).is_some() {
+        return ExitCode::from(u8::try_from(test()).unwrap_or(2));
     }
     let mut program = Command::new(std::env::current_exe().unwrap());
-    program.args(["--exact", "a_fork_before_the_first_connection_is_as_any_process"]);
-    let status = program.env(VARIABLE, "1").status().unwrap();
+    let status = program.args(["--exact", name]).env(VARIABLE, "1").status().unwrap();
     assert!(status.success(), "{status}");
     ExitCode::SUCCESS
 }

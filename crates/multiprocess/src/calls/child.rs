@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::bootstrap::{bootstrap, explained};
 use super::connection::Connection;
 use super::interface::Interface;
-use crate::process::{Child, check_forked};
+use crate::forked::check_forked;
+use crate::process::Child;
 use crate::{Error, Result};
 
 impl Connection {

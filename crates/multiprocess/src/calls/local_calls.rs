@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::slot::Slot;
 use crate::connection::WeakConn;
+use crate::forked::check_forked;
 use crate::panics::catch_panic;
 use crate::threads::{RunCall, SerialExecutor, Start, Task, ThreadBudget};
 use crate::{Error, Result};
@@ -42,6 +43,11 @@ pub(super) fn start_local<T: Send + 'static>(
     slot: &Arc<Slot<T>>,
     run: Box<dyn FnOnce() -> Result<T> + Send>,
 ) {
+    if let Err(forked) = check_forked() {
+        // The threads are the parent's.
+        slot.fill_and_wake(Err(forked));
+        return;
+    }
     static EXECUTOR: OnceLock<Arc<SerialExecutor>> = OnceLock::new();
     let executor = EXECUTOR.get_or_init(|| {
         SerialExecutor::new(AT_ONCE, RESERVED, &ThreadBudget::new(THREADS - RESERVED))

@@ -7,8 +7,8 @@ use capnp_engine::Cap;
 
 use super::streaming::Streaming;
 use crate::connection::ArcConn;
+use crate::forked::check_forked;
 use crate::panics::run_hook;
-use crate::process::check_forked;
 use crate::session::{Destroy, HeldCap};
 use crate::{Error, Result};
 

@@ -10,7 +10,8 @@ use super::connection::Connection;
 use super::interface::Interface;
 use crate::Result;
 use crate::connection::Limits;
-use crate::process::{Listener, PeerCredentials, is_forked};
+use crate::forked::is_forked;
+use crate::process::{Listener, PeerCredentials};
 
 /// Accepts connections on a unix socket and serves each the same object. Dropped, it stops
 /// listening and ends its connections.

@@ -22,12 +22,13 @@ use super::outbox::Outbox;
 use super::watch::Watch;
 use crate::cleanup::Cleanup;
 use crate::driver::{Driver, TimerId, driver};
+use crate::forked::is_forked;
 use crate::limits_met::Limit;
 use crate::memory::MEMORY;
 use crate::moment::Moment;
 use crate::panics::{panic_text, run_hook};
 use crate::poller::SourceId;
-use crate::process::{is_forked, peer_credentials};
+use crate::process::peer_credentials;
 use crate::{Error, Result};
 
 pub(crate) type ArcConn = Arc<Conn>;

@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use crate::Error;
+use crate::forked::{check_forked, is_forked};
 use crate::panics::run_hook;
-use crate::process::{check_forked, is_forked};
 use crate::sync::{Mutex, MutexGuard};
 use crate::wakers::Wakers;
 

@@ -18,8 +18,8 @@ use super::handshake::Explain;
 use super::registry;
 use crate::Error;
 use crate::cleanup::Cleanup;
+use crate::forked::is_forked;
 use crate::panics::{catch_panic, run_hook};
-use crate::process::is_forked;
 
 impl Conn {
     /// Begins the handshake: the connection ends if the peer has not answered within `timeout`.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::state::{CallNow, ConnectionNow, Inside, Snapshot, ThreadNow};
 use crate::connection::{ArcConn, try_connections};
+use crate::forked::is_forked;
 use crate::limits_met::ALL;
-use crate::process::{is_forked, peer_credentials};
+use crate::process::peer_credentials;
 use crate::session::{Asked, Served, UnderWay, WhoWaits};
 use crate::thread_list::{self, Listed};
 use crate::threads::Place;

@@ -38,7 +38,6 @@ mod exit;
 mod exited;
 #[cfg(any(not(target_os = "linux"), test))]
 mod fork;
-mod forked;
 mod grace;
 mod hooks;
 mod inherited;
@@ -53,8 +52,6 @@ mod start;
 mod supervisor;
 #[cfg(target_os = "linux")]
 mod vfork;
-
-pub(crate) use forked::{check_forked, is_forked, watch_forks};
 
 pub use backoff::Backoff;
 pub(crate) use backoff::Delays;

@@ -15,6 +15,7 @@ use super::grace::Grace;
 use super::start::{AtParentsDeath, Start};
 #[cfg(target_os = "linux")]
 use super::vfork::start;
+use crate::forked::check_forked;
 use crate::{Error, Result, thread_start};
 
 /// How the number of the child's socket is put on its command line.
@@ -127,10 +128,13 @@ impl Command {
     /// [`Error::Spawn`], naming the program and the system's reason, where the program cannot be
     /// executed or a process or descriptor cannot be had. No process is left behind then.
     ///
+    /// [`Error::ApiMisuse`] in a process that was forked from one that uses connections or children.
+    ///
     /// A program that ignores SIGCHLD can start others, but cannot learn
     /// [how they exit](super::Exit::Unknown). On other systems than Linux it cannot start any: that is
     /// an error, too.
     pub fn spawn(&self) -> Result<(Child, UnixStream)> {
+        check_forked()?;
         let spawned = if self.at_parents_death.is_some() {
             // The signal comes when the *thread* that forked ends: so one that never does.
             let this = self.clone();

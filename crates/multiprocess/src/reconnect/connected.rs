@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use super::current::Current;
 use super::shared::Shared;
 use crate::Result;
-use crate::process::{check_forked, is_forked};
+use crate::forked::{check_forked, is_forked};
 
 /// A future of what is made over the present or the next connection, from
 /// [`Reconnecting::connected`](super::Reconnecting::connected). It needs no executor of any certain kind, and

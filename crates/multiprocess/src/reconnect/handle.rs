@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::connected::Connected;
 use super::current::{Current, ReconnectState};
 use super::shared::Shared;
-use crate::process::{check_forked, is_forked};
+use crate::forked::{check_forked, is_forked};
 use crate::{Error, Result};
 
 /// A connection that is made again when it is lost, from [`Reconnect::start`](super::Reconnect::start), with

@@ -7,7 +7,7 @@ use std::thread;
 
 use super::task::{Queue, Task, take_cancelled};
 use crate::connection::{ArcConn, Conn, Parker};
-use crate::process::is_forked;
+use crate::forked::is_forked;
 use crate::sync::{Mutex, MutexGuard};
 use crate::{Error, Result};
 

@@ -38,7 +38,7 @@ pub(crate) fn check_forked() -> Result<()> {
         return Ok(());
     }
     Err(Error::misuse(
-        "this process was forked from one that uses connections, and has none of its threads: fork \
-         before the first connection is made, or start a program (process::Command)",
+        "this process was forked from one that uses connections or child processes, and has none of \
+         its threads: fork before the first of them is made, or start a program (process::Command)",
     ))
 }
