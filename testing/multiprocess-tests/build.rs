@@ -8,7 +8,8 @@ fn main() -> Result<(), Error> {
     Builder::new().schema_dir("schema").raw(true).async_traits(true).compile()?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
     let newest = Builder::new().schema_dir("versions/newest").older_version("1", "versions/1");
-    newest.out_dir(out.join("newest")).compile()?;
+    newest.newest_version("2").out_dir(out.join("newest")).compile()?;
+    Builder::new().schema_dir("versions/between").out_dir(out.join("between")).compile()?;
     Builder::new().schema_dir("versions/1").out_dir(out.join("old")).compile()?;
     let moved = Builder::new().schema_dir("versions/moved/newest");
     let moved = moved.older_version("2", "versions/moved/2").older_version("1", "versions/moved/1");

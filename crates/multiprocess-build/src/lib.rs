@@ -113,6 +113,8 @@ pub struct Builder {
     async_traits: bool,
     /// The older versions' labels and directories, from newer to older.
     older: Vec<(String, PathBuf)>,
+    /// The newest version's label.
+    newest: Option<String>,
     /// The paths of other crates' modules, by the ids of the files whose code is there.
     provided: HashMap<u64, String>,
 }
@@ -170,12 +172,22 @@ impl Builder {
         self
     }
 
+    /// The name of the newest version, for messages and [`PeerVersion`], where there are
+    /// [older ones](Self::older_version). Without this call it is `newest`.
+    ///
+    /// [`PeerVersion`]: https://docs.rs/multiprocess/latest/multiprocess/struct.PeerVersion.html
+    pub fn newest_version(mut self, label: impl Into<String>) -> Self {
+        self.newest = Some(label.into());
+        self
+    }
+
     /// Adds an older version of the same interfaces, which some peers have: all `*.capnp` files in a
     /// directory. Call it for the newer versions first; the schemas that are given in other ways are
     /// the newest. `label` is for names and documentation, such as `30`.
     ///
-    /// Files, interfaces and structs are matched by their ids, methods and fields by their names.
-    /// Unchanged files need not be repeated: files of the older version may import the newer ones.
+    /// Files, interfaces and structs are matched by their ids, methods by their names. Fields and
+    /// parameters are matched by their places and their types on the wire, so that they may have other
+    /// names; where that is ambiguous, it is an error. Unchanged files need not be repeated: files of the older version may import the newer ones.
     /// See the [`guide`].
     pub fn older_version(mut self, label: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         self.older.push((label.into(), path.into()));
@@ -251,6 +263,7 @@ impl Builder {
         let mut schema = self.parse(root, &files)?;
         let ids = root.get_requested_files()?.iter().map(|file| file.get_id());
         schema.family = ids.fold(0, |family, id| family.rotate_left(1) ^ id);
+        schema.newest = self.newest.clone().unwrap_or_else(|| "newest".to_owned());
         self.merge(&mut schema, &older)?;
         if self.raw {
             raw::generate(root, &self.target(&out_dir))?;

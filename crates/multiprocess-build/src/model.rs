@@ -9,6 +9,8 @@ pub(crate) struct Schema {
     pub files: Vec<File>,
     /// The files of other crates, as far as they are known. Nothing is emitted for them.
     pub outside: Vec<File>,
+    /// The label of this version.
+    pub newest: String,
     /// The labels of the older versions, from newer to older. In a set of versions, bit 0 is this
     /// schema, bit 1 the first of these.
     pub older: Vec<String>,
@@ -66,6 +68,8 @@ pub(crate) struct Enum {
     pub unknown: String,
     /// The derives that it has beyond those of every enum.
     pub derives: Vec<String>,
+    /// For each variant the versions that do not have it; empty if all have all.
+    pub lacks: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -93,8 +97,10 @@ pub(crate) struct Struct {
     pub entry: bool,
     /// The name of its view, where a method borrows it.
     pub view: Option<String>,
-    /// Its forms in older versions that give its fields other slots or defaults.
+    /// Its forms in older versions that give its fields other defaults.
     pub older: Vec<OlderStruct>,
+    /// For each field or member the versions that do not have it; empty if all have all.
+    pub lacks: Vec<u32>,
 }
 
 /// A struct as older versions have it.
@@ -155,6 +161,8 @@ pub(crate) struct Field {
     pub boxed: bool,
     /// Not to be shown by Debug.
     pub redacted: bool,
+    /// Whether peers of a version that lacks it are called without it, whatever its value.
+    pub may_be_lost: bool,
 }
 
 /// Whether and how a field can be absent. Wherever it can, its Rust type is an Option.
@@ -328,6 +336,11 @@ pub(crate) struct Method {
     /// The versions that have it in this form. None if only older ones have the method, which is
     /// then in `older` and not served.
     pub versions: u32,
+    /// For each parameter the versions of this form that do not have it; empty if all have all.
+    pub lacks: Vec<u32>,
+    /// Whether some version lacks a parameter, or something in one, so that it depends on the peer's
+    /// version whether a call can be made.
+    pub checked: bool,
     /// The versions that have something else at this ordinal.
     pub collides: u32,
     /// Its other forms in older versions, from newer to older.

@@ -77,6 +77,7 @@ mod id {
     pub(super) const HASH_SET: u64 = 0xd83a_7f01_c59e_264b;
     pub(super) const BTREE_SET: u64 = 0x86f5_d0a9_13c7_be42;
     pub(super) const REDACTED: u64 = 0xa25e_9b78_30d6_c4f1;
+    pub(super) const MAY_BE_LOST: u64 = 0xd64b_0f93_a7e1_582c;
     pub(super) const DERIVE: u64 = 0xcb61_74f2_8e05_d39a;
     pub(super) const NAME: u64 = 0x97d3_c8f0_5a41_e26b;
     pub(super) const BORROWED: u64 = 0x8d2f_61b7_e94c_03a5;

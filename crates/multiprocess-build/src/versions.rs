@@ -1,23 +1,32 @@
 //! One Rust interface for several versions of a schema.
 //!
 //! The newest schema gives the traits, handles and types. [`merge`] compares each older schema with
-//! it, by the ids of declarations and the names of methods and fields, and records where the older
-//! one is encoded differently: another ordinal, another slot, another default, a parameter more or
-//! less. Methods that only older versions have are added.
+//! it and records where the older one is encoded differently: another ordinal, another default, a
+//! parameter more or less. Methods that only older versions have are added.
 //!
-//! A version may lack parameters and results without an error: its calls leave the parameter out,
-//! and the result has its default.
+//! Declarations are compared by their ids, methods by their names, because their ordinals are what
+//! moves. Fields are compared by their places and types on the wire, never by their names (`structs`,
+//! `pair`). What could be meant in two ways is an error.
+//!
+//! A version may lack parameters, results and fields. What it lacks has its default when it arrives
+//! from there; another value for it is an error when it is sent there.
 
 mod check;
+mod pair;
+mod structs;
+mod wire;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::Unsupported;
 use crate::model::{
-    Body, Enum, Field, Interface, Kind, Message, Method, Object, OlderMessage, OlderMethod,
-    OlderStruct, Schema, Struct, Type,
+    Body, Enum, Field, Interface, Kind, Message, Method, OlderMessage, OlderMethod, OlderStruct,
+    Schema, Struct, Type,
 };
 use crate::names;
+use check::Report;
+use pair::Paired;
+use structs::{Items, counterpart};
 
 /// An older schema.
 pub(crate) struct Older {
@@ -25,11 +34,31 @@ pub(crate) struct Older {
     pub schema: Schema,
 }
 
+/// Why a declaration cannot have the same Rust form in two versions.
+struct Problem {
+    /// A struct's or union's name, and whether it is a union.
+    name: String,
+    union: bool,
+    field: Option<String>,
+    what: String,
+}
+
+impl Problem {
+    fn of(item: &Struct, what: &str) -> Problem {
+        let union = matches!(item.body, Body::Union(_));
+        Problem { name: item.named.name.clone(), union, field: None, what: what.to_owned() }
+    }
+
+    fn field(item: &Struct, field: &str, what: &str) -> Problem {
+        Problem { field: Some(field.to_owned()), ..Problem::of(item, what) }
+    }
+}
+
 /// Merges the older schemas, given from newer to older, into `schema`.
 pub(crate) fn merge(schema: &mut Schema, older: Vec<Older>) -> Vec<Unsupported> {
     let mut report = Vec::new();
     for older in &older {
-        report.extend(check::differences(schema, older));
+        report.extend(check::lifecycles(schema, older));
     }
     schema.older = older.iter().map(|older| older.label.clone()).collect();
     let all = (1_u32 << (older.len() + 1)) - 1;
@@ -38,14 +67,24 @@ pub(crate) fn merge(schema: &mut Schema, older: Vec<Older>) -> Vec<Unsupported> 
     }
     for (version, older) in (1_u8..).zip(&older) {
         adopt(schema, &older.schema, &older.label);
-        structs(schema, &older.schema, version, &mut report);
+        let mut found = Report::new(&older.label);
+        enums(schema, &older.schema, version, &mut found);
+        compare_structs(schema, &older.schema, version, &mut found);
+        report.extend(found.into_all());
     }
     let changed = Changed::new(schema, older.len());
     for (version, older) in (1_u8..).zip(&older) {
-        interfaces(schema, older, version, &changed);
+        let mut found = Report::new(&older.label);
+        interfaces(schema, older, version, &changed, &mut found);
+        report.extend(found.into_all());
     }
     for interface in schema.files.iter_mut().flat_map(|file| &mut file.interfaces) {
         collisions(interface);
+        for method in &mut interface.methods {
+            let loses = |(field, lacks): (&Field, &u32)| *lacks != 0 && !field.may_be_lost;
+            method.checked = method.params.fields.iter().zip(&method.lacks).any(loses)
+                || changed.loses(&method.params.fields);
+        }
     }
     let label = schema.older.join(" or ");
     report.extend(check::gaps(schema, &label));
@@ -86,6 +125,7 @@ fn adopt(schema: &mut Schema, older: &Schema, label: &str) {
                         .collect(),
                     unknown: item.unknown.clone(),
                     derives: item.derives.clone(),
+                    lacks: Vec::new(),
                 });
             }
         }
@@ -118,6 +158,7 @@ fn copy(item: &Struct, label: &str) -> Struct {
         entry: item.entry,
         view: item.view.clone(),
         older: Vec::new(),
+        lacks: Vec::new(),
     }
 }
 
@@ -125,51 +166,80 @@ fn only_in(docs: &str, label: &str) -> String {
     format!("{docs}\n\nOnly version {label} has it.").trim_start().to_owned()
 }
 
-/// Compares the structs' fields.
-fn structs(schema: &mut Schema, older: &Schema, version: u8, report: &mut Vec<Unsupported>) {
-    // A union without a name has the id of the struct around it.
-    let old: HashMap<(u64, &str), &Struct> = older
-        .files
-        .iter()
-        .flat_map(|file| &file.structs)
-        .map(|item| ((item.named.id, item.named.name.as_str()), item))
-        .collect();
+/// Notes which values of enums the older version lacks.
+fn enums(schema: &mut Schema, older: &Schema, version: u8, report: &mut Report<'_>) {
+    let old: HashMap<u64, &Enum> =
+        older.files.iter().flat_map(|file| &file.enums).map(|item| (item.named.id, item)).collect();
     for file in &mut schema.files {
-        let name = file.name.clone();
+        for item in &mut file.enums {
+            let Some(old) = old.get(&item.named.id) else { continue };
+            if check::renumbered(item, old) {
+                report.add(
+                    &file.name,
+                    "enum",
+                    &item.named.name,
+                    "the numbers of its values differ",
+                );
+            }
+            item.lacks.resize(item.variants.len(), 0);
+            item.lacks.iter_mut().skip(old.variants.len()).for_each(|lacks| *lacks |= 1 << version);
+        }
+    }
+}
+
+/// Compares the structs, with the groups and unions in them.
+fn compare_structs(schema: &mut Schema, older: &Schema, version: u8, report: &mut Report<'_>) {
+    let mut compared = HashMap::new();
+    {
+        let now_items = Items::new(schema.files.iter().flat_map(|file| &file.structs));
+        let then_items = Items::new(older.files.iter().flat_map(|file| &file.structs));
+        let old = then_items.roots();
+        let roots = now_items.roots();
+        for file in &schema.files {
+            for item in &file.structs {
+                let key = item.named.id;
+                let root = roots.get(&key).filter(|root| std::ptr::eq(**root, item));
+                let (Some(now), Some(then)) = (root, old.get(&key)) else { continue };
+                match structs::compare((now, &now_items), (then, &then_items)) {
+                    Ok(parts) => compared
+                        .extend(parts.into_iter().map(|part| ((part.id, part.name.clone()), part))),
+                    Err(problem) => report.problem(&file.name, problem),
+                }
+            }
+        }
+    }
+    let defaults = check::with_defaults(schema);
+    for file in &mut schema.files {
         for item in &mut file.structs {
-            let key = (item.named.id, item.named.name.as_str());
-            let Some(old) = old.get(&key) else { continue };
-            let (Body::Fields(now), Body::Fields(then)) = (&item.body, &old.body) else { continue };
-            let fields: Vec<_> = now.iter().map(|field| counterpart(field, then)).collect();
-            for field in then.iter().filter(|then| now.iter().all(|now| !matches(now, then))) {
-                if now.iter().any(|now| now.schema_name == field.schema_name) {
-                    report.push(Unsupported {
-                        file: name.clone(),
-                        line: None,
-                        declaration: format!("struct {}", item.named.name),
-                        method: None,
-                        field: Some(format!("field {}", field.schema_name)),
-                        what: "the field has another type in an older version".to_owned(),
-                        instead: Some("another name in one of them".to_owned()),
-                    });
+            let key = (item.named.id, item.named.name.clone());
+            let Some(part) = compared.remove(&key) else { continue };
+            if let Body::Fields(now) = &item.body {
+                let lacking = now.iter().zip(&part.fields).filter(|(_, then)| then.is_none());
+                for (field, _) in lacking.filter(|(now, _)| !defaults.has(now)) {
+                    let what = format!("{}: it is lacking, and has no default", field.schema_name);
+                    report.add(&file.name, "struct", &item.named.name, &what);
                 }
             }
-            // A field that was added later has its default in older messages, and older peers do
-            // not read it.
-            let same = all_kept(now, then)
-                && now
-                    .iter()
-                    .zip(&fields)
-                    .all(|(now, then)| then.as_ref().is_none_or(|then| lies_alike(now, then)));
-            if same {
-                continue;
-            }
-            match item.older.last_mut() {
-                Some(last) if last.oldest + 1 == version && alike(&last.fields, &fields) => {
-                    last.oldest = version;
-                }
-                _ => item.older.push(OlderStruct { newest: version, oldest: version, fields }),
-            }
+            note_struct(item, part, version);
+        }
+    }
+}
+
+fn note_struct(item: &mut Struct, part: structs::Older, version: u8) {
+    item.lacks.resize(part.fields.len(), 0);
+    for (lacks, field) in item.lacks.iter_mut().zip(&part.fields) {
+        *lacks |= u32::from(field.is_none()) << version;
+    }
+    if !part.recoded {
+        return;
+    }
+    match item.older.last_mut() {
+        Some(last) if last.oldest + 1 == version && alike(&last.fields, &part.fields) => {
+            last.oldest = version;
+        }
+        _ => {
+            let fields = part.fields;
+            item.older.push(OlderStruct { newest: version, oldest: version, fields });
         }
     }
 }
@@ -183,80 +253,32 @@ fn alike(a: &[Option<Field>], b: &[Option<Field>]) -> bool {
         })
 }
 
-/// The older form of a field, if there is one that the same Rust type can represent. Properties of
-/// the Rust side (a codec, a map, whether it may be null) are taken from the present schema.
-fn counterpart(now: &Field, then: &[Field]) -> Option<Field> {
-    let found = then.iter().find(|then| matches(now, then))?;
-    Some(Field {
-        slot: found.slot,
-        presence: match (&now.presence, &found.presence) {
-            // Optional now; in the older version always present.
-            (crate::model::Presence::Flag(_), crate::model::Presence::Flag(flag)) => {
-                crate::model::Presence::Flag(*flag)
-            }
-            (presence, _) => presence.clone(),
-        },
-        default: found.default.clone(),
-        ..now.clone()
-    })
-}
-
-/// Whether all fields of the older form still exist, with the same types. If one does not, a later field
-/// may use its place.
-fn all_kept(now: &[Field], then: &[Field]) -> bool {
-    then.iter().all(|then| now.iter().any(|now| matches(now, then)))
-}
-
-fn matches(now: &Field, then: &Field) -> bool {
-    let flagged = |field: &Field| matches!(field.presence, crate::model::Presence::Flag(_));
-    now.schema_name == then.schema_name
-        && flagged(now) == flagged(then)
-        && same_type(wire(&now.ty), wire(&then.ty))
-}
-
 fn lies_alike(a: &Field, b: &Field) -> bool {
     a.slot == b.slot
         && a.presence == b.presence
         && format!("{:?}", a.default) == format!("{:?}", b.default)
 }
 
-/// The type as it is encoded, without the properties of the Rust side.
-fn wire(ty: &Type) -> &Type {
-    match ty {
-        Type::As { wire: inner, .. } => wire(inner),
-        other => other,
-    }
-}
-
-fn same_type(a: &Type, b: &Type) -> bool {
-    match (a, b) {
-        (Type::Int(a), Type::Int(b)) => a == b,
-        (Type::Enum(a), Type::Enum(b))
-        | (Type::Struct(a, _), Type::Struct(b, _))
-        | (Type::Group(a, _), Type::Group(b, _)) => a.id == b.id,
-        (Type::Interface(Object { named: a, .. }), Type::Interface(Object { named: b, .. })) => {
-            a.id == b.id
-        }
-        (Type::List(a) | Type::Set(_, a), Type::List(b) | Type::Set(_, b)) => {
-            same_type(wire(a), wire(b))
-        }
-        (Type::Map(_, a), Type::Map(_, b)) => same_type(&a.0, &b.0),
-        (Type::Map(_, a), Type::List(b)) | (Type::List(b), Type::Map(_, a)) => same_type(&a.0, b),
-        (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
-    }
-}
-
 /// The structs that some versions have in another form than the present one.
 struct Changed {
     /// By the struct's id: for each version, the newest version with the same form.
     forms: HashMap<u64, Vec<u8>>,
-    /// The structs inside each struct.
+    /// The structs and enums inside each struct.
     holds: HashMap<u64, Vec<u64>>,
+    /// The structs and enums of which some version lacks a field or value that may not be lost.
+    lossy: HashSet<u64>,
 }
 
 impl Changed {
     fn new(schema: &Schema, versions: usize) -> Self {
         let (mut forms, mut holds) = (HashMap::new(), HashMap::new());
+        let mut lossy: HashSet<u64> = schema
+            .files
+            .iter()
+            .flat_map(|file| &file.enums)
+            .filter(|item| item.lacks.iter().any(|lacks| *lacks != 0))
+            .map(|item| item.named.id)
+            .collect();
         for item in schema.files.iter().flat_map(|file| &file.structs) {
             let mut form = vec![0; versions + 1];
             for older in &item.older {
@@ -272,8 +294,20 @@ impl Changed {
             let mut inside = Vec::new();
             fields.iter().for_each(|field| held(&field.ty, &mut inside));
             holds.insert(item.named.id, inside);
+            if fields
+                .iter()
+                .zip(&item.lacks)
+                .any(|(field, lacks)| *lacks != 0 && !field.may_be_lost)
+            {
+                lossy.insert(item.named.id);
+            }
         }
-        Changed { forms, holds }
+        Changed { forms, holds, lossy }
+    }
+
+    /// Whether a value of these fields can have in it what some version lacks.
+    fn loses(&self, fields: &[Field]) -> bool {
+        self.form(fields, 0).iter().any(|(id, _)| self.lossy.contains(id))
     }
 
     /// The forms in which `version` has the structs of these fields, as a value to compare.
@@ -293,9 +327,10 @@ impl Changed {
     }
 }
 
-/// The structs that a value of this type has inside.
+/// The structs and enums that a value of this type has inside.
 fn held(ty: &Type, found: &mut Vec<u64>) {
     match ty {
+        Type::Enum(named) => found.push(named.id),
         Type::Struct(named, arguments) | Type::Group(named, arguments) => {
             found.push(named.id);
             arguments.iter().for_each(|argument| held(argument, found));
@@ -308,7 +343,14 @@ fn held(ty: &Type, found: &mut Vec<u64>) {
 }
 
 /// Compares the interfaces' methods with those of one older version.
-fn interfaces(schema: &mut Schema, older: &Older, version: u8, changed: &Changed) {
+fn interfaces(
+    schema: &mut Schema,
+    older: &Older,
+    version: u8,
+    changed: &Changed,
+    report: &mut Report<'_>,
+) {
+    let defaults = check::with_defaults(schema);
     let old: HashMap<u64, &Interface> = older
         .schema
         .files
@@ -316,7 +358,12 @@ fn interfaces(schema: &mut Schema, older: &Older, version: u8, changed: &Changed
         .flat_map(|file| &file.interfaces)
         .map(|item| (item.named.id, item))
         .collect();
-    for interface in schema.files.iter_mut().flat_map(|file| &mut file.interfaces) {
+    let files = schema.files.iter_mut();
+    let all = files.flat_map(|file| {
+        let name = &file.name;
+        file.interfaces.iter_mut().map(move |interface| (name, interface))
+    });
+    for (file, interface) in all {
         let Some(old) = old.get(&interface.named.id) else {
             // The older version does not have the interface.
             for method in &mut interface.methods {
@@ -334,34 +381,57 @@ fn interfaces(schema: &mut Schema, older: &Older, version: u8, changed: &Changed
                 Some((now.interrupt?, then.map(|then| then.ordinal)))
             })
             .collect();
-        for then in old.methods.iter().filter(|method| method.kind == Kind::Plain) {
+        // Those of the present methods that the older version has.
+        let mut there = HashSet::new();
+        for then in old.plain() {
             let mut then = then.clone();
-            let now = interface
-                .methods
-                .iter_mut()
-                .find(|now| now.schema_name == then.schema_name && fits(now, &then));
-            match now {
-                Some(now) => {
+            match find(&interface.methods, &then) {
+                Ok(Some((index, paired))) => {
+                    there.insert(index);
+                    let now = &mut interface.methods[index];
                     // The method that interrupts its calls is found in that version by its name.
                     then.interrupt = now.interrupt.and_then(|now| interrupts.get(&now).copied()?);
-                    note(now, &then, version, changed);
+                    let results = now.results.fields.iter().zip(&paired.results);
+                    let lacking =
+                        results.filter(|(now, pair)| pair.is_none() && !defaults.has(now));
+                    for (field, _) in lacking {
+                        let (method, name) = (&then.schema_name, &field.schema_name);
+                        let what = format!("{method}, {name}: it is lacking, and has no default");
+                        report.add(file, "interface", &interface.schema_name, &what);
+                    }
+                    note(now, &then, &paired, version, changed);
                 }
-                None => {
+                Ok(None) => {
+                    there.insert(interface.methods.len());
                     interface.methods.push(add(&then, &interface.methods, version, &older.label))
+                }
+                Err(why) => {
+                    let what = format!("{}: {why}", then.schema_name);
+                    report.add(file, "interface", &interface.schema_name, &what);
                 }
             }
         }
-        for now in &mut interface.methods {
-            let there = old.methods.iter().any(|then| {
-                then.kind == now.kind
-                    && (now.kind != Kind::Plain
-                        || then.schema_name == now.schema_name && fits(now, then))
-            });
-            if !there {
+        for (index, now) in interface.methods.iter_mut().enumerate() {
+            let lifecycle = now.kind != Kind::Plain && old.lifecycle(now.kind).is_some();
+            if !lifecycle && !there.contains(&index) {
                 now.versions &= !(1 << version);
             }
         }
     }
+}
+
+/// The present method that is the older one: it has the same name, and its fields pair.
+fn find(present: &[Method], then: &Method) -> Result<Option<(usize, Paired)>, String> {
+    let named = |now: &Method| now.kind == Kind::Plain && now.schema_name == then.schema_name;
+    let mut why = None;
+    for (index, now) in present.iter().enumerate().filter(|(_, now)| named(now)) {
+        match pair::methods(now, then) {
+            Ok(Some(paired)) => return Ok(Some((index, paired))),
+            Ok(None) => {}
+            Err(ambiguous) => why = Some(ambiguous),
+        }
+    }
+    why.map_or(Ok(None), Err)
 }
 
 /// Notes for each form of a method the versions in which its ordinal is another method.
@@ -382,32 +452,22 @@ fn collisions(interface: &mut Interface) {
     }
 }
 
-/// Whether the older form can be called through the present one: fields of the same name have the
-/// same type.
-fn fits(now: &Method, then: &Method) -> bool {
-    let fit = |now: &Message, then: &Message| {
-        now.fields.iter().all(|now| {
-            let named = then.fields.iter().find(|then| then.schema_name == now.schema_name);
-            named.is_none_or(|then| matches(now, then))
-        })
-    };
-    now.kind == then.kind
-        && now.kind == Kind::Plain
-        && fit(&now.params, &then.params)
-        && fit(&now.results, &then.results)
-}
-
 /// Notes how `version` has a method that the present schema has.
-fn note(now: &mut Method, then: &Method, version: u8, changed: &Changed) {
-    let form = older_form(now, then, version);
-    let present = older_form(now, now, 0);
+fn note(now: &mut Method, then: &Method, paired: &Paired, version: u8, changed: &Changed) {
+    let form = older_form(now, then, paired, version);
+    let present = older_form(now, now, &Paired::same(now), 0);
     let inner = |version| {
         (changed.form(&now.params.fields, version), changed.form(&now.results.fields, version))
     };
-    let kept = all_kept(&now.params.fields, &then.params.fields)
-        && all_kept(&now.results.fields, &then.results.fields);
+    let kept = paired.params.iter().flatten().count() == then.params.fields.len()
+        && paired.results.iter().flatten().count() == then.results.fields.len();
     if now.versions & 1 == 1 && kept && grows(&form, &present) && inner(version) == inner(0) {
-        return; // Its bit is set already.
+        // Its bit is set already.
+        now.lacks.resize(paired.params.len(), 0);
+        for (lacks, pair) in now.lacks.iter_mut().zip(&paired.params) {
+            *lacks |= u32::from(pair.is_none()) << version;
+        }
+        return;
     }
     now.versions &= !(1 << version);
     match now.older.last() {
@@ -420,20 +480,25 @@ fn note(now: &mut Method, then: &Method, version: u8, changed: &Changed) {
     }
 }
 
-fn older_form(now: &Method, then: &Method, version: u8) -> OlderMethod {
-    let message = |now: &Message, then: &Message| OlderMessage {
+fn older_form(now: &Method, then: &Method, paired: &Paired, version: u8) -> OlderMethod {
+    let message = |now: &Message, then: &Message, pairs: &[Option<usize>]| OlderMessage {
         size: then.size,
         context: then.context,
         thread_map: then.thread_map,
-        fields: now.fields.iter().map(|field| counterpart(field, &then.fields)).collect(),
+        fields: now
+            .fields
+            .iter()
+            .zip(pairs)
+            .map(|(now, pair)| Some(counterpart(now, then.fields.get((*pair)?)?)))
+            .collect(),
     };
     OlderMethod {
         versions: 1 << version,
         version,
         collides: 0,
         ordinal: then.ordinal,
-        params: message(&now.params, &then.params),
-        results: message(&now.results, &then.results),
+        params: message(&now.params, &then.params, &paired.params),
+        results: message(&now.results, &then.results, &paired.results),
         exceptions: then.exceptions.clone(),
         pipeline: then.pipeline,
         long: now.long || then.long,
@@ -477,6 +542,6 @@ fn add(then: &Method, present: &[Method], version: u8, label: &str) -> Method {
     }
     method.docs = only_in(&then.docs, label);
     method.versions = 0;
-    method.older = vec![older_form(&method, then, version)];
+    method.older = vec![older_form(&method, then, &Paired::same(then), version)];
     method
 }

@@ -34,6 +34,10 @@ annotation btreeSet @0x86f5d0a913c7be42 (param, field) :Void;
 annotation redacted @0xa25e9b7830d6c4f1 (param, field) :Void;
 # A secret: neither Debug nor the log of calls shows it.
 
+annotation mayBeLost @0xd64b0f93a7e1582c (param, field) :Void;
+# A peer of an older version that does not have it is called without it, whatever its value. Without
+# this mark a value that is not the default is an error there.
+
 annotation derive @0xcb6174f28e05d39a (struct, enum, group, union) :Text;
 # Further derives of the Rust type, besides Clone, Debug, PartialEq and Default, such as `Eq, Hash`.
 # Also `Default` for a struct that has a field with a `type`, because the generator cannot know

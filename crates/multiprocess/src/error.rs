@@ -86,6 +86,20 @@ pub enum Error {
         problem: String,
     },
 
+    /// A value cannot be sent to this peer, whose version of the schema does not have it, or may not. Only
+    /// that call is lost; nothing was sent.
+    ///
+    /// It is an error because the peer would do something else than what was asked. Leave the default, or,
+    /// if only the peer's version is not known yet, first make a call that tells it (a handle's
+    /// `peer_version` says what is known). The schema's author can mark a field `$Rust.mayBeLost`.
+    #[error("the other side is too old for {path}: {problem}")]
+    PeerTooOld {
+        /// The field, as the schema spells it, from the method down.
+        path: String,
+        /// What is not there.
+        problem: String,
+    },
+
     /// This program used the API in a way that cannot work, such as to call an object that it has closed;
     /// the text says what to do instead. Nothing was sent.
     #[error("{problem}")]

@@ -117,6 +117,7 @@ mod wire;
 pub use calls::call::Call;
 pub use calls::connection::{Connection, ConnectionBuilder};
 pub use calls::current::{CurrentCall, current_call};
+pub use calls::peer_version::PeerVersion;
 pub use calls::server::{Server, ServerBuilder};
 pub use connection::{Disconnected, Limits};
 pub use error::{Error, Raised, Result};

@@ -7,16 +7,17 @@ pub use crate::calls::incoming::Incoming;
 pub use crate::calls::interface::{Construct, Destroy, Interface};
 pub use crate::calls::method::{Method, MethodId, exception, unimplemented};
 pub use crate::calls::object::{NotNull, Object, Shared, SharedNotNull};
+pub use crate::calls::peer_version::Family;
 pub use crate::calls::proxy::{call, close};
 pub use crate::calls::remote::RemoteObject;
 pub use crate::calls::versions::{Variant, call_versions};
 pub use crate::serving::{Job, Task};
 pub use crate::wire::{
     AnyBuilder, AnyPointerWire, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Borrowable,
-    BorrowableOr, Boxed, Builder, Data, Decoder, Encoder, Entry, Enum, Exception, Fields,
-    HashMapOf, HashSetOf, If, List, ListView, Message, Nullable, PayloadCodec, PointerWire, Reader,
-    Shown, Size, Slot, Struct, Text, View, Viewed, Void, Wire, code, field, fields, owned, raising,
-    streamed, unread, view,
+    BorrowableOr, Boxed, Builder, Data, Decoder, Encoder, Entry, Enum, Enumerant, Exception,
+    Fields, HashMapOf, HashSetOf, If, List, ListView, Message, Nullable, PayloadCodec, PointerWire,
+    Reader, Shown, Size, Slot, Struct, Text, View, Viewed, Void, Wire, code, field, fields, owned,
+    raising, streamed, unread, view,
 };
 pub use crate::{__handle as handle, AnyPointer, Error, Result};
 pub use capnp;

@@ -7,6 +7,11 @@ pub mod newest {
     multiprocess::include_generated!("newest");
 }
 
+/// From `versions/between/` alone: a build between the two.
+pub mod between {
+    multiprocess::include_generated!("between");
+}
+
 /// From `versions/1/` alone.
 pub mod old {
     multiprocess::include_generated!("old");

@@ -4,6 +4,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::shape::derive;
+use super::versions::bits;
 use super::{docs, ident};
 use crate::model::Enum;
 
@@ -41,6 +42,10 @@ pub(super) fn enumeration(item: &Enum) -> TokenStream {
             }
         },
     };
+    let lacks = item.lacks.iter().any(|lacks| *lacks != 0).then(|| {
+        let lacks = item.lacks.iter().map(|lacks| bits(*lacks));
+        quote!(const LACKS: &'static [u32] = &[#(#lacks),*];)
+    });
     quote! {
         #docs
         #derive
@@ -51,6 +56,8 @@ pub(super) fn enumeration(item: &Enum) -> TokenStream {
         }
 
         #default
+
+        impl rt::Enumerant for #name { #lacks }
 
         impl From<u16> for #name {
             fn from(number: u16) -> Self {

@@ -3,6 +3,7 @@
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
+use super::versions::bits;
 use super::{Context, Locals};
 use crate::model::{Field, Presence, Type, Value};
 
@@ -136,6 +137,42 @@ impl Context<'_> {
                 })
             }
         }
+    }
+
+    /// Checks a field that some versions lack: for a peer that may have one of them.
+    pub(super) fn lacks(
+        &self,
+        field: &Field,
+        versions: u32,
+        source: &Source,
+        names: &Names,
+    ) -> Option<Write> {
+        if versions == 0 || field.may_be_lost || matches!(field.ty, Type::Void) {
+            return None;
+        }
+        let (cx, name, value) = (&names.cx, &field.schema_name, source.reference());
+        let versions = bits(versions);
+        let may_be_absent = match &field.ty {
+            Type::Interface(object) => object.nullable || field.presence != Presence::Always,
+            _ => field.presence != Presence::Always,
+        };
+        Some(Write::Result(match &field.ty {
+            _ if may_be_absent => quote!(#cx.lacks_some(#versions, #name, #value)),
+            Type::Interface(_) => quote!(#cx.lacks_member(#versions, #name)),
+            Type::Group(..) => {
+                let ty = self.ty(&field.ty);
+                quote!(#cx.lacks_group::<#ty>(#versions, #name, #value))
+            }
+            _ => {
+                let wire = self.field_wire(field);
+                match self.wire_default(field) {
+                    Some(default) => {
+                        quote!(#cx.lacks_or::<#wire>(#versions, #name, #value, #default))
+                    }
+                    None => quote!(#cx.lacks::<#wire>(#versions, #name, #value)),
+                }
+            }
+        }))
     }
 
     fn write_present(&self, field: &Field, value: &TokenStream, names: &Names) -> TokenStream {

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::lineage::{Lineage, Owner, wanted};
-use super::method::{hex, table};
+use super::method::table;
 use super::object::names;
 use super::{docs, ident, tuple, versions};
 use crate::model::{Field, Method, Presence, Type};
@@ -96,10 +96,10 @@ fn call(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
     if versions::same_in_all(lineage.cx.schema, method) {
         return quote!(#signature { rt::call(&self.0, Self::#table, #params)#adjust });
     }
-    let (family, forms) = (hex(lineage.cx.schema.family), versions::list(lineage, method));
+    let forms = versions::list(lineage, method);
     quote! {
         #signature {
-            rt::call_versions(&self.0, #family, Self::#table.call, Self::#forms, #params)#adjust
+            rt::call_versions(&self.0, <Self as rt::Interface>::FAMILY, Self::#table.call, Self::#forms, #params)#adjust
         }
     }
 }

@@ -8,7 +8,7 @@ use super::ident;
 use super::lineage::{Lineage, Owner};
 use super::method::{hex, method_id, size, table};
 use super::versions::is_served;
-use crate::model::{Kind, Message, Method};
+use crate::model::{Kind, Message, Method, Schema};
 
 pub(super) fn interface(lineage: &Lineage<'_>) -> TokenStream {
     let (object, handle) = (lineage.own.object(), lineage.own.handle());
@@ -19,6 +19,7 @@ pub(super) fn interface(lineage: &Lineage<'_>) -> TokenStream {
     let ancestors = (!ancestors.is_empty())
         .then(|| quote!(const ANCESTORS: &'static [u64] = &[#(#ancestors),*];));
     let (construct, destroy) = (construct(lineage), destroy(lineage));
+    let family = family(lineage.cx.schema);
     let own = |method: &Method| {
         let table = table(lineage.interface, method);
         if method.borrowed {
@@ -44,6 +45,7 @@ pub(super) fn interface(lineage: &Lineage<'_>) -> TokenStream {
             #ancestors
             #construct
             #destroy
+            #family
 
             fn from_handle(handle: rt::Handle<dyn #object>) -> Self {
                 Self(handle)
@@ -65,6 +67,17 @@ pub(super) fn interface(lineage: &Lineage<'_>) -> TokenStream {
             }
         }
     }
+}
+
+/// The versions of the schemas, if there are several.
+fn family(schema: &Schema) -> Option<TokenStream> {
+    let (id, newest, older) = (hex(schema.family), &schema.newest, &schema.older);
+    (!older.is_empty()).then(|| {
+        quote! {
+            const FAMILY: Option<&'static rt::Family> =
+                Some(&rt::Family { id: #id, labels: &[#newest #(, #older)*] });
+        }
+    })
 }
 
 /// The call that the runtime makes itself when a connection begins.

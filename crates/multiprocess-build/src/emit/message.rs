@@ -9,6 +9,7 @@ use super::method::size;
 use super::payload::value;
 use super::shape::{Shape, bounds, default, default_kind, is_void, needs_bounds};
 use super::types::{bounded, fields, listed};
+use super::versions::bits;
 use super::{Context, Locals, docs, ident, used, views};
 use crate::model::{Body, Defaults, Field, Struct, Union};
 
@@ -73,10 +74,11 @@ fn message(cx: &Context<'_>, item: &Struct) -> TokenStream {
     let (read, write) = match &item.body {
         Body::Fields(fields) => {
             let (older_read, older_write) = older(cx, item, fields, &names);
-            let (read, write) = (read_fields(cx, fields, &names), write_fields(cx, fields, &names));
+            let (read, write) =
+                (read_fields(cx, fields, &names), write_fields(cx, item, fields, &names));
             (quote!(#older_read #read), quote!(#older_write #write))
         }
-        Body::Union(union) => (read_union(cx, union, &names), write_union(cx, union, &names)),
+        Body::Union(union) => (read_union(cx, union, &names), write_union(cx, item, union, &names)),
     };
     let (read_cx, from) = (used(&names.cx, &read), used(&names.from, &read));
     let (write_cx, to) = (used(&names.cx, &write), used(&names.to, &write));
@@ -107,12 +109,20 @@ fn read_fields(cx: &Context<'_>, fields: &[Field], names: &Names) -> TokenStream
     quote!(Ok(Self { #(#values),* }))
 }
 
-fn write_fields(cx: &Context<'_>, fields: &[Field], names: &Names) -> TokenStream {
-    let steps = fields.iter().map(|field| {
+fn write_fields(cx: &Context<'_>, item: &Struct, fields: &[Field], names: &Names) -> TokenStream {
+    let steps = fields.iter().enumerate().flat_map(|(index, field)| {
         let name = ident(&field.name);
-        cx.write(field, &Source::Place(quote!(self.#name)), names)
+        let source = Source::Place(quote!(self.#name));
+        // The fields of a group check themselves.
+        let lacks = lacks_of(item, index);
+        [cx.lacks(field, lacks, &source, names), Some(cx.write(field, &source, names))]
     });
-    block(steps)
+    block(steps.flatten())
+}
+
+/// The versions that lack a field or member.
+fn lacks_of(item: &Struct, index: usize) -> u32 {
+    item.lacks.get(index).copied().unwrap_or(0)
 }
 
 /// The code that reads and writes the struct as an older version has it.
@@ -137,11 +147,14 @@ fn older(
             quote!(#name: #value)
         });
         read.extend(quote!(if #version { return Ok(Self { #(#values),* }); }));
-        let steps = fields.iter().zip(&older.fields).filter_map(|(field, older)| {
+        let steps = fields.iter().zip(&older.fields).enumerate();
+        let steps = steps.flat_map(|(index, (field, older))| {
             let name = ident(&field.name);
-            Some(cx.write(older.as_ref()?, &Source::Place(quote!(self.#name)), names))
+            let source = Source::Place(quote!(self.#name));
+            let written = older.as_ref().map(|older| cx.write(older, &source, names));
+            [cx.lacks(field, lacks_of(item, index), &source, names), written]
         });
-        let written = block(steps);
+        let written = block(steps.flatten());
         let written = match syn::parse2::<syn::Expr>(written.clone()) {
             Ok(_) => written,
             Err(_) => quote!({ #written }),
@@ -168,25 +181,42 @@ fn read_union(cx: &Context<'_>, union: &Union, names: &Names) -> TokenStream {
     })
 }
 
-fn write_union(cx: &Context<'_>, union: &Union, names: &Names) -> TokenStream {
-    let to = &names.to;
+fn write_union(cx: &Context<'_>, item: &Struct, union: &Union, names: &Names) -> TokenStream {
+    let (to, encoder) = (&names.to, &names.cx);
+    let lacks = |versions: u32, name: &str| {
+        let versions = bits(versions);
+        quote!(#encoder.lacks_member(#versions, #name)?;)
+    };
     let tag = Literal::u32_unsuffixed(union.tag);
     let members = (0..).zip(&union.members).map(|(number, field)| {
+        let lacking = lacks_of(item, usize::from(number));
+        let lacks =
+            (lacking != 0 && !field.may_be_lost).then(|| lacks(lacking, &field.schema_name));
         let (number, name) = (Literal::u16_unsuffixed(number), ident(&field.name));
         if is_void(field) {
-            return quote!(Self::#name => #to.set_tag(#tag, #number));
+            return match lacks {
+                Some(lacks) => quote!(Self::#name => { #lacks #to.set_tag(#tag, #number); }),
+                None => quote!(Self::#name => #to.set_tag(#tag, #number)),
+            };
         }
         let written = match cx.write(field, &Source::Variable(ident("value")), names) {
             Write::Result(written) => quote!(#written?;),
             Write::Done(written) => written,
         };
-        quote!(Self::#name(value) => { #to.set_tag(#tag, #number); #written })
+        quote!(Self::#name(value) => { #lacks #to.set_tag(#tag, #number); #written })
     });
     let unknown = ident(&union.unknown);
+    // Nobody knows who has a member that the newest has no name for.
+    let grown = item.lacks.iter().any(|lacks| *lacks != 0);
+    let doubt = grown.then(|| lacks(!1, "union"));
+    let unknown = match doubt {
+        Some(doubt) => quote!(Self::#unknown(tag) => { #doubt #to.set_tag(#tag, *tag); }),
+        None => quote!(Self::#unknown(tag) => #to.set_tag(#tag, *tag)),
+    };
     quote! {
         match self {
             #(#members,)*
-            Self::#unknown(tag) => #to.set_tag(#tag, *tag),
+            #unknown,
         }
         Ok(())
     }

@@ -19,11 +19,13 @@ pub(super) struct Form<'a> {
     pub size: (u16, u16),
     pub thread_map: Option<u32>,
     pub fields: Vec<Option<&'a Field>>,
+    /// For each field the versions with this form that lack it; empty if none does.
+    pub lacks: Vec<u32>,
 }
 
 /// The parameters.
 pub(super) fn params(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
-    let form = form(&method.params);
+    let form = Form { lacks: method.lacks.clone(), ..form(&method.params) };
     let params = params_form(lineage, method, &form);
     // Plain fields show themselves.
     let show = are_plain(&form).is_none().then(|| show_params(lineage, method)).flatten();
@@ -37,7 +39,8 @@ pub(super) fn results(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
 
 fn form(message: &crate::model::Message) -> Form<'_> {
     let (size, thread_map) = (message.size, message.thread_map);
-    Form { size, thread_map, fields: message.fields.iter().map(Some).collect() }
+    let fields = message.fields.iter().map(Some).collect();
+    Form { size, thread_map, fields, lacks: Vec::new() }
 }
 
 pub(super) fn params_form(lineage: &Lineage<'_>, method: &Method, form: &Form<'_>) -> TokenStream {
@@ -59,7 +62,11 @@ pub(super) fn params_form(lineage: &Lineage<'_>, method: &Method, form: &Form<'_
 /// The parameters, if the runtime writes, reads and shows them by their slots alone.
 fn are_plain<'a>(form: &Form<'a>) -> Option<Vec<&'a Field>> {
     let few = |fields: &Vec<&Field>| fields.len() <= MOST;
-    plain(form).filter(few).filter(|fields| fields.iter().all(|field| !field.redacted))
+    let checked = |(field, lacks): (&&Field, &u32)| *lacks != 0 && !field.may_be_lost;
+    plain(form)
+        .filter(few)
+        .filter(|fields| fields.iter().all(|field| !field.redacted))
+        .filter(|fields| !fields.iter().zip(&form.lacks).any(checked))
 }
 
 /// The function that shows the parameters in the log.
@@ -162,19 +169,22 @@ fn write_params(lineage: &Lineage<'_>, method: &Method, form: &Form<'_>) -> Toke
     let names = Names::new(&locals(method));
     let silent = write_silent(form, &names);
     let own = || method.params.fields.iter().zip(&form.fields);
-    let fields = block(own().filter_map(|(own, field)| {
-        Some(lineage.cx.write((*field)?, &Source::Variable(ident(&own.name)), &names))
-    }));
+    let fields = block(
+        own()
+            .enumerate()
+            .flat_map(|(index, (own, field))| {
+                let source = Source::Variable(ident(&own.name));
+                let lacks = match field {
+                    Some(_) => form.lacks.get(index).copied().unwrap_or(0),
+                    None => u32::MAX, // Whoever has this form lacks it.
+                };
+                let lacks = lineage.cx.lacks(own, lacks, &source, &names);
+                [lacks, field.map(|field| lineage.cx.write(field, &source, &names))]
+            })
+            .flatten(),
+    );
     let body = quote!(#silent #fields);
-    let pattern: Vec<_> = own()
-        .map(|(own, field)| match field {
-            Some(_) => {
-                let name = ident(&own.name);
-                quote!(#name)
-            }
-            None => quote!(_),
-        })
-        .collect();
+    let pattern: Vec<_> = own().map(|(own, _)| used(&ident(&own.name), &body)).collect();
     closure(&[used(&names.cx, &body), used(&names.to, &body), tuple(&pattern)], &body)
 }
 

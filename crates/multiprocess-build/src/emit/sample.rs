@@ -49,6 +49,7 @@ pub(super) fn field(name: &str, slot: u32, ty: Type) -> Field {
         default: None,
         boxed: false,
         redacted: false,
+        may_be_lost: false,
     }
 }
 
@@ -73,6 +74,7 @@ pub(super) fn structure(name: &str, body: Body) -> Struct {
         entry: false,
         view: None,
         older: Vec::new(),
+        lacks: Vec::new(),
     }
 }
 
@@ -95,6 +97,8 @@ pub(super) fn method(ordinal: u16, name: &str, params: Vec<Field>, results: Vec<
         versions: 1,
         collides: 0,
         older: Vec::new(),
+        lacks: Vec::new(),
+        checked: false,
     }
 }
 

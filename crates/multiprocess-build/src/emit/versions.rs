@@ -8,9 +8,11 @@ use super::method::{Place, params_type, table};
 use super::payload::{Form, params_form, results_form};
 use crate::model::{Method, OlderMessage, OlderMethod, Schema};
 
-/// Whether the method has the form of its table in all versions.
+/// Whether the method has the form of its table in all versions, and all have what its parameters can
+/// hold.
 pub(super) fn same_in_all(schema: &Schema, method: &Method) -> bool {
-    schema.older.is_empty() || method.versions == (1 << (schema.older.len() + 1)) - 1
+    schema.older.is_empty()
+        || method.versions == (1 << (schema.older.len() + 1)) - 1 && !method.checked
 }
 
 /// Whether the present schema has the method, so that it is served.
@@ -67,10 +69,15 @@ fn variant(lineage: &Lineage<'_>, method: &Method, older: &OlderMethod) -> Token
 
 fn form(message: &OlderMessage) -> Form<'_> {
     let (size, thread_map) = (message.size, message.thread_map);
-    Form { size, thread_map, fields: message.fields.iter().map(Option::as_ref).collect() }
+    let fields = message.fields.iter().map(Option::as_ref).collect();
+    Form { size, thread_map, fields, lacks: Vec::new() }
 }
 
 /// A set of versions as a bit mask.
-fn bits(versions: u32) -> TokenStream {
-    format!("{versions:#b}").parse().unwrap_or_else(|_| quote!(#versions))
+pub(super) fn bits(versions: u32) -> TokenStream {
+    let text = match versions.leading_ones() {
+        0 => format!("{versions:#b}"),
+        _ => format!("!{:#b}", !versions),
+    };
+    text.parse().unwrap_or_else(|_| quote!(#versions))
 }

@@ -112,6 +112,8 @@ impl<'a> Parser<'a> {
             versions: 1,
             collides: 0,
             older: Vec::new(),
+            lacks: Vec::new(),
+            checked: false,
             exceptions,
             results_name,
             params,

@@ -17,6 +17,7 @@ pub(super) struct Marks {
     pub nullable: bool,
     pub shared: bool,
     pub redacted: bool,
+    pub may_be_lost: bool,
     pub exception: bool,
     /// The Rust type in place of the schema's, and its codec.
     pub rust: Option<(String, String)>,
@@ -101,6 +102,7 @@ impl Parser<'_> {
             nullable: has(id::NULLABLE),
             shared: has(id::SHARED),
             redacted: has(id::REDACTED),
+            may_be_lost: has(id::MAY_BE_LOST),
             exception: has(id::EXCEPTION),
             rust,
             collection: found.first().map(|(_, collection)| *collection),

@@ -144,6 +144,7 @@ impl<'a> Parser<'a> {
             default: None,
             boxed: false,
             redacted: false,
+            may_be_lost: false,
         }))
     }
 
@@ -211,6 +212,7 @@ impl<'a> Parser<'a> {
             default: None,
             boxed: false,
             redacted: marks.redacted,
+            may_be_lost: marks.may_be_lost,
         };
         match field.which()? {
             field::Group(group) => {

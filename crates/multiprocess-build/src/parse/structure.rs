@@ -54,6 +54,7 @@ impl<'a> Parser<'a> {
             entry: false,
             view: None,
             older: Vec::new(),
+            lacks: Vec::new(),
         };
         match has_union(body)? {
             (true, false) => {
@@ -81,6 +82,7 @@ impl<'a> Parser<'a> {
                         entry: false,
                         view: None,
                         older: Vec::new(),
+                        lacks: Vec::new(),
                     };
                     structs.push(made);
                 }
@@ -160,6 +162,7 @@ impl<'a> Parser<'a> {
                     default: None,
                     boxed: false,
                     redacted: false,
+                    may_be_lost: false,
                 }),
             };
             let Some(mut made) = made else { continue };
@@ -200,7 +203,7 @@ impl<'a> Parser<'a> {
         let names = variants.iter().map(|variant| variant.name.as_str()).zip(schema_names);
         self.same_names(&declared.place, names);
         let unknown = unknown(variants.iter().map(|variant| variant.name.as_str()));
-        Ok(Enum { named: declared.named, docs, variants, unknown, derives })
+        Ok(Enum { named: declared.named, docs, variants, unknown, derives, lacks: Vec::new() })
     }
 
     /// Reports different schema names that are the same name in Rust.

@@ -1,69 +1,40 @@
 //! Checks for differences between versions of a schema that one Rust type or one call cannot
 //! represent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{Older, same_type, wire};
+use super::{Older, Problem};
 use crate::error::Unsupported;
-use crate::model::{
-    Body, Defaults, Enum, Field, Interface, Kind, Object, Presence, Schema, Struct, Type, Union,
-};
+use crate::model::{Defaults, Enum, Field, Interface, Kind, Object, Presence, Schema, Type};
 
-/// Reports what `older` has in a form that the present schema cannot represent.
-pub(super) fn differences(schema: &Schema, older: &Older) -> Vec<Unsupported> {
-    let mut report = Report { label: &older.label, found: Vec::new() };
-    let then = &older.schema;
+/// Reports the interfaces whose construct or destroy is another in `older`.
+pub(super) fn lifecycles(schema: &Schema, older: &Older) -> Vec<Unsupported> {
+    let mut report = Report::new(&older.label);
     for file in &schema.files {
-        for now in &file.enums {
-            let same = enums(then).find(|then| then.named.id == now.named.id);
-            if same.is_some_and(|then| !begins_alike(now, then)) {
-                report.add(&file.name, "enum", &now.named.name, "the numbers of its values differ");
-            }
-        }
-        for now in &file.structs {
-            let same = structs(then)
-                .find(|then| then.named.id == now.named.id && then.named.name == now.named.name);
-            let alike = same.is_none_or(|then| match (&now.body, &then.body) {
-                (Body::Union(now), Body::Union(then)) => unions_alike(now, then),
-                (Body::Fields(_), Body::Fields(_)) => true,
-                _ => false,
-            });
-            if !alike {
-                report.add(&file.name, "union", &now.named.name, "its members lie otherwise");
-            }
-            if let (Body::Fields(fields), Some(Body::Fields(then))) =
-                (&now.body, same.map(|then| &then.body))
-            {
-                for field in lacking(schema, fields, then) {
-                    let what = format!("{field}: it is lacking, and has no default");
-                    report.add(&file.name, "struct", &now.named.name, &what);
-                }
-            }
-        }
         for now in &file.interfaces {
-            let same = interfaces(then).find(|then| then.named.id == now.named.id);
+            let then = older.schema.files.iter().flat_map(|file| &file.interfaces);
+            let Some(then) = then.into_iter().find(|then| then.named.id == now.named.id) else {
+                continue;
+            };
             for kind in [Kind::Construct, Kind::Destroy] {
-                if same.is_some_and(|then| !lifecycle_alike(now, then, kind)) {
+                if !lifecycle_alike(now, then, kind) {
                     let what = "construct or destroy is another method there";
                     report.add(&file.name, "interface", &now.schema_name, what);
-                }
-            }
-            for method in now.plain() {
-                let then = same.and_then(|then| {
-                    then.plain().find(|then| then.schema_name == method.schema_name)
-                });
-                let Some(then) = then else { continue };
-                for field in lacking(schema, &method.results.fields, &then.results.fields) {
-                    let what = format!(
-                        "{}, {field}: it is lacking, and has no default",
-                        method.schema_name
-                    );
-                    report.add(&file.name, "interface", &now.schema_name, &what);
                 }
             }
         }
     }
     report.found
+}
+
+/// Whether a name that both versions have is another number in them. A value with another name is the
+/// same value.
+pub(super) fn renumbered(now: &Enum, then: &Enum) -> bool {
+    let place = |item: &Enum, name: &str| item.variants.iter().position(|other| other.name == name);
+    then.variants
+        .iter()
+        .enumerate()
+        .any(|(number, variant)| place(now, &variant.name).is_some_and(|now| now != number))
 }
 
 /// Reports what the merged schema still lacks: types that only an older version has.
@@ -84,13 +55,21 @@ pub(super) fn gaps(schema: &Schema, label: &str) -> Vec<Unsupported> {
     report.found
 }
 
-struct Report<'a> {
+pub(super) struct Report<'a> {
     label: &'a str,
     found: Vec<Unsupported>,
 }
 
-impl Report<'_> {
-    fn add(&mut self, file: &str, kind: &str, name: &str, what: &str) {
+impl<'a> Report<'a> {
+    pub(super) fn new(label: &'a str) -> Report<'a> {
+        Report { label, found: Vec::new() }
+    }
+
+    pub(super) fn into_all(self) -> Vec<Unsupported> {
+        self.found
+    }
+
+    pub(super) fn add(&mut self, file: &str, kind: &str, name: &str, what: &str) {
         self.found.push(Unsupported {
             file: file.to_owned(),
             line: None,
@@ -101,33 +80,14 @@ impl Report<'_> {
             instead: Some("the same in all versions, or another name and id for one".to_owned()),
         });
     }
-}
 
-fn structs(schema: &Schema) -> impl Iterator<Item = &Struct> {
-    schema.files.iter().flat_map(|file| &file.structs)
-}
-
-fn enums(schema: &Schema) -> impl Iterator<Item = &Enum> {
-    schema.files.iter().flat_map(|file| &file.enums)
-}
-
-fn interfaces(schema: &Schema) -> impl Iterator<Item = &Interface> {
-    schema.files.iter().flat_map(|file| &file.interfaces)
-}
-
-/// Whether one list of names is the beginning of the other.
-fn begins_alike(now: &Enum, then: &Enum) -> bool {
-    now.variants.iter().zip(&then.variants).all(|(now, then)| now.name == then.name)
-}
-
-fn unions_alike(now: &Union, then: &Union) -> bool {
-    let alike = |(now, then): (&Field, &Field)| {
-        now.schema_name == then.schema_name
-            && now.slot == then.slot
-            && same_type(wire(&now.ty), wire(&then.ty))
-            && format!("{:?}", now.default) == format!("{:?}", then.default)
-    };
-    now.tag == then.tag && now.members.iter().zip(&then.members).all(alike)
+    pub(super) fn problem(&mut self, file: &str, problem: Problem) {
+        let kind = if problem.union { "union" } else { "struct" };
+        self.add(file, kind, &problem.name, &problem.what);
+        if let Some(last) = self.found.last_mut() {
+            last.field = problem.field.map(|field| format!("field {field}"));
+        }
+    }
 }
 
 /// Whether the older version has the same construct or destroy method, or none.
@@ -173,24 +133,28 @@ fn is_known(ty: &Type, known: &HashMap<u64, ()>) -> bool {
     }
 }
 
-/// The fields that `then` lacks and that have no default.
-fn lacking<'a>(schema: &Schema, now: &'a [Field], then: &[Field]) -> impl Iterator<Item = &'a str> {
-    let lacks = |now: &&Field| then.iter().all(|then| then.schema_name != now.schema_name);
-    let without = now.iter().filter(lacks).filter(|now| !has_default(schema, now));
-    without.map(|field| field.schema_name.as_str()).collect::<Vec<_>>().into_iter()
+/// Says which fields have a value if a version lacks them.
+pub(super) struct WithDefaults(HashSet<(u64, String)>);
+
+/// Notes the structs that have a default.
+pub(super) fn with_defaults(schema: &Schema) -> WithDefaults {
+    let structs = schema.files.iter().flat_map(|file| &file.structs);
+    let with = structs.filter(|item| item.default != Defaults::Absent);
+    WithDefaults(with.map(|item| (item.named.id, item.named.name.clone())).collect())
 }
 
-/// Whether a field has a value if a version lacks it.
-fn has_default(schema: &Schema, field: &Field) -> bool {
-    if field.presence != Presence::Always || field.default.is_some() {
-        return true;
-    }
-    match &field.ty {
-        Type::Interface(object) => object.nullable,
-        Type::As { .. } => false,
-        Type::Struct(named, _) | Type::Group(named, _) => structs(schema)
-            .find(|item| item.named.id == named.id && item.named.name == named.name)
-            .is_some_and(|item| item.default != Defaults::Absent),
-        _ => true,
+impl WithDefaults {
+    pub(super) fn has(&self, field: &Field) -> bool {
+        if field.presence != Presence::Always || field.default.is_some() {
+            return true;
+        }
+        match &field.ty {
+            Type::Interface(object) => object.nullable,
+            Type::As { .. } => false,
+            Type::Struct(named, _) | Type::Group(named, _) => {
+                self.0.contains(&(named.id, named.name.clone()))
+            }
+            _ => true,
+        }
     }
 }

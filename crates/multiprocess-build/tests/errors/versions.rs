@@ -66,8 +66,8 @@ interface J
          struct U { union { b @1 :Text; a @0 :Float32; } }\n\
          struct V { union { a @0 :Int32; b @1 :Int32; } }\n\
          struct W { union { a @0 :Int32; b @1 :Int32; } }",
-        "union SWhich
-    in version 1: its members lie otherwise
+        "struct S, field v
+    in version 1: it has another type or place in the newest
 union T
     in version 1: its members lie otherwise
 union U
@@ -79,8 +79,8 @@ union V
         "union_or_struct",
         "struct S { union { a @0 :Int32; b @1 :Text; } }",
         "struct S { a @0 :Int32; b @1 :Text; }",
-        "union S
-    in version 1: its members lie otherwise",
+        "struct S, field b
+    in version 1: it has another type or place in the newest",
     ),
     (
         "only_in_the_older",
@@ -109,9 +109,46 @@ interface I
         "struct S { a @0 :Int32; }\nstruct T { u :union { a @0 :Void; b @1 :Void; } v @2 :Int32; }",
         "struct S { a @0 :Text; }\nstruct T { v @0 :Int32; u :union { a @1 :Void; b @2 :Void; } }",
         "struct S, field a
-    the field has another type in an older version
-struct T, field u
-    the field has another type in an older version",
+    in version 1: it has another type or place in the newest
+union TU
+    in version 1: its members lie otherwise",
+    ),
+    (
+        // A name that is elsewhere may be a field that was renamed, or one that moved.
+        "swapped_names",
+        "interface I { m @0 (b :Int32, a :Int32); n @1 () -> (fee :Int64, sum :Int64); }\n\
+         struct S { b @0 :Text; a @1 :Text; }\nstruct T { u :group { b @0 :Int8; a @1 :Int8; } }",
+        "interface I { m @0 (a :Int32, b :Int32); n @1 () -> (sum :Int64); }\n\
+         struct S { a @0 :Text; b @1 :Text; }\nstruct T { u :group { a @0 :Int8; b @1 :Int8; } }",
+        "struct S, field b
+    in version 1: b lies where a was, and a is elsewhere now
+struct TU, field b
+    in version 1: b lies where a was, and a is elsewhere now
+interface I
+    in version 1: m: b lies where a was, and a is elsewhere now
+interface I
+    in version 1: n: fee lies where sum was, and sum is elsewhere now",
+    ),
+    (
+        "two_ways",
+        "interface I { m @0 (x :Text, a :Bool, b :Bool); }",
+        "interface I { m @0 (r :Bool); }",
+        "interface I
+    in version 1: m: the types of its parameters or results allow more than one pairing",
+    ),
+    (
+        // A peer of that version would read the new field as the old one.
+        "place_taken",
+        "struct S { new @0 :Float32; }\nstruct T { wide @0 :Int64; }\n\
+         struct U { union { a @0 :Void; b @1 :Int16; } }",
+        "struct S { old @0 :Int32; }\nstruct T { low @0 :Int32; high @1 :Int32; }\n\
+         struct U { tag @0 :Int16; value @1 :Int16; }",
+        "struct S, field old
+    in version 1: its place is another field's in the newest
+struct T, field low
+    in version 1: its place is another field's in the newest
+struct U, field tag
+    in version 1: its place is another field's in the newest",
     ),
 ];
 

@@ -25,7 +25,7 @@ pub(super) fn bootstrap<I: Interface>(conn: &ArcConn, answered: Complete) -> Res
             Ok(())
         };
         let target = (id.interface, id.ordinal);
-        let written = core.write_call(conn, target, 0, None, &mut fill)?;
+        let written = core.write_call(conn, target, (0, 0), None, &mut fill)?;
         let how = How { pipeline: Some(vec![id.pipeline]), ..How::default() };
         let (_, map) = core.call(first, written, how, answered)?;
         if let Some(map) = map {

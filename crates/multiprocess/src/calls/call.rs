@@ -86,6 +86,8 @@ pub struct Call<T: 'static> {
     /// When the timeout began.
     started: Option<Instant>,
     retry: Option<Retry<T>>,
+    /// It has a retry, which will hardly be needed.
+    likely: bool,
     adjust: Option<Adjust<T>>,
     then: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -318,7 +320,16 @@ impl<T: Send + 'static> Call<T> {
 
 impl<T> Call<T> {
     fn new(method: &'static str, state: State<T>) -> Call<T> {
-        Call { method, state, timeout: None, started: None, retry: None, adjust: None, then: None }
+        Call {
+            method,
+            state,
+            timeout: None,
+            started: None,
+            retry: None,
+            likely: false,
+            adjust: None,
+            then: None,
+        }
     }
 
     /// An answer that is under way already.
@@ -356,7 +367,7 @@ impl<T> Call<T> {
         encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()> + Send + 'static,
         results: PayloadCodec<T>,
     ) -> Call<T> {
-        Call::attempt(RemoteCall::new(method, object, encode, results), None)
+        Call::attempt(RemoteCall::new(method, object, encode, results), None, false)
     }
 
     /// The same with its parameters, as the log is to show them.
@@ -368,8 +379,8 @@ impl<T> Call<T> {
     }
 
     /// A call of a peer's object that may have to be made in another form.
-    pub(crate) fn attempt(call: RemoteCall<T>, retry: Option<Retry<T>>) -> Call<T> {
-        Call { retry, ..Call::new(call.method.name, State::Remote(call)) }
+    pub(crate) fn attempt(call: RemoteCall<T>, retry: Option<Retry<T>>, likely: bool) -> Call<T> {
+        Call { retry, likely, ..Call::new(call.method.name, State::Remote(call)) }
     }
 }
 

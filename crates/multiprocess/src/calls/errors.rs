@@ -4,6 +4,7 @@
 use super::method::MethodId;
 use crate::Error;
 use crate::connection::Core;
+use crate::wire::joined;
 
 /// Says what is missing where the peer could not tell which thread is meant.
 pub(super) fn without_threads(core: &mut Core, error: Error) -> Error {
@@ -25,13 +26,7 @@ pub(super) fn without_threads(core: &mut Core, error: Error) -> Error {
 pub(super) fn in_method(error: Error, method: MethodId) -> Error {
     match error {
         Error::Decode { path, problem } => {
-            let path = match path.chars().next() {
-                // The message as a whole, or what is no field of it.
-                None => method.name.to_owned(),
-                Some('[') => format!("{}{path}", method.name),
-                Some(_) => format!("{}.{path}", method.name),
-            };
-            Error::Decode { path, problem }
+            Error::Decode { path: joined(method.name, &path), problem }
         }
         Error::Unimplemented { method: text } => {
             // The peer mostly says which method itself.

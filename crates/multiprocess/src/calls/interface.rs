@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::handle::Handle;
 use super::incoming::Incoming;
 use super::method::MethodId;
+use super::peer_version::Family;
 use crate::Result;
 use crate::serving::Job;
 use crate::wire::Size;
@@ -45,6 +46,8 @@ pub trait Interface: Clone + Send + Sync + Sized + 'static {
     const CONSTRUCT: Option<Construct> = None;
     /// The method that ends the object.
     const DESTROY: Option<Destroy> = None;
+    /// The versions of its schema, where there are several.
+    const FAMILY: Option<&'static Family> = None;
 
     /// Wraps an untyped handle.
     fn from_handle(handle: Handle<Self::Object>) -> Self;

@@ -27,6 +27,9 @@ pub struct MethodId {
     pub context: Option<u32>,
     /// The version of the schema whose form this is; 0 is the newest.
     pub version: u8,
+    /// The versions that the peer of a call may have: bit 0 is the newest. None for a method that is the
+    /// same in all.
+    pub peers: u32,
     /// Its effect on the object's life.
     pub(super) kind: CallKind,
 }
@@ -34,9 +37,21 @@ pub struct MethodId {
 impl MethodId {
     /// A method whose first result is its capability, if it has any.
     pub const fn new(interface: u64, ordinal: u16, name: &'static str) -> MethodId {
-        let (pipeline, long, interrupt, context, version) = (0, false, None, None, 0);
+        let (pipeline, long, interrupt, context) = (0, false, None, None);
+        let (version, peers) = (0, 0);
         let kind = CallKind::Ordinary;
-        MethodId { interface, ordinal, name, pipeline, long, interrupt, context, version, kind }
+        MethodId {
+            interface,
+            ordinal,
+            name,
+            pipeline,
+            long,
+            interrupt,
+            context,
+            version,
+            peers,
+            kind,
+        }
     }
 
     /// Whether it is this one.
@@ -60,6 +75,17 @@ impl MethodId {
     pub const fn version(mut self, version: u8) -> MethodId {
         self.version = version;
         self
+    }
+
+    /// The same for a call of a peer that has one of these versions.
+    pub(super) const fn peers(mut self, versions: u32) -> MethodId {
+        self.peers = versions;
+        self
+    }
+
+    /// How its parameters are written: in the form of which version, for peers of which.
+    pub(super) const fn form(&self) -> (u8, u32) {
+        (self.version, self.peers)
     }
 
     /// The same, waiting long.

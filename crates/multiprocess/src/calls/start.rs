@@ -185,8 +185,7 @@ pub(super) fn start_call<T: Send + 'static>(
         let lost = streamed.filter(|_| closes).cloned();
         let complete = complete(&slot, lost);
         let target = (method.interface, method.ordinal);
-        let version = method.version;
-        let written = core.write_call(conn, target, version, Some(&caller), encode)?;
+        let written = core.write_call(conn, target, method.form(), Some(&caller), encode)?;
         let written = core.check_size(conn, written)?;
         let bytes = written.draft.bytes();
         size = bytes;
@@ -270,8 +269,7 @@ pub(super) fn start_pipelined(
         check_connected(conn)?;
         let caller = Caller::Future { running: None, long: method.long };
         let target = (method.interface, method.ordinal);
-        let version = method.version;
-        let written = core.write_call(conn, target, version, Some(&caller), encode)?;
+        let written = core.write_call(conn, target, method.form(), Some(&caller), encode)?;
         let written = core.check_size(conn, written)?;
         let bytes = written.draft.bytes();
         let room = told || core.has_room_for(conn, bytes, WhoQueues::Blocks);
@@ -311,7 +309,7 @@ fn send_destroy<I: Interface>(
         Ok(())
     };
     let method = (destroy.id.interface, destroy.id.ordinal);
-    let written = core.write_call(conn, method, 0, Some(&caller), &mut encode);
+    let written = core.write_call(conn, method, (0, 0), Some(&caller), &mut encode);
     let Ok(written) = written else { return };
     let how = How { kind: CallKind::Destroy, pipeline: None, within: running };
     // Errors are ignored: nothing more can be done to end the object.

@@ -353,7 +353,7 @@ pub(super) fn start_stream(
         };
         let caller = Caller::Stream { object: streaming.address(), long: method.long };
         let target = (method.interface, method.ordinal);
-        let written = core.write_call(conn, target, method.version, Some(&caller), &mut fill);
+        let written = core.write_call(conn, target, method.form(), Some(&caller), &mut fill);
         let sent = written.and_then(|written| {
             let written = core.check_size(conn, written)?;
             let bytes = written.draft.bytes();

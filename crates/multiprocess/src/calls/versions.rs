@@ -1,19 +1,20 @@
 //! Calls of an interface that peers have in several versions.
 //!
-//! The version of a peer is found out by calls: the newest form of a method that it may have is
-//! called first, and if it answers that it has no such method, the next older one. An answer rules
-//! out the versions that do not have the method in the form that was called. The connection remembers
-//! the possible versions.
+//! The version of a peer is found out by calls: the newest form of a method that it may have is called
+//! first, and if the peer knows no such method, the next older one. What it answered is remembered for each
+//! form (`session/evidence.rs`).
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::call::{Call, RemoteCall};
 use super::handle::{Handle, Target};
 use super::method::{Method, MethodId, write_params};
+use super::peer_version::{Family, evidence};
 use super::remote::RemoteObject;
 use crate::call_log;
 use crate::connection::ArcConn;
-use crate::wire::{AnyBuilder, Encoder, PayloadCodec};
+use crate::session::{Choice, Form, MethodKey};
+use crate::wire::{AnyBuilder, At, Encoder, PayloadCodec};
 use crate::{Error, Result};
 
 /// A method in the form that some versions of its interface have.
@@ -46,27 +47,24 @@ impl<O: ?Sized, P: 'static, R: 'static> Method<O, P, R> {
     }
 }
 
-/// Which versions of a family of schemas the peer of a connection may have.
-fn possible(conn: &ArcConn, family: u64) -> u32 {
-    let known = conn.session().versions.lock().unwrap_or_else(PoisonError::into_inner);
-    known.iter().find(|(id, _)| *id == family).map_or(u32::MAX, |(_, versions)| *versions)
-}
-
-/// Notes that the peer has one of these versions.
-fn narrow(conn: &ArcConn, family: u64, versions: u32) {
-    let mut known = conn.session().versions.lock().unwrap_or_else(PoisonError::into_inner);
-    match known.iter_mut().find(|(id, _)| *id == family) {
-        // Answers that contradict each other are ignored.
-        Some((_, known)) if *known & versions != 0 => *known &= versions,
-        Some(_) => {}
-        None => known.push((family, versions)),
-    }
+/// A call of a method that peers may have in several forms.
+struct Attempt<P: 'static, R: 'static> {
+    conn: ArcConn,
+    object: RemoteObject,
+    family: &'static Family,
+    /// From newer to older.
+    variants: &'static [Variant<P, R>],
+    params: Arc<P>,
+    shown: Option<Arc<str>>,
+    /// Forms that the peer refused in words that may mean something else: this call does not ask again,
+    /// later ones do.
+    doubtful: Vec<usize>,
 }
 
 /// Calls a method that peers may have in several forms, which are given from newer to older.
 pub fn call_versions<O, P, R>(
     handle: &Handle<O>,
-    family: u64,
+    family: Option<&'static Family>,
     local: fn(&O, P) -> Result<R>,
     variants: &'static [Variant<P, R>],
     params: P,
@@ -83,55 +81,188 @@ where
         }
         Target::Remote(object) => object,
     };
-    let conn = match object.place() {
-        Ok((conn, _)) => ArcConn::clone(conn),
-        Err(error) => return Call::ready(Err(error)),
+    let (conn, family) = match (object.place(), family) {
+        (Ok((conn, _)), Some(family)) => (ArcConn::clone(conn), family),
+        (Err(error), _) => return Call::ready(Err(error)),
+        (_, None) => return Call::ready(Err(Error::misuse("an interface without versions"))),
     };
-    let possible = possible(&conn, family);
-    let mut forms = variants.iter().filter(move |variant| variant.versions & possible != 0);
-    let Some(first) = forms.next() else {
-        return Call::ready(Err(Error::Unimplemented {
-            method: format!("{} (not in the peer's version)", name.name),
-        }));
+    let shown = (call_log::shows_parameters())
+        .then(|| {
+            variants.first().map(|first| first.params.show(&params, call_log::MOST_CHARACTERS))
+        })
+        .flatten()
+        .map(Arc::from);
+    let (params, doubtful) = (Arc::new(params), Vec::new());
+    let mut attempt =
+        Attempt { conn, object: object.clone(), family, variants, params, shown, doubtful };
+    let mut asked = match attempt.choose() {
+        Choice::Form(form) => form,
+        Choice::Missing => {
+            return Call::ready(Err(Error::Unimplemented {
+                method: format!("{} (not in the peer's version)", name.name),
+            }));
+        }
+        Choice::Unknown => {
+            return Call::ready(Err(Error::misuse(format!(
+                "the peer's version is not known yet, and in some {} is something else: first make a \
+                 call that only some versions can answer, such as one of a method that moved, or say \
+                 which version it is (PeerVersion::assume)",
+                name.name
+            ))));
+        }
     };
-    if first.collides & possible != 0 {
-        return Call::ready(Err(Error::misuse(format!(
-            "the peer's version is not known yet, and in some {} is something else: first make a \
-             call that only some versions can answer, such as one of a method that moved",
-            name.name
-        ))));
+    let (settled, likely) = attempt.is_settled(asked);
+    let call = attempt.call(asked);
+    if settled {
+        return Call::attempt(call, None, true);
     }
-    let shown: Option<Arc<str>> = call_log::shows_parameters()
-        .then(|| first.params.show(&params, call_log::MOST_CHARACTERS).into());
-    let params = Arc::new(params);
-    let one = move |variant: &'static Variant<P, R>, object: RemoteObject, params: Arc<P>| {
-        let encode = move |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| {
-            write_params(variant.id, variant.params, cx, to, &*params)
-        };
-        RemoteCall::new(variant.id, object, encode, variant.results).showing(shown.clone())
-    };
-    let call = one(first, object.clone(), Arc::clone(&params));
-    if possible & !first.versions == 0 {
-        return Call::attempt(call, None); // The peer has no other.
-    }
-    let (mut asked, mut ruled_out) = (first, first.versions);
-    Call::attempt(
-        call,
-        Some(Box::new(move |outcome| match outcome {
+    let again = move |outcome: &Result<R>| {
+        match outcome {
             Ok(_) => {
-                narrow(&conn, family, asked.versions);
-                None
+                attempt.note(asked, true);
+                return None;
             }
-            Err(Error::Unimplemented { .. }) => {
-                // The form that failed is in none of the possible versions, and the next one must
-                // not be another method in any of them.
-                let left = self::possible(&conn, family) & !ruled_out;
-                asked =
-                    forms.find(|form| form.versions & left != 0 && form.collides & left == 0)?;
-                ruled_out |= asked.versions;
-                Some(one(asked, object.clone(), Arc::clone(&params)))
+            Err(Error::Unimplemented { method }) => {
+                match refusal(method, attempt.variants[asked].id) {
+                    Refusal::NoSuchMethod => attempt.note(asked, false),
+                    Refusal::ByTheMethod => {
+                        attempt.note(asked, true);
+                        return None;
+                    }
+                    Refusal::Doubtful => attempt.doubtful.push(asked),
+                }
             }
-            Err(_) => None,
-        })),
-    )
+            Err(_) => return None,
+        }
+        let Choice::Form(next) = attempt.choose() else { return None };
+        asked = next;
+        Some(attempt.call(asked))
+    };
+    Call::attempt(call, Some(Box::new(again)), likely)
+}
+
+impl<P: Send + Sync + 'static, R: Send + 'static> Attempt<P, R> {
+    /// What identifies the method among those of its family.
+    fn method(&self) -> MethodKey {
+        let first = self.variants.first();
+        first.map_or((0, 0, 0), |first| (first.id.interface, first.id.ordinal, first.id.version))
+    }
+
+    fn form(&self, index: usize) -> Form {
+        let Variant { versions, collides, .. } = self.variants[index];
+        Form { versions, collides }
+    }
+
+    fn choose(&self) -> Choice {
+        let forms: Vec<Form> = (0..self.variants.len()).map(|index| self.form(index)).collect();
+        evidence(&self.conn, self.family, |evidence| {
+            if self.doubtful.is_empty() {
+                return evidence.choose(self.method(), &forms);
+            }
+            let mut evidence = evidence.clone();
+            for index in &self.doubtful {
+                evidence.note(self.method(), *index, forms[*index], false);
+            }
+            evidence.choose(self.method(), &forms)
+        })
+    }
+
+    /// Whether the form was answered before, or is the only one in all versions; and whether it is the
+    /// only one that the peer should have.
+    fn is_settled(&self, index: usize) -> (bool, bool) {
+        let form = self.form(index);
+        evidence(&self.conn, self.family, |evidence| {
+            let verdict = evidence.verdict();
+            let everywhere = self.variants.len() == 1
+                && form.versions.count_ones() as usize == self.family.labels.len();
+            let settled = everywhere || evidence.settled(self.method()) == Some(index);
+            (settled, verdict.fits && verdict.possible & !form.versions == 0)
+        })
+    }
+
+    fn note(&self, index: usize, answered: bool) {
+        let (method, form) = (self.method(), self.form(index));
+        evidence(&self.conn, self.family, |evidence| evidence.note(method, index, form, answered));
+    }
+
+    fn call(&self, index: usize) -> RemoteCall<R> {
+        let variant = &self.variants[index];
+        let form = self.form(index);
+        let id =
+            variant.id.peers(evidence(&self.conn, self.family, |evidence| evidence.peers(form)));
+        let (codec, params) = (variant.params, Arc::clone(&self.params));
+        let encode = move |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| {
+            write_params(id, codec, cx, to, &*params).at(id.name)
+        };
+        let call = RemoteCall::new(id, self.object.clone(), encode, variant.results);
+        call.showing(self.shown.clone())
+    }
+}
+
+/// What it means that a peer answers that something is not implemented.
+#[derive(Debug, PartialEq)]
+enum Refusal {
+    /// The peer's schema has no such method.
+    NoSuchMethod,
+    /// The schema has it, and the object does not implement it: an answer as any other.
+    ByTheMethod,
+    /// That cannot be told.
+    Doubtful,
+}
+
+/// Tells the two apart by the words of this crate, of Cap'n Proto in C++ (and what is made of it, such as
+/// pycapnp) and of capnp-rpc in Rust.
+fn refusal(text: &str, id: MethodId) -> Refusal {
+    let interface = format!("of interface {:#x}", id.interface);
+    let ours =
+        text.contains(&format!("has no method {} ", id.ordinal)) && text.contains(&interface);
+    let named = text.contains("methodName = ");
+    let unknown = ["Method not implemented.", "Requested interface not implemented."];
+    if ours || !named && unknown.iter().any(|words| text.contains(words)) {
+        return Refusal::NoSuchMethod;
+    }
+    // What a trait's default method answers; capnp-rpc's is `method x::Server::y not implemented`.
+    let default =
+        text == id.name || text.contains("::Server::") && text.contains(" not implemented");
+    match named || default {
+        true => Refusal::ByTheMethod,
+        false => Refusal::Doubtful,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_each_implementation_are_known() {
+        let id = MethodId::new(0xd9c0, 6, "Bank.wait");
+        let cases = [
+            ("Bank has no method 6 of interface 0xd9c0", Refusal::NoSuchMethod),
+            ("Bank has no method 7 of interface 0xd9c0", Refusal::Doubtful),
+            ("Bank.wait", Refusal::ByTheMethod),
+            ("not yet", Refusal::Doubtful),
+            (
+                "Method not implemented.; interfaceName = bank.capnp:Bank; typeId = 5; methodId = 6",
+                Refusal::NoSuchMethod,
+            ),
+            (
+                "remote exception: Method not implemented.; interfaceName = b; typeId = 5; methodId = 6",
+                Refusal::NoSuchMethod,
+            ),
+            (
+                "Method not implemented.; interfaceName = b; typeId = 5; methodName = wait; methodId = 6",
+                Refusal::ByTheMethod,
+            ),
+            (
+                "Requested interface not implemented.; actualInterfaceName = b; requestedTypeId = 5",
+                Refusal::NoSuchMethod,
+            ),
+            ("Method not implemented.", Refusal::NoSuchMethod),
+            ("method bank::Server::wait not implemented", Refusal::ByTheMethod),
+        ];
+        for (text, means) in cases {
+            assert_eq!(refusal(text, id), means, "{text}");
+        }
+    }
 }

@@ -12,6 +12,7 @@
 //!   the peer can name, `thread_map`: how the peer is given them;
 //! - `writer`, `reader`: the capabilities of messages; `held_cap`: an object of the peer's as it is held
 //!   outside the lock;
+//! - `evidence`: what calls have told of the version of a schema that the peer has;
 //! - `errors`: errors as they travel; `under_way`: what there is, for the dump.
 //!
 //! User objects are reached through [`Object`] (`object`), whose calls are brought to threads as [`Schedule`]s.
@@ -19,6 +20,7 @@
 mod calls;
 mod cancels;
 mod errors;
+mod evidence;
 mod held_cap;
 mod interrupts;
 mod object;
@@ -41,6 +43,7 @@ use crate::connection::{ArcConn, Conn, Limits, SessionParts, register};
 
 pub(crate) use calls::{Asked, Complete, How, TakeAnswer, WaiterId, WhoWaits, Written};
 pub(crate) use errors::closed;
+pub(crate) use evidence::{Choice, Evidence, Form, MethodKey};
 pub(crate) use held_cap::{Destroy, HeldCap};
 pub(crate) use object::Object;
 pub(crate) use reader::{CallThreads, CapReader};

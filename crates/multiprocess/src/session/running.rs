@@ -142,7 +142,7 @@ impl Core {
         let encode = outcome?;
         let draft = Draft::results(&MEMORY, serving, |to| {
             let mut writer = Writer::new(self, conn, None);
-            let written = catch_panic(|| encode(&mut Encoder::new(&mut writer, 0), to));
+            let written = catch_panic(|| encode(&mut Encoder::new(&mut writer, 0, 0), to));
             writer.finish(written)
         })?;
         // They may be kept.

@@ -8,6 +8,7 @@ use slab::Slab;
 
 use super::calls::Waiters;
 use super::cancels::Cancels;
+use super::evidence::Evidence;
 use super::interrupts::Interrupts;
 use super::object::Object;
 use super::running::{Idle, RunningCalls};
@@ -42,8 +43,8 @@ pub(crate) struct Shared {
     /// Runs callbacks of calls that no thread waits for.
     pub(super) callbacks: Arc<SerialExecutor>,
     pub(super) idle: Idle,
-    /// The possible versions of the peer: for each family of schemas a set.
-    pub(crate) versions: Mutex<Vec<(u64, u32)>>,
+    /// What is known of the peer's version of each family of schemas.
+    pub(crate) versions: Mutex<Vec<(u64, Evidence)>>,
 }
 
 impl Shared {

@@ -44,7 +44,7 @@ impl Object for ServedThread {
         let answer = match (call.interface, call.method) {
             (THREAD, 0) => Draft::results(&MEMORY, call.call, |to| {
                 let mut none = NoCapabilities;
-                let mut cx = Encoder::new(&mut none, 0);
+                let mut cx = Encoder::new(&mut none, 0, 0);
                 let name = self.0.name().to_owned();
                 Builder::content(to, Size(0, 1)).set::<Text>(&mut cx, 0, "result", &name)?;
                 Ok(Vec::new())

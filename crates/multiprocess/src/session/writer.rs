@@ -107,7 +107,7 @@ impl<'a> Writer<'a> {
         self.core.state().threads.set_peer_pool(PeerPool::No);
         let draft = Draft::call(&MEMORY, (THREAD_MAP, 1), |to| {
             let mut none = NoCapabilities;
-            let mut cx = Encoder::new(&mut none, 0);
+            let mut cx = Encoder::new(&mut none, 0, 0);
             let count = ASYNC_THREADS as u32;
             Builder::content(to, Size(1, 0)).set::<u32>(&mut cx, 0, "count", &count)?;
             Ok::<_, Error>(Vec::new())
@@ -299,14 +299,15 @@ impl Core {
         &mut self,
         conn: &ArcConn,
         method: (u64, u16),
-        version: u8,
+        (version, peers): (u8, u32),
         caller: Option<&Caller>,
         encode: &mut dyn FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
     ) -> Result<Written> {
         let (mut busy, mut callback) = (None, None);
         let draft = Draft::call(&MEMORY, method, |to| {
             let mut writer = Writer::new(self, conn, caller);
-            let written = catch_panic(|| encode(&mut Encoder::new(&mut writer, version), to));
+            let written =
+                catch_panic(|| encode(&mut Encoder::new(&mut writer, version, peers), to));
             (busy, callback) = (writer.busy.take(), writer.callback);
             writer.finish(written)
         })?;

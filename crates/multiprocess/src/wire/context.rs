@@ -80,14 +80,25 @@ pub(crate) trait ReadCapabilities {
 pub struct Encoder<'a> {
     capabilities: &'a mut dyn WriteCapabilities,
     version: u8,
+    /// The versions that the peer may have: bit 0 is the newest. None where there is only one.
+    peers: u32,
     /// How deep in structs the value lies that is written.
     depth: u16,
 }
 
 impl<'a> Encoder<'a> {
-    /// For a message in the form of this version.
-    pub(crate) fn new(capabilities: &'a mut dyn WriteCapabilities, version: u8) -> Encoder<'a> {
-        Encoder { capabilities, version, depth: 0 }
+    /// For a message in the form of this version, to a peer that has one of `peers`.
+    pub(crate) fn new(
+        capabilities: &'a mut dyn WriteCapabilities,
+        version: u8,
+        peers: u32,
+    ) -> Encoder<'a> {
+        Encoder { capabilities, version, peers, depth: 0 }
+    }
+
+    /// Whether the peer may have one of these versions.
+    pub(crate) fn may_be(&self, versions: u32) -> bool {
+        self.peers & versions != 0
     }
 
     /// The version of the schema in whose form the message is to be; 0 is the newest.

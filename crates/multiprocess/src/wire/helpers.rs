@@ -90,15 +90,21 @@ impl<T> At for Result<T> {
 
 fn within(error: Error, segment: &str) -> Error {
     match error {
-        Error::Decode { path, problem } => {
-            let path = match path.chars().next() {
-                None => segment.to_owned(),
-                Some('[') => format!("{segment}{path}"),
-                Some(_) => format!("{segment}.{path}"),
-            };
-            Error::Decode { path, problem }
+        Error::Decode { path, problem } => Error::Decode { path: joined(segment, &path), problem },
+        Error::PeerTooOld { path, problem } => {
+            Error::PeerTooOld { path: joined(segment, &path), problem }
         }
         other => other,
+    }
+}
+
+/// A field's path behind what the field is in.
+pub(crate) fn joined(segment: &str, path: &str) -> String {
+    match path.chars().next() {
+        // The message as a whole, or what is no field of it.
+        None => segment.to_owned(),
+        Some('[') => format!("{segment}{path}"),
+        Some(_) => format!("{segment}.{path}"),
     }
 }
 

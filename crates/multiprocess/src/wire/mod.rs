@@ -12,6 +12,7 @@
 //!       structure  structs, boxed or absent
 //!       view       values that methods borrow instead of getting a copy
 //!       convert    Rust types that the schema's author chooses, through a codec
+//!       lacks      values that an older peer does not have
 //!       argument   Rust types that stand for a type parameter
 //! ```
 //!
@@ -27,6 +28,7 @@ pub(crate) mod context;
 mod convert;
 mod flagged;
 pub(crate) mod helpers;
+mod lacks;
 mod list;
 mod message;
 mod payload;
@@ -42,6 +44,7 @@ pub use argument::Argument;
 pub use context::{Decoder, Encoder};
 pub use convert::{As, Codec, CodecError, Each, TryConvert};
 pub use flagged::If;
+pub use lacks::Enumerant;
 pub use list::{BTreeMapOf, BTreeSetOf, Entry, HashMapOf, HashSetOf, List};
 pub use message::{Message, Wire};
 pub use payload::{
@@ -54,4 +57,5 @@ pub use structure::{Boxed, Nullable, Struct};
 pub use value::{Enum, Void};
 pub use view::{Borrowable, BorrowableOr, ListView, View, Viewed, owned, view};
 
+pub(crate) use helpers::{At, joined};
 pub(crate) use slots::Pointer;

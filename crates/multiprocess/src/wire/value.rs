@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use capnp::private::layout::{ElementSize, PointerBuilder, PointerReader, PrimitiveElement};
 
 use super::context::{Decoder, Encoder};
-use super::helpers::{length, malformed, with_room};
-use super::{Builder, Reader, Wire};
+use super::helpers::{indexed, length, malformed, with_room};
+use super::{Builder, Enumerant, Reader, Wire};
 use crate::Result;
 
 /// An enum, as its number. `E` keeps numbers that the schema does not name.
@@ -155,7 +155,7 @@ impl Wire for bool {
     }
 }
 
-impl<E: Copy + fmt::Debug + From<u16> + Into<u16> + 'static> Wire for Enum<E> {
+impl<E: Enumerant> Wire for Enum<E> {
     type Value = E;
     type Default = E;
 
@@ -168,7 +168,9 @@ impl<E: Copy + fmt::Debug + From<u16> + Into<u16> + 'static> Wire for Enum<E> {
     }
 
     fn set(cx: &mut Encoder<'_>, to: &mut Builder<'_>, slot: u32, value: &E) -> Result<()> {
-        <u16 as Wire>::set(cx, to, slot, &(*value).into())
+        let number = (*value).into();
+        cx.lacks_number::<E>(number)?;
+        <u16 as Wire>::set(cx, to, slot, &number)
     }
 
     fn set_or(
@@ -178,7 +180,9 @@ impl<E: Copy + fmt::Debug + From<u16> + Into<u16> + 'static> Wire for Enum<E> {
         value: &E,
         default: E,
     ) -> Result<()> {
-        u16::set_or(cx, to, slot, &(*value).into(), default.into())
+        let number = (*value).into();
+        cx.lacks_number::<E>(number)?;
+        u16::set_or(cx, to, slot, &number, default.into())
     }
 
     fn read_list(cx: &mut Decoder<'_>, from: PointerReader<'_>) -> Result<Vec<E>> {
@@ -186,11 +190,21 @@ impl<E: Copy + fmt::Debug + From<u16> + Into<u16> + 'static> Wire for Enum<E> {
     }
 
     fn write_list<'v>(
-        _: &mut Encoder<'_>,
+        cx: &mut Encoder<'_>,
         to: PointerBuilder<'_>,
         values: impl ExactSizeIterator<Item = &'v E>,
     ) -> Result<()> {
-        write_elements(to, values.map(|value| (*value).into()))
+        let (mut index, mut lacking) = (0, Ok(()));
+        let check = |value: &E| {
+            let number = (*value).into();
+            if lacking.is_ok() {
+                lacking = indexed(cx.lacks_number::<E>(number), index);
+            }
+            index += 1;
+            number
+        };
+        write_elements(to, values.map(check))?;
+        lacking
     }
 
     fn show(value: &E, f: &mut fmt::Formatter<'_>) -> fmt::Result {

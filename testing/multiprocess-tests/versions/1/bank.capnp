@@ -18,6 +18,20 @@ interface Account {
     pay @1 (context :Proxy.Context, amount :Int64) -> (result :Bool);
     spare @2 () -> ();
     lend @3 (context :Proxy.Context, slip :Slip, weeks :Int32) -> (result :Slip);
+    send @4 (context :Proxy.Context, amount :Int64, to :Text) -> (result :Bool);
+    agree @5 (context :Proxy.Context, terms :Terms) -> (result :Terms);
+    move @6 (context :Proxy.Context, place :Place) -> (result :Place);
+    rest @7 (context :Proxy.Context, hours :Int32) -> (result :Int32);
+}
+
+struct Terms @0xc4c1f5a4b6e9d203 {
+    rate @0 :Int32 = 7;
+    group :group { kind @1 :Text; }
+}
+
+struct Place {
+    street @0 :Text;
+    number @1 :Int32;
 }
 
 struct Slip {

@@ -3,6 +3,7 @@
 @0xd9c06b21f87e43c2;
 
 using Proxy = import "/mp/proxy.capnp";
+using Rust = import "/rust-multiprocess.capnp";
 
 interface Bank {
     # The bootstrap object.
@@ -28,7 +29,7 @@ interface Bank {
     # Version 1 has nothing at this ordinal, so a call of it reveals the version.
 
     tell @7 (context :Proxy.Context) -> (result :UInt32);
-    # Version 1 does not have it.
+    # Version 1 does not have it. A build between the two has it, and `wait` as version 1 has it.
 
     idle @8 (context :Proxy.Context) -> ();
     # Never returns.
@@ -44,7 +45,32 @@ interface Account {
         -> (result :Bool, why :Text = "nobody said");
 
     lend @3 (context :Proxy.Context, slip :Slip, rate :Int32) -> (result :Slip);
-    # The last field uses the place of another field of version 1.
+    # In version 1 the last parameter has another name.
+
+    send @4 (context :Proxy.Context, cents :Int64, payee :Text, memo :Text = "none") -> (done :Bool);
+    # In version 1 all have other names, and there is no `memo`.
+
+    agree @5 (context :Proxy.Context, conditions :Conditions) -> (conditions :Conditions);
+    # Returns its argument. In version 1 the struct has another name and another default.
+
+    move @6 (context :Proxy.Context, place :Place) -> (result :Place);
+    # Returns its argument. In version 1 what is in the union now was in none.
+
+    rest @7 (context :Proxy.Context, hours :Int32, quietly :Bool = true $Rust.mayBeLost) -> (result :Int32);
+    # Version 1 has no `quietly`.
+}
+
+struct Conditions @0xc4c1f5a4b6e9d203 {
+    rate @0 :Int32 = 99;
+    kinds :group { sort @1 :Text; }
+}
+
+struct Place {
+    union {
+        street @0 :Text;
+        box @2 :UInt32;
+    }
+    number @1 :Int32;
 }
 
 struct Slip {

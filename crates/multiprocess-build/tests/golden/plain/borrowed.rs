@@ -294,6 +294,8 @@ pub enum Color {
     Unknown(u16),
 }
 
+impl rt::Enumerant for Color {}
+
 impl From<u16> for Color {
     fn from(number: u16) -> Self {
         match number {

@@ -132,6 +132,8 @@ pub enum Color {
     UnknownValue(u16),
 }
 
+impl rt::Enumerant for Color {}
+
 impl From<u16> for Color {
     fn from(number: u16) -> Self {
         match number {
@@ -163,6 +165,8 @@ pub enum Lone {
     /// A number that the schema gives no name; it is kept as it came.
     Unknown(u16),
 }
+
+impl rt::Enumerant for Lone {}
 
 impl From<u16> for Lone {
     fn from(number: u16) -> Self {

@@ -432,6 +432,8 @@ pub enum Level {
     Unknown(u16),
 }
 
+impl rt::Enumerant for Level {}
+
 impl From<u16> for Level {
     fn from(number: u16) -> Self {
         match number {

@@ -316,6 +316,8 @@ pub enum NamesNestedKind {
     Unknown(u16),
 }
 
+impl rt::Enumerant for NamesNestedKind {}
+
 impl From<u16> for NamesNestedKind {
     fn from(number: u16) -> Self {
         match number {

@@ -41,7 +41,7 @@ impl BankClient {
     pub fn open(&self, options: Options) -> rt::Call<Option<AccountClient>> {
         rt::call_versions(
             &self.0,
-            0xdd12427839fb0028,
+            <Self as rt::Interface>::FAMILY,
             Self::OPEN.call,
             Self::OPEN__FORMS,
             (options,),
@@ -52,7 +52,7 @@ impl BankClient {
     pub fn open_old(&self) -> rt::Call<()> {
         rt::call_versions(
             &self.0,
-            0xdd12427839fb0028,
+            <Self as rt::Interface>::FAMILY,
             Self::OPEN_OLD.call,
             Self::OPEN_OLD__FORMS,
             (),
@@ -61,12 +61,24 @@ impl BankClient {
 
     /// The method `rate` of `Bank`.
     pub fn rate(&self) -> rt::Call<f64> {
-        rt::call_versions(&self.0, 0xdd12427839fb0028, Self::RATE.call, Self::RATE__FORMS, ())
+        rt::call_versions(
+            &self.0,
+            <Self as rt::Interface>::FAMILY,
+            Self::RATE.call,
+            Self::RATE__FORMS,
+            (),
+        )
     }
 
     /// Only version 1 has it.
     pub fn close_(&self) -> rt::Call<()> {
-        rt::call_versions(&self.0, 0xdd12427839fb0028, Self::CLOSE_.call, Self::CLOSE___FORMS, ())
+        rt::call_versions(
+            &self.0,
+            <Self as rt::Interface>::FAMILY,
+            Self::CLOSE_.call,
+            Self::CLOSE___FORMS,
+            (),
+        )
     }
 }
 
@@ -140,6 +152,9 @@ impl rt::Interface for BankClient {
     type Object = dyn Bank;
     const ID: u64 = 0x8fbe06682618d87c;
     const NAME: &'static str = "Bank";
+    const FAMILY: Option<&'static rt::Family> = Some(
+        &rt::Family { id: 0xdd12427839fb0028, labels: &["newest", "2", "1"] },
+    );
 
     fn from_handle(handle: rt::Handle<dyn Bank>) -> Self { Self(handle) }
     fn handle(&self) -> &rt::Handle<dyn Bank> { &self.0 }
@@ -194,7 +209,7 @@ impl AccountClient {
     ) -> rt::Call<AccountPayResults> {
         rt::call_versions(
             &self.0,
-            0xdd12427839fb0028,
+            <Self as rt::Interface>::FAMILY,
             Self::PAY.call,
             Self::PAY__FORMS,
             (amount, note.into()),
@@ -203,14 +218,20 @@ impl AccountClient {
 
     /// The method `balance` of `Account`.
     pub fn balance(&self) -> rt::Call<super::common::Amount> {
-        rt::call_versions(&self.0, 0xdd12427839fb0028, Self::BALANCE.call, Self::BALANCE__FORMS, ())
+        rt::call_versions(
+            &self.0,
+            <Self as rt::Interface>::FAMILY,
+            Self::BALANCE.call,
+            Self::BALANCE__FORMS,
+            (),
+        )
     }
 
     /// Only version 1 has it.
     pub fn balance_v1(&self) -> rt::Call<i64> {
         rt::call_versions(
             &self.0,
-            0xdd12427839fb0028,
+            <Self as rt::Interface>::FAMILY,
             Self::BALANCE_V1.call,
             Self::BALANCE_V1__FORMS,
             (),
@@ -243,9 +264,22 @@ impl AccountClient {
         AccountPayResults,
     > = rt::Method {
         id: rt::MethodId::new(0xb44aec4acb5a15ed, 0, "Account.pay").context(0),
-        params: rt::fields::<
-            (rt::Struct<super::common::Amount>, rt::Text),
-        >(rt::Size(0, 3), &[(1, "amount"), (2, "note")]),
+        params: rt::code(
+                rt::Size(0, 3),
+                |cx, to, (amount, note)| {
+                    to.set::<rt::Struct<super::common::Amount>>(cx, 1, "amount", amount)?;
+                    cx.lacks::<rt::Text>(0b10, "note", note)?;
+                    to.set::<rt::Text>(cx, 2, "note", note)
+                },
+                |cx, from| Ok((
+                    from.get::<rt::Struct<super::common::Amount>>(cx, 1, "amount")?,
+                    from.get::<rt::Text>(cx, 2, "note")?,
+                )),
+            )
+            .shown(|(amount, note), to| {
+                to.field::<rt::Struct<super::common::Amount>>("amount", amount)?;
+                to.field::<rt::Text>("note", note)
+            }),
         call: |object, (amount, note)| object.pay(amount, note),
         results: rt::code(
             rt::Size(1, 1),
@@ -271,8 +305,9 @@ impl AccountClient {
             id: rt::MethodId::new(0xb44aec4acb5a15ed, 1, "Account.pay").version(2),
             params: rt::code(
                 rt::Size(0, 1),
-                |cx, to, (amount, _)| {
-                    to.set::<rt::Struct<super::common::Amount>>(cx, 0, "amount", amount)
+                |cx, to, (amount, note)| {
+                    to.set::<rt::Struct<super::common::Amount>>(cx, 0, "amount", amount)?;
+                    cx.lacks::<rt::Text>(!0b0, "note", note)
                 },
                 rt::unread,
             ),
@@ -318,6 +353,9 @@ impl rt::Interface for AccountClient {
     type Object = dyn Account;
     const ID: u64 = 0xb44aec4acb5a15ed;
     const NAME: &'static str = "Account";
+    const FAMILY: Option<&'static rt::Family> = Some(
+        &rt::Family { id: 0xdd12427839fb0028, labels: &["newest", "2", "1"] },
+    );
 
     fn from_handle(handle: rt::Handle<dyn Account>) -> Self { Self(handle) }
     fn handle(&self) -> &rt::Handle<dyn Account> { &self.0 }
@@ -363,9 +401,13 @@ impl rt::Message for Options {
 
     fn write(&self, cx: &mut rt::Encoder<'_>, to: &mut rt::Builder<'_>) -> rt::Result<()> {
         if cx.version() == 2 {
-            return to.set::<u32>(cx, 0, "limit", &self.limit);
+            return {
+                to.set::<u32>(cx, 0, "limit", &self.limit)?;
+                cx.lacks::<rt::Text>(0b110, "name", &self.name)
+            };
         }
         to.set_or::<u32>(cx, 0, "limit", &self.limit, 100)?;
+        cx.lacks::<rt::Text>(0b110, "name", &self.name)?;
         to.set::<rt::Text>(cx, 0, "name", &self.name)
     }
 }

@@ -14,13 +14,17 @@ impl<I: Interface> Call<I> {
     /// fail with its error.
     ///
     /// For an interface in several versions whose version in the peer is not known yet, this waits for
-    /// the answer if the call can reveal the version; from a future, await that call instead. A call of more
+    /// the answer if the call can reveal the version; from a future, await that call instead. (A build
+    /// between two versions may have the method in another form than the version it was taken for. Only a
+    /// call that waits finds that out.) A call of more
     /// than 1,024 bytes waits for room before it is sent ([`Limits::call_bytes`](crate::Limits)), as long as
     /// its [`timeout`](Call::timeout) says.
     pub fn pipelined(mut self) -> I {
         let deadline = self.deadline();
         match self.state {
-            State::Remote(call) if self.retry.is_none() && !call.is_behind_stream() => {
+            State::Remote(call)
+                if (self.retry.is_none() || self.likely) && !call.is_behind_stream() =>
+            {
                 I::from_handle(Handle::remote_object(call.pipeline::<I>(&deadline)))
             }
             state => Call { state, ..self }.wait().unwrap_or_else(broken),
@@ -34,13 +38,17 @@ impl<I: Interface> Call<Option<I>> {
     /// returns none, they fail.
     ///
     /// For an interface in several versions whose version in the peer is not known yet, this waits for
-    /// the answer if the call can reveal the version; from a future, await that call instead. A call of more
+    /// the answer if the call can reveal the version; from a future, await that call instead. (A build
+    /// between two versions may have the method in another form than the version it was taken for. Only a
+    /// call that waits finds that out.) A call of more
     /// than 1,024 bytes waits for room before it is sent ([`Limits::call_bytes`](crate::Limits)), as long as
     /// its [`timeout`](Call::timeout) says.
     pub fn pipelined(mut self) -> I {
         let deadline = self.deadline();
         match self.state {
-            State::Remote(call) if self.retry.is_none() && !call.is_behind_stream() => {
+            State::Remote(call)
+                if (self.retry.is_none() || self.likely) && !call.is_behind_stream() =>
+            {
                 I::from_handle(Handle::remote_object(call.pipeline::<I>(&deadline)))
             }
             state => match (Call { state, ..self }).wait() {

@@ -6,7 +6,7 @@ use super::{Borrowable, BorrowableOr};
 use crate::Result;
 use crate::wire::helpers::malformed;
 use crate::wire::value::Masked;
-use crate::wire::{Enum, Reader};
+use crate::wire::{Enum, Enumerant, Reader};
 
 macro_rules! borrowable_numbers {
     ($($type:ty)*) => { $(
@@ -76,7 +76,7 @@ impl Borrowable for bool {
     }
 }
 
-impl<E: Copy + std::fmt::Debug + From<u16> + Into<u16> + 'static> Borrowable for Enum<E> {
+impl<E: Enumerant> Borrowable for Enum<E> {
     type View<'a> = E;
     type Items<'a> = ListReader<'a>;
 
@@ -110,7 +110,7 @@ impl BorrowableOr for bool {
     }
 }
 
-impl<E: Copy + std::fmt::Debug + From<u16> + Into<u16> + 'static> BorrowableOr for Enum<E> {
+impl<E: Enumerant> BorrowableOr for Enum<E> {
     fn borrow_or(from: Reader<'_>, slot: u32, default: E) -> E {
         E::from(from.0.get_data_field_mask::<u16>(slot as usize, default.into()))
     }
