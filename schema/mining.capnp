@@ -38,9 +38,10 @@ interface Mining {
     # most. Returns the tip, which on a timeout is unchanged; none when the node shuts down or
     # `interrupt` was called.
 
-    createNewBlock @4 (context :Proxy.Context, options :BlockCreateOptions, cooldown :Bool = true) -> (result :BlockTemplate) $Rust.longWait $Rust.interruptedBy("interrupt");
+    createNewBlock @4 (context :Proxy.Context, options :BlockCreateOptions, cooldown :Bool = true $Rust.mayBeLost) -> (result :BlockTemplate) $Rust.longWait $Rust.interruptedBy("interrupt");
     # Makes a template on the tip. With `cooldown`, a node that is catching up first waits until the
-    # tip stops changing. None when the node shuts down or `interrupt` was called.
+    # tip stops changing. None when the node shuts down or `interrupt` was called. Bitcoin Core 30 never
+    # waits, whatever `cooldown` says.
 
     checkBlock @5 (context :Proxy.Context, block :Data, options :BlockCheckOptions) -> (reason :Text, debug :Text, result :Bool);
     # Checks a serialized block that builds on the tip without accepting it. `reason` is BIP 22's
