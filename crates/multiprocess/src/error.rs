@@ -90,8 +90,9 @@ pub enum Error {
     /// that call is lost; nothing was sent.
     ///
     /// It is an error because the peer would do something else than what was asked. Leave the default, or,
-    /// if only the peer's version is not known yet, first make a call that tells it (a handle's
-    /// `peer_version` says what is known). The schema's author can mark a field `$Rust.mayBeLost`.
+    /// if only the peer's version is not known yet, first make a call that tells it
+    /// ([`PeerVersion`](crate::PeerVersion) says what is known). The schema's author can mark a field
+    /// `$Rust.mayBeLost`.
     #[error("the other side is too old for {path}: {problem}")]
     PeerTooOld {
         /// The field, as the schema spells it, from the method down.
