@@ -2,6 +2,7 @@
 //! threads of its own kind, a few for each connection, so that it delays neither the runtime nor what
 //! belongs to other connections. What takes long is named in the log.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::driver::driver;
 use crate::forked::is_forked;
+use crate::panics::run_hook;
 use crate::pool::{self, Work};
 
 /// How many pieces of one queue run at once. A peer decides how many objects there are to drop, so there
@@ -63,7 +65,38 @@ impl State {
     }
 }
 
+thread_local! {
+    /// Ends of objects that are to run elsewhere, while this thread drops what may hold the last handle on
+    /// one. None otherwise.
+    static LATER: RefCell<Option<Vec<Ended>>> = const { RefCell::new(None) };
+}
+
+type Ended = Box<dyn FnOnce() + Send>;
+
+/// Runs the end of an object: here, or later where this thread is [not to be held up](Cleanup::drop_values).
+pub(crate) fn end_here_or_later(end: impl FnOnce() + Send + 'static) {
+    let defers = |later: &RefCell<Option<Vec<Ended>>>| later.borrow().is_some();
+    // The value is gone at the end of the thread.
+    if !LATER.try_with(defers).unwrap_or(false) {
+        return end();
+    }
+    let end: Ended = Box::new(end);
+    LATER.with(|later| later.borrow_mut().get_or_insert_default().push(end));
+}
+
 impl Cleanup {
+    /// Drops a call's values on the thread that is about to answer it. An object whose last handle is among
+    /// them ends on this queue instead: its destructor and hooks, which may block, hold up neither the
+    /// answer nor the thread.
+    pub(crate) fn drop_values<T>(self: &Arc<Self>, what: &'static str, values: T) {
+        let outer = LATER.try_with(|later| later.replace(Some(Vec::new())));
+        run_hook(what, || drop(values));
+        let Ok(outer) = outer else { return };
+        for end in LATER.with(|later| later.replace(outer)).unwrap_or_default() {
+            self.run("the end of an object", end);
+        }
+    }
+
     pub(crate) fn new() -> Arc<Cleanup> {
         Arc::default()
     }
@@ -162,7 +195,7 @@ impl Cleanup {
             if watch {
                 self.watch();
             }
-            crate::panics::run_hook(what, work);
+            run_hook(what, work);
             let mut state = self.state();
             if let Some(place) = state.running.iter().position(|running| running.id == id) {
                 let done = state.running.swap_remove(place);

@@ -31,7 +31,7 @@ impl Answer {
         let _call = enter_call(conn, self.id, &self.token, relayed);
         self.token.runs_here();
         if self.token.is_fired() || conn.ended().is_some() {
-            run_hook("an argument's destructor", || drop(method));
+            conn.cleanup().drop_values("an argument's destructor", method);
             return Err(Error::Cancelled);
         }
         catch_panic(method)

@@ -7,7 +7,7 @@ use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::cleanup::Cleanup;
+use crate::cleanup::{self, Cleanup};
 use crate::driver::driver;
 use crate::panics::run_hook;
 use crate::session::closed;
@@ -135,17 +135,20 @@ impl ObjectLife {
         let owner = state.owner.take();
         let AtEnd { hooks, waiting } = state.at_end.take().map(|end| *end).unwrap_or_default();
         drop(state);
-        end_object(owner, hooks);
-        waiting.into_iter().for_each(|done| done());
+        end_object(owner, hooks, waiting);
     }
 }
 
-/// The object's destructor, and then its hooks in the reverse of their order.
-fn end_object(owner: Option<Box<dyn Any + Send + Sync>>, hooks: Vec<Hook>) {
-    run_hook("an object's destructor", || drop(owner));
-    for hook in hooks.into_iter().rev() {
-        run_hook("a cleanup hook", hook);
-    }
+/// The object's destructor, then its hooks in the reverse of their order, then what waits for the end. Here,
+/// or later where this thread must not be held up.
+fn end_object(owner: Option<Box<dyn Any + Send + Sync>>, hooks: Vec<Hook>, waiting: Vec<Hook>) {
+    cleanup::end_here_or_later(move || {
+        run_hook("an object's destructor", || drop(owner));
+        for hook in hooks.into_iter().rev() {
+            run_hook("a cleanup hook", hook);
+        }
+        waiting.into_iter().for_each(|done| done());
+    });
 }
 
 impl State {
@@ -180,7 +183,7 @@ impl Drop for ObjectLife {
         let state = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         if state.stage != Stage::Closed {
             let hooks = state.at_end.take().map(|end| end.hooks).unwrap_or_default();
-            end_object(state.owner.take(), hooks);
+            end_object(state.owner.take(), hooks, Vec::new());
         }
     }
 }

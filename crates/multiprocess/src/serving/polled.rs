@@ -105,8 +105,8 @@ impl Drop for Polled {
                 let (_conn, answer) = parts.let_go();
                 answer.abandon(dropped());
             }
-            State::Answers(_conn, answer, outcome) => {
-                run_hook("a destructor", || drop(outcome));
+            State::Answers(conn, answer, outcome) => {
+                conn.cleanup().drop_values("a destructor", outcome);
                 answer.abandon(dropped());
             }
             State::Over => {}
@@ -131,7 +131,7 @@ impl Parts {
         let Parts { method, object, counted, conn, answer } = self;
         let call = enter_poll(&conn, answer.id, &answer.token);
         run_hook("a method's destructor", || drop(method));
-        run_hook("an object's destructor", || drop(object));
+        conn.cleanup().drop_values("an object's destructor", object);
         drop(call);
         drop(counted);
         (conn, answer)

@@ -11,7 +11,7 @@ use super::writer::Writer;
 use crate::call_log;
 use crate::connection::{ArcConn, Conn, Core, Flush, Followup};
 use crate::memory::MEMORY;
-use crate::panics::{catch_panic, run_hook};
+use crate::panics::catch_panic;
 use crate::threads::{About, Place, RunningId, Token, batch_continues};
 use crate::wire::{AnyBuilder, Encoder};
 use crate::{Error, Result};
@@ -223,8 +223,9 @@ impl Conn {
             return Err(outcome);
         };
         // The method's result is dropped before the answer is sent, so that a caller that destroys
-        // the object it got has the last reference.
-        run_hook("a destructor", || drop(outcome));
+        // the object it got has the last reference. It is this call's that has it where the result could
+        // not be given.
+        self.cleanup().drop_values("a destructor", outcome);
         // The answers of calls that were read at once are batched.
         let flush = if batch_continues(self) { Flush::Later } else { Flush::Now };
         self.leave_and(round, flush);

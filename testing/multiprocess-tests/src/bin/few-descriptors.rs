@@ -37,6 +37,9 @@ fn main() {
     let client: LabClient = calling.bootstrap().expect("a lab");
     assert_eq!(client.add(1, 2).wait().expect("a sum"), 3);
     drop((client, calling, server));
+    // They are closed on other threads. Only the other connection's are left.
+    let left = if other.is_some() { 2 } else { 0 };
+    wait_until("the sockets are closed", || sockets() == left);
 
     for dies_with_parent in [false, true] {
         let command = Command::new("/bin/true").parent_death_signal(dies_with_parent);
@@ -58,6 +61,12 @@ fn all() -> Vec<File> {
 
 fn open() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("a list").count()
+}
+
+fn sockets() -> usize {
+    let all = std::fs::read_dir("/proc/self/fd").expect("a list").flatten();
+    let links = all.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
 }
 
 /// How often each failure is produced: a descriptor that it left would be left so many times.

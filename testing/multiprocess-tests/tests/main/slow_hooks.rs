@@ -4,10 +4,13 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use multiprocess::process::Listener;
 use multiprocess::{Connection, Error, Limit, Limits, Result, Server};
-use multiprocess_tests::generated::flow::{Flow, FlowClient, PlainSink, PlainSinkClient};
+use multiprocess_tests::generated::flow::{
+    Flow, FlowClient, PlainSink, PlainSinkClient, SinkClient,
+};
 use multiprocess_tests::generated::lab::LabClient;
 use multiprocess_tests::generated::lab_capnp::{counter, lab};
 use multiprocess_tests::raw::{self, COUNTER, Cap, LAB, RawPeer, Target};
@@ -195,6 +198,39 @@ impl Drop for Slow {
     fn drop(&mut self) {
         self.0.pass();
     }
+}
+
+/// Opens an object when it is allowed to.
+struct OpensLate(Arc<Door>, Mutex<mpsc::Receiver<()>>);
+
+impl Flow for OpensLate {
+    fn open(&self) -> Result<SinkClient> {
+        Err(Error::failed("as always"))
+    }
+
+    fn open_plain(&self) -> Result<PlainSinkClient> {
+        let _ = self.1.lock().unwrap().recv();
+        Ok(PlainSinkClient::new(Slow(Arc::clone(&self.0))))
+    }
+}
+
+/// The result of a call that was cancelled is given to nobody. That its destructor waits is nothing to the
+/// thread that has run the call: it runs the caller's next one.
+#[test]
+fn a_result_that_nobody_gets_holds_up_no_thread() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (door, (let_go, gate)) = (Arc::new(Door::default()), mpsc::channel());
+    let flow = FlowClient::new(OpensLate(Arc::clone(&door), Mutex::new(gate)));
+    let _serving = Connection::builder().serve(flow).start(theirs).unwrap();
+    let flow: FlowClient = Connection::new(ours).unwrap().bootstrap().unwrap();
+    let cancelled = flow.open_plain().timeout(Duration::from_millis(50)).wait().unwrap_err();
+    assert!(matches!(cancelled, Error::Timeout(_)), "{cancelled}");
+    let_go.send(()).unwrap();
+    wait_until("the destructor waits", || door.waiting.load(Ordering::SeqCst) == 1);
+    let next = flow.open().timeout(LONG).wait().unwrap_err();
+    assert!(matches!(next, Error::Remote { .. }), "{next}");
+    assert_eq!(door.waiting.load(Ordering::SeqCst), 1);
+    door.open();
 }
 
 /// A peer that makes and drops objects all the time piles up no destructors.
