@@ -91,6 +91,7 @@ mod connection;
 pub mod diagnostics;
 mod driver;
 mod error;
+#[allow(unsafe_code, reason = "noticing forks")]
 mod forked;
 mod limits_met;
 mod memory;
