@@ -113,12 +113,18 @@ fn a_server_that_does_not_accept() {
 
 #[test]
 fn a_server_that_stops_after_the_handshake() {
-    for args in [&["tip"][..], &["echo", "x"], &["template"], &["rpc", "getblockcount"]] {
+    for (args, method) in [
+        (&["tip"][..], "Init.makeMining"),
+        (&["echo", "x"], "Init.makeEcho"),
+        (&["template"], "Init.makeMining"),
+        (&["rpc", "getblockcount"], "Init.makeRpc"),
+    ] {
         let dir = TempDir::new().unwrap();
         let stops = StopsAfterHandshake::start(dir.path());
         let ipc = Running::ipc(dir.path(), &[&["--timeout", "1"], args].concat());
         wait_until("the handshake is over", || stops.stopped.load(Ordering::Acquire));
-        ipc.gives_up("no answer within 1s");
+        let error = ipc.gives_up("no answer within 1s to ");
+        assert!(error.contains(method) && error.contains("allow more with --timeout"), "{error}");
     }
     for args in [&["tip"][..], &["wait-tip"], &["demo"]] {
         let dir = TempDir::new().unwrap();
