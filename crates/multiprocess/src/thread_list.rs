@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 
+use crate::forked::is_forked;
+
 static NEXT: AtomicU64 = AtomicU64::new(1);
 static LIST: Mutex<BTreeMap<u64, Listed>> = Mutex::new(BTreeMap::new());
 
@@ -61,8 +63,9 @@ pub(crate) fn number() -> u64 {
 /// thread is the peer's name of it, and then this process's number.
 pub(crate) fn name() -> String {
     let number = number();
-    // One that ends is on the list no more.
-    list().get(&number).map_or_else(|| numbered(None, number), |listed| listed.name.clone())
+    // One that ends is on the list no more, and in a fork of the process the lock may be held for ever.
+    let listed = if is_forked() { None } else { list().get(&number).cloned() };
+    listed.map_or_else(|| numbered(None, number), |listed| listed.name)
 }
 
 /// What the system calls a thread may be cut, and several may have it.
@@ -83,8 +86,8 @@ fn add(own: Option<&str>) -> u64 {
     let counted = NEXT.fetch_add(1, Ordering::Relaxed) & COUNTED;
     let number = u64::from(std::process::id()) << FORK_BITS | counted;
     let name = numbered(own, number);
-    // A thread that ends cannot be taken off any more: it gets a number and no place.
-    if ENTRY.try_with(|_| ()).is_ok() {
+    // A thread that ends cannot be taken off any more: it gets a number and no place. Nor does one of a fork.
+    if !is_forked() && ENTRY.try_with(|_| ()).is_ok() {
         list().insert(number, Listed { name, own: own.is_some(), system_id: system_id() });
         NUMBER.set(number);
     }

@@ -218,7 +218,7 @@ fn wrong_input_gets_one_line_and_a_status() {
         (&["--nonsense"][..], "--nonsense"),
         (&["wait-tip", "--timeout", "soon"], "a number of seconds greater than 0"),
         (&["--timeout", "0", "tip"], "a number of seconds greater than 0"),
-        (&["--chain", "moon", "tip"], "moon"),
+        (&["--chain", "moon", "tip"], "--chain"),
     ] {
         let output = ipc(dir.path(), args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");

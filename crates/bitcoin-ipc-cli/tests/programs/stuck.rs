@@ -113,18 +113,15 @@ fn a_server_that_does_not_accept() {
 
 #[test]
 fn a_server_that_stops_after_the_handshake() {
-    for (args, method) in [
-        (&["tip"][..], "Init.makeMining"),
-        (&["echo", "x"], "Init.makeEcho"),
-        (&["template"], "Init.makeMining"),
-        (&["rpc", "getblockcount"], "Init.makeRpc"),
-    ] {
+    for args in [&["tip"][..], &["echo", "x"], &["template"], &["rpc", "getblockcount"]] {
         let dir = TempDir::new().unwrap();
         let stops = StopsAfterHandshake::start(dir.path());
         let ipc = Running::ipc(dir.path(), &[&["--timeout", "1"], args].concat());
         wait_until("the handshake is over", || stops.stopped.load(Ordering::Acquire));
-        let error = ipc.gives_up("no answer within 1s to ");
-        assert!(error.contains(method) && error.contains("allow more with --timeout"), "{error}");
+        let error = ipc.gives_up("no answer within 1s");
+        // Whether it is the first call that stays without an answer, or the last message of the handshake.
+        let peer = format!("[{}]", std::process::id());
+        assert!(error.contains(&peer) && error.contains("allow more with --timeout"), "{error}");
     }
     for args in [&["tip"][..], &["wait-tip"], &["demo"]] {
         let dir = TempDir::new().unwrap();
