@@ -183,10 +183,7 @@ fn the_number_of_clients_has_a_limit() {
     let kept = first.connect_address("unix").unwrap().unwrap();
     assert_eq!(kept.make_echo().pipelined().echo("here").wait().unwrap(), "here");
     let refused = ask(&client(dir.path())).unwrap_err();
-    assert!(
-        refused.to_string().contains("this server has 1 connections, its maximum"),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains("this server has 1 connection, its maximum"), "{refused}");
     drop((kept, first));
     wait_until("there is a place", || ask(&client(dir.path())).is_ok());
 }

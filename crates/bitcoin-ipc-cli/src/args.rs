@@ -42,7 +42,7 @@ pub(super) struct Args {
     pub(super) node: Option<PathBuf>,
 
     /// Give up after so many seconds of waiting for the node: for it to start or to accept the
-    /// connection, and for each answer [default: 30]. For wait-tip this is how long it waits for the
+    /// connection, and for each answer. More than 0, such as 5 or 0.5 [default: 30]. For wait-tip this is how long it waits for the
     /// tip, which has no end unless it is given; its other waits have at least 5 seconds then
     #[arg(long, value_name = "SECONDS", global = true, value_parser = seconds)]
     pub(super) timeout: Option<f64>,
@@ -117,7 +117,24 @@ pub(super) enum Command {
 
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(seconds),
-        _ => Err("a number of seconds, 0 or more".to_owned()),
+        // Less than a nanosecond is none.
+        Ok(seconds) if seconds.is_finite() && seconds >= 1e-9 => Ok(seconds),
+        _ => Err("it takes a number of seconds greater than 0, such as 5 or 0.5".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_more_than_none() {
+        for text in ["0", "-0", "0.0", "-1", "1e-10", "nan", "inf", "soon", ""] {
+            assert!(seconds(text).unwrap_err().contains("greater than 0"), "{text}");
+        }
+        for text in ["1e-9", "0.5", "30", "1e300"] {
+            let args = Args::parse_from(["bitcoin-ipc", "--timeout", text]);
+            assert!(args.given_timeout().is_some_and(|time| !time.is_zero()), "{text}");
+        }
     }
 }

@@ -32,7 +32,18 @@ struct Failure(String);
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Failure {
-        Failure(error.to_string())
+        Failure(with_advice(error.to_string()))
+    }
+}
+
+/// Of a node that does not answer, says what to try. It may be a call, the first answer of a node, or that of a
+/// child that was started, whose errors have this text in common.
+fn with_advice(error: String) -> String {
+    match error.contains("no answer within ") {
+        true => format!(
+            "{error}; it may be busy or stuck: allow more with --timeout SECONDS, or see its log"
+        ),
+        false => error,
     }
 }
 

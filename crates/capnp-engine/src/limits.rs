@@ -122,7 +122,8 @@ impl Engine {
         }
         if all > self.limits.capabilities {
             let limit = self.limits.capabilities;
-            return Err(Failure::failed(format!("more than {limit} capabilities in one message")));
+            let what = if limit == 1 { "capability" } else { "capabilities" };
+            return Err(Failure::failed(format!("more than {limit} {what} in one message")));
         }
         if new > 0 && self.exports.len() + new > self.limits.objects {
             return Err(self.too_many_objects(None));
@@ -175,7 +176,8 @@ impl Engine {
     fn too_many_objects(&mut self, object: Option<u64>) -> Failure {
         self.effect(Effect::Refused { object, limit: Exceeded::Objects });
         let limit = self.limits.objects;
-        overloaded(format!("more than {limit} objects on one connection"))
+        let what = if limit == 1 { "object" } else { "objects" };
+        overloaded(format!("more than {limit} {what} on one connection"))
     }
 
     /// The outcome of a call of the peer's whose results are kept, or an error if they are beyond

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use tracing::{Level, enabled};
 
+use crate::Error;
 use crate::moment::Moment;
+use crate::thread_list;
 
 /// The most characters of the parameters that are shown, as libmultiprocess has it.
 pub(crate) const MOST_CHARACTERS: usize = 200;
@@ -58,18 +60,12 @@ impl fmt::Display for Peer<'_> {
     }
 }
 
-/// The thread that it happens on.
-fn thread() -> String {
-    let thread = std::thread::current();
-    format!("{}-{:?}", thread.name().unwrap_or("thread"), thread.id())
-}
-
 /// One event at the level at which the parameters are shown, or else without them. The level of an event is
 /// fixed where it is written, hence the macro.
 macro_rules! event {
     ($parameters:expr, $called:expr, $($field:ident = $value:expr,)* $text:literal) => {{
         let Called { connection, peer, number, method } = $called;
-        let (peer, thread) = (Peer(peer), thread());
+        let (peer, thread) = (Peer(peer), thread_list::name());
         match $parameters {
             Some(parameters) => tracing::trace!(
                 target: target!(), connection, %peer, number, $($field = $value,)* thread,
@@ -101,27 +97,72 @@ pub(crate) fn received(called: &Called, bytes: usize, waited: Duration, paramete
     );
 }
 
-/// How a call ended, and the size of what came or went, if anything did.
-pub(crate) struct Outcome<'a> {
-    pub(crate) bytes: Option<usize>,
-    pub(crate) error: Option<&'a dyn fmt::Display>,
+/// How a call ended.
+pub(crate) enum Outcome<'a> {
+    /// With results, of this size if it is known.
+    Answered(Option<usize>),
+    Failed(&'a Error),
+    /// Nobody waits for it any more: its caller has let it go.
+    Cancelled,
+    /// Its caller's deadline has passed.
+    TimedOut(&'a Error),
+    /// The connection has ended, or what the call needed is gone for good.
+    Lost(&'a Error),
+}
+
+impl<'a> Outcome<'a> {
+    /// Of a call as its caller gets it, with results of this size or an error.
+    pub(crate) fn of(bytes: Option<usize>, error: Option<&'a Error>) -> Outcome<'a> {
+        match error {
+            None => Outcome::Answered(bytes),
+            Some(Error::Cancelled) => Outcome::Cancelled,
+            Some(error @ Error::Timeout(_)) => Outcome::TimedOut(error),
+            Some(error) if error.is_disconnect() => Outcome::Lost(error),
+            Some(error) => Outcome::Failed(error),
+        }
+    }
+
+    /// In one word.
+    fn name(&self) -> &'static str {
+        match self {
+            Outcome::Answered(_) => "answered",
+            Outcome::Failed(_) => "failed",
+            Outcome::Cancelled => "cancelled",
+            Outcome::TimedOut(_) => "timed out",
+            Outcome::Lost(_) => "lost",
+        }
+    }
+
+    fn bytes(&self) -> Option<usize> {
+        match self {
+            Outcome::Answered(bytes) => *bytes,
+            _ => None,
+        }
+    }
+}
+
+/// What follows the method in the text.
+impl fmt::Display for Outcome<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Answered(_) => f.write_str("$Results"),
+            Outcome::Cancelled => f.write_str(" cancelled"),
+            Outcome::Failed(error) | Outcome::TimedOut(error) | Outcome::Lost(error) => {
+                write!(f, " {}: {error}", self.name())
+            }
+        }
+    }
 }
 
 macro_rules! ended {
     ($called:expr, $took:expr, $outcome:expr, $text:literal) => {{
         let Called { connection, peer, number, method } = $called;
-        let (peer, thread, took) = (Peer(peer), thread(), $took);
-        let Outcome { bytes, error } = $outcome;
-        match error {
-            Some(error) => tracing::debug!(
-                target: target!(), connection, %peer, number, ?took, thread,
-                concat!($text, " #{} {} failed: {}"), number, method, error
-            ),
-            None => tracing::debug!(
-                target: target!(), connection, %peer, number, ?bytes, ?took, thread,
-                concat!($text, " #{} {}$Results"), number, method
-            ),
-        }
+        let (peer, thread, took, end): (_, _, _, &Outcome<'_>) =
+            (Peer(peer), thread_list::name(), $took, $outcome);
+        tracing::debug!(
+            target: target!(), connection, %peer, number, outcome = end.name(), bytes = end.bytes(),
+            ?took, thread, concat!($text, " #{} {}{}"), number, method, end
+        );
     }};
 }
 

@@ -1,11 +1,13 @@
 //! The one error type: each variant names who is at fault and what is lost.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+
+use crate::timed_out::TimedOut;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -53,9 +55,12 @@ pub enum Error {
     Cancelled,
 
     /// The deadline given with [`Call::timeout`](crate::Call::timeout) passed. The call was
-    /// cancelled.
-    #[error("no answer within {0:?}")]
-    Timeout(Duration),
+    /// cancelled. The text names the method and the peer, as far as they are known.
+    ///
+    /// A peer need not stop what it does for the call: until it answers, the call keeps its place among
+    /// those that the peer serves at once ([`Limits::calls`](crate::Limits::calls)), and its thread.
+    #[error("{0}")]
+    Timeout(TimedOut),
 
     /// The method failed with a message, or panicked. Only that call is lost.
     #[error("the other side failed: {message}")]
@@ -165,10 +170,34 @@ trait Value: Any + fmt::Debug + Send + Sync {}
 
 impl<T: Any + fmt::Debug + Send + Sync> Value for T {}
 
-/// The same text as Display: it is what a `main` that returns the error prints.
+/// The variant's name and the text on one line, which is what a `main` that returns the error prints.
+///
+/// ```
+/// let error = multiprocess::Error::failed("no such wallet");
+/// assert_eq!(format!("{error:?}"), "Remote: the other side failed: no such wallet");
+/// ```
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        let variant = match self {
+            Error::Disconnected { .. } => "Disconnected",
+            Error::Unimplemented { .. } => "Unimplemented",
+            Error::Overloaded { .. } => "Overloaded",
+            Error::Cancelled => "Cancelled",
+            Error::Timeout(_) => "Timeout",
+            Error::Remote { .. } => "Remote",
+            Error::Raised(_) => "Raised",
+            Error::PeerMisbehaved { .. } => "PeerMisbehaved",
+            Error::Decode { .. } => "Decode",
+            Error::PeerTooOld { .. } => "PeerTooOld",
+            Error::ApiMisuse { .. } => "ApiMisuse",
+            Error::Spawn { .. } => "Spawn",
+            Error::Address { .. } => "Address",
+            Error::Io { .. } => "Io",
+        };
+        match self {
+            Error::Overloaded { message } => write!(f, "{variant}: {message}"),
+            other => write!(f, "{variant}: {}", other.reason()),
+        }
     }
 }
 
@@ -228,6 +257,22 @@ impl Error {
         Error::Decode { path: path.into(), problem: problem.into() }
     }
 
+    /// The text where it follows what has the word "disconnected" in it already, or the like.
+    pub(crate) fn reason(&self) -> Cow<'_, str> {
+        match self {
+            Error::Disconnected { reason } => Cow::Borrowed(reason),
+            other => Cow::Owned(other.to_string()),
+        }
+    }
+
+    /// Says which method was called, where the wait for it took too long.
+    #[cold]
+    pub(crate) fn name_method(&mut self, method: &'static str) {
+        if let Error::Timeout(late) = self {
+            late.name_method(method);
+        }
+    }
+
     pub(crate) fn disconnected(reason: impl Into<String>) -> Error {
         Error::Disconnected { reason: reason.into() }
     }
@@ -238,5 +283,29 @@ impl Error {
 
     pub(crate) fn io(doing: impl Into<String>, source: io::Error) -> Error {
         Error::Io { doing: doing.into(), source: Arc::new(source) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[test]
+    fn debug_names_the_variant_and_no_word_stands_twice() {
+        let cases = [
+            (Error::disconnected("this side closed it"), "Disconnected: this side closed it"),
+            (Error::Overloaded { message: "no room".to_owned() }, "Overloaded: no room"),
+            (Error::Cancelled, "Cancelled: the call was cancelled"),
+            (Error::misuse("it is closed"), "ApiMisuse: it is closed"),
+            (Error::raised(7), "Raised: 7"),
+            (
+                Error::decode("Lab.text.result", "it is short"),
+                "Decode: cannot decode Lab.text.result: it is short",
+            ),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(format!("{error:?}"), expected);
+            assert_ne!(error.to_string(), expected);
+        }
     }
 }

@@ -48,13 +48,17 @@
 //! |---|---|
 //! | `connection`, `peer` | the [connection's number](Connection::number), and the peer's [name](Connection::name_peer) or process |
 //! | `number` | the call's, as in the text; the two sides number calls independently |
-//! | `bytes` | the size of the message; the sender's figure can be a little more than what is sent |
+//! | `outcome` | of a call that has ended: `answered`, `failed`, `cancelled`, `timed out`, `lost` |
+//! | `bytes` | the size of the message, where there is one; the sender's figure can be a little more than what is sent |
 //! | `waited`, `took` | the time from the call's arrival until it began; from sending or arrival until the answer |
-//! | `thread` | the thread on which the line is written |
+//! | `thread` | the thread on which the line is written: its name and its number in this process (`main-1`). A thread that serves one of the peer's has the peer's name of it, and then its own number (`main-1-7`) |
 //!
 //! - **Level**: with debug the lines are there, with trace they have the parameters: up to 200 characters in all,
 //!   and `<redacted>` for what the schema calls `$Rust.redacted`. Parameters that a method borrows are not shown
-//!   where they are served. Calls that fail say `failed:` and the error in place of `$Results`.
+//!   where they are served.
+//! - **Ends**: in place of `$Results` there is ` failed:` with the error; ` cancelled` where the caller let the call
+//!   go, so that nobody got what it answered; ` timed out:` at the side whose deadline passed; or ` lost:` with the
+//!   reason, where the connection has ended or something else that the call needed is gone.
 //! - **Not there**: at the caller's side, calls that [stream](Call#streaming) or are [pipelined](Call::pipelined) to
 //!   and never waited for; on neither side, calls of objects of this process, and the runtime's own (`construct`,
 //!   threads).
@@ -88,10 +92,11 @@ mod call_log;
 mod calls;
 mod cleanup;
 mod connection;
+mod count;
 pub mod diagnostics;
 mod driver;
 mod error;
-#[allow(unsafe_code, reason = "asks the C library to tell of forks")]
+#[allow(unsafe_code, reason = "noticing forks")]
 mod forked;
 mod limits_met;
 mod memory;
@@ -111,6 +116,7 @@ mod sync;
 mod thread_list;
 mod thread_start;
 mod threads;
+mod timed_out;
 mod wakers;
 mod wire;
 
@@ -126,6 +132,7 @@ pub use process_limits::ProcessLimits;
 pub use reconnect::{Connected, Current, Reconnect, ReconnectState, Reconnecting};
 pub use rt::{Interface, capnp};
 pub use threads::CancelToken;
+pub use timed_out::TimedOut;
 /// The types of schemas, as markers: for the items of a list's view ([`ListView`]`<'_, Text>`), and as
 /// arguments for type parameters ([`Argument`](schema::Argument)).
 pub mod schema {

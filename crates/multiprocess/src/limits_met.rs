@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::count::Count;
+
 /// How often one limit is mentioned in the log at most.
 const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -120,7 +122,10 @@ impl Mention {
         self.0 = Some((now, times));
         Some(match times.saturating_sub(before + 1) {
             0 => text(),
-            more => format!("{} ({more} times more since this was said last)", text()),
+            more => {
+                let more = Count(more, "time");
+                format!("{} ({more} more since this was said last)", text())
+            }
         })
     }
 }

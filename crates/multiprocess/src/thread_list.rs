@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 
+use crate::forked::is_forked;
+
 static NEXT: AtomicU64 = AtomicU64::new(1);
 static LIST: Mutex<BTreeMap<u64, Listed>> = Mutex::new(BTreeMap::new());
 
 /// A thread as the list has it.
 #[derive(Debug, Clone)]
 pub(crate) struct Listed {
+    /// With its number.
     pub(crate) name: String,
     /// The runtime has started it.
     pub(crate) own: bool,
@@ -41,6 +44,8 @@ impl Drop for Entry {
 
 /// A number has the process's id above these bits, so that a fork can tell its own threads.
 const FORK_BITS: u32 = 32;
+/// The bits that count the threads of a process.
+const COUNTED: u64 = (1 << FORK_BITS) - 1;
 
 fn list() -> MutexGuard<'static, BTreeMap<u64, Listed>> {
     LIST.lock().unwrap_or_else(PoisonError::into_inner)
@@ -54,6 +59,22 @@ pub(crate) fn number() -> u64 {
     }
 }
 
+/// This thread's name with its number, as peers and people are told it. That of a thread that serves a peer's
+/// thread is the peer's name of it, and then this process's number.
+pub(crate) fn name() -> String {
+    let number = number();
+    // One that ends is on the list no more, and in a fork of the process the lock may be held for ever.
+    let listed = if is_forked() { None } else { list().get(&number).cloned() };
+    listed.map_or_else(|| numbered(None, number), |listed| listed.name)
+}
+
+/// What the system calls a thread may be cut, and several may have it.
+fn numbered(own: Option<&str>, number: u64) -> String {
+    let current = thread::current();
+    let name = own.or(current.name()).unwrap_or("thread");
+    format!("{name}-{}", number & COUNTED)
+}
+
 /// Puts a thread that the runtime has started on the list. Called by that thread, first of all.
 pub(crate) fn add_own(name: &str) {
     add(Some(name));
@@ -62,13 +83,11 @@ pub(crate) fn add_own(name: &str) {
 /// Puts this thread on the list. Without a name of the runtime's it is one of the program's.
 #[cold]
 fn add(own: Option<&str>) -> u64 {
-    let current = thread::current();
-    let unnamed = || format!("{}-{:?}", current.name().unwrap_or("thread"), current.id());
-    let name = own.map_or_else(unnamed, str::to_owned);
-    let counted = NEXT.fetch_add(1, Ordering::Relaxed) & ((1 << FORK_BITS) - 1);
+    let counted = NEXT.fetch_add(1, Ordering::Relaxed) & COUNTED;
     let number = u64::from(std::process::id()) << FORK_BITS | counted;
-    // A thread that ends cannot be taken off any more: it gets a number and no place.
-    if ENTRY.try_with(|_| ()).is_ok() {
+    let name = numbered(own, number);
+    // A thread that ends cannot be taken off any more: it gets a number and no place. Nor does one of a fork.
+    if !is_forked() && ENTRY.try_with(|_| ()).is_ok() {
         list().insert(number, Listed { name, own: own.is_some(), system_id: system_id() });
         NUMBER.set(number);
     }
@@ -98,7 +117,7 @@ pub(crate) fn try_all() -> Option<BTreeMap<u64, Listed>> {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{add_own, number, try_all};
+    use super::*;
 
     /// Whether the list has the number, when it is to be had.
     fn has(number: u64) -> bool {
@@ -109,6 +128,24 @@ mod tests {
             }
             assert!(Instant::now() < end);
         }
+    }
+
+    #[test]
+    fn names_tell_threads_apart() {
+        let started = |own: Option<&'static str>| {
+            let named = thread::Builder::new().name("same".to_owned());
+            let run = move || {
+                own.map(add_own);
+                (number() & COUNTED, name())
+            };
+            named.spawn(run).unwrap().join().unwrap()
+        };
+        let names = [None, None, Some("same"), Some("of-a-peer-1")].map(started);
+        for (number, name) in &names[..3] {
+            assert_eq!(*name, format!("same-{number}"));
+        }
+        assert_eq!(names[3].1, format!("of-a-peer-1-{}", names[3].0));
+        assert!(names[0] != names[1] && names[1] != names[2]);
     }
 
     #[test]

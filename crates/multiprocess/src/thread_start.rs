@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::count::Count;
 use crate::forked::{check_forked, watch_forks};
 use crate::limits_met::Limit;
 use crate::{Error, ProcessLimits, Result, thread_list};
@@ -28,8 +29,9 @@ impl Counted {
         match RUNNING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim) {
             Ok(_) => Ok(Counted),
             Err(_) => {
+                let threads = Count(limit, "thread");
                 let message = format!(
-                    "this process has {limit} threads for calls and cleanup \
+                    "this process has {threads} for calls and cleanup \
                      (ProcessLimits::threads), and all are in use"
                 );
                 Limit::ProcessThreads.met(|| message.clone());
@@ -75,7 +77,7 @@ pub(crate) fn start_uncounted(name: &str, run: impl FnOnce() + Send + 'static) -
     room.try_reserve_exact(ROOM).map_err(|error| refused(&error))?;
     drop(room);
     let full = name.to_owned();
-    let name: String = name.chars().filter(|c| *c != '\0').take(15).collect();
+    let name = short(name);
     let run = move || {
         thread_list::add_own(&full);
         run();
@@ -84,6 +86,23 @@ pub(crate) fn start_uncounted(name: &str, run: impl FnOnce() + Send + 'static) -
         Ok(_) => Ok(()),
         Err(error) => Err(refused(&error)),
     }
+}
+
+/// The most bytes that the system keeps of a thread's name.
+const NAME: usize = 15;
+
+/// A name that the system keeps whole. The number at the end, which tells threads apart, stays.
+fn short(name: &str) -> String {
+    let name: String = name.chars().filter(|c| *c != '\0').collect();
+    if name.len() <= NAME {
+        return name;
+    }
+    let number = name.rsplit_once('-').map_or("", |(_, number)| number);
+    let is_number =
+        (1..NAME / 2).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+    let number = if is_number { &name[name.len() - number.len() - 1..] } else { "" };
+    let end = (0..=NAME - number.len()).rev().find(|end| name.is_char_boundary(*end));
+    format!("{}{number}", &name[..end.unwrap_or_default()])
 }
 
 /// After how long a thread that is missing is asked for again.
@@ -152,5 +171,21 @@ impl Missing {
                 start_missing();
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn long_names_keep_their_number() {
+        assert_eq!(short("main-1"), "main-1");
+        assert_eq!(short("b-httpworker.0-12"), "b-httpworker-12");
+        assert_eq!(short("a-thread-with-a-very-long-name"), "a-thread-with-a");
+        assert_eq!(short(&"x".repeat(40)), "x".repeat(15));
+        assert_eq!(short("x-1234567890123456789"), "x-1234567890123");
+        // Bytes count, and no character is cut.
+        assert_eq!(short("häuserhäuser\0häuser-7"), "häuserhäuse-7");
     }
 }

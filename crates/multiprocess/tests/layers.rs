@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// From the lowest to the highest. What a file imports from the crate is in its own layer or below.
 const LAYERS: &[&[&str]] = &[
+    &["count", "timed_out"],
     &["error", "sync"],
-    &["moment", "panics", "wakers"],
+    &["forked", "moment", "panics", "wakers"],
     &["call_log", "limits_met", "process_limits", "thread_list"],
     &["thread_start"],
     &["process", "wire", "poller", "pool"],
@@ -28,6 +29,7 @@ const ROOT: &[(&str, &str)] = &[
     ("Error", "error"),
     ("Result", "error"),
     ("Raised", "error"),
+    ("TimedOut", "timed_out"),
     ("ProcessLimits", "process_limits"),
     ("AnyPointer", "wire"),
 ];

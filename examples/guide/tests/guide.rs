@@ -21,7 +21,7 @@ fn what_the_guide_shows_is_what_is_compiled_here() {
         assert!(text.contains(&code), "{file} has not what the guide shows at line {}", number + 1);
         shown += 1;
     }
-    assert_eq!(shown, 12, "pieces of code with a file's name");
+    assert_eq!(shown, 22, "pieces of code with a file's name");
 }
 
 #[test]
@@ -32,6 +32,14 @@ fn two_processes_take_under_60_lines() {
     let count = |file: &&str| std::fs::read_to_string(here.join(file)).unwrap().lines().count();
     let lines: usize = own.iter().map(count).sum();
     assert!(lines < 60, "{lines} lines");
+}
+
+/// The examples in the documentation of `multiprocess` have no generator: they include what it makes of this
+/// crate's first schema.
+#[test]
+fn the_documentation_of_multiprocess_uses_what_is_generated_here() {
+    let used = include_str!("../../../crates/multiprocess/tests/doc/hello.rs");
+    assert_eq!(used, include_str!(concat!(env!("OUT_DIR"), "/hello.rs")));
 }
 
 #[test]
@@ -51,4 +59,72 @@ fn the_shop_sells() {
         "the shop sold for 4\npaid 4\nno gold: Some(SoldOut { name: \"gold\", left: 10 })\n"
     );
     assert!(output.status.success());
+}
+
+/// Runs a program that succeeds; what it printed, and what it logged.
+fn run(program: &str) -> (String, String) {
+    let output = Command::new(program).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let (printed, logged) = (text(output.stdout), text(output.stderr));
+    assert!(output.status.success(), "{printed}{logged}");
+    (printed, logged)
+}
+
+#[test]
+fn the_service_has_room_for_one_and_ends_in_order() {
+    assert_eq!(
+        run(env!("CARGO_BIN_EXE_service")).0,
+        "Hello, World!\n\
+         disconnected: the other side gave the connection up: this server has 1 connection, its maximum: \
+         try again later\n\
+         not sent: true\n\
+         Hello, World!\n\
+         nothing is served any more: true\n"
+    );
+}
+
+#[test]
+fn the_connection_is_made_again() {
+    let printed = run(env!("CARGO_BIN_EXE_again")).0;
+    // The hook runs beside the call that fails.
+    let mut lines: Vec<_> = printed.lines().collect();
+    let lost: Vec<_> = lines.extract_if(.., |line| line.starts_with("lost: ")).collect();
+    assert!(lost.len() == 1 && lost[0].starts_with("lost: disconnected: "), "{printed}");
+    assert_eq!(
+        lines,
+        ["connection 1: Hello, you who came!", "true", "connection 2: Hello, World!"]
+    );
+}
+
+#[test]
+fn the_program_that_falls_over_is_started_again() {
+    let printed = run(env!("CARGO_BIN_EXE_watched")).0;
+    // Hooks run on threads of their own, and the last one may have no time to.
+    let mut lines: Vec<_> = printed.lines().collect();
+    let exits: Vec<_> = lines.extract_if(.., |line| line.starts_with("it exited")).collect();
+    assert_eq!(exits.first(), Some(&"it exited: exit status: 3"), "{printed}");
+    assert_eq!(
+        lines,
+        ["Hello, World!", "lost: true", "Hello, World again!", "restarts: 1, now: Serving"]
+    );
+}
+
+#[test]
+fn the_log_and_the_dump_tell_of_the_call_that_is_late() {
+    let (printed, logged) = run(env!("CARGO_BIN_EXE_look"));
+    for told in [
+        "no answer within 50ms to Hello.greet from the greeter\n",
+        "  serves Hello.greet for ",
+        "cancelled, and the peer has not ended it",
+        "calls refused: 0\nHello, World!\n",
+    ] {
+        assert!(printed.contains(told), "{told} is not in\n{printed}");
+    }
+    for told in [
+        "DEBUG multiprocess::calls: IPC client send #",
+        " Hello.greet timed out: no answer within 50ms ",
+        " Hello.greet$Results ",
+    ] {
+        assert!(logged.contains(told), "{told} is not in\n{logged}");
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::{LazyLock, Mutex, Once};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use futures_executor::block_on;
 use multiprocess::{Connection, Error};
 use multiprocess_tests::{Pair, pair, wait_until};
 use tracing_subscriber::fmt::MakeWriter;
@@ -62,6 +63,12 @@ fn line(conn: &Connection, parts: &[&str]) -> String {
     found.remove(0)
 }
 
+/// A field whose value is in quotes.
+fn quoted(line: &str, field: &str) -> String {
+    let value = line.split_once(&format!(" {field}=\"")).unwrap_or_else(|| panic!("{line}")).1;
+    value.split_once('"').unwrap().0.to_owned()
+}
+
 /// The size that a line tells.
 fn bytes(line: &str) -> usize {
     let rest = line.split_once("bytes=").unwrap_or_else(|| panic!("{line}")).1;
@@ -84,10 +91,14 @@ fn a_call_is_four_lines() {
     let received =
         line(&serving, &["IPC server recv request", r#"Lab.text$Params (text = "hello")"#]);
     assert!(received.contains("waited="), "{received}");
-    assert!(
-        received.contains("thread=\"a_call_is_fo"),
-        "of the thread that the peer named: {received}"
-    );
+    // The number of the thread in this process; and the peer's thread, on this process's.
+    let caller = quoted(&sent, "thread");
+    let number = |name: &str, before: &str| {
+        let number = name.strip_prefix(before).unwrap_or_else(|| panic!("{name} of {before}"));
+        assert!(number.parse::<u32>().is_ok(), "{name} of {before}");
+    };
+    number(&caller, "a_call_is_four_lines-");
+    number(&quoted(&received, "thread"), &format!("{caller}-"));
     let response = line(&serving, &["IPC server send response", "Lab.text$Results", "took="]);
     let answer = line(&calling, &["IPC client recv", "Lab.text$Results", "took="]);
     // As each side counts them: what a sender has drafted may have room left.
@@ -123,18 +134,71 @@ fn long_parameters_are_cut_off() {
     }
 }
 
+/// Whatever the method returns: nobody gets it.
 #[test]
-fn calls_that_end_otherwise_are_told() {
-    let Pair { server, serving, calling, lab } = logged();
-    let error = lab.block("gate").timeout(Duration::from_millis(1)).wait().unwrap_err();
-    assert!(matches!(error, Error::Timeout(_)));
-    line(&calling, &["IPC client recv", "Lab.block failed: no answer within 1ms"]);
-    // As a future that is dropped.
-    {
-        let mut future = pin!(lab.hold(None));
-        let _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+fn a_call_that_timed_out_has_done_so_here_and_is_cancelled_there() {
+    let soon = Duration::from_millis(1);
+    for future in [false, true] {
+        let Pair { serving, calling, lab, .. } = logged();
+        calling.name_peer("the lab");
+        let call = lab.block("gate").timeout(soon);
+        let late = if future { block_on(call) } else { call.wait() };
+        let Err(Error::Timeout(late)) = late else { panic!("{late:?}") };
+        assert_eq!(late.to_string(), "no answer within 1ms to Lab.block from the lab");
+        let end = "Lab.block timed out: no answer within 1ms";
+        let line = line(&calling, &["IPC client recv", end]);
+        assert_eq!(quoted(&line, "outcome"), "timed out");
+        is_cancelled(&serving);
     }
-    line(&calling, &["IPC client recv", "Lab.hold "]);
-    server.let_go("gate");
-    line(&serving, &["IPC server send response", "Lab.block"]);
+}
+
+#[test]
+fn a_call_that_was_let_go_is_cancelled_on_both_sides() {
+    for running in [false, true] {
+        let Pair { server, serving, calling, lab } = logged();
+        {
+            let mut future = pin!(lab.block("gate"));
+            let _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            // Else it may be let go before its method begins.
+            wait_until("it runs", || !running || server.is_blocked("gate"));
+        }
+        let line = line(&calling, &["IPC client recv", "Lab.block cancelled"]);
+        assert_eq!(quoted(&line, "outcome"), "cancelled");
+        is_cancelled(&serving);
+    }
+}
+
+/// The method sees that, and returns results that nobody waits for; or it has not begun.
+fn is_cancelled(serving: &Connection) {
+    let line = line(serving, &["IPC server send response", "Lab.block"]);
+    assert!(line.contains("Lab.block cancelled") && !line.contains("bytes="), "{line}");
+    assert_eq!(quoted(&line, "outcome"), "cancelled");
+}
+
+#[test]
+fn a_call_whose_connection_ends_is_lost_on_both_sides() {
+    let Pair { server, serving, calling, lab } = logged();
+    let call = lab.block("gate").start();
+    wait_until("it runs", || server.is_blocked("gate"));
+    calling.disconnect();
+    assert!(call.wait().unwrap_err().is_disconnect());
+    let ours = line(&calling, &["IPC client recv", "Lab.block lost: disconnected: this side"]);
+    assert_eq!(ours.matches("disconnected: ").count(), 1, "{ours}");
+    let theirs = line(&serving, &["IPC server send response", "Lab.block lost: disconnected: "]);
+    for line in [ours, theirs] {
+        assert_eq!(quoted(&line, "outcome"), "lost");
+    }
+}
+
+#[test]
+fn calls_that_are_answered_or_fail_say_so() {
+    let Pair { serving, calling, lab, .. } = logged();
+    lab.text("hello").wait().unwrap();
+    lab.login("alice", "", vec![]).wait().unwrap_err();
+    for (conn, what) in [(&calling, "IPC client recv"), (&serving, "IPC server send response")] {
+        let answered = line(conn, &[what, "Lab.text$Results"]);
+        assert_eq!(quoted(&answered, "outcome"), "answered");
+        let failed = line(conn, &[what, "Lab.login failed: not implemented"]);
+        assert_eq!(quoted(&failed, "outcome"), "failed");
+    }
 }

@@ -214,10 +214,15 @@ fn wrong_input_gets_one_line_and_a_status() {
             "{args:?}: {errors}"
         );
     }
-    for args in
-        [&["--nonsense"][..], &["wait-tip", "--timeout", "soon"], &["--chain", "moon", "tip"]]
-    {
-        assert_eq!(ipc(dir.path(), args).status.code(), Some(2), "{args:?}");
+    for (args, told) in [
+        (&["--nonsense"][..], "--nonsense"),
+        (&["wait-tip", "--timeout", "soon"], "a number of seconds greater than 0"),
+        (&["--timeout", "0", "tip"], "a number of seconds greater than 0"),
+        (&["--chain", "moon", "tip"], "--chain"),
+    ] {
+        let output = ipc(dir.path(), args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&output).contains(told), "{args:?}: {}", stderr(&output));
     }
 }
 

@@ -51,11 +51,13 @@ impl Running {
     }
 
     /// It gives up by itself, and says why in its last line.
-    pub(crate) fn gives_up(self, why: &str) {
+    /// Its last line is returned.
+    pub(crate) fn gives_up(self, why: &str) -> String {
         let (status, errors) = self.end();
         assert_eq!(status.code(), Some(1), "{errors}");
         let last = errors.lines().last().unwrap_or_default();
         assert!(last.starts_with("bitcoin-ipc: error: ") && last.contains(why), "{errors}");
+        last.to_owned()
     }
 
     /// Ctrl-C ends it.

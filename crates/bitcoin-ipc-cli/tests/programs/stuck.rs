@@ -118,7 +118,10 @@ fn a_server_that_stops_after_the_handshake() {
         let stops = StopsAfterHandshake::start(dir.path());
         let ipc = Running::ipc(dir.path(), &[&["--timeout", "1"], args].concat());
         wait_until("the handshake is over", || stops.stopped.load(Ordering::Acquire));
-        ipc.gives_up("no answer within 1s");
+        let error = ipc.gives_up("no answer within 1s");
+        // Whether it is the first call that stays without an answer, or the last message of the handshake.
+        let peer = format!("[{}]", std::process::id());
+        assert!(error.contains(&peer) && error.contains("allow more with --timeout"), "{error}");
     }
     for args in [&["tip"][..], &["wait-tip"], &["demo"]] {
         let dir = TempDir::new().unwrap();

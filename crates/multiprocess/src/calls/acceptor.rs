@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use crate::connection::refuse;
+use crate::count::Count;
 use crate::driver::{Driver, Source, driver};
 use crate::limits_met::Limit;
 use crate::poller::SourceId;
@@ -116,12 +117,13 @@ impl Acceptor {
                 return Ok(());
             }
             Ok(peer) if !self.has_place_for(peer.uid) => {
-                let (path, max) = (self.path().display(), self.admission.max_of_user);
+                let path = self.path().display();
+                let max = Count(self.admission.max_of_user, "connection");
                 Limit::Connections.met(|| {
                     let uid = peer.uid;
-                    format!("{path}: user {uid} has {max} connections, the most: one was refused")
+                    format!("{path}: user {uid} has {max}, the most: one was refused")
                 });
-                let reason = format!("your user has {max} connections to this server, its maximum");
+                let reason = format!("your user has {max} to this server, its maximum");
                 refuse(stream.into(), &reason);
                 return Ok(());
             }
@@ -186,7 +188,7 @@ impl Acceptor {
     }
 
     fn refuse_waiting(self: &Arc<Self>) {
-        let max = self.admission.max_connections;
+        let max = Count(self.admission.max_connections, "connection");
         for _ in 0..AT_ONCE {
             if !self.is_full() {
                 break;
@@ -194,8 +196,8 @@ impl Acceptor {
             let Ok(stream) = self.listener.accept() else { break };
             let path = self.path().display();
             Limit::Connections
-                .met(|| format!("{path} has {max} connections, its maximum: a client was refused"));
-            let reason = format!("this server has {max} connections, its maximum: try again later");
+                .met(|| format!("{path} has {max}, its maximum: a client was refused"));
+            let reason = format!("this server has {max}, its maximum: try again later");
             refuse(stream.into(), &reason);
         }
         match self.is_full() {

@@ -231,6 +231,9 @@ impl<T: Send + 'static> Call<T> {
         if let Some(then) = self.then.take() {
             then();
         }
+        if let Err(error) = &mut result {
+            error.name_method(self.method);
+        }
         result
     }
 

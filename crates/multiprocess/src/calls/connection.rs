@@ -264,6 +264,25 @@ impl fmt::Debug for Connection {
 }
 
 /// Describes a connection before it starts.
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use multiprocess::{Connection, Limits, Result};
+/// # mod hello { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/hello.rs")); }
+/// use hello::HelloClient; // as generated from a schema
+///
+/// # fn main() -> Result<()> {
+/// let (ours, theirs) = UnixStream::pair().expect("a socket pair");
+/// let greeter = HelloClient::from_fn(|name| Ok(format!("Hello, {name}!")));
+/// let limits = Limits { message: 1 << 20, ..Limits::default() };
+/// let serving = Connection::builder().limits(limits).serve(greeter).start(theirs)?;
+///
+/// let hello: HelloClient = Connection::new(ours)?.bootstrap()?;
+/// assert_eq!(hello.greet("World").wait()?, "Hello, World!");
+/// # drop(serving);
+/// # Ok(())
+/// # }
+/// ```
 pub struct ConnectionBuilder<I> {
     object: Option<I>,
     limits: Limits,

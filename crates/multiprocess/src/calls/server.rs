@@ -15,6 +15,39 @@ use crate::process::{Listener, PeerCredentials};
 
 /// Accepts connections on a unix socket and serves each the same object. Dropped, it stops
 /// listening and ends its connections.
+///
+/// ```
+/// use std::time::Duration;
+/// use multiprocess::{Connection, Result, Server, process};
+/// # mod hello { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/hello.rs")); }
+/// use hello::{Hello, HelloClient}; // as generated from a schema
+///
+/// struct Greeter;
+///
+/// impl Hello for Greeter {
+///     fn greet(&self, name: String) -> Result<String> {
+///         Ok(format!("Hello, {name}!"))
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// # let dir = tempfile::tempdir().expect("a directory");
+/// # let path = dir.path().join("hello.sock");
+/// let server = Server::listen(&path, HelloClient::new(Greeter))?;
+///
+/// // As another process would do it.
+/// let socket = process::connect_timeout(&path, Duration::from_secs(10))?;
+/// let hello: HelloClient = Connection::new(socket)?.bootstrap()?;
+/// assert_eq!(hello.greet("World").wait()?, "Hello, World!");
+///
+/// // An orderly end: what runs for clients has returned, and their calls fail from now on.
+/// assert!(server.disconnect_all(Duration::from_secs(10)));
+/// drop(server);
+/// assert!(hello.greet("World").wait().unwrap_err().is_disconnect());
+/// assert!(!path.exists());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "dropped, it stops listening"]
 pub struct Server(Arc<Acceptor>);
 
@@ -101,6 +134,36 @@ fn is_same_user(peer: &PeerCredentials) -> bool {
 }
 
 /// Describes a [`Server`] before it starts.
+///
+/// ```
+/// use std::time::Duration;
+/// use multiprocess::{Connection, Limits, Result, Server, process};
+/// # mod hello { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/hello.rs")); }
+/// use hello::HelloClient; // as generated from a schema
+///
+/// # fn main() -> Result<()> {
+/// # let dir = tempfile::tempdir().expect("a directory");
+/// # let path = dir.path().join("hello.sock");
+/// let server = Server::builder()
+///     .max_connections(1)
+///     .first_message(Duration::from_secs(5))
+///     .limits(Limits { calls: 64, ..Limits::default() })
+///     // Everyone but the user that is to have access to nothing.
+///     .accept_if(|peer| peer.uid != 65_534)
+///     .listen(&path, HelloClient::from_fn(|name| Ok(format!("Hello, {name}!"))))?;
+///
+/// let connect = || -> Result<HelloClient> {
+///     Connection::new(process::connect_timeout(&path, Duration::from_secs(10))?)?.bootstrap()
+/// };
+/// let first = connect()?;
+/// assert_eq!(first.greet("World").wait()?, "Hello, World!");
+/// // A second one is told that there is no place.
+/// let error = connect()?.greet("World").wait().unwrap_err();
+/// assert!(error.to_string().contains("this server has 1 connection, its maximum"), "{error}");
+/// # drop(server);
+/// # Ok(())
+/// # }
+/// ```
 pub struct ServerBuilder {
     limits: Limits,
     admission: Admission,

@@ -62,9 +62,8 @@ impl<T> SentCall<T> {
     /// Says in the log how it ended, where it is logged.
     pub(super) fn log_end(&mut self, error: Option<&Error>) {
         if let Some(log) = self.log.take() {
-            let error = error.map(|error| error as &dyn std::fmt::Display);
-            let bytes = Some(self.slot.bytes()).filter(|_| error.is_none());
-            call_log::answered(&log.called, log.since.elapsed(), &Outcome { bytes, error });
+            let outcome = Outcome::of(Some(self.slot.bytes()), error);
+            call_log::answered(&log.called, log.since.elapsed(), &outcome);
         }
     }
 

@@ -314,6 +314,10 @@ impl Room {
         &self.slot
     }
 
+    pub(super) fn conn(&self) -> &ArcConn {
+        &self.conn
+    }
+
     /// Blocks until there is room, or the end.
     pub(super) fn wait(self, deadline: &Deadline) -> Result<()> {
         self.slot.wake_thread(&this_inbox());

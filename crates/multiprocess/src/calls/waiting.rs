@@ -7,7 +7,7 @@ use super::slot::Slot;
 use crate::connection::{ArcConn, Parker, Pending, WaitingReader};
 use crate::driver::{TimerId, driver};
 use crate::threads::{Task, depth, enter_wait, relayed, release_slot, this_inbox};
-use crate::{Error, Result};
+use crate::{Error, Result, TimedOut};
 
 /// How deep calls may be nested on one thread: a callback of a callback is two.
 const MAX_DEPTH: usize = 64;
@@ -44,7 +44,7 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
         }
         // Before another callback begins: what has begun is not interrupted.
         if deadline.passed() {
-            return Err(deadline.error());
+            return Err(deadline.error(conn));
         }
         if let Some(task) = inbox.pop_allowed() {
             if let Some(reader) = &mut reader {
@@ -125,8 +125,11 @@ impl Deadline {
         self.at.is_some_and(|at| at <= Instant::now())
     }
 
-    pub(super) fn error(&self) -> Error {
-        Error::Timeout(self.timeout)
+    /// The error of a wait for `conn`'s peer.
+    #[cold]
+    pub(super) fn error(&self, conn: Option<&ArcConn>) -> Error {
+        let peer = conn.and_then(|conn| conn.peer_name());
+        Error::Timeout(TimedOut::waiting_for(peer, self.timeout))
     }
 }
 

@@ -16,10 +16,10 @@ use super::disconnected::Disconnected;
 use super::followup::Followup;
 use super::handshake::Explain;
 use super::registry;
-use crate::Error;
 use crate::cleanup::Cleanup;
 use crate::forked::is_forked;
 use crate::panics::{catch_panic, run_hook};
+use crate::{Error, TimedOut};
 
 impl Conn {
     /// Begins the handshake: the connection ends if the peer has not answered within `timeout`.
@@ -27,7 +27,8 @@ impl Conn {
         let conn = ArcConn::downgrade(self);
         let late = move || {
             if let Some(conn) = conn.upgrade() {
-                conn.end(Error::Timeout(timeout));
+                let late = TimedOut::waiting_for(conn.peer_name(), timeout);
+                conn.end(Error::Timeout(late));
             }
         };
         let deadline = Instant::now().checked_add(timeout);
@@ -48,7 +49,8 @@ impl Conn {
         if self.handshake.is_over() {
             return None;
         }
-        Some(Error::disconnected(format!("it does not serve what is asked for first: {error}")))
+        let why = error.reason();
+        Some(Error::disconnected(format!("it does not serve what is asked for first: {why}")))
     }
 
     /// No question was asked, so there will be nothing to explain.
@@ -96,9 +98,7 @@ impl Conn {
         Cleanup::new().run("the function that explains why a connection ended", move || {
             let explained = catch_panic(|| Ok(explain(error.clone()))).unwrap_or(error);
             conn.complete_end(match explained {
-                Error::Timeout(timeout) => {
-                    Error::disconnected(format!("no answer within {timeout:?}"))
-                }
+                Error::Timeout(late) => Error::disconnected(late.to_string()),
                 other => other,
             });
         });
@@ -229,7 +229,7 @@ impl Drop for Conn {
 /// Ends the engine and drops everything. Without a connection nobody is left who waits.
 fn end_core(session: &dyn Session, core: &mut Core, conn: Option<&ArcConn>, error: &Error) {
     core.abort(error);
-    let reason = error.to_string();
+    let reason = error.reason().into_owned();
     core.engine.end(Failure::from(Exception::new(ExceptionKind::Disconnected, reason)));
     while let Some(effect) = core.engine.next_effect() {
         match (effect, conn) {

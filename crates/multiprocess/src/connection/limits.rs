@@ -2,7 +2,16 @@
 
 use std::time::Duration;
 
-/// Bounds on what one peer can make this process hold.
+/// Bounds on what one peer can make this process hold. The project's `docs/LIMITS.md` has a table of all limits
+/// and what is beyond them; [`Limit`](crate::Limit) counts how often they were met.
+///
+/// ```
+/// use multiprocess::Limits;
+///
+/// // For peers that are not trusted with much.
+/// let limits = Limits { message: 1 << 20, calls: 64, threads: 8, ..Limits::default() };
+/// # assert!(limits.call_bytes > limits.message);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// The largest message, in bytes: a call with its parameters, or its results, and some 200 bytes. A
@@ -11,7 +20,8 @@ pub struct Limits {
     /// limit when one asks for the other's first object, so that what is too large for the other side is not
     /// sent either. 64 MiB unless set.
     pub message: usize,
-    /// Calls of the peer's that are being served at once. More are refused as overloaded. As many
+    /// Calls of the peer's that are being served at once. More are refused as overloaded. A call that the peer
+    /// has cancelled, also by its timeout, counts until its method has returned. As many
     /// again may wait for the answer of another call, and twice as many and 1,024 more may be
     /// answered and kept for what they returned; more end the connection. 4,096 unless set.
     pub calls: usize,

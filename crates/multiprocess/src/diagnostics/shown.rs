@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::state::{CallNow, ConnectionNow, Inside, Snapshot, ThreadNow};
+use crate::count::Count;
 
 /// What stands where a lock was not to be had.
 const BUSY: &str = "busy: another thread has its lock";
@@ -30,9 +31,9 @@ impl fmt::Display for Snapshot {
             None => writeln!(f, "threads: {BUSY}")?,
             Some(threads) => threads.iter().try_for_each(|thread| thread.fmt(f))?,
         }
-        self.limits_met
-            .iter()
-            .try_for_each(|(limit, times)| writeln!(f, "limit met: {limit:?}, {times} times"))
+        self.limits_met.iter().try_for_each(|(limit, times)| {
+            writeln!(f, "limit met: {limit:?}, {}", Count(*times, "time"))
+        })
     }
 }
 
@@ -55,7 +56,8 @@ impl fmt::Display for ConnectionNow {
             None => writeln!(f)?,
         }
         if self.unsent > 0 {
-            writeln!(f, "  {} bytes wait for the peer to read", self.unsent)?;
+            let verb = if self.unsent == 1 { "waits" } else { "wait" };
+            writeln!(f, "  {} {verb} for the peer to read", Count(self.unsent, "byte"))?;
         }
         for (what, age) in self.cleanup.iter().flatten() {
             writeln!(f, "  runs {what} for {}", Seconds(*age))?;
@@ -72,9 +74,13 @@ impl fmt::Display for Inside {
         let [questions, answers, exports, imports] = self.tables;
         writeln!(
             f,
-            "  {} objects served; {} bytes of calls held; tables: {questions} questions, {answers} answers, \
-             {exports} exports, {imports} imports",
-            self.objects, self.held_bytes
+            "  {} served; {} of calls held; tables: {}, {}, {}, {}",
+            Count(self.objects, "object"),
+            Count(self.held_bytes, "byte"),
+            Count(questions, "question"),
+            Count(answers, "answer"),
+            Count(exports, "export"),
+            Count(imports, "import")
         )?;
         self.serves.iter().try_for_each(|call| writeln!(f, "  serves {call}"))?;
         self.calls.iter().try_for_each(|call| writeln!(f, "  calls {call}"))?;

@@ -82,7 +82,8 @@ pub struct CallNow {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ThreadNow {
-    /// Its name.
+    /// Its name and its number in this process, `main-1`. A thread that serves one of a peer's has the peer's name
+    /// of it, and then its own number.
     pub name: String,
     /// Its number in the system.
     pub system_id: Option<u32>,

@@ -26,6 +26,26 @@ const ATTEMPTS: u32 = 16;
 
 /// A unix stream socket that listens at a path. Its file is removed when this is dropped, if it
 /// is still this socket's own.
+///
+/// ```
+/// use std::time::Duration;
+/// use multiprocess::process::{Listener, connect_timeout, peer_credentials};
+///
+/// # fn main() -> multiprocess::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a directory");
+/// # let path = dir.path().join("x.sock");
+/// let listener = Listener::bind(&path)?;
+/// let client = connect_timeout(&path, Duration::from_secs(10))?;
+/// let accepted = listener.accept()?;
+/// // Both ends are this process.
+/// assert_eq!(peer_credentials(&accepted)?, peer_credentials(&client)?);
+/// // A live socket is not replaced; its file goes with the listener.
+/// assert!(Listener::bind(&path).is_err());
+/// drop(listener);
+/// assert!(!path.exists());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Listener {
     socket: UnixListener,

@@ -47,7 +47,7 @@ impl<T: Send + Sync + 'static> Shared<T> {
                 let old = state.last_error.replace(error.clone());
                 drop(state);
                 drop(old);
-                tracing::debug!("no connection to {}: {error}", self.settings.name);
+                tracing::debug!("{}", self.settings.failed("no connection", "to", &error));
                 self.retry(error, None);
             }
             Ok((Link { connection, child }, value)) => {
@@ -90,7 +90,7 @@ impl<T: Send + Sync + 'static> Shared<T> {
             Ok(value) => Ok((link, value)),
             Err(error) => {
                 // What else was made of it is of no use.
-                let reason = format!("this side gave it up: {error}");
+                let reason = format!("this side gave it up: {}", error.reason());
                 link.connection.end(Error::disconnected(reason));
                 Err(error)
             }

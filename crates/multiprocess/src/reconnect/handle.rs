@@ -42,10 +42,14 @@ impl<T: Send + Sync + 'static> Reconnecting<T> {
         self.shared().wait(deadline).unwrap_or_else(|| {
             let shared = self.shared();
             let last = shared.state().last_error.clone();
-            let why = last.map_or("none was refused".to_owned(), |error| error.to_string());
-            let reason =
-                format!("no connection to {} within {timeout:?}: {why}", shared.settings.name);
-            Err(Error::disconnected(reason))
+            // There was no answer yet, good or bad.
+            let pending = || Error::disconnected("the first attempt is under way");
+            let what = format!("no connection within {timeout:?}");
+            Err(Error::disconnected(shared.settings.failed(
+                &what,
+                "to",
+                &last.unwrap_or_else(pending),
+            )))
         })
     }
 

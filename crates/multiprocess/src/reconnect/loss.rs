@@ -11,6 +11,7 @@ use super::random::spread;
 use super::shared::{OnLoss, Phase, Shared};
 use crate::Error;
 use crate::cleanup::Cleanup;
+use crate::count::Count;
 use crate::panics::run_hook;
 
 impl<T: Send + Sync + 'static> Shared<T> {
@@ -29,7 +30,8 @@ impl<T: Send + Sync + 'static> Shared<T> {
         state.last_error = Some(error.clone());
         drop(state);
         let lasted = since.elapsed();
-        tracing::info!(generation, "lost the connection to {}: {error}", self.settings.name);
+        let lost = self.settings.failed("lost the connection", "to", &error);
+        tracing::info!(generation, "{lost}");
         let this = Arc::clone(self);
         Cleanup::new().run("the hook for the loss of a connection", move || {
             this.after_loss(current, error, lasted);
@@ -106,12 +108,10 @@ impl<T: Send + Sync + 'static> Shared<T> {
         let next = delay.filter(|delay| is_in_time(without, *delay, settings.give_up_after));
         let at = next.and_then(|delay| Instant::now().checked_add(delay));
         let Some(at) = at else {
-            let attempts = state.attempt;
+            let attempts = Count(state.attempt, "attempt");
             drop(state);
-            let reason = format!(
-                "given up after {attempts} attempts in {without:.1?} to connect to {}: {error}",
-                settings.name
-            );
+            let what = format!("given up after {attempts} in {without:.1?}");
+            let reason = settings.failed(&what, "to connect to", &error);
             tracing::error!("{reason}");
             drop(self.end(Error::disconnected(reason)));
             return;

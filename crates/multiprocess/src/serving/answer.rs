@@ -85,8 +85,13 @@ impl Answer {
             return conn.finish(self.id, outcome, anyway).map(drop);
         }
         let error = outcome.as_ref().err().cloned();
-        let bytes = conn.finish(self.id, outcome, anyway)?;
-        logged::ended(conn, self.id, &self.token.about, bytes, error.as_ref());
+        // Before it is sent: whoever lets the call go later has had its answer.
+        let cancelled = self.token.is_fired();
+        let told = conn.finish(self.id, outcome, anyway)?;
+        let lost = conn.ended().cloned();
+        let lost = lost.unwrap_or_else(|| Error::disconnected("it has ended"));
+        let outcome = logged::outcome(error.as_ref(), told.as_deref(), cancelled, &lost);
+        logged::ended(conn, self.id, &self.token.about, &outcome);
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use super::streams::Streams;
 use super::{CallContent, Served};
 use crate::call_log;
 use crate::connection::{ArcConn, Core, Followup};
+use crate::count::Count;
 use crate::limits_met::Limit;
 use crate::panics::catch_panic;
 use crate::session::{CallThreads, CapReader, EncodeFn, Object};
@@ -223,8 +224,8 @@ impl Object for Local {
 fn beyond_limits(core: &mut Core, conn: &ArcConn, bytes: usize, ends: bool) -> Option<String> {
     let limits = conn.limits();
     let (limit, message) = if core.running_calls() >= limits.calls {
-        let calls = limits.calls;
-        (Limit::Calls, format!("more than {calls} calls at once on one connection (Limits::calls)"))
+        let calls = Count(limits.calls, "call");
+        (Limit::Calls, format!("more than {calls} at once on one connection (Limits::calls)"))
     } else if core.engine.exceeds_bytes(bytes) {
         (Limit::CallBytes, core.bytes_reached())
     } else if core.cleanup.waiting() > limits.objects && !ends {

@@ -1,9 +1,9 @@
 //! What the log says of the calls that this process serves. Only where they are logged.
 
-use crate::Error;
 use crate::call_log::{self, Called, Outcome};
 use crate::connection::{ArcConn, Followup};
 use crate::threads::{About, RunningId, serving_now};
+use crate::{Error, Result};
 
 fn called(conn: &ArcConn, id: RunningId, method: &'static str) -> Called {
     let peer = conn.peer_name().map(str::to_owned);
@@ -18,18 +18,27 @@ pub(crate) fn begins(parameters: Option<&str>) {
     call_log::received(&called, about.bytes, about.since.elapsed(), parameters);
 }
 
-/// A call was answered, with so many bytes or an error.
+/// A call has ended in this way.
 #[cold]
-pub(super) fn ended(
-    conn: &ArcConn,
-    id: RunningId,
-    about: &About,
-    bytes: Option<usize>,
-    error: Option<&Error>,
-) {
-    let error = error.map(|error| error as &dyn std::fmt::Display);
+pub(super) fn ended(conn: &ArcConn, id: RunningId, about: &About, outcome: &Outcome<'_>) {
     let called = called(conn, id, about.method);
-    call_log::answers(&called, about.since.elapsed(), &Outcome { bytes, error });
+    call_log::answers(&called, about.since.elapsed(), outcome);
+}
+
+/// How a served call has ended. `told` is what became of its answer: None where the connection has ended, else
+/// its size, or why it could not be written. `cancelled`: nobody waited for it.
+pub(super) fn outcome<'a>(
+    error: Option<&'a Error>,
+    told: Option<&'a Result<usize>>,
+    cancelled: bool,
+    lost: &'a Error,
+) -> Outcome<'a> {
+    match (error, told) {
+        (_, None) => Outcome::Lost(lost),
+        _ if cancelled => Outcome::Cancelled,
+        (Some(error), _) | (None, Some(Err(error))) => Outcome::Failed(error),
+        (None, Some(Ok(bytes))) => Outcome::Answered(Some(*bytes)),
+    }
 }
 
 /// A call was answered with an error without having run. Said outside the lock, which may be held here.
@@ -37,7 +46,14 @@ pub(super) fn ended(
 pub(super) fn abandoned(conn: &ArcConn, id: RunningId, about: About, error: Error) {
     conn.defer(move |core, conn| {
         let conn = ArcConn::clone(conn);
-        let say = move || ended(&conn, id, &about, None, Some(&error));
+        let say = move || {
+            let outcome = match conn.ended() {
+                Some(lost) => Outcome::Lost(lost),
+                None if matches!(error, Error::Cancelled) => Outcome::Cancelled,
+                None => Outcome::Failed(&error),
+            };
+            ended(&conn, id, &about, &outcome);
+        };
         core.followups.push(Followup::Run(Box::new(say)));
     });
 }
@@ -49,7 +65,6 @@ pub(super) fn refused(conn: &ArcConn, name: &'static str, error: &Error) -> Foll
     Followup::Run(Box::new(move || {
         let peer = conn.peer_name().map(str::to_owned);
         let called = Called { connection: conn.number(), peer, number: 0, method: name };
-        let error = Some(&error as &dyn std::fmt::Display);
-        call_log::answers(&called, std::time::Duration::ZERO, &Outcome { bytes: None, error });
+        call_log::answers(&called, std::time::Duration::ZERO, &Outcome::Failed(&error));
     }))
 }

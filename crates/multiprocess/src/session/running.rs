@@ -160,6 +160,10 @@ impl Core {
     }
 }
 
+/// What the log is told of an answer: its size, or why it could not be written. None where the log is off, or
+/// the connection has ended. In a box, so that it costs nothing where it is off.
+pub(crate) type Told = Option<Box<Result<usize>>>;
+
 /// Wakes the threads in `drain` when no call is being served any more.
 #[derive(Default)]
 pub(crate) struct Idle {
@@ -194,15 +198,15 @@ impl Idle {
 }
 
 impl Conn {
-    /// A served call has ended; its answer goes out. Not under the lock. Returns the size of its results for
-    /// the log, where it is on, if they could be written and somebody waits for them. Gives the outcome back where too much waits for a
-    /// peer that does not read, unless it is to be sent `anyway`.
+    /// A served call has ended; its answer goes out. Not under the lock. Returns for the log, where it is on,
+    /// the size of its results, or why there are none; none if the connection has ended. Gives the outcome
+    /// back where too much waits for a peer that does not read, unless it is to be sent `anyway`.
     pub(crate) fn finish(
         self: &ArcConn,
         id: RunningId,
         outcome: Result<EncodeFn>,
         anyway: bool,
-    ) -> std::result::Result<Option<usize>, Result<EncodeFn>> {
+    ) -> std::result::Result<Told, Result<EncodeFn>> {
         // Converted outside the lock, because a raised error is a value of the user.
         let mut outcome = outcome.map_err(to_peer);
         let (written, round) = self.within(|core| {
@@ -214,11 +218,12 @@ impl Conn {
             let serving = call.serving;
             let written =
                 core.write_results(self, serving, outcome.as_mut().map_err(|e| e.clone()));
-            let bytes = written.as_ref().ok().filter(|_| call_log::is_on()).map(Draft::bytes);
+            let told = call_log::is_on()
+                .then(|| Box::new(written.as_ref().map(Draft::bytes).map_err(Error::clone)));
             core.answer_running(id, written);
-            Ok(bytes)
+            Ok(told)
         });
-        let Ok(bytes) = written else {
+        let Ok(told) = written else {
             self.leave(round);
             return Err(outcome);
         };
@@ -230,7 +235,7 @@ impl Conn {
         let flush = if batch_continues(self) { Flush::Later } else { Flush::Now };
         self.leave_and(round, flush);
         self.session().idle.end();
-        Ok(bytes)
+        Ok(told)
     }
 
     /// Answers a call that will not be run. May be called with or without the lock.

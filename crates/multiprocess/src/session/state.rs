@@ -16,6 +16,7 @@ use super::schedule::Waiting;
 use super::threads::Threads;
 use crate::Error;
 use crate::connection::{ArcConn, Conn, Core, Followup, Session};
+use crate::count::Count;
 use crate::limits_met::Limit;
 use crate::threads::{SerialExecutor, ThreadBudget};
 
@@ -108,9 +109,8 @@ impl Core {
         let (limit, what) = match limit {
             Exceeded::Bytes => (Limit::CallBytes, self.bytes_reached()),
             Exceeded::Objects => {
-                let objects = conn.limits().objects;
-                let text =
-                    format!("more than {objects} objects on one connection (Limits::objects)");
+                let objects = Count(conn.limits().objects, "object");
+                let text = format!("more than {objects} on one connection (Limits::objects)");
                 (Limit::Objects, text)
             }
         };

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::count::Count;
 use crate::limits_met::Limit;
 use crate::{Error, ProcessLimits, Result};
 
@@ -42,8 +43,8 @@ impl ThreadBudget {
 
     /// The error where the connection has no thread left.
     pub(super) fn exhausted(&self) -> Error {
-        let limit = self.limit;
-        overloaded(format!("more than {limit} threads on one connection (Limits::threads)"))
+        let limit = Count(self.limit, "thread");
+        overloaded(format!("more than {limit} on one connection (Limits::threads)"))
     }
 
     /// Takes a thread that the peer has not asked for. With the reserved ones there are as many of these

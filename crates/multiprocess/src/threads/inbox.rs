@@ -3,13 +3,12 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
-use std::thread;
 
 use super::task::{Queue, Task, take_cancelled};
 use crate::connection::{ArcConn, Conn, Parker};
 use crate::forked::is_forked;
 use crate::sync::{Mutex, MutexGuard};
-use crate::{Error, Result};
+use crate::{Error, Result, thread_list};
 
 /// The calls for one thread, first in first out.
 pub(crate) struct Inbox {
@@ -230,8 +229,7 @@ pub(super) fn adopt(inbox: Arc<Inbox>) {
 /// nobody else knows.
 pub(crate) fn this_inbox() -> Arc<Inbox> {
     let new = || {
-        let thread = thread::current();
-        let inbox = Inbox::new(format!("{}-{:?}", thread.name().unwrap_or("thread"), thread.id()));
+        let inbox = Inbox::new(thread_list::name());
         inbox.attach();
         Arc::new(inbox)
     };

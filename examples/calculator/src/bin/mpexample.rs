@@ -1,6 +1,7 @@
 //! Starts the other two programs and hands over what you type.
 
 use std::io::{BufRead, Write};
+use std::num::NonZeroU64;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -46,14 +47,15 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-/// How long to wait for the other programs: `--timeout SECONDS`, if that is among the arguments.
+/// How long to wait for the other programs: `--timeout SECONDS`, one at least, if that is among the arguments.
 fn patience() -> Result<Duration> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let usage = || Error::failed("Usage: mpexample [--timeout SECONDS]");
     match &args[..] {
         [] => Ok(PATIENCE),
         [flag, seconds] if flag == "--timeout" => {
-            seconds.parse().map(Duration::from_secs).map_err(|_| usage())
+            let seconds = seconds.parse::<NonZeroU64>().map_err(|_| usage())?;
+            Ok(Duration::from_secs(seconds.get()))
         }
         _ => Err(usage()),
     }

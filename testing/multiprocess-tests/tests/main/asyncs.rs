@@ -52,7 +52,7 @@ fn callbacks_of_a_future() {
 fn a_thread_that_waited_too_long_cancels() {
     let Pair { server, lab, .. } = &pair();
     let error = lab.block("wait").timeout(SOON).wait().unwrap_err();
-    assert!(matches!(error, Error::Timeout(after) if after == SOON), "{error}");
+    assert!(matches!(&error, Error::Timeout(late) if late.after() == SOON), "{error}");
     // Cancelled before it ran, or while it did.
     wait_until("the server thread is free", || server.blocked() == 0);
     assert_eq!(lab.add(1, 2).wait().unwrap(), 3);

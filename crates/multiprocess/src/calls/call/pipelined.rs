@@ -76,7 +76,10 @@ impl<T> RemoteCall<T> {
             match started? {
                 Ok(promised) => return Ok(object_of::<I>(promised)),
                 Err(full) => {
-                    full.wait(deadline)?;
+                    full.wait(deadline).map_err(|mut error| {
+                        error.name_method(self.method.name);
+                        error
+                    })?;
                     room = Some(full);
                 }
             }

@@ -28,7 +28,7 @@ impl<T: Send + 'static> Call<T> {
         while let State::Full(_, room, deadline) = &self.state {
             let ended = match room.slot.take_or_wake(context.waker()) {
                 Some(answer) => answer,
-                None if deadline.passed() => Err(deadline.error()),
+                None if deadline.passed() => Err(deadline.error(Some(&room.conn))),
                 None => return Poll::Pending,
             };
             match (ended, std::mem::replace(&mut self.state, State::Done)) {
@@ -48,18 +48,22 @@ impl<T: Send + 'static> Call<T> {
                     sent.set_over();
                     answer
                 }
-                None if deadline.passed() => Err(deadline.error()),
+                None if deadline.passed() => {
+                    let late = deadline.error(Some(sent.conn()));
+                    sent.log_end(Some(&late));
+                    Err(late)
+                }
                 None => return Poll::Pending,
             },
             State::Pooled(slot, deadline) => match slot.take_or_wake(context.waker()) {
                 Some(answer) => answer,
-                None if deadline.passed() => Err(deadline.error()),
+                None if deadline.passed() => Err(deadline.error(None)),
                 None => return Poll::Pending,
             },
             State::Streamed(room, done, deadline) => {
                 match room.slot().take_or_wake(context.waker()) {
                     Some(answer) => answer.map(|()| done()),
-                    None if deadline.passed() => Err(deadline.error()),
+                    None if deadline.passed() => Err(deadline.error(Some(room.conn()))),
                     None => return Poll::Pending,
                 }
             }

@@ -91,6 +91,55 @@ fn close_and_drop_end_an_attempt_that_hangs() {
     }
 }
 
+/// What failed, where, and why, each once.
+fn says_nothing_twice(error: &str, place: &Place) {
+    let path = place.socket().display().to_string();
+    for part in ["disconnected", "connect to", path.as_str()] {
+        assert!(error.matches(part).count() <= 1, "{part} stands twice in: {error}");
+    }
+}
+
+/// Also while it goes on: in what `get` says, in the state, in what the hook is told, and where the error is that
+/// of the function that makes the objects.
+#[test]
+fn errors_say_nothing_twice() {
+    let place = Place::new();
+    let (tell, losses) = mpsc::channel();
+    let server = listen(&place.socket());
+    let made = reconnect(&place.socket())
+        .on_loss(move |reason| tell.send(reason.to_string()).unwrap())
+        .start(|lab: &LabClient| {
+            // The second time there is nobody.
+            lab.add(1, 2).wait()?;
+            Ok(lab.clone())
+        });
+    let lab = made.unwrap();
+    let current = lab.get(LONG).unwrap();
+    drop(server);
+    let loss = losses.recv_timeout(LONG).unwrap();
+    says_nothing_twice(&loss, &place);
+    says_nothing_twice(&current.add(1, 2).wait().unwrap_err().to_string(), &place);
+    wait_until("an attempt has failed", || {
+        connecting(&lab).is_some_and(|(_, error)| error.contains("no socket at"))
+    });
+    says_nothing_twice(&connecting(&lab).unwrap().1, &place);
+    let error = lab.get(Duration::ZERO).unwrap_err().to_string();
+    assert!(error.starts_with("disconnected: no connection within 0ns: no socket at "), "{error}");
+    says_nothing_twice(&error, &place);
+
+    // One that accepts and goes, which fails while the objects are made.
+    drop(lab);
+    let listener = UnixListener::bind(place.socket()).unwrap();
+    thread::spawn(move || while listener.accept().is_ok() {});
+    let backoff = Backoff { max_restarts: Some(1), ..quick() };
+    let lab = start(reconnect(&place.socket()).backoff(backoff));
+    let reason = ended(&lab).to_string();
+    assert!(reason.contains("given up after 2 attempts in "), "{reason}");
+    let to = format!(" to connect to {}: the other side ", place.socket().display());
+    assert!(reason.contains(&to), "{reason}");
+    says_nothing_twice(&reason, &place);
+}
+
 #[test]
 fn after_so_many_attempts_or_so_long_it_is_given_up() {
     let place = Place::new();
@@ -100,12 +149,13 @@ fn after_so_many_attempts_or_so_long_it_is_given_up() {
     assert!(reason.contains("given up after 4 attempts in "), "{reason}");
     assert!(reason.contains("no socket at"), "{reason}");
     assert_eq!(lab.get(LONG).unwrap_err().to_string(), reason);
+    says_nothing_twice(&reason, &place);
 
     // The second attempt would be too late.
     let backoff = Backoff { first: NEVER, longest: NEVER, ..Backoff::default() };
     let lab = start(reconnect(&place.socket()).backoff(backoff).give_up_after(NEVER / 4));
     let reason = ended(&lab).to_string();
-    assert!(reason.contains("given up after 1 attempts in "), "{reason}");
+    assert!(reason.contains("given up after 1 attempt in "), "{reason}");
     // A server that was there counts from its loss on.
     let server = listen(&place.socket());
     let lab = start(reconnect(&place.socket()).backoff(backoff).give_up_after(NEVER / 4));

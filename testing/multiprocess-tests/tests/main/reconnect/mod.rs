@@ -118,7 +118,7 @@ fn a_server_that_is_not_there_at_first() {
             .is_some_and(|(attempt, error)| attempt > 3 && error.contains("no socket at"))
     });
     let error = lab.get(Duration::ZERO).unwrap_err().to_string();
-    assert!(error.contains("no connection to the lab within 0ns: "), "{error}");
+    assert!(error.contains("no connection within 0ns to the lab: "), "{error}");
     assert!(error.contains("no socket at"), "{error}");
     // Threads and futures that wait, and one that does so no more.
     let waits: Vec<_> = (0..4)

@@ -73,6 +73,7 @@ fn a_program_that_does_not_serve_says_how_it_ended() {
         "{reason}"
     );
     assert_eq!(reason.matches("cannot run").count(), 1, "{reason}");
+    assert_eq!(reason.matches("/bin/sh").count(), 1, "{reason}");
     // It answers nothing, does not see the end of its socket, and is killed. (A shell that reads its socket
     // would end at once in a process with many descriptors: Debian's knows only those of one digit.)
     let command = Command::new("/bin/sh").arg("-c").arg("exec sleep 60");

@@ -337,6 +337,7 @@ fn the_forms_of_a_call_have_one_deadline() {
         wait_until("both are answered", || serving.drain(LONG));
         assert!(bank.open().wait().unwrap().is_none());
         let ended = poll!(&mut call);
-        assert!(matches!(ended, Poll::Ready(Err(Error::Timeout(TIMEOUT)))), "{ended:?}");
+        let Poll::Ready(Err(Error::Timeout(late))) = &ended else { panic!("{ended:?}") };
+        assert_eq!((late.after(), late.method()), (TIMEOUT, Some("Bank.wait")));
     });
 }
