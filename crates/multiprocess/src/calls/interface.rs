@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::handle::Handle;
 use super::incoming::Incoming;
 use super::method::MethodId;
-use super::peer_version::Family;
 use crate::Result;
 use crate::serving::Job;
 use crate::wire::Size;
@@ -30,6 +29,15 @@ pub struct Destroy {
     pub params: Size,
     /// The slot of the Context in them.
     pub context: Option<u32>,
+}
+
+/// A set of schemas that exists in several versions.
+#[derive(Debug)]
+pub struct Family {
+    /// Distinguishes it on a connection.
+    pub id: u64,
+    /// The names of the versions, from the newest to the oldest.
+    pub labels: &'static [&'static str],
 }
 
 /// The handle of an interface; implemented by generated code.

@@ -4,19 +4,10 @@ use std::fmt;
 use std::sync::{MutexGuard, PoisonError};
 
 use super::handle::Target;
-use super::interface::Interface;
+use super::interface::{Family, Interface};
 use crate::connection::ArcConn;
 use crate::session::Evidence;
 use crate::{Error, Result};
-
-/// A set of schemas that exists in several versions.
-#[derive(Debug)]
-pub struct Family {
-    /// Distinguishes it on a connection.
-    pub id: u64,
-    /// The names of the versions, from the newest to the oldest.
-    pub labels: &'static [&'static str],
-}
 
 /// Which version of a schema a peer has.
 ///

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use super::call::{Call, RemoteCall};
 use super::handle::{Handle, Target};
+use super::interface::Family;
 use super::method::{Method, MethodId, write_params};
-use super::peer_version::{Family, evidence};
+use super::peer_version::evidence;
 use super::remote::RemoteObject;
 use crate::call_log;
 use crate::connection::ArcConn;
