@@ -8,6 +8,7 @@ fn main() -> Result<(), multiprocess_build::Error> {
         .file("schema/init.capnp")
         .file("schema/mining.capnp")
         .file("schema/rpc.capnp")
+        .raw_methods(true)
         .older_version("31", "schema/older/31")
         .older_version("30", "schema/older/30")
         .compile()
