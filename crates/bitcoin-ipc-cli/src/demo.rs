@@ -7,7 +7,9 @@ use bitcoin::block::Header;
 use super::args::Args;
 use super::peer::{Peer, is_easy};
 use super::{Failure, Outcome, output};
-use bitcoin_ipc::mining::{BlockCreateOptions, BlockTemplateClient, MiningClient, Outcome as Answer};
+use bitcoin_ipc::mining::{
+    BlockCreateOptions, BlockTemplateClient, MiningClient, Outcome as Answer,
+};
 use bitcoin_regtest::{coinbase_transaction, merkle_root, solve};
 
 /// How long the demonstration waits for the block that it makes itself.
@@ -131,10 +133,9 @@ fn make_block(
             );
             Ok(())
         }
-        Some(tip) => Err(Failure(format!(
-            "the tip is {}, not the block that was submitted",
-            tip.hash
-        ))),
+        Some(tip) => {
+            Err(Failure(format!("the tip is {}, not the block that was submitted", tip.hash)))
+        }
         None => Err(Failure("the node ended the wait: it is shutting down".to_owned())),
     }
 }

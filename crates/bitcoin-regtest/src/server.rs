@@ -182,8 +182,7 @@ impl BlockTemplate for NodeTemplate {
 
     fn wait_next(&self, options: BlockWaitOptions) -> Result<Option<BlockTemplateClient>> {
         let token = cancel_token(&self.chain);
-        let next =
-            self.template.wait_next(Some(options.timeout), &|| cancelled(token.as_ref()));
+        let next = self.template.wait_next(Some(options.timeout), &|| cancelled(token.as_ref()));
         let chain = Arc::clone(&self.chain);
         Ok(next.map(|template| BlockTemplateClient::new(NodeTemplate { chain, template })))
     }

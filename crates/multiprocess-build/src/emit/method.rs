@@ -16,8 +16,7 @@ pub(super) fn tables(lineage: &Lineage<'_>) -> Option<TokenStream> {
     let handle = lineage.own.handle();
     let generics = lineage.generics(None);
     let plain = lineage.interface.plain();
-    let tables: Vec<_> =
-        plain.map(|method| of(lineage, method, &call(lineage, method))).collect();
+    let tables: Vec<_> = plain.map(|method| of(lineage, method, &call(lineage, method))).collect();
     (!tables.is_empty()).then(|| quote!(impl #generics #handle { #(#tables)* }))
 }
 

@@ -252,7 +252,8 @@ fn read_results(
         [] => {}
         [Some(field)] => {
             let read = lineage.cx.read(field, &names).result();
-            let decode = decode_results(method).map(|decode| quote!(.and_then(|result| #decode("", result))));
+            let decode = decode_results(method)
+                .map(|decode| quote!(.and_then(|result| #decode("", result))));
             steps.push(Write::Result(quote!(#read #decode)));
         }
         [None] => {

@@ -80,7 +80,7 @@ fn raw(method: &Method) -> Option<Method> {
     }
     let mut raw = method.clone();
     raw.docs = format!(
-        "The same as [`{0}`](Self::{0}), with the values as they travel: nothing is decoded or encoded.",
+        "The same as `{}`, with the values as they travel: nothing is decoded or encoded.",
         method.name
     );
     raw.name.push_str("_raw");
@@ -118,28 +118,25 @@ fn call(lineage: &Lineage<'_>, method: &Method, raw: &Method) -> TokenStream {
     let object = locals(method).get("object");
     let (name, names) = (ident(&method.name), names(method));
     let pattern = tuple(&names);
-    let arguments = method.params.fields.iter().zip(&names).map(|(field, name)| {
-        match codec(field) {
+    let arguments =
+        method.params.fields.iter().zip(&names).map(|(field, name)| match codec(field) {
             Some((rust, codec)) => {
                 let path = place(interface, method, field);
                 each(field, name, &quote!(rt::decoded::<#rust, #codec>), &path, false)
             }
             None if method.borrowed => lineage.cx.view(field, name),
             None => name.clone(),
-        }
-    });
+        });
     let run = quote!(#object.#name(#(#arguments),*));
     let results = locals(method).get("results");
-    let encoded = method.results_as.as_ref().map(|(rust, codec)| {
+    let whole = method.results_as.as_ref().map(|(rust, codec)| {
         let (rust, codec, path) = (tokens(rust), tokens(codec), path(interface, method));
-        quote!(let #results = rt::encoded_here::<#rust, #codec>(#path, &#results)?;)
+        quote!(rt::encoded_here::<#rust, #codec>(#path, &#run?))
     });
+    let run = whole.unwrap_or(run);
     match raw_results(interface, method, raw, &results) {
-        None if encoded.is_none() => quote!(|#object, #pattern| #run),
-        made => {
-            let made = made.unwrap_or_else(|| quote!(#results));
-            quote!(|#object, #pattern| { let #results = #run?; #encoded Ok(#made) })
-        }
+        None => quote!(|#object, #pattern| #run),
+        Some(made) => quote!(|#object, #pattern| { let #results = #run?; Ok(#made) }),
     }
 }
 

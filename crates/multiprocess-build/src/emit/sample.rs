@@ -159,5 +159,10 @@ pub(super) fn lifecycle(ordinal: u16, name: &str, kind: Kind) -> Method {
 
 /// Options for code in `OUT_DIR`, with everything optional off.
 pub(super) fn options() -> Options {
-    Options { async_traits: false, raw_methods: false, raw: false, below_out_dir: Some(String::new()) }
+    Options {
+        async_traits: false,
+        raw_methods: false,
+        raw: false,
+        below_out_dir: Some(String::new()),
+    }
 }

@@ -144,14 +144,14 @@ impl<O: ?Sized, P, R: Send + 'static> Method<O, P, R> {
                 None => return Err(error),
             },
         };
-        let (id, codec) = (self.id, self.results);
+        let (name, codec) = (self.id.name, self.results);
         Ok(move |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| {
             let mut to = Builder::content(to, codec.size);
             let written = match &mut outcome {
                 Ok(results) => codec.write(cx, &mut to, results),
                 Err(exception) => exception(cx, &mut to),
             };
-            written.map_err(|error| error.unsendable(id.name))
+            written.map_err(|error| error.unsendable(name))
         })
     }
 }

@@ -96,7 +96,35 @@ impl<T, C: Codec<T>> Codec<Vec<T>> for Each<C> {
 
 /// Says in which item the error is.
 fn in_item<T>(index: usize, made: Result<T, CodecError>) -> Result<T, CodecError> {
-    made.map_err(|error| format!("item {index}: {error}").into())
+    made.map_err(|error| InItem { index, error }.into())
+}
+
+/// An error of one item, which becomes part of the path.
+#[derive(Debug)]
+struct InItem {
+    index: usize,
+    error: CodecError,
+}
+
+impl fmt::Display for InItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "item {}: {}", self.index, self.error)
+    }
+}
+
+impl std::error::Error for InItem {}
+
+/// What a codec says, with the items that it names in the path.
+fn refused(path: &str, mut error: CodecError, what: &str) -> Error {
+    let mut path = path.to_owned();
+    while let Some(found) = error.downcast_ref::<InItem>() {
+        path.push_str(&format!("[{}]", found.index));
+        error = match error.downcast::<InItem>() {
+            Ok(found) => found.error,
+            Err(error) => error,
+        };
+    }
+    Error::decode(path, format!("{what}{error}"))
 }
 
 /// A codec through the standard conversions: `T: TryFrom<W>` one way, `W: TryFrom<T>` the other.
@@ -125,7 +153,7 @@ where
 /// # Errors
 /// [`Error::Decode`] with what the codec says.
 pub fn decoded<T, C: Codec<T>>(path: &str, wire: C::Wire) -> Result<T> {
-    catch_panic(|| C::decode(wire).map_err(|error| Error::decode(path, error.to_string())))
+    catch_panic(|| C::decode(wire).map_err(|error| refused(path, error, "")))
 }
 
 /// What is written for a value.
@@ -134,8 +162,7 @@ pub fn decoded<T, C: Codec<T>>(path: &str, wire: C::Wire) -> Result<T> {
 /// What the codec says, as [`Error::Decode`] for the time that the path is gathered; what writes the
 /// whole message makes an [`Error::ApiMisuse`] of it.
 pub fn encoded<T, C: Codec<T>>(value: &T) -> Result<C::Wire> {
-    let refused = |error| Error::decode("", format!("a value cannot be sent: {error}"));
-    catch_panic(|| C::encode(value).map_err(refused))
+    catch_panic(|| C::encode(value).map_err(|error| refused("", error, "a value cannot be sent: ")))
 }
 
 /// The same for a value that goes into no message: `path` is where it would be, method and all.
