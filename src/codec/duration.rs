@@ -26,7 +26,13 @@ impl Codec<Duration> for Milliseconds {
         if wire.is_nan() {
             return Err("a time in milliseconds that is not a number".into());
         }
-        Ok(Duration::try_from_secs_f64(wire.max(0.0) / 1000.0).unwrap_or(FOREVER))
+        // Whole seconds by themselves: of many, a quotient would keep too few milliseconds.
+        let part = wire.max(0.0) % 1000.0;
+        let whole = Duration::try_from_secs_f64((wire.max(0.0) - part) / 1000.0);
+        let part = Duration::try_from_secs_f64(part / 1000.0);
+        // Infinity has no part.
+        let (Ok(whole), Ok(part)) = (whole, part) else { return Ok(FOREVER) };
+        Ok(whole.checked_add(part).unwrap_or(FOREVER))
     }
 
     fn encode(value: &Duration) -> Result<f64, CodecError> {

@@ -155,7 +155,7 @@ fn options_arrive_at_30_as_they_are_though_it_has_no_defaults() {
     assert_eq!(asked.take(), [format!("createNewBlock {then:?}")]);
 
     let options = BlockCheckOptions { check_pow: false, ..Default::default() };
-    let checked = mining.check_block(genesis(), options).wait().unwrap();
+    let checked = mining.check_block(genesis(), options.clone()).wait().unwrap();
     let rejection = Rejection::new("high-hash", "proof of work failed");
     assert_eq!(checked, Outcome::Rejected(rejection));
     let then = v30::mining::BlockCheckOptions { check_merkle_root: true, check_pow: false };
