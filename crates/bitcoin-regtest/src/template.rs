@@ -380,7 +380,7 @@ mod tests {
         header.merkle_root = merkle_root(coinbase.compute_txid(), &[]);
         solve(&mut header);
         let refused =
-            early.submit_solution(0x2000_0000, header.time, header.nonce, coinbase).unwrap_err();
+            early.submit_solution(header.version, header.time, header.nonce, coinbase).unwrap_err();
         assert_eq!(refused.reason, "bad-witness-nonce-size");
         submit(&early, b"early").unwrap();
         assert_eq!(submit(&early, b"early").unwrap_err().reason, "duplicate");
