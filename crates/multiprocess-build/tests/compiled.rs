@@ -102,9 +102,10 @@ fn a_default_goes_through_the_codec() {
 /// An object of this process, whose methods have the author's types, called without codecs.
 #[test]
 fn raw_methods_of_an_object_of_this_process_use_its_codecs() {
-    use plain::marks::{Marks, MarksClient};
+    use plain::marks::{HighMarks, HighMarksClient, Marks, MarksClient};
 
     struct Court;
+    impl HighMarks for Court {}
     impl Marks for Court {
         fn judge(&self, case: String, years: Option<Years>) -> multiprocess::Result<Verdict> {
             Ok(match years {
@@ -118,6 +119,8 @@ fn raw_methods_of_an_object_of_this_process_use_its_codecs() {
         }
     }
 
+    let high = HighMarksClient::new(Court).judge_raw("theft", None).wait();
+    assert!(matches!(&high, Ok(results) if results.guilty && results.why == "theft"));
     let court = MarksClient::new(Court);
     let guilty = court.judge_raw("theft", None).wait();
     assert!(matches!(&guilty, Ok(results) if results.guilty && results.why == "theft"));

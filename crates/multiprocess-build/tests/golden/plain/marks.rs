@@ -442,6 +442,154 @@ impl rt::Interface for MarksClient {
     }
 }
 
+/// It has the raw methods, too.
+///
+/// Implement it to serve such an object. A method that is left out answers [`Error::Unimplemented`](::multiprocess::Error::Unimplemented).
+pub trait HighMarks: Marks {}
+
+/// A handle on a [`HighMarks`] object, here or in another process.
+///
+/// Cheap to clone: every clone is the same object. Any thread can use it.
+#[derive(Clone, Debug)]
+pub struct HighMarksClient(rt::Handle<dyn HighMarks>);
+rt::handle!(HighMarksClient, HighMarks);
+
+impl HighMarksClient {
+    /// The method `wait` of `Marks`.
+    pub fn wait(&self, until: std::time::Duration) -> rt::Call<String> {
+        MarksClient::from(self.clone()).wait(until)
+    }
+
+    /// The method `stop` of `Marks`.
+    pub fn stop(&self) -> rt::Call<()> {
+        MarksClient::from(self.clone()).stop()
+    }
+
+    /// The method `count` of `Marks`.
+    pub fn count(
+        &self,
+        words: ::std::collections::HashMap<String, u32>,
+        seen: ::std::collections::BTreeSet<String>,
+    ) -> rt::Call<MarksCountResults> {
+        MarksClient::from(self.clone()).count(words, seen)
+    }
+
+    /// The method `keep` of `Marks`.
+    pub fn keep(
+        &self,
+        listener: Option<::std::sync::Arc<dyn Listener>>,
+        sure: ::std::sync::Arc<dyn Listener>,
+    ) -> rt::Call<ListenerClient> {
+        MarksClient::from(self.clone()).keep(listener, sure)
+    }
+
+    /// The method `login` of `Marks`.
+    pub fn login(&self, account: Option<Account>) -> rt::Call<()> {
+        MarksClient::from(self.clone()).login(account)
+    }
+
+    /// The method `odd` of `Marks`.
+    pub fn even(&self) -> rt::Call<()> {
+        MarksClient::from(self.clone()).even()
+    }
+
+    /// All results as one type.
+    pub fn judge(
+        &self,
+        case: impl Into<String>,
+        years: Option<crate::Years>,
+    ) -> rt::Call<crate::Verdict> {
+        MarksClient::from(self.clone()).judge(case, years)
+    }
+
+    /// The method `rest` of `Marks`.
+    pub fn rest(&self) -> rt::Call<std::time::Duration> {
+        MarksClient::from(self.clone()).rest()
+    }
+}
+
+impl HighMarks for HighMarksClient {}
+
+impl Marks for HighMarksClient {
+    fn wait(&self, until: std::time::Duration) -> rt::Result<String> { self.wait(until).wait() }
+    fn stop(&self) -> rt::Result<()> { self.stop().wait() }
+
+    fn count(
+        &self,
+        words: ::std::collections::HashMap<String, u32>,
+        seen: ::std::collections::BTreeSet<String>,
+    ) -> rt::Result<MarksCountResults> {
+        self.count(words, seen).wait()
+    }
+
+    fn keep(
+        &self,
+        listener: Option<::std::sync::Arc<dyn Listener>>,
+        sure: ::std::sync::Arc<dyn Listener>,
+    ) -> rt::Result<ListenerClient> {
+        self.keep(listener, sure).wait()
+    }
+
+    fn login(&self, account: Option<Account>) -> rt::Result<()> { self.login(account).wait() }
+    fn even(&self) -> rt::Result<()> { self.even().wait() }
+
+    fn judge(&self, case: String, years: Option<crate::Years>) -> rt::Result<crate::Verdict> {
+        self.judge(case, years).wait()
+    }
+
+    fn rest(&self) -> rt::Result<std::time::Duration> { self.rest().wait() }
+}
+
+impl From<HighMarksClient> for MarksClient {
+    fn from(handle: HighMarksClient) -> Self { Self(handle.0.upcast::<dyn Marks>(|object| object)) }
+}
+
+impl HighMarksClient {
+    /// The same as `wait`, with the values as they travel: nothing is decoded or encoded.
+    pub fn wait_raw(&self, until: i64) -> rt::Call<String> {
+        MarksClient::from(self.clone()).wait_raw(until)
+    }
+
+    /// The same as `judge`, with the values as they travel: nothing is decoded or encoded.
+    pub fn judge_raw(
+        &self,
+        case: impl Into<String>,
+        years: Option<u8>,
+    ) -> rt::Call<MarksJudgeResultsRaw> {
+        MarksClient::from(self.clone()).judge_raw(case, years)
+    }
+
+    /// The same as `rest`, with the values as they travel: nothing is decoded or encoded.
+    pub fn rest_raw(&self) -> rt::Call<i64> {
+        MarksClient::from(self.clone()).rest_raw()
+    }
+}
+
+impl HighMarksClient {}
+
+impl rt::Interface for HighMarksClient {
+    type Object = dyn HighMarks;
+    const ID: u64 = 0x8a7eaf9af68847b3;
+    const NAME: &'static str = "HighMarks";
+    const ANCESTORS: &'static [u64] = &[0xa14405f3d886e1ba];
+
+    fn from_handle(handle: rt::Handle<dyn HighMarks>) -> Self { Self(handle) }
+    fn handle(&self) -> &rt::Handle<dyn HighMarks> { &self.0 }
+    fn into_object(self) -> ::std::sync::Arc<dyn HighMarks> { ::std::sync::Arc::new(self) }
+
+    fn dispatch(
+        call: rt::Incoming<'_, '_>,
+        object: ::std::sync::Arc<dyn HighMarks>,
+    ) -> rt::Result<rt::Job> {
+        match call.method() {
+            (id, _) if <MarksClient as rt::Interface>::extends(id) => {
+                <MarksClient as rt::Interface>::dispatch(call, object)
+            }
+            _ => call.unknown(Self::NAME),
+        }
+    }
+}
+
 /// One method: a function can be one.
 ///
 /// Implement it to serve such an object. A method that is left out answers [`Error::Unimplemented`](::multiprocess::Error::Unimplemented).

@@ -18,6 +18,10 @@ interface Marks {
     rest @7 () -> (result :Int64 = 5 $Rust.type("std::time::Duration") $Rust.codec("crate::Millis"));
 }
 
+interface HighMarks extends(Marks) {
+    # It has the raw methods, too.
+}
+
 interface Listener {
     # One method: a function can be one.
 
