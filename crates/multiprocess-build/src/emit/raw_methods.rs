@@ -134,6 +134,15 @@ fn call(lineage: &Lineage<'_>, method: &Method, raw: &Method) -> TokenStream {
         quote!(rt::encoded_here::<#rust, #codec>(#path, &#run?))
     });
     let run = whole.unwrap_or(run);
+    if let [field] = method.results.fields.as_slice()
+        && let Some((rust, codec)) = codec(field)
+        && field.presence == Presence::Always
+    {
+        let path = place(interface, method, field);
+        return quote! {
+            |#object, #pattern| rt::encoded_here::<#rust, #codec>(#path, &#run?)
+        };
+    }
     match raw_results(interface, method, raw, &results) {
         None => quote!(|#object, #pattern| #run),
         Some(made) => quote!(|#object, #pattern| { let #results = #run?; Ok(#made) }),

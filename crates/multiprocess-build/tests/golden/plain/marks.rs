@@ -398,15 +398,10 @@ impl MarksClient {
     const REST_RAW: rt::Method<dyn Marks, (), i64> = rt::Method {
         id: rt::MethodId::new(0xa14405f3d886e1ba, 7, "Marks.rest"),
         params: rt::fields::<()>(rt::Size(0, 0), &[]),
-        call: |object, ()| {
-            let results = object.rest()?;
-            Ok(
-                rt::encoded_here::<
-                    std::time::Duration,
-                    crate::Millis,
-                >("Marks.rest.result", &results)?,
-            )
-        },
+        call: |object, ()| rt::encoded_here::<
+            std::time::Duration,
+            crate::Millis,
+        >("Marks.rest.result", &object.rest()?),
         results: rt::code(
             rt::Size(1, 0),
             |cx, to, result| to.set_or::<i64>(cx, 0, "result", result, 5),
