@@ -9,6 +9,7 @@ fn main() -> Result<(), multiprocess_build::Error> {
         .file("schema/mining.capnp")
         .file("schema/rpc.capnp")
         .newest_version("32")
+        .raw_methods(true)
         .older_version("31", "schema/older/31")
         .older_version("30", "schema/older/30")
         .compile()

@@ -33,9 +33,9 @@ interface Mining {
     getTip @2 (context :Proxy.Context) -> (result :Common.BlockRef, hasResult :Bool);
     # The chain's last block; none while the node has not loaded its chain.
 
-    waitTipChanged @3 (context :Proxy.Context, currentTip :Data, timeout :Float64 = .maxDouble) -> (result :Common.BlockRef $Rust.nullable) $Rust.longWait $Rust.interruptedBy("interrupt");
-    # Waits until the tip is another than `currentTip` (32 bytes), for `timeout` milliseconds at
-    # most. Returns the tip, which on a timeout is unchanged; none when the node shuts down or
+    waitTipChanged @3 (context :Proxy.Context, currentTip :Data $Rust.type("::bitcoin_ipc::bitcoin::BlockHash") $Rust.codec("::bitcoin_ipc::codec::Hash32"), timeout :Float64 = .maxDouble $Rust.type("::std::time::Duration") $Rust.codec("::bitcoin_ipc::codec::Milliseconds")) -> (result :Common.BlockRef $Rust.nullable) $Rust.longWait $Rust.interruptedBy("interrupt");
+    # Waits until the tip is another than `currentTip`, for `timeout` at most (in milliseconds on the wire;
+    # `codec::FOREVER` waits without an end). Returns the tip, which on a timeout is unchanged; none when the node shuts down or
     # `interrupt` was called.
 
     createNewBlock @4 (context :Proxy.Context, options :BlockCreateOptions, cooldown :Bool = true $Rust.mayBeLost) -> (result :BlockTemplate) $Rust.longWait $Rust.interruptedBy("interrupt");
@@ -43,23 +43,23 @@ interface Mining {
     # tip stops changing. None when the node shuts down or `interrupt` was called. Bitcoin Core 30 never
     # waits, whatever `cooldown` says.
 
-    checkBlock @5 (context :Proxy.Context, block :Data, options :BlockCheckOptions) -> (reason :Text, debug :Text, result :Bool);
-    # Checks a serialized block that builds on the tip without accepting it. `reason` is BIP 22's
-    # word for what is wrong, `debug` says it at length.
+    checkBlock @5 (context :Proxy.Context, block :Data $Rust.type("::bitcoin_ipc::bitcoin::Block") $Rust.codec("::bitcoin_ipc::codec::Consensus"), options :BlockCheckOptions) -> (reason :Text, debug :Text, result :Bool) $Rust.type("::bitcoin_ipc::mining::Outcome") $Rust.codec("::bitcoin_ipc::mining::MiningCheckBlockResults");
+    # Checks a block that builds on the tip without accepting it. On the wire `reason` is BIP 22's word for
+    # what is wrong, and `debug` says it at length.
 
     interrupt @6 () -> ();
     # Ends the waits of waitTipChanged and createNewBlock of this object (Bitcoin Core 31 and newer).
     # If there is none, Bitcoin Core ends the next one.
 
-    submitBlock @7 (context :Proxy.Context, block :Data) -> (reason :Text, debug :Text, result :Bool);
-    # Gives the node a serialized block (Bitcoin Core 32 and newer). `result` is true where it was
-    # accepted; `reason` is BIP 22's word for what is wrong, `debug` says it at length.
+    submitBlock @7 (context :Proxy.Context, block :Data $Rust.type("::bitcoin_ipc::bitcoin::Block") $Rust.codec("::bitcoin_ipc::codec::Consensus")) -> (reason :Text, debug :Text, result :Bool) $Rust.type("::bitcoin_ipc::mining::Outcome") $Rust.codec("::bitcoin_ipc::mining::MiningSubmitBlockResults");
+    # Gives the node a block (Bitcoin Core 32 and newer). On the wire `result` is true where it was
+    # accepted, `reason` is BIP 22's word for what is wrong, and `debug` says it at length.
 
-    getTransactionsByTxID @8 (context :Proxy.Context, txids :List(Data)) -> (result :List(Data));
-    # Serialized transactions from the node's memory pool, in the order of `txids` (32 bytes each);
-    # empty where there is none (Bitcoin Core 32 and newer).
+    getTransactionsByTxID @8 (context :Proxy.Context, txids :List(Data) $Rust.type("Vec<::bitcoin_ipc::bitcoin::Txid>") $Rust.codec("::multiprocess::Each<::bitcoin_ipc::codec::Hash32>")) -> (result :List(Data) $Rust.type("Vec<Option<::bitcoin_ipc::bitcoin::Transaction>>") $Rust.codec("::multiprocess::Each<::bitcoin_ipc::codec::OrEmpty<::bitcoin_ipc::codec::Consensus>>"));
+    # Transactions from the node's memory pool, in the order of `txids`; none (empty on the wire) where it is
+    # not there (Bitcoin Core 32 and newer).
 
-    getTransactionsByWitnessID @9 (context :Proxy.Context, wtxids :List(Data)) -> (result :List(Data));
+    getTransactionsByWitnessID @9 (context :Proxy.Context, wtxids :List(Data) $Rust.type("Vec<::bitcoin_ipc::bitcoin::Wtxid>") $Rust.codec("::multiprocess::Each<::bitcoin_ipc::codec::Hash32>")) -> (result :List(Data) $Rust.type("Vec<Option<::bitcoin_ipc::bitcoin::Transaction>>") $Rust.codec("::multiprocess::Each<::bitcoin_ipc::codec::OrEmpty<::bitcoin_ipc::codec::Consensus>>"));
     # The same by witness ids (Bitcoin Core 32 and newer).
 }
 
@@ -69,15 +69,15 @@ interface BlockTemplate {
 
     destroy @0 (context :Proxy.Context) -> ();
 
-    getBlockHeader @1 (context :Proxy.Context) -> (result :Data);
-    # The header: 80 bytes. Its merkle root means nothing before there is a coinbase transaction
+    getBlockHeader @1 (context :Proxy.Context) -> (result :Data $Rust.type("::bitcoin_ipc::bitcoin::block::Header") $Rust.codec("::bitcoin_ipc::codec::Consensus"));
+    # The header. Its merkle root means nothing before there is a coinbase transaction
     # (Bitcoin Core leaves it zero), nor does its nonce.
 
-    getBlock @2 (context :Proxy.Context) -> (result :Data);
-    # The whole block, serialized, with a placeholder coinbase.
+    getBlock @2 (context :Proxy.Context) -> (result :Data $Rust.type("::bitcoin_ipc::bitcoin::Block") $Rust.codec("::bitcoin_ipc::codec::Consensus"));
+    # The whole block with a placeholder coinbase.
 
-    getTxFees @3 (context :Proxy.Context) -> (result :List(Int64));
-    # Each transaction's fee in satoshis, without the coinbase.
+    getTxFees @3 (context :Proxy.Context) -> (result :List(Int64) $Rust.type("Vec<::bitcoin_ipc::bitcoin::Amount>") $Rust.codec("::multiprocess::Each<::bitcoin_ipc::codec::Satoshis>"));
+    # Each transaction's fee, without the coinbase.
 
     getTxSigops @4 (context :Proxy.Context) -> (result :List(Int64));
     # Each transaction's cost in signature operations, without the coinbase.
@@ -85,14 +85,14 @@ interface BlockTemplate {
     getCoinbaseTx @5 (context :Proxy.Context) -> (result :CoinbaseTx);
     # What the coinbase transaction must contain.
 
-    getCoinbaseMerklePath @6 (context :Proxy.Context) -> (result :List(Data));
-    # The hashes (32 bytes each) that lead from the coinbase transaction to the merkle root.
+    getCoinbaseMerklePath @6 (context :Proxy.Context) -> (result :List(Data) $Rust.type("Vec<::bitcoin_ipc::bitcoin::TxMerkleNode>") $Rust.codec("::multiprocess::Each<::bitcoin_ipc::codec::Hash32>"));
+    # The hashes that lead from the coinbase transaction to the merkle root.
 
-    submitSolution @10 (context :Proxy.Context, version :UInt32, timestamp :UInt32, nonce :UInt32, coinbase :Data) -> (reason :Text, debug :Text, result :Bool);
-    # Completes the block with a header's fields and a serialized coinbase transaction, and gives it
-    # to the node. `result` is true where the node accepted it; `reason` is BIP 22's word for what is
-    # wrong, `debug` says it at length. Both are empty where the node is older than that
-    # (Bitcoin Core 30, 31, and 32 before its last changes).
+    submitSolution @10 (context :Proxy.Context, version :UInt32 $Rust.type("::bitcoin_ipc::bitcoin::block::Version") $Rust.codec("::bitcoin_ipc::codec::Consensus32"), timestamp :UInt32, nonce :UInt32, coinbase :Data $Rust.type("::bitcoin_ipc::bitcoin::Transaction") $Rust.codec("::bitcoin_ipc::codec::Consensus")) -> (reason :Text, debug :Text, result :Bool) $Rust.type("::bitcoin_ipc::mining::Outcome") $Rust.codec("::bitcoin_ipc::mining::BlockTemplateSubmitSolutionResults");
+    # Completes the block with a header's fields (`timestamp` in seconds since 1970) and a coinbase
+    # transaction, and gives it to the node. On the wire `result` is true where the node accepted it,
+    # `reason` is BIP 22's word for what is wrong, and `debug` says it at length. A node that is older than
+    # that (Bitcoin Core 30, 31, and 32 before its last changes) gives no reason.
 
     waitNext @8 (context :Proxy.Context, options :BlockWaitOptions) -> (result :BlockTemplate) $Rust.longWait $Rust.interruptedBy("interruptWait");
     # Waits for a template that is better than this one. None on a timeout or after interruptWait.
@@ -111,20 +111,23 @@ struct BlockCreateOptions {
     # Whether to include transactions from the node's memory pool.
 
     blockReservedWeight @1 :UInt64 = .defaultBlockReservedWeight;
-    # Weight units to leave free for the header and the coinbase transaction.
+    # Weight units to leave free for the header and the coinbase transaction. Bitcoin Core takes 2,000 to
+    # 4,000,000.
 
     coinbaseOutputMaxAdditionalSigops @2 :UInt64 = .defaultCoinbaseOutputMaxAdditionalSigops;
-    # Signature operations to leave free for the coinbase transaction's outputs.
+    # Signature operations to leave free for the coinbase transaction's outputs. Bitcoin Core takes 80,000
+    # at most.
 }
 
 struct BlockWaitOptions {
     # Options of waitNext.
 
-    timeout @0 :Float64 = .maxDouble;
-    # How long to wait at most, in milliseconds.
+    timeout @0 :Float64 = .maxDouble $Rust.type("::std::time::Duration") $Rust.codec("::bitcoin_ipc::codec::Milliseconds");
+    # How long to wait at most (in milliseconds on the wire); without an end unless set.
 
-    feeThreshold @1 :Int64 = .maxMoney;
-    # How many satoshis more in fees a template on the same tip must bring.
+    feeThreshold @1 :Int64 = .maxMoney $Rust.type("::bitcoin_ipc::bitcoin::Amount") $Rust.codec("::bitcoin_ipc::codec::Satoshis");
+    # How much more in fees a template on the same tip must bring; unless set, only another tip makes a new
+    # template.
 }
 
 struct BlockCheckOptions {
@@ -140,24 +143,24 @@ struct BlockCheckOptions {
 struct CoinbaseTx {
     # The required contents of a template's coinbase transaction.
 
-    version @0 :UInt32;
+    version @0 :UInt32 $Rust.type("::bitcoin_ipc::bitcoin::transaction::Version") $Rust.codec("::bitcoin_ipc::codec::Consensus32");
     # The transaction's version.
 
-    sequence @1 :UInt32;
+    sequence @1 :UInt32 $Rust.type("::bitcoin_ipc::bitcoin::Sequence") $Rust.codec("::bitcoin_ipc::codec::Consensus32");
     # The input's sequence number.
 
-    scriptSigPrefix @2 :Data;
+    scriptSigPrefix @2 :Data $Rust.type("::bitcoin_ipc::bitcoin::ScriptBuf") $Rust.codec("::bitcoin_ipc::codec::Script");
     # The beginning of the input's script (the height, by BIP 34).
 
-    witness @3 :Data;
-    # The only item of the input's witness stack; empty where the block has no witness commitment.
+    witness @3 :Data $Rust.type("::bitcoin_ipc::bitcoin::Witness") $Rust.codec("::bitcoin_ipc::codec::WitnessItem");
+    # The input's witness, which has one item; none where the block has no witness commitment.
 
-    blockRewardRemaining @4 :Int64;
-    # The subsidy and fees that are left to pay out, in satoshis.
+    blockRewardRemaining @4 :Int64 $Rust.type("::bitcoin_ipc::bitcoin::Amount") $Rust.codec("::bitcoin_ipc::codec::Satoshis");
+    # The subsidy and fees that are left to pay out.
 
-    requiredOutputs @5 :List(Data);
-    # Serialized outputs that must be there (such as the witness commitment).
+    requiredOutputs @5 :List(Data) $Rust.type("Vec<::bitcoin_ipc::bitcoin::TxOut>") $Rust.codec("::multiprocess::Each<::bitcoin_ipc::codec::Consensus>");
+    # Outputs that must be there (such as the witness commitment).
 
-    lockTime @6 :UInt32;
+    lockTime @6 :UInt32 $Rust.type("::bitcoin_ipc::bitcoin::absolute::LockTime") $Rust.codec("::bitcoin_ipc::codec::Consensus32");
     # The transaction's lock time.
 }

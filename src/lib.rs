@@ -21,7 +21,8 @@
 //! # Where to look
 //!
 //! - [`ipc`]: spawning and connecting, addresses, and the bootstrap object of a process;
-//! - [`init`], [`echo`], [`mining`], [`rpc`]: the interfaces, one module for each area.
+//! - [`init`], [`echo`], [`mining`], [`rpc`]: the interfaces, one module for each area;
+//! - [`codec`]: how the types of [`bitcoin`] travel, for schemas of your own as well.
 //!
 //! A node to develop against, in memory, is the crate `bitcoin-regtest`; the command line is
 //! `bitcoin-ipc-cli`.
@@ -33,6 +34,10 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+// So that the paths in the schemas are the same for every crate that compiles them.
+extern crate self as bitcoin_ipc;
+
+pub mod codec;
 pub mod echo;
 mod generated;
 pub mod init;
@@ -40,4 +45,5 @@ pub mod ipc;
 pub mod mining;
 pub mod rpc;
 
+pub use bitcoin;
 pub use multiprocess::{Call, Connection, Error, Result};

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use bitcoin_ipc::Error;
+use bitcoin_ipc::codec::FOREVER;
 use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::{Ipc, IpcOptions};
-use bitcoin_ipc::mining::timeout_ms;
 use bitcoin_regtest::{Chain, NodeInit};
 use tempfile::TempDir;
 
@@ -132,8 +132,7 @@ fn disconnect_incoming_ends_the_clients_and_nothing_else() {
     let (first, second) = (connect(), connect());
     let mining = first.make_mining().wait().unwrap().unwrap();
     let tip = mining.get_tip().wait().unwrap().unwrap();
-    let waiting =
-        std::thread::spawn(move || mining.wait_tip_changed(tip.hash, timeout_ms(None)).wait());
+    let waiting = std::thread::spawn(move || mining.wait_tip_changed(tip.hash, FOREVER).wait());
     wait_until("the node has the second client, too", || second.make_echo().wait().is_ok());
 
     node.disconnect_incoming();

@@ -2,6 +2,7 @@
 
 mod listen;
 mod reconnect;
+mod typed;
 mod versions;
 
 use std::time::{Duration, Instant};

@@ -4,8 +4,14 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bitcoin_ipc::bitcoin::blockdata::constants::genesis_block;
+use bitcoin_ipc::bitcoin::consensus::serialize;
+use bitcoin_ipc::bitcoin::hashes::Hash;
+use bitcoin_ipc::bitcoin::{Block, BlockHash, Network, Transaction, TxMerkleNode, block};
 use bitcoin_ipc::init::InitClient;
-use bitcoin_ipc::mining::{BlockCheckOptions, BlockCreateOptions, BlockWaitOptions, MiningClient};
+use bitcoin_ipc::mining::{
+    BlockCheckOptions, BlockCreateOptions, BlockWaitOptions, MiningClient, Outcome, Rejection,
+};
 use futures_executor::block_on;
 use multiprocess::{Connection, Error, Interface, Result};
 use old_core::{v30, v31};
@@ -23,6 +29,19 @@ impl Asked {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
+
+fn genesis() -> Block {
+    genesis_block(Network::Regtest)
+}
+
+/// A transaction, and its bytes as a node gets them.
+fn coinbase() -> (Transaction, Vec<u8>) {
+    let coinbase = genesis().txdata[0].clone();
+    let bytes = serialize(&coinbase);
+    (coinbase, bytes)
+}
+
+const VERSION: block::Version = block::Version::ONE;
 
 /// A client of the newest version, connected to `init`. The second connection is the node's.
 fn connect<I: Interface>(init: I) -> (InitClient, Connection) {
@@ -57,7 +76,7 @@ impl v30::mining::Mining for Mining30 {
         timeout: f64,
     ) -> Result<v30::common::BlockRef> {
         self.0.note(format!("waitTipChanged {current_tip:?} {timeout}"));
-        Ok(v30::common::BlockRef { hash: vec![7; 32], height: 7 })
+        Ok(v30::common::BlockRef { hash: BlockHash::from_byte_array([7; 32]), height: 7 })
     }
 
     fn check_block(
@@ -98,7 +117,7 @@ impl v30::mining::BlockTemplate for Template30 {
         coinbase: Vec<u8>,
     ) -> Result<bool> {
         self.0.note(format!("submitSolution {version} {timestamp} {nonce} {coinbase:?}"));
-        Ok(true)
+        Ok(nonce == 3)
     }
 
     fn wait_next(
@@ -136,17 +155,22 @@ fn options_arrive_at_30_as_they_are_though_it_has_no_defaults() {
     assert_eq!(asked.take(), [format!("createNewBlock {then:?}")]);
 
     let options = BlockCheckOptions { check_pow: false, ..Default::default() };
-    let checked = mining.check_block(vec![9], options).wait().unwrap();
-    assert_eq!(
-        (checked.reason.as_str(), checked.debug.as_str(), checked.result),
-        ("high-hash", "proof of work failed", false)
-    );
+    let checked = mining.check_block(genesis(), options.clone()).wait().unwrap();
+    let rejection = Rejection::new("high-hash", "proof of work failed");
+    assert_eq!(checked, Outcome::Rejected(rejection));
     let then = v30::mining::BlockCheckOptions { check_merkle_root: true, check_pow: false };
-    assert_eq!(asked.take(), [format!("checkBlock [9] {then:?}")]);
+    let bytes = serialize(&genesis());
+    assert_eq!(asked.take(), [format!("checkBlock {bytes:?} {then:?}")]);
 
-    let tip = mining.wait_tip_changed(vec![6], 250.0).wait().unwrap().unwrap();
-    assert_eq!((tip.hash, tip.height), (vec![7; 32], 7));
-    assert_eq!(asked.take(), ["waitTipChanged [6] 250"]);
+    let (current, timeout) = ([6; 32], Duration::from_millis(250));
+    let wait = mining.wait_tip_changed(BlockHash::from_byte_array(current), timeout);
+    let tip = wait.wait().unwrap().unwrap();
+    assert_eq!((tip.hash, tip.height), (BlockHash::from_byte_array([7; 32]), 7));
+    assert_eq!(asked.take(), [format!("waitTipChanged {current:?} 250")]);
+    // And without codecs, at the same older ordinals.
+    let raw = mining.check_block_raw(vec![9], options).wait().unwrap();
+    assert_eq!((raw.reason.as_str(), raw.result), ("high-hash", false));
+    assert_eq!(asked.take(), [format!("checkBlock [9] {then:?}")]);
 }
 
 #[test]
@@ -156,16 +180,24 @@ fn a_template_of_30_answers_at_its_own_ordinals() {
         mining.create_new_block(BlockCreateOptions::default(), true).wait().unwrap().unwrap();
     asked.take();
 
-    let submitted = template.submit_solution(1, 2, 3, vec![4]).wait().unwrap();
-    assert_eq!((submitted.result, submitted.reason, submitted.debug), (true, "".into(), "".into()));
+    let (coinbase, bytes) = coinbase();
+    for (nonce, outcome) in
+        [(3, Outcome::Accepted), (4, Outcome::Rejected(Rejection { reason: None, debug: None }))]
+    {
+        let call = template.submit_solution(VERSION, 2, nonce, coinbase.clone());
+        assert_eq!(call.wait().unwrap(), outcome);
+        assert_eq!(asked.take(), [format!("submitSolution 1 2 {nonce} {bytes:?}")]);
+    }
+    assert!(template.submit_solution_raw(1, 2, 3, vec![4]).wait().unwrap().result);
     assert_eq!(asked.take(), ["submitSolution 1 2 3 [4]"]);
 
-    let options = BlockWaitOptions { timeout: 5.0, ..Default::default() };
+    let options = BlockWaitOptions::default().timeout(Duration::from_millis(5));
     assert!(template.wait_next(options).wait().unwrap().is_none());
     let then = v30::mining::BlockWaitOptions { timeout: 5.0, fee_threshold: 2_100_000_000_000_000 };
     assert_eq!(asked.take(), [format!("waitNext {then:?}")]);
 
-    assert_eq!(template.get_coinbase_merkle_path().wait().unwrap(), [vec![8; 32]]);
+    let path = template.get_coinbase_merkle_path().wait().unwrap();
+    assert_eq!(path, [TxMerkleNode::from_byte_array([8; 32])]);
     assert_eq!(template.get_coinbase_commitment().wait().unwrap(), [4, 5]);
     assert_eq!(template.get_witness_commitment_index().wait().unwrap(), -1);
     // The present getCoinbaseTx returns a struct, that of version 30 a transaction, so they are two
@@ -179,7 +211,7 @@ fn a_template_of_30_answers_at_its_own_ordinals() {
 fn what_30_does_not_have_is_unimplemented_and_nothing_else_is_called() {
     let (mining, _node, asked) = mining30();
     for error in [
-        mining.submit_block(vec![1]).wait().map(drop).unwrap_err(),
+        mining.submit_block(genesis()).wait().map(drop).unwrap_err(),
         mining.get_transactions_by_tx_id(vec![]).wait().map(drop).unwrap_err(),
         mining.interrupt().wait().unwrap_err(),
     ] {
@@ -200,7 +232,7 @@ fn futures_and_pipelined_calls_find_the_version_as_well() {
     let template =
         init.make_mining().pipelined().create_new_block(BlockCreateOptions::default(), true);
     let path = template.pipelined().get_coinbase_merkle_path().timeout(Duration::from_secs(20));
-    assert_eq!(path.wait().unwrap(), [vec![8; 32]]);
+    assert_eq!(path.wait().unwrap(), [TxMerkleNode::from_byte_array([8; 32])]);
 }
 
 struct Init31(Asked);
@@ -253,8 +285,10 @@ fn a_node_of_version_31_has_the_older_submit_solution() {
         mining.create_new_block(BlockCreateOptions::default(), false).wait().unwrap().unwrap();
     let then = v31::mining::BlockCreateOptions::default();
     assert_eq!(asked.take(), [format!("createNewBlock {then:?} false")]);
+    let (coinbase, bytes) = coinbase();
     for _ in 0..2 {
-        assert!(template.submit_solution(1, 2, 3, vec![4]).wait().unwrap().result);
+        let call = template.submit_solution(VERSION, 2, 3, coinbase.clone());
+        assert_eq!(call.wait().unwrap(), Outcome::Accepted);
+        assert_eq!(asked.take(), [format!("submitSolution 1 2 3 {bytes:?}")]);
     }
-    assert_eq!(asked.take(), ["submitSolution 1 2 3 [4]"; 2]);
 }

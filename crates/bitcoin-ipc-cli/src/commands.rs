@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use bitcoin::block::Header;
-use bitcoin::{Amount, Block, TxOut};
+use bitcoin::hashes::Hash;
+use bitcoin::{Amount, BlockHash, TxOut};
 use clap::CommandFactory;
 use serde_json::{Value, json};
 
 use super::args::{Args, Command};
 use super::peer::Peer;
 use super::{Failure, Outcome, demo, output, signals};
-use bitcoin_ipc::mining::{
-    BlockCreateOptions, BlockRef, BlockTemplateClient, block_hash, decode, timeout_ms,
-};
+use bitcoin_ipc::codec::FOREVER;
+use bitcoin_ipc::mining::{BlockCreateOptions, BlockRef, BlockTemplateClient};
 
 pub(super) fn run(args: &Args) -> Outcome {
     signals::end_on_interrupt()?;
@@ -46,7 +46,7 @@ fn run_with(peer: &Peer, command: &Command, tip: Option<Duration>) -> Outcome {
             let tip = tip.ok_or_else(|| {
                 Failure("the node has no tip yet: it is still loading its chain".to_owned())
             })?;
-            show_tip(&tip, *json)?;
+            show_tip(tip, *json);
         }
         Command::WaitTip { json } => wait_tip(peer, tip, *json)?,
         Command::Template { json } => show_template(peer, *json)?,
@@ -57,33 +57,34 @@ fn run_with(peer: &Peer, command: &Command, tip: Option<Duration>) -> Outcome {
     Ok(())
 }
 
-fn show_tip(tip: &BlockRef, json: bool) -> Outcome {
-    let hash = block_hash(&tip.hash)?;
+fn show_tip(tip: BlockRef, json: bool) {
     if json {
-        output::line(json!({ "height": tip.height, "hash": hash.to_string() }));
+        output::line(json!({ "height": tip.height, "hash": tip.hash.to_string() }));
     } else {
         output::row("height", tip.height);
-        output::row("hash", hash);
+        output::row("hash", tip.hash);
     }
-    Ok(())
 }
 
 /// Waits for `timeout`, or until Ctrl-C.
 fn wait_tip(peer: &Peer, timeout: Option<Duration>, json: bool) -> Outcome {
     let mining = peer.mining()?;
-    let before = peer.ask(mining.get_tip())?.unwrap_or_default();
     // No block has this hash, so for a node without a tip the wait ends with its first one.
-    let hash = if before.hash.is_empty() { vec![0; 32] } else { before.hash.clone() };
+    let none = BlockRef { hash: BlockHash::all_zeros(), height: 0 };
+    let before = peer.ask(mining.get_tip())?.unwrap_or(none);
     let waiting = output::Waiting::new(format_args!("the block after {}", before.height));
     // The node ends the wait in time; one that is stuck does not.
-    let call = mining.wait_tip_changed(hash.clone(), timeout_ms(timeout));
+    let call = mining.wait_tip_changed(before.hash, timeout.unwrap_or(FOREVER));
     let after = match timeout {
         Some(timeout) => call.timeout(timeout.saturating_add(peer.patience)).wait()?,
         None => call.wait()?,
     };
     drop(waiting);
     match after {
-        Some(tip) if tip.hash != hash => show_tip(&tip, json),
+        Some(tip) if tip.hash != before.hash => {
+            show_tip(tip, json);
+            Ok(())
+        }
         Some(_) => Err(Failure("the tip did not change in time".to_owned())),
         None => Err(Failure("the node ended the wait: it is shutting down".to_owned())),
     }
@@ -108,31 +109,29 @@ fn rpc(peer: &Peer, method: &str, args: &[String]) -> Outcome {
     Ok(())
 }
 
-/// The content of a template, in rust-bitcoin's types.
+/// The content of a template.
 struct Template {
     header: Header,
     transactions: usize,
-    fees: i64,
+    fees: Amount,
     sigops: i64,
-    reward: i64,
+    reward: Amount,
     outputs: Vec<TxOut>,
     merkle_path: usize,
 }
 
 impl Template {
     fn read(peer: &Peer, template: &BlockTemplateClient) -> Result<Template, Failure> {
-        let header = decode("header", &peer.ask(template.get_block_header())?)?;
-        let block: Block = decode("block", &peer.ask(template.get_block())?)?;
+        let header = peer.ask(template.get_block_header())?;
+        let block = peer.ask(template.get_block())?;
         let coinbase = peer.ask(template.get_coinbase_tx())?;
-        let outputs =
-            coinbase.required_outputs.iter().map(|output| decode("required output", output));
         Ok(Template {
             header,
             transactions: block.txdata.len(),
-            fees: peer.ask(template.get_tx_fees())?.iter().sum(),
+            fees: peer.ask(template.get_tx_fees())?.into_iter().sum(),
             sigops: peer.ask(template.get_tx_sigops())?.iter().sum(),
             reward: coinbase.block_reward_remaining,
-            outputs: outputs.collect::<Result<_, _>>()?,
+            outputs: coinbase.required_outputs,
             merkle_path: peer.ask(template.get_coinbase_merkle_path())?.len(),
         })
     }
@@ -161,9 +160,9 @@ fn show_template(peer: &Peer, json: bool) -> Outcome {
             "time": header.time,
             "bits": format!("{:08x}", header.bits.to_consensus()),
             "transactions": transactions,
-            "fees": fees,
+            "fees": fees.to_sat(),
             "sigops": sigops,
-            "reward": reward,
+            "reward": reward.to_sat(),
             "required_outputs": outputs,
             "merkle_path_length": merkle_path,
         });
@@ -178,9 +177,9 @@ fn show_template(peer: &Peer, json: bool) -> Outcome {
     output::row("time", header.time);
     output::row("bits", format_args!("{:08x}", header.bits.to_consensus()));
     output::row("transactions", transactions);
-    output::row("fees", amount(fees));
+    output::row("fees", fees);
     output::row("sigops", sigops);
-    output::row("coinbase pays", amount(reward));
+    output::row("coinbase pays", reward);
     for txout in outputs {
         output::row(
             "required output",
@@ -189,12 +188,4 @@ fn show_template(peer: &Peer, json: bool) -> Outcome {
     }
     output::row("merkle path", format_args!("{merkle_path} hashes"));
     Ok(())
-}
-
-/// An amount of satoshis as readable text.
-fn amount(satoshis: i64) -> String {
-    match u64::try_from(satoshis) {
-        Ok(satoshis) => Amount::from_sat(satoshis).to_string(),
-        Err(_) => format!("{satoshis} satoshis"),
-    }
 }

@@ -2,17 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use bitcoin::consensus::serialize;
-use bitcoin::hashes::Hash;
-use bitcoin::{Transaction, TxMerkleNode, TxOut};
+use bitcoin::block::Header;
 
 use super::args::Args;
 use super::peer::{Peer, is_easy};
 use super::{Failure, Outcome, output};
 use bitcoin_ipc::mining::{
-    BlockCreateOptions, BlockTemplateClient, MiningClient, block_hash, decode, timeout_ms,
+    BlockCreateOptions, BlockTemplateClient, MiningClient, Outcome as Answer,
 };
-use bitcoin_regtest::{CoinbaseParts, coinbase_transaction, merkle_root, solve};
+use bitcoin_regtest::{coinbase_transaction, merkle_root, solve};
 
 /// How long the demonstration waits for the block that it makes itself.
 const WAIT: Duration = Duration::from_secs(30);
@@ -43,10 +41,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     output::step(time, "made a Mining there");
     let (tip, time) = timed(|| peer.ask(mining.get_tip()))?;
     match &tip {
-        Some(tip) => output::step(
-            time,
-            format_args!("the tip is block {}, {}", tip.height, block_hash(&tip.hash)?),
-        ),
+        Some(tip) => {
+            output::step(time, format_args!("the tip is block {}, {}", tip.height, tip.hash))
+        }
         None => output::step(time, "the node has no tip yet"),
     }
 
@@ -54,7 +51,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let (template, time) = timed(|| peer.ask(mining.create_new_block(options, false)))?;
     let template = template
         .ok_or_else(|| Failure("the node made no template: it is shutting down".to_owned()))?;
-    let header: bitcoin::block::Header = decode("header", &peer.ask(template.get_block_header())?)?;
+    let header = peer.ask(template.get_block_header())?;
     output::step(time, format_args!("made a block template there, on {}", header.prev_blockhash));
     if is_easy(header.bits) {
         make_block(&peer, &mining, &template, header)?;
@@ -90,14 +87,14 @@ fn make_block(
     peer: &Peer,
     mining: &MiningClient,
     template: &BlockTemplateClient,
-    mut header: bitcoin::block::Header,
+    mut header: Header,
 ) -> Outcome {
     let (waiting, patience) = (mining.clone(), peer.patience);
-    let before = header.prev_blockhash.to_byte_array().to_vec();
+    let before = header.prev_blockhash;
     let waiter = std::thread::Builder::new().name("waiter".to_owned()).spawn(move || {
         let started = Instant::now();
         // The node may be stuck, and not end the wait.
-        let call = waiting.wait_tip_changed(before, timeout_ms(Some(WAIT)));
+        let call = waiting.wait_tip_changed(before, WAIT);
         let tip = call.timeout(WAIT.saturating_add(patience)).wait();
         (tip, started.elapsed())
     });
@@ -105,32 +102,27 @@ fn make_block(
     output::note("             (another thread waits for the next tip)");
 
     let started = Instant::now();
-    let coinbase = coinbase(peer, template)?;
+    let coinbase = coinbase_transaction(&peer.ask(template.get_coinbase_tx())?, b"bitcoin-ipc");
     let path = peer.ask(template.get_coinbase_merkle_path())?;
-    let path =
-        path.iter().map(|hash| TxMerkleNode::from_slice(hash)).collect::<Result<Vec<_>, _>>()?;
     header.merkle_root = merkle_root(coinbase.compute_txid(), &path);
     if !solve(&mut header) {
         return Err(Failure("no nonce solves the template".to_owned()));
     }
     output::step(started.elapsed(), format_args!("solved it here, with nonce {}", header.nonce));
 
-    let version = u32::from_ne_bytes(header.version.to_consensus().to_ne_bytes());
     let (answer, time) = timed(|| {
-        let coinbase = serialize(&coinbase);
-        peer.ask(template.submit_solution(version, header.time, header.nonce, coinbase))
+        let Header { version, time, nonce, .. } = header;
+        peer.ask(template.submit_solution(version, time, nonce, coinbase))
     })?;
-    if !answer.result {
-        let why = [": ", &answer.reason, ", ", &answer.debug].concat();
-        let why = why.trim_end_matches([',', ':', ' ']);
-        return Err(Failure(format!("the node did not accept the solved block{why}")));
+    if let Answer::Rejected(rejection) = answer {
+        return Err(Failure(format!("the node did not accept the solved block: {rejection}")));
     }
     output::step(time, "submitted it: accepted");
 
     let (tip, time) =
         waiter.join().map_err(|_| Failure("the waiting thread panicked".to_owned()))?;
     match tip? {
-        Some(tip) if block_hash(&tip.hash)? == header.block_hash() => {
+        Some(tip) if tip.hash == header.block_hash() => {
             output::step(
                 time,
                 format_args!(
@@ -141,29 +133,11 @@ fn make_block(
             );
             Ok(())
         }
-        Some(tip) => Err(Failure(format!(
-            "the tip is {}, not the block that was submitted",
-            block_hash(&tip.hash)?
-        ))),
+        Some(tip) => {
+            Err(Failure(format!("the tip is {}, not the block that was submitted", tip.hash)))
+        }
         None => Err(Failure("the node ended the wait: it is shutting down".to_owned())),
     }
-}
-
-/// The coinbase transaction that a template asks for.
-fn coinbase(peer: &Peer, template: &BlockTemplateClient) -> Result<Transaction, Failure> {
-    let parts = peer.ask(template.get_coinbase_tx())?;
-    let outputs =
-        parts.required_outputs.iter().map(|output| decode::<TxOut>("required output", output));
-    let parts = CoinbaseParts {
-        version: parts.version,
-        sequence: parts.sequence,
-        script_sig_prefix: parts.script_sig_prefix,
-        witness: Some(parts.witness).filter(|witness| !witness.is_empty()),
-        block_reward_remaining: parts.block_reward_remaining,
-        required_outputs: outputs.collect::<Result<_, _>>()?,
-        lock_time: parts.lock_time,
-    };
-    Ok(coinbase_transaction(&parts, b"bitcoin-ipc"))
 }
 
 fn timed<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<(T, Duration), E> {

@@ -7,8 +7,8 @@ use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc::Error;
+use bitcoin_ipc::codec::FOREVER;
 use bitcoin_ipc::ipc::{Ipc, IpcOptions};
-use bitcoin_ipc::mining::timeout_ms;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -184,8 +184,8 @@ fn threads_and_waits() -> Result<(), Failed> {
     let tip = mining.get_tip().wait()?.expect("a tip");
     let waiters: Vec<_> = (0..4)
         .map(|_| {
-            let (mining, hash) = (mining.clone(), tip.hash.clone());
-            std::thread::spawn(move || mining.wait_tip_changed(hash, timeout_ms(Some(LONG))).wait())
+            let mining = mining.clone();
+            std::thread::spawn(move || mining.wait_tip_changed(tip.hash, LONG).wait())
         })
         .collect();
     // Other threads are served meanwhile.
@@ -198,7 +198,8 @@ fn threads_and_waits() -> Result<(), Failed> {
     }
     // On a timeout the tip is unchanged.
     let tip = mining.get_tip().wait()?.expect("a tip");
-    assert_eq!(mining.wait_tip_changed(tip.hash.clone(), 1.0).wait()?, Some(tip));
+    let moment = Duration::from_millis(1);
+    assert_eq!(mining.wait_tip_changed(tip.hash, moment).wait()?, Some(tip));
     drop((mining, init));
     core.stop();
     Ok(())
@@ -211,12 +212,12 @@ fn cut_short_waits_hold_up_no_later_call() -> Result<(), Failed> {
     let mining = init.make_mining().wait()?.expect("the node has Mining");
     let tip = mining.get_tip().wait()?.expect("a tip");
     for _ in 0..3 {
-        let wait = mining.wait_tip_changed(tip.hash.clone(), timeout_ms(None));
+        let wait = mining.wait_tip_changed(tip.hash, FOREVER);
         let cut = wait.timeout(Duration::from_millis(20)).wait();
         assert!(matches!(cut, Err(Error::Timeout(_))), "{cut:?}");
         assert_eq!(mining.get_tip().timeout(LONG).wait()?.as_ref(), Some(&tip));
 
-        drop(mining.wait_tip_changed(tip.hash.clone(), timeout_ms(None)).start());
+        drop(mining.wait_tip_changed(tip.hash, FOREVER).start());
         let again = futures_executor::block_on(mining.get_tip().timeout(LONG))?;
         assert_eq!(again.as_ref(), Some(&tip));
     }
@@ -233,7 +234,7 @@ fn cut_short_waits_end_in_the_node() -> Result<(), Failed> {
     let tip = mining.get_tip().wait()?.expect("a tip");
     let before = core.threads();
     for _ in 0..20 {
-        let wait = mining.wait_tip_changed(tip.hash.clone(), timeout_ms(None));
+        let wait = mining.wait_tip_changed(tip.hash, FOREVER);
         let cut = wait.timeout(Duration::from_millis(5)).wait();
         assert!(matches!(cut, Err(Error::Timeout(_))), "{cut:?}");
     }
@@ -273,7 +274,7 @@ fn templates_end_while_calls_of_them_run() -> Result<(), Failed> {
         let asked_and_closed = template()?;
         let block = asked_and_closed.get_block().start();
         asked_and_closed.close().timeout(LONG).wait()?;
-        assert!(!block.wait()?.is_empty());
+        assert!(!block.wait()?.txdata.is_empty());
 
         // Two waits on one template: the first times out; the second is held back behind it and
         // never sent.
@@ -288,7 +289,7 @@ fn templates_end_while_calls_of_them_run() -> Result<(), Failed> {
         let block = let_go.get_block().start();
         drop(let_go.wait_next(options()).start());
         drop(let_go);
-        assert!(!block.wait()?.is_empty());
+        assert!(!block.wait()?.txdata.is_empty());
     }
     drop((mining, init));
     core.stop();

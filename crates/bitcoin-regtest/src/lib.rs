@@ -59,5 +59,5 @@ pub use check::NextBlock;
 pub use coins::subsidy;
 pub use rejection::Rejection;
 pub use server::NodeInit;
-pub use solve::{CoinbaseParts, coinbase_transaction, merkle_path, merkle_root, solve};
+pub use solve::{coinbase_transaction, merkle_path, merkle_root, solve};
 pub use template::{Template, TemplateOptions, TemplateTx, mine_block};

@@ -29,6 +29,13 @@ impl fmt::Display for Rejection {
 
 impl std::error::Error for Rejection {}
 
+/// As it is sent.
+impl From<Rejection> for bitcoin_ipc::mining::Rejection {
+    fn from(rejection: Rejection) -> Self {
+        Self::new(rejection.reason, rejection.debug)
+    }
+}
+
 pub(super) fn reject(reason: &'static str, debug: impl Into<String>) -> Rejection {
     Rejection { reason: Cow::Borrowed(reason), debug: debug.into() }
 }

@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use bitcoin::consensus::serialize;
-use bitcoin::hashes::Hash;
-use bitcoin::{Block, Transaction};
+use bitcoin::block::{self, Header};
+use bitcoin::{Amount, Block, BlockHash, Transaction, TxMerkleNode, Txid, Wtxid};
 use multiprocess::{CancelToken, Error, Result, current_call};
 
-use super::{Chain, Rejection, Template, TemplateOptions, Tip};
+use super::{Chain, Template, TemplateOptions, Tip};
 use bitcoin_ipc::echo::{EchoClient, EchoServer};
 use bitcoin_ipc::init::Init;
 use bitcoin_ipc::mining::{
     BlockCheckOptions, BlockCreateOptions, BlockRef, BlockTemplate, BlockTemplateClient,
-    BlockTemplateSubmitSolutionResults, BlockWaitOptions, CoinbaseTx, Mining,
-    MiningCheckBlockResults, MiningClient, MiningSubmitBlockResults, decode, decode_hash,
-    timeout_from_ms,
+    BlockWaitOptions, CoinbaseTx, Mining, MiningClient, Outcome,
 };
 use bitcoin_ipc::rpc::{Rpc, RpcClient};
 
@@ -73,13 +71,16 @@ impl Mining for NodeMining {
         Ok(Some(block_ref(self.chain.tip())))
     }
 
-    fn wait_tip_changed(&self, current_tip: Vec<u8>, timeout: f64) -> Result<Option<BlockRef>> {
-        let current = decode_hash("Mining.waitTipChanged.currentTip", &current_tip)?;
+    fn wait_tip_changed(
+        &self,
+        current_tip: BlockHash,
+        timeout: Duration,
+    ) -> Result<Option<BlockRef>> {
         let interrupts = self.interrupts.load(Ordering::Acquire);
         let token = cancel_token(&self.chain);
         let ended =
             || cancelled(token.as_ref()) || self.interrupts.load(Ordering::Acquire) != interrupts;
-        Ok(self.chain.wait_tip_changed(current, timeout_from_ms(timeout), &ended).map(block_ref))
+        Ok(self.chain.wait_tip_changed(current_tip, Some(timeout), &ended).map(block_ref))
     }
 
     fn create_new_block(
@@ -97,15 +98,9 @@ impl Mining for NodeMining {
         Ok(Some(self.served(template)))
     }
 
-    fn check_block(
-        &self,
-        block: Vec<u8>,
-        options: BlockCheckOptions,
-    ) -> Result<MiningCheckBlockResults> {
-        let block: Block = decode("Mining.checkBlock.block", &block)?;
+    fn check_block(&self, block: Block, options: BlockCheckOptions) -> Result<Outcome> {
         let checked = self.chain.check_block(&block, options.check_merkle_root, options.check_pow);
-        let (reason, debug, result) = verdict(checked);
-        Ok(MiningCheckBlockResults { reason, debug, result })
+        Ok(checked.map_err(Into::into).into())
     }
 
     fn interrupt(&self) -> Result<()> {
@@ -114,18 +109,21 @@ impl Mining for NodeMining {
         Ok(())
     }
 
-    fn submit_block(&self, block: Vec<u8>) -> Result<MiningSubmitBlockResults> {
-        let block: Block = decode("Mining.submitBlock.block", &block)?;
-        let (reason, debug, result) = verdict(self.chain.submit_block(&block));
-        Ok(MiningSubmitBlockResults { reason, debug, result })
+    fn submit_block(&self, block: Block) -> Result<Outcome> {
+        Ok(self.chain.submit_block(&block).map_err(Into::into).into())
     }
 
-    fn get_transactions_by_tx_id(&self, txids: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
-        none_of(&txids, "Mining.getTransactionsByTxID.txids")
+    // These two ask the memory pool, which this node does not have.
+
+    fn get_transactions_by_tx_id(&self, txids: Vec<Txid>) -> Result<Vec<Option<Transaction>>> {
+        Ok(vec![None; txids.len()])
     }
 
-    fn get_transactions_by_witness_id(&self, wtxids: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
-        none_of(&wtxids, "Mining.getTransactionsByWitnessID.wtxids")
+    fn get_transactions_by_witness_id(
+        &self,
+        wtxids: Vec<Wtxid>,
+    ) -> Result<Vec<Option<Transaction>>> {
+        Ok(vec![None; wtxids.len()])
     }
 }
 
@@ -135,29 +133,21 @@ impl NodeMining {
     }
 }
 
-/// These methods ask the memory pool, which this node does not have.
-fn none_of(ids: &[Vec<u8>], field: &str) -> Result<Vec<Vec<u8>>> {
-    match ids.iter().position(|id| id.len() != 32) {
-        Some(index) => Err(Error::decode(format!("{field}[{index}]"), "an id has 32 bytes")),
-        None => Ok(vec![Vec::new(); ids.len()]),
-    }
-}
-
 struct NodeTemplate {
     chain: Arc<Chain>,
     template: Template,
 }
 
 impl BlockTemplate for NodeTemplate {
-    fn get_block_header(&self) -> Result<Vec<u8>> {
-        Ok(serialize(&self.template.header()))
+    fn get_block_header(&self) -> Result<Header> {
+        Ok(self.template.header())
     }
 
-    fn get_block(&self) -> Result<Vec<u8>> {
-        Ok(serialize(self.template.block()))
+    fn get_block(&self) -> Result<Block> {
+        Ok(self.template.block().clone())
     }
 
-    fn get_tx_fees(&self) -> Result<Vec<i64>> {
+    fn get_tx_fees(&self) -> Result<Vec<Amount>> {
         Ok(self.template.tx_fees())
     }
 
@@ -166,33 +156,22 @@ impl BlockTemplate for NodeTemplate {
     }
 
     fn get_coinbase_tx(&self) -> Result<CoinbaseTx> {
-        let parts = self.template.coinbase();
-        Ok(CoinbaseTx {
-            version: parts.version,
-            sequence: parts.sequence,
-            script_sig_prefix: parts.script_sig_prefix.clone(),
-            witness: parts.witness.clone().unwrap_or_default(),
-            block_reward_remaining: parts.block_reward_remaining,
-            required_outputs: parts.required_outputs.iter().map(serialize).collect(),
-            lock_time: parts.lock_time,
-        })
+        Ok(self.template.coinbase().clone())
     }
 
-    fn get_coinbase_merkle_path(&self) -> Result<Vec<Vec<u8>>> {
-        Ok(self.template.merkle_path().iter().map(|hash| hash.to_byte_array().to_vec()).collect())
+    fn get_coinbase_merkle_path(&self) -> Result<Vec<TxMerkleNode>> {
+        Ok(self.template.merkle_path())
     }
 
     fn submit_solution(
         &self,
-        version: u32,
+        version: block::Version,
         timestamp: u32,
         nonce: u32,
-        coinbase: Vec<u8>,
-    ) -> Result<BlockTemplateSubmitSolutionResults> {
-        let coinbase: Transaction = decode("BlockTemplate.submitSolution.coinbase", &coinbase)?;
-        let outcome = self.template.submit_solution(version, timestamp, nonce, coinbase);
-        let (reason, debug, result) = verdict(outcome);
-        Ok(BlockTemplateSubmitSolutionResults { reason, debug, result })
+        coinbase: Transaction,
+    ) -> Result<Outcome> {
+        let submitted = self.template.submit_solution(version, timestamp, nonce, coinbase);
+        Ok(submitted.map_err(Into::into).into())
     }
 
     fn submit_solution_old7(&self) -> Result<()> {
@@ -203,9 +182,7 @@ impl BlockTemplate for NodeTemplate {
 
     fn wait_next(&self, options: BlockWaitOptions) -> Result<Option<BlockTemplateClient>> {
         let token = cancel_token(&self.chain);
-        let next = self
-            .template
-            .wait_next(timeout_from_ms(options.timeout), &|| cancelled(token.as_ref()));
+        let next = self.template.wait_next(Some(options.timeout), &|| cancelled(token.as_ref()));
         let chain = Arc::clone(&self.chain);
         Ok(next.map(|template| BlockTemplateClient::new(NodeTemplate { chain, template })))
     }
@@ -228,17 +205,7 @@ impl Rpc for NodeRpc {
 
 fn block_ref(tip: Tip) -> BlockRef {
     // Heights of a chain in memory are far below 2^31.
-    BlockRef {
-        hash: tip.hash.to_byte_array().to_vec(),
-        height: i32::try_from(tip.height).unwrap_or(i32::MAX),
-    }
-}
-
-fn verdict(outcome: std::result::Result<(), Rejection>) -> (String, String, bool) {
-    match outcome {
-        Ok(()) => (String::new(), String::new(), true),
-        Err(rejection) => (rejection.reason.into_owned(), rejection.debug, false),
-    }
+    BlockRef { hash: tip.hash, height: i32::try_from(tip.height).unwrap_or(i32::MAX) }
 }
 
 /// The token of the call that is being served. When it fires, the chain's waiters are woken to check their

@@ -2,37 +2,13 @@
 //!
 //! Nothing here needs a chain: a client uses it with a template that it got over a connection.
 
-use bitcoin::absolute::LockTime;
 use bitcoin::block::Header;
 use bitcoin::hashes::{Hash, sha256d};
-use bitcoin::{
-    Amount, OutPoint, ScriptBuf, Sequence, Target, Transaction, TxIn, TxMerkleNode, TxOut, Txid,
-    Witness, transaction,
-};
+use bitcoin::{OutPoint, ScriptBuf, Target, Transaction, TxIn, TxMerkleNode, TxOut, Txid};
+use bitcoin_ipc::mining::CoinbaseTx;
 
 /// OP_TRUE: anyone may spend it.
 const OP_TRUE: u8 = 0x51;
-
-/// What a miner needs for a coinbase of its own; Core's `CoinbaseTx`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CoinbaseParts {
-    /// Version of the transaction.
-    pub version: u32,
-    /// Sequence of its only input; not final, so that the lock time counts.
-    pub sequence: u32,
-    /// The beginning of the input's script: the height (BIP 34). One byte for heights up to 16,
-    /// where at least one more has to follow (a coinbase script has 2 to 100 bytes).
-    pub script_sig_prefix: Vec<u8>,
-    /// The only element of the input's witness: the reserved value, 32 bytes (BIP 141).
-    pub witness: Option<Vec<u8>>,
-    /// The amount that the miner may pay out, in satoshis: subsidy and fees, less the required
-    /// outputs.
-    pub block_reward_remaining: i64,
-    /// Required outputs: the witness commitment.
-    pub required_outputs: Vec<TxOut>,
-    /// Lock time: the height less one, which makes the transaction's hash unique to the height.
-    pub lock_time: u32,
-}
 
 /// Increments the nonce until the header's hash meets its target. Returns false if none of the 2^32
 /// nonces does (that takes some minutes), or if the target is zero, which is how invalid `bits` are
@@ -58,26 +34,23 @@ pub fn solve(header: &mut Header) -> bool {
 /// A script of one byte (heights up to 16, nothing extra) gets OP_0 appended, as Core's own has,
 /// because the minimum is two bytes. The caller has to keep the script within the maximum of 100
 /// bytes.
-pub fn coinbase_transaction(parts: &CoinbaseParts, extra_script: &[u8]) -> Transaction {
-    let mut script = [parts.script_sig_prefix.as_slice(), extra_script].concat();
+pub fn coinbase_transaction(parts: &CoinbaseTx, extra_script: &[u8]) -> Transaction {
+    let mut script = [parts.script_sig_prefix.as_bytes(), extra_script].concat();
     if script.len() < 2 {
         script.push(0);
     }
     let reward = TxOut {
-        value: Amount::from_sat(u64::try_from(parts.block_reward_remaining).unwrap_or(0)),
+        value: parts.block_reward_remaining,
         script_pubkey: ScriptBuf::from_bytes(vec![OP_TRUE]),
     };
     Transaction {
-        version: transaction::Version(parts.version.cast_signed()),
-        lock_time: LockTime::from_consensus(parts.lock_time),
+        version: parts.version,
+        lock_time: parts.lock_time,
         input: vec![TxIn {
             previous_output: OutPoint::null(),
             script_sig: ScriptBuf::from_bytes(script),
-            sequence: Sequence::from_consensus(parts.sequence),
-            witness: parts
-                .witness
-                .as_ref()
-                .map_or_else(Witness::new, |value| Witness::from_slice(&[value])),
+            sequence: parts.sequence,
+            witness: parts.witness.clone(),
         }],
         output: std::iter::once(reward).chain(parts.required_outputs.iter().cloned()).collect(),
     }

@@ -1,7 +1,7 @@
 //! Block templates, as the node makes them.
 //!
 //! A [`Template`] is the next block as the node would mine it, with a dummy coinbase. A miner
-//! builds its own coinbase from [`CoinbaseParts`], folds the [merkle path](merkle_path) into a
+//! builds its own coinbase from [`CoinbaseTx`], folds the [merkle path](merkle_path) into a
 //! root, finds a nonce and submits the four values that differ.
 
 use std::sync::Arc;
@@ -12,14 +12,15 @@ use bitcoin::block::{self, Header};
 use bitcoin::hashes::{Hash, sha256d};
 use bitcoin::{
     Amount, Block, BlockHash, ScriptBuf, Sequence, Transaction, TxMerkleNode, TxOut, Txid, Weight,
-    Wtxid, merkle_tree,
+    Witness, Wtxid, absolute, merkle_tree, transaction,
 };
+use bitcoin_ipc::mining::CoinbaseTx;
 
 use super::chain::Chain;
 use super::check::{COMMITMENT_PREFIX, height_script, unix_time};
 use super::coins::subsidy;
 use super::rejection::Rejection;
-use super::solve::{CoinbaseParts, coinbase_transaction, merkle_path, solve};
+use super::solve::{coinbase_transaction, merkle_path, solve};
 use super::wait::Waited;
 
 /// The least weight that may be kept for header, transaction count and coinbase, in weight units.
@@ -66,8 +67,8 @@ pub struct Template {
 #[derive(Debug)]
 struct Draft {
     block: Block,
-    coinbase: CoinbaseParts,
-    fees: Vec<i64>,
+    coinbase: CoinbaseTx,
+    fees: Vec<Amount>,
     sigops: Vec<i64>,
 }
 
@@ -147,8 +148,8 @@ impl Template {
         &self.draft.block
     }
 
-    /// Fee of each transaction after the coinbase, in satoshis.
-    pub fn tx_fees(&self) -> Vec<i64> {
+    /// Fee of each transaction after the coinbase.
+    pub fn tx_fees(&self) -> Vec<Amount> {
         self.draft.fees.clone()
     }
 
@@ -158,7 +159,7 @@ impl Template {
     }
 
     /// The parts that a miner needs for its own coinbase.
-    pub fn coinbase(&self) -> &CoinbaseParts {
+    pub fn coinbase(&self) -> &CoinbaseTx {
         &self.draft.coinbase
     }
 
@@ -179,13 +180,13 @@ impl Template {
     /// As [`Chain::submit_block`]; `is_stale` when another block was faster.
     pub fn submit_solution(
         &self,
-        version: u32,
+        version: block::Version,
         timestamp: u32,
         nonce: u32,
         coinbase: Transaction,
     ) -> Result<(), Rejection> {
         let mut block = self.draft.block.clone();
-        block.header.version = block::Version::from_consensus(version.cast_signed());
+        block.header.version = version;
         block.header.time = timestamp;
         block.header.nonce = nonce;
         set_coinbase(&mut block, coinbase);
@@ -245,18 +246,21 @@ pub fn mine_block(chain: &Chain, script_pubkey: ScriptBuf) -> Result<BlockHash, 
 impl Draft {
     fn new(chain: &Chain, transactions: Vec<TemplateTx>) -> Draft {
         let next = chain.next_block();
-        let fees: Vec<i64> = transactions.iter().map(|tx| tx.fee.to_sat().cast_signed()).collect();
+        let fees: Vec<Amount> = transactions.iter().map(|tx| tx.fee).collect();
         let sigops = transactions.iter().map(|tx| tx.sigops).collect();
-        let subsidy = subsidy(next.height).to_sat().cast_signed();
-        let reward = fees.iter().fold(subsidy, |sum, fee| sum.saturating_add(*fee));
-        let coinbase = CoinbaseParts {
-            version: 2,
-            sequence: Sequence::ENABLE_LOCKTIME_NO_RBF.to_consensus_u32(),
-            script_sig_prefix: height_script(next.height).into_bytes(),
-            witness: Some(RESERVED_VALUE.to_vec()),
+        let add = |sum: Amount, fee: &Amount| sum.checked_add(*fee).unwrap_or(Amount::MAX);
+        let reward = fees.iter().fold(subsidy(next.height), add);
+        let coinbase = CoinbaseTx {
+            version: transaction::Version::TWO,
+            // Not final, so that the lock time counts.
+            sequence: Sequence::ENABLE_LOCKTIME_NO_RBF,
+            // One byte for heights up to 16, where at least one more has to follow.
+            script_sig_prefix: height_script(next.height),
+            witness: Witness::from_slice(&[RESERVED_VALUE]),
             block_reward_remaining: reward,
             required_outputs: vec![commitment_output(&transactions)],
-            lock_time: next.height - 1,
+            // It makes the transaction's hash unique to the height.
+            lock_time: absolute::LockTime::from_consensus(next.height - 1),
         };
         let others = transactions.into_iter().map(|tx| tx.transaction);
         let now = u32::try_from(unix_time()).unwrap_or(u32::MAX);
@@ -300,7 +304,6 @@ mod tests {
     use super::*;
     use crate::solve::merkle_root;
     use crate::testing::until;
-    use bitcoin::Witness;
     use std::thread;
 
     fn template(chain: &Arc<Chain>) -> Template {
@@ -314,8 +317,7 @@ mod tests {
         let mut header = template.header();
         header.merkle_root = merkle_root(coinbase.compute_txid(), &template.merkle_path());
         assert!(solve(&mut header));
-        let version = header.version.to_consensus().cast_unsigned();
-        template.submit_solution(version, header.time, header.nonce, coinbase)
+        template.submit_solution(header.version, header.time, header.nonce, coinbase)
     }
 
     #[test]
@@ -339,7 +341,7 @@ mod tests {
             );
             template = template.wait_next(None, &|| false).unwrap();
         }
-        assert_eq!(template.coinbase().lock_time, 20);
+        assert_eq!(template.coinbase().lock_time.to_consensus_u32(), 20);
         assert!(
             (1..=20).all(|height| {
                 chain.block_by_height(height).unwrap().check_witness_commitment()
@@ -352,10 +354,11 @@ mod tests {
         let chain = Chain::regtest();
         let template = template(&chain);
         let parts = template.coinbase();
-        assert_eq!((parts.version, parts.sequence, parts.lock_time), (2, 0xffff_fffe, 0));
-        assert_eq!(parts.script_sig_prefix, [0x51]);
-        assert_eq!(parts.witness, Some(vec![0; 32]));
-        assert_eq!(parts.block_reward_remaining, 5_000_000_000);
+        assert_eq!((parts.version.0, parts.sequence.0), (2, 0xffff_fffe));
+        assert_eq!(parts.lock_time.to_consensus_u32(), 0);
+        assert_eq!(parts.script_sig_prefix.as_bytes(), [0x51]);
+        assert_eq!(parts.witness, Witness::from_slice(&[[0; 32]]));
+        assert_eq!(parts.block_reward_remaining, Amount::from_int_btc(50));
         assert_eq!(parts.required_outputs.len(), 1);
         // The commitment of every block without transactions, as on Core's regtest.
         let empty = "6a24aa21a9ede2f61c3f71d1defd3fa999dfa36953755c690689799962b48bebd836974e8cf9";
@@ -377,7 +380,7 @@ mod tests {
         header.merkle_root = merkle_root(coinbase.compute_txid(), &[]);
         solve(&mut header);
         let refused =
-            early.submit_solution(0x2000_0000, header.time, header.nonce, coinbase).unwrap_err();
+            early.submit_solution(header.version, header.time, header.nonce, coinbase).unwrap_err();
         assert_eq!(refused.reason, "bad-witness-nonce-size");
         submit(&early, b"early").unwrap();
         assert_eq!(submit(&early, b"early").unwrap_err().reason, "duplicate");

@@ -8,6 +8,7 @@
 //!   method      the private tables that say how each method travels
 //!     payload     how its parameters and results are written and read
 //!     versions    its forms in older versions of the schema
+//!   raw_methods  methods without the codecs of the schema's author, if asked for
 //!   interface   the runtime's view of it: ids, lifecycle, dispatch
 //!   message     structs and unions
 //!     shape       how they are declared
@@ -33,6 +34,7 @@ mod message;
 mod method;
 mod object;
 mod payload;
+mod raw_methods;
 mod root;
 #[cfg(test)]
 mod sample;
@@ -52,6 +54,7 @@ use crate::error::Error;
 use crate::model::{File, Module, Named, Schema, Struct};
 use lineage::Lineage;
 
+pub(crate) use raw_methods::taken;
 pub(crate) use root::root;
 
 /// The proxies of one schema file.
@@ -75,6 +78,9 @@ pub(crate) fn file(schema: &Schema, file: &File, options: &Options) -> Result<St
             body.extend(futures::implementations(&lineage));
         }
         body.extend(method::tables(&lineage));
+        if options.raw_methods {
+            body.extend(raw_methods::methods(&lineage));
+        }
         body.extend(interface::interface(&lineage));
     }
     body.extend(file.structs.iter().map(|item| message::structure(&cx, item)));

@@ -111,6 +111,7 @@ pub struct Builder {
     program: Option<PathBuf>,
     raw: bool,
     async_traits: bool,
+    raw_methods: bool,
     /// The older versions' labels and directories, from newer to older.
     older: Vec<(String, PathBuf)>,
     /// The newest version's label.
@@ -124,6 +125,8 @@ pub struct Builder {
 pub(crate) struct Options {
     /// Whether to generate the traits whose methods are futures.
     pub async_traits: bool,
+    /// Whether to generate a second method for each that has codecs, without them.
+    pub raw_methods: bool,
     /// Whether the file with all modules has capnpc's modules as well.
     pub raw: bool,
     /// The directory below `OUT_DIR`, empty or beginning with `/`. None for code that is kept with
@@ -229,6 +232,15 @@ impl Builder {
         self
     }
 
+    /// Also generates for each method with Rust types of the schema author's choice (`$Rust.type`) a second
+    /// one on the handle, `get_block_raw` beside `get_block`, which takes and returns the values as they
+    /// travel, such as `Vec<u8>`: for a program that only passes them on, or decodes them elsewhere. Nothing
+    /// changes on the wire, nor for who serves the object. Codecs of fields of structs are used as ever.
+    pub fn raw_methods(mut self, raw_methods: bool) -> Self {
+        self.raw_methods = raw_methods;
+        self
+    }
+
     /// Also generates capnpc's own types, as a module `echo_capnp` beside `echo` (and `proxy_capnp`), for a
     /// program that uses the crates capnp and capnp-rpc directly as well. Names with which capnpc's code
     /// would not compile are then refused.
@@ -268,8 +280,13 @@ impl Builder {
         if self.raw {
             raw::generate(root, &self.target(&out_dir))?;
         }
+        let taken = if self.raw_methods { emit::taken(&schema) } else { Vec::new() };
+        if !taken.is_empty() {
+            return Err(Error::Unsupported(taken));
+        }
         let options = Options {
             async_traits: self.async_traits,
+            raw_methods: self.raw_methods,
             raw: self.raw,
             below_out_dir: below_out_dir(&out_dir),
         };

@@ -323,6 +323,9 @@ pub(crate) struct Method {
     pub exceptions: Vec<Field>,
     /// The name of the struct that carries several results.
     pub results_name: String,
+    /// The Rust type of the author's choice in place of all results, and its codec. Both are Rust
+    /// paths from the schema, and have been checked.
+    pub results_as: Option<(String, String)>,
     /// The pointer in the results that a pipelined call goes to.
     pub pipeline: u16,
     /// Whether it streams (`-> stream`): its calls do not wait for their answers.

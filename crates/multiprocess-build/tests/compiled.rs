@@ -64,6 +64,81 @@ impl Codec for Hash {
     }
 }
 
+/// How a case ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// And after which time.
+    Innocent(Duration),
+    /// And why.
+    Guilty(String),
+}
+
+impl Codec<Verdict> for plain::marks::MarksJudgeResults {
+    type Wire = Self;
+
+    fn decode(wire: Self) -> Result<Verdict, CodecError> {
+        Ok(if wire.guilty { Verdict::Guilty(wire.why) } else { Verdict::Innocent(wire.after) })
+    }
+
+    fn encode(value: &Verdict) -> Result<Self, CodecError> {
+        match value {
+            Verdict::Guilty(why) if why.is_empty() => Err("there is no guilt without a why".into()),
+            Verdict::Guilty(why) => {
+                Ok(Self { guilty: true, why: why.clone(), after: Duration::ZERO })
+            }
+            Verdict::Innocent(after) => {
+                Ok(Self { guilty: false, why: String::new(), after: *after })
+            }
+        }
+    }
+}
+
+#[test]
+fn a_default_goes_through_the_codec() {
+    let expected = plain::marks::Limit { time: Duration::from_millis(1500), count: 3 };
+    assert_eq!(plain::marks::Limit::default(), expected);
+}
+
+/// An object of this process, whose methods have the author's types, called without codecs.
+#[test]
+fn raw_methods_of_an_object_of_this_process_use_its_codecs() {
+    use plain::marks::{HighMarks, HighMarksClient, Marks, MarksClient};
+
+    struct Court;
+    impl HighMarks for Court {}
+    impl Marks for Court {
+        fn judge(&self, case: String, years: Option<Years>) -> multiprocess::Result<Verdict> {
+            Ok(match years {
+                Some(Years(years)) => Verdict::Innocent(Duration::from_secs(years.into())),
+                None => Verdict::Guilty(case),
+            })
+        }
+
+        fn rest(&self) -> multiprocess::Result<Duration> {
+            Ok(Duration::MAX)
+        }
+    }
+
+    let high = HighMarksClient::new(Court).judge_raw("theft", None).wait();
+    assert!(matches!(&high, Ok(results) if results.guilty && results.why == "theft"));
+    let court = MarksClient::new(Court);
+    let guilty = court.judge_raw("theft", None).wait();
+    assert!(matches!(&guilty, Ok(results) if results.guilty && results.why == "theft"));
+    let innocent = court.judge_raw("theft", Some(2)).wait();
+    assert!(matches!(&innocent, Ok(results) if !results.guilty && results.after == 2000));
+    // What the codec refuses is an error that names the method and, where there is one, the field.
+    let error = court.judge_raw("", None).wait().err().map(|error| error.to_string());
+    let text = "Marks.judge: a value cannot be sent: there is no guilt without a why";
+    assert_eq!(error.as_deref(), Some(text));
+    let error = court.rest_raw().wait().err().map(|error| error.to_string());
+    let text = "Marks.rest.result: a value cannot be sent: out of range integral type conversion \
+                attempted";
+    assert_eq!(error.as_deref(), Some(text));
+    let error = court.wait_raw(-1).wait().err().map(|error| error.to_string());
+    let text = "cannot decode Marks.wait.until: out of range integral type conversion attempted";
+    assert_eq!(error.as_deref(), Some(text));
+}
+
 /// An object of this crate can be used as one of the other crate, because the types are the same.
 #[test]
 fn an_interface_that_extends_another_crates() {

@@ -18,7 +18,7 @@ fn here() -> &'static Path {
 
 #[test]
 fn plain() -> Result {
-    compare("plain", |builder, schema| builder.schema_dir(schema))
+    compare("plain", |builder, schema| builder.schema_dir(schema).raw_methods(true))
 }
 
 #[test]

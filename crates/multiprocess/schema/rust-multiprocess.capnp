@@ -15,11 +15,13 @@ annotation shared @0xc41f86d9b3a2507e (param, field) :Void;
 # The Rust type is an `Arc` of the interface's trait rather than the handle: for an object of the
 # same process that is the object itself.
 
-annotation type @0x9e7d25b4c60f1a83 (param, field) :Text;
+annotation type @0x9e7d25b4c60f1a83 (param, field, method) :Text;
 # The Rust type of the value, as a path that is valid in the crate that compiles the schema, such as
 # `bitcoin::BlockHash` or `crate::Age`. Its codec is `codec`, or the type itself.
+# On a method: the Rust type of all its results together, in the trait and the handle. The codec's
+# `Wire` is what the method would return without it: the generated struct of several results.
 
-annotation codec @0xe3086c1fd57b94a2 (param, field) :Text;
+annotation codec @0xe3086c1fd57b94a2 (param, field, method) :Text;
 # The type that implements `multiprocess::Codec` for the Rust type that `type` names.
 
 annotation hashMap @0xf1b259e4870dc36a (param, field) :Void;

@@ -273,6 +273,18 @@ impl Error {
         }
     }
 
+    /// The error of a value that a codec refuses to send, among the parameters or results of `method`.
+    /// While the message was written it was kept as one with a path.
+    pub(crate) fn unsendable(self, method: &str) -> Error {
+        match self {
+            Error::Decode { path, problem } => {
+                let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+                Error::misuse(format!("{method}{dot}{path}: {problem}"))
+            }
+            other => other,
+        }
+    }
+
     pub(crate) fn disconnected(reason: impl Into<String>) -> Error {
         Error::Disconnected { reason: reason.into() }
     }

@@ -15,8 +15,8 @@ pub use crate::wire::{
     AnyBuilder, AnyPointerWire, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Borrowable,
     BorrowableOr, Boxed, Builder, Data, Decoder, Encoder, Entry, Enum, Enumerant, Exception,
     Fields, HashMapOf, HashSetOf, If, List, ListView, Message, Nullable, PayloadCodec, PointerWire,
-    Reader, Shown, Size, Slot, Struct, Text, View, Viewed, Void, Wire, code, field, fields, owned,
-    raising, streamed, unread, view,
+    Reader, Shown, Size, Slot, Struct, Text, View, Viewed, Void, Wire, code, decoded, default_of,
+    encoded, encoded_here, field, fields, owned, raising, streamed, unread, view,
 };
 pub use crate::{__handle as handle, AnyPointer, Error, Result};
 pub use capnp;

@@ -87,7 +87,7 @@ fn from_fn(lineage: &Lineage<'_>) -> Option<TokenStream> {
 }
 
 /// A method of the handle.
-fn call(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
+pub(super) fn call(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
     let signature = signature(&lineage.own, method);
     let table = table(lineage.interface, method);
     let params: Vec<_> = method.params.fields.iter().map(argument).collect();
@@ -117,7 +117,7 @@ fn adjust(method: &Method) -> Option<TokenStream> {
 }
 
 /// A method that the interface inherits.
-fn inherited_call(owner: &Owner<'_>, method: &Method) -> TokenStream {
+pub(super) fn inherited_call(owner: &Owner<'_>, method: &Method) -> TokenStream {
     let signature = signature(owner, method);
     let handle = owner.handle_path();
     let (open, name) = (owner.is_open(), ident(&method.name));

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::types::{bounded, listed, names};
-use super::{Context, docs, fresh, ident};
+use super::{Context, docs, fresh, ident, tokens};
 use crate::model::{Ancestor, Extended, Interface, Kind, Method, Named, Presence, Type};
 
 /// One interface with what its printed code refers to.
@@ -145,6 +145,11 @@ impl<'a> Owner<'a> {
         self.named.module == *self.cx.module
     }
 
+    /// Whether another crate has its code.
+    pub(super) fn is_outside(&self) -> bool {
+        self.named.module.outside.is_some()
+    }
+
     /// Whether its methods have the types of the schema, with no type arguments filled in.
     pub(super) fn is_open(&self) -> bool {
         self.arguments.iter().all(|argument| matches!(argument, Type::Parameter(_)))
@@ -158,6 +163,9 @@ impl<'a> Owner<'a> {
 
     /// What a method returns, besides the Result or Call around it.
     pub(super) fn returns(&self, method: &Method) -> TokenStream {
+        if let Some((rust, _)) = &method.results_as {
+            return tokens(rust);
+        }
         match method.results.fields.as_slice() {
             [] => quote!(()),
             [field] => self.cx.field_type(field),
@@ -173,7 +181,11 @@ impl<'a> Owner<'a> {
     fn results_arguments(&self, method: &Method) -> Vec<Type> {
         let interfaces = self.cx.schema.files.iter().flat_map(|file| &file.interfaces);
         let declared = interfaces.filter(|item| item.named.id == self.named.id).find_map(|item| {
-            let declared = item.plain().find(|declared| declared.name == method.name)?;
+            let same = |declared: &&Method| {
+                (declared.ordinal, &declared.schema_name) == (method.ordinal, &method.schema_name)
+                    && declared.versions == method.versions
+            };
+            let declared = item.plain().find(same)?;
             Some(results_parameters(item, declared))
         });
         // For an interface of another crate, all type parameters are assumed to be used.

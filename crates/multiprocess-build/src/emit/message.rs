@@ -11,7 +11,7 @@ use super::shape::{Shape, bounds, default, default_kind, is_void, needs_bounds};
 use super::types::{bounded, fields, listed};
 use super::versions::bits;
 use super::{Context, Locals, docs, ident, used, views};
-use crate::model::{Body, Defaults, Field, Struct, Union};
+use crate::model::{Body, Defaults, Field, Method, Struct, Union};
 
 /// A struct, group or union.
 pub(super) fn structure(cx: &Context<'_>, item: &Struct) -> TokenStream {
@@ -40,30 +40,35 @@ pub(super) fn structure(cx: &Context<'_>, item: &Struct) -> TokenStream {
 
 /// The structs for methods with several results.
 pub(super) fn results(lineage: &Lineage<'_>) -> TokenStream {
-    let (cx, interface) = (&lineage.cx, lineage.interface);
-    let several = interface.plain().filter(|method| method.results.fields.len() > 1);
-    let structs = several.map(|method| {
-        let fields = &method.results.fields;
-        let path = format!("{}.{}", interface.schema_name, method.schema_name);
-        let used = results_parameters(interface, method);
-        let parameters = interface.parameters.iter().zip(used).filter(|(_, used)| *used);
-        let parameters: Vec<_> = parameters.map(|(name, _)| name.clone()).collect();
-        let shape = Shape {
-            docs: docs::lines(&format!(
-                " What [`{0}::{1}`] returns.",
-                interface.named.name, method.name
-            )),
-            name: &method.results_name,
-            bounded: fields.iter().any(|field| bounds(cx, &field.ty, &mut Vec::new())),
-            parameters: &parameters,
-            derives: &[],
-            comparable: fields.iter().all(|field| cx.comparable(&field.ty)),
-            default: Defaults::Absent,
-            member_docs: &|field| format!("The `{}` that `{path}` returns.", field.schema_name),
-        };
-        shape.structure(cx, fields)
-    });
+    let several = lineage.interface.plain().filter(|method| method.results.fields.len() > 1);
+    let structs = several.map(|method| results_of(lineage, method));
     quote!(#(#structs)*)
+}
+
+/// The struct for the results of a method.
+pub(super) fn results_of(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
+    let (cx, interface) = (&lineage.cx, lineage.interface);
+    let fields = &method.results.fields;
+    let path = format!("{}.{}", interface.schema_name, method.schema_name);
+    let used = results_parameters(interface, method);
+    let parameters = interface.parameters.iter().zip(used).filter(|(_, used)| *used);
+    let parameters: Vec<_> = parameters.map(|(name, _)| name.clone()).collect();
+    let (handle, name) = (&interface.named.name, &method.name);
+    let text = match &method.results_as {
+        None => format!(" What [`{handle}::{name}`] returns."),
+        Some(_) => format!(" What [`{handle}::{name}`] returns, as its codec takes it."),
+    };
+    let shape = Shape {
+        docs: docs::lines(&text),
+        name: &method.results_name,
+        bounded: fields.iter().any(|field| bounds(cx, &field.ty, &mut Vec::new())),
+        parameters: &parameters,
+        derives: &[],
+        comparable: fields.iter().all(|field| cx.comparable(&field.ty)),
+        default: Defaults::Absent,
+        member_docs: &|field| format!("The `{}` that `{path}` returns.", field.schema_name),
+    };
+    shape.structure(cx, fields)
 }
 
 fn message(cx: &Context<'_>, item: &Struct) -> TokenStream {

@@ -15,7 +15,8 @@ const USED: &[&str] = &["ANCESTORS", "CONSTRUCT", "DESTROY", "ID", "NAME"];
 pub(super) fn tables(lineage: &Lineage<'_>) -> Option<TokenStream> {
     let handle = lineage.own.handle();
     let generics = lineage.generics(None);
-    let tables: Vec<_> = lineage.interface.plain().map(|method| of(lineage, method)).collect();
+    let plain = lineage.interface.plain();
+    let tables: Vec<_> = plain.map(|method| of(lineage, method, &call(lineage, method))).collect();
     (!tables.is_empty()).then(|| quote!(impl #generics #handle { #(#tables)* }))
 }
 
@@ -31,13 +32,13 @@ pub(super) fn table(interface: &Interface, method: &Method) -> Ident {
     ident(&name)
 }
 
-fn of(lineage: &Lineage<'_>, method: &Method) -> TokenStream {
+/// The table of one method; `call` is the function that runs it on an object.
+pub(super) fn of(lineage: &Lineage<'_>, method: &Method, call: &TokenStream) -> TokenStream {
     let table = table(lineage.interface, method);
     let object = lineage.own.object();
     let (params_type, results_type) = (params_type(lineage, method), lineage.own.returns(method));
     let id = id(lineage.interface, method);
     let (params, results) = (payload::params(lineage, method), payload::results(lineage, method));
-    let call = call(lineage, method);
     let forms = versions::forms(lineage, method);
     quote! {
         const #table: rt::Method<dyn #object, #params_type, #results_type> = rt::Method {

@@ -7,7 +7,7 @@ use quote::quote;
 use super::fields::{Names, Source, Write, block};
 use super::lineage::Lineage;
 use super::method::{locals, raised, size};
-use super::{Context, Locals, ident, tuple, used};
+use super::{Context, Locals, ident, tokens, tuple, used};
 use crate::model::{Field, Method, Presence, Type};
 
 /// How many fields the runtime's tuples have at most.
@@ -98,7 +98,8 @@ pub(super) fn results_form(
         return quote!(rt::streamed());
     }
     let size = size(form.size);
-    match plain(form).filter(|_| exceptions.is_empty()).as_deref() {
+    let convert = method.results_as.is_some();
+    match plain(form).filter(|_| exceptions.is_empty() && !convert).as_deref() {
         Some([]) => return quote!(rt::fields::<()>(#size, &[])),
         Some([field]) => {
             let (wire, slots) = (lineage.cx.field_wire(field), slots(&[field]));
@@ -231,7 +232,8 @@ fn write_results(lineage: &Lineage<'_>, method: &Method, form: &Form<'_>) -> Tok
         Some(lineage.cx.write((*field)?, &source, &names))
     });
     let written = block(written);
-    let body = quote!(#silent #written);
+    let encode = encode_results(method);
+    let body = quote!(#silent #encode #written);
     let pattern = match own.len() {
         0 => quote!(()),
         1 => used(&ident("result"), &body),
@@ -258,10 +260,15 @@ fn read_results(
     steps.extend(read_silent(form, &names));
     match form.fields.as_slice() {
         [] => {}
-        [Some(field)] => steps.push(Write::Result(lineage.cx.read(field, &names).result())),
+        [Some(field)] => {
+            let read = lineage.cx.read(field, &names).result();
+            let decode = decode_results(method)
+                .map(|decode| quote!(.and_then(|result| #decode("", result))));
+            steps.push(Write::Result(quote!(#read #decode)));
+        }
         [None] => {
             let value = value(&lineage.cx, None, method.results.fields.first(), &names);
-            steps.push(Write::Result(quote!(Ok(#value))));
+            steps.push(Write::Result(made(method, &value)));
         }
         fields => {
             let name = ident(&method.results_name);
@@ -270,9 +277,32 @@ fn read_results(
                     (ident(&own.name), value(&lineage.cx, *field, Some(own), &names));
                 quote!(#name: #value)
             });
-            steps.push(Write::Result(quote!(Ok(#name { #(#values),* }))));
+            steps.push(Write::Result(made(method, &quote!(#name { #(#values),* }))));
         }
     }
     let body = block(steps);
     closure(&[used(decoder, &body), used(from, &body)], &body)
+}
+
+/// The results that were read, as what the method returns.
+fn made(method: &Method, results: &TokenStream) -> TokenStream {
+    match decode_results(method) {
+        Some(decode) => quote!(#decode("", #results)),
+        None => quote!(Ok(#results)),
+    }
+}
+
+/// The function that makes the author's type of the results.
+fn decode_results(method: &Method) -> Option<TokenStream> {
+    let (rust, codec) = method.results_as.as_ref()?;
+    let (rust, codec) = (tokens(rust), tokens(codec));
+    Some(quote!(rt::decoded::<#rust, #codec>))
+}
+
+/// Makes the results of the author's type.
+fn encode_results(method: &Method) -> Option<TokenStream> {
+    let (rust, codec) = method.results_as.as_ref()?;
+    let (rust, codec) = (tokens(rust), tokens(codec));
+    let name = ident(if method.results.fields.len() == 1 { "result" } else { "results" });
+    Some(quote!(let #name = &rt::encoded::<#rust, #codec>(#name)?;))
 }

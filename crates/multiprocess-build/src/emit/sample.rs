@@ -89,6 +89,7 @@ pub(super) fn method(ordinal: u16, name: &str, params: Vec<Field>, results: Vec<
         results: Message { size: (4, 8), context: None, thread_map: None, fields: results },
         exceptions: Vec::new(),
         results_name: names::camel(name) + "Results",
+        results_as: None,
         pipeline: 0,
         streams: false,
         long: false,
@@ -162,5 +163,10 @@ pub(super) fn lifecycle(ordinal: u16, name: &str, kind: Kind) -> Method {
 
 /// Options for code in `OUT_DIR`, with everything optional off.
 pub(super) fn options() -> Options {
-    Options { async_traits: false, raw: false, below_out_dir: Some(String::new()) }
+    Options {
+        async_traits: false,
+        raw_methods: false,
+        raw: false,
+        below_out_dir: Some(String::new()),
+    }
 }

@@ -4,7 +4,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::types::{fields, map, set};
-use super::{Context, docs, ident};
+use super::{Context, docs, ident, tokens};
 use crate::model::{Const, Field, Int, Named, Presence, Struct, Type, Value};
 
 /// A constant: `const` where the value can be made at compile time, else a lazy `static`.
@@ -59,6 +59,13 @@ impl Context<'_> {
 
     /// An expression that makes a value of the type.
     pub(super) fn value(&self, value: &Value, ty: Option<&Type>) -> TokenStream {
+        if let Some(Type::As { rust, codec, wire }) = ty
+            && !matches!(value, Value::Some(_) | Value::Boxed(_) | Value::Default)
+        {
+            let (rust, codec) = (tokens(rust), tokens(codec));
+            let value = self.value(value, Some(wire));
+            return quote!(rt::default_of::<#rust, #codec>(#value));
+        }
         match value {
             Value::Void => quote!(()),
             Value::Bool(value) => quote!(#value),

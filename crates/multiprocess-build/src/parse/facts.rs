@@ -68,8 +68,10 @@ fn of_struct(item: &Struct, all: &HashMap<u64, Facts>) -> Facts {
     let holds = |ty: &Type| of_type(ty, all).holds_handle;
     let promised = item.derives.iter().any(|name| name == "Default");
     let no_default = |field: &Field| {
+        // The schema's default goes through the codec, the type's own has to be promised.
+        let known = promised || field.default.is_some();
         let named = matches!(field.ty, Type::As { .. });
-        let made = field.presence == Presence::Always && !(named && promised);
+        let made = field.presence == Presence::Always && !(named && known);
         made && of_type(&field.ty, all).no_default
     };
     Facts {

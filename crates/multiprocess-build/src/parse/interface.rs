@@ -3,10 +3,10 @@
 use capnp::schema_capnp::{method, node};
 
 use super::declare::{Declared, Kind as Declares, Scope};
-use super::marks::{self, find};
+use super::marks::{self, Annotations, find};
 use super::{Parser, Place, id};
 use crate::error::Error;
-use crate::model::{Extended, Interface, Kind, Message, Method, Presence, Type};
+use crate::model::{Extended, Field, Interface, Kind, Message, Method, Presence, Type};
 use crate::names;
 
 impl<'a> Parser<'a> {
@@ -90,6 +90,7 @@ impl<'a> Parser<'a> {
             ("destroy", [], []) => Kind::Destroy,
             _ => Kind::Plain,
         };
+        let results_as = self.results_as(annotations, &results, &place)?;
         let name = self.name(annotations, schema_name, &place)?;
         let mut results_name = {
             let stem = names::stem(&interface.own_name);
@@ -116,9 +117,30 @@ impl<'a> Parser<'a> {
             checked: false,
             exceptions,
             results_name,
+            results_as,
             params,
             results,
         }))
+    }
+
+    /// The Rust type in place of all results.
+    fn results_as(
+        &mut self,
+        annotations: Annotations<'_>,
+        results: &Message,
+        place: &Place,
+    ) -> Result<Option<(String, String)>, Error> {
+        let Some(found) = self.rust_type(annotations, place)? else { return Ok(None) };
+        let asked_for = |field: &Field| matches!(field.presence, Presence::Wanted(_));
+        let (what, instead) = if results.fields.is_empty() {
+            ("type on a method is for its results, and this one has none", "no type")
+        } else if results.fields.iter().any(asked_for) {
+            ("a result that the caller asks for has no place in another type", "no type")
+        } else {
+            return Ok(Some(found));
+        };
+        self.report.add(place, what, instead);
+        Ok(None)
     }
 
     /// Fills in the methods that interrupt calls of other methods.

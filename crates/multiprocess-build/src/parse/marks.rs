@@ -109,7 +109,8 @@ impl Parser<'_> {
         })
     }
 
-    fn rust_type(
+    /// The Rust type that `type` names, and its codec.
+    pub(super) fn rust_type(
         &mut self,
         annotations: Annotations<'_>,
         place: &Place,

@@ -58,6 +58,17 @@ fn another_crates_types_are_used_and_not_generated() {
 }
 
 #[test]
+fn raw_methods_need_names_of_their_own() {
+    let text = "interface A { get @0 () -> (r :Int32 $Rust.type(\"T\")); }\n\
+                interface B extends(A) { getRaw @0 (); }";
+    let builder = || write("raw_methods", &[("a.capnp", text)]);
+    builder().compile().expect("proxies");
+    let error = builder().raw_methods(true).compile().expect_err("an error").to_string();
+    assert!(error.contains("interface B, method get"), "{error}");
+    assert!(error.contains("the raw form of get would be get_raw, which getRaw is"), "{error}");
+}
+
+#[test]
 fn file_names_that_are_no_modules() {
     let error = compile(
         "modules",

@@ -40,6 +40,23 @@ interface I, method m, result f
     instead: a struct",
     ),
     (
+        "type_of_results",
+        "interface I { a @0 () $Rust.type(\"A\"); b @1 () -> stream $Rust.type(\"B\");\n\
+         c @2 (wantX :Bool) -> (x :Text) $Rust.type(\"C\"); d @3 () -> (r :Int32) $Rust.codec(\"D\"); }",
+        "interface I, method a
+    type on a method is for its results, and this one has none
+    instead: no type
+interface I, method b
+    type on a method is for its results, and this one has none
+    instead: no type
+interface I, method c
+    a result that the caller asks for has no place in another type
+    instead: no type
+interface I, method d
+    a codec is for a Rust type, and there is none
+    instead: type of /rust-multiprocess.capnp beside it",
+    ),
+    (
         "inherited_names",
         "interface A { m @0 (); }\ninterface B { m @0 (); }\ninterface I extends(A, B) {}\n\
          interface J extends(A) { m @0 (); }\ninterface K extends(A) {}\ninterface L extends(A, K) {}",

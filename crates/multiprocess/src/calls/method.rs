@@ -142,7 +142,7 @@ pub(crate) fn write_params<P>(
     if let Some(slot) = id.context {
         cx.context(&mut to, slot);
     }
-    codec.write(cx, &mut to, params)
+    codec.write(cx, &mut to, params).map_err(|error| error.unsendable(id.name))
 }
 
 /// The result of a trait's default method; drops `_params`.
@@ -170,13 +170,14 @@ impl<O: ?Sized, P, R: Send + 'static> Method<O, P, R> {
                 None => return Err(error),
             },
         };
-        let codec = self.results;
+        let (name, codec) = (self.id.name, self.results);
         Ok(move |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| {
             let mut to = Builder::content(to, codec.size);
-            match &mut outcome {
+            let written = match &mut outcome {
                 Ok(results) => codec.write(cx, &mut to, results),
                 Err(exception) => exception(cx, &mut to),
-            }
+            };
+            written.map_err(|error| error.unsendable(name))
         })
     }
 }

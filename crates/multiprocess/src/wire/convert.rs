@@ -30,8 +30,11 @@ pub type CodecError = Box<dyn std::error::Error + Send + Sync>;
 /// Both functions run while the connection is locked, and so may the destructor of a value: they must
 /// neither block nor call objects. A panic in them is that call's error.
 ///
-/// If decoding fails, the reading side gets an [`Error::Decode`] with the field's path. If encoding fails,
-/// the writing side gets an [`Error::ApiMisuse`].
+/// If decoding fails, the reading side gets an [`Error::Decode`] with the method and the field's path. If
+/// encoding fails, the writing side gets an [`Error::ApiMisuse`] that names them.
+///
+/// On a method the same marks are about all its results together: the trait and the handle have that type,
+/// and the codec's `Wire` is what the method would return without the marks.
 ///
 /// ```
 /// use multiprocess::{Codec, CodecError};
@@ -81,12 +84,47 @@ impl<T, C: Codec<T>> Codec<Vec<T>> for Each<C> {
     type Wire = Vec<C::Wire>;
 
     fn decode(wire: Vec<C::Wire>) -> Result<Vec<T>, CodecError> {
-        wire.into_iter().map(C::decode).collect()
+        let items = wire.into_iter().enumerate();
+        items.map(|(index, item)| in_item(index, C::decode(item))).collect()
     }
 
     fn encode(value: &Vec<T>) -> Result<Vec<C::Wire>, CodecError> {
-        value.iter().map(C::encode).collect()
+        let items = value.iter().enumerate();
+        items.map(|(index, item)| in_item(index, C::encode(item))).collect()
     }
+}
+
+/// Says in which item the error is.
+fn in_item<T>(index: usize, made: Result<T, CodecError>) -> Result<T, CodecError> {
+    made.map_err(|error| InItem { index, error }.into())
+}
+
+/// An error of one item, which becomes part of the path.
+#[derive(Debug)]
+struct InItem {
+    index: usize,
+    error: CodecError,
+}
+
+impl fmt::Display for InItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "item {}: {}", self.index, self.error)
+    }
+}
+
+impl std::error::Error for InItem {}
+
+/// What a codec says, with the items that it names in the path.
+fn refused(path: &str, mut error: CodecError, what: &str) -> Error {
+    let mut path = path.to_owned();
+    while let Some(found) = error.downcast_ref::<InItem>() {
+        path.push_str(&format!("[{}]", found.index));
+        error = match error.downcast::<InItem>() {
+            Ok(found) => found.error,
+            Err(error) => error,
+        };
+    }
+    Error::decode(path, format!("{what}{error}"))
 }
 
 /// A codec through the standard conversions: `T: TryFrom<W>` one way, `W: TryFrom<T>` the other.
@@ -110,6 +148,42 @@ where
     }
 }
 
+/// What arrived, as the Rust type. `path` is where it is, as far as the caller does not add that.
+///
+/// # Errors
+/// [`Error::Decode`] with what the codec says.
+pub fn decoded<T, C: Codec<T>>(path: &str, wire: C::Wire) -> Result<T> {
+    catch_panic(|| C::decode(wire).map_err(|error| refused(path, error, "")))
+}
+
+/// What is written for a value.
+///
+/// # Errors
+/// What the codec says, as [`Error::Decode`] for the time that the path is gathered; what writes the
+/// whole message makes an [`Error::ApiMisuse`] of it.
+pub fn encoded<T, C: Codec<T>>(value: &T) -> Result<C::Wire> {
+    catch_panic(|| C::encode(value).map_err(|error| refused("", error, "a value cannot be sent: ")))
+}
+
+/// The same for a value that goes into no message: `path` is where it would be, method and all.
+///
+/// # Errors
+/// [`Error::ApiMisuse`] with what the codec says.
+pub fn encoded_here<T, C: Codec<T>>(path: &str, value: &T) -> Result<C::Wire> {
+    encoded::<T, C>(value).map_err(|error| error.unsendable(path))
+}
+
+/// The default that a schema gives for a field with a codec.
+///
+/// # Panics
+/// If the codec refuses it, which is a mistake in the schema.
+pub fn default_of<T, C: Codec<T>>(wire: C::Wire) -> T {
+    match C::decode(wire) {
+        Ok(value) => value,
+        Err(error) => panic!("the codec refuses the schema's own default: {error}"),
+    }
+}
+
 /// `T` in place of what `W` maps to, through the codec `C`.
 pub struct As<T, C, W>(PhantomData<(T, C, W)>);
 
@@ -119,12 +193,11 @@ where
     C: Codec<T, Wire = W::Value>,
 {
     fn decode(wire: W::Value) -> Result<T> {
-        catch_panic(|| C::decode(wire).map_err(|error| Error::decode("", error.to_string())))
+        decoded::<T, C>("", wire)
     }
 
     fn encode(value: &T) -> Result<W::Value> {
-        let refused = |error| Error::misuse(format!("a value cannot be sent: {error}"));
-        catch_panic(|| C::encode(value).map_err(refused))
+        encoded::<T, C>(value)
     }
 }
 

@@ -42,7 +42,9 @@ mod view;
 pub use any::AnyPointer;
 pub use argument::Argument;
 pub use context::{Decoder, Encoder};
-pub use convert::{As, Codec, CodecError, Each, TryConvert};
+pub use convert::{
+    As, Codec, CodecError, Each, TryConvert, decoded, default_of, encoded, encoded_here,
+};
 pub use flagged::If;
 pub use lacks::Enumerant;
 pub use list::{BTreeMapOf, BTreeSetOf, Entry, HashMapOf, HashSetOf, List};

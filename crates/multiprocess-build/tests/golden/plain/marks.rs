@@ -42,6 +42,16 @@ pub trait Marks: Send + Sync + 'static {
     fn even(&self) -> rt::Result<()> {
         rt::unimplemented("Marks.odd", ())
     }
+
+    /// All results as one type.
+    fn judge(&self, case: String, years: Option<crate::Years>) -> rt::Result<crate::Verdict> {
+        rt::unimplemented("Marks.judge", (case, years))
+    }
+
+    /// The method `rest` of `Marks`.
+    fn rest(&self) -> rt::Result<std::time::Duration> {
+        rt::unimplemented("Marks.rest", ())
+    }
 }
 
 /// A handle on a [`Marks`] object, here or in another process.
@@ -92,6 +102,20 @@ impl MarksClient {
     pub fn even(&self) -> rt::Call<()> {
         rt::call(&self.0, Self::EVEN, ())
     }
+
+    /// All results as one type.
+    pub fn judge(
+        &self,
+        case: impl Into<String>,
+        years: Option<crate::Years>,
+    ) -> rt::Call<crate::Verdict> {
+        rt::call(&self.0, Self::JUDGE, (case.into(), years))
+    }
+
+    /// The method `rest` of `Marks`.
+    pub fn rest(&self) -> rt::Call<std::time::Duration> {
+        rt::call(&self.0, Self::REST, ())
+    }
 }
 
 /// What [`MarksClient::count`] returns.
@@ -101,6 +125,17 @@ pub struct MarksCountResults {
     pub words: ::std::collections::BTreeMap<String, u32>,
     /// The `ids` that `Marks.count` returns.
     pub ids: ::std::collections::HashSet<u64>,
+}
+
+/// What [`MarksClient::judge`] returns, as its codec takes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MarksJudgeResults {
+    /// The `guilty` that `Marks.judge` returns.
+    pub guilty: bool,
+    /// The `why` that `Marks.judge` returns.
+    pub why: String,
+    /// The `after` that `Marks.judge` returns.
+    pub after: std::time::Duration,
 }
 
 impl Marks for MarksClient {
@@ -125,6 +160,12 @@ impl Marks for MarksClient {
 
     fn login(&self, account: Option<Account>) -> rt::Result<()> { self.login(account).wait() }
     fn even(&self) -> rt::Result<()> { self.even().wait() }
+
+    fn judge(&self, case: String, years: Option<crate::Years>) -> rt::Result<crate::Verdict> {
+        self.judge(case, years).wait()
+    }
+
+    fn rest(&self) -> rt::Result<std::time::Duration> { self.rest().wait() }
 }
 
 impl MarksClient {
@@ -198,6 +239,175 @@ impl MarksClient {
         call: |object, ()| object.even(),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
     };
+
+    const JUDGE: rt::Method<dyn Marks, (String, Option<crate::Years>), crate::Verdict> = rt::Method {
+        id: rt::MethodId::new(0xa14405f3d886e1ba, 6, "Marks.judge"),
+        params: rt::fields::<
+            (rt::Text, rt::If<8, rt::As<crate::Years, crate::Years, u8>>),
+        >(rt::Size(1, 1), &[(0, "case"), (0, "years")]),
+        call: |object, (case, years)| object.judge(case, years),
+        results: rt::code(
+            rt::Size(2, 1),
+            |cx, to, results| {
+                let results = &rt::encoded::<
+                    crate::Verdict,
+                    crate::plain::marks::MarksJudgeResults,
+                >(results)?;
+                to.set::<bool>(cx, 0, "guilty", &results.guilty)?;
+                to.set::<rt::Text>(cx, 0, "why", &results.why)?;
+                to.set::<
+                        rt::As<std::time::Duration, crate::Millis, i64>,
+                    >(cx, 1, "after", &results.after)
+            },
+            |cx, from| rt::decoded::<
+                crate::Verdict,
+                crate::plain::marks::MarksJudgeResults,
+            >(
+                "",
+                MarksJudgeResults {
+                    guilty: from.get::<bool>(cx, 0, "guilty")?,
+                    why: from.get::<rt::Text>(cx, 0, "why")?,
+                    after: from
+                        .get::<rt::As<std::time::Duration, crate::Millis, i64>>(cx, 1, "after")?,
+                },
+            ),
+        ),
+    };
+
+    const REST: rt::Method<dyn Marks, (), std::time::Duration> = rt::Method {
+        id: rt::MethodId::new(0xa14405f3d886e1ba, 7, "Marks.rest"),
+        params: rt::fields::<()>(rt::Size(0, 0), &[]),
+        call: |object, ()| object.rest(),
+        results: rt::code(
+            rt::Size(1, 0),
+            |cx, to, result| {
+                to
+                    .set_or::<
+                        rt::As<std::time::Duration, crate::Millis, i64>,
+                    >(cx, 0, "result", result, 5)
+            },
+            |cx, from| {
+                from.get_or::<rt::As<std::time::Duration, crate::Millis, i64>>(cx, 0, "result", 5)
+            },
+        ),
+    };
+}
+
+impl MarksClient {
+    /// The same as `wait`, with the values as they travel: nothing is decoded or encoded.
+    pub fn wait_raw(&self, until: i64) -> rt::Call<String> {
+        rt::call(&self.0, Self::WAIT_RAW, (until,))
+    }
+
+    /// The same as `judge`, with the values as they travel: nothing is decoded or encoded.
+    pub fn judge_raw(
+        &self,
+        case: impl Into<String>,
+        years: Option<u8>,
+    ) -> rt::Call<MarksJudgeResultsRaw> {
+        rt::call(&self.0, Self::JUDGE_RAW, (case.into(), years))
+    }
+
+    /// The same as `rest`, with the values as they travel: nothing is decoded or encoded.
+    pub fn rest_raw(&self) -> rt::Call<i64> {
+        rt::call(&self.0, Self::REST_RAW, ())
+    }
+}
+
+/// What [`MarksClient::judge_raw`] returns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MarksJudgeResultsRaw {
+    /// The `guilty` that `Marks.judge` returns.
+    pub guilty: bool,
+    /// The `why` that `Marks.judge` returns.
+    pub why: String,
+    /// The `after` that `Marks.judge` returns.
+    pub after: i64,
+}
+
+impl MarksClient {
+    const WAIT_RAW: rt::Method<dyn Marks, (i64,), String> = rt::Method {
+        id: rt::MethodId::new(0xa14405f3d886e1ba, 0, "Marks.wait")
+            .context(0)
+            .long()
+            .interrupted_by(1),
+        params: rt::fields::<(i64,)>(rt::Size(1, 1), &[(0, "until")]),
+        call: |object, (until,)| {
+            object
+                .wait(
+                    rt::decoded::<
+                        std::time::Duration,
+                        crate::Millis,
+                    >("Marks.wait.until", until)?,
+                )
+        },
+        results: rt::field::<rt::Text>(rt::Size(0, 1), &[(0, "result")]),
+    };
+
+    const JUDGE_RAW: rt::Method<dyn Marks, (String, Option<u8>), MarksJudgeResultsRaw> = rt::Method {
+        id: rt::MethodId::new(0xa14405f3d886e1ba, 6, "Marks.judge"),
+        params: rt::fields::<
+            (rt::Text, rt::If<8, u8>),
+        >(rt::Size(1, 1), &[(0, "case"), (0, "years")]),
+        call: |object, (case, years)| {
+            let results = rt::encoded_here::<
+                crate::Verdict,
+                crate::plain::marks::MarksJudgeResults,
+            >(
+                "Marks.judge",
+                &object
+                    .judge(
+                        case,
+                        match years {
+                            Some(value) => {
+                                Some(
+                                    rt::decoded::<
+                                        crate::Years,
+                                        crate::Years,
+                                    >("Marks.judge.years", value)?,
+                                )
+                            }
+                            None => None,
+                        },
+                    )?,
+            )?;
+            Ok(MarksJudgeResultsRaw {
+                guilty: results.guilty,
+                why: results.why,
+                after: rt::encoded_here::<
+                    std::time::Duration,
+                    crate::Millis,
+                >("Marks.judge.after", &results.after)?,
+            })
+        },
+        results: rt::code(
+            rt::Size(2, 1),
+            |cx, to, results| {
+                to.set::<bool>(cx, 0, "guilty", &results.guilty)?;
+                to.set::<rt::Text>(cx, 0, "why", &results.why)?;
+                to.set::<i64>(cx, 1, "after", &results.after)
+            },
+            |cx, from| Ok(MarksJudgeResultsRaw {
+                guilty: from.get::<bool>(cx, 0, "guilty")?,
+                why: from.get::<rt::Text>(cx, 0, "why")?,
+                after: from.get::<i64>(cx, 1, "after")?,
+            }),
+        ),
+    };
+
+    const REST_RAW: rt::Method<dyn Marks, (), i64> = rt::Method {
+        id: rt::MethodId::new(0xa14405f3d886e1ba, 7, "Marks.rest"),
+        params: rt::fields::<()>(rt::Size(0, 0), &[]),
+        call: |object, ()| rt::encoded_here::<
+            std::time::Duration,
+            crate::Millis,
+        >("Marks.rest.result", &object.rest()?),
+        results: rt::code(
+            rt::Size(1, 0),
+            |cx, to, result| to.set_or::<i64>(cx, 0, "result", result, 5),
+            |cx, from| from.get_or::<i64>(cx, 0, "result", 5),
+        ),
+    };
 }
 
 impl rt::Interface for MarksClient {
@@ -220,6 +430,156 @@ impl rt::Interface for MarksClient {
             (0xa14405f3d886e1ba, 3) => call.serve(Self::KEEP, object),
             (0xa14405f3d886e1ba, 4) => call.serve(Self::LOGIN, object),
             (0xa14405f3d886e1ba, 5) => call.serve(Self::EVEN, object),
+            (0xa14405f3d886e1ba, 6) => call.serve(Self::JUDGE, object),
+            (0xa14405f3d886e1ba, 7) => call.serve(Self::REST, object),
+            _ => call.unknown(Self::NAME),
+        }
+    }
+}
+
+/// It has the raw methods, too.
+///
+/// Implement it to serve such an object. A method that is left out answers [`Error::Unimplemented`](::multiprocess::Error::Unimplemented).
+pub trait HighMarks: Marks {}
+
+/// A handle on a [`HighMarks`] object, here or in another process.
+///
+/// Cheap to clone: every clone is the same object. Any thread can use it.
+#[derive(Clone, Debug)]
+pub struct HighMarksClient(rt::Handle<dyn HighMarks>);
+rt::handle!(HighMarksClient, HighMarks);
+
+impl HighMarksClient {
+    /// The method `wait` of `Marks`.
+    pub fn wait(&self, until: std::time::Duration) -> rt::Call<String> {
+        MarksClient::from(self.clone()).wait(until)
+    }
+
+    /// The method `stop` of `Marks`.
+    pub fn stop(&self) -> rt::Call<()> {
+        MarksClient::from(self.clone()).stop()
+    }
+
+    /// The method `count` of `Marks`.
+    pub fn count(
+        &self,
+        words: ::std::collections::HashMap<String, u32>,
+        seen: ::std::collections::BTreeSet<String>,
+    ) -> rt::Call<MarksCountResults> {
+        MarksClient::from(self.clone()).count(words, seen)
+    }
+
+    /// The method `keep` of `Marks`.
+    pub fn keep(
+        &self,
+        listener: Option<::std::sync::Arc<dyn Listener>>,
+        sure: ::std::sync::Arc<dyn Listener>,
+    ) -> rt::Call<ListenerClient> {
+        MarksClient::from(self.clone()).keep(listener, sure)
+    }
+
+    /// The method `login` of `Marks`.
+    pub fn login(&self, account: Option<Account>) -> rt::Call<()> {
+        MarksClient::from(self.clone()).login(account)
+    }
+
+    /// The method `odd` of `Marks`.
+    pub fn even(&self) -> rt::Call<()> {
+        MarksClient::from(self.clone()).even()
+    }
+
+    /// All results as one type.
+    pub fn judge(
+        &self,
+        case: impl Into<String>,
+        years: Option<crate::Years>,
+    ) -> rt::Call<crate::Verdict> {
+        MarksClient::from(self.clone()).judge(case, years)
+    }
+
+    /// The method `rest` of `Marks`.
+    pub fn rest(&self) -> rt::Call<std::time::Duration> {
+        MarksClient::from(self.clone()).rest()
+    }
+}
+
+impl HighMarks for HighMarksClient {}
+
+impl Marks for HighMarksClient {
+    fn wait(&self, until: std::time::Duration) -> rt::Result<String> { self.wait(until).wait() }
+    fn stop(&self) -> rt::Result<()> { self.stop().wait() }
+
+    fn count(
+        &self,
+        words: ::std::collections::HashMap<String, u32>,
+        seen: ::std::collections::BTreeSet<String>,
+    ) -> rt::Result<MarksCountResults> {
+        self.count(words, seen).wait()
+    }
+
+    fn keep(
+        &self,
+        listener: Option<::std::sync::Arc<dyn Listener>>,
+        sure: ::std::sync::Arc<dyn Listener>,
+    ) -> rt::Result<ListenerClient> {
+        self.keep(listener, sure).wait()
+    }
+
+    fn login(&self, account: Option<Account>) -> rt::Result<()> { self.login(account).wait() }
+    fn even(&self) -> rt::Result<()> { self.even().wait() }
+
+    fn judge(&self, case: String, years: Option<crate::Years>) -> rt::Result<crate::Verdict> {
+        self.judge(case, years).wait()
+    }
+
+    fn rest(&self) -> rt::Result<std::time::Duration> { self.rest().wait() }
+}
+
+impl From<HighMarksClient> for MarksClient {
+    fn from(handle: HighMarksClient) -> Self { Self(handle.0.upcast::<dyn Marks>(|object| object)) }
+}
+
+impl HighMarksClient {
+    /// The same as `wait`, with the values as they travel: nothing is decoded or encoded.
+    pub fn wait_raw(&self, until: i64) -> rt::Call<String> {
+        MarksClient::from(self.clone()).wait_raw(until)
+    }
+
+    /// The same as `judge`, with the values as they travel: nothing is decoded or encoded.
+    pub fn judge_raw(
+        &self,
+        case: impl Into<String>,
+        years: Option<u8>,
+    ) -> rt::Call<MarksJudgeResultsRaw> {
+        MarksClient::from(self.clone()).judge_raw(case, years)
+    }
+
+    /// The same as `rest`, with the values as they travel: nothing is decoded or encoded.
+    pub fn rest_raw(&self) -> rt::Call<i64> {
+        MarksClient::from(self.clone()).rest_raw()
+    }
+}
+
+impl HighMarksClient {}
+
+impl rt::Interface for HighMarksClient {
+    type Object = dyn HighMarks;
+    const ID: u64 = 0x8a7eaf9af68847b3;
+    const NAME: &'static str = "HighMarks";
+    const ANCESTORS: &'static [u64] = &[0xa14405f3d886e1ba];
+
+    fn from_handle(handle: rt::Handle<dyn HighMarks>) -> Self { Self(handle) }
+    fn handle(&self) -> &rt::Handle<dyn HighMarks> { &self.0 }
+    fn into_object(self) -> ::std::sync::Arc<dyn HighMarks> { ::std::sync::Arc::new(self) }
+
+    fn dispatch(
+        call: rt::Incoming<'_, '_>,
+        object: ::std::sync::Arc<dyn HighMarks>,
+    ) -> rt::Result<rt::Job> {
+        match call.method() {
+            (id, _) if <MarksClient as rt::Interface>::extends(id) => {
+                <MarksClient as rt::Interface>::dispatch(call, object)
+            }
             _ => call.unknown(Self::NAME),
         }
     }
@@ -417,6 +777,40 @@ impl rt::Message for Age {
         to.set::<
                 rt::Nullable<rt::As<crate::Hash, crate::Hash, rt::Data>>,
             >(cx, 0, "other", &self.other)
+    }
+}
+
+/// Its default goes through the codec.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limit {
+    /// The `time` of `Limit`.
+    pub time: std::time::Duration,
+    /// The `count` of `Limit`.
+    pub count: i32,
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self { time: rt::default_of::<std::time::Duration, crate::Millis>(1500), count: 3 }
+    }
+}
+
+impl rt::Message for Limit {
+    const SIZE: rt::Size = rt::Size(2, 0);
+
+    fn read(cx: &mut rt::Decoder<'_>, from: rt::Reader<'_>) -> rt::Result<Self> {
+        Ok(Self {
+            time: from
+                .get_or::<rt::As<std::time::Duration, crate::Millis, i64>>(cx, 0, "time", 1500)?,
+            count: from.get_or::<i32>(cx, 2, "count", 3)?,
+        })
+    }
+
+    fn write(&self, cx: &mut rt::Encoder<'_>, to: &mut rt::Builder<'_>) -> rt::Result<()> {
+        to.set_or::<
+                rt::As<std::time::Duration, crate::Millis, i64>,
+            >(cx, 0, "time", &self.time, 1500)?;
+        to.set_or::<i32>(cx, 2, "count", &self.count, 3)
     }
 }
 

@@ -12,6 +12,14 @@ interface Marks {
     keep @3 (listener :Listener $Rust.shared, sure :Listener $Rust.shared $Rust.notNull) -> (result :Listener $Rust.notNull);
     login @4 (account :Account $Rust.nullable) -> ();
     odd @5 () $Rust.name("even");
+    judge @6 (case :Text, years :UInt8 $Rust.type("crate::Years"), hasYears :Bool) -> (guilty :Bool, why :Text, after :Int64 $Rust.type("std::time::Duration") $Rust.codec("crate::Millis")) $Rust.type("crate::Verdict") $Rust.codec("crate::plain::marks::MarksJudgeResults");
+    # All results as one type.
+
+    rest @7 () -> (result :Int64 = 5 $Rust.type("std::time::Duration") $Rust.codec("crate::Millis"));
+}
+
+interface HighMarks extends(Marks) {
+    # It has the raw methods, too.
 }
 
 interface Listener {
@@ -32,6 +40,13 @@ struct Age $Rust.derive("Default") {
     years @0 :UInt8 $Rust.type("crate::Years");
     hidden @1 :UInt8 $Rust.name("shown");
     other @2 :Data $Rust.type("crate::Hash") $Rust.nullable;
+}
+
+struct Limit {
+    # Its default goes through the codec.
+
+    time @0 :Int64 = 1500 $Rust.type("std::time::Duration") $Rust.codec("crate::Millis");
+    count @1 :Int32 = 3;
 }
 
 enum Level $Rust.derive("PartialOrd, Ord") { low @0; high @1; }
