@@ -233,6 +233,30 @@ fn a_result_that_nobody_gets_holds_up_no_thread() {
     door.open();
 }
 
+/// A result that cannot be given has the last handle on its object. That the destructor waits is nothing to
+/// the answer, which says why.
+#[test]
+fn a_result_that_cannot_be_given_holds_up_no_answer() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let door = Arc::new(Door::default());
+    let flow = FlowClient::new(Opens(Arc::clone(&door)));
+    // Some are for threads and the bootstrap object.
+    let limits = Limits { objects: 8, ..Limits::default() };
+    let _serving = Connection::builder().limits(limits).serve(flow).start(theirs).unwrap();
+    let flow: FlowClient = Connection::new(ours).unwrap().bootstrap().unwrap();
+    let mut held = Vec::new();
+    let refused = loop {
+        match flow.open_plain().timeout(LONG).wait() {
+            Ok(object) => held.push(object),
+            Err(error) => break error,
+        }
+        assert!(held.len() < 8, "as many as one likes");
+    };
+    assert!(matches!(refused, Error::Overloaded { .. }), "{refused}");
+    wait_until("the destructor waits", || door.waiting.load(Ordering::SeqCst) == 1);
+    door.open();
+}
+
 /// A peer that makes and drops objects all the time piles up no destructors.
 #[test]
 fn destructors_that_wait_are_bounded_in_number() {
