@@ -220,10 +220,13 @@ impl Drop for InUse {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, mpsc};
+    use std::thread::ThreadId;
+    use std::time::Duration;
 
     use super::ObjectLife;
+    use crate::cleanup::Cleanup;
 
     /// Such a call waits for the end itself. Calls of other threads are waited for.
     #[test]
@@ -240,6 +243,29 @@ mod tests {
         drop(other);
         assert!(ended.load(Ordering::SeqCst));
         drop(own);
+    }
+
+    /// A destructor that tells on which thread it runs.
+    struct Ends(mpsc::Sender<ThreadId>);
+
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            self.0.send(std::thread::current().id()).unwrap();
+        }
+    }
+
+    /// As the result of a call may be, which the peer has let go already when it is dropped.
+    #[test]
+    fn the_last_handle_among_dropped_values_ends_its_object_elsewhere() {
+        let (ends, ended) = mpsc::channel();
+        let life = || ObjectLife::new(Box::new(Ends(ends.clone())));
+        let (cleanup, this) = (Cleanup::new(), std::thread::current().id());
+        cleanup.drop_values("values", (1, life()));
+        let thread = ended.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_ne!(thread, this);
+        // Afterwards it is as ever.
+        drop(life());
+        assert_eq!(ended.recv_timeout(Duration::from_secs(60)).unwrap(), this);
     }
 }
 
