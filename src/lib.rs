@@ -1,6 +1,6 @@
 //! Bitcoin Core's multiprocess IPC in Rust.
 //!
-//! Talks to a running Bitcoin Core (31 and 32) over its IPC socket, and splits Rust programs into
+//! Talks to a running Bitcoin Core (30 to 32) over its IPC socket, and splits Rust programs into
 //! processes in the same way. The interfaces are in `schema/`; the machinery is the
 //! [`multiprocess`] crate.
 //!
@@ -24,6 +24,10 @@
 //! - [`init`], [`echo`], [`mining`], [`rpc`]: the interfaces, one module for each area;
 //! - [`codec`]: how the types of [`bitcoin`] travel, for schemas of your own as well.
 //!
+//! Nodes of Bitcoin Core 30, 31 and 32 are called through the same handles: [`PeerVersion::of`] tells which
+//! one it is, as far as the node's answers have told. What a node is too old for is
+//! [`Error::Unimplemented`] or [`Error::PeerTooOld`].
+//!
 //! A node to develop against, in memory, is the crate `bitcoin-regtest`; the command line is
 //! `bitcoin-ipc-cli`.
 
@@ -46,4 +50,4 @@ pub mod mining;
 pub mod rpc;
 
 pub use bitcoin;
-pub use multiprocess::{Call, Connection, Error, Result};
+pub use multiprocess::{Call, Connection, Error, PeerVersion, Result};

@@ -13,7 +13,7 @@ use bitcoin_ipc::mining::{
     BlockCheckOptions, BlockCreateOptions, BlockWaitOptions, MiningClient, Outcome, Rejection,
 };
 use futures_executor::block_on;
-use multiprocess::{Connection, Error, Interface, Result};
+use multiprocess::{Connection, Error, Interface, PeerVersion, Result};
 use old_core::{v30, v31};
 
 /// The calls that the served node got, in order.
@@ -291,4 +291,22 @@ fn a_node_of_version_31_has_the_older_submit_solution() {
         assert_eq!(call.wait().unwrap(), Outcome::Accepted);
         assert_eq!(asked.take(), [format!("submitSolution 1 2 3 {bytes:?}")]);
     }
+}
+
+/// As far as the calls that a program makes anyway can tell.
+#[test]
+fn which_version_a_node_is_can_be_asked() {
+    let version = |init: &InitClient| PeerVersion::of(init).unwrap();
+    let (init, _node) = connect(v30::init::InitClient::new(Init30(Asked::default())));
+    assert_eq!(version(&init).to_string(), "32 or 31 or 30");
+    init.make_mining().wait().unwrap().unwrap();
+    assert_eq!((version(&init).possible(), version(&init).is_known()), (&["30"][..], true));
+
+    let (init, _node) = connect(v31::init::InitClient::new(Init31(Asked::default())));
+    let mining = init.make_mining().wait().unwrap().unwrap();
+    assert_eq!(version(&init).possible(), ["32", "31"]);
+    let template = mining.create_new_block(BlockCreateOptions::default(), true).wait();
+    let call = template.unwrap().unwrap().submit_solution(VERSION, 2, 3, coinbase().0);
+    assert_eq!(call.wait().unwrap(), Outcome::Accepted);
+    assert_eq!(version(&init).possible(), ["31"]);
 }
