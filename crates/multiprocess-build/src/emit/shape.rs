@@ -64,7 +64,8 @@ impl Shape<'_> {
             #derive
             pub enum #name #generics {
                 #(#members,)*
-                /// A member that the schema does not know, by its number. What it holds is lost.
+                /// A member that the schema does not know, by its number. What it holds is lost, so it
+                /// cannot be sent on.
                 #unknown(u16),
             }
 

@@ -43,7 +43,7 @@ fn what_does_not_decode_is_refused_with_its_place() {
         (BareCoded { age: -1, ..bare() }, "age", "-1 is no age"),
         (BareCoded { port: 0, ..bare() }, "port", ""),
         (BareCoded { id: vec![1], ..bare() }, "id", "an id has 4 bytes, not 1"),
-        (BareCoded { ids: vec![vec![0; 4], vec![0; 5]], ..bare() }, "ids", "not 5"),
+        (BareCoded { ids: vec![vec![0; 4], vec![0; 5]], ..bare() }, "ids[1]", "not 5"),
         (BareCoded { maybe: Some(121), ..bare() }, "maybe", "121 is no age"),
         (BareCoded { kind: Color::Unknown(8), ..bare() }, "kind", "color 8 has no letter"),
     ];

@@ -148,7 +148,8 @@ pub enum PaintHow {
     Brush,
     /// The `spray` of `PaintHow`.
     Spray(Part),
-    /// A member that the schema does not know, by its number. What it holds is lost.
+    /// A member that the schema does not know, by its number. What it holds is lost, so it
+    /// cannot be sent on.
     Unknown(u16),
 }
 
@@ -188,7 +189,7 @@ impl rt::Message for PaintHow {
                     Part { share: 9, ..Default::default() },
                 )?;
             }
-            Self::Unknown(tag) => to.set_tag(1, *tag),
+            Self::Unknown(tag) => return cx.lost_member(*tag),
         }
         Ok(())
     }
