@@ -211,10 +211,17 @@ fn write_union(cx: &Context<'_>, item: &Struct, union: &Union, names: &Names) ->
         quote!(Self::#name(value) => { #lacks #to.set_tag(#tag, #number); #written })
     });
     let unknown = ident(&union.unknown);
+    // Nobody knows who has a member that the newest has no name for.
+    let grown = item.lacks.iter().any(|lacks| *lacks != 0);
+    let doubt = grown.then(|| lacks(!1, "union"));
+    let unknown = match doubt {
+        Some(doubt) => quote!(Self::#unknown(tag) => { #doubt #to.set_tag(#tag, *tag); }),
+        None => quote!(Self::#unknown(tag) => #to.set_tag(#tag, *tag)),
+    };
     quote! {
         match self {
             #(#members,)*
-            Self::#unknown(tag) => return #encoder.lost_member(*tag),
+            #unknown,
         }
         Ok(())
     }

@@ -64,8 +64,7 @@ impl Shape<'_> {
             #derive
             pub enum #name #generics {
                 #(#members,)*
-                /// A member that the schema does not know, by its number. What it holds is lost, so it
-                /// cannot be sent on.
+                /// A member that the schema does not know, by its number. What it holds is lost.
                 #unknown(u16),
             }
 

@@ -77,21 +77,6 @@ impl Encoder<'_> {
         self.check(versions, name, || Ok(false))
     }
 
-    /// The error for a union's member that the schema does not know: what it holds was not read, and the
-    /// peer would get another value than the one that arrived.
-    ///
-    /// # Errors
-    /// Always.
-    pub fn lost_member(&mut self, tag: u16) -> Result<()> {
-        Err(Error::decode(
-            "",
-            format!(
-                "member {tag} of a union is not in this program's schema, so what it holds was lost when it \
-                 arrived, and it cannot be sent on"
-            ),
-        ))
-    }
-
     /// Checks the number of an enum.
     ///
     /// # Errors

@@ -139,8 +139,7 @@ pub enum Shape {
     Corners(Vec<Point>),
     /// The `inside` of `Shape`.
     Inside(ShapeInside),
-    /// A member that the schema does not know, by its number. What it holds is lost, so it
-    /// cannot be sent on.
+    /// A member that the schema does not know, by its number. What it holds is lost.
     Unknown(u16),
 }
 
@@ -177,7 +176,7 @@ impl rt::Message for Shape {
                 to.set_tag(0, 4);
                 to.group(cx, "inside", value)?;
             }
-            Self::Unknown(tag) => return cx.lost_member(*tag),
+            Self::Unknown(tag) => to.set_tag(0, *tag),
         }
         Ok(())
     }
@@ -271,8 +270,7 @@ pub enum PersonWhich {
     Child,
     /// The `adult` of `PersonWhich`.
     Adult(u16),
-    /// A member that the schema does not know, by its number. What it holds is lost, so it
-    /// cannot be sent on.
+    /// A member that the schema does not know, by its number. What it holds is lost.
     Unknown(u16),
 }
 
@@ -294,7 +292,7 @@ impl rt::Message for PersonWhich {
                 to.set_tag(0, 1);
                 to.set_or::<u16>(cx, 1, "adult", value, 18)?;
             }
-            Self::Unknown(tag) => return cx.lost_member(*tag),
+            Self::Unknown(tag) => to.set_tag(0, *tag),
         }
         Ok(())
     }
@@ -310,8 +308,7 @@ pub enum PersonWork {
     Employer(String),
     /// The `self` of `PersonWork`.
     Self_(PersonWorkSelf),
-    /// A member that the schema does not know, by its number. What it holds is lost, so it
-    /// cannot be sent on.
+    /// A member that the schema does not know, by its number. What it holds is lost.
     Unknown(u16),
 }
 
@@ -338,7 +335,7 @@ impl rt::Message for PersonWork {
                 to.set_tag(2, 2);
                 to.group(cx, "self", value)?;
             }
-            Self::Unknown(tag) => return cx.lost_member(*tag),
+            Self::Unknown(tag) => to.set_tag(2, *tag),
         }
         Ok(())
     }

@@ -148,8 +148,7 @@ pub enum PaintHow {
     Brush,
     /// The `spray` of `PaintHow`.
     Spray(Part),
-    /// A member that the schema does not know, by its number. What it holds is lost, so it
-    /// cannot be sent on.
+    /// A member that the schema does not know, by its number. What it holds is lost.
     Unknown(u16),
 }
 
@@ -189,7 +188,7 @@ impl rt::Message for PaintHow {
                     Part { share: 9, ..Default::default() },
                 )?;
             }
-            Self::Unknown(tag) => return cx.lost_member(*tag),
+            Self::Unknown(tag) => to.set_tag(1, *tag),
         }
         Ok(())
     }

@@ -140,9 +140,10 @@ fn fields_and_values_that_came_later_are_not_sent_to_an_older_version() {
         // A number of which nobody knows who has it.
         (newest::Options { level: newest::Level::from(9), ..plain.clone() }, "level"),
         (
-            newest::Options { which: newest::OptionsWhich::Word(String::new()), ..plain },
+            newest::Options { which: newest::OptionsWhich::Word(String::new()), ..plain.clone() },
             "which.word",
         ),
+        (newest::Options { which: newest::OptionsWhich::Unknown(9), ..plain }, "which.union"),
     ];
     for (sent, field) in cases {
         assert_too_old(bank.describe(sent).wait(), &format!("Bank.describe.options.{field}"));
