@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use capnp_engine::Pool;
 
 use crate::driver::driver;
+use crate::forked::is_forked;
 
 /// The memory of this process's messages.
 pub(crate) static MEMORY: Memory = Memory;
@@ -156,6 +157,9 @@ pub(crate) fn give_bytes(mut bytes: Vec<u8>) {
 }
 
 fn keep<T>(memory: Vec<T>, used: usize, place: impl FnOnce(&mut Spare) -> &mut Vec<Kept<T>>) {
+    if is_forked() {
+        return; // Another thread of the parent may have had the lock.
+    }
     let kept = Kept { memory, used, since: Instant::now() };
     let mut spare = spare();
     let size = kept.size();

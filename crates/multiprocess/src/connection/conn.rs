@@ -126,6 +126,22 @@ struct InOrder {
 }
 
 impl Conn {
+    /// In a fork: what the connection holds is not dropped. Its destructors take locks that other threads of
+    /// the parent may have had at the moment of the fork, and they may be the user's.
+    pub(super) fn forget_all(&mut self) {
+        fn taken<T: Default>(mutex: &mut Mutex<T>) -> T {
+            std::mem::take(mutex.get_mut().unwrap_or_else(PoisonError::into_inner))
+        }
+        let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
+        std::mem::forget((
+            core.forget_all(),
+            std::mem::replace(&mut self.shared, Box::new(())),
+            taken(&mut self.deferred),
+            taken(&mut self.at_end),
+            taken(&mut self.on_disconnect),
+        ));
+    }
+
     /// Takes over a connected stream socket. `begin` is the first to enter, before anything is read.
     pub(crate) fn start(
         socket: OwnedFd,

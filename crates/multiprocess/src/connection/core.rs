@@ -49,6 +49,15 @@ impl Core {
         Core { engine, state, cleanup, out, allowance, followups, in_order, failed, fatal }
     }
 
+    /// What is not to be dropped in a fork: whatever has destructors of the session's or the user's.
+    pub(super) fn forget_all(&mut self) -> impl Sized + use<> {
+        (
+            std::mem::replace(&mut self.state, Box::new(())),
+            std::mem::take(&mut self.followups),
+            std::mem::take(&mut self.in_order),
+        )
+    }
+
     /// The session's state and the engine, to be used at the same time.
     ///
     /// # Panics

@@ -196,7 +196,7 @@ impl Drop for Conn {
     fn drop(&mut self) {
         if is_forked() {
             // The socket and what the driver watches are the parent's, too.
-            return;
+            return self.forget_all();
         }
         registry::remove(self.number());
         self.driver.remove(self.source, self.socket.as_fd());

@@ -7,6 +7,7 @@ use super::answering::Batch;
 use super::budget::ThreadClaim;
 use super::inbox::{Inbox, Next, adopt};
 use crate::connection::{IdleReader, Parker, WeakConn};
+use crate::forked::is_forked;
 use crate::{Result, thread_start};
 
 /// One server thread. It starts with its first call, and ends when the peer releases it.
@@ -52,6 +53,9 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        if is_forked() {
+            return; // The thread is the parent's, and so may be the lock.
+        }
         self.inbox.release();
     }
 }
