@@ -37,7 +37,7 @@ mod payload;
 mod raw_methods;
 mod root;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod shape;
 #[cfg(test)]
 mod tests;

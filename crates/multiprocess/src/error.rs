@@ -278,8 +278,7 @@ impl Error {
     pub(crate) fn unsendable(self, method: &str) -> Error {
         match self {
             Error::Decode { path, problem } => {
-                let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
-                Error::misuse(format!("{method}{dot}{path}: {problem}"))
+                Error::misuse(format!("{}: {problem}", joined(method, &path)))
             }
             other => other,
         }
@@ -295,6 +294,16 @@ impl Error {
 
     pub(crate) fn io(doing: impl Into<String>, source: io::Error) -> Error {
         Error::Io { doing: doing.into(), source: Arc::new(source) }
+    }
+}
+
+/// A field's path behind what the field is in.
+pub(crate) fn joined(segment: &str, path: &str) -> String {
+    match path.chars().next() {
+        // The message as a whole, or what is no field of it.
+        None => segment.to_owned(),
+        Some('[') => format!("{segment}{path}"),
+        Some(_) => format!("{segment}.{path}"),
     }
 }
 

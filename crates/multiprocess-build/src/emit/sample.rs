@@ -38,7 +38,7 @@ pub(super) fn named(name: &str) -> Named {
     Named { id, module: module(), name: name.to_owned() }
 }
 
-pub(super) fn field(name: &str, slot: u32, ty: Type) -> Field {
+pub(crate) fn field(name: &str, slot: u32, ty: Type) -> Field {
     Field {
         schema_name: name.to_owned(),
         name: names::value(name),

@@ -148,30 +148,20 @@ fn contradiction(now: &[Field], then: &[Field], pairs: &[Option<usize>]) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::emit::sample::field;
     use crate::model::{Int, Type};
 
     fn list(text: &str) -> Vec<Field> {
-        let field = |text: &str| {
+        let declared = |text: &str| {
             let (name, ty) = text.split_once(':').unwrap();
             let ty = match ty {
                 "Text" => Type::Text,
                 "Bool" => Type::Bool,
                 _ => Type::Int(Int::I64),
             };
-            Field {
-                schema_name: name.to_owned(),
-                name: name.to_owned(),
-                docs: String::new(),
-                ty,
-                slot: 0,
-                presence: Presence::Always,
-                default: None,
-                boxed: false,
-                redacted: false,
-                may_be_lost: false,
-            }
+            field(name, 0, ty)
         };
-        text.split(' ').filter(|text| !text.is_empty()).map(field).collect()
+        text.split(' ').filter(|text| !text.is_empty()).map(declared).collect()
     }
 
     fn pair(now: &str, then: &str) -> Pairing {

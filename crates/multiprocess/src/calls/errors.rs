@@ -4,7 +4,7 @@
 use super::method::MethodId;
 use crate::Error;
 use crate::connection::Core;
-use crate::wire::joined;
+use crate::error::joined;
 
 /// Says what is missing where the peer could not tell which thread is meant.
 pub(super) fn without_threads(core: &mut Core, error: Error) -> Error {

@@ -6,7 +6,8 @@
 //!   it is served;
 //! - `interface` and `method` are what generated code describes, `proxy` what its handles do, `call` one
 //!   call: `start` sends it, `streaming` one that streams, `slot` is where its answer arrives, `waiting`
-//!   waits there, `errors` says more of why it failed; `versions`: forms of a method for older peers, `peer_version`: which a peer has;
+//!   waits there, `errors` says more of why it failed; `versions`: forms of a method for older peers,
+//!   `peer_version`: which a peer has;
 //! - `incoming` is a call of a peer's before it runs;
 //! - `local_calls`: calls of this process's own objects that were started;
 //! - `executor`: objects whose methods are futures; `current`: what a served method can ask.

@@ -14,7 +14,7 @@ use super::peer_version::evidence;
 use super::remote::RemoteObject;
 use crate::call_log;
 use crate::connection::ArcConn;
-use crate::session::{Choice, Form, MethodKey};
+use crate::session::{Choice, Evidence, Form, MethodKey};
 use crate::wire::{AnyBuilder, At, Encoder, PayloadCodec};
 use crate::{Error, Result};
 
@@ -46,6 +46,17 @@ impl<O: ?Sized, P: 'static, R: 'static> Method<O, P, R> {
         let Method { id, params, results, .. } = self;
         Variant { versions, collides, id, params, results }
     }
+}
+
+/// What is known of the form that is to be called.
+#[derive(Default)]
+struct Look {
+    /// The peer has answered it before, or there is no other in any version.
+    settled: bool,
+    /// It is the one that the peer should have.
+    likely: bool,
+    /// The versions whose forms the call must suit.
+    peers: u32,
 }
 
 /// A call of a method that peers may have in several forms.
@@ -96,7 +107,8 @@ where
     let (params, doubtful) = (Arc::new(params), Vec::new());
     let mut attempt =
         Attempt { conn, object: object.clone(), family, variants, params, shown, doubtful };
-    let mut asked = match attempt.choose() {
+    let (choice, look) = attempt.choose();
+    let mut asked = match choice {
         Choice::Form(form) => form,
         Choice::Missing => {
             return Call::ready(Err(Error::Unimplemented {
@@ -112,9 +124,8 @@ where
             ))));
         }
     };
-    let (settled, likely) = attempt.is_settled(asked);
-    let call = attempt.call(asked);
-    if settled {
+    let call = attempt.call(asked, look.peers);
+    if look.settled {
         return Call::attempt(call, None, true);
     }
     let again = move |outcome: &Result<R>| {
@@ -135,11 +146,11 @@ where
             }
             Err(_) => return None,
         }
-        let Choice::Form(next) = attempt.choose() else { return None };
+        let (Choice::Form(next), look) = attempt.choose() else { return None };
         asked = next;
-        Some(attempt.call(asked))
+        Some(attempt.call(asked, look.peers))
     };
-    Call::attempt(call, Some(Box::new(again)), likely)
+    Call::attempt(call, Some(Box::new(again)), look.likely)
 }
 
 impl<P: Send + Sync + 'static, R: Send + 'static> Attempt<P, R> {
@@ -154,31 +165,34 @@ impl<P: Send + Sync + 'static, R: Send + 'static> Attempt<P, R> {
         Form { versions, collides }
     }
 
-    fn choose(&self) -> Choice {
-        let forms: Vec<Form> = (0..self.variants.len()).map(|index| self.form(index)).collect();
+    /// Which form to call, and what is known of it: one look at what the connection knows.
+    fn choose(&self) -> (Choice, Look) {
         evidence(&self.conn, self.family, |evidence| {
-            if self.doubtful.is_empty() {
-                return evidence.choose(self.method(), &forms);
-            }
-            let mut evidence = evidence.clone();
-            for index in &self.doubtful {
-                evidence.note(self.method(), *index, forms[*index], false);
-            }
-            evidence.choose(self.method(), &forms)
-        })
-    }
-
-    /// Whether the form was answered before, or is the only one in all versions; and whether it is the
-    /// only one that the peer should have.
-    fn is_settled(&self, index: usize) -> (bool, bool) {
-        let form = self.form(index);
-        evidence(&self.conn, self.family, |evidence| {
-            let verdict = evidence.verdict();
+            let choice = match evidence.settled(self.method()) {
+                Some(form) => Choice::Form(form),
+                None => self.choose_from(evidence),
+            };
+            let Choice::Form(index) = choice else { return (choice, Look::default()) };
+            let (form, verdict) = (self.form(index), evidence.verdict());
             let everywhere = self.variants.len() == 1
                 && form.versions.count_ones() as usize == self.family.labels.len();
             let settled = everywhere || evidence.settled(self.method()) == Some(index);
-            (settled, verdict.fits && verdict.possible & !form.versions == 0)
+            let likely = verdict.fits && verdict.possible & !form.versions == 0;
+            (choice, Look { settled, likely, peers: evidence.peers(form) })
         })
+    }
+
+    /// The same for a method of which no form was answered.
+    fn choose_from(&self, evidence: &Evidence) -> Choice {
+        let forms: Vec<Form> = (0..self.variants.len()).map(|index| self.form(index)).collect();
+        if self.doubtful.is_empty() {
+            return evidence.choose(self.method(), &forms);
+        }
+        let mut evidence = evidence.clone();
+        for index in &self.doubtful {
+            evidence.note(self.method(), *index, forms[*index], false);
+        }
+        evidence.choose(self.method(), &forms)
     }
 
     fn note(&self, index: usize, answered: bool) {
@@ -186,11 +200,9 @@ impl<P: Send + Sync + 'static, R: Send + 'static> Attempt<P, R> {
         evidence(&self.conn, self.family, |evidence| evidence.note(method, index, form, answered));
     }
 
-    fn call(&self, index: usize) -> RemoteCall<R> {
+    fn call(&self, index: usize, peers: u32) -> RemoteCall<R> {
         let variant = &self.variants[index];
-        let form = self.form(index);
-        let id =
-            variant.id.peers(evidence(&self.conn, self.family, |evidence| evidence.peers(form)));
+        let id = variant.id.peers(peers);
         let (codec, params) = (variant.params, Arc::clone(&self.params));
         let encode = move |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| {
             write_params(id, codec, cx, to, &*params).at(id.name)
@@ -212,14 +224,13 @@ enum Refusal {
 }
 
 /// Tells the two apart by the words of this crate, of Cap'n Proto in C++ (and what is made of it, such as
-/// pycapnp) and of capnp-rpc in Rust.
+/// pycapnp) and of capnp-rpc in Rust. That an object does not have the whole interface says nothing of the
+/// version: it may be an object of another kind.
 fn refusal(text: &str, id: MethodId) -> Refusal {
-    let interface = format!("of interface {:#x}", id.interface);
-    let ours =
-        text.contains(&format!("has no method {} ", id.ordinal)) && text.contains(&interface);
+    let own = id.name.split('.').next().unwrap_or_default();
+    let ours = format!("{own} has no method {} of interface {:#x}", id.ordinal, id.interface);
     let named = text.contains("methodName = ");
-    let unknown = ["Method not implemented.", "Requested interface not implemented."];
-    if ours || !named && unknown.iter().any(|words| text.contains(words)) {
+    if text.contains(&ours) || !named && text.contains("Method not implemented.") {
         return Refusal::NoSuchMethod;
     }
     // What a trait's default method answers; capnp-rpc's is `method x::Server::y not implemented`.
@@ -257,8 +268,9 @@ mod tests {
             ),
             (
                 "Requested interface not implemented.; actualInterfaceName = b; requestedTypeId = 5",
-                Refusal::NoSuchMethod,
+                Refusal::Doubtful,
             ),
+            ("Store has no method 6 of interface 0xd9c0", Refusal::Doubtful),
             ("Method not implemented.", Refusal::NoSuchMethod),
             ("method bank::Server::wait not implemented", Refusal::ByTheMethod),
         ];

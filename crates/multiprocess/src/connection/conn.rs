@@ -35,7 +35,7 @@ pub(crate) type ArcConn = Arc<Conn>;
 pub(crate) type WeakConn = Weak<Conn>;
 
 /// Work that was requested while another thread held the lock, or may have held it.
-type Deferred = Box<dyn FnOnce(&mut Core, &ArcConn) + Send>;
+pub(super) type Deferred = Box<dyn FnOnce(&mut Core, &ArcConn) + Send>;
 /// What is to run when the connection has ended.
 pub(super) type Hook = Box<dyn FnOnce() + Send>;
 /// The same of the user's, which gets the reason.
@@ -73,7 +73,7 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 pub(crate) struct Conn {
     pub(super) session: &'static dyn Session,
     pub(super) core: Mutex<Core>,
-    deferred: Mutex<Vec<Deferred>>,
+    pub(super) deferred: Mutex<Vec<Deferred>>,
     pub(super) outbox: Outbox,
     pub(super) frames: Mutex<Frames>,
     /// Shared with idle workers that wait for it: see `reading`.
@@ -97,7 +97,7 @@ pub(crate) struct Conn {
     peer_process: OnceLock<Option<String>>,
     limits: Limits,
     /// The session's state outside the lock.
-    shared: Box<dyn Any + Send + Sync>,
+    pub(super) shared: Box<dyn Any + Send + Sync>,
     pub(super) ended: OnceLock<Error>,
     /// Why a message that was taken in ends the connection. Set under the lock of the frames: a thread that
     /// then reads the end of the stream, or fails to write, does not know the reason better.
@@ -126,22 +126,6 @@ struct InOrder {
 }
 
 impl Conn {
-    /// In a fork: what the connection holds is not dropped. Its destructors take locks that other threads of
-    /// the parent may have had at the moment of the fork, and they may be the user's.
-    pub(super) fn forget_all(&mut self) {
-        fn taken<T: Default>(mutex: &mut Mutex<T>) -> T {
-            std::mem::take(mutex.get_mut().unwrap_or_else(PoisonError::into_inner))
-        }
-        let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
-        std::mem::forget((
-            core.forget_all(),
-            std::mem::replace(&mut self.shared, Box::new(())),
-            taken(&mut self.deferred),
-            taken(&mut self.at_end),
-            taken(&mut self.on_disconnect),
-        ));
-    }
-
     /// Takes over a connected stream socket. `begin` is the first to enter, before anything is read.
     pub(crate) fn start(
         socket: OwnedFd,

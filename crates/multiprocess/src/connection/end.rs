@@ -3,8 +3,8 @@
 
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use capnp_engine::{Effect, Exception, ExceptionKind, Failure};
@@ -189,6 +189,24 @@ impl Conn {
             let error = error.clone();
             queue.run(what, move || hook(error));
         }
+    }
+}
+
+impl Conn {
+    /// In a fork: what the connection holds is not dropped. Its destructors take locks that other threads of
+    /// the parent may have had at the moment of the fork, and they may be the user's.
+    fn forget_all(&mut self) {
+        fn taken<T: Default>(mutex: &mut Mutex<T>) -> T {
+            std::mem::take(mutex.get_mut().unwrap_or_else(PoisonError::into_inner))
+        }
+        let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
+        std::mem::forget((
+            core.forget_all(),
+            std::mem::replace(&mut self.shared, Box::new(())),
+            taken(&mut self.deferred),
+            taken(&mut self.at_end),
+            taken(&mut self.on_disconnect),
+        ));
     }
 }
 

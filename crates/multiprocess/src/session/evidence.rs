@@ -54,8 +54,8 @@ pub(crate) struct Evidence {
 /// A form that was called.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
-    /// Which of the method's forms.
     method: MethodKey,
+    /// Which of its forms.
     form: usize,
     versions: Versions,
     answered: bool,
@@ -126,7 +126,7 @@ impl Evidence {
                 break;
             }
         }
-        if choice == Choice::Missing {
+        if choice == Choice::Missing && self.assumed.is_none() {
             // A build next to the versions that are possible may have it all the same. If it has not, the
             // call reaches nothing.
             let near = self.pairs().fold(self.verdict.possible, |near, pair| near | pair);
@@ -276,6 +276,11 @@ mod tests {
         assert_eq!(choose(&evidence, ERASE), Choice::Form(0));
         note(&mut evidence, TELL, 0, false);
         assert_eq!(evidence.verdict(), Verdict { possible: NEWEST, fits: true });
+        // What the version lacks is not asked for, whatever a build next to it may have.
+        let mut evidence = Evidence::new(3);
+        assert_eq!(choose(&evidence, TELL), Choice::Form(0));
+        evidence.assume(MIDDLE);
+        assert_eq!(choose(&evidence, TELL), Choice::Missing);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use capnp_engine::nesting_limit;
 
+use crate::error::joined;
 use crate::{Error, Result};
 
 /// A text of a message.
@@ -95,16 +96,6 @@ fn within(error: Error, segment: &str) -> Error {
             Error::PeerTooOld { path: joined(segment, &path), problem }
         }
         other => other,
-    }
-}
-
-/// A field's path behind what the field is in.
-pub(crate) fn joined(segment: &str, path: &str) -> String {
-    match path.chars().next() {
-        // The message as a whole, or what is no field of it.
-        None => segment.to_owned(),
-        Some('[') => format!("{segment}{path}"),
-        Some(_) => format!("{segment}.{path}"),
     }
 }
 

@@ -54,10 +54,9 @@ impl Encoder<'_> {
     /// As [`lacks`](Self::lacks).
     pub fn lacks_group<M: Message>(&mut self, versions: u32, name: &str, value: &M) -> Result<()> {
         self.check(versions, name, || {
-            let default = empty(M::read);
-            let default =
-                default.and_then(|default| words(M::SIZE, |cx, to| default.write(cx, to)));
-            Ok(words(M::SIZE, |cx, to| value.write(cx, to))? == default?)
+            let Ok(default) = empty(M::read) else { return Ok(false) };
+            let value = words(M::SIZE, |cx, to| value.write(cx, to))?;
+            Ok(words(M::SIZE, |cx, to| default.write(cx, to))? == value)
         })
     }
 

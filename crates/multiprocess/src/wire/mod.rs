@@ -59,5 +59,5 @@ pub use structure::{Boxed, Nullable, Struct};
 pub use value::{Enum, Void};
 pub use view::{Borrowable, BorrowableOr, ListView, View, Viewed, owned, view};
 
-pub(crate) use helpers::{At, joined};
+pub(crate) use helpers::At;
 pub(crate) use slots::Pointer;

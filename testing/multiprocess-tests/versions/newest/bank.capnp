@@ -54,7 +54,7 @@ interface Account {
     # Returns its argument. In version 1 the struct has another name and another default.
 
     move @6 (context :Proxy.Context, place :Place) -> (result :Place);
-    # Returns its argument. In version 1 what is in the union now was in none.
+    # Returns its argument. In version 1 what is in the union and in the group now was in none.
 
     rest @7 (context :Proxy.Context, hours :Int32, quietly :Bool = true $Rust.mayBeLost) -> (result :Int32);
     # Version 1 has no `quietly`.
@@ -70,7 +70,7 @@ struct Place {
         street @0 :Text;
         box @2 :UInt32;
     }
-    number @1 :Int32;
+    at :group { number @1 :Int32; }
 }
 
 struct Slip {

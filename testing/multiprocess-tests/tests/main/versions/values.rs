@@ -52,15 +52,16 @@ fn a_renamed_struct_has_the_defaults_of_its_version() {
 }
 
 #[test]
-fn a_field_that_is_in_a_union_now_arrives() {
+fn a_field_that_is_in_a_union_or_group_now_arrives() {
     for peer in [old_peer(), known_old_peer()] {
         let account = account(&peer);
         let which = newest::PlaceWhich::Street("Main St".to_owned());
-        let sent = newest::Place { number: 5, which };
+        let at = newest::PlaceAt { number: 5 };
+        let sent = newest::Place { at: at.clone(), which };
         assert_eq!(account.move_(sent.clone()).wait().unwrap(), sent);
         assert_eq!(peer.asked.take(), ["move Main St 5"]);
         // Where the street is, that version would read nothing.
-        let sent = newest::Place { number: 5, which: newest::PlaceWhich::Box(0) };
+        let sent = newest::Place { at, which: newest::PlaceWhich::Box(0) };
         assert_too_old(account.move_(sent).wait(), "Account.move.place.which.box");
         assert_nothing_asked(&peer.asked);
     }
