@@ -9,7 +9,7 @@ use multiprocess_tests::raw::bytes_of;
 use multiprocess_tests::{LabServer, Watchdog, pair, wait_until};
 
 use crate::memory::held;
-use crate::{alone, count, descriptors, place, threads};
+use crate::{alone, count, descriptors, place, settled_descriptors, threads};
 
 const PEERS: usize = 100_000;
 /// What a leak of one byte for each peer would be.
@@ -46,7 +46,7 @@ fn a_hundred_thousand_peers_leave_nothing() {
     (0..1_000).for_each(connect);
     forgotten();
     other.assert_alive();
-    let before = (descriptors(), threads().len(), held());
+    let before = (settled_descriptors(), threads().len(), held());
     for number in 0..PEERS {
         watchdog.at(0, format!("peer {number}"));
         connect(number);

@@ -10,7 +10,7 @@ use multiprocess_tests::generated::proxy_capnp::{context, thread_map};
 use multiprocess_tests::raw::{Cap, LAB, RawPeer, THREAD_MAP, Target, cap};
 use multiprocess_tests::{LabServer, wait_until};
 
-use crate::{alone, descriptors, place};
+use crate::{alone, descriptors, place, settled_descriptors};
 
 const PEERS: usize = 20;
 
@@ -22,7 +22,7 @@ fn assert_leave_nothing(name: &str, work: impl Fn(&mut RawPeer, Target)) {
     let dir = place(name);
     let lab = LabServer::new();
     let server = Server::listen(dir.join("s"), lab.client()).unwrap();
-    let before = descriptors();
+    let before = settled_descriptors();
     for _ in 0..PEERS {
         let mut peer = RawPeer::new(UnixStream::connect(server.path()).unwrap());
         let lab = Target::Bootstrap(peer.bootstrap());

@@ -11,7 +11,7 @@ use multiprocess_tests::generated::lab::{CallbackClient, Lab, LabClient};
 use multiprocess_tests::{LONG, LabServer, Relay, pair, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{alone, count, descriptors, threads};
+use crate::{alone, count, descriptors, settled_descriptors, threads};
 
 const ROUNDS: usize = 5;
 
@@ -32,7 +32,7 @@ fn assert_leaves_nothing(work: impl Fn()) {
     let other = pair();
     other.assert_alive();
     wait_until("the pool is idle", || count("mp-pool") == 0);
-    let before = (threads().len(), descriptors());
+    let before = (threads().len(), settled_descriptors());
     for _ in 0..ROUNDS {
         work();
         other.assert_alive();

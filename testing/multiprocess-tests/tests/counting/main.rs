@@ -94,6 +94,21 @@ fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
+/// The number of descriptors once it stays the same: a thread that has answered gets the one through which it
+/// is woken only when it begins to wait for its next call.
+fn settled_descriptors() -> usize {
+    const LOOKS: usize = 50;
+    let (mut number, mut same) = (descriptors(), 0);
+    wait_until("the number of descriptors stays the same", || {
+        let now = descriptors();
+        same = if now == number { same + 1 } else { 0 };
+        number = now;
+        std::thread::sleep(Duration::from_millis(5));
+        same == LOOKS
+    });
+    number
+}
+
 /// A directory of one test's own.
 fn place(name: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
@@ -165,7 +180,7 @@ fn a_spawned_process_leaves_nothing() {
     };
     // The first starts, because they leave a thread that never ends.
     (0..4).for_each(spawn);
-    let (threads_before, before, mapped) = (threads().len(), descriptors(), mappings());
+    let (threads_before, before, mapped) = (threads().len(), settled_descriptors(), mappings());
     (0..200).for_each(spawn);
     assert_eq!(descriptors(), before);
     assert_eq!(threads().len(), threads_before);
@@ -179,7 +194,7 @@ fn a_spawned_process_leaves_nothing() {
 #[test]
 fn a_connection_leaves_nothing() {
     let _alone = alone();
-    let (threads_before, before) = (threads().len(), descriptors());
+    let (threads_before, before) = (threads().len(), settled_descriptors());
     for round in 0..200 {
         let pair = pair();
         match round % 4 {
@@ -205,7 +220,7 @@ fn a_connection_leaves_nothing() {
 #[test]
 fn disconnecting_while_methods_run_leaves_no_thread() {
     let _alone = alone();
-    let (threads_before, before) = (threads().len(), descriptors());
+    let (threads_before, before) = (threads().len(), settled_descriptors());
     for _ in 0..20 {
         let Pair { server, serving, calling, lab } = pair();
         let callers: Vec<_> = (0..8)
@@ -228,7 +243,7 @@ fn disconnecting_while_methods_run_leaves_no_thread() {
 #[test]
 fn a_caller_that_drops_everything_while_it_is_called_back() {
     let _alone = alone();
-    let (threads_before, before) = (threads().len(), descriptors());
+    let (threads_before, before) = (threads().len(), settled_descriptors());
     for _ in 0..20 {
         let Pair { server, serving, calling, lab } = pair();
         let own = Mutex::new(Some((calling, lab.clone())));
@@ -305,7 +320,7 @@ fn connects_and_disconnects_half_of_them_in_the_handshake() {
     let dir = place("connects");
     let lab = LabServer::new();
     let server = multiprocess::Server::listen(dir.join("s"), lab.client()).unwrap();
-    let before = descriptors();
+    let before = settled_descriptors();
     for round in 0..5_000 {
         let stream = UnixStream::connect(server.path()).unwrap();
         match round % 4 {

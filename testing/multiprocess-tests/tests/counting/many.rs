@@ -13,7 +13,7 @@ use multiprocess::{Connection, Server};
 use multiprocess_tests::generated::lab::LabClient;
 use multiprocess_tests::{LabServer, Watchdog, pair, wait_until};
 
-use crate::{alone, count, descriptors, place, threads};
+use crate::{alone, count, descriptors, place, settled_descriptors, threads};
 
 /// Far fewer than there are connections or handles. A peer decides how many objects it releases at
 /// once; it must not decide how many threads that takes.
@@ -70,7 +70,7 @@ fn idle_connections(wanted: usize) {
     let lab = LabServer::new();
     let listener = Listener::bind(&dir.join("s")).unwrap();
     let server = Server::builder().max_connections(wanted).start(listener, lab.client()).unwrap();
-    let before = (threads().len(), descriptors());
+    let before = (threads().len(), settled_descriptors());
 
     let peers: Vec<(Connection, LabClient)> = (0..wanted)
         .map(|number| {

@@ -8,7 +8,7 @@ use multiprocess::{Reconnect, ReconnectState, Reconnecting, Server};
 use multiprocess_tests::generated::lab::LabClient;
 use multiprocess_tests::{LabServer, wait_until};
 
-use crate::{alone, count, descriptors, place, threads};
+use crate::{alone, count, descriptors, place, settled_descriptors, threads};
 
 const MANY: usize = 100;
 const LONG: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ fn many_connections_that_are_made_again_cost_no_threads() {
     drop(one);
     wait_until("it has seen that", || server.as_ref().unwrap().connections().is_empty());
     wait_until("the pool is idle", || count("mp-pool") == 0);
-    let before = (threads().len(), descriptors());
+    let before = (threads().len(), settled_descriptors());
     // After the loss of a connection and a failed attempt nothing happens any more.
     let backoff = Backoff {
         first: Duration::from_millis(1),

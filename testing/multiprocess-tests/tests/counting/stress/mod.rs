@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use multiprocess_tests::{Dice, wait_until};
 
-use crate::{alone, count, descriptors, threads};
+use crate::{alone, count, descriptors, settled_descriptors, threads};
 use world::{Actor, CallersRead, World};
 
 const THREADS: usize = 16;
@@ -74,7 +74,7 @@ fn everything_at_once_while_each_side_reads_in_its_own_way() {
 
 fn run(name: &str, callers_read: [CallersRead; 4]) {
     let _alone = alone();
-    let before = (threads().len(), descriptors());
+    let before = (threads().len(), settled_descriptors());
     let seed = Dice::seed(SEED_VARIABLE);
     let steps =
         std::env::var(STEPS_VARIABLE).map_or(STEPS, |steps| steps.parse().expect("a number"));
