@@ -16,7 +16,8 @@ use crate::call_log::{self, Called, Outcome};
 use crate::connection::{ArcConn, Core, Flush};
 use crate::moment::Moment;
 use crate::session::{
-    Caller, Complete, Destroy, EncodeFn, HeldCap, How, QueuePlace, TakeAnswer, WaiterId, WhoQueues,
+    Caller, Complete, Destroy, EncodeFn, HeldCap, How, Level, QueuePlace, TakeAnswer, WaiterId,
+    WhoQueues,
 };
 use crate::threads::{RunningId, innermost, this_inbox};
 use crate::wire::{AnyBuilder, Builder, Encoder, PayloadCodec};
@@ -186,19 +187,17 @@ pub(super) fn start_call<T: Send + 'static>(
         let target = (method.interface, method.ordinal);
         let written = core.write_call(conn, target, method.form(), Some(&caller), encode)?;
         let written = core.check_size(conn, written)?;
-        let bytes = written.draft.bytes();
+        let (level, bytes) = (written.level, written.draft.bytes());
         size = bytes;
-        // A call that is made to serve another of the peer's must not wait for room.
-        let nested = || innermost(conn).is_some();
-        if !core.has_room(conn, bytes, told) && !nested() {
+        if !core.has_room(conn, level, bytes, told) {
             core.engine.discard(written.draft);
-            return Ok(Err(wait_for_room(core, conn, bytes, WhoQueues::Any)));
+            return Ok(Err(wait_for_room(core, conn, level, bytes, WhoQueues::Any)));
         }
         // Also if the future is polled within another call, which then waits for this one as well.
         let within = if closes { innermost(conn) } else { None };
         if let Some(streaming) = streamed.filter(|streamed| streamed.is_busy()) {
             let (id, draft) = core.add_unsent(complete, written);
-            streaming.hold(core, Behind::new(id, draft, cap, method, within, nested()));
+            streaming.hold(core, Behind::new(id, draft, cap, method, within, level));
             return Ok(Ok(id));
         }
         let Some(ordinal) = method.interrupt else {
@@ -233,10 +232,16 @@ pub(super) fn start_call<T: Send + 'static>(
 }
 
 /// Where a call of this size waits for room.
-fn wait_for_room(core: &mut Core, conn: &ArcConn, bytes: usize, who: WhoQueues) -> RoomToSend {
+fn wait_for_room(
+    core: &mut Core,
+    conn: &ArcConn,
+    level: Level,
+    bytes: usize,
+    who: WhoQueues,
+) -> RoomToSend {
     let slot = Arc::new(Slot::unwatched());
     let waits = Arc::clone(&slot);
-    let place = core.queue_call(bytes, who, Box::new(move |_, _, _| waits.fill(Ok(()))));
+    let place = core.queue_call(level, bytes, who, Box::new(move |_, _, _| waits.fill(Ok(()))));
     RoomToSend { slot, conn: ArcConn::clone(conn), place, bytes }
 }
 
@@ -270,11 +275,10 @@ pub(super) fn start_pipelined(
         let target = (method.interface, method.ordinal);
         let written = core.write_call(conn, target, method.form(), Some(&caller), encode)?;
         let written = core.check_size(conn, written)?;
-        let bytes = written.draft.bytes();
-        let room = told || core.has_room_for(conn, bytes, WhoQueues::Blocks);
-        if !room && innermost(conn).is_none() {
+        let (level, bytes) = (written.level, written.draft.bytes());
+        if !told && !core.has_room_for(conn, level, bytes, WhoQueues::Blocks) {
             core.engine.discard(written.draft);
-            return Ok(Err(wait_for_room(core, conn, bytes, WhoQueues::Blocks)));
+            return Ok(Err(wait_for_room(core, conn, level, bytes, WhoQueues::Blocks)));
         }
         let how = How { pipeline: Some(vec![method.pipeline]), ..How::default() };
         let (_, promise) = core.call(cap, written, how, Complete::ignore(method.name))?;

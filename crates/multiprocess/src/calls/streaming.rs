@@ -18,8 +18,8 @@ use super::method::MethodId;
 use super::slot::Slot;
 use super::waiting::{Deadline, wait_for_slot};
 use crate::connection::{ArcConn, Core};
-use crate::session::{Caller, Complete, How, QueuePlace, WaiterId, WhoQueues, Written};
-use crate::threads::{RunningId, innermost, this_inbox};
+use crate::session::{Caller, Complete, How, Level, QueuePlace, WaiterId, WhoQueues, Written};
+use crate::threads::{RunningId, this_inbox};
 use crate::wire::helpers::malformed;
 use crate::wire::{AnyBuilder, Encoder};
 use crate::{Error, Result};
@@ -68,8 +68,8 @@ pub(super) struct Behind {
     method: MethodId,
     /// For one that ends its object: the call of the peer's within which it is made.
     within: Option<RunningId>,
-    /// It is made to serve a call of the peer's, and must not wait for room.
-    nested: bool,
+    /// Which room it takes.
+    level: Level,
 }
 
 impl State {
@@ -186,7 +186,7 @@ impl Streaming {
         core.engine.add_handle(cap);
         self.state().unsent += 1;
         let own = Arc::clone(self);
-        let bytes = written.draft.bytes();
+        let (level, bytes) = (written.level, written.draft.bytes());
         let send = move |core: &mut Core, conn: &ArcConn, place: &QueuePlace| {
             core.leave_queue(place, bytes);
             let failed = {
@@ -207,7 +207,7 @@ impl Streaming {
             }
             None
         };
-        core.queue_call(bytes, WhoQueues::Any, Box::new(send));
+        core.queue_call(level, bytes, WhoQueues::Any, Box::new(send));
     }
 
     /// What tells it from others while one of its calls is under way.
@@ -251,15 +251,15 @@ impl Behind {
         target: Cap,
         method: MethodId,
         within: Option<RunningId>,
-        nested: bool,
+        level: Level,
     ) -> Behind {
-        Behind { before: 0, id, draft, target, method, within, nested }
+        Behind { before: 0, id, draft, target, method, within, level }
     }
 
     /// The streaming calls before it are answered: sends it, when there is room.
     fn go_on(self, core: &mut Core, conn: &ArcConn, failed: Option<&Error>) {
-        let bytes = self.draft.bytes();
-        let goes = failed.is_some() || self.nested || core.has_room(conn, bytes, false);
+        let (level, bytes) = (self.level, self.draft.bytes());
+        let goes = failed.is_some() || core.has_room(conn, level, bytes, false);
         if goes || !core.is_waited_for(self.id) {
             return self.send(core, conn, failed);
         }
@@ -269,11 +269,11 @@ impl Behind {
             self.send(core, conn, failed.as_ref());
             None
         };
-        core.queue_call(bytes, WhoQueues::Any, Box::new(send));
+        core.queue_call(level, bytes, WhoQueues::Any, Box::new(send));
     }
 
     fn send(self, core: &mut Core, conn: &ArcConn, failed: Option<&Error>) {
-        let Behind { id, draft, target, method, within, .. } = self;
+        let Behind { id, draft, target, method, within, level, .. } = self;
         let failed = failed.filter(|_| method.kind != CallKind::Destroy);
         if failed.is_some() || !core.is_waited_for(id) {
             core.engine.discard(draft);
@@ -283,7 +283,7 @@ impl Behind {
             }
             return;
         }
-        core.take_room(id, draft.bytes());
+        core.take_room(id, level, draft.bytes());
         let sent = match method.interrupt {
             Some(ordinal) => {
                 core.send_interruptible(id, target, draft, (method.interface, ordinal))
@@ -360,9 +360,8 @@ pub(super) fn start_stream(
         let written = core.write_call(conn, target, method.form(), Some(&caller), &mut fill);
         let sent = written.and_then(|written| {
             let written = core.check_size(conn, written)?;
-            let bytes = written.draft.bytes();
-            // A call that is made to serve another of the peer's must not wait for that.
-            let waits = !core.has_room(conn, bytes, false) && innermost(conn).is_none();
+            let (level, bytes) = (written.level, written.draft.bytes());
+            let waits = !core.has_room(conn, level, bytes, false);
             if waits || streaming.state().unsent > 0 {
                 streaming.send_later(core, call, (cap, method), written);
                 return Ok(());

@@ -17,19 +17,21 @@ static SHARED: AtomicUsize = AtomicUsize::new(0);
 
 /// The bytes of one connection.
 pub(super) struct Allowance {
-    /// Its limit, however much the others hold.
+    /// Its limit, however much the others hold, while no calls of this side's are under way.
     most: usize,
+    /// Its limit as it was when it last took some.
+    now: usize,
     /// What it has taken from what is shared.
     taken: usize,
 }
 
 impl Allowance {
     pub(super) fn new(most: usize) -> Allowance {
-        Allowance { most, taken: 0 }
+        Allowance { most, now: most, taken: 0 }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.most.min(OWN.saturating_add(self.taken))
+        self.now.min(OWN.saturating_add(self.taken))
     }
 
     fn take(&mut self, bytes: usize) {
@@ -56,7 +58,11 @@ impl Allowance {
 
     #[cold]
     fn allow_more(&mut self, engine: &mut Engine, needed: usize) {
-        let missing = needed.min(self.most).saturating_sub(self.bytes());
+        // Its calls that serve this side's have room of their own, or those that they serve could wait for
+        // ever. So while there are such, it may hold twice as much.
+        let asks = engine.sizes().questions > 0;
+        self.now = if asks { self.most.saturating_mul(2) } else { self.most };
+        let missing = needed.min(self.now).saturating_sub(self.bytes());
         self.take(missing.div_ceil(STEP) * STEP);
         engine.set_bytes(self.bytes());
     }
@@ -76,7 +82,7 @@ impl Allowance {
 
     /// Says that the peer's calls have as many bytes as they may have, and why.
     pub(super) fn reached(&self) -> String {
-        let most = self.most;
+        let most = self.now;
         if self.bytes() < most {
             let limit = ProcessLimits::current().call_bytes;
             return format!(

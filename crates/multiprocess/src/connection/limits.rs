@@ -30,6 +30,12 @@ pub struct Limits {
     /// bytes. At least `message`. So many bytes of this side's calls are under way at once, too
     /// (and no more than `unsent`, or than the other side has told): calls of more than 1,024 bytes wait for
     /// room before they are sent.
+    ///
+    /// Calls that are made to serve a call have room of their own, as much again, because those that they serve
+    /// wait for them: half of it is for calls of a method that the other side called, half for those of
+    /// its callbacks. So the peer may hold twice as many bytes while calls of this side's are under way.
+    /// Calls that are nested deeper do not wait for room, and are refused where there is none.
+    ///
     /// 128 MiB unless set.
     pub call_bytes: usize,
     /// Objects that the peer can have from this side, and as many that it can have this side hold. A call
@@ -46,7 +52,7 @@ pub struct Limits {
     pub threads: usize,
     /// Bytes that wait to be sent to a peer that does not read, or reads slowly. With more, methods of the
     /// peer's calls are not begun and answers wait, until the peer has read. Where it is exceeded
-    /// nevertheless, by `call_bytes` and a message, the connection ends. 128 MiB unless set.
+    /// nevertheless, by twice `call_bytes` and a message, the connection ends. 128 MiB unless set.
     pub unsent: usize,
     /// How long a call may name a thread of this side that is only promised, as a peer does that has not
     /// waited for it to be made. Then the call is refused. 10 seconds unless set.
@@ -85,7 +91,8 @@ impl Limits {
 
     /// Bytes that wait for a peer at most: the connection ends beyond it.
     pub(super) fn most_unsent(&self) -> usize {
-        self.unsent.saturating_add(self.window()).saturating_add(self.message)
+        let calls = self.window().saturating_mul(2);
+        self.unsent.saturating_add(calls).saturating_add(self.message)
     }
 
     /// Calls that are served are refused at their limit. Beside them there are those that wait for

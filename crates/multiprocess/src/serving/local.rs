@@ -102,7 +102,7 @@ impl Local {
         let work = match job.kind {
             Kind::Immediate(mut encode) => {
                 core.followups.push(Followup::Drop(self.name, Box::new(object)));
-                if let Some(CallThreads { thread, callback }) = context {
+                if let Some(CallThreads { thread, callback, .. }) = context {
                     core.engine.release_all([thread, callback]);
                 }
                 core.answer_now(conn, serving, Ok(&mut encode));
@@ -129,7 +129,9 @@ impl Local {
         drop(served);
         // The end of an object may run on any thread.
         let context = match context {
-            Some(CallThreads { thread: None, callback }) if matches!(work, Work::Destroy(_)) => {
+            Some(CallThreads { thread: None, callback, .. })
+                if matches!(work, Work::Destroy(_)) =>
+            {
                 core.engine.release_all([callback]);
                 None
             }
@@ -137,11 +139,12 @@ impl Local {
         };
         let about = About { method, bytes: content.message.len(), since: call_log::moment() };
         let token = Arc::new(Token::new(about));
-        let (thread, callback) =
-            context.as_ref().map_or((None, None), |threads| (threads.thread, threads.callback));
+        let (thread, callback, level) = context
+            .as_ref()
+            .map_or((None, None, 0), |threads| (threads.thread, threads.callback, threads.level));
         // The call that runs has references of its own.
         [thread, callback].into_iter().flatten().for_each(|cap| core.engine.retain(cap));
-        let id = core.begin_running(conn, serving, &token, thread, callback);
+        let id = core.begin_running(conn, serving, &token, (thread, callback, level));
         let answer = Answer { conn: ArcConn::downgrade(conn), id, token };
         let call = ServedCall::new(answer, work, &self.running, relayed);
         match self.streams.get() {

@@ -8,7 +8,7 @@ use capnp_engine::{
 use slab::Slab;
 
 use super::errors::{closed, from_failure};
-use super::room::Room;
+use super::room::{Level, Rooms, Taken};
 use super::thread_server::ThreadServer;
 use super::threads::BusyGuard;
 use crate::call_log;
@@ -126,13 +126,13 @@ pub(crate) struct Waiters {
     slots: Slab<Waiter>,
     next: u64,
     /// The bytes of the calls, and those that wait until there is room for theirs.
-    pub(super) room: Room,
+    pub(super) rooms: Rooms,
 }
 
 struct Waiter {
     serial: u64,
     /// The size of the call.
-    bytes: usize,
+    taken: Taken,
     /// None once the call was cancelled.
     complete: Option<Complete>,
     /// None until it was made.
@@ -166,7 +166,7 @@ impl Waiters {
 
     /// How many calls wait for room.
     pub(super) fn queued(&self) -> usize {
-        self.room.queued()
+        self.rooms.queued()
     }
 
     /// How many calls are under way.
@@ -176,7 +176,7 @@ impl Waiters {
 
     fn remove(&mut self, tag: usize) -> Option<Waiter> {
         let waiter = self.slots.try_remove(tag)?;
-        self.room.leave(waiter.bytes);
+        self.rooms.leave(waiter.taken);
         Some(waiter)
     }
 
@@ -196,12 +196,14 @@ pub(crate) struct Written {
     pub(crate) busy: Option<BusyGuard>,
     /// The thread of this side that is to run its callbacks; no reference comes with it.
     pub(crate) callback: Option<Cap>,
+    /// Which room it takes.
+    pub(crate) level: Level,
 }
 
 impl Written {
     /// A call of the runtime's own.
     pub(crate) fn plain(draft: Draft) -> Written {
-        Written { draft, busy: None, callback: None }
+        Written { draft, busy: None, callback: None, level: Level::default() }
     }
 }
 
@@ -224,8 +226,8 @@ impl Core {
         how: How,
         complete: Complete,
     ) -> Result<(WaiterId, Option<Cap>)> {
-        let Written { draft, busy, callback } = written;
-        let id = self.add(complete, draft.bytes(), busy, callback);
+        let Written { draft, busy, callback, level } = written;
+        let id = self.add(complete, (level, draft.bytes()), busy, callback);
         match self.send(id, target, draft, how) {
             Ok(promise) => Ok((id, promise)),
             Err(error) => {
@@ -251,42 +253,42 @@ impl Core {
 
     /// Notes who waits for a call that is to be made later, by [`send`](Self::send).
     pub(crate) fn add_waiter(&mut self, complete: Complete, call: Written) -> (WaiterId, Draft) {
-        let Written { draft, busy, callback } = call;
-        (self.add(complete, draft.bytes(), busy, callback), draft)
+        let Written { draft, busy, callback, level } = call;
+        (self.add(complete, (level, draft.bytes()), busy, callback), draft)
     }
 
     /// The same for a call that waits before it takes room, by [`take_room`](Self::take_room).
     pub(crate) fn add_unsent(&mut self, complete: Complete, call: Written) -> (WaiterId, Draft) {
-        let Written { draft, busy, callback } = call;
-        (self.add(complete, 0, busy, callback), draft)
+        let Written { draft, busy, callback, .. } = call;
+        (self.add(complete, (Level::default(), 0), busy, callback), draft)
     }
 
     /// Such a call is about to be sent.
-    pub(crate) fn take_room(&mut self, id: WaiterId, bytes: usize) {
+    pub(crate) fn take_room(&mut self, id: WaiterId, level: Level, bytes: usize) {
         let waiters = &mut self.state().waiters;
-        let bytes = waiters.room.take(bytes);
+        let taken = waiters.rooms.take(level, bytes);
         match waiters.get(id) {
-            Some(waiter) => waiter.bytes = bytes,
-            None => waiters.room.leave(bytes),
+            Some(waiter) => waiter.taken = taken,
+            None => waiters.rooms.leave(taken),
         }
     }
 
     fn add(
         &mut self,
         complete: Complete,
-        bytes: usize,
+        (level, bytes): (Level, usize),
         busy: Option<BusyGuard>,
         callback: Option<Cap>,
     ) -> WaiterId {
         let waiters = &mut self.state().waiters;
-        let bytes = waiters.room.take(bytes);
+        let taken = waiters.rooms.take(level, bytes);
         let serial = waiters.next;
         waiters.next += 1;
         let complete = Some(complete);
         let (since, thread, cancelled) = (call_log::moment(), thread_list::number(), "");
         let call = None;
         let waiter =
-            Waiter { serial, bytes, complete, call, busy, callback, since, thread, cancelled };
+            Waiter { serial, taken, complete, call, busy, callback, since, thread, cancelled };
         let tag = waiters.slots.insert(waiter);
         WaiterId { tag, serial }
     }
@@ -328,7 +330,7 @@ impl Core {
 
     /// Asks for the peer's first object. The promise comes with one reference.
     pub(crate) fn ask_bootstrap(&mut self, complete: Complete) -> Result<Cap> {
-        let id = self.add(complete, 0, None, None);
+        let id = self.add(complete, (Level::default(), 0), None, None);
         match self.engine.ask_bootstrap(id.tag()) {
             Ok((call, promise)) => {
                 if let Some(waiter) = self.state().waiters.get(id) {
@@ -444,7 +446,7 @@ impl Core {
     /// The engine has ended: those who wait for calls that were not made yet are told.
     pub(super) fn fail_all(&mut self, conn: &ArcConn, error: &Error) {
         let waiters = std::mem::take(&mut self.state().waiters);
-        self.tell_end(conn, waiters.room);
+        self.tell_end(conn, waiters.rooms);
         for (_, waiter) in waiters.slots {
             if let Some(complete) = waiter.complete {
                 let followup = complete.run(self, conn, Err(error.clone()));

@@ -47,7 +47,7 @@ pub(crate) use evidence::{Choice, Evidence, Form, MethodKey};
 pub(crate) use held_cap::{Destroy, HeldCap};
 pub(crate) use object::Object;
 pub(crate) use reader::{CallThreads, CapReader};
-pub(crate) use room::{QueuePlace, WhoQueues};
+pub(crate) use room::{Level, QueuePlace, WhoQueues};
 pub(crate) use running::{EncodeFn, Served};
 pub(crate) use schedule::{Schedule, ThreadAddress};
 pub(crate) use under_way::UnderWay;

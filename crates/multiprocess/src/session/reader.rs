@@ -21,6 +21,8 @@ pub(crate) struct CapReader<'a> {
 pub(crate) struct CallThreads {
     pub(crate) thread: Option<Cap>,
     pub(crate) callback: Option<Cap>,
+    /// How many calls this one is made to serve, as far as the peer has told.
+    pub(crate) level: u16,
 }
 
 impl<'a> CapReader<'a> {
@@ -46,7 +48,7 @@ impl<'a> CapReader<'a> {
 
 impl Drop for CapReader<'_> {
     fn drop(&mut self) {
-        if let Some(CallThreads { thread, callback }) = self.context.take() {
+        if let Some(CallThreads { thread, callback, .. }) = self.context.take() {
             self.core.engine.release_all([thread, callback]);
         }
     }
@@ -66,11 +68,11 @@ impl ReadCapabilities for CapReader<'_> {
         Some(Box::new(HeldCap::new(self.core, self.conn, cap)))
     }
 
-    fn threads(&mut self, thread: Option<Hook>, callback: Option<Hook>) {
+    fn threads(&mut self, thread: Option<Hook>, callback: Option<Hook>, level: u16) {
         let thread = thread.and_then(|hook| self.take(&*hook));
         let callback = callback.and_then(|hook| self.take(&*hook));
-        let before = self.context.replace(CallThreads { thread, callback });
-        if let Some(CallThreads { thread, callback }) = before {
+        let before = self.context.replace(CallThreads { thread, callback, level });
+        if let Some(CallThreads { thread, callback, .. }) = before {
             self.core.engine.release_all([thread, callback]);
         }
     }

@@ -33,6 +33,8 @@ struct RunningCall {
     /// reference on each.
     thread: Option<Cap>,
     callback: Option<Cap>,
+    /// How many calls it is made to serve, as far as the peer has told.
+    level: u16,
 }
 
 /// A call of the peer's that is not answered yet.
@@ -66,14 +68,18 @@ impl Core {
         conn: &Conn,
         serving: Serving,
         token: &Arc<Token>,
-        thread: Option<Cap>,
-        callback: Option<Cap>,
+        (thread, callback, level): (Option<Cap>, Option<Cap>, u16),
     ) -> RunningId {
-        let call = RunningCall { serving, token: Arc::clone(token), thread, callback };
+        let call = RunningCall { serving, token: Arc::clone(token), thread, callback, level };
         let id = self.state().running.0.insert(call);
         self.engine.begin(serving, id as u64);
         conn.session().idle.begin();
         id
+    }
+
+    /// The level of a call that is being served, as far as the peer has told.
+    pub(super) fn running_level(&mut self, id: RunningId) -> u16 {
+        self.state().running.0.get(id).map_or(0, |call| call.level)
     }
 
     /// The thread of this side that runs a call. No reference comes with it.

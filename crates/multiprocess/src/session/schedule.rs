@@ -47,7 +47,7 @@ impl Core {
         threads: Option<CallThreads>,
         call: Box<dyn Schedule>,
     ) {
-        let Some(CallThreads { thread, callback }) = threads else {
+        let Some(CallThreads { thread, callback, .. }) = threads else {
             let inline = Arc::clone(&conn.session().inline);
             return self.queue(conn, inline, call);
         };

@@ -7,6 +7,7 @@ use capnp_engine::{Cap, Draft, cap_hook};
 use super::calls::{Complete, How, Written};
 use super::held_cap::HeldCap;
 use super::object::Object;
+use super::room::Level;
 use super::thread_map::{ServedThreadMap, THREAD_MAP};
 use super::thread_server::ThreadServer;
 use super::threads::{ASYNC_THREADS, BusyGuard, PeerPool, ThreadPair};
@@ -60,6 +61,7 @@ pub(crate) struct Writer<'a> {
     busy: Option<BusyGuard>,
     /// The thread that callbacks of the call run on.
     callback: Option<Cap>,
+    level: Level,
 }
 
 impl<'a> Writer<'a> {
@@ -69,7 +71,15 @@ impl<'a> Writer<'a> {
         conn: &'a ArcConn,
         caller: Option<&'a Caller>,
     ) -> Writer<'a> {
-        Writer { core, conn, caller, caps: Vec::new(), busy: None, callback: None }
+        Writer {
+            core,
+            conn,
+            caller,
+            caps: Vec::new(),
+            busy: None,
+            callback: None,
+            level: Level::default(),
+        }
     }
 
     /// The capabilities that were written, if there was no error.
@@ -261,6 +271,11 @@ impl WriteCapabilities for Writer<'_> {
         }
     }
 
+    fn level(&self) -> u16 {
+        let reads = self.core.engine.peer_limits().is_some();
+        if reads { self.level.number() } else { 0 }
+    }
+
     fn thread_map(&mut self) -> Hook {
         let map = match self.core.state().threads.own_map() {
             Some(map) => map,
@@ -304,13 +319,15 @@ impl Core {
         encode: &mut dyn FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
     ) -> Result<Written> {
         let (mut busy, mut callback) = (None, None);
+        let level = self.level(conn);
         let draft = Draft::call(&MEMORY, method, |to| {
             let mut writer = Writer::new(self, conn, caller);
+            writer.level = level;
             let written =
                 catch_panic(|| encode(&mut Encoder::new(&mut writer, version, peers), to));
             (busy, callback) = (writer.busy.take(), writer.callback);
             writer.finish(written)
         })?;
-        Ok(Written { draft, busy, callback })
+        Ok(Written { draft, busy, callback, level })
     }
 }

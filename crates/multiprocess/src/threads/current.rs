@@ -64,7 +64,17 @@ pub(crate) fn innermost(conn: &ArcConn) -> Option<RunningId> {
     look(find).flatten()
 }
 
-/// The same if that call's method is a future. A call that such a method awaits can name the call's
+/// The innermost call that this thread serves for `conn`, and how many it serves for it.
+pub(crate) fn serving(conn: &ArcConn) -> Option<(RunningId, usize)> {
+    let find = |calls: &[Entry]| {
+        let mut calls = calls.iter().rev().filter(|entry| ArcConn::ptr_eq(&entry.conn, conn));
+        let innermost = calls.next()?.id;
+        Some((innermost, 1 + calls.count()))
+    };
+    look(find).flatten()
+}
+
+/// The same as [`innermost`] if that call's method is a future. A call that such a method awaits can name the call's
 /// threads, as the one on this side is not blocked by it.
 pub(crate) fn innermost_future(conn: &ArcConn) -> Option<RunningId> {
     let find = |calls: &[Entry]| {

@@ -16,6 +16,9 @@ use crate::{Error, Result};
 /// The slots of proxy.capnp's struct Context.
 const THREAD_SLOT: usize = 0;
 const CALLBACK_THREAD_SLOT: usize = 1;
+/// Where a Context has data, which only peers with this runtime write and read: its first two bytes are the
+/// level of the call.
+const LEVEL_SLOT: usize = 0;
 
 /// A capability in a message, in the form that capnp's readers and builders take it: it stands for an
 /// index in the message's capability table.
@@ -39,6 +42,8 @@ pub(crate) trait WriteCapabilities {
     fn object(&mut self, object: &dyn Given) -> Hook;
     /// The thread that is to run the call, and the one that is to run its callbacks.
     fn threads(&mut self) -> (Option<Hook>, Option<Hook>);
+    /// How many calls this one is made to serve, where the peer reads that; 0 else.
+    fn level(&self) -> u16;
     /// This side's ThreadMap.
     fn thread_map(&mut self) -> Hook;
 }
@@ -53,6 +58,10 @@ impl WriteCapabilities for NoCapabilities {
 
     fn threads(&mut self) -> (Option<Hook>, Option<Hook>) {
         (None, None)
+    }
+
+    fn level(&self) -> u16 {
+        0
     }
 
     fn thread_map(&mut self) -> Hook {
@@ -70,8 +79,8 @@ pub(crate) trait ReadCapabilities {
         hook: &dyn ClientHook,
         home: &mut dyn FnMut(&dyn Any) -> bool,
     ) -> Option<Box<dyn Any>>;
-    /// Takes in the threads that a call names.
-    fn threads(&mut self, thread: Option<Hook>, callback: Option<Hook>);
+    /// Takes in the threads that a call names, and its level.
+    fn threads(&mut self, thread: Option<Hook>, callback: Option<Hook>, level: u16);
     /// Takes in the peer's ThreadMap.
     fn thread_map(&mut self, hook: &dyn ClientHook);
 }
@@ -110,7 +119,12 @@ impl<'a> Encoder<'a> {
     ///
     /// Where the peer has given no ThreadMap the context stays empty.
     pub fn context(&mut self, to: &mut Builder<'_>, slot: u32) {
-        let mut context = to.pointer(slot).init_struct(StructSize { data: 0, pointers: 2 });
+        let level = self.capabilities.level();
+        let data = if level == 0 { 0 } else { 1 };
+        let mut context = to.pointer(slot).init_struct(StructSize { data, pointers: 2 });
+        if level != 0 {
+            context.reborrow().set_data_field(LEVEL_SLOT, level);
+        }
         let (thread, callback) = self.capabilities.threads();
         if let Some(thread) = thread {
             context.reborrow().get_pointer_field(THREAD_SLOT).set_capability(thread);
@@ -215,7 +229,8 @@ impl<'a> Decoder<'a> {
         let thread = capability(context.get_pointer_field(THREAD_SLOT))?;
         let callback = capability(context.get_pointer_field(CALLBACK_THREAD_SLOT))?;
         self.context = usize::from(thread.is_some()) + usize::from(callback.is_some());
-        self.capabilities()?.threads(thread, callback);
+        let level = context.get_data_field(LEVEL_SLOT);
+        self.capabilities()?.threads(thread, callback, level);
         Ok(())
     }
 

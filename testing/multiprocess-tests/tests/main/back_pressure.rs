@@ -1,14 +1,13 @@
 //! Large calls and answers wait for room, and end nothing.
 
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use multiprocess::{Connection, Error, Limits, Result};
-use multiprocess_tests::generated::lab::{Lab, LabClient};
+use multiprocess::{Call, Connection, Error, Limits, Result};
+use multiprocess_tests::generated::lab::{Lab, LabAsync, LabClient};
 use multiprocess_tests::generated::lab_capnp::lab;
 use multiprocess_tests::raw::{LAB, RawPeer};
 use multiprocess_tests::{
@@ -175,31 +174,110 @@ fn answers_wait_for_a_slow_reader() {
     assert!(serving.is_connected());
 }
 
-/// Both sides send each other large calls at the same time. As many as there is room for: a call that is made
-/// to serve another does not wait for room.
+/// Callbacks make large calls to serve calls of the peer's, more at once than there is room for: they wait.
 #[test]
-fn large_calls_both_ways_at_once() {
+fn large_calls_of_callbacks_wait_for_room() {
     let pair = pair_with(narrow());
-    let inside = Arc::new(AtomicUsize::new(0));
+    let callback = || {
+        Relay::client(move |lab: Option<LabClient>, _| {
+            let length = lab.unwrap().bytes(vec![1; MIB]).timeout(LONG).wait()?.len();
+            Ok(i32::try_from(length).unwrap())
+        })
+    };
     thread::scope(|scope| {
-        for _ in 0..3 {
+        for _ in 0..16 {
             scope.spawn(|| {
-                for _ in 0..16 {
-                    let counted = Arc::clone(&inside);
-                    let callback = Relay::client(move |lab: Option<_>, _| {
-                        counted.fetch_add(1, Ordering::SeqCst);
-                        let lab: multiprocess_tests::generated::lab::LabClient = lab.unwrap();
-                        let length = lab.bytes(vec![1; MIB]).timeout(LONG).wait()?.len();
-                        Ok(i32::try_from(length).unwrap())
-                    });
-                    let result = pair.lab.call_back(callback, 1).timeout(LONG).wait().unwrap();
+                for _ in 0..8 {
+                    let result = pair.lab.call_back(callback(), 1).timeout(LONG).wait().unwrap();
                     assert_eq!(result, MIB as i32 + 1);
                 }
             });
         }
     });
-    assert_eq!(inside.load(Ordering::SeqCst), 48);
+    // Calls that no thread waits for.
+    let calls = (0..64).map(|_| pair.lab.call_back(callback(), 1).timeout(LONG));
+    for result in futures_executor::block_on(join_all(calls)) {
+        assert_eq!(result.unwrap(), MIB as i32 + 1);
+    }
     pair.assert_alive();
+}
+
+/// The peer's object, whose method this one's method calls before it returns.
+type Peer = Arc<OnceLock<LabClient>>;
+
+struct BackAndForth(Peer);
+
+/// The same with methods that are futures.
+struct BackAndForthAsync(Peer);
+
+/// Calls the peer with what a call brought. None: it has gone back and forth often enough. The first byte:
+/// how often it is to.
+fn back(peer: &Peer, data: &mut Vec<u8>) -> Option<Call<Vec<u8>>> {
+    data[0] = data[0].checked_sub(1)?;
+    Some(peer.get().unwrap().bytes(std::mem::take(data)).timeout(LONG))
+}
+
+impl Lab for BackAndForth {
+    fn bytes(&self, mut data: Vec<u8>) -> Result<Vec<u8>> {
+        back(&self.0, &mut data).map_or(Ok(data), Call::wait)
+    }
+}
+
+impl LabAsync for BackAndForthAsync {
+    async fn bytes(&self, mut data: Vec<u8>) -> Result<Vec<u8>> {
+        match back(&self.0, &mut data) {
+            Some(call) => call.await,
+            None => Ok(data),
+        }
+    }
+}
+
+/// Both sides call each other with large values, from no call, to serve calls, and in callbacks. None is
+/// refused, and none waits for what waits for it.
+#[test]
+fn large_calls_both_ways_at_once() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    for asynchronous in [false, true] {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let connect = |stream| {
+            let peer = Peer::default();
+            let object = match asynchronous {
+                false => LabClient::new(BackAndForth(Arc::clone(&peer))),
+                true => {
+                    let handle = runtime.handle().clone();
+                    let spawn = move |task| drop(handle.spawn(task));
+                    LabClient::new_async(BackAndForthAsync(Arc::clone(&peer)), spawn)
+                }
+            };
+            (Connection::builder().limits(narrow()).serve(object).start(stream).unwrap(), peer)
+        };
+        let connections = [connect(ours), connect(theirs)];
+        let labs = connections.each_ref().map(|(connection, peer)| {
+            let lab: LabClient = connection.bootstrap().unwrap();
+            assert!(peer.set(lab.clone()).is_ok());
+            lab
+        });
+        thread::scope(|scope| {
+            for number in 0..16 {
+                let lab = &labs[number % 2];
+                scope.spawn(move || {
+                    for turn in 0..12 {
+                        let mut data = vec![7; MIB];
+                        data[0] = (turn % 3) as u8;
+                        let call = lab.bytes(data).timeout(LONG);
+                        let answer = if asynchronous {
+                            futures_executor::block_on(call)
+                        } else {
+                            call.wait()
+                        };
+                        assert_eq!(answer.unwrap().len(), MIB);
+                    }
+                });
+            }
+        });
+        // Or they would keep each other.
+        connections.iter().for_each(|(connection, _)| connection.disconnect());
+    }
 }
 
 /// Nobody waits for a call that was started: it takes no room from those that somebody waits for.

@@ -17,10 +17,30 @@ const MIB: usize = 1 << 20;
 
 #[test]
 fn bytes_of_calls_that_wait_for_a_busy_thread() {
+    calls_that_wait(8, |_, _| {});
+}
+
+/// Some of its calls may serve that one.
+#[test]
+fn twice_as_many_while_the_peer_is_called() {
+    calls_that_wait(16, |peer, lab| {
+        peer.call(lab, (LAB, 8), &[Cap::Here(1)], |content| {
+            let mut params: lab::call_back_inline_params::Builder<'_> = content.init_as();
+            params.set_callback(cap());
+            params.set_depth(1);
+        });
+        // It is not answered.
+        peer.find_call();
+    });
+}
+
+/// Calls of 1 MiB each that wait: so many are taken, and those beyond it are refused.
+fn calls_that_wait(taken: usize, first: impl FnOnce(&mut RawPeer, Target)) {
     // With 1/64 of it for what does not count.
     let limits = Limits { message: MIB * 2, call_bytes: 8 * MIB, ..Limits::default() };
     let mut bench = bench_with(limits);
     let lab = bench.lab();
+    first(&mut bench.peer, lab);
     let threads = bench.thread_map(lab);
     let thread = Cap::There(bench.make_thread(threads).export());
     bench.peer.call(lab, (LAB, 11), &[thread], |content| block(content, "busy", &[thread]));
@@ -34,14 +54,14 @@ fn bytes_of_calls_that_wait_for_a_busy_thread() {
             })
         })
         .collect();
-    for late in &calls[8..] {
+    for late in &calls[taken..] {
         let refused = bench.peer.wait(*late).exception();
         assert!(refused.contains("bytes (Limits::call_bytes)"), "{refused}");
     }
     // Another thread is not in the way, and small calls are taken.
     bench.assert_alive(lab);
     bench.server.let_go("busy");
-    for early in &calls[..8] {
+    for early in &calls[..taken] {
         bench.peer.wait(*early).results();
     }
     let again = bench.peer.call(lab, (LAB, 16), &[thread], |content| {
