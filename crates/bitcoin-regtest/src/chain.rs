@@ -1,19 +1,18 @@
 //! The chain: its blocks and its tip.
 //!
-//! One mutex guards all of it; one condition variable wakes everybody who waits. Blocks are only
-//! ever added on top, so the block at a height never changes.
+//! One mutex guards all of it; one condition variable wakes everybody who waits. Blocks of other branches are
+//! kept; which branch is the chain is decided in [`branches`](super::branches).
 
-use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bitcoin::blockdata::constants::genesis_block;
-use bitcoin::hashes::Hash;
-use bitcoin::{Block, BlockHash, CompactTarget, Network, Work};
+use bitcoin::{Amount, Block, BlockHash, Network, Transaction, Txid, Work, Wtxid};
 
-use super::check::{self, NextBlock, REGTEST_BITS};
-use super::coins::Coins;
+use super::branches::State;
+use super::check::{self, NextBlock};
 use super::rejection::{Rejection, ensure};
+use super::template::TemplateTx;
 
 /// The newest block of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,42 +32,11 @@ pub struct Chain {
     started: Instant,
 }
 
-#[derive(Debug)]
-pub(super) struct State {
-    /// By height; never empty.
-    blocks: Vec<Entry>,
-    heights: HashMap<BlockHash, u32>,
-    coins: Coins,
-    /// Counts `wake_waiters()`: a wait asks its `cancelled` again when this changes.
-    pub(super) wakes: u64,
-    pub(super) waiters: usize,
-    pub(super) shut_down: bool,
-}
-
-#[derive(Debug)]
-struct Entry {
-    block: Arc<Block>,
-    hash: BlockHash,
-    /// The work of this block and all before it.
-    work: Work,
-}
-
 impl Chain {
     /// A chain that holds the regtest genesis block only.
     pub fn regtest() -> Arc<Chain> {
-        let mut state = State {
-            blocks: Vec::new(),
-            heights: HashMap::new(),
-            coins: Coins::default(),
-            wakes: 0,
-            waiters: 0,
-            shut_down: false,
-        };
-        state.push(genesis_block(Network::Regtest));
-        // Core never puts the genesis coinbase in its coins: nobody can spend it.
-        state.coins = Coins::default();
         Arc::new(Chain {
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(genesis_block(Network::Regtest))),
             changed: Condvar::new(),
             started: Instant::now(),
         })
@@ -84,25 +52,42 @@ impl Chain {
         self.lock().next_block()
     }
 
-    /// Checks a block and makes it the tip.
+    /// Whether the node behaves as one that still catches up: until a block is not older than a day, as in
+    /// Bitcoin Core. On a fresh chain that is until the first block is mined.
+    pub fn is_initial_block_download(&self) -> bool {
+        self.lock().is_initial_block_download()
+    }
+
+    /// Sets the time that blocks are made and checked by, in Unix seconds, as Bitcoin Core's `setmocktime`
+    /// does; none for this machine's clock. How long a wait takes does not follow it.
+    pub fn set_time(&self, time: Option<u64>) {
+        self.lock().clock.set(time);
+    }
+
+    /// The time that blocks are made and checked by, in Unix seconds.
+    pub fn time(&self) -> u64 {
+        self.lock().clock.now()
+    }
+
+    /// Checks a block and keeps it. It becomes the tip if its branch has more work than the chain; blocks of
+    /// the chain that are not in its branch leave it, and their transactions come back to the memory pool.
     ///
     /// # Errors
-    /// The reason it was refused; the chain is then as before. A block on an earlier block than the
-    /// tip is `inconclusive-not-best-prevblk` whatever its work: there are no reorganizations.
-    /// (Core stores such a block and answers `inconclusive`.)
+    /// The reason it was refused; the chain is then as before. A block whose branch has no more work than the
+    /// chain is kept, and `inconclusive`, as in Bitcoin Core.
     pub fn submit_block(&self, block: &Block) -> Result<(), Rejection> {
         let hash = block.block_hash();
-        let mut state = self.lock();
-        ensure(!state.heights.contains_key(&hash), "duplicate", "")?;
         check::check_alone(block, true, true)?;
-        let known = state.heights.contains_key(&block.header.prev_blockhash);
-        ensure(known, "prev-blk-not-found", "")?;
-        state.check_parent(block)?;
-        state.check_on_tip(block)?;
-        state.push(block.clone());
+        let mut state = self.lock();
+        let before = state.tip();
+        let kept = state.keep(block).and_then(|()| state.activate(hash));
+        let tip = state.tip();
         drop(state);
-        self.changed.notify_all();
-        Ok(())
+        if tip != before {
+            self.changed.notify_all();
+        }
+        kept?;
+        ensure(tip != before, "inconclusive", "")
     }
 
     /// Checks whether a block could be the next one, without accepting it; proof of work and merkle
@@ -110,7 +95,7 @@ impl Chain {
     ///
     /// # Errors
     /// As [`submit_block`](Chain::submit_block), save that a block that does not build on the tip
-    /// is always `inconclusive-not-best-prevblk`, as in Core.
+    /// is always `inconclusive-not-best-prevblk`, as in Bitcoin Core.
     pub fn check_block(
         &self,
         block: &Block,
@@ -118,34 +103,89 @@ impl Chain {
         check_pow: bool,
     ) -> Result<(), Rejection> {
         let state = self.lock();
-        state.check_parent(block)?;
+        let on_tip = block.header.prev_blockhash == state.tip().hash;
+        ensure(on_tip, "inconclusive-not-best-prevblk", "")?;
         check::check_alone(block, check_merkle_root, check_pow)?;
-        state.check_on_tip(block)
+        let next = state.next_block();
+        check::check_on_tip(block, &next, state.clock.now())?;
+        state.coins.check(block, next.height)
     }
 
-    /// The block with this hash.
-    pub fn block_by_hash(&self, hash: &BlockHash) -> Option<Arc<Block>> {
+    /// Treats a block and all that build on it as bad, as Bitcoin Core's `invalidateblock` does: the best of
+    /// the other branches becomes the chain, which may be a shorter one. False if the block is not known, or
+    /// is the genesis block.
+    pub fn invalidate_block(&self, hash: &BlockHash) -> bool {
+        let known = self.lock().invalidate(hash);
+        self.changed.notify_all();
+        known
+    }
+
+    /// Takes that back, also for blocks that it builds on. False if the block is not known.
+    pub fn reconsider_block(&self, hash: &BlockHash) -> bool {
+        let known = self.lock().reconsider(hash);
+        self.changed.notify_all();
+        known
+    }
+
+    /// Puts a transaction in the memory pool, from which templates take it. Its script and signatures are not
+    /// checked.
+    ///
+    /// # Errors
+    /// The reason it was refused, in Bitcoin Core's words.
+    pub fn submit_transaction(&self, transaction: Transaction) -> Result<(), Rejection> {
+        let state = &mut *self.lock();
+        let next = state.next_block();
+        state.mempool.accept(transaction, &state.coins, next.height, next.min_time - 1)
+    }
+
+    /// The transactions of the memory pool, each after those that it needs.
+    pub fn mempool(&self) -> Vec<Transaction> {
+        self.lock().mempool.all().cloned().collect()
+    }
+
+    /// The transaction of the memory pool with this id.
+    pub fn mempool_transaction(&self, txid: &Txid) -> Option<Transaction> {
+        self.lock().mempool.by_txid(txid).cloned()
+    }
+
+    /// The same by its witness id.
+    pub fn mempool_transaction_by_wtxid(&self, wtxid: &Wtxid) -> Option<Transaction> {
+        self.lock().mempool.by_wtxid(wtxid).cloned()
+    }
+
+    /// The value of a coin of the chain that is not spent there.
+    pub fn coin(&self, outpoint: &bitcoin::OutPoint) -> Option<Amount> {
+        self.lock().coins.value(outpoint)
+    }
+
+    /// What the next block has to contain, the time, and transactions for it that have so much weight at
+    /// most, all of one moment.
+    pub(super) fn for_template(&self, weight: u64) -> (NextBlock, u64, Vec<TemplateTx>) {
         let state = self.lock();
-        let height = *state.heights.get(hash)?;
-        state.entry(height).map(|entry| entry.block.clone())
+        (state.next_block(), state.clock.now(), state.mempool.select(weight))
     }
 
-    /// The block at this height.
+    /// The block with this hash, also of another branch.
+    pub fn block_by_hash(&self, hash: &BlockHash) -> Option<Arc<Block>> {
+        self.lock().stored(hash)
+    }
+
+    /// The block at this height of the chain.
     pub fn block_by_height(&self, height: u32) -> Option<Arc<Block>> {
         self.lock().entry(height).map(|entry| entry.block.clone())
     }
 
-    /// The hash of the block at this height.
+    /// The hash of the block at this height of the chain.
     pub fn hash_at(&self, height: u32) -> Option<BlockHash> {
         self.lock().entry(height).map(|entry| entry.hash)
     }
 
-    /// The height of the block with this hash.
+    /// The height of the block with this hash, if it is in the chain.
     pub fn height_of(&self, hash: &BlockHash) -> Option<u32> {
-        self.lock().heights.get(hash).copied()
+        self.lock().height_of(hash)
     }
 
-    /// The work of all blocks up to this height.
+    /// The work of all blocks up to this height of the chain.
     pub fn work_at(&self, height: u32) -> Option<Work> {
         self.lock().entry(height).map(|entry| entry.work)
     }
@@ -154,8 +194,8 @@ impl Chain {
     /// 113).
     pub fn median_time_past(&self, height: u32) -> Option<u32> {
         let state = self.lock();
-        state.entry(height)?;
-        Some(state.median_time_past(height))
+        let hash = state.entry(height)?.hash;
+        Some(state.median_time_past(&hash))
     }
 
     /// How long ago this chain was made.
@@ -170,68 +210,12 @@ impl Chain {
     }
 }
 
-impl State {
-    fn entry(&self, height: u32) -> Option<&Entry> {
-        self.blocks.get(usize::try_from(height).ok()?)
-    }
-
-    pub(super) fn tip(&self) -> Tip {
-        let height = self.next_height().saturating_sub(1);
-        Tip {
-            hash: self.blocks.last().map_or_else(BlockHash::all_zeros, |entry| entry.hash),
-            height,
-        }
-    }
-
-    fn next_height(&self) -> u32 {
-        u32::try_from(self.blocks.len()).unwrap_or(u32::MAX)
-    }
-
-    fn next_block(&self) -> NextBlock {
-        let tip = self.tip();
-        NextBlock {
-            previous: tip.hash,
-            height: tip.height + 1,
-            bits: CompactTarget::from_consensus(REGTEST_BITS),
-            min_time: self.median_time_past(tip.height) + 1,
-        }
-    }
-
-    fn median_time_past(&self, height: u32) -> u32 {
-        let mut times: Vec<u32> = (height.saturating_sub(10)..=height)
-            .filter_map(|height| self.entry(height).map(|entry| entry.block.header.time))
-            .collect();
-        times.sort_unstable();
-        times.get(times.len() / 2).copied().unwrap_or(0)
-    }
-
-    fn check_parent(&self, block: &Block) -> Result<(), Rejection> {
-        ensure(block.header.prev_blockhash == self.tip().hash, "inconclusive-not-best-prevblk", "")
-    }
-
-    fn check_on_tip(&self, block: &Block) -> Result<(), Rejection> {
-        let next = self.next_block();
-        check::check_on_tip(block, &next)?;
-        self.coins.check(block, next.height)
-    }
-
-    /// Puts a checked block on top.
-    fn push(&mut self, block: Block) {
-        let height = self.next_height();
-        let hash = block.block_hash();
-        self.coins.update(&block, height);
-        let own = block.header.work();
-        let work = self.blocks.last().map_or(own, |last| last.work + own);
-        self.heights.insert(hash, height);
-        self.blocks.push(Entry { block: Arc::new(block), hash, work });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::template::mine_block;
-    use crate::testing::{assert_refused, block_with, mine, op_true};
+    use crate::testing::{block_with, mine, op_true};
+    use bitcoin::hashes::Hash;
     use std::thread;
 
     #[test]
@@ -254,10 +238,10 @@ mod tests {
         let chain = Chain::regtest();
         let late = block_with(&chain, |b| b.header.time += 1);
         mine(&chain, 2);
-        assert_refused(&chain, "inconclusive-not-best-prevblk", |b| {
-            b.header.prev_blockhash = late.header.prev_blockhash
-        });
-        assert!(chain.submit_block(&late).unwrap_err().is_stale());
+        let refused = chain.check_block(&late, true, true).unwrap_err();
+        assert_eq!(refused.reason, "inconclusive-not-best-prevblk");
+        assert!(refused.is_stale() && chain.submit_block(&late).unwrap_err().is_stale());
+        assert_eq!(chain.tip().height, 2);
 
         let orphan = block_with(&chain, |b| b.header.prev_blockhash = BlockHash::all_zeros());
         assert_eq!(chain.submit_block(&orphan).unwrap_err().reason, "prev-blk-not-found");

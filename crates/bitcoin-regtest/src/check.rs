@@ -3,7 +3,6 @@
 //! Reasons and order are Bitcoin Core's, so that a client sees here what it would see there.
 
 use std::collections::HashSet;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bitcoin::hashes::Hash;
 use bitcoin::script::Builder;
@@ -70,14 +69,22 @@ pub(super) fn check_alone(
 
 /// The checks that need the chain before the block, in the order of Core's ContextualCheckBlockHeader
 /// and ContextualCheckBlock.
-pub(super) fn check_on_tip(block: &Block, next: &NextBlock) -> Result<(), Rejection> {
+///
+/// `now`: Unix seconds.
+pub(super) fn check_on_tip(block: &Block, next: &NextBlock, now: u64) -> Result<(), Rejection> {
+    check_header(block, next, now)?;
+    check_body(block, next)
+}
+
+/// The first of them. A header that is refused is forgotten.
+pub(super) fn check_header(block: &Block, next: &NextBlock, now: u64) -> Result<(), Rejection> {
     // The earliest time is one more than the median.
     let (header, median_time) = (&block.header, next.min_time - 1);
 
     ensure(header.bits == next.bits, "bad-diffbits", "incorrect proof of work")?;
     ensure(header.time > median_time, "time-too-old", "block's timestamp is too early")?;
     ensure(
-        u64::from(header.time) <= unix_time().saturating_add(MAX_FUTURE_BLOCK_TIME),
+        u64::from(header.time) <= now.saturating_add(MAX_FUTURE_BLOCK_TIME),
         "time-too-new",
         "block timestamp too far in the future",
     )?;
@@ -89,7 +96,13 @@ pub(super) fn check_on_tip(block: &Block, next: &NextBlock) -> Result<(), Reject
             debug: format!("rejected nVersion=0x{version:08x} block"),
         });
     }
+    Ok(())
+}
 
+/// The second: a block that is refused here is known to be bad from then on, unless what is wrong is not
+/// covered by its hash.
+pub(super) fn check_body(block: &Block, next: &NextBlock) -> Result<(), Rejection> {
+    let median_time = next.min_time - 1;
     ensure(
         block.txdata.iter().all(|tx| is_final(tx, next.height, median_time)),
         "bad-txns-nonfinal",
@@ -114,13 +127,8 @@ pub(super) fn height_script(height: u32) -> ScriptBuf {
     Builder::new().push_int(i64::from(height)).into_script()
 }
 
-/// Now, in Unix seconds.
-pub(super) fn unix_time() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
-}
-
 /// Core's CheckTransaction.
-fn check_transaction(tx: &Transaction) -> Result<(), Rejection> {
+pub(super) fn check_transaction(tx: &Transaction) -> Result<(), Rejection> {
     let ensure = |holds, reason| {
         if holds {
             return Ok(());
@@ -187,7 +195,7 @@ fn check_witness(block: &Block) -> Result<(), Rejection> {
 }
 
 /// Core's IsFinalTx, with the median time as BIP 113 has it.
-fn is_final(tx: &Transaction, height: u32, median_time: u32) -> bool {
+pub(super) fn is_final(tx: &Transaction, height: u32, median_time: u32) -> bool {
     let lock = tx.lock_time.to_consensus_u32();
     let passed = if lock < LOCKTIME_THRESHOLD { lock < height } else { lock < median_time };
     lock == 0 || passed || tx.input.iter().all(|input| input.sequence == Sequence::MAX)
@@ -310,7 +318,7 @@ mod tests {
         let template =
             Template::with_transactions(&chain, TemplateOptions::default(), vec![tx]).unwrap();
         assert_eq!(
-            chain.check_block(template.block(), true, false).unwrap_err().reason,
+            chain.check_block(&template.block(), false, false).unwrap_err().reason,
             "bad-blk-weight"
         );
     }

@@ -17,11 +17,15 @@ pub(super) struct Coins {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Coin {
-    value: Amount,
+pub(super) struct Coin {
+    pub(super) value: Amount,
     height: u32,
     coinbase: bool,
 }
+
+/// The coins that a block spent, to be there again when it leaves the chain.
+#[derive(Debug, Default)]
+pub(super) struct Spent(Vec<(OutPoint, Coin)>);
 
 /// The amount that a miner may create at this height: 50 BTC, halved every 150 blocks.
 pub fn subsidy(height: u32) -> Amount {
@@ -42,14 +46,58 @@ impl Coins {
         )
     }
 
+    /// The value of a coin.
+    pub(super) fn value(&self, outpoint: &OutPoint) -> Option<Amount> {
+        self.unspent.get(outpoint).map(|coin| coin.value)
+    }
+
     /// Removes the coins that a checked block spends and adds those that it creates.
-    pub(super) fn update(&mut self, block: &Block, height: u32) {
+    pub(super) fn connect(&mut self, block: &Block, height: u32) -> Spent {
+        let mut spent = Vec::new();
         for (index, tx) in block.txdata.iter().enumerate() {
             for input in &tx.input {
-                self.unspent.remove(&input.previous_output);
+                let coin = self.unspent.remove(&input.previous_output);
+                spent.extend(coin.map(|coin| (input.previous_output, coin)));
             }
             self.unspent.extend(coins_of(tx, tx.compute_txid(), height, index == 0));
         }
+        Spent(spent)
+    }
+
+    /// The opposite, for the block that was connected last.
+    pub(super) fn disconnect(&mut self, block: &Block, spent: Spent) {
+        self.unspent.extend(spent.0);
+        // After that, because the block may have spent what it created.
+        for tx in &block.txdata {
+            for (outpoint, _) in coins_of(tx, tx.compute_txid(), 0, false) {
+                self.unspent.remove(&outpoint);
+            }
+        }
+    }
+
+    /// The fee of a transaction that is to be in a block at this height, in satoshis. `created`: coins of
+    /// others in the memory pool; `taken`: what they spend.
+    pub(super) fn fee(
+        &self,
+        tx: &Transaction,
+        height: u32,
+        created: &HashMap<OutPoint, Coin>,
+        taken: &HashSet<OutPoint>,
+    ) -> Result<u64, Rejection> {
+        let mut value_in: u64 = 0;
+        for input in &tx.input {
+            let outpoint = &input.previous_output;
+            ensure(!taken.contains(outpoint), "txn-mempool-conflict", "")?;
+            let coin = created.get(outpoint).or_else(|| self.unspent.get(outpoint));
+            let coin = coin.ok_or_else(|| reject("bad-txns-inputs-missingorspent", ""))?;
+            coin.check_age(height)?;
+            value_in += coin.value.to_sat();
+        }
+        let out = value_out(tx);
+        value_in.checked_sub(out).ok_or_else(|| {
+            let debug = format!("value in ({value_in} sat) < value out ({out} sat)");
+            reject("bad-txns-in-belowout", debug)
+        })
     }
 
     /// The fees of the transactions, in satoshis. Refuses inputs that do not exist, are spent, are
@@ -70,12 +118,7 @@ impl Coins {
                             format!("CheckTxInputs: inputs missing/spent in transaction {txid}");
                         reject("bad-txns-inputs-missingorspent", debug)
                     })?;
-                    let depth = height - coin.height;
-                    ensure(
-                        !coin.coinbase || depth >= COINBASE_MATURITY,
-                        "bad-txns-premature-spend-of-coinbase",
-                        format!("tried to spend coinbase at depth {depth} in transaction {txid}"),
-                    )?;
+                    coin.check_age(height)?;
                     value_in += coin.value.to_sat();
                 }
                 let out = value_out(tx);
@@ -92,13 +135,25 @@ impl Coins {
     }
 }
 
+impl Coin {
+    /// Refuses to spend a coinbase before its time in a block at this height.
+    fn check_age(&self, height: u32) -> Result<(), Rejection> {
+        let depth = height.saturating_sub(self.height);
+        ensure(
+            !self.coinbase || depth >= COINBASE_MATURITY,
+            "bad-txns-premature-spend-of-coinbase",
+            format!("tried to spend coinbase at depth {depth}"),
+        )
+    }
+}
+
 /// The sum of the outputs, in satoshis. It cannot overflow, because the check of the transaction
 /// has bounded it.
 fn value_out(tx: &Transaction) -> u64 {
     tx.output.iter().map(|output| output.value.to_sat()).sum()
 }
 
-fn coins_of(
+pub(super) fn coins_of(
     tx: &Transaction,
     txid: Txid,
     height: u32,
@@ -115,9 +170,8 @@ fn coins_of(
 mod tests {
     use super::*;
     use crate::chain::Chain;
-    use crate::solve::solve;
     use crate::template::{Template, TemplateOptions, TemplateTx};
-    use crate::testing::{assert_refused, coinbase_outpoint, mine, spend};
+    use crate::testing::{assert_refused, coinbase_outpoint, complete, mine, spend};
     use bitcoin::TxIn;
 
     #[test]
@@ -134,8 +188,8 @@ mod tests {
         let block_of = |list: &[&Transaction]| {
             let template =
                 Template::with_transactions(&chain, TemplateOptions::default(), txs(list)).unwrap();
-            let mut block = template.block().clone();
-            solve(&mut block.header);
+            let mut block = template.block();
+            complete(&mut block);
             block
         };
         let reason =

@@ -23,7 +23,8 @@
 //! server -----> rpc -----.
 //!    |                   v
 //!    |---------------> chain (one mutex, one condition variable), wait
-//!    |                   ^   '-> check, coins: may this block be the next one? -> rejection
+//!    |                   ^   '-> branches: which blocks are the chain? -> coins, mempool, clock
+//!    |                   |         '-> check: may this block be the next one? -> rejection
 //!    '-> template -------'
 //!           '-> solve: the miner's part, which needs no chain; a client uses it too
 //! ```
@@ -33,18 +34,26 @@
 //! and fees, witness commitment (BIP 141), time (BIP 113 median, two hours ahead at most), version,
 //! lock times, and that inputs exist, are mature and cover the outputs.
 //!
+//! As in Bitcoin Core, the branch with the most work is the chain, blocks that leave it give their transactions
+//! back to the memory pool, templates take the best paid ones from there, and a chain whose last block is
+//! older than a day is one that still catches up: createNewBlock with `cooldown` waits for a block.
+//! [`Chain::set_time`], [`Chain::submit_transaction`] and [`Chain::invalidate_block`] bring about what a test
+//! needs.
+//!
 //! Not checked: scripts and signatures, signature operations, relative lock times (BIP 68). There
-//! are no reorganizations (a block that does not extend the tip is refused), no peers, no mempool
-//! (templates hold the coinbase and what the caller gives them), and nothing on disk.
+//! are no peers, and nothing is on disk.
 //!
 //! `server` provides the chain over IPC; all other modules are plain Rust over rust-bitcoin. Every
 //! method may be called from any thread.
 
 pub mod rpc;
 
+mod branches;
 mod chain;
 mod check;
+mod clock;
 mod coins;
+mod mempool;
 mod rejection;
 mod server;
 mod solve;
@@ -59,5 +68,5 @@ pub use check::NextBlock;
 pub use coins::subsidy;
 pub use rejection::Rejection;
 pub use server::NodeInit;
-pub use solve::{coinbase_transaction, merkle_path, merkle_root, solve};
+pub use solve::{anyone_can_spend, coinbase_transaction, merkle_path, merkle_root, solve};
 pub use template::{Template, TemplateOptions, TemplateTx, mine_block};

@@ -16,7 +16,7 @@ impl Rejection {
     /// Whether the block was refused only because the tip is another one by now: a new template
     /// helps.
     pub fn is_stale(&self) -> bool {
-        matches!(&*self.reason, "inconclusive-not-best-prevblk" | "duplicate")
+        matches!(&*self.reason, "inconclusive" | "inconclusive-not-best-prevblk" | "duplicate")
     }
 }
 

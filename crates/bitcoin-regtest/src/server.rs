@@ -1,7 +1,7 @@
 //! The chain as a node's IPC interfaces: Init, Mining, BlockTemplate, Rpc.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bitcoin::block::{self, Header};
@@ -16,6 +16,9 @@ use bitcoin_ipc::mining::{
     BlockWaitOptions, CoinbaseTx, Mining, MiningClient, Outcome,
 };
 use bitcoin_ipc::rpc::{Rpc, RpcClient};
+
+/// A wait for the end of the initial block download looks that often.
+const TICK: Duration = Duration::from_secs(1);
 
 /// The bootstrap object of the node.
 #[derive(Clone)]
@@ -37,7 +40,7 @@ impl Init for NodeInit {
 
     fn make_mining(&self) -> Result<Option<MiningClient>> {
         let chain = Arc::clone(&self.chain);
-        Ok(Some(MiningClient::new(NodeMining { chain, interrupts: AtomicU64::new(0) })))
+        Ok(Some(MiningClient::new(NodeMining { chain, interrupted: AtomicBool::new(false) })))
     }
 
     fn make_rpc(&self) -> Result<Option<RpcClient>> {
@@ -54,8 +57,8 @@ impl Init for NodeInit {
 /// One client's view of the chain.
 struct NodeMining {
     chain: Arc<Chain>,
-    /// How often `interrupt` was called: a wait that sees it change ends.
-    interrupts: AtomicU64,
+    /// `interrupt` was called: the next wait that sees it ends and takes it back.
+    interrupted: AtomicBool,
 }
 
 impl Mining for NodeMining {
@@ -64,7 +67,7 @@ impl Mining for NodeMining {
     }
 
     fn is_initial_block_download(&self) -> Result<bool> {
-        Ok(false)
+        Ok(self.chain.is_initial_block_download())
     }
 
     fn get_tip(&self) -> Result<Option<BlockRef>> {
@@ -76,19 +79,22 @@ impl Mining for NodeMining {
         current_tip: BlockHash,
         timeout: Duration,
     ) -> Result<Option<BlockRef>> {
-        let interrupts = self.interrupts.load(Ordering::Acquire);
-        let token = cancel_token(&self.chain);
-        let ended =
-            || cancelled(token.as_ref()) || self.interrupts.load(Ordering::Acquire) != interrupts;
-        Ok(self.chain.wait_tip_changed(current_tip, Some(timeout), &ended).map(block_ref))
+        Ok(self.wait(current_tip, timeout).map(block_ref))
     }
 
     fn create_new_block(
         &self,
         options: BlockCreateOptions,
-        _cooldown: bool,
+        cooldown: bool,
     ) -> Result<Option<BlockTemplateClient>> {
-        // The chain never has to catch up, so the cooldown has nothing to wait for.
+        if cooldown {
+            // While it catches up there is no template, which on a fresh chain is until the first block.
+            while self.chain.is_initial_block_download() {
+                if self.wait(self.chain.tip().hash, TICK).is_none() {
+                    return Ok(None);
+                }
+            }
+        }
         let options = TemplateOptions {
             use_mempool: options.use_mempool,
             block_reserved_weight: options.block_reserved_weight,
@@ -104,7 +110,7 @@ impl Mining for NodeMining {
     }
 
     fn interrupt(&self) -> Result<()> {
-        self.interrupts.fetch_add(1, Ordering::AcqRel);
+        self.interrupted.store(true, Ordering::Release);
         self.chain.wake_waiters();
         Ok(())
     }
@@ -113,21 +119,26 @@ impl Mining for NodeMining {
         Ok(self.chain.submit_block(&block).map_err(Into::into).into())
     }
 
-    // These two ask the memory pool, which this node does not have.
-
     fn get_transactions_by_tx_id(&self, txids: Vec<Txid>) -> Result<Vec<Option<Transaction>>> {
-        Ok(vec![None; txids.len()])
+        Ok(txids.iter().map(|txid| self.chain.mempool_transaction(txid)).collect())
     }
 
     fn get_transactions_by_witness_id(
         &self,
         wtxids: Vec<Wtxid>,
     ) -> Result<Vec<Option<Transaction>>> {
-        Ok(vec![None; wtxids.len()])
+        Ok(wtxids.iter().map(|wtxid| self.chain.mempool_transaction_by_wtxid(wtxid)).collect())
     }
 }
 
 impl NodeMining {
+    /// Waits until the tip is another one, for `timeout` at most; none when it was interrupted or cancelled.
+    fn wait(&self, current: BlockHash, timeout: Duration) -> Option<Tip> {
+        let token = cancel_token(&self.chain);
+        let ended = || cancelled(token.as_ref()) || self.interrupted.swap(false, Ordering::AcqRel);
+        self.chain.wait_tip_changed(current, Some(timeout), &ended)
+    }
+
     fn served(&self, template: Template) -> BlockTemplateClient {
         BlockTemplateClient::new(NodeTemplate { chain: Arc::clone(&self.chain), template })
     }
@@ -144,7 +155,7 @@ impl BlockTemplate for NodeTemplate {
     }
 
     fn get_block(&self) -> Result<Block> {
-        Ok(self.template.block().clone())
+        Ok(self.template.block())
     }
 
     fn get_tx_fees(&self) -> Result<Vec<Amount>> {
@@ -182,7 +193,11 @@ impl BlockTemplate for NodeTemplate {
 
     fn wait_next(&self, options: BlockWaitOptions) -> Result<Option<BlockTemplateClient>> {
         let token = cancel_token(&self.chain);
-        let next = self.template.wait_next(Some(options.timeout), &|| cancelled(token.as_ref()));
+        // Where it is no less than all money that there is, only another tip counts.
+        let threshold = Some(options.fee_threshold).filter(|fees| *fees < Amount::MAX_MONEY);
+        let next = self
+            .template
+            .wait_next(Some(options.timeout), threshold, &|| cancelled(token.as_ref()));
         let chain = Arc::clone(&self.chain);
         Ok(next.map(|template| BlockTemplateClient::new(NodeTemplate { chain, template })))
     }

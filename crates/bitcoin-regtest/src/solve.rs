@@ -29,20 +29,21 @@ pub fn solve(header: &mut Header) -> bool {
 }
 
 /// The coinbase a pool builds from the parts: the height and then `extra_script` (pool name, extra
-/// nonce) as the input's script, the whole reward to OP_TRUE, the required outputs, the witness.
+/// nonce) as the input's script, the whole reward to `payout`, the required outputs, the witness.
 ///
 /// A script of one byte (heights up to 16, nothing extra) gets OP_0 appended, as Core's own has,
 /// because the minimum is two bytes. The caller has to keep the script within the maximum of 100
 /// bytes.
-pub fn coinbase_transaction(parts: &CoinbaseTx, extra_script: &[u8]) -> Transaction {
+pub fn coinbase_transaction(
+    parts: &CoinbaseTx,
+    extra_script: &[u8],
+    payout: ScriptBuf,
+) -> Transaction {
     let mut script = [parts.script_sig_prefix.as_bytes(), extra_script].concat();
     if script.len() < 2 {
         script.push(0);
     }
-    let reward = TxOut {
-        value: parts.block_reward_remaining,
-        script_pubkey: ScriptBuf::from_bytes(vec![OP_TRUE]),
-    };
+    let reward = TxOut { value: parts.block_reward_remaining, script_pubkey: payout };
     Transaction {
         version: parts.version,
         lock_time: parts.lock_time,
@@ -54,6 +55,11 @@ pub fn coinbase_transaction(parts: &CoinbaseTx, extra_script: &[u8]) -> Transact
         }],
         output: std::iter::once(reward).chain(parts.required_outputs.iter().cloned()).collect(),
     }
+}
+
+/// A script that anyone may spend (OP_TRUE), to pay to in tests.
+pub fn anyone_can_spend() -> ScriptBuf {
+    ScriptBuf::from_bytes(vec![OP_TRUE])
 }
 
 /// The merkle path of the first of `txids`: its sibling hashes up to the root, deepest first. A row of

@@ -4,9 +4,9 @@
 //! builds its own coinbase from [`CoinbaseTx`], folds the [merkle path](merkle_path) into a
 //! root, finds a nonce and submits the four values that differ.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bitcoin::block::{self, Header};
 use bitcoin::hashes::{Hash, sha256d};
@@ -17,10 +17,10 @@ use bitcoin::{
 use bitcoin_ipc::mining::CoinbaseTx;
 
 use super::chain::Chain;
-use super::check::{COMMITMENT_PREFIX, height_script, unix_time};
+use super::check::{COMMITMENT_PREFIX, NextBlock, height_script};
 use super::coins::subsidy;
 use super::rejection::Rejection;
-use super::solve::{coinbase_transaction, merkle_path, solve};
+use super::solve::{anyone_can_spend, coinbase_transaction, merkle_path, solve};
 use super::wait::Waited;
 
 /// The least weight that may be kept for header, transaction count and coinbase, in weight units.
@@ -31,11 +31,16 @@ const MAX_BLOCK_SIGOPS_COST: u64 = 80_000;
 const BLOCK_VERSION: i32 = 0x2000_0000;
 /// The witness reserved value (BIP 141); any 32 bytes would do, Core takes zeros.
 const RESERVED_VALUE: [u8; 32] = [0; 32];
+/// A wait for a better template looks that often at fees and at the age of the tip, as Bitcoin Core does.
+const TICK: Duration = Duration::from_secs(1);
+/// After this time without a block, in seconds, a template of a test network may have the least difficulty:
+/// waits then return a new one.
+const OLD_TIP: u64 = 20 * 60;
 
 /// How to make a template; the defaults are those of `mining.capnp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateOptions {
-    /// Whether to include transactions of the mempool. There is none, so this changes nothing.
+    /// Whether to include transactions of the memory pool.
     pub use_mempool: bool,
     /// Weight units kept for header, transaction count and coinbase: 2000 to 4 000 000.
     pub block_reserved_weight: u64,
@@ -54,12 +59,16 @@ pub struct TemplateTx {
     pub sigops: i64,
 }
 
-/// The next block of a chain, to be solved. It never changes, neither with the tip nor when a
-/// solution is submitted. (Core writes the solution into its template.)
+/// The next block of a chain, to be solved. It does not change with the tip. A solution that is submitted is
+/// written into it, whatever becomes of it.
 #[derive(Debug)]
 pub struct Template {
     chain: Arc<Chain>,
-    draft: Draft,
+    options: TemplateOptions,
+    block: Mutex<Block>,
+    coinbase: CoinbaseTx,
+    fees: Vec<Amount>,
+    sigops: Vec<i64>,
     /// Set by `interrupt_wait`, taken by the wait that it ends.
     interrupted: AtomicBool,
 }
@@ -110,16 +119,17 @@ impl TemplateOptions {
 }
 
 impl Template {
-    /// The next block on the present tip, with the coinbase only.
+    /// The next block on the present tip, with transactions of the memory pool.
     ///
     /// # Errors
     /// The text of [`TemplateOptions::validate`].
     pub fn new(chain: &Arc<Chain>, options: TemplateOptions) -> Result<Template, String> {
-        Self::with_transactions(chain, options, Vec::new())
+        options.validate()?;
+        Ok(Self::assemble(chain, options, None))
     }
 
-    /// The next block on the present tip, with these transactions after the coinbase, as a mempool
-    /// would choose them. Templates from [`wait_next`](Template::wait_next) have no transactions.
+    /// The next block on the present tip, with these transactions after the coinbase instead of those of the
+    /// memory pool.
     ///
     /// # Errors
     /// As [`new`](Template::new). The transactions are not checked before the block is submitted.
@@ -129,45 +139,58 @@ impl Template {
         transactions: Vec<TemplateTx>,
     ) -> Result<Template, String> {
         options.validate()?;
-        Ok(Self::assemble(chain, transactions))
+        Ok(Self::assemble(chain, options, Some(transactions)))
     }
 
-    fn assemble(chain: &Arc<Chain>, transactions: Vec<TemplateTx>) -> Template {
-        let draft = Draft::new(chain, transactions);
-        Template { chain: chain.clone(), draft, interrupted: AtomicBool::new(false) }
+    fn assemble(
+        chain: &Arc<Chain>,
+        options: TemplateOptions,
+        transactions: Option<Vec<TemplateTx>>,
+    ) -> Template {
+        let room = Weight::MAX_BLOCK.to_wu().saturating_sub(options.block_reserved_weight);
+        let (next, now, selected) = chain.for_template(room);
+        let selected = if options.use_mempool { selected } else { Vec::new() };
+        let Draft { block, coinbase, fees, sigops } =
+            Draft::new(next, now, transactions.unwrap_or(selected));
+        let (chain, interrupted) = (Arc::clone(chain), AtomicBool::new(false));
+        Template { chain, options, block: Mutex::new(block), coinbase, fees, sigops, interrupted }
     }
 
-    /// The header of the block with the dummy coinbase, complete except for the nonce. (Core leaves
-    /// the merkle root zero.)
+    fn lock(&self) -> MutexGuard<'_, Block> {
+        self.block.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The header. Its merkle root is zero, as there is no final coinbase, and so is its nonce; once a
+    /// solution was submitted it is that one's.
     pub fn header(&self) -> Header {
-        self.draft.block.header
+        self.lock().header
     }
 
-    /// The whole block. Its coinbase pays everything to OP_TRUE and serves only for checks.
-    pub fn block(&self) -> &Block {
-        &self.draft.block
+    /// The whole block. Its coinbase pays everything to OP_TRUE and serves only for checks; once a solution
+    /// was submitted it is that one's.
+    pub fn block(&self) -> Block {
+        self.lock().clone()
     }
 
     /// Fee of each transaction after the coinbase.
     pub fn tx_fees(&self) -> Vec<Amount> {
-        self.draft.fees.clone()
+        self.fees.clone()
     }
 
     /// Weighted signature operations of each transaction after the coinbase.
     pub fn tx_sigops(&self) -> Vec<i64> {
-        self.draft.sigops.clone()
+        self.sigops.clone()
     }
 
     /// The parts that a miner needs for its own coinbase.
     pub fn coinbase(&self) -> &CoinbaseTx {
-        &self.draft.coinbase
+        &self.coinbase
     }
 
     /// The hashes that lead from the coinbase to the merkle root, deepest first; see
     /// [`merkle_root`](super::merkle_root).
     pub fn merkle_path(&self) -> Vec<TxMerkleNode> {
-        let txids: Vec<Txid> =
-            self.draft.block.txdata.iter().map(Transaction::compute_txid).collect();
+        let txids: Vec<Txid> = self.lock().txdata.iter().map(Transaction::compute_txid).collect();
         merkle_path(&txids)
     }
 
@@ -177,7 +200,8 @@ impl Template {
     /// witness is not added: `bad-witness-nonce-size`.
     ///
     /// # Errors
-    /// As [`Chain::submit_block`]; `is_stale` when another block was faster.
+    /// As [`Chain::submit_block`]: `inconclusive` when another block was faster, `duplicate` when this one
+    /// was submitted before.
     pub fn submit_solution(
         &self,
         version: block::Version,
@@ -185,16 +209,20 @@ impl Template {
         nonce: u32,
         coinbase: Transaction,
     ) -> Result<(), Rejection> {
-        let mut block = self.draft.block.clone();
-        block.header.version = version;
-        block.header.time = timestamp;
-        block.header.nonce = nonce;
-        set_coinbase(&mut block, coinbase);
-        self.chain.submit_block(&block)
+        let solved = {
+            let mut block = self.lock();
+            block.header.version = version;
+            block.header.time = timestamp;
+            block.header.nonce = nonce;
+            set_coinbase(&mut block, coinbase);
+            block.clone()
+        };
+        self.chain.submit_block(&solved)
     }
 
-    /// Waits, on the calling thread, until the tip is not the block this template builds on, and
-    /// returns a template on the new tip; at once if that is so already.
+    /// Waits, on the calling thread, for a better template: on another tip; on the same one with
+    /// `fee_threshold` more in fees; or, as on all test networks, on one that is older than 20 minutes. The
+    /// last two are looked at once a second.
     ///
     /// Returns `None` after `timeout` (`None` waits forever), when the chain is shut down, when
     /// [`interrupt_wait`](Template::interrupt_wait) was called, or when `cancelled` says true,
@@ -202,13 +230,33 @@ impl Template {
     pub fn wait_next(
         &self,
         timeout: Option<Duration>,
+        fee_threshold: Option<Amount>,
         cancelled: &dyn Fn() -> bool,
     ) -> Option<Template> {
         // Not `|`, so that a cancelled wait leaves the interrupt for another wait.
         let stop = || cancelled() || self.interrupted.swap(false, Ordering::AcqRel);
-        match self.chain.wait(self.draft.block.header.prev_blockhash, timeout, &stop) {
-            Waited::Changed => Some(Self::assemble(&self.chain, Vec::new())),
-            Waited::TimedOut | Waited::Ended => None,
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let previous = self.header().prev_blockhash;
+        let next = || Self::assemble(&self.chain, self.options.clone(), None);
+        let fees = |fees: &[Amount]| fees.iter().copied().sum::<Amount>();
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let tick = left.map_or(TICK, |left| left.min(TICK));
+            match self.chain.wait(previous, Some(tick), &stop) {
+                Waited::Changed => return Some(next()),
+                Waited::Ended => return None,
+                Waited::TimedOut => {}
+            }
+            if self.chain.tip_age() > OLD_TIP {
+                return Some(next());
+            }
+            let better = |template: &Template| {
+                fee_threshold.is_some_and(|more| fees(&template.fees) >= fees(&self.fees) + more)
+            };
+            let candidate = fee_threshold.map(|_| next()).filter(better);
+            if candidate.is_some() || left.is_some_and(|left| left <= TICK) {
+                return candidate;
+            }
         }
     }
 
@@ -230,7 +278,10 @@ impl Template {
 /// clock.
 pub fn mine_block(chain: &Chain, script_pubkey: ScriptBuf) -> Result<BlockHash, Rejection> {
     loop {
-        let mut block = Draft::new(chain, Vec::new()).block;
+        let reserved = TemplateOptions::default().block_reserved_weight;
+        let room = Weight::MAX_BLOCK.to_wu().saturating_sub(reserved);
+        let (next, now, selected) = chain.for_template(room);
+        let mut block = Draft::new(next, now, selected).block;
         let mut coinbase = block.txdata[0].clone();
         coinbase.output[0].script_pubkey.clone_from(&script_pubkey);
         set_coinbase(&mut block, coinbase);
@@ -244,8 +295,8 @@ pub fn mine_block(chain: &Chain, script_pubkey: ScriptBuf) -> Result<BlockHash, 
 }
 
 impl Draft {
-    fn new(chain: &Chain, transactions: Vec<TemplateTx>) -> Draft {
-        let next = chain.next_block();
+    /// `now`: Unix seconds.
+    fn new(next: NextBlock, now: u64, transactions: Vec<TemplateTx>) -> Draft {
         let fees: Vec<Amount> = transactions.iter().map(|tx| tx.fee).collect();
         let sigops = transactions.iter().map(|tx| tx.sigops).collect();
         let add = |sum: Amount, fee: &Amount| sum.checked_add(*fee).unwrap_or(Amount::MAX);
@@ -263,8 +314,8 @@ impl Draft {
             lock_time: absolute::LockTime::from_consensus(next.height - 1),
         };
         let others = transactions.into_iter().map(|tx| tx.transaction);
-        let now = u32::try_from(unix_time()).unwrap_or(u32::MAX);
-        let mut block = Block {
+        let now = u32::try_from(now).unwrap_or(u32::MAX);
+        let block = Block {
             header: Header {
                 version: block::Version::from_consensus(BLOCK_VERSION),
                 prev_blockhash: next.previous,
@@ -273,10 +324,10 @@ impl Draft {
                 bits: next.bits,
                 nonce: 0,
             },
-            txdata: std::iter::once(coinbase_transaction(&coinbase, &[])).chain(others).collect(),
+            txdata: std::iter::once(coinbase_transaction(&coinbase, &[], anyone_can_spend()))
+                .chain(others)
+                .collect(),
         };
-        let dummy = block.txdata[0].clone();
-        set_coinbase(&mut block, dummy);
         Draft { block, coinbase, fees, sigops }
     }
 }
@@ -303,7 +354,7 @@ fn commitment_output(transactions: &[TemplateTx]) -> TxOut {
 mod tests {
     use super::*;
     use crate::solve::merkle_root;
-    use crate::testing::until;
+    use crate::testing::{coinbase_outpoint, mine, spend, until};
     use std::thread;
 
     fn template(chain: &Arc<Chain>) -> Template {
@@ -313,7 +364,7 @@ mod tests {
     /// Solves and submits a template like a pool, from the values that it would get over a
     /// connection.
     fn submit(template: &Template, extra: &[u8]) -> Result<(), Rejection> {
-        let coinbase = coinbase_transaction(template.coinbase(), extra);
+        let coinbase = coinbase_transaction(template.coinbase(), extra, anyone_can_spend());
         let mut header = template.header();
         header.merkle_root = merkle_root(coinbase.compute_txid(), &template.merkle_path());
         assert!(solve(&mut header));
@@ -326,10 +377,10 @@ mod tests {
         let mut template = template(&chain);
         for height in 1..=5 {
             assert_eq!(template.header().prev_blockhash, chain.tip().hash);
-            assert_eq!(chain.check_block(template.block(), true, false), Ok(()));
+            assert_eq!(chain.check_block(&template.block(), false, false), Ok(()));
             submit(&template, b"pool").unwrap();
             assert_eq!(chain.tip().height, height);
-            template = template.wait_next(None, &|| false).unwrap();
+            template = template.wait_next(None, None, &|| false).unwrap();
         }
         // These include the height at which the prefix grows from one byte to two.
         for height in 6..=20 {
@@ -339,7 +390,7 @@ mod tests {
                 template.coinbase().script_sig_prefix.len(),
                 if height <= 16 { 1 } else { 2 }
             );
-            template = template.wait_next(None, &|| false).unwrap();
+            template = template.wait_next(None, None, &|| false).unwrap();
         }
         assert_eq!(template.coinbase().lock_time.to_consensus_u32(), 20);
         assert!(
@@ -366,15 +417,20 @@ mod tests {
         assert_eq!(template.block().txdata[0].input[0].script_sig.as_bytes(), [0x51, 0x00]);
         assert!(template.tx_fees().is_empty() && template.tx_sigops().is_empty());
         assert!(template.merkle_path().is_empty());
-        let coinbase = template.block().txdata[0].compute_txid();
-        assert_eq!(merkle_root(coinbase, &[]), template.header().merkle_root);
+        // There is no final coinbase yet.
+        assert_eq!(template.header().merkle_root, TxMerkleNode::all_zeros());
+        assert_eq!(template.block().header, template.header());
+        submit(&template, b"x").unwrap();
+        let solved = template.block();
+        assert_eq!(solved.block_hash(), chain.tip().hash);
+        assert_eq!(template.header(), solved.header);
     }
 
     #[test]
     fn refuses_a_stale_or_incomplete_solution() {
         let chain = Chain::regtest();
         let (early, late) = (template(&chain), template(&chain));
-        let mut coinbase = coinbase_transaction(early.coinbase(), b"x");
+        let mut coinbase = coinbase_transaction(early.coinbase(), b"x", anyone_can_spend());
         coinbase.input[0].witness = Witness::new();
         let mut header = early.header();
         header.merkle_root = merkle_root(coinbase.compute_txid(), &[]);
@@ -384,7 +440,8 @@ mod tests {
         assert_eq!(refused.reason, "bad-witness-nonce-size");
         submit(&early, b"early").unwrap();
         assert_eq!(submit(&early, b"early").unwrap_err().reason, "duplicate");
-        assert_eq!(submit(&late, b"late").unwrap_err().reason, "inconclusive-not-best-prevblk");
+        // It is kept: another branch may build on it.
+        assert_eq!(submit(&late, b"late").unwrap_err().reason, "inconclusive");
     }
 
     #[test]
@@ -414,12 +471,13 @@ mod tests {
     #[test]
     fn waits_for_a_block_the_deadline_or_an_interrupt() {
         let chain = Chain::regtest();
+        mine(&chain, 1);
         let (one, other) = (template(&chain), template(&chain));
-        assert!(one.wait_next(Some(Duration::from_millis(1)), &|| false).is_none());
-        assert!(one.wait_next(None, &|| true).is_none());
+        assert!(one.wait_next(Some(Duration::from_millis(1)), None, &|| false).is_none());
+        assert!(one.wait_next(None, None, &|| true).is_none());
         thread::scope(|scope| {
-            let waits = [(); 2].map(|()| scope.spawn(|| one.wait_next(None, &|| false)));
-            let others = scope.spawn(|| other.wait_next(None, &|| false));
+            let waits = [(); 2].map(|()| scope.spawn(|| one.wait_next(None, None, &|| false)));
+            let others = scope.spawn(|| other.wait_next(None, None, &|| false));
             until(|| chain.waiters() == 3);
             one.interrupt_wait();
             until(|| chain.waiters() == 2);
@@ -435,12 +493,49 @@ mod tests {
     #[test]
     fn an_interrupt_may_come_before_its_wait() {
         let chain = Chain::regtest();
+        mine(&chain, 1);
         let template = template(&chain);
         template.interrupt_wait();
-        assert!(template.wait_next(None, &|| false).is_none());
+        assert!(template.wait_next(None, None, &|| false).is_none());
         mine_block(&chain, ScriptBuf::new()).unwrap();
-        assert!(template.wait_next(None, &|| false).is_some());
+        assert!(template.wait_next(None, None, &|| false).is_some());
         chain.shutdown();
-        assert!(template.wait_next(None, &|| false).is_none());
+        assert!(template.wait_next(None, None, &|| false).is_none());
+    }
+
+    /// On a chain without a block for 20 minutes, as a fresh one is.
+    #[test]
+    fn an_old_tip_is_reason_for_a_new_template() {
+        let chain = Chain::regtest();
+        let moment = Some(Duration::from_millis(1));
+        assert!(template(&chain).wait_next(moment, None, &|| false).is_some());
+        mine(&chain, 1);
+        let fresh = template(&chain);
+        assert!(fresh.wait_next(moment, None, &|| false).is_none());
+        chain.set_time(Some(u64::from(fresh.header().time) + OLD_TIP + 1));
+        assert!(fresh.wait_next(moment, None, &|| false).is_some());
+    }
+
+    #[test]
+    fn more_fees_are_reason_for_a_new_template() {
+        let chain = Chain::regtest();
+        mine(&chain, 102);
+        let fee = Amount::from_sat(1_000);
+        let before = template(&chain);
+        let moment = Some(Duration::from_millis(1));
+        let waits = |threshold| before.wait_next(moment, threshold, &|| false);
+        chain.submit_transaction(spend(coinbase_outpoint(&chain, 1), subsidy(1) - fee)).unwrap();
+        assert!(waits(None).is_none(), "only another tip");
+        assert!(waits(Some(fee + Amount::ONE_SAT)).is_none());
+        let better = waits(Some(fee)).unwrap();
+        assert_eq!(better.tx_fees(), [fee]);
+        assert_eq!(better.coinbase().block_reward_remaining, subsidy(103) + fee);
+        // The same options: without the memory pool there are no fees.
+        let options = TemplateOptions { use_mempool: false, ..TemplateOptions::default() };
+        let alone = Template::new(&chain, options).unwrap();
+        assert!(alone.tx_fees().is_empty());
+        assert!(alone.wait_next(moment, Some(fee), &|| false).is_none());
+        let same = alone.wait_next(moment, Some(Amount::ZERO), &|| false).unwrap();
+        assert!(same.tx_fees().is_empty());
     }
 }

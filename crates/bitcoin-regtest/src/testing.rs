@@ -25,12 +25,17 @@ pub(super) fn mine(chain: &Chain, blocks: u32) {
 
 /// The next block, unsolved, changed by `change`, then with a fitting merkle root and nonce.
 pub(super) fn block_with(chain: &Arc<Chain>, change: impl FnOnce(&mut Block)) -> Block {
-    let mut block = Template::new(chain, TemplateOptions::default()).unwrap().block().clone();
+    let mut block = Template::new(chain, TemplateOptions::default()).unwrap().block();
     change(&mut block);
+    complete(&mut block);
+    block
+}
+
+/// A fitting merkle root and nonce.
+pub(super) fn complete(block: &mut Block) {
     let root = block.compute_merkle_root();
     block.header.merkle_root = root.unwrap_or_else(TxMerkleNode::all_zeros);
     solve(&mut block.header);
-    block
 }
 
 pub(super) fn spend(outpoint: OutPoint, value: Amount) -> Transaction {

@@ -35,6 +35,13 @@ impl Chain {
         }
     }
 
+    /// How old the tip is by the chain's clock, in seconds.
+    pub(super) fn tip_age(&self) -> u64 {
+        let state = self.lock();
+        let time = state.stored(&state.tip().hash).map_or(0, |block| block.header.time);
+        state.clock.now().saturating_sub(u64::from(time))
+    }
+
     /// Makes every wait call its `cancelled` again. Call it after a change that makes one return
     /// true.
     pub fn wake_waiters(&self) {

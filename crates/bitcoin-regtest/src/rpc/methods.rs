@@ -1,24 +1,22 @@
 //! The methods of the RPC interface, each with its help.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use bitcoin::consensus::encode::serialize_hex;
-use bitcoin::{Address, Block, BlockHash, Network};
+use bitcoin::{Block, BlockHash};
 use serde_json::{Map, Value, json};
 
 use super::params::Params;
-use super::{Failure, INTERNAL_ERROR, INVALID_ADDRESS_OR_KEY, INVALID_PARAMETER, Reply, fail};
+use super::{Failure, INVALID_ADDRESS_OR_KEY, INVALID_PARAMETER, Reply, fail, steer};
 use crate::chain::Chain;
-use crate::template::mine_block;
 
 /// A method, as the JSON-RPC envelope uses it.
 pub(super) struct Method {
-    name: &'static str,
+    pub(super) name: &'static str,
     /// Names of the parameters in order; those after `required` may be left out.
     pub(super) params: &'static [&'static str],
     pub(super) required: usize,
-    help: &'static str,
+    pub(super) help: &'static str,
     pub(super) run: Handler,
 }
 
@@ -26,13 +24,6 @@ type Handler = fn(&Chain, &Params) -> Reply;
 
 const METHODS: &[Method] = &[
     method("echo", ECHO, 0, "Returns its arguments.", echo),
-    method(
-        "generatetoaddress",
-        &["nblocks", "address", "maxtries"],
-        2,
-        GENERATE_HELP,
-        generate_to_address,
-    ),
     method("getbestblockhash", &[], 0, "Returns the hash of the tip.", best_block_hash),
     method("getblock", &["blockhash", "verbosity"], 1, BLOCK_HELP, get_block),
     method("getblockchaininfo", &[], 0, "Returns the state of the chain.", blockchain_info),
@@ -46,6 +37,7 @@ const METHODS: &[Method] = &[
     ),
     method("getblockheader", &["blockhash", "verbose"], 1, HEADER_HELP, get_block_header),
     method("getmininginfo", &[], 0, "Returns what concerns miners.", mining_info),
+    method("getrawmempool", &[], 0, "Returns the txids of the memory pool.", raw_mempool),
     method("help", &["command"], 0, "Lists all commands, or explains one.", help),
     method("uptime", &[], 0, "Returns the age of the chain in seconds.", uptime),
 ];
@@ -54,7 +46,6 @@ const METHODS: &[Method] = &[
 const ECHO: &[&str] =
     &["arg0", "arg1", "arg2", "arg3", "arg4", "arg5", "arg6", "arg7", "arg8", "arg9"];
 
-const GENERATE_HELP: &str = "Mines blocks, with the reward to a regtest address, and returns their hashes. maxtries is ignored.";
 const BLOCK_HELP: &str =
     "Returns a block: as hex (verbosity 0), or as an object with its txids (1, the default).";
 const HEADER_HELP: &str = "Returns a block header: as an object, or as hex if verbose is false.";
@@ -71,7 +62,14 @@ const fn method(
 
 /// The method of this name.
 pub(super) fn find(name: &str) -> Option<&'static Method> {
-    METHODS.iter().find(|method| method.name == name)
+    all().into_iter().find(|method| method.name == name)
+}
+
+/// All of them, by name.
+fn all() -> Vec<&'static Method> {
+    let mut all: Vec<_> = METHODS.iter().chain(steer::METHODS).collect();
+    all.sort_by_key(|method| method.name);
+    all
 }
 
 /// Name and parameters, optional ones in parentheses, then the help.
@@ -89,8 +87,8 @@ fn echo(_: &Chain, params: &Params) -> Reply {
 
 fn help(_: &Chain, params: &Params) -> Reply {
     if params.get(0).is_none() {
-        let lines: Vec<String> = METHODS
-            .iter()
+        let lines: Vec<String> = all()
+            .into_iter()
             .filter_map(|method| usage(method).lines().next().map(str::to_owned))
             .collect();
         return Ok(lines.join("\n").into());
@@ -101,6 +99,11 @@ fn help(_: &Chain, params: &Params) -> Reply {
 
 fn uptime(chain: &Chain, _: &Params) -> Reply {
     Ok(chain.uptime().as_secs().into())
+}
+
+fn raw_mempool(chain: &Chain, _: &Params) -> Reply {
+    let txids = chain.mempool().into_iter().map(|tx| tx.compute_txid().to_string());
+    Ok(txids.collect::<Vec<_>>().into())
 }
 
 fn block_count(chain: &Chain, _: &Params) -> Reply {
@@ -159,7 +162,7 @@ fn blockchain_info(chain: &Chain, _: &Params) -> Reply {
         ("headers", json!(tip.height)),
         ("bestblockhash", json!(tip.hash.to_string())),
         ("verificationprogress", json!(1)),
-        ("initialblockdownload", json!(false)),
+        ("initialblockdownload", json!(chain.is_initial_block_download())),
         ("size_on_disk", json!(0)),
         ("pruned", json!(false)),
         ("warnings", json!([])),
@@ -181,31 +184,11 @@ fn mining_info(chain: &Chain, _: &Params) -> Reply {
         "difficulty": difficulty,
         "target": target,
         "networkhashps": 0,
-        "pooledtx": 0,
+        "pooledtx": chain.mempool().len(),
         "chain": "regtest",
         "next": { "height": tip.height + 1, "bits": bits, "difficulty": difficulty, "target": target },
         "warnings": [],
     }))
-}
-
-fn generate_to_address(chain: &Chain, params: &Params) -> Reply {
-    let count = params.integer(0)?;
-    let address = Address::from_str(params.string(1)?).ok();
-    let address = address.and_then(|address| address.require_network(Network::Regtest).ok());
-    let script = address
-        .ok_or_else(|| fail(INVALID_ADDRESS_OR_KEY, "Error: Invalid address"))?
-        .script_pubkey();
-    let mut hashes: Vec<Value> = Vec::new();
-    for _ in 0..count {
-        if chain.is_shut_down() {
-            break;
-        }
-        let hash = mine_block(chain, script.clone()).map_err(|rejection| {
-            fail(INTERNAL_ERROR, format!("ProcessNewBlock, block not accepted: {rejection}"))
-        })?;
-        hashes.push(hash.to_string().into());
-    }
-    Ok(hashes.into())
 }
 
 fn find_block(chain: &Chain, hash: &BlockHash) -> Result<Arc<Block>, Failure> {
@@ -251,6 +234,7 @@ mod tests {
     use super::super::testing::{error, result};
     use super::*;
     use bitcoin::consensus::encode::deserialize_hex;
+    use bitcoin::{Address, Network};
 
     const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 

@@ -4,7 +4,8 @@
 //! present. Batches (arrays) and named parameters work; a 2.0 request without `id` is carried out
 //! and answered with `null`.
 //!
-//! The envelope is here, the methods are in `methods`, reading their parameters is in `params`.
+//! The envelope is here, the methods are in `methods` and, those that change the chain, in `steer`; reading
+//! their parameters is in `params`.
 
 use serde_json::{Map, Value, json};
 
@@ -13,6 +14,7 @@ use params::Params;
 
 mod methods;
 mod params;
+mod steer;
 
 // Core's error codes (src/rpc/protocol.h). Those under -32000 are defined by JSON-RPC.
 const PARSE_ERROR: i32 = -32700;
@@ -24,6 +26,8 @@ const MISC_ERROR: i32 = -1;
 const TYPE_ERROR: i32 = -3;
 const INVALID_ADDRESS_OR_KEY: i32 = -5;
 const INVALID_PARAMETER: i32 = -8;
+const DESERIALIZATION_ERROR: i32 = -22;
+const VERIFY_ERROR: i32 = -25;
 
 type Reply = Result<Value, Failure>;
 
