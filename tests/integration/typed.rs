@@ -17,7 +17,9 @@ use bitcoin_ipc::mining::{
     MiningClient, Outcome, Rejection, reason,
 };
 use bitcoin_ipc::{Error, Result};
-use bitcoin_regtest::{Chain, NodeInit, coinbase_transaction, merkle_root, solve};
+use bitcoin_regtest::{
+    Chain, NodeInit, anyone_can_spend, coinbase_transaction, merkle_root, solve,
+};
 use multiprocess::{Connection, Interface};
 use old_core::v31;
 
@@ -40,7 +42,11 @@ fn template(mining: &MiningClient) -> BlockTemplateClient {
 /// The block that a pool makes of a template.
 fn solved(template: &BlockTemplateClient) -> Block {
     let mut block = template.get_block().wait().unwrap();
-    let coinbase = coinbase_transaction(&template.get_coinbase_tx().wait().unwrap(), b"typed");
+    let coinbase = coinbase_transaction(
+        &template.get_coinbase_tx().wait().unwrap(),
+        b"typed",
+        anyone_can_spend(),
+    );
     let path = template.get_coinbase_merkle_path().wait().unwrap();
     block.header.merkle_root = merkle_root(coinbase.compute_txid(), &path);
     block.txdata[0] = coinbase;
@@ -121,8 +127,12 @@ fn waits_take_durations() {
     // A peer may send a time that has passed already.
     let hash = tip.unwrap().hash.to_byte_array();
     assert!(mining.wait_tip_changed_raw(hash, -5.0).wait().unwrap().is_some());
-    let options = BlockWaitOptions::default().timeout(Duration::from_millis(1));
-    assert!(template(&mining).wait_next(options).wait().unwrap().is_none());
+    // While the tip is old there is always a new template.
+    let moment = || BlockWaitOptions::default().timeout(Duration::from_millis(1));
+    assert!(template(&mining).wait_next(moment()).wait().unwrap().is_some());
+    let block = solved(&template(&mining));
+    assert!(mining.submit_block(block).wait().unwrap().is_accepted());
+    assert!(template(&mining).wait_next(moment()).wait().unwrap().is_none());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{Failure, Outcome, output};
 use bitcoin_ipc::mining::{
     BlockCreateOptions, BlockTemplateClient, MiningClient, Outcome as Answer,
 };
-use bitcoin_regtest::{coinbase_transaction, merkle_root, solve};
+use bitcoin_regtest::{anyone_can_spend, coinbase_transaction, merkle_root, solve};
 
 /// How long the demonstration waits for the block that it makes itself.
 const WAIT: Duration = Duration::from_secs(30);
@@ -102,7 +102,11 @@ fn make_block(
     output::note("             (another thread waits for the next tip)");
 
     let started = Instant::now();
-    let coinbase = coinbase_transaction(&peer.ask(template.get_coinbase_tx())?, b"bitcoin-ipc");
+    let coinbase = coinbase_transaction(
+        &peer.ask(template.get_coinbase_tx())?,
+        b"bitcoin-ipc",
+        anyone_can_spend(),
+    );
     let path = peer.ask(template.get_coinbase_merkle_path())?;
     header.merkle_root = merkle_root(coinbase.compute_txid(), &path);
     if !solve(&mut header) {

@@ -19,7 +19,11 @@
 //! # }
 //! ```
 //!
+//! [`RegtestNode`] serves one at a socket, for tests: it mines, reorganizes, goes away and comes back, is slow and
+//! fails, all on order.
+//!
 //! ```text
+//! node -> server (faults)
 //! server -----> rpc -----.
 //!    |                   v
 //!    |---------------> chain (one mutex, one condition variable), wait
@@ -53,7 +57,9 @@ mod chain;
 mod check;
 mod clock;
 mod coins;
+mod faults;
 mod mempool;
+mod node;
 mod rejection;
 mod server;
 mod solve;
@@ -66,6 +72,8 @@ mod testing;
 pub use chain::{Chain, Tip};
 pub use check::NextBlock;
 pub use coins::subsidy;
+pub use faults::Faults;
+pub use node::RegtestNode;
 pub use rejection::Rejection;
 pub use server::NodeInit;
 pub use solve::{anyone_can_spend, coinbase_transaction, merkle_path, merkle_root, solve};

@@ -1,14 +1,14 @@
 //! The chain as a node's IPC interfaces: Init, Mining, BlockTemplate, Rpc.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bitcoin::block::{self, Header};
 use bitcoin::{Amount, Block, BlockHash, Transaction, TxMerkleNode, Txid, Wtxid};
 use multiprocess::{CancelToken, Error, Result, current_call};
 
-use super::{Chain, Template, TemplateOptions, Tip};
+use super::{Chain, Faults, Template, TemplateOptions, Tip};
 use bitcoin_ipc::echo::{EchoClient, EchoServer};
 use bitcoin_ipc::init::Init;
 use bitcoin_ipc::mining::{
@@ -21,30 +21,57 @@ use bitcoin_ipc::rpc::{Rpc, RpcClient};
 const TICK: Duration = Duration::from_secs(1);
 
 /// The bootstrap object of the node.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct NodeInit {
+    node: Arc<Node>,
+}
+
+/// What all its objects share.
+#[derive(Debug)]
+struct Node {
     chain: Arc<Chain>,
+    faults: Faults,
+    /// How many templates there are.
+    templates: AtomicUsize,
 }
 
 impl NodeInit {
     /// The Init of a node on `chain`.
     pub fn new(chain: Arc<Chain>) -> NodeInit {
-        NodeInit { chain }
+        let (faults, templates) = (Faults::default(), AtomicUsize::new(0));
+        NodeInit { node: Arc::new(Node { chain, faults, templates }) }
+    }
+
+    pub(super) fn chain(&self) -> &Arc<Chain> {
+        &self.node.chain
+    }
+
+    /// Delays and errors that the node shows on order.
+    pub fn faults(&self) -> &Faults {
+        &self.node.faults
+    }
+
+    /// How many block templates the node holds for its clients.
+    pub fn live_templates(&self) -> usize {
+        self.node.templates.load(Ordering::Relaxed)
     }
 }
 
 impl Init for NodeInit {
     fn make_echo(&self) -> Result<Option<EchoClient>> {
+        self.node.faults.meet("Init.makeEcho")?;
         Ok(Some(EchoClient::new(EchoServer)))
     }
 
     fn make_mining(&self) -> Result<Option<MiningClient>> {
-        let chain = Arc::clone(&self.chain);
-        Ok(Some(MiningClient::new(NodeMining { chain, interrupted: AtomicBool::new(false) })))
+        self.node.faults.meet("Init.makeMining")?;
+        let node = Arc::clone(&self.node);
+        Ok(Some(MiningClient::new(NodeMining { node, interrupted: AtomicBool::new(false) })))
     }
 
     fn make_rpc(&self) -> Result<Option<RpcClient>> {
-        Ok(Some(RpcClient::new(NodeRpc { chain: Arc::clone(&self.chain) })))
+        self.node.faults.meet("Init.makeRpc")?;
+        Ok(Some(RpcClient::new(NodeRpc { node: Arc::clone(&self.node) })))
     }
 
     fn make_mining_old2(&self) -> Result<()> {
@@ -56,22 +83,25 @@ impl Init for NodeInit {
 
 /// One client's view of the chain.
 struct NodeMining {
-    chain: Arc<Chain>,
+    node: Arc<Node>,
     /// `interrupt` was called: the next wait that sees it ends and takes it back.
     interrupted: AtomicBool,
 }
 
 impl Mining for NodeMining {
     fn is_test_chain(&self) -> Result<bool> {
+        self.node.faults.meet("Mining.isTestChain")?;
         Ok(true)
     }
 
     fn is_initial_block_download(&self) -> Result<bool> {
-        Ok(self.chain.is_initial_block_download())
+        self.node.faults.meet("Mining.isInitialBlockDownload")?;
+        Ok(self.node.chain.is_initial_block_download())
     }
 
     fn get_tip(&self) -> Result<Option<BlockRef>> {
-        Ok(Some(block_ref(self.chain.tip())))
+        self.node.faults.meet("Mining.getTip")?;
+        Ok(Some(block_ref(self.node.chain.tip())))
     }
 
     fn wait_tip_changed(
@@ -79,6 +109,7 @@ impl Mining for NodeMining {
         current_tip: BlockHash,
         timeout: Duration,
     ) -> Result<Option<BlockRef>> {
+        self.node.faults.meet("Mining.waitTipChanged")?;
         Ok(self.wait(current_tip, timeout).map(block_ref))
     }
 
@@ -87,10 +118,11 @@ impl Mining for NodeMining {
         options: BlockCreateOptions,
         cooldown: bool,
     ) -> Result<Option<BlockTemplateClient>> {
+        self.node.faults.meet("Mining.createNewBlock")?;
         if cooldown {
             // While it catches up there is no template, which on a fresh chain is until the first block.
-            while self.chain.is_initial_block_download() {
-                if self.wait(self.chain.tip().hash, TICK).is_none() {
+            while self.node.chain.is_initial_block_download() {
+                if self.wait(self.node.chain.tip().hash, TICK).is_none() {
                     return Ok(None);
                 }
             }
@@ -100,77 +132,97 @@ impl Mining for NodeMining {
             block_reserved_weight: options.block_reserved_weight,
             coinbase_output_max_additional_sigops: options.coinbase_output_max_additional_sigops,
         };
-        let template = Template::new(&self.chain, options).map_err(Error::failed)?;
-        Ok(Some(self.served(template)))
+        let template = Template::new(&self.node.chain, options).map_err(Error::failed)?;
+        Ok(Some(NodeTemplate::served(&self.node, template)))
     }
 
     fn check_block(&self, block: Block, options: BlockCheckOptions) -> Result<Outcome> {
-        let checked = self.chain.check_block(&block, options.check_merkle_root, options.check_pow);
+        self.node.faults.meet("Mining.checkBlock")?;
+        let checked =
+            self.node.chain.check_block(&block, options.check_merkle_root, options.check_pow);
         Ok(checked.map_err(Into::into).into())
     }
 
     fn interrupt(&self) -> Result<()> {
         self.interrupted.store(true, Ordering::Release);
-        self.chain.wake_waiters();
+        self.node.chain.wake_waiters();
         Ok(())
     }
 
     fn submit_block(&self, block: Block) -> Result<Outcome> {
-        Ok(self.chain.submit_block(&block).map_err(Into::into).into())
+        self.node.faults.meet("Mining.submitBlock")?;
+        Ok(self.node.chain.submit_block(&block).map_err(Into::into).into())
     }
 
     fn get_transactions_by_tx_id(&self, txids: Vec<Txid>) -> Result<Vec<Option<Transaction>>> {
-        Ok(txids.iter().map(|txid| self.chain.mempool_transaction(txid)).collect())
+        self.node.faults.meet("Mining.getTransactionsByTxID")?;
+        Ok(txids.iter().map(|txid| self.node.chain.mempool_transaction(txid)).collect())
     }
 
     fn get_transactions_by_witness_id(
         &self,
         wtxids: Vec<Wtxid>,
     ) -> Result<Vec<Option<Transaction>>> {
-        Ok(wtxids.iter().map(|wtxid| self.chain.mempool_transaction_by_wtxid(wtxid)).collect())
+        self.node.faults.meet("Mining.getTransactionsByWitnessID")?;
+        Ok(wtxids.iter().map(|wtxid| self.node.chain.mempool_transaction_by_wtxid(wtxid)).collect())
     }
 }
 
 impl NodeMining {
     /// Waits until the tip is another one, for `timeout` at most; none when it was interrupted or cancelled.
     fn wait(&self, current: BlockHash, timeout: Duration) -> Option<Tip> {
-        let token = cancel_token(&self.chain);
+        let token = cancel_token(&self.node.chain);
         let ended = || cancelled(token.as_ref()) || self.interrupted.swap(false, Ordering::AcqRel);
-        self.chain.wait_tip_changed(current, Some(timeout), &ended)
-    }
-
-    fn served(&self, template: Template) -> BlockTemplateClient {
-        BlockTemplateClient::new(NodeTemplate { chain: Arc::clone(&self.chain), template })
+        self.node.chain.wait_tip_changed(current, Some(timeout), &ended)
     }
 }
 
 struct NodeTemplate {
-    chain: Arc<Chain>,
+    node: Arc<Node>,
     template: Template,
+}
+
+impl NodeTemplate {
+    fn served(node: &Arc<Node>, template: Template) -> BlockTemplateClient {
+        node.templates.fetch_add(1, Ordering::Relaxed);
+        BlockTemplateClient::new(NodeTemplate { node: Arc::clone(node), template })
+    }
+}
+
+impl Drop for NodeTemplate {
+    fn drop(&mut self) {
+        self.node.templates.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl BlockTemplate for NodeTemplate {
     fn get_block_header(&self) -> Result<Header> {
+        self.node.faults.meet("BlockTemplate.getBlockHeader")?;
         Ok(self.template.header())
     }
 
     fn get_block(&self) -> Result<Block> {
+        self.node.faults.meet("BlockTemplate.getBlock")?;
         Ok(self.template.block())
     }
 
     fn get_tx_fees(&self) -> Result<Vec<Amount>> {
+        self.node.faults.meet("BlockTemplate.getTxFees")?;
         Ok(self.template.tx_fees())
     }
 
     fn get_tx_sigops(&self) -> Result<Vec<i64>> {
+        self.node.faults.meet("BlockTemplate.getTxSigops")?;
         Ok(self.template.tx_sigops())
     }
 
     fn get_coinbase_tx(&self) -> Result<CoinbaseTx> {
+        self.node.faults.meet("BlockTemplate.getCoinbaseTx")?;
         Ok(self.template.coinbase().clone())
     }
 
     fn get_coinbase_merkle_path(&self) -> Result<Vec<TxMerkleNode>> {
+        self.node.faults.meet("BlockTemplate.getCoinbaseMerklePath")?;
         Ok(self.template.merkle_path())
     }
 
@@ -181,6 +233,7 @@ impl BlockTemplate for NodeTemplate {
         nonce: u32,
         coinbase: Transaction,
     ) -> Result<Outcome> {
+        self.node.faults.meet("BlockTemplate.submitSolution")?;
         let submitted = self.template.submit_solution(version, timestamp, nonce, coinbase);
         Ok(submitted.map_err(Into::into).into())
     }
@@ -192,14 +245,14 @@ impl BlockTemplate for NodeTemplate {
     }
 
     fn wait_next(&self, options: BlockWaitOptions) -> Result<Option<BlockTemplateClient>> {
-        let token = cancel_token(&self.chain);
+        self.node.faults.meet("BlockTemplate.waitNext")?;
+        let token = cancel_token(&self.node.chain);
         // Where it is no less than all money that there is, only another tip counts.
         let threshold = Some(options.fee_threshold).filter(|fees| *fees < Amount::MAX_MONEY);
         let next = self
             .template
             .wait_next(Some(options.timeout), threshold, &|| cancelled(token.as_ref()));
-        let chain = Arc::clone(&self.chain);
-        Ok(next.map(|template| BlockTemplateClient::new(NodeTemplate { chain, template })))
+        Ok(next.map(|template| NodeTemplate::served(&self.node, template)))
     }
 
     fn interrupt_wait(&self) -> Result<()> {
@@ -209,12 +262,13 @@ impl BlockTemplate for NodeTemplate {
 }
 
 struct NodeRpc {
-    chain: Arc<Chain>,
+    node: Arc<Node>,
 }
 
 impl Rpc for NodeRpc {
     fn execute_rpc(&self, request: String, _uri: String, _user: String) -> Result<String> {
-        Ok(super::rpc::execute(&self.chain, &request))
+        self.node.faults.meet("Rpc.executeRpc")?;
+        Ok(super::rpc::execute(&self.node.chain, &request))
     }
 }
 

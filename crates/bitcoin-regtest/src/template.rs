@@ -4,7 +4,7 @@
 //! builds its own coinbase from [`CoinbaseTx`], folds the [merkle path](merkle_path) into a
 //! root, finds a nonce and submits the four values that differ.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -277,6 +277,7 @@ impl Template {
 /// blocks in a row: each has to be later than the median of the last 11, so they run ahead of the
 /// clock.
 pub fn mine_block(chain: &Chain, script_pubkey: ScriptBuf) -> Result<BlockHash, Rejection> {
+    static MINED: AtomicU32 = AtomicU32::new(0);
     loop {
         let reserved = TemplateOptions::default().block_reserved_weight;
         let room = Weight::MAX_BLOCK.to_wu().saturating_sub(reserved);
@@ -284,6 +285,10 @@ pub fn mine_block(chain: &Chain, script_pubkey: ScriptBuf) -> Result<BlockHash, 
         let mut block = Draft::new(next, now, selected).block;
         let mut coinbase = block.txdata[0].clone();
         coinbase.output[0].script_pubkey.clone_from(&script_pubkey);
+        // So that no two blocks are the same, as one that was invalidated and the next.
+        let number = MINED.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+        let script = [coinbase.input[0].script_sig.as_bytes(), &number].concat();
+        coinbase.input[0].script_sig = ScriptBuf::from_bytes(script);
         set_coinbase(&mut block, coinbase);
         solve(&mut block.header);
         match chain.submit_block(&block) {

@@ -13,7 +13,9 @@ use bitcoin_ipc::mining::{
     reason,
 };
 use bitcoin_ipc::{Error, init::InitClient};
-use bitcoin_regtest::{Chain, NodeInit, coinbase_transaction, merkle_root, solve};
+use bitcoin_regtest::{
+    Chain, NodeInit, anyone_can_spend, coinbase_transaction, merkle_root, solve,
+};
 
 fn spawn() -> (Spawned, MiningClient) {
     let spawned = Ipc::new(IpcOptions::client("pool")).spawn(Path::new(&*crate::NODE)).unwrap();
@@ -28,7 +30,11 @@ fn template(mining: &MiningClient) -> BlockTemplateClient {
 /// Solves a template: the whole block.
 fn solved(template: &BlockTemplateClient) -> Block {
     let mut block = template.get_block().wait().unwrap();
-    let coinbase = coinbase_transaction(&template.get_coinbase_tx().wait().unwrap(), b"test");
+    let coinbase = coinbase_transaction(
+        &template.get_coinbase_tx().wait().unwrap(),
+        b"test",
+        anyone_can_spend(),
+    );
     let path = template.get_coinbase_merkle_path().wait().unwrap();
     block.header.merkle_root = merkle_root(coinbase.compute_txid(), &path);
     block.txdata[0] = coinbase;
@@ -99,6 +105,9 @@ fn waits_end_by_timeout_interrupt_and_cancel() {
     let unchanged = mining.wait_tip_changed(tip.hash, moment).wait().unwrap();
     assert_eq!(unchanged.as_ref(), Some(&tip));
 
+    // While the tip is old, as at first, there is always a new template.
+    assert!(submit(&template(&mining), &solved(&template(&mining))).is_accepted());
+    let tip = mining.get_tip().wait().unwrap().unwrap();
     let template = template(&mining);
     let none = template.wait_next(BlockWaitOptions::default().timeout(moment)).wait().unwrap();
     assert!(none.is_none());
