@@ -40,7 +40,8 @@ interface Mining {
 
     createNewBlock @4 (context :Proxy.Context, options :BlockCreateOptions, cooldown :Bool = true $Rust.mayBeLost) -> (result :BlockTemplate) $Rust.longWait $Rust.interruptedBy("interrupt");
     # Makes a template on the tip. With `cooldown`, a node that is catching up first waits until the
-    # tip stops changing. None when the node shuts down or `interrupt` was called. Bitcoin Core 30 never
+    # tip stops changing; on a chain whose last block is older than a day, as a fresh regtest chain, that is
+    # until another block. None when the node shuts down or `interrupt` was called. Bitcoin Core 30 never
     # waits, whatever `cooldown` says.
 
     checkBlock @5 (context :Proxy.Context, block :Data $Rust.type("::bitcoin_ipc::bitcoin::Block") $Rust.codec("::bitcoin_ipc::codec::Consensus"), options :BlockCheckOptions) -> (reason :Text, debug :Text, result :Bool) $Rust.type("::bitcoin_ipc::mining::Outcome") $Rust.codec("::bitcoin_ipc::mining::MiningCheckBlockResults");
@@ -48,8 +49,8 @@ interface Mining {
     # what is wrong, and `debug` says it at length.
 
     interrupt @6 () -> ();
-    # Ends the waits of waitTipChanged and createNewBlock of this object (Bitcoin Core 31 and newer).
-    # If there is none, Bitcoin Core ends the next one.
+    # Ends one wait of waitTipChanged or createNewBlock of this object (Bitcoin Core 31 and newer).
+    # If there is none, the next one ends.
 
     submitBlock @7 (context :Proxy.Context, block :Data $Rust.type("::bitcoin_ipc::bitcoin::Block") $Rust.codec("::bitcoin_ipc::codec::Consensus")) -> (reason :Text, debug :Text, result :Bool) $Rust.type("::bitcoin_ipc::mining::Outcome") $Rust.codec("::bitcoin_ipc::mining::MiningSubmitBlockResults");
     # Gives the node a block (Bitcoin Core 32 and newer). On the wire `result` is true where it was

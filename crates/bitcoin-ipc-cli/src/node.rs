@@ -18,7 +18,7 @@ use bitcoin_regtest::{Chain, NodeInit};
 
 const HELP: &str = "\
 A regtest node for development, NOT a validating node: a chain in memory that starts at the genesis
-block each time, without peers, scripts, memory pool or wallet. It holds nobody's money.
+block each time, without peers, wallet, and checks of scripts. It holds nobody's money.
 
 Usage: bitcoin-node -ipcbind=ADDRESS [-datadir=DIR]
        bitcoin-node -ipcfd N      (how another process starts it)
