@@ -11,6 +11,9 @@
 mod options;
 mod outcome;
 pub mod reason;
+mod tips;
+mod updates;
+pub(crate) mod wait;
 
 pub use crate::generated::common::BlockRef;
 pub use crate::generated::mining::{
@@ -19,3 +22,5 @@ pub use crate::generated::mining::{
     MiningCheckBlockResults, MiningClient, MiningSubmitBlockResults,
 };
 pub use outcome::{Outcome, Rejection};
+pub use tips::Tips;
+pub use updates::Updates;

@@ -4,6 +4,7 @@ mod listen;
 mod reconnect;
 mod typed;
 mod versions;
+mod waiting;
 
 use std::time::{Duration, Instant};
 
