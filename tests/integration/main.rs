@@ -2,6 +2,7 @@
 
 mod listen;
 mod reconnect;
+mod rpc;
 mod typed;
 mod versions;
 mod waiting;
