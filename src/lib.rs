@@ -49,6 +49,7 @@ pub mod init;
 pub mod ipc;
 pub mod mining;
 pub mod rpc;
+pub mod session;
 
 pub use bitcoin;
 pub use blocking::Blocking;

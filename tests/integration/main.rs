@@ -1,8 +1,10 @@
 //! The crate as its users meet it: real connections on real sockets.
 
 mod listen;
+mod nodes;
 mod reconnect;
 mod rpc;
+mod session;
 mod typed;
 mod versions;
 mod waiting;
