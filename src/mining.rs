@@ -8,6 +8,7 @@
 //! The methods that only Bitcoin Core 30 has ([`BlockTemplateClient::get_coinbase_tx_v30`] and the like)
 //! return bytes.
 
+mod coinbase;
 mod options;
 mod outcome;
 pub mod reason;
