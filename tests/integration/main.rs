@@ -22,3 +22,12 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
+
+/// A chain whose tip is a minute old. That of a new chain is many years old, and while it is older than 20 minutes
+/// a test network has a better template every second.
+fn fresh_chain() -> std::sync::Arc<bitcoin_regtest::Chain> {
+    let chain = bitcoin_regtest::Chain::regtest();
+    let genesis = chain.block_by_height(0).expect("a chain has a first block");
+    chain.set_time(Some(u64::from(genesis.header.time) + 60));
+    chain
+}

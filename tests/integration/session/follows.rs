@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{Node, builder};
 use crate::nodes::NodeProcess;
-use crate::{LONG, wait_until};
+use crate::{LONG, fresh_chain, wait_until};
 
 trait Told<T> {
     fn told(&mut self) -> T;
@@ -135,7 +135,7 @@ fn a_node_that_shuts_down_is_lost_and_waited_for() {
     assert!(tips.next_within(Duration::from_millis(20)).is_pending());
     assert!(session.get(LONG).unwrap().init().make_echo().wait().is_ok());
     node.go();
-    node.chain = bitcoin_regtest::Chain::regtest();
+    node.chain = fresh_chain();
     node.come();
     assert_eq!(tips.told().height, 0);
     templates.told();

@@ -16,7 +16,7 @@ use bitcoin_regtest::{Chain, NodeInit, mine_block};
 use multiprocess::process::Backoff;
 use tempfile::TempDir;
 
-use crate::{LONG, wait_until};
+use crate::{LONG, fresh_chain, wait_until};
 
 /// A node in this process, which can go and come back.
 struct Node {
@@ -28,7 +28,7 @@ struct Node {
 
 impl Node {
     fn new() -> Node {
-        let mut node = Node { dir: TempDir::new().unwrap(), chain: Chain::regtest(), ipc: None };
+        let mut node = Node { dir: TempDir::new().unwrap(), chain: fresh_chain(), ipc: None };
         node.come();
         node
     }

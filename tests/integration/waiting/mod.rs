@@ -17,7 +17,7 @@ use bitcoin_regtest::{Chain, NodeInit, mine_block};
 use futures_core::Stream;
 use multiprocess::Connection;
 
-use crate::wait_until;
+use crate::{fresh_chain, wait_until};
 
 /// A node in this process, at the other end of a socket pair.
 struct Node {
@@ -31,7 +31,7 @@ struct Node {
 
 impl Node {
     fn new() -> Node {
-        let chain = Chain::regtest();
+        let chain = fresh_chain();
         let (ours, theirs) = UnixStream::pair().unwrap();
         let init = InitClient::new(NodeInit::new(Arc::clone(&chain)));
         let server = Connection::builder().serve(init).start(theirs).unwrap();

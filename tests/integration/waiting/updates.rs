@@ -5,7 +5,10 @@ use std::thread;
 use std::time::Duration;
 
 use bitcoin_ipc::Error;
+use bitcoin_ipc::bitcoin::absolute::LockTime;
+use bitcoin_ipc::bitcoin::{Amount, OutPoint, Transaction, TxIn, TxOut, transaction};
 use bitcoin_ipc::mining::{BlockCreateOptions, BlockTemplateClient, BlockWaitOptions, Updates};
+use bitcoin_regtest::{anyone_can_spend, mine_block};
 use futures_executor::block_on;
 use futures_util::StreamExt;
 
@@ -71,6 +74,33 @@ fn templates_begin_with_the_first() {
         let mined = node.mine();
         assert_eq!(builds_on(&templates.next().await.unwrap().unwrap()), mined);
     });
+}
+
+#[test]
+fn more_in_fees_brings_a_better_template_on_the_same_tip() {
+    let node = Node::new();
+    // The first coinbase can be spent then.
+    for _ in 0..101 {
+        mine_block(&node.chain, anyone_can_spend()).unwrap();
+    }
+    let wait = BlockWaitOptions::default().fee_threshold(Amount::from_sat(1_000));
+    let mut templates = node.mining.templates(BlockCreateOptions::default(), wait).into_iter();
+    let first = templates.next().unwrap().unwrap();
+    assert!(first.get_tx_fees().wait().unwrap().is_empty());
+    let coin = node.chain.block_by_height(1).unwrap().txdata[0].compute_txid();
+    let input = TxIn { previous_output: OutPoint::new(coin, 0), ..TxIn::default() };
+    let value = Amount::from_int_btc(50) - Amount::from_sat(1_000);
+    let output = TxOut { value, script_pubkey: anyone_can_spend() };
+    let paying = Transaction {
+        version: transaction::Version::TWO,
+        lock_time: LockTime::ZERO,
+        input: vec![input],
+        output: vec![output],
+    };
+    node.chain.submit_transaction(paying).unwrap();
+    let better = templates.next().unwrap().unwrap();
+    assert_eq!(better.get_tx_fees().wait().unwrap(), [Amount::from_sat(1_000)]);
+    assert_eq!(builds_on(&better), builds_on(&first));
 }
 
 #[test]

@@ -24,7 +24,11 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn new() -> Node {
         let dir = TempDir::new().unwrap();
-        let mut node = Node { dir, chain: Chain::regtest(), ipc: None };
+        let chain = Chain::regtest();
+        // A minute old: on an old tip a test network has a better template every second.
+        let genesis = chain.block_by_height(0).unwrap();
+        chain.set_time(Some(u64::from(genesis.header.time) + 60));
+        let mut node = Node { dir, chain, ipc: None };
         node.come();
         node
     }

@@ -10,7 +10,7 @@ use bitcoin_ipc::bitcoin::{Amount, BlockHash, CompactTarget, Target};
 use bitcoin_ipc::ipc::IpcOptions;
 use bitcoin_ipc::mining::Outcome;
 use bitcoin_ipc::session::NodeSession;
-use bitcoin_regtest::{coinbase_transaction, merkle_root, solve};
+use bitcoin_regtest::{anyone_can_spend, coinbase_transaction, merkle_root, solve};
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_executor::block_on;
 use futures_util::StreamExt;
@@ -83,7 +83,7 @@ impl Client {
     /// Solves a template and submits the solution: the block, and what the node says.
     fn submit(&mut self, job: &Job) -> (BlockHash, Option<Outcome>) {
         let NewTemplate { template_id, version, coinbase, merkle_path, .. } = &job.template;
-        let coinbase = coinbase_transaction(coinbase, b"pool");
+        let coinbase = coinbase_transaction(coinbase, b"pool", anyone_can_spend());
         let merkle_root = merkle_root(coinbase.compute_txid(), merkle_path);
         let Job { prev_hash: prev_blockhash, time, bits, .. } = *job;
         let mut header =
