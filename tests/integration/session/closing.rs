@@ -34,11 +34,13 @@ fn it_ends_the_waits_and_templates_before_the_connection() {
     let waits = session.clone();
     let waits = thread::spawn(move || waits.tips().into_iter().map(Result::unwrap).count());
     node.wait_for_waiters(3);
-    let (tell, waiters) = mpsc::channel();
-    let chain = Arc::clone(&node.chain);
-    connection.on_disconnect(move |_| tell.send(chain.waiters()).unwrap());
+    assert_eq!(node.live_templates(), 1);
+    let (tell, left) = mpsc::channel();
+    let (chain, served) = (Arc::clone(&node.chain), node.served.clone());
+    connection
+        .on_disconnect(move |_| tell.send((chain.waiters(), served.live_templates())).unwrap());
     assert!(session.close(), "everything has ended in time");
-    assert_eq!(waiters.recv().unwrap(), 0, "when the connection ended no wait was left");
+    assert_eq!(left.recv().unwrap(), (0, 0), "waits and templates when the connection ended");
     assert_eq!(node.chain.waiters(), 0);
     assert_eq!(waits.join().unwrap(), 1, "the thread that waited has had one tip");
     assert!(templates.next().is_none() && idle.next().is_none());

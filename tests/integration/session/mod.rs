@@ -22,20 +22,24 @@ use crate::{LONG, fresh_chain, wait_until};
 struct Node {
     dir: TempDir,
     chain: Arc<Chain>,
+    served: NodeInit,
     /// None while it is away.
     ipc: Option<Ipc>,
 }
 
 impl Node {
     fn new() -> Node {
-        let mut node = Node { dir: TempDir::new().unwrap(), chain: fresh_chain(), ipc: None };
+        let (dir, chain) = (TempDir::new().unwrap(), fresh_chain());
+        let served = NodeInit::new(Arc::clone(&chain));
+        let mut node = Node { dir, chain, served, ipc: None };
         node.come();
         node
     }
 
     /// Listens, on the same chain as before.
     fn come(&mut self) {
-        let init = InitClient::new(NodeInit::new(Arc::clone(&self.chain)));
+        self.served = NodeInit::new(Arc::clone(&self.chain));
+        let init = InitClient::new(self.served.clone());
         let options = IpcOptions::new("bitcoin-node", init).datadir(self.dir.path());
         let ipc = Ipc::new(options);
         ipc.listen_address("unix").unwrap();
@@ -53,6 +57,10 @@ impl Node {
 
     fn mine(&self) -> BlockHash {
         mine_block(&self.chain, ScriptBuf::new_op_return([])).unwrap()
+    }
+
+    fn live_templates(&self) -> usize {
+        self.served.live_templates()
     }
 
     fn wait_for_waiters(&self, count: usize) {

@@ -1,7 +1,5 @@
 //! Nothing is left in the node: after thousands of waits that were cut off, and of templates that were dropped.
 
-use std::sync::Arc;
-
 use bitcoin_ipc::mining::{BlockCreateOptions, BlockWaitOptions};
 use futures_executor::block_on;
 use futures_util::StreamExt;
@@ -18,7 +16,7 @@ fn waits_that_are_cut_off_leave_nothing() {
     let template = node.mining.create_new_block(BlockCreateOptions::default(), false);
     let template = template.wait().unwrap().unwrap();
     let tip = node.chain.tip().hash;
-    let (holds, tables) = (Arc::strong_count(&node.chain), node.client.table_sizes());
+    let tables = node.client.table_sizes();
     for round in 0..MANY {
         let mut tips = node.mining.tips_after(tip);
         let mut updates = template.updates(BlockWaitOptions::default());
@@ -42,7 +40,7 @@ fn waits_that_are_cut_off_leave_nothing() {
     node.wait_for_no_calls();
     assert_eq!(node.chain.waiters(), 0);
     // The threads for long waits are kept, to be used again; nothing else is.
-    wait_until("the node holds what it held", || Arc::strong_count(&node.chain) == holds);
+    node.wait_for_templates(1);
     let now = node.client.table_sizes();
     assert_eq!((now[0], now[4]), (tables[0], tables[4]), "{tables:?} {now:?}");
     assert!(now[2] <= tables[2] + 2 * 128 && now[3] <= tables[3] + 2 * 128, "{tables:?} {now:?}");
@@ -52,7 +50,6 @@ fn waits_that_are_cut_off_leave_nothing() {
 #[test]
 fn templates_that_are_dropped_leave_nothing() {
     let node = Node::new();
-    let holds = Arc::strong_count(&node.chain);
     for round in 0..MANY {
         let create = BlockCreateOptions::default();
         let mut templates = node.mining.templates(create, BlockWaitOptions::default());
@@ -67,6 +64,6 @@ fn templates_that_are_dropped_leave_nothing() {
         }
     }
     node.wait_for_no_calls();
-    wait_until("all templates are destroyed", || Arc::strong_count(&node.chain) == holds);
+    node.wait_for_templates(0);
     assert_eq!(node.chain.waiters(), 0);
 }

@@ -24,6 +24,8 @@ struct Node {
     chain: Arc<Chain>,
     mining: MiningClient,
     init: InitClient,
+    /// What the node serves, which counts its templates.
+    served: NodeInit,
     /// The client's, and the node's.
     client: Connection,
     _server: Connection,
@@ -33,12 +35,13 @@ impl Node {
     fn new() -> Node {
         let chain = fresh_chain();
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let init = InitClient::new(NodeInit::new(Arc::clone(&chain)));
+        let served = NodeInit::new(Arc::clone(&chain));
+        let init = InitClient::new(served.clone());
         let server = Connection::builder().serve(init).start(theirs).unwrap();
         let client = Connection::new(ours).unwrap();
         let init: InitClient = client.bootstrap().unwrap();
         let mining = init.make_mining().wait().unwrap().unwrap();
-        Node { chain, mining, init, client, _server: server }
+        Node { chain, mining, init, served, client, _server: server }
     }
 
     fn mine(&self) -> BlockHash {
@@ -48,6 +51,12 @@ impl Node {
     /// Waits until so many calls wait in the node for another tip.
     fn wait_for_waiters(&self, count: usize) {
         wait_until(&format!("{count} calls wait in the node"), || self.chain.waiters() == count);
+    }
+
+    /// Waits until the node has so many templates.
+    fn wait_for_templates(&self, count: usize) {
+        let templates = || self.served.live_templates();
+        wait_until(&format!("{count} templates live in the node"), || templates() == count);
     }
 
     /// Waits until this side has no call under way.

@@ -1,6 +1,5 @@
 //! `BlockTemplateClient::updates` and `MiningClient::templates`.
 
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -13,7 +12,6 @@ use futures_executor::block_on;
 use futures_util::StreamExt;
 
 use super::{Node, poll_once};
-use crate::wait_until;
 
 impl Node {
     fn template(&self) -> BlockTemplateClient {
@@ -24,19 +22,7 @@ impl Node {
     fn templates(&self) -> Updates {
         self.mining.templates(BlockCreateOptions::default(), BlockWaitOptions::default())
     }
-
-    /// What the node has on the chain: itself, its Mining, and twice each template.
-    fn holds(&self) -> usize {
-        Arc::strong_count(&self.chain)
-    }
-
-    fn wait_until_it_holds(&self, what: &str, holds: usize) {
-        wait_until(&format!("{what}: {holds} and not {}", self.holds()), || self.holds() == holds);
-    }
 }
-
-/// What each template adds to [`Node::holds`].
-const TEMPLATE: usize = 2;
 
 fn builds_on(template: &BlockTemplateClient) -> bitcoin_ipc::bitcoin::BlockHash {
     template.get_block_header().wait().unwrap().prev_blockhash
@@ -106,7 +92,6 @@ fn more_in_fees_brings_a_better_template_on_the_same_tip() {
 #[test]
 fn a_template_that_is_replaced_is_destroyed_unless_it_is_kept() {
     let node = Node::new();
-    let before = node.holds();
     let mut templates = node.templates().into_iter();
     assert_eq!(templates.get_ref().live(), 0);
     drop(templates.next().unwrap().unwrap());
@@ -114,7 +99,7 @@ fn a_template_that_is_replaced_is_destroyed_unless_it_is_kept() {
         node.mine();
         drop(templates.next().unwrap().unwrap());
         assert_eq!(templates.get_ref().live(), 1);
-        node.wait_until_it_holds("the replaced one is destroyed", before + TEMPLATE);
+        node.wait_for_templates(1);
     }
     node.mine();
     let kept = templates.next().unwrap().unwrap();
@@ -124,12 +109,12 @@ fn a_template_that_is_replaced_is_destroyed_unless_it_is_kept() {
     assert_ne!(builds_on(&kept), builds_on(&latest));
     drop(kept);
     assert_eq!(templates.get_ref().live(), 1);
-    node.wait_until_it_holds("the kept one is destroyed", before + TEMPLATE);
+    node.wait_for_templates(1);
     // The stream ends its own, unless it is kept.
     drop(templates);
     assert_eq!(builds_on(&latest), node.chain.tip().hash);
     drop(latest);
-    node.wait_until_it_holds("all are destroyed", before);
+    node.wait_for_templates(0);
 }
 
 #[test]
@@ -173,7 +158,6 @@ fn it_ends_when_no_better_template_comes_in_time() {
 #[test]
 fn dropping_it_interrupts_its_own_wait() {
     let node = Node::new();
-    let before = node.holds();
     let (first, second) = (node.template(), node.template());
     let mut dropped = first.updates(BlockWaitOptions::default());
     let mut other = second.updates(BlockWaitOptions::default());
@@ -185,7 +169,7 @@ fn dropping_it_interrupts_its_own_wait() {
     node.wait_for_waiters(3);
     drop((first, dropped));
     node.wait_for_waiters(2);
-    node.wait_until_it_holds("its template is destroyed", before + TEMPLATE);
+    node.wait_for_templates(1);
     assert!(poll_once(&mut other).is_pending() && poll_once(&mut tips).is_pending());
     let mined = node.mine();
     assert_eq!(builds_on(&block_on(other.next()).unwrap().unwrap()), mined);

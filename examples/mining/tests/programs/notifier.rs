@@ -3,7 +3,9 @@
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::node::{Node, wait_until};
+use bitcoin_regtest::RegtestNode;
+
+use crate::node::{node, wait_until};
 
 struct Notifier {
     child: Child,
@@ -11,7 +13,7 @@ struct Notifier {
 }
 
 impl Notifier {
-    fn start(node: &Node) -> Notifier {
+    fn start(node: &RegtestNode) -> Notifier {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tip-notifier"));
         command.arg(node.datadir()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -33,25 +35,25 @@ impl Drop for Notifier {
 
 #[test]
 fn it_tells_each_tip_and_each_loss_and_ends_in_order() {
-    let mut node = Node::new();
-    node.go();
+    let node = node();
+    node.go_away();
     // It waits for the node.
     let mut notifier = Notifier::start(&node);
-    node.come();
+    node.come_back().unwrap();
     let told = |tip: bitcoin_regtest::Tip| format!("block {} {}", tip.height, tip.hash);
-    assert_eq!(notifier.line(), told(node.chain.tip()));
+    assert_eq!(notifier.line(), told(node.chain().tip()));
     for _ in 0..2 {
-        node.mine();
-        assert_eq!(notifier.line(), told(node.chain.tip()));
-        node.go();
+        node.mine(1).unwrap();
+        assert_eq!(notifier.line(), told(node.chain().tip()));
+        node.go_away();
         assert!(notifier.line().starts_with("lost the node: disconnected: "));
-        node.mine();
-        node.come();
-        assert_eq!(notifier.line(), told(node.chain.tip()));
+        node.mine(1).unwrap();
+        node.come_back().unwrap();
+        assert_eq!(notifier.line(), told(node.chain().tip()));
     }
-    wait_until("it waits in the node", || node.chain.waiters() == 1);
+    wait_until("it waits in the node", || node.chain().waiters() == 1);
     drop(notifier.child.stdin.take());
     assert_eq!(notifier.line(), "ended in order: true");
     assert!(notifier.child.wait().unwrap().success());
-    wait_until("its wait has ended", || node.chain.waiters() == 0);
+    wait_until("its wait has ended", || node.chain().waiters() == 0);
 }

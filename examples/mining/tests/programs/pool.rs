@@ -3,10 +3,12 @@
 
 use std::process::{Child, Command, Stdio};
 
-use crate::node::{Node, wait_until};
+use bitcoin_regtest::RegtestNode;
+
+use crate::node::{node, wait_until};
 
 /// Starts the pool, or what belongs to it, and whoever mines for it: here a program that does both.
-fn start(node: &Node) -> Pool {
+fn start(node: &RegtestNode) -> Pool {
     let mut pool = Command::new(env!("CARGO_BIN_EXE_solo-miner"));
     // The script of an address that pays to nobody, and more blocks than any test takes.
     pool.arg(node.datadir()).args(["6a04706f6f6c", "1000000"]);
@@ -24,49 +26,50 @@ impl Drop for Pool {
 }
 
 /// Waits until the pool has found some blocks. The node has checked them.
-fn wait_for_blocks(node: &Node) {
-    let before = node.chain.tip().height;
-    wait_until("the pool finds blocks", || node.chain.tip().height >= before + 3);
+fn wait_for_blocks(node: &RegtestNode) {
+    let before = node.chain().tip().height;
+    wait_until("the pool finds blocks", || node.chain().tip().height >= before + 3);
 }
 
 #[test]
 fn it_finds_blocks_that_pay_its_script() {
-    let node = Node::new();
+    let node = node();
     let _pool = start(&node);
     wait_for_blocks(&node);
-    let block = node.chain.block_by_height(3).unwrap();
+    // The first is the test's own.
+    let block = node.chain().block_by_height(3).unwrap();
     assert_eq!(block.txdata[0].output[0].script_pubkey.to_hex_string(), "6a04706f6f6c");
 }
 
 #[test]
 fn it_goes_on_when_others_are_faster() {
-    let node = Node::new();
+    let node = node();
     let _pool = start(&node);
     for _ in 0..5 {
         wait_for_blocks(&node);
-        node.mine();
+        node.mine(1).unwrap();
     }
     wait_for_blocks(&node);
 }
 
 #[test]
 fn it_goes_on_when_the_node_comes_back() {
-    let mut node = Node::new();
+    let node = node();
     let _pool = start(&node);
     for _ in 0..3 {
         wait_for_blocks(&node);
-        node.go();
-        node.mine();
-        node.come();
+        node.go_away();
+        node.mine(1).unwrap();
+        node.come_back().unwrap();
     }
     wait_for_blocks(&node);
 }
 
 #[test]
 fn it_waits_for_a_node_that_comes_late() {
-    let mut node = Node::new();
-    node.go();
+    let node = node();
+    node.go_away();
     let _pool = start(&node);
-    node.come();
+    node.come_back().unwrap();
     wait_for_blocks(&node);
 }

@@ -16,7 +16,7 @@ use futures_executor::block_on;
 use futures_util::StreamExt;
 use mining_examples::template_provider::{Message, NewTemplate, Request, serve};
 
-use crate::node::{LONG, Node, wait_until};
+use crate::node::{LONG, node, wait_until};
 
 /// A client of a provider, which runs on a thread.
 struct Client {
@@ -127,28 +127,45 @@ impl Client {
 
 #[test]
 fn templates_go_out_and_solutions_come_back() {
-    let node = Node::new();
+    let node = node();
     let mut client = Client::connect(node.datadir());
     client.constraints();
     let job = client.job();
-    assert_eq!(job.prev_hash, node.chain.tip().hash);
+    assert_eq!(job.prev_hash, node.chain().tip().hash);
     let id = job.template.template_id;
     assert_eq!(client.transactions(id), Ok(0));
     assert_eq!(client.transactions(id + 1), Err("template-id-not-found"));
     // Another miner is faster.
-    let hash = node.mine();
+    let hash = node.mine(1).unwrap()[0];
     let next = client.job();
     assert_eq!(next.prev_hash, hash);
     assert_eq!(client.transactions(id), Err("stale-template-id"));
     assert_eq!(client.submit(&job).1, None, "a solution that is too late");
     let (hash, outcome) = client.submit(&next);
     assert_eq!(outcome, Some(Outcome::Accepted));
-    assert_eq!((node.chain.tip().hash, node.chain.tip().height), (hash, 2));
+    assert_eq!((node.chain().tip().hash, node.chain().tip().height), (hash, 3));
+}
+
+#[test]
+fn more_in_fees_is_a_template_on_the_same_tip() {
+    let node = node();
+    node.mine(100).unwrap();
+    let mut client = Client::connect(node.datadir());
+    client.constraints();
+    let job = client.job();
+    node.pay_fee(Amount::from_sat(1_000)).unwrap();
+    let template = client.template();
+    assert!(!template.future_template);
+    let reward = |template: &NewTemplate| template.coinbase.block_reward_remaining;
+    assert_eq!(reward(&template), reward(&job.template) + Amount::from_sat(1_000));
+    assert_eq!(client.transactions(template.template_id), Ok(1));
+    let (hash, outcome) = client.submit(&Job { template, ..job });
+    assert_eq!((outcome, node.chain().tip().hash), (Some(Outcome::Accepted), hash));
 }
 
 #[test]
 fn new_constraints_bring_a_new_template() {
-    let node = Node::new();
+    let node = node();
     let mut client = Client::connect(node.datadir());
     client.constraints();
     let first = client.job().template.template_id;
@@ -158,21 +175,21 @@ fn new_constraints_bring_a_new_template() {
 
 #[test]
 fn it_survives_the_node() {
-    let mut node = Node::new();
+    let node = node();
     let mut client = Client::connect(node.datadir());
     client.constraints();
     let old = client.job();
     for _ in 0..2 {
-        node.go();
+        node.go_away();
         let Message::NodeLost(why) = client.message() else { panic!("lost") };
         assert!(why.is_disconnect(), "{why:?}");
         assert_eq!(client.submit(&old).1, None);
         assert_eq!(client.transactions(old.template.template_id), Err("stale-template-id"));
-        node.come();
+        node.come_back().unwrap();
         let job = client.job();
         let (hash, outcome) = client.submit(&job);
         assert_eq!(outcome, Some(Outcome::Accepted));
-        assert_eq!(node.chain.tip().hash, hash);
+        assert_eq!(node.chain().tip().hash, hash);
         // The template on it may have been told by then.
         assert_eq!(client.transactions(u64::MAX), Err("template-id-not-found"));
     }
@@ -180,20 +197,20 @@ fn it_survives_the_node() {
 
 #[test]
 fn it_ends_with_its_client_and_with_the_session() {
-    let node = Node::new();
+    let node = node();
     let mut client = Client::connect(node.datadir());
     client.constraints();
     client.job();
     client.requests.close_channel();
     client.provider.join().unwrap().unwrap();
     assert!(client.session.close());
-    wait_until("nothing waits in the node", || node.chain.waiters() == 0);
+    wait_until("nothing waits in the node", || node.chain().waiters() == 0);
 
     let mut client = Client::connect(node.datadir());
     client.constraints();
     client.job();
-    wait_until("it waits in the node", || node.chain.waiters() == 1);
+    wait_until("it waits in the node", || node.chain().waiters() == 1);
     assert!(client.session.close());
     client.provider.join().unwrap().unwrap();
-    assert_eq!(node.chain.waiters(), 0);
+    assert_eq!(node.chain().waiters(), 0);
 }

@@ -97,7 +97,7 @@ impl BlockTemplate for Fees {
 }
 
 #[test]
-fn more_in_fees_is_a_template_on_the_same_tip() {
+fn of_many_templates_on_one_tip_the_latest_are_kept() {
     let dir = TempDir::new().unwrap();
     let updates = KEPT + 4;
     let fees = Fees { templates: Arc::default(), updates, own: 0 };
