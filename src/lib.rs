@@ -41,6 +41,7 @@ struct Readme;
 // So that the paths in the schemas are the same for every crate that compiles them.
 extern crate self as bitcoin_ipc;
 
+mod blocking;
 pub mod codec;
 pub mod echo;
 mod generated;
@@ -48,6 +49,8 @@ pub mod init;
 pub mod ipc;
 pub mod mining;
 pub mod rpc;
+pub mod session;
 
 pub use bitcoin;
+pub use blocking::Blocking;
 pub use multiprocess::{Call, Connection, Error, PeerVersion, Result};

@@ -8,9 +8,13 @@
 //! The methods that only Bitcoin Core 30 has ([`BlockTemplateClient::get_coinbase_tx_v30`] and the like)
 //! return bytes.
 
+mod coinbase;
 mod options;
 mod outcome;
 pub mod reason;
+mod tips;
+mod updates;
+pub(crate) mod wait;
 
 pub use crate::generated::common::BlockRef;
 pub use crate::generated::mining::{
@@ -19,3 +23,5 @@ pub use crate::generated::mining::{
     MiningCheckBlockResults, MiningClient, MiningSubmitBlockResults,
 };
 pub use outcome::{Outcome, Rejection};
+pub use tips::Tips;
+pub use updates::Updates;

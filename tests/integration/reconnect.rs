@@ -1,43 +1,17 @@
-//! A connection to a node that is killed and started again. The node is this test program, run again.
+//! A connection to a node that is killed and started again.
 
 use std::path::Path;
-use std::process::{Child, Command};
 use std::sync::mpsc;
 
 use bitcoin_ipc::Error;
 use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::{Ipc, IpcOptions};
 use bitcoin_ipc::mining::MiningClient;
-use bitcoin_regtest::{Chain, NodeInit};
 use multiprocess::{ReconnectState, process::Backoff};
 use tempfile::TempDir;
 
+use crate::nodes::NodeProcess;
 use crate::{LONG, wait_until};
-
-/// The data directory of the process that is to be a node.
-const DATADIR: &str = "BITCOIN_IPC_TEST_NODE";
-
-/// Does nothing where the variable is not set, as when all tests are run.
-#[test]
-fn serve_as_a_node() {
-    let Some(datadir) = std::env::var_os(DATADIR) else { return };
-    let init = InitClient::new(NodeInit::new(Chain::regtest()));
-    let node = Ipc::new(IpcOptions::new("bitcoin-node", init).datadir(datadir));
-    node.listen_address("unix").unwrap();
-    // Until it is killed, or until the test has gone, which has the other end of this pipe.
-    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-}
-
-fn start_node(datadir: &Path) -> Child {
-    let test = "reconnect::serve_as_a_node";
-    Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture", "-q"])
-        .env(DATADIR, datadir)
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap()
-}
 
 fn client(datadir: &Path) -> Ipc {
     Ipc::new(IpcOptions::client("client").datadir(datadir).connect_timeout(LONG))
@@ -65,7 +39,7 @@ fn a_node_that_is_killed_and_started_again() {
     });
     let mut before: Option<MiningClient> = None;
     for generation in 1..=3 {
-        let mut node = start_node(dir.path());
+        let node = NodeProcess::start(dir.path());
         let current = mining.get(LONG).unwrap();
         assert_eq!(current.generation(), generation);
         let tip = current.get_tip().wait().unwrap().expect("a tip");
@@ -73,8 +47,7 @@ fn a_node_that_is_killed_and_started_again() {
         if let Some(before) = before.replace(MiningClient::clone(&current)) {
             assert!(matches!(before.get_tip().wait(), Err(Error::Disconnected { .. })));
         }
-        node.kill().unwrap();
-        node.wait().unwrap();
+        node.kill();
         losses.recv_timeout(LONG).expect("the hook runs");
         assert!(matches!(current.get_tip().wait(), Err(Error::Disconnected { .. })));
     }

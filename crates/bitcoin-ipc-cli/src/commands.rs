@@ -101,8 +101,8 @@ fn rpc(peer: &Peer, method: &str, args: &[String]) -> Outcome {
     let params = args
         .iter()
         .map(|arg| serde_json::from_str(arg).unwrap_or_else(|_| Value::from(arg.as_str())));
-    let result = bitcoin_ipc::rpc::execute_within(&rpc, method, &params.collect(), peer.patience)?;
-    match result {
+    let params: Vec<Value> = params.collect();
+    match rpc.call(method, params).timeout(peer.patience).wait()? {
         Value::String(text) => output::line(text),
         other => output::line(format_args!("{other:#}")),
     }

@@ -137,7 +137,7 @@ fn the_same_objects_without_a_process() {
     assert!(submit(&template, &solved(&template)).is_accepted());
     assert_eq!(mining.get_tip().wait().unwrap().unwrap().height, 1);
     let rpc = init.make_rpc().wait().unwrap().unwrap();
-    let count = bitcoin_ipc::rpc::execute(&rpc, "getblockcount", &serde_json::json!([])).unwrap();
+    let count: u32 = rpc.call("getblockcount", ()).wait().unwrap();
     assert_eq!(count, 1);
     let shared: Arc<dyn bitcoin_ipc::mining::Mining> = Arc::new(mining.clone());
     assert!(MiningClient::from(shared).is_test_chain().wait().unwrap());

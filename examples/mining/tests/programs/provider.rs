@@ -1,0 +1,216 @@
+//! The template provider.
+
+mod other_nodes;
+
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+
+use bitcoin_ipc::bitcoin::block::Header;
+use bitcoin_ipc::bitcoin::{Amount, BlockHash, CompactTarget, Target};
+use bitcoin_ipc::ipc::IpcOptions;
+use bitcoin_ipc::mining::Outcome;
+use bitcoin_ipc::session::NodeSession;
+use bitcoin_regtest::{anyone_can_spend, coinbase_transaction, merkle_root, solve};
+use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures_executor::block_on;
+use futures_util::StreamExt;
+use mining_examples::template_provider::{Message, NewTemplate, Request, serve};
+
+use crate::node::{LONG, node, wait_until};
+
+/// A client of a provider, which runs on a thread.
+struct Client {
+    requests: UnboundedSender<Request>,
+    messages: UnboundedReceiver<Message>,
+    provider: JoinHandle<bitcoin_ipc::Result<()>>,
+    session: NodeSession,
+}
+
+/// A template with the tip that it is on.
+struct Job {
+    template: NewTemplate,
+    prev_hash: BlockHash,
+    time: u32,
+    bits: CompactTarget,
+}
+
+impl Client {
+    fn connect(datadir: &Path) -> Client {
+        let options = IpcOptions::client("template-provider").datadir(datadir);
+        let session = NodeSession::builder(options).wait_for_node(LONG).connect().unwrap();
+        let (requests, asked) = unbounded();
+        let (tell, messages) = unbounded();
+        let serving = session.clone();
+        let provider =
+            thread::spawn(move || block_on(serve(&serving, Amount::from_sat(1_000), asked, tell)));
+        Client { requests, messages, provider, session }
+    }
+
+    fn ask(&self, request: Request) {
+        self.requests.unbounded_send(request).unwrap();
+    }
+
+    fn constraints(&self) {
+        let (max_additional_size, max_additional_sigops) = (100, 4);
+        self.ask(Request::CoinbaseOutputConstraints { max_additional_size, max_additional_sigops });
+    }
+
+    fn message(&mut self) -> Message {
+        block_on(self.messages.next()).expect("the provider has ended")
+    }
+
+    fn template(&mut self) -> NewTemplate {
+        match self.message() {
+            Message::NewTemplate(template) => template,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A future template, and the tip that makes it the present one.
+    fn job(&mut self) -> Job {
+        let template = self.template();
+        assert!(template.future_template);
+        match self.message() {
+            Message::SetNewPrevHash { template_id, prev_hash, time, bits, target } => {
+                assert_eq!(template_id, template.template_id);
+                assert_eq!(target, Target::from_compact(bits));
+                Job { template, prev_hash, time, bits }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Solves a template and submits the solution: the block, and what the node says.
+    fn submit(&mut self, job: &Job) -> (BlockHash, Option<Outcome>) {
+        let NewTemplate { template_id, version, coinbase, merkle_path, .. } = &job.template;
+        let coinbase = coinbase_transaction(coinbase, b"pool", anyone_can_spend());
+        let merkle_root = merkle_root(coinbase.compute_txid(), merkle_path);
+        let Job { prev_hash: prev_blockhash, time, bits, .. } = *job;
+        let mut header =
+            Header { version: *version, prev_blockhash, merkle_root, time, bits, nonce: 0 };
+        assert!(solve(&mut header));
+        let Header { version, time: timestamp, nonce, .. } = header;
+        let template_id = *template_id;
+        self.ask(Request::SubmitSolution { template_id, version, timestamp, nonce, coinbase });
+        loop {
+            match self.message() {
+                Message::Submitted { template_id: id, outcome } => {
+                    assert_eq!(id, template_id);
+                    return (header.block_hash(), outcome);
+                }
+                // The next template may be told before.
+                Message::NewTemplate(_) | Message::SetNewPrevHash { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn transactions(&mut self, template_id: u64) -> Result<usize, &'static str> {
+        self.ask(Request::TransactionData { template_id });
+        loop {
+            match self.message() {
+                Message::TransactionData { template_id: id, transactions } => {
+                    assert_eq!(id, template_id);
+                    return Ok(transactions.len());
+                }
+                Message::TransactionDataError { template_id: id, code } => {
+                    assert_eq!(id, template_id);
+                    return Err(code);
+                }
+                // The next template may be told before.
+                Message::NewTemplate(_) | Message::SetNewPrevHash { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn templates_go_out_and_solutions_come_back() {
+    let node = node();
+    let mut client = Client::connect(node.datadir());
+    client.constraints();
+    let job = client.job();
+    assert_eq!(job.prev_hash, node.chain().tip().hash);
+    let id = job.template.template_id;
+    assert_eq!(client.transactions(id), Ok(0));
+    assert_eq!(client.transactions(id + 1), Err("template-id-not-found"));
+    // Another miner is faster.
+    let hash = node.mine(1).unwrap()[0];
+    let next = client.job();
+    assert_eq!(next.prev_hash, hash);
+    assert_eq!(client.transactions(id), Err("stale-template-id"));
+    assert_eq!(client.submit(&job).1, None, "a solution that is too late");
+    let (hash, outcome) = client.submit(&next);
+    assert_eq!(outcome, Some(Outcome::Accepted));
+    assert_eq!((node.chain().tip().hash, node.chain().tip().height), (hash, 3));
+}
+
+#[test]
+fn more_in_fees_is_a_template_on_the_same_tip() {
+    let node = node();
+    node.mine(100).unwrap();
+    let mut client = Client::connect(node.datadir());
+    client.constraints();
+    let job = client.job();
+    node.pay_fee(Amount::from_sat(1_000)).unwrap();
+    let template = client.template();
+    assert!(!template.future_template);
+    let reward = |template: &NewTemplate| template.coinbase.block_reward_remaining;
+    assert_eq!(reward(&template), reward(&job.template) + Amount::from_sat(1_000));
+    assert_eq!(client.transactions(template.template_id), Ok(1));
+    let (hash, outcome) = client.submit(&Job { template, ..job });
+    assert_eq!((outcome, node.chain().tip().hash), (Some(Outcome::Accepted), hash));
+}
+
+#[test]
+fn new_constraints_bring_a_new_template() {
+    let node = node();
+    let mut client = Client::connect(node.datadir());
+    client.constraints();
+    let first = client.job().template.template_id;
+    client.constraints();
+    assert!(client.job().template.template_id > first);
+}
+
+#[test]
+fn it_survives_the_node() {
+    let node = node();
+    let mut client = Client::connect(node.datadir());
+    client.constraints();
+    let old = client.job();
+    for _ in 0..2 {
+        node.go_away();
+        let Message::NodeLost(why) = client.message() else { panic!("lost") };
+        assert!(why.is_disconnect(), "{why:?}");
+        assert_eq!(client.submit(&old).1, None);
+        assert_eq!(client.transactions(old.template.template_id), Err("stale-template-id"));
+        node.come_back().unwrap();
+        let job = client.job();
+        let (hash, outcome) = client.submit(&job);
+        assert_eq!(outcome, Some(Outcome::Accepted));
+        assert_eq!(node.chain().tip().hash, hash);
+        // The template on it may have been told by then.
+        assert_eq!(client.transactions(u64::MAX), Err("template-id-not-found"));
+    }
+}
+
+#[test]
+fn it_ends_with_its_client_and_with_the_session() {
+    let node = node();
+    let mut client = Client::connect(node.datadir());
+    client.constraints();
+    client.job();
+    client.requests.close_channel();
+    client.provider.join().unwrap().unwrap();
+    assert!(client.session.close());
+    wait_until("nothing waits in the node", || node.chain().waiters() == 0);
+
+    let mut client = Client::connect(node.datadir());
+    client.constraints();
+    client.job();
+    wait_until("it waits in the node", || node.chain().waiters() == 1);
+    assert!(client.session.close());
+    client.provider.join().unwrap().unwrap();
+    assert_eq!(node.chain().waiters(), 0);
+}
