@@ -101,8 +101,9 @@ interface BlockTemplate {
     interruptWait @9 () -> ();
     # Ends the present wait of waitNext on this template.
 
-    submitSolutionOld7 @7 () -> ();
-    # The ordinal of submitSolution in Bitcoin Core 31. Newer nodes answer with an error.
+    submitSolutionOld7 @7 (context :Proxy.Context, version :UInt32 $Rust.type("::bitcoin_ipc::bitcoin::block::Version") $Rust.codec("::bitcoin_ipc::codec::Consensus32"), timestamp :UInt32, nonce :UInt32, coinbase :Data $Rust.type("::bitcoin_ipc::bitcoin::Transaction") $Rust.codec("::bitcoin_ipc::codec::Consensus")) -> (result :Bool);
+    # submitSolution as Bitcoin Core 31 and the first of 32 have it. Newer ones answer with an error: call
+    # submitSolution, which does what the node can do. It is here for servers of older clients.
 }
 
 struct BlockCreateOptions {

@@ -37,7 +37,9 @@ impl BlockTemplateClient {
     ///     println!("no better template in time");
     ///     Ok(())
     /// }
-    /// # let init = bitcoin_ipc::init::InitClient::new(NodeInit::new(Chain::regtest()));
+    /// # let chain = Chain::regtest();
+    /// # bitcoin_regtest::mine_block(&chain, bitcoin_regtest::anyone_can_spend()).unwrap();
+    /// # let init = bitcoin_ipc::init::InitClient::new(NodeInit::new(chain));
     /// # work(&init.make_mining().wait().unwrap().unwrap()).unwrap();
     /// ```
     ///

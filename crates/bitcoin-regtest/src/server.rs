@@ -238,10 +238,17 @@ impl BlockTemplate for NodeTemplate {
         Ok(submitted.map_err(Into::into).into())
     }
 
-    fn submit_solution_old7(&self) -> Result<()> {
-        Err(Error::failed(
-            "submitSolution @7 was Bitcoin Core 31's; this node has submitSolution @10, as Bitcoin Core 32",
-        ))
+    /// Clients of Bitcoin Core 31 call this. As there, a stale or repeated solution counts as taken.
+    fn submit_solution_old7(
+        &self,
+        version: block::Version,
+        timestamp: u32,
+        nonce: u32,
+        coinbase: Transaction,
+    ) -> Result<bool> {
+        self.node.faults.meet("BlockTemplate.submitSolution")?;
+        let submitted = self.template.submit_solution(version, timestamp, nonce, coinbase);
+        Ok(submitted.err().is_none_or(|refused| refused.is_stale()))
     }
 
     fn wait_next(&self, options: BlockWaitOptions) -> Result<Option<BlockTemplateClient>> {

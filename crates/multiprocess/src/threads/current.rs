@@ -16,7 +16,7 @@ struct Entry {
     token: CancelToken,
     /// The method is a future that is being polled: the call's own thread is free.
     polled: bool,
-    /// The method only forwards the call to an object of another process.
+    /// The method only forwards the call to an object of another process, or its waits are to end with it.
     relayed: bool,
 }
 
@@ -48,6 +48,18 @@ pub(crate) fn relayed() -> Option<CancelToken> {
         calls.last().filter(|entry| entry.relayed).map(|entry| entry.token.clone())
     };
     look(relayed).flatten()
+}
+
+/// Has the waits of the method that this thread runs end when its call is cancelled.
+pub(crate) fn cascade() {
+    // Not in a method that is a future: what else is polled on this thread is not its own.
+    let mark = |calls: &RefCell<Vec<Entry>>| {
+        let mut calls = calls.try_borrow_mut().ok()?;
+        let innermost = calls.last_mut().filter(|entry| !entry.polled)?;
+        innermost.relayed = true;
+        Some(())
+    };
+    let _ = CALLS.try_with(mark);
 }
 
 /// How many calls deep this thread is: a callback of a callback is two.

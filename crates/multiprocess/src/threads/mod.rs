@@ -21,8 +21,8 @@ mod worker;
 pub(crate) use answering::batch_continues;
 pub(crate) use budget::ThreadBudget;
 pub(crate) use current::{
-    RunningId, current, depth, enter_call, enter_poll, innermost, innermost_future, relayed,
-    serving, serving_now,
+    RunningId, cascade, current, depth, enter_call, enter_poll, innermost, innermost_future,
+    relayed, serving, serving_now,
 };
 pub(crate) use inbox::{Inbox, ThreadEnd, at_thread_end, check_thread, enter_wait, this_inbox};
 pub(crate) use serial::{SerialExecutor, Start, release_slot};

@@ -5,8 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use futures_executor::block_on;
-use multiprocess::{Connection, Error};
-use multiprocess_tests::generated::lab::{CounterClient, LabClient};
+use multiprocess::{Connection, Error, Result, current_call};
+use multiprocess_tests::generated::lab::{CounterClient, Lab, LabClient};
 use multiprocess_tests::{LONG, Pair, pair, wait_until};
 
 /// The connections from A to B and from B to C, and C's object.
@@ -18,9 +18,14 @@ struct Chain {
 }
 
 fn chain() -> Chain {
+    chain_of(|far| far)
+}
+
+/// `serve`: what B serves, given its handle on C's object.
+fn chain_of(serve: impl FnOnce(LabClient) -> LabClient) -> Chain {
     let far = pair();
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let between = Connection::builder().serve(far.lab.clone()).start(theirs).unwrap();
+    let between = Connection::builder().serve(serve(far.lab.clone())).start(theirs).unwrap();
     let near = Connection::new(ours).unwrap();
     let lab = near.bootstrap().unwrap();
     Chain { far, between, near, lab }
@@ -52,6 +57,31 @@ fn calls_come_through() {
 #[test]
 fn a_dropped_call_is_cancelled_at_the_far_end() {
     let chain = chain();
+    let call = chain.lab.block("dropped").start();
+    wait_until("it runs in C", || chain.far.server.is_blocked("dropped"));
+    drop(call);
+    chain.assert_over("dropped");
+    chain.assert_alive();
+}
+
+/// The same where B's object is one of its own whose method calls C.
+#[test]
+fn a_method_that_forwards_its_call_ends_with_it() {
+    struct Forwards(LabClient);
+    impl Lab for Forwards {
+        fn add(&self, a: i32, b: i32) -> Result<i32> {
+            self.0.add(a, b).wait()
+        }
+        fn block(&self, name: String) -> Result<bool> {
+            current_call().expect("it serves a call").cascade();
+            let outcome = self.0.block(name).wait();
+            assert!(matches!(outcome, Err(Error::Cancelled)), "{outcome:?}");
+            // The next wait too.
+            assert!(matches!(self.0.block("next").wait(), Err(Error::Cancelled)));
+            outcome
+        }
+    }
+    let chain = chain_of(|far| LabClient::new(Forwards(far)));
     let call = chain.lab.block("dropped").start();
     wait_until("it runs in C", || chain.far.server.is_blocked("dropped"));
     drop(call);
