@@ -108,6 +108,20 @@ pub(super) enum Command {
         #[arg(allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Share one connection to the node among any number of clients: serve its interfaces at sockets, each with
+    /// rules of its own. Clients keep their objects while the node is away, but for templates
+    Relay {
+        /// Serve at unix:PATH (absolute), with rules after commas: read-only (no submitBlock, submitSolution,
+        /// executeRpc), allow=METHOD (only these; such as Mining.getTip), uid=N, gid=N, pid=N (who may connect
+        /// instead of this user and root; the socket's mode is 0600, so open it to them by chmod),
+        /// max-connections=N [256], calls=N (of one client at once) [256], templates=N (of all its
+        /// clients) [64]. May be given several times
+        #[arg(long, value_name = "ADDRESS[,RULE]...", required = true)]
+        listen: Vec<crate::relay::Listen>,
+        /// Write each call to stderr: who, what, how long, and how it ended
+        #[arg(long)]
+        log: bool,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell

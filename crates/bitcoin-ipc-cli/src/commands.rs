@@ -10,13 +10,17 @@ use serde_json::{Value, json};
 
 use super::args::{Args, Command};
 use super::peer::Peer;
-use super::{Failure, Outcome, demo, output, signals};
+use super::{Failure, Outcome, demo, output, relay, signals};
 use bitcoin_ipc::codec::FOREVER;
 use bitcoin_ipc::mining::{BlockCreateOptions, BlockRef, BlockTemplateClient};
 
 pub(super) fn run(args: &Args) -> Outcome {
-    signals::end_on_interrupt()?;
     signals::dump_on_usr1()?;
+    // It ends in order on Ctrl-C, others at once.
+    if let Some(Command::Relay { listen, log }) = &args.command {
+        return relay::run(args, listen, *log);
+    }
+    signals::end_on_interrupt()?;
     let command = match &args.command {
         None | Some(Command::Demo) => return demo::run(args),
         Some(Command::Completions { shell }) => {
@@ -52,7 +56,7 @@ fn run_with(peer: &Peer, command: &Command, tip: Option<Duration>) -> Outcome {
         Command::Template { json } => show_template(peer, *json)?,
         Command::Rpc { method, args } => rpc(peer, method, args)?,
         // Handled before there is a node.
-        Command::Demo | Command::Completions { .. } => {}
+        Command::Demo | Command::Completions { .. } | Command::Relay { .. } => {}
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod log;
 mod node;
 mod output;
 mod peer;
+mod relay;
 mod signals;
 mod wallet;
 

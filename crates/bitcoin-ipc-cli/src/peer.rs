@@ -123,7 +123,7 @@ impl Peer {
     }
 }
 
-fn datadir(args: &Args) -> Result<PathBuf, Failure> {
+pub(super) fn datadir(args: &Args) -> Result<PathBuf, Failure> {
     let base = match &args.datadir {
         Some(base) => base.clone(),
         None => default_base_datadir()?,

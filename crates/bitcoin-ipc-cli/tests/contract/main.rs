@@ -1,5 +1,5 @@
 //! The contract of a node: what Bitcoin Core does that its clients rely on. The same tests run against the node
-//! for development and against a real one.
+//! for development and against a real one, and against both behind `bitcoin-ipc relay`.
 //!
 //! `BITCOIN_NODE` is the path of its `bitcoin-node`. Without it the tests against it are shown as ignored.
 
@@ -22,8 +22,13 @@ fn main() -> ExitCode {
     args.test_threads.get_or_insert(2);
     let tests: Vec<Test> = [blocks::TESTS, chain::TESTS, templates::TESTS, waits::TESTS].concat();
     let mut trials = Vec::new();
-    for (kind, name) in [(Kind::Ours, "ours"), (Kind::Core, "core")] {
-        let ignored = kind == Kind::Core && std::env::var_os("BITCOIN_NODE").is_none();
+    for (kind, name) in [
+        (Kind::Ours, "ours"),
+        (Kind::Core, "core"),
+        (Kind::RelayedOurs, "relayed_ours"),
+        (Kind::RelayedCore, "relayed_core"),
+    ] {
+        let ignored = kind.is_core() && std::env::var_os("BITCOIN_NODE").is_none();
         trials.extend(tests.iter().map(|(test, run)| {
             let run = *run;
             let trial = Trial::test(format!("{name}::{test}"), move || {

@@ -24,11 +24,20 @@ pub(crate) enum Kind {
     Ours,
     /// The program that `BITCOIN_NODE` names.
     Core,
+    /// The same two behind `bitcoin-ipc relay`.
+    RelayedOurs,
+    RelayedCore,
+}
+
+impl Kind {
+    pub(crate) fn is_core(self) -> bool {
+        matches!(self, Kind::Core | Kind::RelayedCore)
+    }
 }
 
 /// A node, and a connection to it.
 pub(crate) struct Node {
-    child: Child,
+    _children: Vec<Running>,
     pub(crate) init: InitClient,
     pub(crate) mining: MiningClient,
     rpc: RpcClient,
@@ -38,14 +47,14 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn start(kind: Kind) -> Node {
         let dir = TempDir::new().unwrap();
-        let mut command = match kind {
-            Kind::Ours => {
+        let mut command = match kind.is_core() {
+            false => {
                 // The node is the command line's program by another name.
                 let link = dir.path().join("bitcoin-node");
                 symlink(env!("CARGO_BIN_EXE_bitcoin-ipc"), &link).unwrap();
                 Command::new(link)
             }
-            Kind::Core => {
+            true => {
                 let node = std::env::var_os("BITCOIN_NODE").expect("only run with BITCOIN_NODE");
                 let mut command = Command::new(node);
                 command.args(["-server=0", "-listen=0", "-printtoconsole=0", "-acceptnonstdtxn=1"]);
@@ -54,12 +63,18 @@ impl Node {
         };
         command.args(["-regtest", "-ipcbind=unix"]);
         command.arg(format!("-datadir={}", dir.path().display()));
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let mut child = Ended(Some(child));
+        let mut children = vec![Running::start(&mut command)];
+        let mut address = "unix".to_owned();
+        if matches!(kind, Kind::RelayedOurs | Kind::RelayedCore) {
+            address = format!("unix:{}", dir.path().join("relay.sock").display());
+            let mut relay = Command::new(env!("CARGO_BIN_EXE_bitcoin-ipc"));
+            relay.args(["--chain=regtest", "relay", "--listen", &address, "--datadir"]);
+            children.push(Running::start(relay.arg(dir.path())));
+        }
         let ipc = Ipc::new(IpcOptions::client("contract").datadir(dir.path().join("regtest")));
         let end = Instant::now() + LONG;
         let (init, mining) = loop {
-            let init = ipc.connect_address("unix").ok().flatten();
+            let init = ipc.connect_address(&address).ok().flatten();
             let mining = init.and_then(|init| {
                 let mining = init.make_mining().wait().ok()??;
                 // Its chain is loaded.
@@ -73,12 +88,11 @@ impl Node {
             std::thread::sleep(Duration::from_millis(20));
         };
         let rpc = init.make_rpc().wait().unwrap().unwrap();
-        let child = child.0.take().unwrap();
-        Node { child, init, mining, rpc, _dir: dir }
+        Node { _children: children, init, mining, rpc, _dir: dir }
     }
 
     pub(crate) fn call(&self, method: &str, params: Value) -> Result<Value, String> {
-        bitcoin_ipc::rpc::execute(&self.rpc, method, &params).map_err(|error| error.to_string())
+        self.rpc.call(method, params).wait().map_err(|error| error.to_string())
     }
 
     pub(crate) fn mine(&self, blocks: u32) -> Vec<BlockHash> {
@@ -124,22 +138,19 @@ impl Node {
     }
 }
 
-/// A child that is ended where it does not become a node.
-struct Ended(Option<Child>);
+/// A program that is ended with its node.
+struct Running(Child);
 
-impl Drop for Ended {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+impl Running {
+    fn start(command: &mut Command) -> Running {
+        Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 }
 
-impl Drop for Node {
+impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

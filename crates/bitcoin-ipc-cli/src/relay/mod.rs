@@ -1,0 +1,62 @@
+//! `bitcoin-ipc relay`: one connection to a node, shared by any number of clients, each socket with rules of its
+//! own.
+//!
+//! `policy` is what a socket's clients may do, `upstream` the node, which may be away, `objects` what is served.
+
+mod objects;
+mod policy;
+mod upstream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bitcoin_ipc::init::InitClient;
+use bitcoin_ipc::ipc::IpcOptions;
+use bitcoin_ipc::session::NodeSession;
+use multiprocess::Server;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::args::Args;
+use super::peer::datadir;
+use super::{Failure, Outcome, output, signals};
+use objects::Relay;
+pub(crate) use policy::Listen;
+use policy::Policy;
+use upstream::Upstream;
+
+/// How long the calls that are under way may take when it ends.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Runs until SIGINT or SIGTERM.
+pub(super) fn run(args: &Args, sockets: &[Listen], log: bool) -> Outcome {
+    // They are seen below; a second Ctrl-C ends it at once.
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    signals::end_on_second_interrupt()?;
+    let options = IpcOptions::client("bitcoin-ipc").datadir(datadir(args)?);
+    let session = NodeSession::builder(options.connect_timeout(args.patience()))
+        .address(args.connect.as_deref().unwrap_or("unix"))
+        .on_loss(|why| output::note(format_args!("the node is away: {why}")))
+        .start()?;
+    let upstream = Arc::new(Upstream::new(session));
+    let serve = |listen: &Listen| -> Result<Server, Failure> {
+        let policy = Arc::new(Policy::new(listen.clone(), log));
+        let init = InitClient::new(Relay { upstream: Arc::clone(&upstream), policy });
+        let who = listen.clone();
+        let server = Server::builder()
+            .limits(listen.limits())
+            .max_connections(listen.max_connections)
+            .accept_if(move |peer| who.admits(peer))
+            .listen(&listen.path, init)?;
+        output::note(format_args!("relaying at {}", listen.path.display()));
+        Ok(server)
+    };
+    let servers = sockets.iter().map(serve).collect::<Result<Vec<_>, _>>()?;
+    signals.forever().next();
+    for server in &servers {
+        server.disconnect_all(PATIENCE);
+    }
+    drop(servers);
+    upstream.close();
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! The node behind the relay, which may be away for a while.
+
+use std::sync::{Mutex, PoisonError};
+
+use bitcoin_ipc::init::InitClient;
+use bitcoin_ipc::session::NodeSession;
+use multiprocess::{Error, ReconnectState, Result};
+
+/// The node behind the relay.
+pub(super) struct Upstream(NodeSession);
+
+impl Upstream {
+    pub(super) fn new(session: NodeSession) -> Upstream {
+        Upstream(session)
+    }
+
+    /// Its Init now, with the number of the connection.
+    pub(super) fn init(&self) -> Result<(u64, InitClient)> {
+        match self.0.try_get() {
+            Some(node) => Ok((node.generation(), node.init().clone())),
+            None => Err(self.away()),
+        }
+    }
+
+    /// What a client is told while the node is away.
+    fn away(&self) -> Error {
+        let why = match self.0.state() {
+            ReconnectState::Connected { .. } => "it has just come back: try again".to_owned(),
+            other => format!("{other:?}"),
+        };
+        Error::failed(format!(
+            "the node behind the relay is away; the relay connects again ({why})"
+        ))
+    }
+
+    pub(super) fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// An object of the node's that is made again over each connection.
+pub(super) struct Remade<T>(Mutex<Option<(u64, T)>>);
+
+impl<T> Default for Remade<T> {
+    fn default() -> Remade<T> {
+        Remade(Mutex::new(None))
+    }
+}
+
+impl<T: Clone> Remade<T> {
+    /// The object over the present connection, which `make` makes if there is none yet.
+    pub(super) fn get(
+        &self,
+        upstream: &Upstream,
+        make: impl FnOnce(&InitClient) -> Result<Option<T>>,
+    ) -> Result<T> {
+        let (generation, init) = upstream.init()?;
+        let made = |of: &Option<(u64, T)>| {
+            of.as_ref().filter(|(of, _)| *of == generation).map(|(_, object)| object.clone())
+        };
+        if let Some(object) = made(&self.0.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(object);
+        }
+        // Without the lock: others' calls do not wait for the node. If two make one, one of them is dropped.
+        let object = make(&init)?.ok_or_else(|| Error::failed("the node does not offer that"))?;
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(object) = made(&place) {
+            return Ok(object);
+        }
+        *place = Some((generation, object.clone()));
+        Ok(object)
+    }
+}
+
+/// The error of a call of the node's as the relay's client is to see it: the client's own connection is not lost
+/// with the node's.
+pub(super) fn to_client(error: Error) -> Error {
+    match error {
+        Error::Disconnected { reason } => {
+            Error::failed(format!("the node behind the relay has gone: {reason}"))
+        }
+        Error::Remote { message } => Error::failed(message),
+        other => other,
+    }
+}
