@@ -30,8 +30,8 @@ pub(crate) struct Client {
 pub(crate) struct Job {
     pub(crate) template: NewTemplate,
     pub(crate) prev_hash: BlockHash,
-    time: u32,
-    bits: CompactTarget,
+    pub(crate) time: u32,
+    pub(crate) bits: CompactTarget,
 }
 
 impl Client {
@@ -46,7 +46,7 @@ impl Client {
         Client { requests, messages, provider, session }
     }
 
-    fn ask(&self, request: Request) {
+    pub(crate) fn ask(&self, request: Request) {
         self.requests.unbounded_send(request).unwrap();
     }
 
@@ -97,25 +97,6 @@ impl Client {
                 Message::Submitted { template_id: id, outcome } => {
                     assert_eq!(id, template_id);
                     return (header.block_hash(), outcome);
-                }
-                // The next template may be told before.
-                Message::NewTemplate(_) | Message::SetNewPrevHash { .. } => {}
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    pub(crate) fn transactions(&mut self, template_id: u64) -> Result<usize, &'static str> {
-        self.ask(Request::TransactionData { template_id });
-        loop {
-            match self.message() {
-                Message::TransactionData { template_id: id, transactions } => {
-                    assert_eq!(id, template_id);
-                    return Ok(transactions.len());
-                }
-                Message::TransactionDataError { template_id: id, code } => {
-                    assert_eq!(id, template_id);
-                    return Err(code);
                 }
                 // The next template may be told before.
                 Message::NewTemplate(_) | Message::SetNewPrevHash { .. } => {}

@@ -4,10 +4,32 @@ mod other_nodes;
 
 use bitcoin_ipc::bitcoin::Amount;
 use bitcoin_ipc::mining::Outcome;
-use mining_examples::template_provider::{Message, NewTemplate};
+use mining_examples::template_provider::{Message, NewTemplate, Request};
 
 use crate::client::{Client, Job};
 use crate::node::{node, wait_until};
+
+impl Client {
+    /// How many transactions a template has, or why they are not told.
+    pub(crate) fn transactions(&mut self, template_id: u64) -> Result<usize, &'static str> {
+        self.ask(Request::TransactionData { template_id });
+        loop {
+            match self.message() {
+                Message::TransactionData { template_id: id, transactions } => {
+                    assert_eq!(id, template_id);
+                    return Ok(transactions.len());
+                }
+                Message::TransactionDataError { template_id: id, code } => {
+                    assert_eq!(id, template_id);
+                    return Err(code);
+                }
+                // The next template may be told before.
+                Message::NewTemplate(_) | Message::SetNewPrevHash { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
 
 #[test]
 fn templates_go_out_and_solutions_come_back() {
