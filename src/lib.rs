@@ -22,6 +22,8 @@
 //!
 //! - [`ipc`]: spawning and connecting, addresses, and the bootstrap object of a process;
 //! - [`init`], [`echo`], [`mining`], [`rpc`]: the interfaces, one module for each area;
+//! - [`session`]: a connection that outlives the node, with streams of tips and templates; [`Blocking`] makes
+//!   iterators of them, as a `for` loop does;
 //! - [`codec`]: how the types of [`bitcoin`] travel, for schemas of your own as well.
 //!
 //! Nodes of Bitcoin Core 30, 31 and 32 are called through the same handles: [`PeerVersion::of`] tells which

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use futures_core::Stream;
-use multiprocess::{Call, Error, Result};
+use multiprocess::{Call, Result};
 
 use super::wait::{Ended, LONGEST, Waited};
 use super::{BlockRef, MiningClient};
@@ -102,7 +102,7 @@ impl Tips {
 }
 
 impl Stream for Tips {
-    type Item = Result<BlockRef, Error>;
+    type Item = Result<BlockRef>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_tip(context).map(Waited::into_item)
@@ -110,7 +110,7 @@ impl Stream for Tips {
 }
 
 impl IntoIterator for Tips {
-    type Item = Result<BlockRef, Error>;
+    type Item = Result<BlockRef>;
     type IntoIter = Blocking<Tips>;
 
     fn into_iter(self) -> Blocking<Tips> {

@@ -254,7 +254,7 @@ impl Updates {
 }
 
 impl Stream for Updates {
-    type Item = Result<BlockTemplateClient, Error>;
+    type Item = Result<BlockTemplateClient>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_template(context).map(Waited::into_item)
@@ -262,7 +262,7 @@ impl Stream for Updates {
 }
 
 impl IntoIterator for Updates {
-    type Item = Result<BlockTemplateClient, Error>;
+    type Item = Result<BlockTemplateClient>;
     type IntoIter = Blocking<Updates>;
 
     fn into_iter(self) -> Blocking<Updates> {

@@ -47,10 +47,6 @@ impl Closing {
         state.streams.push(stream);
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.state().closed
-    }
-
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.closed = true;
@@ -66,7 +62,7 @@ impl Closing {
 
 impl fmt::Debug for Closing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Closing").field("closed", &self.is_closed()).finish_non_exhaustive()
+        f.debug_struct("Closing").field("closed", &self.state().closed).finish_non_exhaustive()
     }
 }
 

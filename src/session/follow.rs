@@ -65,7 +65,7 @@ pub(super) trait Part: Send + 'static {
 #[must_use = "streams do nothing unless polled"]
 pub struct Follow<T: 'static> {
     shared: Arc<Shared<T>>,
-    /// After `shared`, so that its wait in the node ends before the session, if this is the last to hold that.
+    /// Behind `shared`, so that its wait in the node ends before the session does, if this is the last to hold that.
     source: Arc<dyn Source>,
 }
 
@@ -155,8 +155,7 @@ impl<T> Followed<T> {
                         }
                         Err(why) => {
                             self.end();
-                            let closed = source.closing().is_closed();
-                            return Poll::Ready((!closed).then_some(Err(why)));
+                            return Poll::Ready(Some(Err(why)));
                         }
                     }
                     None
@@ -218,13 +217,6 @@ impl<T> IntoIterator for Follow<T> {
 
     fn into_iter(self) -> Blocking<Follow<T>> {
         Blocking::new(self)
-    }
-}
-
-/// Ends the wait here, because the session may be in the middle of ending this stream and hold the rest.
-impl<T> Drop for Follow<T> {
-    fn drop(&mut self) {
-        self.shared.lock().end();
     }
 }
 

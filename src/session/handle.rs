@@ -95,6 +95,7 @@ impl<T: Send + Sync + 'static> NodeSession<T> {
     ///
     /// - A loss is an item, [`Event::Lost`](super::Event::Lost), once; after the gap the present tip is told, also if it
     ///   is the one from before. Which blocks came meanwhile is not told; their headers lead from one to the other.
+    /// - A peer that says that it has lost the node behind it is lost as well: the session connects again.
     /// - It has a `Mining` of its own in the node, so dropping it interrupts its own wait, at once.
     /// - It ends when the session is closed; after an error that is no loss, which is its last item; or after
     ///   the error with which the session has ended.
@@ -141,15 +142,16 @@ impl<T: Send + Sync + 'static> NodeSession<T> {
     ///
     /// 1. There is no further attempt, and the streams end: their waits in the node are interrupted and their
     ///    templates destroyed, whether or not somebody polls them.
-    /// 2. The session's hold on the program's objects is dropped.
+    /// 2. The session's hold on the program's objects is dropped. (Their destructors run here, and take what
+    ///    time they take.)
     /// 3. The calls that are under way are waited for, for a second at most. Then the connection is
     ///    disconnected, which fails the rest.
     /// 4. What the node has called here is waited for.
     ///
     /// What a node that does not answer in time still does for this program ends with the connection.
     pub fn close(&self) -> bool {
-        let current = self.reconnecting.try_get();
         self.closing.close();
+        let current = self.reconnecting.try_get();
         if let Some(current) = &current {
             drop(current.take());
             let connection = current.connection();

@@ -51,6 +51,18 @@ fn results_are_whatever_they_are_read_into() {
 }
 
 #[test]
+fn results_have_the_types_of_a_crate_for_them() {
+    use bitcoin_ipc::rpc::types::v30;
+
+    let (rpc, _node) = regtest();
+    let info: v30::GetBlockchainInfo = rpc.call("getblockchaininfo", ()).wait().unwrap();
+    let info = info.into_model().unwrap();
+    assert_eq!(info.chain, bitcoin_ipc::bitcoin::Network::Regtest);
+    let hash: v30::GetBlockHash = rpc.call("getblockhash", [0]).wait().unwrap();
+    assert_eq!(hash.into_model().unwrap().0, info.best_block_hash);
+}
+
+#[test]
 fn errors_have_their_code() {
     let (rpc, _node) = regtest();
     let error = rpc.call::<Value>("nope", ()).wait().unwrap_err();

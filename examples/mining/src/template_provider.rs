@@ -42,7 +42,10 @@ pub async fn serve(
             Either::Left((Some(request), _)) => {
                 if let Some(create) = provider.answer(request).await? {
                     let wait = BlockWaitOptions::default().fee_threshold(fee_threshold);
-                    templates = Some(session.templates(create, wait));
+                    // A node that catches up with the chain has no work to give.
+                    templates = Some(session.templates_by(move |mining| {
+                        mining.templates(create.clone(), wait.clone()).cooldown(true)
+                    }));
                 }
             }
             Either::Right((Some(event), _)) => match event? {

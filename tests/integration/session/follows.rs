@@ -1,13 +1,17 @@
 //! Streams over the gap.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bitcoin_ipc::Blocking;
 use bitcoin_ipc::Error;
 use bitcoin_ipc::init::{Init, InitClient};
 use bitcoin_ipc::ipc::{Ipc, IpcOptions};
-use bitcoin_ipc::mining::{BlockCreateOptions, BlockRef, BlockTemplateClient, BlockWaitOptions};
+use bitcoin_ipc::mining::{
+    BlockCreateOptions, BlockRef, BlockTemplateClient, BlockWaitOptions, MiningClient,
+};
 use bitcoin_ipc::session::{Event, Follow};
+use bitcoin_regtest::NodeInit;
 use tempfile::TempDir;
 
 use super::{Node, builder};
@@ -183,11 +187,42 @@ fn an_error_that_is_no_loss_is_the_last_item() {
     assert!(session.try_get().is_some(), "the session goes on");
 }
 
+/// A relay whose node is away for a while.
+struct Relay {
+    away: AtomicU32,
+    node: NodeInit,
+}
+
+impl Init for Relay {
+    fn make_mining(&self) -> bitcoin_ipc::Result<Option<MiningClient>> {
+        let away = |left: u32| left.checked_sub(1);
+        match self.away.fetch_update(Ordering::AcqRel, Ordering::Acquire, away) {
+            Ok(_) => Err(Error::Disconnected { reason: "the node is away".to_owned() }),
+            Err(_) => self.node.make_mining(),
+        }
+    }
+}
+
+#[test]
+fn a_node_that_is_lost_behind_its_peer_is_lost_as_well() {
+    let dir = TempDir::new().unwrap();
+    let relay = Relay { away: AtomicU32::new(3), node: NodeInit::new(fresh_chain()) };
+    let options = IpcOptions::new("relay", InitClient::new(relay)).datadir(dir.path());
+    let relay = Ipc::new(options);
+    relay.listen_address("unix:node.sock").unwrap();
+    let session = builder(dir.path()).connect().unwrap();
+    let mut tips = session.tips().into_iter();
+    // Nothing was told that could be lost.
+    assert_eq!(tips.told().height, 0);
+    // Each attempt has a connection of its own, so they have the session's delays.
+    assert_eq!(session.get(LONG).unwrap().generation(), 4);
+}
+
 #[test]
 fn waits_that_are_cut_with_their_connections_leave_nothing() {
     let node = Node::new();
     let session = node.session();
-    for _ in 0..50 {
+    for _ in 0..100 {
         let mut tips = session.tips().into_iter();
         let mut templates = {
             let (create, wait) = (BlockCreateOptions::default(), BlockWaitOptions::default());

@@ -7,8 +7,10 @@ use futures_util::StreamExt;
 use super::{Node, poll_once};
 use crate::wait_until;
 
-/// Waits that are cut off, and templates that are dropped.
-const MANY: usize = 1000;
+/// Waits that are cut off, half of them for tips and half for templates.
+const WAITS: usize = 10_000;
+/// Streams of templates that are dropped.
+const TEMPLATES: usize = 1_000;
 
 #[test]
 fn waits_that_are_cut_off_leave_nothing() {
@@ -17,7 +19,7 @@ fn waits_that_are_cut_off_leave_nothing() {
     let template = template.wait().unwrap().unwrap();
     let tip = node.chain.tip().hash;
     let tables = node.client.table_sizes();
-    for round in 0..MANY {
+    for round in 0..WAITS / 2 {
         let mut tips = node.mining.tips_after(tip);
         let mut updates = template.updates(BlockWaitOptions::default());
         assert!(poll_once(&mut tips).is_pending());
@@ -50,7 +52,7 @@ fn waits_that_are_cut_off_leave_nothing() {
 #[test]
 fn templates_that_are_dropped_leave_nothing() {
     let node = Node::new();
-    for round in 0..MANY {
+    for round in 0..TEMPLATES {
         let create = BlockCreateOptions::default();
         let mut templates = node.mining.templates(create, BlockWaitOptions::default());
         match round % 3 {

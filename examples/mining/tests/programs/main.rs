@@ -1,5 +1,6 @@
 //! The programs, with a node that goes and comes back.
 
+mod client;
 mod lines;
 mod node;
 mod notifier;

@@ -2,110 +2,16 @@
 
 mod other_nodes;
 
-use std::path::Path;
-use std::thread::{self, JoinHandle};
-
-use bitcoin_ipc::bitcoin::block::Header;
-use bitcoin_ipc::bitcoin::{Amount, BlockHash, CompactTarget, Target};
-use bitcoin_ipc::ipc::IpcOptions;
+use bitcoin_ipc::bitcoin::Amount;
 use bitcoin_ipc::mining::Outcome;
-use bitcoin_ipc::session::NodeSession;
-use bitcoin_regtest::{anyone_can_spend, coinbase_transaction, merkle_root, solve};
-use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
-use futures_executor::block_on;
-use futures_util::StreamExt;
-use mining_examples::template_provider::{Message, NewTemplate, Request, serve};
+use mining_examples::template_provider::{Message, NewTemplate, Request};
 
-use crate::node::{LONG, node, wait_until};
-
-/// A client of a provider, which runs on a thread.
-struct Client {
-    requests: UnboundedSender<Request>,
-    messages: UnboundedReceiver<Message>,
-    provider: JoinHandle<bitcoin_ipc::Result<()>>,
-    session: NodeSession,
-}
-
-/// A template with the tip that it is on.
-struct Job {
-    template: NewTemplate,
-    prev_hash: BlockHash,
-    time: u32,
-    bits: CompactTarget,
-}
+use crate::client::{Client, Job};
+use crate::node::{node, wait_until};
 
 impl Client {
-    fn connect(datadir: &Path) -> Client {
-        let options = IpcOptions::client("template-provider").datadir(datadir);
-        let session = NodeSession::builder(options).wait_for_node(LONG).connect().unwrap();
-        let (requests, asked) = unbounded();
-        let (tell, messages) = unbounded();
-        let serving = session.clone();
-        let provider =
-            thread::spawn(move || block_on(serve(&serving, Amount::from_sat(1_000), asked, tell)));
-        Client { requests, messages, provider, session }
-    }
-
-    fn ask(&self, request: Request) {
-        self.requests.unbounded_send(request).unwrap();
-    }
-
-    fn constraints(&self) {
-        let (max_additional_size, max_additional_sigops) = (100, 4);
-        self.ask(Request::CoinbaseOutputConstraints { max_additional_size, max_additional_sigops });
-    }
-
-    fn message(&mut self) -> Message {
-        block_on(self.messages.next()).expect("the provider has ended")
-    }
-
-    fn template(&mut self) -> NewTemplate {
-        match self.message() {
-            Message::NewTemplate(template) => template,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// A future template, and the tip that makes it the present one.
-    fn job(&mut self) -> Job {
-        let template = self.template();
-        assert!(template.future_template);
-        match self.message() {
-            Message::SetNewPrevHash { template_id, prev_hash, time, bits, target } => {
-                assert_eq!(template_id, template.template_id);
-                assert_eq!(target, Target::from_compact(bits));
-                Job { template, prev_hash, time, bits }
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Solves a template and submits the solution: the block, and what the node says.
-    fn submit(&mut self, job: &Job) -> (BlockHash, Option<Outcome>) {
-        let NewTemplate { template_id, version, coinbase, merkle_path, .. } = &job.template;
-        let coinbase = coinbase_transaction(coinbase, b"pool", anyone_can_spend());
-        let merkle_root = merkle_root(coinbase.compute_txid(), merkle_path);
-        let Job { prev_hash: prev_blockhash, time, bits, .. } = *job;
-        let mut header =
-            Header { version: *version, prev_blockhash, merkle_root, time, bits, nonce: 0 };
-        assert!(solve(&mut header));
-        let Header { version, time: timestamp, nonce, .. } = header;
-        let template_id = *template_id;
-        self.ask(Request::SubmitSolution { template_id, version, timestamp, nonce, coinbase });
-        loop {
-            match self.message() {
-                Message::Submitted { template_id: id, outcome } => {
-                    assert_eq!(id, template_id);
-                    return (header.block_hash(), outcome);
-                }
-                // The next template may be told before.
-                Message::NewTemplate(_) | Message::SetNewPrevHash { .. } => {}
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    fn transactions(&mut self, template_id: u64) -> Result<usize, &'static str> {
+    /// How many transactions a template has, or why they are not told.
+    pub(crate) fn transactions(&mut self, template_id: u64) -> Result<usize, &'static str> {
         self.ask(Request::TransactionData { template_id });
         loop {
             match self.message() {

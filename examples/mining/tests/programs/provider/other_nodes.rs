@@ -21,7 +21,7 @@ use multiprocess::{Server, current_call};
 use old_core::v30;
 use tempfile::TempDir;
 
-use super::Client;
+use crate::client::Client;
 use crate::node::{LONG, wait_until};
 
 /// Waits until the call that is served is cancelled.
