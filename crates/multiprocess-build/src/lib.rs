@@ -82,6 +82,7 @@ mod model;
 mod names;
 mod parse;
 mod raw;
+mod rules;
 mod versions;
 
 use std::collections::{BTreeSet, HashMap};
@@ -91,7 +92,10 @@ use capnp::message::ReaderOptions;
 use capnp::schema_capnp::code_generator_request;
 use capnp::serialize::OwnedSegments;
 
+use rules::Rule;
+
 pub use error::{Error, Unsupported};
+pub use rules::Mark;
 
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
@@ -112,10 +116,12 @@ pub struct Builder {
     raw: bool,
     async_traits: bool,
     raw_methods: bool,
+    exhaustive: bool,
     /// The older versions' labels and directories, from newer to older.
     older: Vec<(String, PathBuf)>,
     /// The newest version's label.
     newest: Option<String>,
+    rules: Vec<Rule>,
     /// The paths of other crates' modules, by the ids of the files whose code is there.
     provided: HashMap<u64, String>,
 }
@@ -127,6 +133,8 @@ pub(crate) struct Options {
     pub async_traits: bool,
     /// Whether to generate a second method for each that has codecs, without them.
     pub raw_methods: bool,
+    /// Whether other crates may rely on structs and enums having no further fields and values.
+    pub exhaustive: bool,
     /// Whether the file with all modules has capnpc's modules as well.
     pub raw: bool,
     /// The directory below `OUT_DIR`, empty or beginning with `/`. None for code that is kept with
@@ -241,6 +249,62 @@ impl Builder {
         self
     }
 
+    /// Says about a place in a schema what an annotation would say in it: for schemas that cannot be
+    /// edited. It takes the place of an annotation of the same kind that the schema has.
+    ///
+    /// The path is the file's name, a colon, and the names of what is around the place, as the schema
+    /// compiler writes it:
+    ///
+    /// | path | place |
+    /// |---|---|
+    /// | `mining.capnp` | a file |
+    /// | `mining.capnp:Mining` | an interface, struct, enum or constant; `Outer.Inner` for one within another |
+    /// | `mining.capnp:Mining.getTip` | a method |
+    /// | `mining.capnp:Mining.getTip$Params.context` | its parameter |
+    /// | `mining.capnp:Mining.getTip$Results.result` | its result |
+    /// | `mining.capnp:BlockRef.hash` | a field, a group or union, a member of a union, a value of an enum |
+    ///
+    /// Where several files have the name, as much of the path before it is given as tells them apart
+    /// (`wallet/types.capnp`). Older versions get the mark as well where they have the place.
+    ///
+    /// ```no_run
+    /// use multiprocess_build::{Builder, Mark};
+    ///
+    /// # fn main() -> Result<(), multiprocess_build::Error> {
+    /// Builder::new()
+    ///     .schema_dir("vendor")
+    ///     .mark("mining.capnp:Mining.getTip$Results.result", Mark::nullable())
+    ///     .mark("mining.capnp:BlockRef.hash", Mark::rust_type("crate::BlockHash"))
+    ///     .mark("wallet/types.capnp", Mark::name_from("walletTypes"))
+    ///     .compile()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`compile`](Self::compile) refuses a path that leads nowhere, and names what is near it, and a
+    /// mark that cannot stand at its place.
+    pub fn mark(mut self, path: impl Into<String>, mark: Mark) -> Self {
+        self.rules.push(Rule { path: path.into(), mark });
+        self
+    }
+
+    /// Puts an attribute on the Rust type of a struct, enum, group or union with this
+    /// [path](Self::mark), such as `#[derive(serde::Serialize)]`. Several add up. A union without a name
+    /// has those of its struct; groups and named unions have paths of their own.
+    pub fn type_attribute(self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.mark(path, Mark::attribute(attribute))
+    }
+
+    /// Lets other crates rely on structs and enums as they are now: without `#[non_exhaustive]`, so that a
+    /// struct can be written with all its fields and a `match` with all values, and without setters.
+    /// For code that is always compiled together with those who use it. Without this call a field, a
+    /// value or a member of a union can be added to the schema without breaking another crate's build;
+    /// within the crate itself there is no difference but the setters.
+    pub fn exhaustive(mut self, exhaustive: bool) -> Self {
+        self.exhaustive = exhaustive;
+        self
+    }
+
     /// Also generates capnpc's own types, as a module `echo_capnp` beside `echo` (and `proxy_capnp`), for a
     /// program that uses the crates capnp and capnp-rpc directly as well. Names with which capnpc's code
     /// would not compile are then refused.
@@ -267,6 +331,7 @@ impl Builder {
         self.check_paths()?;
         let out_dir = self.output()?;
         let mut sets = self.sets()?;
+        self.apply_rules(&mut sets)?;
         let older = sets.split_off(1);
         let Some(Set { files, request }) = sets.pop() else { return Ok(()) };
 
@@ -287,6 +352,7 @@ impl Builder {
         let options = Options {
             async_traits: self.async_traits,
             raw_methods: self.raw_methods,
+            exhaustive: self.exhaustive,
             raw: self.raw,
             below_out_dir: below_out_dir(&out_dir),
         };
@@ -337,6 +403,20 @@ impl Builder {
                 sets.into_iter().map(|files| scope.spawn(|| run(files))).collect();
             running.into_iter().map(|set| set.join().unwrap_or_else(|_| Err(panicked()))).collect()
         })
+    }
+
+    /// Puts the marks of the rules into the compiled schemas.
+    fn apply_rules(&self, sets: &mut [Set]) -> Result<(), Error> {
+        if self.rules.is_empty() {
+            return Ok(());
+        }
+        let mut applied = rules::Applied::default();
+        for (index, set) in sets.iter_mut().enumerate() {
+            let message = read(&set.request)?;
+            let marked = applied.apply(&self.rules, message.get_root()?, index == 0)?;
+            set.request = marked;
+        }
+        applied.finish(&self.rules)
     }
 
     fn parse(

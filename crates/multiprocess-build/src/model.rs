@@ -68,6 +68,8 @@ pub(crate) struct Enum {
     pub unknown: String,
     /// The derives that it has beyond those of every enum.
     pub derives: Vec<String>,
+    /// Further attributes, as Rust has them.
+    pub attributes: String,
     /// For each variant the versions that do not have it; empty if all have all.
     pub lacks: Vec<u32>,
 }
@@ -90,6 +92,8 @@ pub(crate) struct Struct {
     pub body: Body,
     /// The derives that it has beyond those of every struct.
     pub derives: Vec<String>,
+    /// Further attributes, as Rust has them.
+    pub attributes: String,
     /// False where it holds handles, which have no equality.
     pub comparable: bool,
     pub default: Defaults,
@@ -163,6 +167,9 @@ pub(crate) struct Field {
     pub redacted: bool,
     /// Whether peers of a version that lacks it are called without it, whatever its value.
     pub may_be_lost: bool,
+    /// Whether it has no default, or only one that depends on a type argument: then whoever makes
+    /// the struct says its value.
+    pub required: bool,
 }
 
 /// Whether and how a field can be absent. Wherever it can, its Rust type is an Option.

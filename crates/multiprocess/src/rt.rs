@@ -16,7 +16,7 @@ pub use crate::wire::{
     BorrowableOr, Boxed, Builder, Data, Decoder, Encoder, Entry, Enum, Enumerant, Exception,
     Fields, HashMapOf, HashSetOf, If, List, ListView, Message, Nullable, PayloadCodec, PointerWire,
     Reader, Shown, Size, Slot, Struct, Text, View, Viewed, Void, Wire, code, decoded, default_of,
-    encoded, encoded_here, field, fields, owned, raising, streamed, unread, view,
+    default_with, encoded, encoded_here, field, fields, owned, raising, streamed, unread, view,
 };
 pub use crate::{__handle as handle, AnyPointer, Error, Result};
 pub use capnp;

@@ -7,8 +7,11 @@ use super::fields::{Names, Source, Write, block};
 use super::lineage::{Lineage, results_parameters};
 use super::method::size;
 use super::payload::value;
-use super::shape::{Shape, bounds, default, default_kind, is_void, needs_bounds};
+use super::shape::{
+    Shape, bounds, default, default_kind, default_of_fields, is_void, needs_bounds,
+};
 use super::types::{bounded, fields, listed};
+use super::values::has_default;
 use super::versions::bits;
 use super::{Context, Locals, docs, ident, used, views};
 use crate::model::{Body, Defaults, Field, Method, Struct, Union};
@@ -23,6 +26,7 @@ pub(super) fn structure(cx: &Context<'_>, item: &Struct) -> TokenStream {
         parameters: &item.parameters,
         bounded: needs_bounds(cx, item, &mut Vec::new()),
         derives: &item.derives,
+        attributes: &item.attributes,
         comparable: item.comparable,
         default: default_kind(item),
         member_docs: &|field| format!("The `{}` of `{name}`.", field.schema_name),
@@ -64,11 +68,26 @@ pub(super) fn results_of(lineage: &Lineage<'_>, method: &Method) -> TokenStream 
         bounded: fields.iter().any(|field| bounds(cx, &field.ty, &mut Vec::new())),
         parameters: &parameters,
         derives: &[],
+        attributes: "",
         comparable: fields.iter().all(|field| cx.comparable(&field.ty)),
-        default: Defaults::Absent,
+        default: results_default(fields),
         member_docs: &|field| format!("The `{}` that `{path}` returns.", field.schema_name),
     };
-    shape.structure(cx, fields)
+    let declaration = shape.structure(cx, fields);
+    let default =
+        (shape.default == Defaults::Written).then(|| default_of_fields(cx, fields, &shape));
+    quote!(#declaration #default)
+}
+
+/// How the results of a method get their default.
+fn results_default(fields: &[Field]) -> Defaults {
+    if fields.iter().any(|field| field.required) {
+        return Defaults::Absent;
+    }
+    match fields.iter().any(has_default) {
+        true => Defaults::Written,
+        false => Defaults::Derived,
+    }
 }
 
 fn message(cx: &Context<'_>, item: &Struct) -> TokenStream {

@@ -50,6 +50,7 @@ pub(crate) fn field(name: &str, slot: u32, ty: Type) -> Field {
         boxed: false,
         redacted: false,
         may_be_lost: false,
+        required: false,
     }
 }
 
@@ -69,6 +70,7 @@ pub(super) fn structure(name: &str, body: Body) -> Struct {
         size: (8, 12),
         body,
         derives: Vec::new(),
+        attributes: String::new(),
         comparable: true,
         default: Defaults::Derived,
         entry: false,
@@ -166,6 +168,7 @@ pub(super) fn options() -> Options {
     Options {
         async_traits: false,
         raw_methods: false,
+        exhaustive: false,
         raw: false,
         below_out_dir: Some(String::new()),
     }

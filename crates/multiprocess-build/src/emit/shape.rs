@@ -19,6 +19,8 @@ pub(super) struct Shape<'a> {
     /// Whether the type parameters have bounds already where the type is declared.
     pub bounded: bool,
     pub derives: &'a [String],
+    /// Further attributes.
+    pub attributes: &'a str,
     pub comparable: bool,
     pub default: Defaults,
     pub member_docs: &'a dyn Fn(&Field) -> String,
@@ -28,7 +30,9 @@ impl Shape<'_> {
     pub(super) fn structure(&self, cx: &Context<'_>, fields: &[Field]) -> TokenStream {
         let (docs, name, generics) = (&self.docs, ident(self.name), self.generics());
         let debug = fields.iter().any(hidden).then(|| self.debug_structure(fields));
-        let derive = self.derive(debug.is_some());
+        let (derive, growing) = (self.derive(debug.is_some()), cx.growing());
+        let attributes = tokens(self.attributes);
+        let setters = (!cx.exhaustive).then(|| self.setters(cx, fields));
         let declared = fields.iter().map(|field| {
             let docs = docs::attributes(&field.docs, || (self.member_docs)(field));
             let (name, ty) = (ident(&field.name), cx.field_type(field));
@@ -37,9 +41,13 @@ impl Shape<'_> {
         quote! {
             #docs
             #derive
+            #growing
+            #attributes
             pub struct #name #generics { #(#declared),* }
 
             #debug
+
+            #setters
         }
     }
 
@@ -47,7 +55,8 @@ impl Shape<'_> {
     pub(super) fn union(&self, cx: &Context<'_>, union: &Union, default: bool) -> TokenStream {
         let (docs, name, generics) = (&self.docs, ident(self.name), self.generics());
         let debug = union.members.iter().any(hidden).then(|| self.debug_union(union));
-        let derive = self.derive(debug.is_some());
+        let (derive, growing) = (self.derive(debug.is_some()), cx.growing());
+        let attributes = tokens(self.attributes);
         let members = union.members.iter().enumerate().map(|(index, field)| {
             let docs = docs::attributes(&field.docs, || (self.member_docs)(field));
             let name = ident(&field.name);
@@ -62,6 +71,8 @@ impl Shape<'_> {
         quote! {
             #docs
             #derive
+            #growing
+            #attributes
             pub enum #name #generics {
                 #(#members,)*
                 /// A member that the schema does not know, by its number. What it holds is lost.
@@ -72,7 +83,7 @@ impl Shape<'_> {
         }
     }
 
-    fn generics(&self) -> TokenStream {
+    pub(super) fn generics(&self) -> TokenStream {
         match self.bounded {
             true => bounded(self.parameters, &quote!(rt::Argument), None),
             false => listed(self.parameters),
@@ -189,18 +200,23 @@ pub(super) fn default_kind(item: &Struct) -> Defaults {
     }
 }
 
+/// An implementation of `Default` for a struct.
+pub(super) fn default_of_fields(
+    cx: &Context<'_>,
+    fields: &[Field],
+    shape: &Shape<'_>,
+) -> TokenStream {
+    let values = fields.iter().map(|field| {
+        let (name, value) = (ident(&field.name), cx.field_default(field));
+        quote!(#name: #value)
+    });
+    implement_default(shape, &quote!(Self { #(#values),* }), fields)
+}
+
 /// An implementation of `Default`.
 pub(super) fn default(cx: &Context<'_>, item: &Struct, shape: &Shape<'_>) -> TokenStream {
-    let (name, arguments) = (ident(&item.named.name), listed(&item.parameters));
-    let generics = shape.with_bound(&quote!(Default));
     let value = match &item.body {
-        Body::Fields(fields) => {
-            let values = fields.iter().map(|field| {
-                let (name, value) = (ident(&field.name), cx.field_default(field));
-                quote!(#name: #value)
-            });
-            quote!(Self { #(#values),* })
-        }
+        Body::Fields(fields) => return default_of_fields(cx, fields, shape),
         Body::Union(union) => match union.members.first() {
             Some(field) => {
                 let (name, value) = (ident(&field.name), cx.field_default(field));
@@ -212,8 +228,13 @@ pub(super) fn default(cx: &Context<'_>, item: &Struct, shape: &Shape<'_>) -> Tok
             }
         },
     };
-    let values = fields(&item.body).iter().filter_map(|field| field.default.as_ref());
-    let allow = allow_approximate(values);
+    implement_default(shape, &value, fields(&item.body))
+}
+
+fn implement_default(shape: &Shape<'_>, value: &TokenStream, fields: &[Field]) -> TokenStream {
+    let (name, arguments) = (ident(shape.name), listed(shape.parameters));
+    let generics = shape.with_bound(&quote!(Default));
+    let allow = allow_approximate(fields.iter().filter_map(|field| field.default.as_ref()));
     quote! {
         #allow
         impl #generics Default for #name #arguments {

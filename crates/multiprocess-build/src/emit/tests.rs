@@ -196,6 +196,40 @@ fn parameters_are_bound_where_handles_need_it() {
 }
 
 #[test]
+fn a_field_that_is_added_changes_no_signature() {
+    let signatures = |fields: &[Field]| {
+        let text = with_struct(structure("Growing", Body::Fields(fields.to_vec())));
+        assert_has(&text, "#[non_exhaustive]\npub struct Growing {");
+        let lines = text.lines().filter(|line| line.contains("pub fn "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let object = Object { nullable: false, ..object("Store") };
+    let required = Field { required: true, ..field("store", 0, Type::Interface(object)) };
+    let before = [required, field("count", 0, int())];
+    let after = [&before[..], &[field("name", 1, Type::Text)]].concat();
+    let (before, after) = (signatures(&before), signatures(&after));
+    assert_eq!(before[0].trim(), "pub fn new(store: StoreClient) -> Self {");
+    assert_eq!(before, after[..before.len()]);
+    assert_eq!(after.len(), before.len() + 1);
+}
+
+#[test]
+fn exhaustive_types_have_no_setters() {
+    let sample = || {
+        let mut sample = sample();
+        sample.0.structs.push(structure("Fixed", Body::Fields(vec![field("x", 0, int())])));
+        sample
+    };
+    let schema = Schema { files: vec![sample().0], ..Schema::default() };
+    let print = |exhaustive| {
+        let options = Options { exhaustive, ..options() };
+        file(&schema, &schema.files[0], &options).unwrap_or_else(|error| error.to_string())
+    };
+    assert!(print(false).contains("#[non_exhaustive]") && print(false).contains("fn x("));
+    assert!(!print(true).contains("#[non_exhaustive]") && !print(true).contains("fn x("));
+}
+
+#[test]
 fn constants_are_lazy_where_they_must_be() {
     let point = Value::Struct(named("Point"), vec![("x".to_owned(), Value::Int(Int::I32, 7))]);
     let constant =

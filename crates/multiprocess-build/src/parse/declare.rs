@@ -115,7 +115,7 @@ impl Parser<'_> {
                 if let Some(other) = self.modules.insert(taken.clone(), filename.to_owned()) {
                     let what =
                         format!("two schema files would be the Rust module {taken}: {other} too");
-                    self.report.add(&place, what, "another name for one of them");
+                    self.report.add(&place, what, "another name for one of them: the file's, or one of Builder::mark and Mark::name_from");
                     return Ok(None);
                 }
             }

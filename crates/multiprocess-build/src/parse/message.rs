@@ -145,6 +145,7 @@ impl<'a> Parser<'a> {
             boxed: false,
             redacted: false,
             may_be_lost: false,
+            required: false,
         }))
     }
 
@@ -164,7 +165,9 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn role(&self, field: field::Reader<'_>) -> Result<Role, Error> {
-        if find(field.get_annotations()?, id::SKIP).is_some() {
+        let annotations = field.get_annotations()?;
+        let mut visible = find(annotations, id::VISIBLE).is_some();
+        if find(annotations, id::SKIP).is_some() && !visible {
             return Ok(Role::Hidden);
         }
         let field::Slot(slot) = field.which()? else { return Ok(Role::Value) };
@@ -183,10 +186,11 @@ impl<'a> Parser<'a> {
         let mut count = find(field.get_annotations()?, id::COUNT);
         if let (None, Some(node)) = (count, type_id.and_then(|id| self.nodes.get(&id))) {
             count = find(node.get_annotations()?, id::COUNT);
+            visible |= find(node.get_annotations()?, id::VISIBLE).is_some();
         }
         let Some(count) = count else { return Ok(Role::Value) };
         match count.get_value()?.which()? {
-            value::Int32(0) => Ok(Role::Hidden),
+            value::Int32(0) if !visible => Ok(Role::Hidden),
             _ => Ok(Role::Value),
         }
     }
@@ -213,6 +217,7 @@ impl<'a> Parser<'a> {
             boxed: false,
             redacted: marks.redacted,
             may_be_lost: marks.may_be_lost,
+            required: false,
         };
         match field.which()? {
             field::Group(group) => {

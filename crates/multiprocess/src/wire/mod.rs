@@ -43,7 +43,8 @@ pub use any::AnyPointer;
 pub use argument::Argument;
 pub use context::{Decoder, Encoder};
 pub use convert::{
-    As, Codec, CodecError, Each, TryConvert, decoded, default_of, encoded, encoded_here,
+    As, Codec, CodecError, Each, TryConvert, decoded, default_of, default_with, encoded,
+    encoded_here,
 };
 pub use flagged::If;
 pub use lacks::Enumerant;

@@ -117,12 +117,29 @@ impl HeavyClient {
 }
 
 /// What [`HeavyClient::weight`] returns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct HeavyWeightResults {
     /// The `kilograms` that `Heavy.weight` returns.
     pub kilograms: f64,
     /// The `exact` that `Heavy.weight` returns.
     pub exact: bool,
+}
+
+impl HeavyWeightResults {
+    /// Sets [`kilograms`](#structfield.kilograms).
+    #[must_use]
+    pub fn kilograms(mut self, kilograms: f64) -> Self {
+        self.kilograms = kilograms;
+        self
+    }
+
+    /// Sets [`exact`](#structfield.exact).
+    #[must_use]
+    pub fn exact(mut self, exact: bool) -> Self {
+        self.exact = exact;
+        self
+    }
 }
 
 impl Heavy for HeavyClient {

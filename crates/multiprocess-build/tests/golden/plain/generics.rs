@@ -47,11 +47,33 @@ impl<Item: rt::Argument> StoreClient<Item> {
 
 /// What [`StoreClient::all`] returns.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct StoreAllResults<Item> {
     /// The `items` that `Store.all` returns.
     pub items: Table<Item>,
     /// The `count` that `Store.all` returns.
     pub count: u64,
+}
+
+impl<Item> StoreAllResults<Item> {
+    /// With these values of the fields that have no default, and the others' defaults.
+    pub fn new(items: Table<Item>) -> Self {
+        Self { items, count: 0 }
+    }
+
+    /// Sets [`items`](#structfield.items).
+    #[must_use]
+    pub fn items(mut self, items: Table<Item>) -> Self {
+        self.items = items;
+        self
+    }
+
+    /// Sets [`count`](#structfield.count).
+    #[must_use]
+    pub fn count(mut self, count: u64) -> Self {
+        self.count = count;
+        self
+    }
 }
 
 impl<Item: rt::Argument> Store<Item> for StoreClient<Item> {
@@ -245,11 +267,33 @@ impl rt::Interface for TextsClient {
 
 /// Two of any kind.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Pair<First, Second> {
     /// The `first` of `Pair`.
     pub first: First,
     /// The `second` of `Pair`.
     pub second: Second,
+}
+
+impl<First, Second> Pair<First, Second> {
+    /// With these values.
+    pub fn new(first: First, second: Second) -> Self {
+        Self { first, second }
+    }
+
+    /// Sets [`first`](#structfield.first).
+    #[must_use]
+    pub fn first(mut self, first: First) -> Self {
+        self.first = first;
+        self
+    }
+
+    /// Sets [`second`](#structfield.second).
+    #[must_use]
+    pub fn second(mut self, second: Second) -> Self {
+        self.second = second;
+        self
+    }
 }
 
 impl<First: rt::Argument, Second: rt::Argument> rt::Message for Pair<First, Second> {
@@ -270,9 +314,19 @@ impl<First: rt::Argument, Second: rt::Argument> rt::Message for Pair<First, Seco
 
 /// The struct `Table`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Table<Row> {
     /// The `rows` of `Table`.
     pub rows: Vec<TableEntry<Row>>,
+}
+
+impl<Row> Table<Row> {
+    /// Sets [`rows`](#structfield.rows).
+    #[must_use]
+    pub fn rows(mut self, rows: Vec<TableEntry<Row>>) -> Self {
+        self.rows = rows;
+        self
+    }
 }
 
 impl<Row: rt::Argument> rt::Message for Table<Row> {
@@ -289,11 +343,33 @@ impl<Row: rt::Argument> rt::Message for Table<Row> {
 
 /// The struct `TableEntry`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct TableEntry<Row> {
     /// The `row` of `TableEntry`.
     pub row: Row,
     /// The `next` of `TableEntry`.
     pub next: Option<Box<TableEntry<Row>>>,
+}
+
+impl<Row> TableEntry<Row> {
+    /// With these values of the fields that have no default, and the others' defaults.
+    pub fn new(row: Row) -> Self {
+        Self { row, next: None }
+    }
+
+    /// Sets [`row`](#structfield.row).
+    #[must_use]
+    pub fn row(mut self, row: Row) -> Self {
+        self.row = row;
+        self
+    }
+
+    /// Sets [`next`](#structfield.next).
+    #[must_use]
+    pub fn next(mut self, next: Option<Box<TableEntry<Row>>>) -> Self {
+        self.next = next;
+        self
+    }
 }
 
 impl<Row: rt::Argument> rt::Message for TableEntry<Row> {

@@ -85,6 +85,7 @@ impl NodeClient {
 
 /// What [`NodeClient::attach`] returns.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct NodeAttachResults {
     /// The `chain` that `Node.attach` returns.
     pub chain: ChainHandle,
@@ -92,13 +93,51 @@ pub struct NodeAttachResults {
     pub result: Option<ChainClientClient>,
 }
 
+impl NodeAttachResults {
+    /// With these values of the fields that have no default, and the others' defaults.
+    pub fn new(chain: ChainHandle) -> Self {
+        Self { chain, result: Default::default() }
+    }
+
+    /// Sets [`chain`](#structfield.chain).
+    #[must_use]
+    pub fn chain(mut self, chain: ChainHandle) -> Self {
+        self.chain = chain;
+        self
+    }
+
+    /// Sets [`result`](#structfield.result).
+    #[must_use]
+    pub fn result(mut self, result: impl Into<Option<ChainClientClient>>) -> Self {
+        self.result = result.into();
+        self
+    }
+}
+
 /// What [`NodeClient::hold`] returns.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct NodeHoldResults {
     /// The `holders` that `Node.hold` returns.
     pub holders: Vec<Holder>,
     /// The `second` that `Node.hold` returns.
     pub second: i32,
+}
+
+impl NodeHoldResults {
+    /// Sets [`holders`](#structfield.holders).
+    #[must_use]
+    pub fn holders(mut self, holders: Vec<Holder>) -> Self {
+        self.holders = holders;
+        self
+    }
+
+    /// Sets [`second`](#structfield.second).
+    #[must_use]
+    pub fn second(mut self, second: i32) -> Self {
+        self.second = second;
+        self
+    }
 }
 
 impl Node for NodeClient {
@@ -332,11 +371,28 @@ impl rt::Interface for ChainClientClient {
 
 /// Handles have no equality, so that this has none either.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Holder {
     /// The `chain` of `Holder`.
     pub chain: Option<ChainHandle>,
     /// The `all` of `Holder`.
     pub all: Vec<Option<ChainHandle>>,
+}
+
+impl Holder {
+    /// Sets [`chain`](#structfield.chain).
+    #[must_use]
+    pub fn chain(mut self, chain: impl Into<Option<ChainHandle>>) -> Self {
+        self.chain = chain.into();
+        self
+    }
+
+    /// Sets [`all`](#structfield.all).
+    #[must_use]
+    pub fn all(mut self, all: Vec<Option<ChainHandle>>) -> Self {
+        self.all = all;
+        self
+    }
 }
 
 impl rt::Message for Holder {
@@ -357,9 +413,24 @@ impl rt::Message for Holder {
 
 /// A handle that is never null has no default.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Owner {
     /// The `chain` of `Owner`.
     pub chain: ChainHandle,
+}
+
+impl Owner {
+    /// With these values.
+    pub fn new(chain: ChainHandle) -> Self {
+        Self { chain }
+    }
+
+    /// Sets [`chain`](#structfield.chain).
+    #[must_use]
+    pub fn chain(mut self, chain: ChainHandle) -> Self {
+        self.chain = chain;
+        self
+    }
 }
 
 impl rt::Message for Owner {
@@ -376,11 +447,33 @@ impl rt::Message for Owner {
 
 /// The struct `Outer`.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Outer {
     /// The `owner` of `Outer`.
     pub owner: Owner,
     /// The `holders` of `Outer`.
     pub holders: Vec<Holder>,
+}
+
+impl Outer {
+    /// With these values of the fields that have no default, and the others' defaults.
+    pub fn new(owner: Owner) -> Self {
+        Self { owner, holders: Default::default() }
+    }
+
+    /// Sets [`owner`](#structfield.owner).
+    #[must_use]
+    pub fn owner(mut self, owner: Owner) -> Self {
+        self.owner = owner;
+        self
+    }
+
+    /// Sets [`holders`](#structfield.holders).
+    #[must_use]
+    pub fn holders(mut self, holders: Vec<Holder>) -> Self {
+        self.holders = holders;
+        self
+    }
 }
 
 impl rt::Message for Outer {

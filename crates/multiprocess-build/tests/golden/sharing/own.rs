@@ -140,9 +140,22 @@ impl rt::Interface for ClinicClient {
 
 /// The struct `Room`.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Room {
     /// The `counter` of `Room`.
     pub counter: Option<::multiprocess_tests::generated::lab::CounterClient>,
+}
+
+impl Room {
+    /// Sets [`counter`](#structfield.counter).
+    #[must_use]
+    pub fn counter(
+        mut self,
+        counter: impl Into<Option<::multiprocess_tests::generated::lab::CounterClient>>,
+    ) -> Self {
+        self.counter = counter.into();
+        self
+    }
 }
 
 impl rt::Message for Room {
