@@ -369,11 +369,16 @@ impl Builder {
         let import_paths = self.imports()?;
         let mut directories = self.directories.clone();
         let mut newest = self.schemas()?;
-        if self.raw {
-            // capnpc's types of a schema refer to those of what it imports.
-            let read = compile::read_files(&newest, &import_paths)?;
-            newest.extend(read.into_iter().filter(|path| path.ends_with("mp/proxy.capnp")));
+        for path in compile::read_files(&newest, &import_paths)? {
+            // capnpc's types of a schema refer to those of what it imports. Cap'n Proto's own schemas are
+            // nobody's to add.
+            let proxy = self.raw && path.ends_with("mp/proxy.capnp");
+            let standard = compile::is_standard(&path, &import_paths) && !newest.contains(&path);
+            if proxy || standard {
+                newest.push(path);
+            }
         }
+        newest.sort();
         let mut sets = vec![newest];
         for (_, directory) in &self.older {
             directories.push(directory.clone());

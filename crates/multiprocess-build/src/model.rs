@@ -195,6 +195,8 @@ pub(crate) enum Type {
     Text,
     Data,
     AnyPointer,
+    /// An object of any interface; whether it may be null, so that it is an Option.
+    Capability(bool),
     Enum(Named),
     Struct(Named, Vec<Type>),
     /// A group or union, which lies within the struct around it.
@@ -432,6 +434,7 @@ impl Type {
             Type::Text
             | Type::Data
             | Type::AnyPointer
+            | Type::Capability(_)
             | Type::Struct(..)
             | Type::Interface(_)
             | Type::Parameter(_)

@@ -23,6 +23,7 @@ mod borrows;
 mod boxes;
 mod collections;
 mod declare;
+mod expansive;
 mod facts;
 mod generics;
 #[cfg(test)]
@@ -135,6 +136,10 @@ pub(crate) fn parse(
         }
     }
     schema.files.sort_by(|a, b| a.module.name.cmp(&b.module.name));
+    if expansive::check(&schema, &parser.declared, &mut parser.report) {
+        // What follows may not end for such types.
+        parser.report.finish()?;
+    }
     boxes::complete(&mut schema);
     collections::complete(&mut schema, &parser.declared, &mut parser.report);
     parser.complete_values(&mut schema, &scopes)?;

@@ -2,6 +2,11 @@
 
 multiprocess::include_generated!();
 
+/// From `open/`, of which capnpc cannot generate its own types.
+pub mod open {
+    multiprocess::include_generated!("open");
+}
+
 /// From `versions/newest/`, for peers of version 1 as well.
 pub mod newest {
     multiprocess::include_generated!("newest");

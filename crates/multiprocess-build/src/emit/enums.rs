@@ -62,6 +62,10 @@ pub(super) fn enumeration(cx: &Context<'_>, item: &Enum) -> TokenStream {
 
         impl rt::Enumerant for #name { #lacks }
 
+        impl rt::Argument for #name {
+            type Wire = rt::Enum<Self>;
+        }
+
         impl From<u16> for #name {
             fn from(number: u16) -> Self {
                 #from_number

@@ -117,6 +117,7 @@ fn converts(field: &Field) -> bool {
         _ if field.presence != Presence::Always => true,
         Type::Text | Type::Data => !field.boxed,
         Type::Interface(object) => object.nullable,
+        Type::Capability(nullable) => *nullable,
         _ => false,
     }
 }

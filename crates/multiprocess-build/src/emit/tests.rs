@@ -90,6 +90,21 @@ fn exceptions_come_before_the_results() {
 }
 
 #[test]
+fn exceptions_of_one_type_say_which_they_are() {
+    let fails = method(0, "fails", vec![], vec![]);
+    let exceptions = [("denied", "Trouble"), ("locked", "Trouble"), ("worse", "Worse")];
+    let exceptions = (1..).zip(exceptions).map(|(slot, (name, ty))| field(name, slot, of(ty)));
+    let exceptions = exceptions.collect();
+    let text = with_interface(interface("Risk", vec![Method { exceptions, ..fails }]), false);
+    assert_has(&text, r#"rt::exception_named::<rt::Struct<Trouble>>(error, 1, "denied")"#);
+    assert_has(&text, r#"rt::exception_named::<rt::Struct<Trouble>>(error, 2, "locked")"#);
+    assert_has(&text, r#"rt::exception::<rt::Struct<Worse>>(error, 3, "worse")"#);
+    let docs = "/// It can fail with [`Trouble`] (as `denied`) or [`Trouble`] (as `locked`) or [`Worse`]: see \
+                [`Error::raised_in`]";
+    assert_has(&text, docs);
+}
+
+#[test]
 fn what_was_not_asked_for_is_absent() {
     let wanted =
         |name| Field { presence: Presence::Wanted("want_x".to_owned()), ..field(name, 1, int()) };

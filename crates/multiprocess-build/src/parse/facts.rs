@@ -110,6 +110,7 @@ fn depends(field: &Field) -> bool {
 
 fn of_type(ty: &Type, all: &HashMap<u64, Facts>) -> Facts {
     match ty {
+        Type::Capability(nullable) => Facts { holds_handle: false, no_default: !nullable },
         Type::Interface(object) => Facts { holds_handle: true, no_default: !object.nullable },
         Type::Struct(named, arguments) | Type::Group(named, arguments) => {
             let own = all.get(&named.id).copied().unwrap_or_default();

@@ -153,7 +153,9 @@ impl<'a> Parser<'a> {
         if word != "result" {
             let what = "a typed exception can be a result only";
             self.report.add(place, what, "no annotation exception");
-        } else if !field.ty.is_pointer() || matches!(field.ty, Type::Interface(_)) {
+        } else if !field.ty.is_pointer()
+            || matches!(field.ty, Type::Interface(_) | Type::Capability(_))
+        {
             let what = "a typed exception of this type is not supported";
             self.report.add(place, what, "a struct");
         }
@@ -253,9 +255,8 @@ impl<'a> Parser<'a> {
         while let Type::As { wire: inner, .. } = wire {
             wire = inner;
         }
-        if matches!(wire, Type::Interface(_) | Type::AnyPointer | Type::Parameter(_))
-            || !wire.is_pointer()
-        {
+        let object = matches!(wire, Type::Interface(_) | Type::Capability(_));
+        if object || matches!(wire, Type::AnyPointer | Type::Parameter(_)) || !wire.is_pointer() {
             let instead = "a Bool beside it whose name is `has` and this name";
             let what = "nullable is for structs, lists, text and data only";
             self.report.add(place, what, instead);
@@ -297,8 +298,10 @@ impl<'a> Parser<'a> {
             field.presence = Presence::Flag(*slot);
             // The flag alone says whether it is absent, so the handle in the Option cannot be null
             // as well.
-            if let Type::Interface(object) = &mut field.ty {
-                object.nullable = false;
+            match &mut field.ty {
+                Type::Interface(object) => object.nullable = false,
+                Type::Capability(nullable) => *nullable = false,
+                _ => {}
             }
             folded.push(flag);
         }

@@ -8,7 +8,7 @@ use super::{compile, directory, write};
 
 #[test]
 fn the_error_reads_well_and_debug_is_the_same() {
-    let schema = "struct S {}\n\ninterface I {\n  m @0 (v :Capability);\n}";
+    let schema = "struct S {}\n\ninterface I {\n  m @0 (v :Int32 $Rust.nullable);\n}";
     let error = compile("text", &[("file.capnp", schema)]);
     let error = error.expect_err("an error");
     let text = error.to_string();
@@ -17,7 +17,8 @@ fn the_error_reads_well_and_debug_is_the_same() {
     assert_eq!(head, "the schemas say what has no mapping to Rust");
     // The line is that of the declaration, because the compiler gives no lines of its members.
     let want = "file.capnp:6: interface I, method m, parameter v\n    \
-                Capability is not supported\n    instead: an interface";
+                nullable is for structs, lists, text and data only\n    instead: a Bool beside it whose \
+                name is `has` and this name";
     assert!(rest.ends_with(want), "{text}");
 }
 

@@ -139,14 +139,14 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// [`Error::Raised`](crate::Error::Raised), or why the exception does not decode.
-    pub fn raised<W: Wire>(self, cx: &mut Decoder<'_>, slot: u32, name: &str) -> Result<()>
+    pub fn raised<W: Wire>(self, cx: &mut Decoder<'_>, slot: u32, name: &'static str) -> Result<()>
     where
         W::Value: std::fmt::Debug + Send + Sync + 'static,
     {
         if self.pointer(slot).is_null() {
             return Ok(());
         }
-        Err(crate::Error::raised(self.get::<W>(cx, slot, name)?))
+        Err(crate::Error::raised_in(name, self.get::<W>(cx, slot, name)?))
     }
 }
 

@@ -27,6 +27,7 @@ mod listener;
 mod local;
 mod local_panics;
 mod moved_twice;
+mod open;
 mod order;
 mod others_waits;
 mod parties;

@@ -221,6 +221,13 @@ impl rt::Interface for AlarmClient {
     fn handle(&self) -> &rt::Handle<dyn Alarm> { &self.0 }
     fn into_object(self) -> ::std::sync::Arc<dyn Alarm> { ::std::sync::Arc::new(self) }
 
+    fn ancestor(&self, id: u64) -> Option<Box<dyn ::std::any::Any>> {
+        match id {
+            0xd710c16b5a266174 => Some(Box::new(ClockClient::from(self.clone()))),
+            _ => None,
+        }
+    }
+
     fn dispatch(
         call: rt::Incoming<'_, '_>,
         object: ::std::sync::Arc<dyn Alarm>,

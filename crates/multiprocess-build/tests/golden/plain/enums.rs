@@ -159,6 +159,10 @@ pub enum Color {
 
 impl rt::Enumerant for Color {}
 
+impl rt::Argument for Color {
+    type Wire = rt::Enum<Self>;
+}
+
 impl From<u16> for Color {
     fn from(number: u16) -> Self {
         match number {
@@ -193,6 +197,10 @@ pub enum Lone {
 }
 
 impl rt::Enumerant for Lone {}
+
+impl rt::Argument for Lone {
+    type Wire = rt::Enum<Self>;
+}
 
 impl From<u16> for Lone {
     fn from(number: u16) -> Self {

@@ -642,6 +642,13 @@ impl rt::Interface for HighMarksClient {
     fn handle(&self) -> &rt::Handle<dyn HighMarks> { &self.0 }
     fn into_object(self) -> ::std::sync::Arc<dyn HighMarks> { ::std::sync::Arc::new(self) }
 
+    fn ancestor(&self, id: u64) -> Option<Box<dyn ::std::any::Any>> {
+        match id {
+            0xa14405f3d886e1ba => Some(Box::new(MarksClient::from(self.clone()))),
+            _ => None,
+        }
+    }
+
     fn dispatch(
         call: rt::Incoming<'_, '_>,
         object: ::std::sync::Arc<dyn HighMarks>,
@@ -980,6 +987,10 @@ pub enum Level {
 }
 
 impl rt::Enumerant for Level {}
+
+impl rt::Argument for Level {
+    type Wire = rt::Enum<Self>;
+}
 
 impl From<u16> for Level {
     fn from(number: u16) -> Self {

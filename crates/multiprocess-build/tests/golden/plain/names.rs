@@ -482,6 +482,10 @@ pub enum NamesNestedKind {
 
 impl rt::Enumerant for NamesNestedKind {}
 
+impl rt::Argument for NamesNestedKind {
+    type Wire = rt::Enum<Self>;
+}
+
 impl From<u16> for NamesNestedKind {
     fn from(number: u16) -> Self {
         match number {

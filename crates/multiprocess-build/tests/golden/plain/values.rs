@@ -317,6 +317,10 @@ pub enum Color {
 
 impl rt::Enumerant for Color {}
 
+impl rt::Argument for Color {
+    type Wire = rt::Enum<Self>;
+}
+
 impl From<u16> for Color {
     fn from(number: u16) -> Self {
         match number {

@@ -116,6 +116,19 @@ impl rt::Interface for ClinicClient {
     fn handle(&self) -> &rt::Handle<dyn Clinic> { &self.0 }
     fn into_object(self) -> ::std::sync::Arc<dyn Clinic> { ::std::sync::Arc::new(self) }
 
+    fn ancestor(&self, id: u64) -> Option<Box<dyn ::std::any::Any>> {
+        match id {
+            0xf952fdeff65dd298 => {
+                Some(
+                    Box::new(
+                        ::multiprocess_tests::generated::lab::CounterClient::from(self.clone()),
+                    ),
+                )
+            }
+            _ => None,
+        }
+    }
+
     fn dispatch(
         call: rt::Incoming<'_, '_>,
         object: ::std::sync::Arc<dyn Clinic>,
