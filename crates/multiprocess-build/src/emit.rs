@@ -51,8 +51,8 @@ mod views;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 
-use crate::Options;
 use crate::error::Error;
+use crate::generate::Options;
 use crate::model::{File, Module, Named, Schema, Struct};
 use lineage::Lineage;
 

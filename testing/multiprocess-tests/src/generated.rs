@@ -3,7 +3,7 @@
 multiprocess::include_generated!();
 
 /// From `open/`, of which capnpc cannot generate its own types.
-pub mod open {
+pub mod untyped {
     multiprocess::include_generated!("open");
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::docs;
-use crate::Options;
+use crate::generate::Options;
 use crate::model::{File, Schema};
 use crate::names;
 

@@ -1,7 +1,7 @@
 //! Models made by hand, for the tests.
 
 use super::file;
-use crate::Options;
+use crate::generate::Options;
 use crate::model::*;
 use crate::names;
 

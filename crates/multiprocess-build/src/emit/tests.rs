@@ -3,7 +3,7 @@
 
 use super::sample::*;
 use super::{file, root};
-use crate::Options;
+use crate::generate::Options;
 use crate::model::*;
 
 fn int() -> Type {

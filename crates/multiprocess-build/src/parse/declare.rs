@@ -100,6 +100,9 @@ impl Parser<'_> {
         let renamed = marks::text(node.get_annotations()?, id::NAME)?;
         let module = names::module(renamed.unwrap_or(&stem));
         if !names::is_identifier(&module) {
+            if !self.has_types(node)? {
+                return Ok(None); // `c++.capnp`, in a directory that has other schemas, too.
+            }
             let what = format!("the file's name gives no name for a Rust module: {stem:?}");
             self.report.add(&place, what, "letters, digits, - and _, a letter first");
             return Ok(None);
@@ -137,6 +140,17 @@ impl Parser<'_> {
         self.name_handles(&mut scope);
         self.declare_groups(&mut scope)?;
         Ok(Some(scope))
+    }
+
+    /// Whether a file declares more than annotations.
+    fn has_types(&self, file: node::Reader<'_>) -> Result<bool, Error> {
+        for nested in file.get_nested_nodes()? {
+            let node = self.nodes.get(&nested.get_id());
+            if !matches!(node.map(|node| node.which()).transpose()?, Some(node::Annotation(_))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Declares the types that are nested in `node`. `prefix` is made of the names of the scopes

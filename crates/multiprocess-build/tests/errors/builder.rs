@@ -73,11 +73,18 @@ fn raw_methods_need_names_of_their_own() {
 fn file_names_that_are_no_modules() {
     let error = compile(
         "modules",
-        &[("a-b.capnp", ""), ("a_b.capnp", ""), ("2.capnp", ""), ("multiprocess.capnp", "")],
+        &[
+            ("a-b.capnp", ""),
+            ("a_b.capnp", ""),
+            ("2.capnp", "enum E {}"),
+            ("3.capnp", "annotation a @0xb34f7d2bd1f45a99 (file) :Void;"),
+            ("multiprocess.capnp", ""),
+        ],
     );
     let text = error.expect_err("an error").to_string();
     assert!(text.contains("two schema files would be the Rust module a_b: "), "{text}");
     assert!(text.contains("the file's name gives no name for a Rust module: \"2\""), "{text}");
+    assert!(!text.contains("module: \"3\""), "it has only an annotation: {text}");
     assert!(text.contains("the file's name is that of the generated file"), "{text}");
 }
 

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use multiprocess::capnp::text;
 use multiprocess::{AnyPointer, Capability, Connection, Error, Result};
-use multiprocess_tests::generated::open::open::{
+use multiprocess_tests::generated::untyped::open::{
     Box_, Color, Keeper, KeeperClient, KeeperListsResults, Named, NamedClient, Tool, ToolClient,
     Trouble,
 };
-use multiprocess_tests::generated::open::persistent::{
+use multiprocess_tests::generated::untyped::persistent::{
     PersistentSaveParams, PersistentSaveResults,
 };
 use multiprocess_tests::wait_until;
