@@ -9,6 +9,11 @@ fn main() -> Result<(), Error> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
     let newest = schemas("versions/newest").older_version("1", "versions/1");
     newest.newest_version("2").out_dir(out.join("newest")).compile()?;
+    for (version, keeps) in [("new", false), ("old", true)] {
+        let kept = schemas(&format!("kept/{version}")).keep_unknown(keeps);
+        kept.out_dir(out.join(format!("kept_{version}"))).compile()?;
+    }
+    schemas("kept/old").out_dir(out.join("kept_lost")).compile()?;
     schemas("open").async_traits(true).out_dir(out.join("open")).compile()?;
     schemas("versions/between").out_dir(out.join("between")).compile()?;
     schemas("versions/1").out_dir(out.join("old")).compile()?;

@@ -19,6 +19,7 @@ pub struct Builder {
     pub(crate) async_traits: bool,
     pub(crate) raw_methods: bool,
     pub(crate) exhaustive: bool,
+    pub(crate) keep_unknown: bool,
     /// The older versions' labels and directories, from newer to older.
     pub(crate) older: Vec<(String, PathBuf)>,
     /// The newest version's label.
@@ -180,6 +181,21 @@ impl Builder {
     /// within the crate itself there is no difference but the setters.
     pub fn exhaustive(mut self, exhaustive: bool) -> Self {
         self.exhaustive = exhaustive;
+        self
+    }
+
+    /// Has structs keep what a peer with a newer schema has in them beyond this one, and send it on with
+    /// them: for a program that passes on what others say. Without this call it is lost.
+    ///
+    /// Structs get a field `rest` for it ([`Rest`]), which is empty in those that are made here; so within
+    /// the crate, too, they are made with setters, or with `..Default::default()`. What is kept are fields, and
+    /// members of unions; in a struct that is nothing but a union, the variant `Unknown` has what its member
+    /// holds. A struct that derives `Copy` and the entries of maps cannot keep anything, nor can the parameters
+    /// and results of methods themselves: a parameter that this schema does not have is not passed on.
+    ///
+    /// [`Rest`]: https://docs.rs/multiprocess/latest/multiprocess/struct.Rest.html
+    pub fn keep_unknown(mut self, keep_unknown: bool) -> Self {
+        self.keep_unknown = keep_unknown;
         self
     }
 

@@ -13,6 +13,7 @@
 //!   message     structs and unions
 //!     shape       how they are declared
 //!     setters     what sets their fields
+//!     rest        what they keep that the schema does not know
 //!     views       the types of borrowed parameters
 //!   enums       enums
 //!   values      constants and defaults
@@ -36,6 +37,7 @@ mod method;
 mod object;
 mod payload;
 mod raw_methods;
+mod rest;
 mod root;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -61,7 +63,12 @@ pub(crate) use root::root;
 
 /// The proxies of one schema file.
 pub(crate) fn file(schema: &Schema, file: &File, options: &Options) -> Result<String, Error> {
-    let cx = Context { module: &file.module, schema, exhaustive: options.exhaustive };
+    let cx = Context {
+        module: &file.module,
+        schema,
+        exhaustive: options.exhaustive,
+        keeps: options.keep_unknown,
+    };
     let mut body = TokenStream::new();
     body.extend(file.consts.iter().map(|item| values::constant(&cx, item)));
     for interface in &file.interfaces {
@@ -110,6 +117,8 @@ struct Context<'a> {
     schema: &'a Schema,
     /// Whether other crates may rely on a type having no further fields or values.
     exhaustive: bool,
+    /// Whether structs keep what the schema does not know.
+    keeps: bool,
 }
 
 impl<'a> Context<'a> {

@@ -18,6 +18,8 @@ pub(crate) struct Options {
     pub raw_methods: bool,
     /// Whether other crates may rely on structs and enums having no further fields and values.
     pub exhaustive: bool,
+    /// Whether structs keep what the schema does not know.
+    pub keep_unknown: bool,
     /// Whether the file with all modules has capnpc's modules as well.
     pub raw: bool,
     /// The directory below `OUT_DIR`, empty or beginning with `/`. None for code that is kept with
@@ -67,6 +69,7 @@ impl Builder {
             async_traits: self.async_traits,
             raw_methods: self.raw_methods,
             exhaustive: self.exhaustive,
+            keep_unknown: self.keep_unknown,
             raw: self.raw,
             below_out_dir: below_out_dir(&out_dir),
         };

@@ -94,6 +94,8 @@ pub(crate) struct Struct {
     pub derives: Vec<String>,
     /// Further attributes, as Rust has them.
     pub attributes: String,
+    /// Whether it lies within another struct: a group, or a union that is not a struct's only content.
+    pub group: bool,
     /// False where it holds handles, which have no equality.
     pub comparable: bool,
     pub default: Defaults,

@@ -157,6 +157,7 @@ fn copy(item: &Struct, label: &str) -> Struct {
         },
         derives: item.derives.clone(),
         attributes: item.attributes.clone(),
+        group: item.group,
         comparable: item.comparable,
         default: item.default,
         entry: item.entry,

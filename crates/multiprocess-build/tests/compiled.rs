@@ -10,6 +10,8 @@ use multiprocess::{Codec, CodecError};
 
 #[path = "golden/futures/mod.rs"]
 mod futures;
+#[path = "golden/kept/mod.rs"]
+mod kept;
 #[path = "golden/plain/mod.rs"]
 mod plain;
 #[path = "golden/sharing/mod.rs"]
@@ -212,4 +214,17 @@ fn each_setter_sets_its_field() {
     let taken = Taken { clone: 1, new: "2".to_owned(), default: true, clone_: 4 };
     assert_eq!(Taken::default().clone__(1).new_("2").default_(true).clone_(4), taken);
     assert_eq!(taken.clone(), taken);
+}
+
+/// Only a struct that came from a peer with a newer schema has something to show.
+#[test]
+fn debug_does_not_show_what_is_not_there() {
+    let shown = format!(
+        "{:?} {:?}",
+        kept::post::Letter::default().rest("r"),
+        kept::post::Nothing::default()
+    );
+    let want = "Letter { rest: \"r\", urgent: true, weight: <redacted>, stamps: [], from: LetterFrom { name: \"\", \
+                how: Post }, which: Plain } Nothing";
+    assert_eq!(shown, want);
 }

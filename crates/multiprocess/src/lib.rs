@@ -126,6 +126,7 @@ pub use calls::capability::Capability;
 pub use calls::connection::{Connection, ConnectionBuilder};
 pub use calls::current::{CurrentCall, current_call};
 pub use calls::peer_version::PeerVersion;
+pub use calls::rest::Rest;
 pub use calls::server::{Server, ServerBuilder};
 pub use connection::{Disconnected, Limits};
 pub use error::{Error, Raised, Result};

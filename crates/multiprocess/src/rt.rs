@@ -11,6 +11,7 @@ pub use crate::calls::method::{Method, MethodId, exception, exception_named, uni
 pub use crate::calls::object::{NotNull, Object, Shared, SharedNotNull};
 pub use crate::calls::proxy::{call, close};
 pub use crate::calls::remote::RemoteObject;
+pub use crate::calls::rest::{Known, Rest};
 pub use crate::calls::versions::{Variant, call_versions};
 pub use crate::serving::{Job, Task};
 pub use crate::wire::{

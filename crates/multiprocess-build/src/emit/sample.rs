@@ -71,6 +71,7 @@ pub(super) fn structure(name: &str, body: Body) -> Struct {
         body,
         derives: Vec::new(),
         attributes: String::new(),
+        group: false,
         comparable: true,
         default: Defaults::Derived,
         entry: false,
@@ -169,6 +170,7 @@ pub(super) fn options() -> Options {
         async_traits: false,
         raw_methods: false,
         exhaustive: false,
+        keep_unknown: false,
         raw: false,
         below_out_dir: Some(String::new()),
     }

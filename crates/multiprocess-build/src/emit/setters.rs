@@ -33,7 +33,7 @@ impl Shape<'_> {
         }
         let (name, generics) = (ident(self.name), self.generics());
         let arguments = listed(self.parameters);
-        let new = fields.iter().any(|field| field.required).then(|| new(cx, fields));
+        let new = fields.iter().any(|field| field.required).then(|| self.new(cx, fields));
         let setters = fields.iter().map(|field| setter(cx, field, fields));
         quote! {
             impl #generics #name #arguments {
@@ -43,31 +43,34 @@ impl Shape<'_> {
             }
         }
     }
-}
 
-/// Takes the fields that have no default.
-fn new(cx: &Context<'_>, fields: &[Field]) -> TokenStream {
-    let params = fields.iter().filter(|field| field.required).map(|field| {
-        let (name, ty) = (ident(&field.name), parameter(cx, field));
-        quote!(#name: #ty)
-    });
-    let values = fields.iter().map(|field| {
-        let name = ident(&field.name);
-        let value = match field.required {
-            true => argument(field),
-            false => cx.field_default(field),
+    /// Takes the fields that have no default.
+    fn new(&self, cx: &Context<'_>, fields: &[Field]) -> TokenStream {
+        let params = fields.iter().filter(|field| field.required).map(|field| {
+            let (name, ty) = (ident(&field.name), parameter(cx, field));
+            quote!(#name: #ty)
+        });
+        let values = fields.iter().map(|field| {
+            let name = ident(&field.name);
+            let value = match field.required {
+                true => argument(field),
+                false => cx.field_default(field),
+            };
+            if value.to_string() == field.name { quote!(#name) } else { quote!(#name: #value) }
+        });
+        let kept = self.rest.as_ref().map(|rest| quote!(#rest: Default::default()));
+        let rest = fields.iter().any(|field| !field.required);
+        let docs = match rest {
+            true => {
+                " With these values of the fields that have no default, and the others' defaults."
+            }
+            false => " With these values.",
         };
-        if value.to_string() == field.name { quote!(#name) } else { quote!(#name: #value) }
-    });
-    let rest = fields.iter().any(|field| !field.required);
-    let docs = match rest {
-        true => " With these values of the fields that have no default, and the others' defaults.",
-        false => " With these values.",
-    };
-    quote! {
-        #[doc = #docs]
-        pub fn new(#(#params),*) -> Self {
-            Self { #(#values),* }
+        quote! {
+            #[doc = #docs]
+            pub fn new(#(#params),*) -> Self {
+                Self { #(#values,)* #kept }
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::types::{bounded, contains, fields, listed};
@@ -24,12 +24,23 @@ pub(super) struct Shape<'a> {
     pub comparable: bool,
     pub default: Defaults,
     pub member_docs: &'a dyn Fn(&Field) -> String,
+    /// The field that keeps what the schema does not know, if there is one.
+    pub rest: Option<Ident>,
+    /// Whether the variant for unknown members of a union keeps what they hold.
+    pub union_keeps: bool,
 }
 
 impl Shape<'_> {
     pub(super) fn structure(&self, cx: &Context<'_>, fields: &[Field]) -> TokenStream {
         let (docs, name, generics) = (&self.docs, ident(self.name), self.generics());
-        let debug = fields.iter().any(hidden).then(|| self.debug_structure(fields));
+        let written = self.rest.is_some() || fields.iter().any(hidden);
+        let debug = written.then(|| self.debug_structure(fields));
+        let rest = self.rest.as_ref().map(|rest| {
+            quote! {
+                /// What the struct of a peer with a newer schema has beyond these; it is sent on with them.
+                pub #rest: rt::Rest
+            }
+        });
         let (derive, growing) = (self.derive(debug.is_some()), cx.growing());
         let attributes = tokens(self.attributes);
         let setters = (!cx.exhaustive).then(|| self.setters(cx, fields));
@@ -43,7 +54,7 @@ impl Shape<'_> {
             #derive
             #growing
             #attributes
-            pub struct #name #generics { #(#declared),* }
+            pub struct #name #generics { #(#declared,)* #rest }
 
             #debug
 
@@ -68,6 +79,16 @@ impl Shape<'_> {
             quote!(#docs #name(#ty))
         });
         let unknown = ident(&union.unknown);
+        let unknown = match self.union_keeps {
+            true => quote! {
+                /// A member that the schema does not know, by its number, and what it holds.
+                #unknown(u16, rt::Rest)
+            },
+            false => quote! {
+                /// A member that the schema does not know, by its number. What it holds is lost.
+                #unknown(u16)
+            },
+        };
         quote! {
             #docs
             #derive
@@ -75,8 +96,7 @@ impl Shape<'_> {
             #attributes
             pub enum #name #generics {
                 #(#members,)*
-                /// A member that the schema does not know, by its number. What it holds is lost.
-                #unknown(u16),
+                #unknown,
             }
 
             #debug
@@ -127,7 +147,14 @@ impl Shape<'_> {
                 None => quote!(.field(#shown, &self.#name)),
             }
         });
-        self.debug(&quote!(f.debug_struct(#name) #(#fields)*.finish()))
+        let Some(rest) = &self.rest else {
+            return self.debug(&quote!(f.debug_struct(#name) #(#fields)*.finish()));
+        };
+        self.debug(&quote! {
+            let mut shown = f.debug_struct(#name);
+            #(shown #fields;)*
+            if self.#rest.is_empty() { shown.finish() } else { shown.finish_non_exhaustive() }
+        })
     }
 
     fn debug_union(&self, union: &Union) -> TokenStream {
@@ -145,9 +172,10 @@ impl Shape<'_> {
             }
         });
         let (unknown, shown) = (ident(&union.unknown), &union.unknown);
+        let rest = self.union_keeps.then(|| quote!(, _));
         self.debug(&quote!(match self {
             #(#members,)*
-            Self::#unknown(tag) => f.debug_tuple(#shown).field(tag).finish(),
+            Self::#unknown(tag #rest) => f.debug_tuple(#shown).field(tag).finish(),
         }))
     }
 
@@ -210,7 +238,8 @@ pub(super) fn default_of_fields(
         let (name, value) = (ident(&field.name), cx.field_default(field));
         quote!(#name: #value)
     });
-    implement_default(shape, &quote!(Self { #(#values),* }), fields)
+    let rest = shape.rest.as_ref().map(|rest| quote!(#rest: Default::default()));
+    implement_default(shape, &quote!(Self { #(#values,)* #rest }), fields)
 }
 
 /// An implementation of `Default`.
@@ -224,7 +253,8 @@ pub(super) fn default(cx: &Context<'_>, item: &Struct, shape: &Shape<'_>) -> Tok
             }
             None => {
                 let unknown = ident(&union.unknown);
-                quote!(Self::#unknown(0))
+                let rest = shape.union_keeps.then(|| quote!(, Default::default()));
+                quote!(Self::#unknown(0 #rest))
             }
         },
     };

@@ -165,7 +165,9 @@ impl Context<'_> {
             let (field, value) = (ident(field), self.value(value, ty));
             quote!(#field: #value)
         });
-        let all = item.is_some_and(|item| fields(&item.body).len() == values.len());
+        let all = item.is_some_and(|item| {
+            fields(&item.body).len() == values.len() && self.rest(item).is_none()
+        });
         let rest = (!all).then(|| quote!(..Default::default()));
         quote!(#name { #(#given,)* #rest })
     }

@@ -21,6 +21,7 @@ const ENUM_DERIVES: &[&str] =
 struct Own {
     derives: Vec<String>,
     attributes: String,
+    group: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -35,7 +36,7 @@ impl<'a> Parser<'a> {
         derives.retain(|name| !STRUCT_DERIVES.contains(&name.as_str()));
         let attributes = self.attributes(node.get_annotations()?, &declared.place)?;
         let node::Struct(body) = node.which()? else { return Ok(()) };
-        let own = Own { derives, attributes };
+        let own = Own { derives, attributes, group: false };
         self.structure_body(declared, node.get_id(), body, own, structs)
     }
 
@@ -51,7 +52,7 @@ impl<'a> Parser<'a> {
         structs: &mut Vec<Struct>,
     ) -> Result<(), Error> {
         let place = declared.place.clone();
-        let Own { derives, attributes } = own;
+        let Own { derives, attributes, group } = own;
         let made = Struct {
             docs: self.docs(id)?,
             parameters: self.parameters(declared.named.id),
@@ -60,6 +61,7 @@ impl<'a> Parser<'a> {
             body: Body::Fields(Vec::new()),
             derives: derives.clone(),
             attributes: attributes.clone(),
+            group,
             comparable: true,
             default: Defaults::Derived,
             entry: false,
@@ -89,6 +91,7 @@ impl<'a> Parser<'a> {
                         body: Body::Union(self.union(id, body, &place)?),
                         derives: derives.clone(),
                         attributes: attributes.clone(),
+                        group: true,
                         comparable: true,
                         default: Defaults::Derived,
                         entry: false,
@@ -117,7 +120,7 @@ impl<'a> Parser<'a> {
             }
             let attributes = self.attributes(field.get_annotations()?, &declared.place)?;
             let first = structs.len();
-            let own = Own { derives, attributes };
+            let own = Own { derives, attributes, group: true };
             self.structure_body(declared, inner, group, own, structs)?;
             if let Some(made) = structs.get_mut(first) {
                 // The comment on a group is on its field.

@@ -4,7 +4,7 @@
 //!   `bootstrap` asks for the first object, `ready` waits for it, `child` that of a child process;
 //! - `handle` is an object here or far away, `remote` one far away, `object` how it travels, `served` how
 //!   it is served, and without its type; `capability` is one whose interface the schema leaves open,
-//!   `unknown` what a third process gets of it, `any_pointer` a value of any type;
+//!   `unknown` what a third process gets of it, `any_pointer` a value of any type, `rest` what a newer peer's struct has;
 //! - `interface` and `method` are what generated code describes, `proxy` what its handles do, `call` one
 //!   call: `start` sends it, `streaming` one that streams, `slot` is where its answer arrives, `waiting`
 //!   waits there, `errors` says more of why it failed; `versions`: forms of a method for older peers,
@@ -33,6 +33,7 @@ pub(crate) mod peer_version;
 pub(crate) mod proxy;
 mod ready;
 pub(crate) mod remote;
+pub(crate) mod rest;
 mod served;
 pub(crate) mod server;
 mod slot;

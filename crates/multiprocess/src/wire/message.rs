@@ -90,6 +90,14 @@ pub trait Message: Sized + fmt::Debug {
     /// How much room the struct takes in a message.
     const SIZE: Size;
 
+    /// Whether it keeps what a newer peer's struct has beyond this one, so that its size can be larger.
+    const KEEPS: bool = false;
+
+    /// The room that this value takes.
+    fn size(&self) -> Size {
+        Self::SIZE
+    }
+
     /// Reads the fields.
     ///
     /// # Errors

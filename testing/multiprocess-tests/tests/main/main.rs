@@ -21,6 +21,7 @@ mod flagged;
 mod handover;
 mod handshake;
 mod interrupt;
+mod kept;
 mod kinds;
 mod life;
 mod listener;
