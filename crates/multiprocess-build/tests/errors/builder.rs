@@ -89,6 +89,31 @@ fn file_names_that_are_no_modules() {
 }
 
 #[test]
+fn cap_n_protos_own_schemas_are_the_users_where_there_are_any() {
+    let text = "using P = import \"/capnp/persistent.capnp\";\n\
+                struct S { v @0 :P.Persistent(Text, Data).SaveParams; }";
+    let builder = write("standard", &[("a.capnp", text)]);
+    builder.compile().expect("proxies");
+    let generated = || {
+        let path = directory("standard").join("out/persistent.rs");
+        std::fs::read_to_string(path).expect("a module for that file")
+    };
+    assert!(generated().contains("pub struct PersistentSaveParams<Owner>"));
+    // In a directory that is given for imports, which this one is as well.
+    let own = directory("standard").join("own");
+    std::fs::create_dir_all(own.join("capnp")).expect("a directory");
+    let schema = "@0xb8630836983feed7;\ninterface Persistent @0xc8cb212fcd9f5691 (SturdyRef, Owner) {\n\
+                  struct SaveParams { mine @0 :Owner; } }";
+    std::fs::write(own.join("capnp/persistent.capnp"), schema).expect("a schema to write");
+    let builder = Builder::new().file(directory("standard").join("schema/a.capnp"));
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../multiprocess/schema");
+    let builder = builder.file(own.join("capnp/persistent.capnp")).import_path(&own);
+    let builder = builder.import_path(shipped).out_dir(directory("standard").join("out"));
+    builder.compile().expect("proxies");
+    assert!(generated().contains("pub mine: Owner"));
+}
+
+#[test]
 fn mistakes_in_a_schema_are_the_compilers() {
     let error = compile("syntax", &[("file.capnp", "struct {")]);
     assert!(matches!(error, Err(Error::Compiler { .. })), "{error:?}");
