@@ -33,7 +33,7 @@ impl Shape<'_> {
         }
         let (name, generics) = (ident(self.name), self.generics());
         let arguments = listed(self.parameters);
-        let new = fields.iter().any(|field| field.required).then(|| self.new(cx, fields));
+        let new = fields.iter().any(|field| field.required).then(|| self.constructor(cx, fields));
         let setters = fields.iter().map(|field| setter(cx, field, fields));
         quote! {
             impl #generics #name #arguments {
@@ -45,7 +45,7 @@ impl Shape<'_> {
     }
 
     /// Takes the fields that have no default.
-    fn new(&self, cx: &Context<'_>, fields: &[Field]) -> TokenStream {
+    fn constructor(&self, cx: &Context<'_>, fields: &[Field]) -> TokenStream {
         let params = fields.iter().filter(|field| field.required).map(|field| {
             let (name, ty) = (ident(&field.name), parameter(cx, field));
             quote!(#name: #ty)
