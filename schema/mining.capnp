@@ -110,36 +110,39 @@ struct BlockCreateOptions {
     # Options of a template.
 
     useMempool @0 :Bool = true;
-    # Whether to include transactions from the node's memory pool.
+    # Whether to include transactions from the node's memory pool; true unless set.
 
     blockReservedWeight @1 :UInt64 = .defaultBlockReservedWeight;
-    # Weight units to leave free for the header and the coinbase transaction. Bitcoin Core takes 2,000 to
-    # 4,000,000.
+    # Weight units to leave free for the header, the number of transactions and the coinbase transaction;
+    # 8,000 unless set. Bitcoin Core takes 2,000 to 4,000,000. Core 32 refuses other values, older versions
+    # take the nearest that is in the range.
 
     coinbaseOutputMaxAdditionalSigops @2 :UInt64 = .defaultCoinbaseOutputMaxAdditionalSigops;
-    # Signature operations to leave free for the coinbase transaction's outputs. Bitcoin Core takes 80,000
-    # at most.
+    # Signature operations (as BIP 141 counts them) to leave free for the outputs of the coinbase
+    # transaction; 400 unless set. Bitcoin Core takes 0 to 80,000. Core 32 refuses other values, older
+    # versions take the nearest that is in the range.
 }
 
 struct BlockWaitOptions {
     # Options of waitNext.
 
     timeout @0 :Float64 = .maxDouble $Rust.type("::std::time::Duration") $Rust.codec("::bitcoin_ipc::codec::Milliseconds");
-    # How long to wait at most (in milliseconds on the wire); without an end unless set.
+    # How long to wait at most (in milliseconds on the wire); without an end unless set
+    # (`codec::FOREVER`). Without time the node looks once.
 
     feeThreshold @1 :Int64 = .maxMoney $Rust.type("::bitcoin_ipc::bitcoin::Amount") $Rust.codec("::bitcoin_ipc::codec::Satoshis");
     # How much more in fees a template on the same tip must bring; unless set, only another tip makes a new
-    # template.
+    # template, and the node need not look at fees at all.
 }
 
 struct BlockCheckOptions {
     # Options of checkBlock.
 
     checkMerkleRoot @0 :Bool = true;
-    # Whether the merkle root must be that of the transactions.
+    # Whether the header's merkle root must be that of the transactions; true unless set.
 
     checkPow @1 :Bool = true;
-    # Whether the header must meet its target.
+    # Whether the header's hash must meet its target; true unless set.
 }
 
 struct CoinbaseTx {

@@ -7,8 +7,25 @@
 //!
 //! The methods that only Bitcoin Core 30 has ([`BlockTemplateClient::get_coinbase_tx_v30`] and the like)
 //! return bytes.
+//!
+//! Options begin with the schema's defaults:
+//!
+//! ```
+//! use bitcoin_ipc::bitcoin::Amount;
+//! use bitcoin_ipc::codec::FOREVER;
+//! use bitcoin_ipc::mining::{BlockCheckOptions, BlockCreateOptions, BlockWaitOptions};
+//!
+//! let create = BlockCreateOptions::default().use_mempool(false).block_reserved_weight(4_000);
+//! assert_eq!(create.coinbase_output_max_additional_sigops, 400);
+//! let wait = BlockWaitOptions::default().fee_threshold(Amount::from_sat(10_000));
+//! assert_eq!(wait.timeout, FOREVER);
+//! // For a block that is not solved yet.
+//! let check = BlockCheckOptions::default().check_pow(false);
+//! assert!(check.check_merkle_root);
+//! ```
 
 mod coinbase;
+#[cfg(test)]
 mod options;
 mod outcome;
 pub mod reason;

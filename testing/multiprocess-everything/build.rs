@@ -1,5 +1,7 @@
 //! Makes the typed proxies of `schema/`.
 
 fn main() -> Result<(), multiprocess_build::Error> {
-    multiprocess_build::Builder::new().schema_dir("schema").async_traits(true).compile()
+    // The tests are built together with it.
+    let builder = multiprocess_build::Builder::new().schema_dir("schema").exhaustive(true);
+    builder.async_traits(true).compile()
 }

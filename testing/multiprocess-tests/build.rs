@@ -5,18 +5,29 @@ use std::path::PathBuf;
 use multiprocess_build::{Builder, Error};
 
 fn main() -> Result<(), Error> {
-    Builder::new().schema_dir("schema").raw(true).async_traits(true).compile()?;
+    schemas("schema").raw(true).async_traits(true).compile()?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
-    let newest = Builder::new().schema_dir("versions/newest").older_version("1", "versions/1");
+    let newest = schemas("versions/newest").older_version("1", "versions/1");
     newest.newest_version("2").out_dir(out.join("newest")).compile()?;
-    Builder::new().schema_dir("versions/between").out_dir(out.join("between")).compile()?;
-    Builder::new().schema_dir("versions/1").out_dir(out.join("old")).compile()?;
-    let moved = Builder::new().schema_dir("versions/moved/newest");
+    for (version, keeps) in [("new", false), ("old", true)] {
+        let kept = schemas(&format!("kept/{version}")).keep_unknown(keeps);
+        kept.out_dir(out.join(format!("kept_{version}"))).compile()?;
+    }
+    schemas("kept/old").out_dir(out.join("kept_lost")).compile()?;
+    schemas("open").async_traits(true).out_dir(out.join("open")).compile()?;
+    schemas("versions/between").out_dir(out.join("between")).compile()?;
+    schemas("versions/1").out_dir(out.join("old")).compile()?;
+    let moved = schemas("versions/moved/newest");
     let moved = moved.older_version("2", "versions/moved/2").older_version("1", "versions/moved/1");
     moved.out_dir(out.join("moved")).compile()?;
     for version in ["1", "2"] {
-        let alone = Builder::new().schema_dir(format!("versions/moved/{version}"));
+        let alone = schemas(&format!("versions/moved/{version}"));
         alone.out_dir(out.join(format!("moved{version}"))).compile()?;
     }
     Ok(())
+}
+
+/// The tests are built together with this crate.
+fn schemas(directory: &str) -> Builder {
+    Builder::new().schema_dir(directory).exhaustive(true)
 }

@@ -11,6 +11,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .file(root.join("schema/common.capnp"))
             .file(root.join("schema/echo.capnp"))
             .file(root.join("schema/rpc.capnp"))
+            // The tests are built together with it.
+            .exhaustive(true)
             .out_dir(Path::new(&out).join(version))
             .compile()?;
     }

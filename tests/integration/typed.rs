@@ -64,7 +64,7 @@ fn rejected(outcome: Outcome, reason: &str) -> Rejection {
 fn a_template_is_read_solved_and_submitted() {
     let (mining, _node) = node();
     let genesis = genesis_block(Network::Regtest).block_hash();
-    assert_eq!(mining.get_tip().wait().unwrap(), Some(BlockRef { hash: genesis, height: 0 }));
+    assert_eq!(mining.get_tip().wait().unwrap(), Some(BlockRef::new(genesis)));
     let first = template(&mining);
     let header = first.get_block_header().wait().unwrap();
     assert_eq!(header.prev_blockhash, genesis);
@@ -86,7 +86,7 @@ fn a_template_is_read_solved_and_submitted() {
     let (sent, coinbase) = (block.header, block.txdata[0].clone());
     let submit = first.submit_solution(sent.version, sent.time, sent.nonce, coinbase.clone());
     assert_eq!(submit.wait().unwrap(), Outcome::Accepted);
-    let tip = BlockRef { hash: block.block_hash(), height: 1 };
+    let tip = BlockRef::new(block.block_hash()).height(1);
     assert_eq!(mining.wait_tip_changed(genesis, FOREVER).wait().unwrap(), Some(tip));
 
     let again = first.submit_solution(sent.version, sent.time, sent.nonce, coinbase);

@@ -145,7 +145,7 @@ fn a_node_of_version_30_is_found_out() {
 #[test]
 fn options_arrive_at_30_as_they_are_though_it_has_no_defaults() {
     let (mining, _node, asked) = mining30();
-    let options = BlockCreateOptions { block_reserved_weight: 4000, ..Default::default() };
+    let options = BlockCreateOptions::default().block_reserved_weight(4000);
     mining.create_new_block(options, false).wait().unwrap().unwrap();
     let then = v30::mining::BlockCreateOptions {
         use_mempool: true,
@@ -154,7 +154,7 @@ fn options_arrive_at_30_as_they_are_though_it_has_no_defaults() {
     };
     assert_eq!(asked.take(), [format!("createNewBlock {then:?}")]);
 
-    let options = BlockCheckOptions { check_pow: false, ..Default::default() };
+    let options = BlockCheckOptions::default().check_pow(false);
     let checked = mining.check_block(genesis(), options.clone()).wait().unwrap();
     let rejection = Rejection::new("high-hash", "proof of work failed");
     assert_eq!(checked, Outcome::Rejected(rejection));

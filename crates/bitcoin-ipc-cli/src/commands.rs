@@ -74,7 +74,7 @@ fn show_tip(tip: BlockRef, json: bool) {
 fn wait_tip(peer: &Peer, timeout: Option<Duration>, json: bool) -> Outcome {
     let mining = peer.mining()?;
     // No block has this hash, so for a node without a tip the wait ends with its first one.
-    let none = BlockRef { hash: BlockHash::all_zeros(), height: 0 };
+    let none = BlockRef::new(BlockHash::all_zeros());
     let before = peer.ask(mining.get_tip())?.unwrap_or(none);
     let waiting = output::Waiting::new(format_args!("the block after {}", before.height));
     // The node ends the wait in time; one that is stuck does not.

@@ -281,7 +281,7 @@ impl Rpc for NodeRpc {
 
 fn block_ref(tip: Tip) -> BlockRef {
     // Heights of a chain in memory are far below 2^31.
-    BlockRef { hash: tip.hash, height: i32::try_from(tip.height).unwrap_or(i32::MAX) }
+    BlockRef::new(tip.hash).height(i32::try_from(tip.height).unwrap_or(i32::MAX))
 }
 
 /// The token of the call that is being served. When it fires, the chain's waiters are woken to check their

@@ -306,18 +306,18 @@ impl Draft {
         let sigops = transactions.iter().map(|tx| tx.sigops).collect();
         let add = |sum: Amount, fee: &Amount| sum.checked_add(*fee).unwrap_or(Amount::MAX);
         let reward = fees.iter().fold(subsidy(next.height), add);
-        let coinbase = CoinbaseTx {
-            version: transaction::Version::TWO,
+        let coinbase = CoinbaseTx::new(
+            transaction::Version::TWO,
             // Not final, so that the lock time counts.
-            sequence: Sequence::ENABLE_LOCKTIME_NO_RBF,
+            Sequence::ENABLE_LOCKTIME_NO_RBF,
             // One byte for heights up to 16, where at least one more has to follow.
-            script_sig_prefix: height_script(next.height),
-            witness: Witness::from_slice(&[RESERVED_VALUE]),
-            block_reward_remaining: reward,
-            required_outputs: vec![commitment_output(&transactions)],
+            height_script(next.height),
+            Witness::from_slice(&[RESERVED_VALUE]),
+            reward,
+            vec![commitment_output(&transactions)],
             // It makes the transaction's hash unique to the height.
-            lock_time: absolute::LockTime::from_consensus(next.height - 1),
-        };
+            absolute::LockTime::from_consensus(next.height - 1),
+        );
         let others = transactions.into_iter().map(|tx| tx.transaction);
         let now = u32::try_from(now).unwrap_or(u32::MAX);
         let block = Block {

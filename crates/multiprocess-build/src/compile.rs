@@ -26,6 +26,11 @@ impl Compile<'_> {
 
     fn embedded(&self) -> Result<Vec<u8>, Error> {
         let mut command = capnpc_embedded::CompileCommand::new();
+        // The compiler would look into its own copies of Cap'n Proto's schemas first, and take a file that
+        // is imported from there and named by the user for two.
+        if self.import_paths.iter().any(|path| path.join("capnp/stream.capnp").exists()) {
+            command.no_standard_import();
+        }
         for path in self.import_paths {
             command.import_path(path);
         }
@@ -136,6 +141,14 @@ pub(crate) fn read_files(
         }
     }
     Ok(read)
+}
+
+/// Whether the file is one of Cap'n Proto's own that declares types of values.
+pub(crate) fn is_standard(path: &Path, import_paths: &[PathBuf]) -> bool {
+    const NAMES: [&str; 4] = ["persistent", "rpc", "rpc-twoparty", "schema"];
+    import_paths.iter().filter_map(|root| path.strip_prefix(root).ok()).any(|below| {
+        NAMES.iter().any(|name| below == Path::new("capnp").join(name).with_extension("capnp"))
+    })
 }
 
 /// The names after `import` and `embed`.

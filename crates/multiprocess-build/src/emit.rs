@@ -12,6 +12,8 @@
 //!   interface   the runtime's view of it: ids, lifecycle, dispatch
 //!   message     structs and unions
 //!     shape       how they are declared
+//!     setters     what sets their fields
+//!     rest        what they keep that the schema does not know
 //!     views       the types of borrowed parameters
 //!   enums       enums
 //!   values      constants and defaults
@@ -35,9 +37,11 @@ mod method;
 mod object;
 mod payload;
 mod raw_methods;
+mod rest;
 mod root;
 #[cfg(test)]
 pub(crate) mod sample;
+mod setters;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -49,8 +53,8 @@ mod views;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 
-use crate::Options;
 use crate::error::Error;
+use crate::generate::Options;
 use crate::model::{File, Module, Named, Schema, Struct};
 use lineage::Lineage;
 
@@ -59,7 +63,12 @@ pub(crate) use root::root;
 
 /// The proxies of one schema file.
 pub(crate) fn file(schema: &Schema, file: &File, options: &Options) -> Result<String, Error> {
-    let cx = Context { module: &file.module, schema };
+    let cx = Context {
+        module: &file.module,
+        schema,
+        exhaustive: options.exhaustive,
+        keeps: options.keep_unknown,
+    };
     let mut body = TokenStream::new();
     body.extend(file.consts.iter().map(|item| values::constant(&cx, item)));
     for interface in &file.interfaces {
@@ -84,7 +93,7 @@ pub(crate) fn file(schema: &Schema, file: &File, options: &Options) -> Result<St
         body.extend(interface::interface(&lineage));
     }
     body.extend(file.structs.iter().map(|item| message::structure(&cx, item)));
-    body.extend(file.enums.iter().map(enums::enumeration));
+    body.extend(file.enums.iter().map(|item| enums::enumeration(&cx, item)));
 
     let mut imports = TokenStream::new();
     if mentions(&body, "rt") {
@@ -106,6 +115,10 @@ pub(crate) fn file(schema: &Schema, file: &File, options: &Options) -> Result<St
 struct Context<'a> {
     module: &'a Module,
     schema: &'a Schema,
+    /// Whether other crates may rely on a type having no further fields or values.
+    exhaustive: bool,
+    /// Whether structs keep what the schema does not know.
+    keeps: bool,
 }
 
 impl<'a> Context<'a> {
@@ -137,6 +150,11 @@ impl<'a> Context<'a> {
         }
         let path = self.named(named).to_string().replace(' ', "");
         format!("[`{}`]({path})", named.name)
+    }
+
+    /// The attribute of a type that may get further fields or values.
+    fn growing(&self) -> Option<TokenStream> {
+        (!self.exhaustive).then(|| quote!(#[non_exhaustive]))
     }
 
     /// The declaration of a struct, group or union, unless it is another crate's. An unnamed union

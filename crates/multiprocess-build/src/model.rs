@@ -68,6 +68,8 @@ pub(crate) struct Enum {
     pub unknown: String,
     /// The derives that it has beyond those of every enum.
     pub derives: Vec<String>,
+    /// Further attributes, as Rust has them.
+    pub attributes: String,
     /// For each variant the versions that do not have it; empty if all have all.
     pub lacks: Vec<u32>,
 }
@@ -90,6 +92,10 @@ pub(crate) struct Struct {
     pub body: Body,
     /// The derives that it has beyond those of every struct.
     pub derives: Vec<String>,
+    /// Further attributes, as Rust has them.
+    pub attributes: String,
+    /// Whether it lies within another struct: a group, or a union that is not a struct's only content.
+    pub group: bool,
     /// False where it holds handles, which have no equality.
     pub comparable: bool,
     pub default: Defaults,
@@ -163,6 +169,9 @@ pub(crate) struct Field {
     pub redacted: bool,
     /// Whether peers of a version that lacks it are called without it, whatever its value.
     pub may_be_lost: bool,
+    /// Whether it has no default, or only one that depends on a type argument: then whoever makes
+    /// the struct says its value.
+    pub required: bool,
 }
 
 /// Whether and how a field can be absent. Wherever it can, its Rust type is an Option.
@@ -188,6 +197,8 @@ pub(crate) enum Type {
     Text,
     Data,
     AnyPointer,
+    /// An object of any interface; whether it may be null, so that it is an Option.
+    Capability(bool),
     Enum(Named),
     Struct(Named, Vec<Type>),
     /// A group or union, which lies within the struct around it.
@@ -425,6 +436,7 @@ impl Type {
             Type::Text
             | Type::Data
             | Type::AnyPointer
+            | Type::Capability(_)
             | Type::Struct(..)
             | Type::Interface(_)
             | Type::Parameter(_)

@@ -58,7 +58,10 @@ const USED_METHODS: &[&str] = &[
     "add_cleanup",
     "as_ref",
     "borrow",
+    "borrow_mut",
     "clone",
+    "clone_from",
+    "clone_into",
     "close",
     "deref",
     "dispatch_async",
@@ -130,7 +133,7 @@ pub(crate) fn constant(name: &str) -> String {
 
 /// The module of a schema file, from the file's stem.
 pub(crate) fn module(stem: &str) -> String {
-    escape(stem.replace('-', "_"), KEYWORDS)
+    value(&stem.replace('-', "_"))
 }
 
 /// capnpc's module of a schema file, from the file's stem.
@@ -210,6 +213,7 @@ mod tests {
         assert_eq!(variant("self"), "Self_");
         assert_eq!(module("type"), "type_");
         assert_eq!(module("common-types"), "common_types");
+        assert_eq!(module("CrashReport"), "crash_report");
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod borrows;
 mod boxes;
 mod collections;
 mod declare;
+mod expansive;
 mod facts;
 mod generics;
 #[cfg(test)]
@@ -54,39 +55,41 @@ use generics::Generics;
 use report::{Place, Report};
 
 /// The ids of files, types and annotations that the generator knows.
-mod id {
+pub(crate) mod id {
     /// `/mp/proxy.capnp`; the runtime crate has its raw code.
     pub(crate) const PROXY_FILE: u64 = 0xcc31_6e3f_71a0_40fb;
-    pub(super) const THREAD_MAP: u64 = 0xee5e_3717_9ad9_dc9d;
-    pub(super) const THREAD: u64 = 0x81c1_e260_0d0b_56c5;
-    pub(super) const STREAM_RESULT: u64 = 0x995f_9a33_77c0_b16e;
+    pub(crate) const THREAD_MAP: u64 = 0xee5e_3717_9ad9_dc9d;
+    pub(crate) const THREAD: u64 = 0x81c1_e260_0d0b_56c5;
+    pub(crate) const STREAM_RESULT: u64 = 0x995f_9a33_77c0_b16e;
 
     // Annotations of proxy.capnp.
-    pub(super) const COUNT: u64 = 0xd026_82b3_19f6_9b38;
-    pub(super) const EXCEPTION: u64 = 0x996a_1832_0099_2f88;
-    pub(super) const PROXY_NAME: u64 = 0xb594_888f_63f4_dbb9;
-    pub(super) const SKIP: u64 = 0x824c_08b8_2695_d8dd;
+    pub(crate) const COUNT: u64 = 0xd026_82b3_19f6_9b38;
+    pub(crate) const EXCEPTION: u64 = 0x996a_1832_0099_2f88;
+    pub(crate) const PROXY_NAME: u64 = 0xb594_888f_63f4_dbb9;
+    pub(crate) const SKIP: u64 = 0x824c_08b8_2695_d8dd;
     // Annotations of rust-multiprocess.capnp.
-    pub(super) const NOT_NULL: u64 = 0xd5e1_b8c0_734f_a926;
-    pub(super) const NULLABLE: u64 = 0xa7c9_3e5d_10f4_8b62;
-    pub(super) const SHARED: u64 = 0xc41f_86d9_b3a2_507e;
-    pub(super) const TYPE: u64 = 0x9e7d_25b4_c60f_1a83;
-    pub(super) const CODEC: u64 = 0xe308_6c1f_d57b_94a2;
-    pub(super) const HASH_MAP: u64 = 0xf1b2_59e4_870d_c36a;
-    pub(super) const BTREE_MAP: u64 = 0xb90c_4e67_d213_5f8a;
-    pub(super) const HASH_SET: u64 = 0xd83a_7f01_c59e_264b;
-    pub(super) const BTREE_SET: u64 = 0x86f5_d0a9_13c7_be42;
-    pub(super) const REDACTED: u64 = 0xa25e_9b78_30d6_c4f1;
-    pub(super) const MAY_BE_LOST: u64 = 0xd64b_0f93_a7e1_582c;
-    pub(super) const DERIVE: u64 = 0xcb61_74f2_8e05_d39a;
-    pub(super) const NAME: u64 = 0x97d3_c8f0_5a41_e26b;
-    pub(super) const BORROWED: u64 = 0x8d2f_61b7_e94c_03a5;
-    pub(super) const LONG_WAIT: u64 = 0xba40_e1f9_6c82_d573;
-    pub(super) const INTERRUPTED_BY: u64 = 0xec59_72a3_d810_6fb4;
+    pub(crate) const NOT_NULL: u64 = 0xd5e1_b8c0_734f_a926;
+    pub(crate) const NULLABLE: u64 = 0xa7c9_3e5d_10f4_8b62;
+    pub(crate) const SHARED: u64 = 0xc41f_86d9_b3a2_507e;
+    pub(crate) const TYPE: u64 = 0x9e7d_25b4_c60f_1a83;
+    pub(crate) const CODEC: u64 = 0xe308_6c1f_d57b_94a2;
+    pub(crate) const HASH_MAP: u64 = 0xf1b2_59e4_870d_c36a;
+    pub(crate) const BTREE_MAP: u64 = 0xb90c_4e67_d213_5f8a;
+    pub(crate) const HASH_SET: u64 = 0xd83a_7f01_c59e_264b;
+    pub(crate) const BTREE_SET: u64 = 0x86f5_d0a9_13c7_be42;
+    pub(crate) const REDACTED: u64 = 0xa25e_9b78_30d6_c4f1;
+    pub(crate) const MAY_BE_LOST: u64 = 0xd64b_0f93_a7e1_582c;
+    pub(crate) const DERIVE: u64 = 0xcb61_74f2_8e05_d39a;
+    pub(crate) const NAME: u64 = 0x97d3_c8f0_5a41_e26b;
+    pub(crate) const ATTRIBUTE: u64 = 0xf4a8_c1d0_7be3_925d;
+    pub(crate) const VISIBLE: u64 = 0xdc27_50f6_a918_e34b;
+    pub(crate) const BORROWED: u64 = 0x8d2f_61b7_e94c_03a5;
+    pub(crate) const LONG_WAIT: u64 = 0xba40_e1f9_6c82_d573;
+    pub(crate) const INTERRUPTED_BY: u64 = 0xec59_72a3_d810_6fb4;
     // Annotations of capnpc's rust.capnp.
-    pub(super) const RAW_NAME: u64 = 0xc2fe_4c6d_1001_66d0;
-    pub(super) const RAW_PARENT_MODULE: u64 = 0xabee_386c_d145_0364;
-    pub(super) const RAW_OPTION: u64 = 0xabfe_f22c_4ee1_964e;
+    pub(crate) const RAW_NAME: u64 = 0xc2fe_4c6d_1001_66d0;
+    pub(crate) const RAW_PARENT_MODULE: u64 = 0xabee_386c_d145_0364;
+    pub(crate) const RAW_OPTION: u64 = 0xabfe_f22c_4ee1_964e;
 }
 pub(crate) use id::PROXY_FILE;
 
@@ -133,6 +136,10 @@ pub(crate) fn parse(
         }
     }
     schema.files.sort_by(|a, b| a.module.name.cmp(&b.module.name));
+    if expansive::check(&schema, &parser.declared, &mut parser.report) {
+        // What follows may not end for such types.
+        parser.report.finish()?;
+    }
     boxes::complete(&mut schema);
     collections::complete(&mut schema, &parser.declared, &mut parser.report);
     parser.complete_values(&mut schema, &scopes)?;

@@ -127,6 +127,7 @@ fn adopt(schema: &mut Schema, older: &Schema, label: &str) {
                         .collect(),
                     unknown: item.unknown.clone(),
                     derives: item.derives.clone(),
+                    attributes: item.attributes.clone(),
                     lacks: Vec::new(),
                 });
             }
@@ -155,6 +156,8 @@ fn copy(item: &Struct, label: &str) -> Struct {
             }),
         },
         derives: item.derives.clone(),
+        attributes: item.attributes.clone(),
+        group: item.group,
         comparable: item.comparable,
         default: item.default,
         entry: item.entry,

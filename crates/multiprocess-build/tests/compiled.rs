@@ -10,6 +10,8 @@ use multiprocess::{Codec, CodecError};
 
 #[path = "golden/futures/mod.rs"]
 mod futures;
+#[path = "golden/kept/mod.rs"]
+mod kept;
 #[path = "golden/plain/mod.rs"]
 mod plain;
 #[path = "golden/sharing/mod.rs"]
@@ -186,4 +188,43 @@ fn a_secret_is_not_shown() {
     let account = Account { password: "hunter2".to_owned(), ..Account::default() };
     let shown = format!("{account:?}");
     assert!(shown.contains("<redacted>") && !shown.contains("hunter2"), "{shown}");
+}
+
+/// A crate that does not know all fields of a struct makes it like this.
+#[test]
+fn each_setter_sets_its_field() {
+    use plain::generics::Pair;
+    use plain::marks::{Age, MarksJudgeResults, MarksJudgeResultsRaw};
+    use plain::names::Taken;
+
+    let second = Duration::from_secs(1);
+    let results = MarksJudgeResults { guilty: true, why: "theft".to_owned(), after: second };
+    assert_eq!(MarksJudgeResults::new(second).guilty(true).why("theft"), results);
+    assert_eq!(
+        MarksJudgeResults::new(Duration::ZERO).guilty(true).why("theft").after(second),
+        results
+    );
+    assert_eq!(MarksJudgeResultsRaw::default().after(5).after, 5);
+    let age = Age::default().other(Hash([7; 32])).shown(4);
+    assert_eq!((&age.other, age.shown), (&Some(Hash([7; 32])), 4));
+    assert_eq!(age.other(None).shown(0), Age::default());
+    let pair = Pair::new("a".to_owned(), vec![1_u8]).second(vec![2]);
+    assert_eq!(pair, Pair { first: "a".to_owned(), second: vec![2] });
+    // Names that are taken, and one that is what such a name would become.
+    let taken = Taken { clone: 1, new: "2".to_owned(), default: true, clone_: 4 };
+    assert_eq!(Taken::default().clone__(1).new_("2").default_(true).clone_(4), taken);
+    assert_eq!(taken.clone(), taken);
+}
+
+/// Only a struct that came from a peer with a newer schema has something to show.
+#[test]
+fn debug_does_not_show_what_is_not_there() {
+    let shown = format!(
+        "{:?} {:?}",
+        kept::post::Letter::default().rest("r"),
+        kept::post::Nothing::default()
+    );
+    let want = "Letter { rest: \"r\", urgent: true, weight: <redacted>, stamps: [], from: LetterFrom { name: \"\", \
+                how: Post }, which: Plain } Nothing";
+    assert_eq!(shown, want);
 }

@@ -27,6 +27,11 @@ fn async_traits() -> Result {
 }
 
 #[test]
+fn what_is_not_known_is_kept() -> Result {
+    compare("kept", |builder, schema| builder.schema_dir(schema).keep_unknown(true))
+}
+
+#[test]
 fn versions() -> Result {
     compare("versions", |builder, schema| {
         let version = |name| schema.join(name);

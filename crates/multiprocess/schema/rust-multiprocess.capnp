@@ -45,6 +45,13 @@ annotation derive @0xcb6174f28e05d39a (struct, enum, group, union) :Text;
 # Also `Default` for a struct that has a field with a `type`, because the generator cannot know
 # whether that type has one.
 
+annotation attribute @0xf4a8c1d07be3925d (struct, enum, group, union) :Text;
+# Attributes of the Rust type, such as `#[serde(rename_all = "camelCase")]`, after its derives.
+
+annotation visible @0xdc2750f6a918e34b (param, field, struct, interface) :Void;
+# Shown in Rust although `$Proxy.count(0)` or `$Proxy.skip` hides it in C++: on the field or parameter, or
+# on the struct or interface of all such.
+
 annotation name @0x97d3c8f05a41e26b (file, struct, enum, enumerant, interface, method, field, group, union, param, const) :Text;
 # The name from which the Rust name is made instead of the schema's own, written like names in
 # schemas.

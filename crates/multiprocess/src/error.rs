@@ -144,25 +144,34 @@ pub enum Error {
 
 /// A typed error: the schema's struct as a Rust value.
 #[derive(Clone)]
-pub struct Raised(Arc<dyn Value>);
+pub struct Raised {
+    value: Arc<dyn Value>,
+    result: Option<&'static str>,
+}
 
 impl Raised {
     /// The value, if it is a `T`.
     pub fn get<T: 'static>(&self) -> Option<&T> {
-        let value: &dyn Any = &*self.0;
+        let value: &dyn Any = &*self.value;
         value.downcast_ref()
+    }
+
+    /// The result that it is in the schema, by its name there. None for an error of an object of this
+    /// process that does not say it.
+    pub fn result(&self) -> Option<&'static str> {
+        self.result
     }
 }
 
 impl fmt::Display for Raised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.value, f)
     }
 }
 
 impl fmt::Debug for Raised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.value, f)
     }
 }
 
@@ -236,7 +245,25 @@ impl Error {
     /// assert_eq!(error.raised_as::<String>(), None);
     /// ```
     pub fn raised(value: impl fmt::Debug + Send + Sync + 'static) -> Error {
-        Error::Raised(Raised(Arc::new(value)))
+        Error::Raised(Raised { value: Arc::new(value), result: None })
+    }
+
+    /// A typed error of a method whose schema declares several of one type: `result` is the name in the
+    /// schema of the result that it is. The caller gets it from [`Raised::result`].
+    ///
+    /// ```
+    /// use multiprocess::Error;
+    ///
+    /// let error = Error::raised_in("denied", "not for guests".to_owned());
+    /// let Error::Raised(raised) = &error else { unreachable!() };
+    /// assert_eq!((raised.result(), raised.get::<String>().unwrap().as_str()),
+    ///     (Some("denied"), "not for guests"));
+    /// ```
+    pub fn raised_in(
+        result: &'static str,
+        value: impl fmt::Debug + Send + Sync + 'static,
+    ) -> Error {
+        Error::Raised(Raised { value: Arc::new(value), result: Some(result) })
     }
 
     /// The typed error of [`Error::Raised`], if it is a `T`.

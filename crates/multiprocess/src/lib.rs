@@ -120,10 +120,13 @@ mod timed_out;
 mod wakers;
 mod wire;
 
+pub use calls::any_pointer::AnyPointer;
 pub use calls::call::Call;
+pub use calls::capability::Capability;
 pub use calls::connection::{Connection, ConnectionBuilder};
 pub use calls::current::{CurrentCall, current_call};
 pub use calls::peer_version::PeerVersion;
+pub use calls::rest::Rest;
 pub use calls::server::{Server, ServerBuilder};
 pub use connection::{Disconnected, Limits};
 pub use error::{Error, Raised, Result};
@@ -141,7 +144,7 @@ pub mod schema {
     };
 }
 
-pub use wire::{AnyPointer, Codec, CodecError, Each, ListView, TryConvert};
+pub use wire::{Codec, CodecError, Each, ListView, TryConvert};
 
 /// The methods of every generated handle. For generated code.
 #[doc(hidden)]

@@ -1,22 +1,25 @@
 //! The API for generated code. Not for other use: it changes with the generator.
 
+pub use crate::calls::any_pointer::AnyPointerWire;
 pub use crate::calls::call::Call;
+pub use crate::calls::capability::{AnyObject, AnyObjectNotNull};
 pub use crate::calls::executor::Async;
 pub use crate::calls::handle::Handle;
 pub use crate::calls::incoming::Incoming;
 pub use crate::calls::interface::{Construct, Destroy, Family, Interface};
-pub use crate::calls::method::{Method, MethodId, exception, unimplemented};
+pub use crate::calls::method::{Method, MethodId, exception, exception_named, unimplemented};
 pub use crate::calls::object::{NotNull, Object, Shared, SharedNotNull};
 pub use crate::calls::proxy::{call, close};
 pub use crate::calls::remote::RemoteObject;
+pub use crate::calls::rest::{Known, Rest};
 pub use crate::calls::versions::{Variant, call_versions};
 pub use crate::serving::{Job, Task};
 pub use crate::wire::{
-    AnyBuilder, AnyPointerWire, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Borrowable,
-    BorrowableOr, Boxed, Builder, Data, Decoder, Encoder, Entry, Enum, Enumerant, Exception,
-    Fields, HashMapOf, HashSetOf, If, List, ListView, Message, Nullable, PayloadCodec, PointerWire,
-    Reader, Shown, Size, Slot, Struct, Text, View, Viewed, Void, Wire, code, decoded, default_of,
+    AnyBuilder, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Borrowable, BorrowableOr, Boxed,
+    Builder, Data, Decoder, Encoder, Entry, Enum, Enumerant, Exception, Fields, HashMapOf,
+    HashSetOf, If, List, ListView, Message, Nullable, PayloadCodec, PointerWire, Reader, Shown,
+    Size, Slot, Struct, Text, View, Viewed, Void, Wire, code, decoded, default_of, default_with,
     encoded, encoded_here, field, fields, owned, raising, streamed, unread, view,
 };
-pub use crate::{__handle as handle, AnyPointer, Error, Result};
+pub use crate::{__handle as handle, AnyPointer, Capability, Error, Result};
 pub use capnp;

@@ -31,7 +31,6 @@ const ROOT: &[(&str, &str)] = &[
     ("Raised", "error"),
     ("TimedOut", "timed_out"),
     ("ProcessLimits", "process_limits"),
-    ("AnyPointer", "wire"),
 ];
 
 fn layer(module: &str) -> Option<usize> {

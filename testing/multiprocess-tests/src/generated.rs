@@ -2,6 +2,26 @@
 
 multiprocess::include_generated!();
 
+/// From `open/`, of which capnpc cannot generate its own types.
+pub mod untyped {
+    multiprocess::include_generated!("open");
+}
+
+/// From `kept/new/`: what a process with `kept` does not know.
+pub mod newer {
+    multiprocess::include_generated!("kept_new");
+}
+
+/// From `kept/old/`; its structs keep what they do not know.
+pub mod kept {
+    multiprocess::include_generated!("kept_old");
+}
+
+/// The same without that.
+pub mod lost {
+    multiprocess::include_generated!("kept_lost");
+}
+
 /// From `versions/newest/`, for peers of version 1 as well.
 pub mod newest {
     multiprocess::include_generated!("newest");

@@ -80,7 +80,7 @@ fn after_a_gap_the_present_tip_is_told() {
     node.mine();
     let last = node.mine();
     node.come();
-    assert_eq!(tips.told(), BlockRef { hash: last, height: genesis.height + 3 });
+    assert_eq!(tips.told(), BlockRef::new(last).height(genesis.height + 3));
     // Also if it is the same.
     node.go();
     tips.lost();

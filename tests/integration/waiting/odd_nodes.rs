@@ -42,7 +42,7 @@ impl Mining for Odd {
             3 => BlockHash::from_byte_array([3; 32]),
             _ => return Err(Error::failed("no more")),
         };
-        Ok(Some(BlockRef { hash: tip, height: 3 }))
+        Ok(Some(BlockRef::new(tip).height(3)))
     }
 
     fn create_new_block(

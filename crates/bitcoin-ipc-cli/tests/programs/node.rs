@@ -76,7 +76,7 @@ fn bad_blocks_are_told_apart_from_bad_bytes() {
     let mut block = solved(&template(&mining));
     block.header.merkle_root = TxMerkleNode::all_zeros();
     let check = |block: &Block, pow, root| {
-        let options = BlockCheckOptions { check_pow: pow, check_merkle_root: root };
+        let options = BlockCheckOptions::default().check_pow(pow).check_merkle_root(root);
         mining.check_block(block.clone(), options).wait().unwrap()
     };
     let rejected = check(&block, false, true).into_result().unwrap_err();

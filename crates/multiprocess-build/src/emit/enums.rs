@@ -5,10 +5,10 @@ use quote::quote;
 
 use super::shape::derive;
 use super::versions::bits;
-use super::{docs, ident};
+use super::{Context, docs, ident, tokens};
 use crate::model::Enum;
 
-pub(super) fn enumeration(item: &Enum) -> TokenStream {
+pub(super) fn enumeration(cx: &Context<'_>, item: &Enum) -> TokenStream {
     let name = ident(&item.named.name);
     let unknown = ident(&item.unknown);
     let docs = docs::attributes(&item.docs, || format!("The enum `{}`.", item.named.name));
@@ -25,7 +25,8 @@ pub(super) fn enumeration(item: &Enum) -> TokenStream {
         derives.push("Default");
     }
     derives.extend(["PartialEq", "Eq", "PartialOrd", "Ord", "Hash"]);
-    let derive = derive(&derives, &item.derives);
+    let (derive, growing) = (derive(&derives, &item.derives), cx.growing());
+    let attributes = tokens(&item.attributes);
     let default = item.variants.is_empty().then(|| {
         quote! {
             impl Default for #name {
@@ -49,6 +50,8 @@ pub(super) fn enumeration(item: &Enum) -> TokenStream {
     quote! {
         #docs
         #derive
+        #growing
+        #attributes
         pub enum #name {
             #(#declared,)*
             /// A number that the schema gives no name; it is kept as it came.
@@ -58,6 +61,10 @@ pub(super) fn enumeration(item: &Enum) -> TokenStream {
         #default
 
         impl rt::Enumerant for #name { #lacks }
+
+        impl rt::Argument for #name {
+            type Wire = rt::Enum<Self>;
+        }
 
         impl From<u16> for #name {
             fn from(number: u16) -> Self {

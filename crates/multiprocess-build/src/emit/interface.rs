@@ -18,6 +18,7 @@ pub(super) fn interface(lineage: &Lineage<'_>) -> TokenStream {
     let ancestors: Vec<_> = lineage.ancestor_ids().map(hex).collect();
     let ancestors = (!ancestors.is_empty())
         .then(|| quote!(const ANCESTORS: &'static [u64] = &[#(#ancestors),*];));
+    let ancestor = ancestor(lineage);
     let (construct, destroy) = (construct(lineage), destroy(lineage));
     let family = family(lineage.cx.schema);
     let own = |method: &Method| {
@@ -59,6 +60,8 @@ pub(super) fn interface(lineage: &Lineage<'_>) -> TokenStream {
                 ::std::sync::Arc::new(self)
             }
 
+            #ancestor
+
             fn dispatch(
                 call: rt::Incoming<'_, '_>,
                 #object_name: ::std::sync::Arc<dyn #object>,
@@ -67,6 +70,25 @@ pub(super) fn interface(lineage: &Lineage<'_>) -> TokenStream {
             }
         }
     }
+}
+
+/// The function that makes a handle of an interface that this one extends, if there are any.
+fn ancestor(lineage: &Lineage<'_>) -> Option<TokenStream> {
+    let arms = lineage.ancestor_ids().zip(&lineage.ancestors).map(|(id, ancestor)| {
+        let (id, handle) = (hex(id), ancestor.handle_path());
+        quote!(#id => Some(Box::new(#handle::from(self.clone()))))
+    });
+    let arms: Vec<_> = arms.collect();
+    (!arms.is_empty()).then(|| {
+        quote! {
+            fn ancestor(&self, id: u64) -> Option<Box<dyn ::std::any::Any>> {
+                match id {
+                    #(#arms,)*
+                    _ => None,
+                }
+            }
+        }
+    })
 }
 
 /// The versions of the schemas, if there are several.

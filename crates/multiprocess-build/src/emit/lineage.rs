@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::types::{bounded, listed, names};
 use super::{Context, docs, fresh, ident, tokens};
-use crate::model::{Ancestor, Extended, Interface, Kind, Method, Named, Presence, Type};
+use crate::model::{Ancestor, Extended, Field, Interface, Kind, Method, Named, Presence, Type};
 
 /// One interface with what its printed code refers to.
 pub(super) struct Lineage<'a> {
@@ -223,14 +223,23 @@ impl<'a> Owner<'a> {
 
     pub(super) fn docs(&self, method: &Method) -> TokenStream {
         let otherwise = || format!("The method `{}` of `{}`.", method.schema_name, self.display);
-        let exceptions = method.exceptions.iter().filter_map(|field| field.ty.held_struct());
-        let exceptions: Vec<_> = exceptions.map(|named| self.cx.link(named)).collect();
-        if exceptions.is_empty() {
+        let exceptions = method.exceptions.iter();
+        let links =
+            exceptions.filter_map(|field| Some((self.cx.link(field.ty.held_struct()?), field)));
+        let links: Vec<(String, &Field)> = links.collect();
+        if links.is_empty() {
             return docs::attributes(&method.docs, otherwise);
         }
+        let same = |link: &str| links.iter().filter(|(other, _)| other == link).count() > 1;
+        let several = links.iter().any(|(link, _)| same(link));
+        let shown = links.iter().map(|(link, field)| match same(link) {
+            true => format!("{link} (as `{}`)", field.schema_name),
+            false => link.clone(),
+        });
+        let shown = shown.collect::<Vec<_>>().join(" or ");
+        let see = if several { "raised_in" } else { "raised_as" };
         let text = format!(
-            "It can fail with {}: see [`Error::raised_as`](::multiprocess::Error::raised_as).",
-            exceptions.join(" or ")
+            "It can fail with {shown}: see [`Error::{see}`](::multiprocess::Error::{see})."
         );
         docs::with(&method.docs, otherwise, &text)
     }

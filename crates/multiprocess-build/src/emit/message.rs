@@ -7,10 +7,13 @@ use super::fields::{Names, Source, Write, block};
 use super::lineage::{Lineage, results_parameters};
 use super::method::size;
 use super::payload::value;
-use super::shape::{Shape, bounds, default, default_kind, is_void, needs_bounds};
+use super::shape::{
+    Shape, bounds, default, default_kind, default_of_fields, is_void, needs_bounds,
+};
 use super::types::{bounded, fields, listed};
+use super::values::has_default;
 use super::versions::bits;
-use super::{Context, Locals, docs, ident, used, views};
+use super::{Context, Locals, docs, ident, mentions, rest, used, views};
 use crate::model::{Body, Defaults, Field, Method, Struct, Union};
 
 /// A struct, group or union.
@@ -23,9 +26,12 @@ pub(super) fn structure(cx: &Context<'_>, item: &Struct) -> TokenStream {
         parameters: &item.parameters,
         bounded: needs_bounds(cx, item, &mut Vec::new()),
         derives: &item.derives,
+        attributes: &item.attributes,
         comparable: item.comparable,
         default: default_kind(item),
         member_docs: &|field| format!("The `{}` of `{name}`.", field.schema_name),
+        rest: cx.rest(item),
+        union_keeps: cx.union_keeps(item),
     };
     let declaration = match &item.body {
         Body::Fields(fields) => shape.structure(cx, fields),
@@ -64,11 +70,28 @@ pub(super) fn results_of(lineage: &Lineage<'_>, method: &Method) -> TokenStream 
         bounded: fields.iter().any(|field| bounds(cx, &field.ty, &mut Vec::new())),
         parameters: &parameters,
         derives: &[],
+        attributes: "",
         comparable: fields.iter().all(|field| cx.comparable(&field.ty)),
-        default: Defaults::Absent,
+        default: results_default(fields),
         member_docs: &|field| format!("The `{}` that `{path}` returns.", field.schema_name),
+        rest: None,
+        union_keeps: false,
     };
-    shape.structure(cx, fields)
+    let declaration = shape.structure(cx, fields);
+    let default =
+        (shape.default == Defaults::Written).then(|| default_of_fields(cx, fields, &shape));
+    quote!(#declaration #default)
+}
+
+/// How the results of a method get their default.
+fn results_default(fields: &[Field]) -> Defaults {
+    if fields.iter().any(|field| field.required) {
+        return Defaults::Absent;
+    }
+    match fields.iter().any(has_default) {
+        true => Defaults::Written,
+        false => Defaults::Derived,
+    }
 }
 
 fn message(cx: &Context<'_>, item: &Struct) -> TokenStream {
@@ -80,16 +103,33 @@ fn message(cx: &Context<'_>, item: &Struct) -> TokenStream {
         Body::Fields(fields) => {
             let (older_read, older_write) = older(cx, item, fields, &names);
             let (read, write) =
-                (read_fields(cx, fields, &names), write_fields(cx, item, fields, &names));
+                (read_fields(cx, item, fields, &names), write_fields(cx, item, fields, &names));
             (quote!(#older_read #read), quote!(#older_write #write))
         }
-        Body::Union(union) => (read_union(cx, union, &names), write_union(cx, item, union, &names)),
+        Body::Union(union) => {
+            (read_union(cx, item, union, &names), write_union(cx, item, union, &names))
+        }
     };
     let (read_cx, from) = (used(&names.cx, &read), used(&names.from, &read));
     let (write_cx, to) = (used(&names.cx, &write), used(&names.to, &write));
+    let kept = match (cx.rest(item), &item.body) {
+        (Some(rest), _) => Some(rest::size(&quote!(self.#rest.size(Self::SIZE)))),
+        (None, Body::Union(union)) if cx.union_keeps(item) => {
+            let unknown = ident(&union.unknown);
+            Some(rest::size(&quote! {
+                match self {
+                    Self::#unknown(_, rest) => rest.size(Self::SIZE),
+                    _ => Self::SIZE,
+                }
+            }))
+        }
+        _ => None,
+    };
     quote! {
         impl #generics rt::Message for #name #arguments {
             const SIZE: rt::Size = #size;
+
+            #kept
 
             fn read(#read_cx: &mut rt::Decoder<'_>, #from: rt::Reader<'_>) -> rt::Result<Self> {
                 #read
@@ -106,12 +146,21 @@ fn message(cx: &Context<'_>, item: &Struct) -> TokenStream {
     }
 }
 
-fn read_fields(cx: &Context<'_>, fields: &[Field], names: &Names) -> TokenStream {
+fn read_fields(cx: &Context<'_>, item: &Struct, fields: &[Field], names: &Names) -> TokenStream {
     let values = fields.iter().map(|field| {
         let (name, value) = (ident(&field.name), cx.read(field, names).value());
         quote!(#name: #value)
     });
-    quote!(Ok(Self { #(#values),* }))
+    let Some(rest) = cx.rest(item) else { return quote!(Ok(Self { #(#values),* })) };
+    let read_rest = cx.read_rest(item, names);
+    if !mentions(&read_rest, "value") {
+        return quote!(Ok(Self { #(#values,)* #rest: #read_rest }));
+    }
+    quote! {
+        let mut value = Self { #(#values,)* #rest: Default::default() };
+        value.#rest = #read_rest;
+        Ok(value)
+    }
 }
 
 fn write_fields(cx: &Context<'_>, item: &Struct, fields: &[Field], names: &Names) -> TokenStream {
@@ -122,7 +171,8 @@ fn write_fields(cx: &Context<'_>, item: &Struct, fields: &[Field], names: &Names
         let lacks = lacks_of(item, index);
         [cx.lacks(field, lacks, &source, names), Some(cx.write(field, &source, names))]
     });
-    block(steps.flatten())
+    let rest = cx.rest(item).map(|rest| Write::Result(cx.write_rest(item, &rest, names)));
+    block(rest.into_iter().chain(steps.flatten()))
 }
 
 /// The versions that lack a field or member.
@@ -151,7 +201,8 @@ fn older(
             let value = value(cx, older.as_ref(), Some(field), names);
             quote!(#name: #value)
         });
-        read.extend(quote!(if #version { return Ok(Self { #(#values),* }); }));
+        let rest = cx.rest(item).map(|rest| quote!(#rest: Default::default()));
+        read.extend(quote!(if #version { return Ok(Self { #(#values,)* #rest }); }));
         let steps = fields.iter().zip(&older.fields).enumerate();
         let steps = steps.flat_map(|(index, (field, older))| {
             let name = ident(&field.name);
@@ -169,7 +220,7 @@ fn older(
     (read, write)
 }
 
-fn read_union(cx: &Context<'_>, union: &Union, names: &Names) -> TokenStream {
+fn read_union(cx: &Context<'_>, item: &Struct, union: &Union, names: &Names) -> TokenStream {
     let from = &names.from;
     let members = (0..).zip(&union.members).map(|(number, field)| {
         let (number, name) = (Literal::u16_unsuffixed(number), ident(&field.name));
@@ -180,9 +231,13 @@ fn read_union(cx: &Context<'_>, union: &Union, names: &Names) -> TokenStream {
         quote!(#number => Ok(Self::#name(#value)))
     });
     let (tag, unknown) = (Literal::u32_unsuffixed(union.tag), ident(&union.unknown));
+    let rest = cx.union_keeps(item).then(|| {
+        let (decoder, known) = (&names.cx, cx.known(item));
+        quote!(, rt::Rest::read(#decoder, #from, &[&#known])?)
+    });
     quote!(match #from.tag(#tag) {
         #(#members,)*
-        tag => Ok(Self::#unknown(tag)),
+        tag => Ok(Self::#unknown(tag #rest)),
     })
 }
 
@@ -214,9 +269,16 @@ fn write_union(cx: &Context<'_>, item: &Struct, union: &Union, names: &Names) ->
     // Nobody knows who has a member that the newest has no name for.
     let grown = item.lacks.iter().any(|lacks| *lacks != 0);
     let doubt = grown.then(|| lacks(!1, "union"));
-    let unknown = match doubt {
-        Some(doubt) => quote!(Self::#unknown(tag) => { #doubt #to.set_tag(#tag, *tag); }),
-        None => quote!(Self::#unknown(tag) => #to.set_tag(#tag, *tag)),
+    let unknown = match (doubt, cx.union_keeps(item)) {
+        (doubt, true) => quote! {
+            Self::#unknown(tag, rest) => {
+                #doubt
+                rest.write(#encoder, #to, &[])?;
+                #to.set_tag(#tag, *tag);
+            }
+        },
+        (Some(doubt), false) => quote!(Self::#unknown(tag) => { #doubt #to.set_tag(#tag, *tag); }),
+        (None, false) => quote!(Self::#unknown(tag) => #to.set_tag(#tag, *tag)),
     };
     quote! {
         match self {

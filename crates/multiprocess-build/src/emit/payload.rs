@@ -118,9 +118,20 @@ pub(super) fn results_form(
 /// The function that turns an error of the object into one of the exceptions that the schema
 /// declares.
 fn exception(lineage: &Lineage<'_>, exceptions: &[Field]) -> Option<TokenStream> {
+    let type_of = |field: &Field| lineage.cx.ty(&field.ty).to_string();
+    let open = |field: &Field| matches!(field.ty, Type::Parameter(_));
+    let several = |field: &Field| {
+        let others = exceptions.iter().filter(|other| other.slot != field.slot);
+        // A type argument can be the other's type.
+        let same = |other: &Field| open(field) || open(other) || type_of(other) == type_of(field);
+        others.into_iter().any(same)
+    };
     let mut exceptions = exceptions.iter().map(|field| {
         let (wire, slot, name) = raised(lineage, field);
-        quote!(rt::exception::<#wire>(error, #slot, #name))
+        match several(field) {
+            true => quote!(rt::exception_named::<#wire>(error, #slot, #name)),
+            false => quote!(rt::exception::<#wire>(error, #slot, #name)),
+        }
     });
     let first = exceptions.next()?;
     Some(quote!(|error| #first #(.or_else(|| #exceptions))*))

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::docs;
-use crate::Options;
+use crate::generate::Options;
 use crate::model::{File, Schema};
 use crate::names;
 
@@ -55,5 +55,5 @@ const RAW_ALLOWS: &str = "warnings, missing_docs, unreachable_pub, unused_qualif
 /// Lints whose result depends on the schema's names and on how much of it the program uses.
 const ALLOWS: &str = "dead_code, unreachable_pub, clippy::enum_variant_names, \
                       clippy::large_enum_variant, clippy::too_many_arguments, \
-                      clippy::type_complexity, clippy::upper_case_acronyms, \
-                      clippy::wrong_self_convention";
+                      clippy::should_implement_trait, clippy::type_complexity, \
+                      clippy::upper_case_acronyms, clippy::wrong_self_convention";

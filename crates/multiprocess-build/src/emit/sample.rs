@@ -1,7 +1,7 @@
 //! Models made by hand, for the tests.
 
 use super::file;
-use crate::Options;
+use crate::generate::Options;
 use crate::model::*;
 use crate::names;
 
@@ -50,6 +50,7 @@ pub(crate) fn field(name: &str, slot: u32, ty: Type) -> Field {
         boxed: false,
         redacted: false,
         may_be_lost: false,
+        required: false,
     }
 }
 
@@ -69,6 +70,8 @@ pub(super) fn structure(name: &str, body: Body) -> Struct {
         size: (8, 12),
         body,
         derives: Vec::new(),
+        attributes: String::new(),
+        group: false,
         comparable: true,
         default: Defaults::Derived,
         entry: false,
@@ -166,6 +169,8 @@ pub(super) fn options() -> Options {
     Options {
         async_traits: false,
         raw_methods: false,
+        exhaustive: false,
+        keep_unknown: false,
         raw: false,
         below_out_dir: Some(String::new()),
     }

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::types::{bounded, contains, fields, listed};
@@ -19,16 +19,31 @@ pub(super) struct Shape<'a> {
     /// Whether the type parameters have bounds already where the type is declared.
     pub bounded: bool,
     pub derives: &'a [String],
+    /// Further attributes.
+    pub attributes: &'a str,
     pub comparable: bool,
     pub default: Defaults,
     pub member_docs: &'a dyn Fn(&Field) -> String,
+    /// The field that keeps what the schema does not know, if there is one.
+    pub rest: Option<Ident>,
+    /// Whether the variant for unknown members of a union keeps what they hold.
+    pub union_keeps: bool,
 }
 
 impl Shape<'_> {
     pub(super) fn structure(&self, cx: &Context<'_>, fields: &[Field]) -> TokenStream {
         let (docs, name, generics) = (&self.docs, ident(self.name), self.generics());
-        let debug = fields.iter().any(hidden).then(|| self.debug_structure(fields));
-        let derive = self.derive(debug.is_some());
+        let written = self.rest.is_some() || fields.iter().any(hidden);
+        let debug = written.then(|| self.debug_structure(fields));
+        let rest = self.rest.as_ref().map(|rest| {
+            quote! {
+                /// What the struct of a peer with a newer schema has beyond these; it is sent on with them.
+                pub #rest: rt::Rest
+            }
+        });
+        let (derive, growing) = (self.derive(debug.is_some()), cx.growing());
+        let attributes = tokens(self.attributes);
+        let setters = (!cx.exhaustive).then(|| self.setters(cx, fields));
         let declared = fields.iter().map(|field| {
             let docs = docs::attributes(&field.docs, || (self.member_docs)(field));
             let (name, ty) = (ident(&field.name), cx.field_type(field));
@@ -37,9 +52,13 @@ impl Shape<'_> {
         quote! {
             #docs
             #derive
-            pub struct #name #generics { #(#declared),* }
+            #growing
+            #attributes
+            pub struct #name #generics { #(#declared,)* #rest }
 
             #debug
+
+            #setters
         }
     }
 
@@ -47,7 +66,8 @@ impl Shape<'_> {
     pub(super) fn union(&self, cx: &Context<'_>, union: &Union, default: bool) -> TokenStream {
         let (docs, name, generics) = (&self.docs, ident(self.name), self.generics());
         let debug = union.members.iter().any(hidden).then(|| self.debug_union(union));
-        let derive = self.derive(debug.is_some());
+        let (derive, growing) = (self.derive(debug.is_some()), cx.growing());
+        let attributes = tokens(self.attributes);
         let members = union.members.iter().enumerate().map(|(index, field)| {
             let docs = docs::attributes(&field.docs, || (self.member_docs)(field));
             let name = ident(&field.name);
@@ -59,20 +79,31 @@ impl Shape<'_> {
             quote!(#docs #name(#ty))
         });
         let unknown = ident(&union.unknown);
+        let unknown = match self.union_keeps {
+            true => quote! {
+                /// A member that the schema does not know, by its number, and what it holds.
+                #unknown(u16, rt::Rest)
+            },
+            false => quote! {
+                /// A member that the schema does not know, by its number. What it holds is lost.
+                #unknown(u16)
+            },
+        };
         quote! {
             #docs
             #derive
+            #growing
+            #attributes
             pub enum #name #generics {
                 #(#members,)*
-                /// A member that the schema does not know, by its number. What it holds is lost.
-                #unknown(u16),
+                #unknown,
             }
 
             #debug
         }
     }
 
-    fn generics(&self) -> TokenStream {
+    pub(super) fn generics(&self) -> TokenStream {
         match self.bounded {
             true => bounded(self.parameters, &quote!(rt::Argument), None),
             false => listed(self.parameters),
@@ -116,7 +147,14 @@ impl Shape<'_> {
                 None => quote!(.field(#shown, &self.#name)),
             }
         });
-        self.debug(&quote!(f.debug_struct(#name) #(#fields)*.finish()))
+        let Some(rest) = &self.rest else {
+            return self.debug(&quote!(f.debug_struct(#name) #(#fields)*.finish()));
+        };
+        self.debug(&quote! {
+            let mut shown = f.debug_struct(#name);
+            #(shown #fields;)*
+            if self.#rest.is_empty() { shown.finish() } else { shown.finish_non_exhaustive() }
+        })
     }
 
     fn debug_union(&self, union: &Union) -> TokenStream {
@@ -134,9 +172,10 @@ impl Shape<'_> {
             }
         });
         let (unknown, shown) = (ident(&union.unknown), &union.unknown);
+        let rest = self.union_keeps.then(|| quote!(, _));
         self.debug(&quote!(match self {
             #(#members,)*
-            Self::#unknown(tag) => f.debug_tuple(#shown).field(tag).finish(),
+            Self::#unknown(tag #rest) => f.debug_tuple(#shown).field(tag).finish(),
         }))
     }
 
@@ -189,18 +228,24 @@ pub(super) fn default_kind(item: &Struct) -> Defaults {
     }
 }
 
+/// An implementation of `Default` for a struct.
+pub(super) fn default_of_fields(
+    cx: &Context<'_>,
+    fields: &[Field],
+    shape: &Shape<'_>,
+) -> TokenStream {
+    let values = fields.iter().map(|field| {
+        let (name, value) = (ident(&field.name), cx.field_default(field));
+        quote!(#name: #value)
+    });
+    let rest = shape.rest.as_ref().map(|rest| quote!(#rest: Default::default()));
+    implement_default(shape, &quote!(Self { #(#values,)* #rest }), fields)
+}
+
 /// An implementation of `Default`.
 pub(super) fn default(cx: &Context<'_>, item: &Struct, shape: &Shape<'_>) -> TokenStream {
-    let (name, arguments) = (ident(&item.named.name), listed(&item.parameters));
-    let generics = shape.with_bound(&quote!(Default));
     let value = match &item.body {
-        Body::Fields(fields) => {
-            let values = fields.iter().map(|field| {
-                let (name, value) = (ident(&field.name), cx.field_default(field));
-                quote!(#name: #value)
-            });
-            quote!(Self { #(#values),* })
-        }
+        Body::Fields(fields) => return default_of_fields(cx, fields, shape),
         Body::Union(union) => match union.members.first() {
             Some(field) => {
                 let (name, value) = (ident(&field.name), cx.field_default(field));
@@ -208,12 +253,18 @@ pub(super) fn default(cx: &Context<'_>, item: &Struct, shape: &Shape<'_>) -> Tok
             }
             None => {
                 let unknown = ident(&union.unknown);
-                quote!(Self::#unknown(0))
+                let rest = shape.union_keeps.then(|| quote!(, Default::default()));
+                quote!(Self::#unknown(0 #rest))
             }
         },
     };
-    let values = fields(&item.body).iter().filter_map(|field| field.default.as_ref());
-    let allow = allow_approximate(values);
+    implement_default(shape, &value, fields(&item.body))
+}
+
+fn implement_default(shape: &Shape<'_>, value: &TokenStream, fields: &[Field]) -> TokenStream {
+    let (name, arguments) = (ident(shape.name), listed(shape.parameters));
+    let generics = shape.with_bound(&quote!(Default));
+    let allow = allow_approximate(fields.iter().filter_map(|field| field.default.as_ref()));
     quote! {
         #allow
         impl #generics Default for #name #arguments {

@@ -3,7 +3,7 @@
 
 use super::sample::*;
 use super::{file, root};
-use crate::Options;
+use crate::generate::Options;
 use crate::model::*;
 
 fn int() -> Type {
@@ -87,6 +87,21 @@ fn exceptions_come_before_the_results() {
             },"#,
     );
     assert_has(&text, "/// It can fail with [`Trouble`] or [`Worse`]: see");
+}
+
+#[test]
+fn exceptions_of_one_type_say_which_they_are() {
+    let fails = method(0, "fails", vec![], vec![]);
+    let exceptions = [("denied", "Trouble"), ("locked", "Trouble"), ("worse", "Worse")];
+    let exceptions = (1..).zip(exceptions).map(|(slot, (name, ty))| field(name, slot, of(ty)));
+    let exceptions = exceptions.collect();
+    let text = with_interface(interface("Risk", vec![Method { exceptions, ..fails }]), false);
+    assert_has(&text, r#"rt::exception_named::<rt::Struct<Trouble>>(error, 1, "denied")"#);
+    assert_has(&text, r#"rt::exception_named::<rt::Struct<Trouble>>(error, 2, "locked")"#);
+    assert_has(&text, r#"rt::exception::<rt::Struct<Worse>>(error, 3, "worse")"#);
+    let docs = "/// It can fail with [`Trouble`] (as `denied`) or [`Trouble`] (as `locked`) or [`Worse`]: see \
+                [`Error::raised_in`]";
+    assert_has(&text, docs);
 }
 
 #[test]
@@ -193,6 +208,40 @@ fn parameters_are_bound_where_handles_need_it() {
     let store = Object { arguments: vec![parameter()], ..object("Store") };
     let holder = structure("Holder", Body::Fields(vec![field("store", 0, Type::Interface(store))]));
     assert_has(&with_struct(generic(holder)), "pub struct Holder<T: rt::Argument> {");
+}
+
+#[test]
+fn a_field_that_is_added_changes_no_signature() {
+    let signatures = |fields: &[Field]| {
+        let text = with_struct(structure("Growing", Body::Fields(fields.to_vec())));
+        assert_has(&text, "#[non_exhaustive]\npub struct Growing {");
+        let lines = text.lines().filter(|line| line.contains("pub fn "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let object = Object { nullable: false, ..object("Store") };
+    let required = Field { required: true, ..field("store", 0, Type::Interface(object)) };
+    let before = [required, field("count", 0, int())];
+    let after = [&before[..], &[field("name", 1, Type::Text)]].concat();
+    let (before, after) = (signatures(&before), signatures(&after));
+    assert_eq!(before[0].trim(), "pub fn new(store: StoreClient) -> Self {");
+    assert_eq!(before, after[..before.len()]);
+    assert_eq!(after.len(), before.len() + 1);
+}
+
+#[test]
+fn exhaustive_types_have_no_setters() {
+    let sample = || {
+        let mut sample = sample();
+        sample.0.structs.push(structure("Fixed", Body::Fields(vec![field("x", 0, int())])));
+        sample
+    };
+    let schema = Schema { files: vec![sample().0], ..Schema::default() };
+    let print = |exhaustive| {
+        let options = Options { exhaustive, ..options() };
+        file(&schema, &schema.files[0], &options).unwrap_or_else(|error| error.to_string())
+    };
+    assert!(print(false).contains("#[non_exhaustive]") && print(false).contains("fn x("));
+    assert!(!print(true).contains("#[non_exhaustive]") && !print(true).contains("fn x("));
 }
 
 #[test]

@@ -30,6 +30,8 @@ impl Context<'_> {
             Type::Text => quote!(String),
             Type::Data => quote!(Vec<u8>),
             Type::AnyPointer => quote!(rt::AnyPointer),
+            Type::Capability(true) => quote!(Option<rt::Capability>),
+            Type::Capability(false) => quote!(rt::Capability),
             Type::Enum(named) => self.named(named),
             Type::Struct(named, arguments) | Type::Group(named, arguments) => {
                 let (name, arguments) = (self.named(named), self.arguments(arguments));
@@ -101,6 +103,8 @@ impl Context<'_> {
             Type::Text => quote!(rt::Text),
             Type::Data => quote!(rt::Data),
             Type::AnyPointer => quote!(rt::AnyPointerWire),
+            Type::Capability(true) => quote!(rt::AnyObject),
+            Type::Capability(false) => quote!(rt::AnyObjectNotNull),
             Type::Enum(_) => {
                 let name = self.ty(ty);
                 quote!(rt::Enum<#name>)

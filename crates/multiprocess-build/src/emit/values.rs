@@ -152,12 +152,22 @@ impl Context<'_> {
         }
         let item = self.structure(named);
         let name = self.named(named);
+        if named.module.outside.is_some() {
+            // Another crate's struct may have fields that this crate does not know.
+            let values = values.iter().map(|(field, value)| {
+                let (field, value) = (ident(field), self.value(value, None));
+                quote!(value.#field = #value;)
+            });
+            return quote!(rt::default_with(|value: &mut #name| { #(#values)* }));
+        }
         let given = values.iter().map(|(field, value)| {
             let ty = self.member(named, field).map(|field| &field.ty);
             let (field, value) = (ident(field), self.value(value, ty));
             quote!(#field: #value)
         });
-        let all = item.is_some_and(|item| fields(&item.body).len() == values.len());
+        let all = item.is_some_and(|item| {
+            fields(&item.body).len() == values.len() && self.rest(item).is_none()
+        });
         let rest = (!all).then(|| quote!(..Default::default()));
         quote!(#name { #(#given,)* #rest })
     }
@@ -208,8 +218,12 @@ impl Context<'_> {
 
 /// Whether the schema gives some field of the struct another default than its type's own.
 pub(super) fn has_defaults(item: &Struct) -> bool {
-    let given = |field: &Field| field.default.is_some() && field.presence == Presence::Always;
-    fields(&item.body).iter().any(given)
+    fields(&item.body).iter().any(has_default)
+}
+
+/// Whether the schema gives the field another default than its type's own.
+pub(super) fn has_default(field: &Field) -> bool {
+    field.default.is_some() && field.presence == Presence::Always
 }
 
 fn is_default(value: &TokenStream) -> bool {

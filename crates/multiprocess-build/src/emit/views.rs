@@ -96,6 +96,8 @@ pub(super) fn view(cx: &Context<'_>, item: &Struct) -> Option<TokenStream> {
         let value = cx.owned(field, &quote!(#name::#field_name(&view)?));
         quote!(#field_name: #value)
     });
+    // What is borrowed is not passed on.
+    let rest = cx.rest(item).map(|rest| quote!(#rest: Default::default()));
     let parameter = if fields.is_empty() { quote!(_) } else { quote!(view) };
     Some(quote! {
         #head
@@ -112,7 +114,7 @@ pub(super) fn view(cx: &Context<'_>, item: &Struct) -> Option<TokenStream> {
             type View<'a> = #name<'a>;
 
             fn owned(#parameter: #name<'_>) -> rt::Result<Self> {
-                Ok(Self { #(#owned),* })
+                Ok(Self { #(#owned,)* #rest })
             }
         }
     })

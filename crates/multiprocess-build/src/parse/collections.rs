@@ -123,7 +123,7 @@ impl Pass<'_> {
     fn ordered(&self, ty: &Type, order: Order) -> Result<(), String> {
         match ty {
             Type::Float32 | Type::Float64 => Err("a floating point number".to_owned()),
-            Type::Interface(_) => Err("an interface".to_owned()),
+            Type::Interface(_) | Type::Capability(_) => Err("an interface".to_owned()),
             Type::Parameter(_) => Err("a type parameter".to_owned()),
             Type::AnyPointer if order == Order::Ordered => Err("an AnyPointer".to_owned()),
             Type::Set(Order::Hashed, _) | Type::Map(Order::Hashed, _) => {

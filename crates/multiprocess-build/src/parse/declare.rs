@@ -100,6 +100,9 @@ impl Parser<'_> {
         let renamed = marks::text(node.get_annotations()?, id::NAME)?;
         let module = names::module(renamed.unwrap_or(&stem));
         if !names::is_identifier(&module) {
+            if !self.has_types(node)? {
+                return Ok(None); // `c++.capnp`, in a directory that has other schemas, too.
+            }
             let what = format!("the file's name gives no name for a Rust module: {stem:?}");
             self.report.add(&place, what, "letters, digits, - and _, a letter first");
             return Ok(None);
@@ -115,7 +118,7 @@ impl Parser<'_> {
                 if let Some(other) = self.modules.insert(taken.clone(), filename.to_owned()) {
                     let what =
                         format!("two schema files would be the Rust module {taken}: {other} too");
-                    self.report.add(&place, what, "another name for one of them");
+                    self.report.add(&place, what, "another name for one of them: the file's, or one of Builder::mark and Mark::name_from");
                     return Ok(None);
                 }
             }
@@ -137,6 +140,17 @@ impl Parser<'_> {
         self.name_handles(&mut scope);
         self.declare_groups(&mut scope)?;
         Ok(Some(scope))
+    }
+
+    /// Whether a file declares more than annotations.
+    fn has_types(&self, file: node::Reader<'_>) -> Result<bool, Error> {
+        for nested in file.get_nested_nodes()? {
+            let node = self.nodes.get(&nested.get_id());
+            if !matches!(node.map(|node| node.which()).transpose()?, Some(node::Annotation(_))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Declares the types that are nested in `node`. `prefix` is made of the names of the scopes

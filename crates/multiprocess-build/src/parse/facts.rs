@@ -1,14 +1,14 @@
 //! Whether each struct has an equality and a default, which depends on the types of all values in it, at
-//! any depth.
+//! any depth; and which fields have none.
 
 use std::collections::HashMap;
 
 use super::declare::Declared;
-use super::visit::{each_field, fields, initial, structs};
+use super::visit::{each_field, fields, fields_mut, initial, structs};
 use super::{Place, Report};
 use crate::model::{Body, Defaults, Field, Presence, Schema, Struct, Type, Value};
 
-/// Fills in whether each struct has an equality and a default.
+/// Fills in whether each struct has an equality and a default, and whether each field needs a value.
 pub(super) fn complete(schema: &mut Schema) {
     let all = facts(schema);
     for file in schema.files.iter_mut().chain(&mut schema.outside) {
@@ -28,8 +28,17 @@ pub(super) fn complete(schema: &mut Schema) {
                 }
                 (false, Body::Fields(_)) => Defaults::Derived,
             };
+            let promised = is_promised(item);
+            for field in fields_mut(&mut item.body) {
+                field.required = lacks_default(field, promised, &all) || depends(field);
+            }
             // `facts` has read the mark, and `default` says how the struct gets its default.
             item.derives.retain(|name| name != "Default");
+        }
+        for method in file.interfaces.iter_mut().flat_map(|interface| &mut interface.methods) {
+            for field in &mut method.results.fields {
+                field.required = lacks_default(field, false, &all) || depends(field);
+            }
         }
     }
 }
@@ -66,22 +75,42 @@ fn facts(schema: &Schema) -> HashMap<u64, Facts> {
 
 fn of_struct(item: &Struct, all: &HashMap<u64, Facts>) -> Facts {
     let holds = |ty: &Type| of_type(ty, all).holds_handle;
-    let promised = item.derives.iter().any(|name| name == "Default");
-    let no_default = |field: &Field| {
-        // The schema's default goes through the codec, the type's own has to be promised.
-        let known = promised || field.default.is_some();
-        let named = matches!(field.ty, Type::As { .. });
-        let made = field.presence == Presence::Always && !(named && known);
-        made && of_type(&field.ty, all).no_default
-    };
+    let promised = is_promised(item);
+    let mut first = initial(&item.body).iter();
     Facts {
         holds_handle: fields(&item.body).iter().any(|field| holds(&field.ty)),
-        no_default: initial(&item.body).iter().any(no_default),
+        no_default: first.any(|field| lacks_default(field, promised, all)),
     }
+}
+
+/// Whether the schema's author says that the Rust types of the struct's fields have a default.
+fn is_promised(item: &Struct) -> bool {
+    item.derives.iter().any(|name| name == "Default")
+}
+
+fn lacks_default(field: &Field, promised: bool, all: &HashMap<u64, Facts>) -> bool {
+    // The schema's default goes through the codec, the type's own has to be promised.
+    let known = promised || field.default.is_some();
+    let named = matches!(field.ty, Type::As { .. });
+    let made = field.presence == Presence::Always && !(named && known);
+    made && of_type(&field.ty, all).no_default
+}
+
+/// Whether it depends on a type argument whether the field has a default.
+fn depends(field: &Field) -> bool {
+    fn open(ty: &Type) -> bool {
+        match ty {
+            Type::Parameter(_) => true,
+            Type::Struct(_, arguments) | Type::Group(_, arguments) => arguments.iter().any(open),
+            _ => false,
+        }
+    }
+    field.presence == Presence::Always && open(&field.ty)
 }
 
 fn of_type(ty: &Type, all: &HashMap<u64, Facts>) -> Facts {
     match ty {
+        Type::Capability(nullable) => Facts { holds_handle: false, no_default: !nullable },
         Type::Interface(object) => Facts { holds_handle: true, no_default: !object.nullable },
         Type::Struct(named, arguments) | Type::Group(named, arguments) => {
             let own = all.get(&named.id).copied().unwrap_or_default();
@@ -108,7 +137,7 @@ pub(super) fn check_values(
         .map(|item| (item.named.id, (item.default == Defaults::Absent, fields(&item.body).len())));
     let known: HashMap<u64, (bool, usize)> = known.collect();
     let mut check = |value: &Value, place: &Place| {
-        if let Some(name) = lacks_default(value, &known) {
+        if let Some(name) = made_of_default(value, &known) {
             let what = format!("a value of {name}, which has no default, is not supported");
             let instead = "on that struct $Rust.derive(\"Default\") (of /rust-multiprocess.capnp) where a \
                            type is annotated, and no notNull";
@@ -131,18 +160,18 @@ pub(super) fn check_values(
 }
 
 /// The struct in a value that has no default, although the value does not give all of its fields.
-fn lacks_default<'v>(value: &'v Value, known: &HashMap<u64, (bool, usize)>) -> Option<&'v str> {
+fn made_of_default<'v>(value: &'v Value, known: &HashMap<u64, (bool, usize)>) -> Option<&'v str> {
     match value {
         Value::Struct(named, fields) => {
             let (absent, count) = known.get(&named.id).copied().unwrap_or_default();
             if absent && fields.len() < count {
                 return Some(&named.name);
             }
-            fields.iter().find_map(|(_, value)| lacks_default(value, known))
+            fields.iter().find_map(|(_, value)| made_of_default(value, known))
         }
-        Value::List(items) => items.iter().find_map(|value| lacks_default(value, known)),
+        Value::List(items) => items.iter().find_map(|value| made_of_default(value, known)),
         Value::Union(_, _, value) | Value::Some(value) | Value::Boxed(value) => {
-            lacks_default(value, known)
+            made_of_default(value, known)
         }
         _ => None,
     }

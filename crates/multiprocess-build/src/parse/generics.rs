@@ -267,24 +267,8 @@ impl<'a> Parser<'a> {
     }
 
     fn argument(&mut self, ty: type_::Reader<'a>, place: &Place) -> Result<Type, Error> {
-        let Some(ty) = self.map_type(ty, &Default::default(), place)? else {
-            return Ok(Type::AnyPointer); // It is reported.
-        };
-        let mut innermost = &ty;
-        while let Type::List(item) = innermost {
-            innermost = item;
-        }
-        let refused = match innermost {
-            Type::Enum(_) => Some(("a list of enums", "a list of UInt16, or a struct")),
-            Type::Void => Some(("a list of Void", "a list of numbers, or a struct")),
-            Type::Int(crate::model::Int::U8) => Some(("a list of UInt8", "Data")),
-            _ => None,
-        };
-        if let Some((what, instead)) = refused {
-            let what = format!("{what} as a type argument is not supported");
-            self.report.add(place, what, instead);
-        }
-        Ok(ty)
+        // What has no type is reported.
+        Ok(self.map_type(ty, &Default::default(), place)?.unwrap_or(Type::AnyPointer))
     }
 }
 

@@ -41,7 +41,7 @@ impl<'a> Parser<'a> {
         self.interrupts(&declared.place, body, &mut methods)?;
         let names = methods.iter().map(|m| (m.name.as_str(), m.schema_name.as_str()));
         self.same_names(&declared.place, names);
-        let stem = scope.stem.replace('-', "_");
+        let stem = names::snake(&scope.stem.replace('-', "_"));
         Ok(Interface {
             docs: self.docs(id)?,
             main: declared.top && names::snake(&declared.schema_name) == stem,
@@ -185,6 +185,7 @@ fn wanted(params: &Message, results: &mut Message) {
             match &mut result.ty {
                 // An absent reference is null.
                 Type::Interface(object) => object.nullable = true,
+                Type::Capability(nullable) => *nullable = true,
                 _ => result.presence = Presence::Wanted(param.name.clone()),
             }
         }

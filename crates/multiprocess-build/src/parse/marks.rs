@@ -2,6 +2,7 @@
 
 use capnp::schema_capnp::{annotation, value};
 use capnp::struct_list;
+use syn::parse::Parser as _;
 
 use super::{Parser, Place, id};
 use crate::error::Error;
@@ -131,6 +132,21 @@ impl Parser<'_> {
             }
         }
         Ok(Some((rust.to_owned(), codec.unwrap_or(rust).to_owned())))
+    }
+
+    /// The attributes that a declaration's annotation gives.
+    pub(super) fn attributes(
+        &mut self,
+        annotations: Annotations<'_>,
+        place: &Place,
+    ) -> Result<String, Error> {
+        let Some(text) = text(annotations, id::ATTRIBUTE)? else { return Ok(String::new()) };
+        if syn::Attribute::parse_outer.parse_str(text).is_err() {
+            let what = format!("{text:?} is no attribute");
+            self.report.add(place, what, "attributes as in Rust, such as #[must_use]");
+            return Ok(String::new());
+        }
+        Ok(text.to_owned())
     }
 
     /// The derives that a declaration's annotation names.

@@ -145,6 +145,7 @@ impl<'a> Parser<'a> {
             boxed: false,
             redacted: false,
             may_be_lost: false,
+            required: false,
         }))
     }
 
@@ -152,7 +153,9 @@ impl<'a> Parser<'a> {
         if word != "result" {
             let what = "a typed exception can be a result only";
             self.report.add(place, what, "no annotation exception");
-        } else if !field.ty.is_pointer() || matches!(field.ty, Type::Interface(_)) {
+        } else if !field.ty.is_pointer()
+            || matches!(field.ty, Type::Interface(_) | Type::Capability(_))
+        {
             let what = "a typed exception of this type is not supported";
             self.report.add(place, what, "a struct");
         }
@@ -164,7 +167,9 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn role(&self, field: field::Reader<'_>) -> Result<Role, Error> {
-        if find(field.get_annotations()?, id::SKIP).is_some() {
+        let annotations = field.get_annotations()?;
+        let mut visible = find(annotations, id::VISIBLE).is_some();
+        if find(annotations, id::SKIP).is_some() && !visible {
             return Ok(Role::Hidden);
         }
         let field::Slot(slot) = field.which()? else { return Ok(Role::Value) };
@@ -183,10 +188,11 @@ impl<'a> Parser<'a> {
         let mut count = find(field.get_annotations()?, id::COUNT);
         if let (None, Some(node)) = (count, type_id.and_then(|id| self.nodes.get(&id))) {
             count = find(node.get_annotations()?, id::COUNT);
+            visible |= find(node.get_annotations()?, id::VISIBLE).is_some();
         }
         let Some(count) = count else { return Ok(Role::Value) };
         match count.get_value()?.which()? {
-            value::Int32(0) => Ok(Role::Hidden),
+            value::Int32(0) if !visible => Ok(Role::Hidden),
             _ => Ok(Role::Value),
         }
     }
@@ -213,6 +219,7 @@ impl<'a> Parser<'a> {
             boxed: false,
             redacted: marks.redacted,
             may_be_lost: marks.may_be_lost,
+            required: false,
         };
         match field.which()? {
             field::Group(group) => {
@@ -248,9 +255,8 @@ impl<'a> Parser<'a> {
         while let Type::As { wire: inner, .. } = wire {
             wire = inner;
         }
-        if matches!(wire, Type::Interface(_) | Type::AnyPointer | Type::Parameter(_))
-            || !wire.is_pointer()
-        {
+        let object = matches!(wire, Type::Interface(_) | Type::Capability(_));
+        if object || matches!(wire, Type::AnyPointer | Type::Parameter(_)) || !wire.is_pointer() {
             let instead = "a Bool beside it whose name is `has` and this name";
             let what = "nullable is for structs, lists, text and data only";
             self.report.add(place, what, instead);
@@ -292,8 +298,10 @@ impl<'a> Parser<'a> {
             field.presence = Presence::Flag(*slot);
             // The flag alone says whether it is absent, so the handle in the Option cannot be null
             // as well.
-            if let Type::Interface(object) = &mut field.ty {
-                object.nullable = false;
+            match &mut field.ty {
+                Type::Interface(object) => object.nullable = false,
+                Type::Capability(nullable) => *nullable = false,
+                _ => {}
             }
             folded.push(flag);
         }

@@ -17,6 +17,13 @@ const STRUCT_DERIVES: &[&str] = &["Clone", "Debug", "PartialEq"];
 const ENUM_DERIVES: &[&str] =
     &["Clone", "Copy", "Debug", "Default", "PartialEq", "Eq", "Hash", "PartialOrd", "Ord"];
 
+/// What the annotations of a struct or group say of its Rust type.
+struct Own {
+    derives: Vec<String>,
+    attributes: String,
+    group: bool,
+}
+
 impl<'a> Parser<'a> {
     /// A struct, and all groups and unions in it.
     pub(super) fn structure(
@@ -27,21 +34,25 @@ impl<'a> Parser<'a> {
     ) -> Result<(), Error> {
         let mut derives = self.derives(node.get_annotations()?, &declared.place)?;
         derives.retain(|name| !STRUCT_DERIVES.contains(&name.as_str()));
+        let attributes = self.attributes(node.get_annotations()?, &declared.place)?;
         let node::Struct(body) = node.which()? else { return Ok(()) };
-        self.structure_body(declared, node.get_id(), body, derives, structs)
+        let own = Own { derives, attributes, group: false };
+        self.structure_body(declared, node.get_id(), body, own, structs)
     }
 
     /// The struct or group that the node `id` declares. The groups and unions in a struct have its
-    /// derives as well, because otherwise the struct could not.
+    /// derives as well, because otherwise the struct could not. Attributes are for one type; a union
+    /// without a name has those of its struct.
     fn structure_body(
         &mut self,
         declared: Declared,
         id: u64,
         body: node::struct_::Reader<'a>,
-        derives: Vec<String>,
+        own: Own,
         structs: &mut Vec<Struct>,
     ) -> Result<(), Error> {
         let place = declared.place.clone();
+        let Own { derives, attributes, group } = own;
         let made = Struct {
             docs: self.docs(id)?,
             parameters: self.parameters(declared.named.id),
@@ -49,6 +60,8 @@ impl<'a> Parser<'a> {
             size: (body.get_data_word_count(), body.get_pointer_count()),
             body: Body::Fields(Vec::new()),
             derives: derives.clone(),
+            attributes: attributes.clone(),
+            group,
             comparable: true,
             default: Defaults::Derived,
             entry: false,
@@ -77,6 +90,8 @@ impl<'a> Parser<'a> {
                         size: (body.get_data_word_count(), body.get_pointer_count()),
                         body: Body::Union(self.union(id, body, &place)?),
                         derives: derives.clone(),
+                        attributes: attributes.clone(),
+                        group: true,
                         comparable: true,
                         default: Defaults::Derived,
                         entry: false,
@@ -103,8 +118,10 @@ impl<'a> Parser<'a> {
                     derives.push(name);
                 }
             }
+            let attributes = self.attributes(field.get_annotations()?, &declared.place)?;
             let first = structs.len();
-            self.structure_body(declared, inner, group, derives, structs)?;
+            let own = Own { derives, attributes, group: true };
+            self.structure_body(declared, inner, group, own, structs)?;
             if let Some(made) = structs.get_mut(first) {
                 // The comment on a group is on its field.
                 made.docs = self.member_docs(id, index)?;
@@ -163,6 +180,7 @@ impl<'a> Parser<'a> {
                     boxed: false,
                     redacted: false,
                     may_be_lost: false,
+                    required: false,
                 }),
             };
             let Some(mut made) = made else { continue };
@@ -186,6 +204,7 @@ impl<'a> Parser<'a> {
         let docs = self.docs(declared.named.id)?;
         let mut derives = self.derives(annotations, &declared.place)?;
         derives.retain(|name| !ENUM_DERIVES.contains(&name.as_str()));
+        let attributes = self.attributes(annotations, &declared.place)?;
         let mut variants: Vec<Variant> = Vec::new();
         let mut schema_names: Vec<&str> = Vec::new();
         for (index, enumerant) in body.get_enumerants()?.iter().enumerate() {
@@ -203,7 +222,8 @@ impl<'a> Parser<'a> {
         let names = variants.iter().map(|variant| variant.name.as_str()).zip(schema_names);
         self.same_names(&declared.place, names);
         let unknown = unknown(variants.iter().map(|variant| variant.name.as_str()));
-        Ok(Enum { named: declared.named, docs, variants, unknown, derives, lacks: Vec::new() })
+        let (named, lacks) = (declared.named, Vec::new());
+        Ok(Enum { named, docs, variants, unknown, derives, attributes, lacks })
     }
 
     /// Reports different schema names that are the same name in Rust.

@@ -22,8 +22,11 @@ impl<'a> Parser<'a> {
             innermost = item;
         }
         let interface = matches!(innermost, Type::Interface(_));
-        for (mark, name) in [(marks.not_null, "notNull"), (marks.shared, "shared")] {
-            if mark && !interface {
+        let object = interface || matches!(innermost, Type::Capability(_));
+        let misplaced =
+            [(marks.not_null && !object, "notNull"), (marks.shared && !interface, "shared")];
+        for (wrong, name) in misplaced {
+            if wrong {
                 let what = format!("{name} is for interfaces only");
                 self.report.add(place, what, "it without the annotation");
             }
@@ -106,18 +109,24 @@ impl<'a> Parser<'a> {
                     None => return Ok(None),
                 }
             }
-            type_::List(list) => match self.map_type(list.get_element_type()?, marks, place)? {
-                Some(item) => Type::List(Box::new(item)),
-                None => return Ok(None),
-            },
-            type_::AnyPointer(any) => return self.any_pointer(any, place),
+            type_::List(list) => {
+                let Some(item) = self.map_type(list.get_element_type()?, marks, place)? else {
+                    return Ok(None);
+                };
+                if self.options.raw && matches!(item, Type::AnyPointer | Type::Capability(_)) {
+                    let what = "capnpc has no lists of AnyPointer or Capability";
+                    self.report.add(place, what, "a list of structs with one; or no raw code");
+                }
+                Type::List(Box::new(item))
+            }
+            type_::AnyPointer(any) => return self.any_pointer(any, marks),
         }))
     }
 
     fn any_pointer(
         &mut self,
         any: type_::any_pointer::Reader<'_>,
-        place: &Place,
+        marks: &Marks,
     ) -> Result<Option<Type>, Error> {
         if let Some(parameter) = self.parameter(any)? {
             return Ok(Some(Type::Parameter(self.parameter_name(parameter))));
@@ -125,8 +134,7 @@ impl<'a> Parser<'a> {
         if let type_::any_pointer::Unconstrained(kind) = any.which()?
             && let type_::any_pointer::unconstrained::Capability(()) = kind.which()?
         {
-            self.report.add(place, "Capability is not supported", "an interface");
-            return Ok(None);
+            return Ok(Some(Type::Capability(!marks.not_null)));
         }
         Ok(Some(Type::AnyPointer))
     }

@@ -8,7 +8,7 @@ use super::{compile, directory, write};
 
 #[test]
 fn the_error_reads_well_and_debug_is_the_same() {
-    let schema = "struct S {}\n\ninterface I {\n  m @0 (v :Capability);\n}";
+    let schema = "struct S {}\n\ninterface I {\n  m @0 (v :Int32 $Rust.nullable);\n}";
     let error = compile("text", &[("file.capnp", schema)]);
     let error = error.expect_err("an error");
     let text = error.to_string();
@@ -17,7 +17,8 @@ fn the_error_reads_well_and_debug_is_the_same() {
     assert_eq!(head, "the schemas say what has no mapping to Rust");
     // The line is that of the declaration, because the compiler gives no lines of its members.
     let want = "file.capnp:6: interface I, method m, parameter v\n    \
-                Capability is not supported\n    instead: an interface";
+                nullable is for structs, lists, text and data only\n    instead: a Bool beside it whose \
+                name is `has` and this name";
     assert!(rest.ends_with(want), "{text}");
 }
 
@@ -72,12 +73,44 @@ fn raw_methods_need_names_of_their_own() {
 fn file_names_that_are_no_modules() {
     let error = compile(
         "modules",
-        &[("a-b.capnp", ""), ("a_b.capnp", ""), ("2.capnp", ""), ("multiprocess.capnp", "")],
+        &[
+            ("a-b.capnp", ""),
+            ("a_b.capnp", ""),
+            ("2.capnp", "enum E {}"),
+            ("3.capnp", "annotation a @0xb34f7d2bd1f45a99 (file) :Void;"),
+            ("multiprocess.capnp", ""),
+        ],
     );
     let text = error.expect_err("an error").to_string();
     assert!(text.contains("two schema files would be the Rust module a_b: "), "{text}");
     assert!(text.contains("the file's name gives no name for a Rust module: \"2\""), "{text}");
+    assert!(!text.contains("module: \"3\""), "it has only an annotation: {text}");
     assert!(text.contains("the file's name is that of the generated file"), "{text}");
+}
+
+#[test]
+fn cap_n_protos_own_schemas_are_the_users_where_there_are_any() {
+    let text = "using P = import \"/capnp/persistent.capnp\";\n\
+                struct S { v @0 :P.Persistent(Text, Data).SaveParams; }";
+    let builder = write("standard", &[("a.capnp", text)]);
+    builder.compile().expect("proxies");
+    let generated = || {
+        let path = directory("standard").join("out/persistent.rs");
+        std::fs::read_to_string(path).expect("a module for that file")
+    };
+    assert!(generated().contains("pub struct PersistentSaveParams<Owner>"));
+    // In a directory that is given for imports, which this one is as well.
+    let own = directory("standard").join("own");
+    std::fs::create_dir_all(own.join("capnp")).expect("a directory");
+    let schema = "@0xb8630836983feed7;\ninterface Persistent @0xc8cb212fcd9f5691 (SturdyRef, Owner) {\n\
+                  struct SaveParams { mine @0 :Owner; } }";
+    std::fs::write(own.join("capnp/persistent.capnp"), schema).expect("a schema to write");
+    let builder = Builder::new().file(directory("standard").join("schema/a.capnp"));
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../multiprocess/schema");
+    let builder = builder.file(own.join("capnp/persistent.capnp")).import_path(&own);
+    let builder = builder.import_path(shipped).out_dir(directory("standard").join("out"));
+    builder.compile().expect("proxies");
+    assert!(generated().contains("pub mine: Owner"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::bootstrap::{bootstrap, explained};
 use super::call::Call;
 use super::interface::Interface;
-use super::object::serve;
+use super::served::serve;
 use super::slot::Slot;
 use crate::connection::{ArcConn, Disconnected, Limits, read_once};
 use crate::forked::{check_forked, is_forked};

@@ -1,5 +1,6 @@
 //! The description of an interface by generated code.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use super::handle::Handle;
@@ -63,6 +64,11 @@ pub trait Interface: Clone + Send + Sync + Sized + 'static {
     fn handle(&self) -> &Handle<Self::Object>;
     /// An object that forwards its calls to this handle.
     fn into_object(self) -> Arc<Self::Object>;
+    /// The handle of the interface with this id on the same object, if this one extends it.
+    fn ancestor(&self, id: u64) -> Option<Box<dyn Any>> {
+        let _ = id;
+        None
+    }
     /// Decodes a call of `object`.
     ///
     /// # Errors

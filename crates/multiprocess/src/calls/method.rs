@@ -121,13 +121,27 @@ impl<O: ?Sized, P: 'static, R: 'static> Clone for Method<O, P, R> {
 
 impl<O: ?Sized, P: 'static, R: 'static> Copy for Method<O, P, R> {}
 
-/// The exception in `error`, if its type is that of `W`. It is written to the slot of the results.
+/// The exception in `error`, if its type is that of `W` and it does not say that it is another result. It
+/// is written to the slot of the results.
 pub fn exception<W: Wire>(error: &Error, slot: u32, name: &'static str) -> Option<Exception>
 where
     W::Value: fmt::Debug + Clone + Send + Sync + 'static,
 {
-    let value: W::Value = error.raised_as::<W::Value>()?.clone();
+    let Error::Raised(raised) = error else { return None };
+    if raised.result().is_some_and(|result| result != name) {
+        return None;
+    }
+    let value: W::Value = raised.get::<W::Value>()?.clone();
     Some(Box::new(move |cx, to| to.set::<W>(cx, slot, name, &value)))
+}
+
+/// The same for a method that has several exceptions of this type: the error has to say which it is.
+pub fn exception_named<W: Wire>(error: &Error, slot: u32, name: &'static str) -> Option<Exception>
+where
+    W::Value: fmt::Debug + Clone + Send + Sync + 'static,
+{
+    let Error::Raised(raised) = error else { return None };
+    raised.result().and_then(|_| exception::<W>(error, slot, name))
 }
 
 /// Writes the parameters of a call, with its Context.

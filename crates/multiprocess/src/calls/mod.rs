@@ -3,7 +3,8 @@
 //! - `connection`, `server`: what a process does with a socket; `acceptor` accepts for a server;
 //!   `bootstrap` asks for the first object, `ready` waits for it, `child` that of a child process;
 //! - `handle` is an object here or far away, `remote` one far away, `object` how it travels, `served` how
-//!   it is served;
+//!   it is served, and without its type; `capability` is one whose interface the schema leaves open,
+//!   `unknown` what a third process gets of it, `any_pointer` a value of any type, `rest` what a newer peer's struct has;
 //! - `interface` and `method` are what generated code describes, `proxy` what its handles do, `call` one
 //!   call: `start` sends it, `streaming` one that streams, `slot` is where its answer arrives, `waiting`
 //!   waits there, `errors` says more of why it failed; `versions`: forms of a method for older peers,
@@ -13,8 +14,10 @@
 //! - `executor`: objects whose methods are futures; `current`: what a served method can ask.
 
 mod acceptor;
+pub(crate) mod any_pointer;
 mod bootstrap;
 pub(crate) mod call;
+pub(crate) mod capability;
 mod child;
 pub(crate) mod connection;
 pub(crate) mod current;
@@ -30,10 +33,12 @@ pub(crate) mod peer_version;
 pub(crate) mod proxy;
 mod ready;
 pub(crate) mod remote;
+pub(crate) mod rest;
 mod served;
 pub(crate) mod server;
 mod slot;
 mod start;
 mod streaming;
+mod unknown;
 pub(crate) mod versions;
 mod waiting;

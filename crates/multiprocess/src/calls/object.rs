@@ -1,6 +1,5 @@
 //! Interfaces: handles on objects, or the objects themselves.
 
-use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -9,11 +8,9 @@ use capnp::private::layout::{PointerBuilder, PointerReader};
 
 use super::handle::Handle;
 use super::interface::Interface;
-use super::served::ServedObject;
+use super::served::Exported;
 use super::start::object_of;
-use crate::serving::Local;
-use crate::session::{HeldCap, NewObject};
-use crate::wire::context::Given;
+use crate::session::HeldCap;
 use crate::wire::pointer::pointer_wire;
 use crate::wire::{Argument, Decoder, Encoder, PointerWire};
 use crate::{Error, Result};
@@ -130,33 +127,6 @@ fn object<I: Interface>(handle: I) -> Arc<I::Object> {
 
 impl<I: Interface + std::fmt::Debug> Argument for Option<I> {
     type Wire = Object<I>;
-}
-
-/// A handle, as it is written to a message.
-struct Exported<'a, I>(&'a I);
-
-impl<I: Interface> Given for Exported<'_, I> {
-    fn address(&self) -> usize {
-        self.0.handle().address()
-    }
-
-    fn remote(&self) -> Option<&dyn Any> {
-        self.0.handle().remote()?.as_any()
-    }
-
-    fn is_served_by(&self, served: &dyn Any) -> bool {
-        served.is::<I>()
-    }
-
-    fn serve(&self) -> Box<dyn Any> {
-        Box::new(serve(self.0))
-    }
-}
-
-/// What serves the object behind a handle.
-pub(super) fn serve<I: Interface>(handle: &I) -> NewObject {
-    let object = Local::new(Arc::new(ServedObject(handle.clone())));
-    NewObject { object, keeps: I::DESTROY.is_none() }
 }
 
 fn null<I: Interface>() -> Error {

@@ -72,6 +72,14 @@ impl RemoteObject {
         Arc::as_ptr(&self.0) as usize
     }
 
+    /// Whether both are references on the same object of the same peer.
+    pub(super) fn is_same(&self, other: &RemoteObject) -> bool {
+        match (self.held(), other.held()) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a.conn(), b.conn()) && a.cap() == b.cap(),
+            _ => self.address() == other.address(),
+        }
+    }
+
     /// Runs `hook` when the last handle on the object goes, or when it was closed.
     pub(super) fn add_cleanup(&self, hook: Hook) {
         self.0.cleanup.add(hook);

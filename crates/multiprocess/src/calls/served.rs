@@ -1,11 +1,16 @@
-//! Serves a user's object through its handle.
+//! Serves a user's object through its handle; the handle as it is written to a message, and without its
+//! type.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use super::incoming::Incoming;
 use super::interface::Interface;
+use super::remote::RemoteObject;
 use crate::Result;
-use crate::serving::{CallContent, Job, Kept, Served};
+use crate::serving::{CallContent, Job, Kept, Local, Served};
+use crate::session::NewObject;
+use crate::wire::context::Given;
 use crate::wire::{Builder, Decoder, Reader};
 
 /// A user's object, through its handle.
@@ -73,7 +78,99 @@ impl<I: Interface> Served for ServedObject<I> {
         &self.0
     }
 
+    fn untyped(&self) -> Box<dyn Any> {
+        Box::new(Untyped::of(self.0.clone()))
+    }
+
     fn is_relay(&self) -> bool {
         self.0.handle().remote().is_some()
+    }
+}
+
+/// A handle, as it is written to a message.
+pub(super) struct Exported<'a, I>(pub(super) &'a I);
+
+impl<I: Interface> Given for Exported<'_, I> {
+    fn address(&self) -> usize {
+        self.0.handle().address()
+    }
+
+    fn remote(&self) -> Option<&dyn Any> {
+        self.0.handle().remote()?.as_any()
+    }
+
+    fn is_served_by(&self, served: &dyn Any) -> bool {
+        served.is::<I>()
+    }
+
+    fn serve(&self) -> Box<dyn Any> {
+        Box::new(serve(self.0))
+    }
+}
+
+/// What serves the object behind a handle.
+pub(super) fn serve<I: Interface>(handle: &I) -> NewObject {
+    let object = Local::new(Arc::new(ServedObject(handle.clone())));
+    NewObject { object, keeps: I::DESTROY.is_none() }
+}
+
+/// A handle without the type of its interface.
+#[derive(Clone)]
+pub(super) enum Untyped {
+    /// On an object of this process.
+    Here(Arc<dyn Home>),
+    There(RemoteObject),
+}
+
+impl Untyped {
+    pub(super) fn of<I: Interface>(handle: I) -> Untyped {
+        match handle.handle().remote() {
+            Some(object) => Untyped::There(object.clone()),
+            None => Untyped::Here(Arc::new(Own(handle))),
+        }
+    }
+}
+
+/// A handle on an object of this process.
+pub(super) trait Home: Given + Send + Sync {
+    /// The handle itself.
+    fn handle(&self) -> &dyn Any;
+    /// The handle of the interface with this id, if the handle's own extends it.
+    fn ancestor(&self, id: u64) -> Option<Box<dyn Any>>;
+    /// The name of the handle's interface.
+    fn name(&self) -> &'static str;
+}
+
+struct Own<I>(I);
+
+impl<I: Interface> Home for Own<I> {
+    fn handle(&self) -> &dyn Any {
+        &self.0
+    }
+
+    fn ancestor(&self, id: u64) -> Option<Box<dyn Any>> {
+        self.0.ancestor(id)
+    }
+
+    fn name(&self) -> &'static str {
+        I::NAME
+    }
+}
+
+impl<I: Interface> Given for Own<I> {
+    fn address(&self) -> usize {
+        Exported(&self.0).address()
+    }
+
+    fn remote(&self) -> Option<&dyn Any> {
+        None
+    }
+
+    fn is_served_by(&self, served: &dyn Any) -> bool {
+        Exported(&self.0).is_served_by(served)
+    }
+
+    fn serve(&self) -> Box<dyn Any> {
+        Exported(&self.0).serve()
     }
 }

@@ -289,7 +289,12 @@ pub(super) fn start_pipelined(
 
 /// An object of the peer's with this interface, which is ended with the last handle on it.
 pub(super) fn object_of<I: Interface>(cap: HeldCap) -> RemoteObject {
-    RemoteObject::new(cap, I::DESTROY.is_some().then_some(send_destroy::<I> as Destroy))
+    RemoteObject::new(cap, destroy_of::<I>())
+}
+
+/// How objects of this interface are ended with the last handle, if it has a method for that.
+pub(super) fn destroy_of<I: Interface>() -> Option<Destroy> {
+    I::DESTROY.is_some().then_some(send_destroy::<I> as Destroy)
 }
 
 /// Ends an object on which the last handle has gone. Nobody waits for that.

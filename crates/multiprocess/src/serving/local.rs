@@ -203,7 +203,7 @@ impl Object for Local {
 
     fn is_home(&self, home: &mut dyn FnMut(&dyn Any) -> bool) -> bool {
         let served = self.place().clone();
-        served.is_some_and(|served| home(served.handle()))
+        served.is_some_and(|served| home(served.handle()) || home(&*served.untyped()))
     }
 
     fn name(&self) -> &'static str {

@@ -71,6 +71,9 @@ pub(crate) trait Served: Send + Sync {
     /// The user's handle, to be returned when the peer passes the object back to this process.
     fn handle(&self) -> &dyn Any;
 
+    /// The same without its type, as the layers above have it: for a place that leaves the interface open.
+    fn untyped(&self) -> Box<dyn Any>;
+
     /// Whether its methods only forward calls to an object of another process.
     fn is_relay(&self) -> bool;
 }

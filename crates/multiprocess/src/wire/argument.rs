@@ -1,10 +1,13 @@
 //! Rust types that can stand for a type parameter of the schema.
+//!
+//! Only what lies behind a pointer can: an enum or `()` is one for the lists of it. A list of UInt8 lies in
+//! a message as Data does.
 
-use super::any::AnyPointer;
 use super::list::List;
 use super::message::{Message, Wire};
-use super::pointer::{AnyPointerWire, Data, Text};
+use super::pointer::{Data, Text};
 use super::structure::Struct;
+use super::value::Void;
 
 /// A Rust type that can stand for a type parameter of the schema, which says how it lies in a
 /// message by itself.
@@ -21,8 +24,8 @@ impl Argument for Vec<u8> {
     type Wire = Data;
 }
 
-impl Argument for AnyPointer {
-    type Wire = AnyPointerWire;
+impl Argument for () {
+    type Wire = Void;
 }
 
 impl<M: Message + Clone + std::fmt::Debug + Send + Sync + 'static> Argument for M {

@@ -252,14 +252,23 @@ impl<'a> Decoder<'a> {
         home: &mut dyn FnMut(&dyn Any) -> bool,
     ) -> Result<Option<Box<dyn Any>>> {
         match capability(from)? {
-            Some(hook) => Ok(self.capabilities()?.object(&*hook, home)),
+            Some(hook) => self.object_of(&*hook, home),
             None => Ok(None),
         }
+    }
+
+    /// The same for a hook of the message.
+    pub(crate) fn object_of(
+        &mut self,
+        hook: &dyn ClientHook,
+        home: &mut dyn FnMut(&dyn Any) -> bool,
+    ) -> Result<Option<Box<dyn Any>>> {
+        Ok(self.capabilities()?.object(hook, home))
     }
 }
 
 /// The capability behind a pointer; none for a null pointer.
-fn capability(from: PointerReader<'_>) -> Result<Option<Hook>> {
+pub(crate) fn capability(from: PointerReader<'_>) -> Result<Option<Hook>> {
     if from.is_null() {
         return Ok(None);
     }

@@ -173,6 +173,14 @@ pub fn encoded_here<T, C: Codec<T>>(path: &str, value: &T) -> Result<C::Wire> {
     encoded::<T, C>(value).map_err(|error| error.unsendable(path))
 }
 
+/// The default of a type, with some of its fields changed. For structs of other crates, which may not be
+/// written with their fields.
+pub fn default_with<T: Default>(change: impl FnOnce(&mut T)) -> T {
+    let mut value = T::default();
+    change(&mut value);
+    value
+}
+
 /// The default that a schema gives for a field with a codec.
 ///
 /// # Panics

@@ -90,6 +90,14 @@ pub trait Message: Sized + fmt::Debug {
     /// How much room the struct takes in a message.
     const SIZE: Size;
 
+    /// Whether it keeps what a newer peer's struct has beyond this one, so that its size can be larger.
+    const KEEPS: bool = false;
+
+    /// The room that this value takes.
+    fn size(&self) -> Size {
+        Self::SIZE
+    }
+
     /// Reads the fields.
     ///
     /// # Errors
@@ -139,14 +147,14 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// [`Error::Raised`](crate::Error::Raised), or why the exception does not decode.
-    pub fn raised<W: Wire>(self, cx: &mut Decoder<'_>, slot: u32, name: &str) -> Result<()>
+    pub fn raised<W: Wire>(self, cx: &mut Decoder<'_>, slot: u32, name: &'static str) -> Result<()>
     where
         W::Value: std::fmt::Debug + Send + Sync + 'static,
     {
         if self.pointer(slot).is_null() {
             return Ok(());
         }
-        Err(crate::Error::raised(self.get::<W>(cx, slot, name)?))
+        Err(crate::Error::raised_in(name, self.get::<W>(cx, slot, name)?))
     }
 }
 

@@ -6,7 +6,7 @@
 //!   Reader, Builder    its fields in a message, by their slots
 //!     Wire    one type of the schema in one field: a marker with the Rust type it stands for
 //!       value      numbers, Bool, Void, enums
-//!       pointer    Text, Data, AnyPointer, and what every pointer has in common
+//!       pointer    Text, Data, and what every pointer has in common
 //!       flagged    values that a Bool field makes optional
 //!       list       List, and the collections that stand for one
 //!       structure  structs, boxed or absent
@@ -22,7 +22,6 @@
 //! A *slot* is where the schema compiler put a field: for data its offset in units of its own size,
 //! for pointers the index in the pointer section.
 
-mod any;
 mod argument;
 pub(crate) mod context;
 mod convert;
@@ -33,17 +32,17 @@ mod list;
 mod message;
 mod payload;
 pub(crate) mod pointer;
-mod shown;
+pub(crate) mod shown;
 mod slots;
 mod structure;
 mod value;
 mod view;
 
-pub use any::AnyPointer;
 pub use argument::Argument;
 pub use context::{Decoder, Encoder};
 pub use convert::{
-    As, Codec, CodecError, Each, TryConvert, decoded, default_of, encoded, encoded_here,
+    As, Codec, CodecError, Each, TryConvert, decoded, default_of, default_with, encoded,
+    encoded_here,
 };
 pub use flagged::If;
 pub use lacks::Enumerant;
@@ -52,7 +51,7 @@ pub use message::{Message, Wire};
 pub use payload::{
     Exception, Fields, PayloadCodec, Slot, code, field, fields, raising, streamed, unread,
 };
-pub use pointer::{AnyPointerWire, Data, PointerWire, Text};
+pub use pointer::{Data, PointerWire, Text};
 pub use shown::Shown;
 pub use slots::{AnyBuilder, AnyReader, Builder, Reader, Size};
 pub use structure::{Boxed, Nullable, Struct};

@@ -1,4 +1,4 @@
-//! Types that lie behind a pointer: Text, Data, AnyPointer, and what all pointer types share.
+//! Types that lie behind a pointer: Text, Data, and what all pointer types share.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use capnp::any_pointer_list;
 use capnp::private::layout::{ElementSize, PointerBuilder, PointerReader};
 use capnp::traits::FromPointerReader;
 
+use super::Pointer;
 use super::context::{Decoder, Encoder};
 use super::helpers::{data, indexed, length, malformed, text};
 use super::shown::show_bytes;
-use super::{AnyPointer, Pointer};
 use crate::Result;
 use capnp_engine::overwriting;
 
@@ -42,9 +42,6 @@ pub struct Text;
 
 /// `Data`.
 pub struct Data;
-
-/// `AnyPointer`.
-pub struct AnyPointerWire;
 
 impl PointerWire for Text {
     type Value = String;
@@ -79,22 +76,6 @@ impl PointerWire for Data {
 
     fn show(value: &Vec<u8>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         show_bytes(value, f)
-    }
-}
-
-impl PointerWire for AnyPointerWire {
-    type Value = AnyPointer;
-
-    fn read(_: &mut Decoder<'_>, from: PointerReader<'_>) -> Result<AnyPointer> {
-        AnyPointer::read(from)
-    }
-
-    fn write(_: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &AnyPointer) -> Result<()> {
-        value.write(to)
-    }
-
-    fn show(value: &AnyPointer, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        show_bytes(value.as_bytes(), f)
     }
 }
 
@@ -182,7 +163,6 @@ pub(crate) use pointer_wire;
 
 pointer_wire!([] Text);
 pointer_wire!([] Data);
-pointer_wire!([] AnyPointerWire);
 
 pub(crate) fn read_pointers<P: PointerWire>(
     cx: &mut Decoder<'_>,

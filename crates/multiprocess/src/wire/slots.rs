@@ -4,7 +4,7 @@
 use capnp::private::layout::{
     PointerBuilder, PointerReader, StructBuilder, StructReader, StructSize,
 };
-use capnp::traits::{FromPointerBuilder, FromPointerReader};
+use capnp::traits::{FromPointerBuilder, FromPointerReader, IntoInternalStructReader};
 
 use super::helpers::malformed;
 use crate::Result;
@@ -17,6 +17,13 @@ pub type AnyBuilder<'a> = capnp::any_pointer::Builder<'a>;
 /// The room that a struct takes: words of data, and pointers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u16, pub u16);
+
+impl Size {
+    /// The size that has room for either.
+    pub(crate) fn larger(self, other: Size) -> Size {
+        Size(self.0.max(other.0), self.1.max(other.1))
+    }
+}
 
 impl From<Size> for StructSize {
     fn from(Size(data, pointers): Size) -> StructSize {
@@ -49,6 +56,17 @@ impl<'a> Reader<'a> {
     pub(crate) fn pointer(self, slot: u32) -> PointerReader<'a> {
         self.0.get_pointer_field(slot as usize)
     }
+
+    /// A word of data.
+    pub(crate) fn word(self, index: usize) -> u64 {
+        self.0.get_data_field(index)
+    }
+
+    /// How many whole words of data it has, and how many pointers.
+    pub(crate) fn extent(self) -> (usize, u32) {
+        let data = capnp::raw::get_struct_data_section(Content(self.0)).len() / size_of::<u64>();
+        (data, capnp::raw::get_struct_pointer_section(Content(self.0)).len())
+    }
 }
 
 /// A struct in a message that is being written.
@@ -66,9 +84,23 @@ impl<'a> Builder<'a> {
         self.0.set_data_field(slot as usize, tag);
     }
 
+    /// Sets a word of data.
+    pub(crate) fn set_word(&mut self, index: usize, word: u64) {
+        self.0.set_data_field(index, word);
+    }
+
     /// The pointer in a slot.
     pub(crate) fn pointer(&mut self, slot: u32) -> PointerBuilder<'_> {
         self.0.reborrow().get_pointer_field(slot as usize)
+    }
+}
+
+/// A struct in a message, wrapped so that capnp's functions take it.
+struct Content<'a>(StructReader<'a>);
+
+impl<'a> IntoInternalStructReader<'a> for Content<'a> {
+    fn into_internal_struct_reader(self) -> StructReader<'a> {
+        self.0
     }
 }
 

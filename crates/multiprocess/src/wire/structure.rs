@@ -35,7 +35,7 @@ impl<M: Message + 'static> PointerWire for Struct<M> {
     }
 
     fn write(cx: &mut Encoder<'_>, to: PointerBuilder<'_>, value: &M) -> Result<()> {
-        cx.within(|cx| value.write(cx, &mut Builder(to.init_struct(M::SIZE.into()))))
+        cx.within(|cx| value.write(cx, &mut Builder(to.init_struct(value.size().into()))))
     }
 
     fn show(value: &M, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -105,7 +105,22 @@ fn write_structs<'v, M: Message + 'v>(
     to: PointerBuilder<'_>,
     values: impl ExactSizeIterator<Item = &'v M>,
 ) -> Result<()> {
-    each_struct::<M, _>(to, values, |to, value| cx.within(|cx| value.write(cx, to)))
+    let mut write = |to: &mut Builder<'_>, value: &M| cx.within(|cx| value.write(cx, to));
+    if !M::KEEPS {
+        return each_struct::<M, _>(to, values, write);
+    }
+    // All items of a list have the size of the largest.
+    let values: Vec<&M> = values.collect();
+    let size = values.iter().fold(M::SIZE, |size, value| size.larger(value.size()));
+    let mut to = to;
+    to.reborrow().init_struct_list(length(values.len())?, size.into());
+    let list = struct_list::Builder::<Item<M>>::get_from_pointer(to, None);
+    let mut list = list.map_err(malformed)?;
+    for (index, value) in (0..).zip(values) {
+        let mut item = Builder(list.reborrow().get(index).0);
+        indexed(write(&mut item, value), index)?;
+    }
+    Ok(())
 }
 
 /// Writes a list of structs of `M`'s shape, each through `write`.

@@ -221,6 +221,13 @@ impl rt::Interface for AlarmClient {
     fn handle(&self) -> &rt::Handle<dyn Alarm> { &self.0 }
     fn into_object(self) -> ::std::sync::Arc<dyn Alarm> { ::std::sync::Arc::new(self) }
 
+    fn ancestor(&self, id: u64) -> Option<Box<dyn ::std::any::Any>> {
+        match id {
+            0xd710c16b5a266174 => Some(Box::new(ClockClient::from(self.clone()))),
+            _ => None,
+        }
+    }
+
     fn dispatch(
         call: rt::Incoming<'_, '_>,
         object: ::std::sync::Arc<dyn Alarm>,
@@ -230,6 +237,179 @@ impl rt::Interface for AlarmClient {
             (id, _) if <ClockClient as rt::Interface>::extends(id) => {
                 <ClockClient as rt::Interface>::dispatch(call, object)
             }
+            _ => call.unknown(Self::NAME),
+        }
+    }
+}
+
+/// Names that a method call would find on the pointer to the object first.
+///
+/// Implement it to serve such an object. A method that is left out answers [`Error::Unimplemented`](::multiprocess::Error::Unimplemented).
+pub trait Copier: Send + Sync + 'static {
+    /// The method `cloneInto` of `Copier`.
+    fn clone_into_(&self, to: String) -> rt::Result<()> {
+        rt::unimplemented("Copier.cloneInto", to)
+    }
+
+    /// The method `cloneFrom` of `Copier`.
+    fn clone_from_(&self, from: String) -> rt::Result<()> {
+        rt::unimplemented("Copier.cloneFrom", from)
+    }
+
+    /// The method `borrowMut` of `Copier`.
+    fn borrow_mut_(&self) -> rt::Result<()> {
+        rt::unimplemented("Copier.borrowMut", ())
+    }
+}
+
+/// [`Copier`] with methods that are futures; see [`CopierClient::new_async`].
+pub trait CopierAsync: Send + Sync + 'static {
+    /// The method `cloneInto` of `Copier`.
+    fn clone_into_(&self, to: String) -> impl Future<Output = rt::Result<()>> + Send {
+        async move { rt::unimplemented("Copier.cloneInto", to) }
+    }
+
+    /// The method `cloneFrom` of `Copier`.
+    fn clone_from_(&self, from: String) -> impl Future<Output = rt::Result<()>> + Send {
+        async move { rt::unimplemented("Copier.cloneFrom", from) }
+    }
+
+    /// The method `borrowMut` of `Copier`.
+    fn borrow_mut_(&self) -> impl Future<Output = rt::Result<()>> + Send {
+        async { rt::unimplemented("Copier.borrowMut", ()) }
+    }
+}
+
+/// A handle on a [`Copier`] object, here or in another process.
+///
+/// Cheap to clone: every clone is the same object. Any thread can use it.
+#[derive(Clone, Debug)]
+pub struct CopierClient(rt::Handle<dyn Copier>);
+rt::handle!(CopierClient, Copier);
+
+impl CopierClient {
+    /// The method `cloneInto` of `Copier`.
+    pub fn clone_into_(&self, to: impl Into<String>) -> rt::Call<()> {
+        rt::call(&self.0, Self::CLONE_INTO_, (to.into(),))
+    }
+
+    /// The method `cloneFrom` of `Copier`.
+    pub fn clone_from_(&self, from: impl Into<String>) -> rt::Call<()> {
+        rt::call(&self.0, Self::CLONE_FROM_, (from.into(),))
+    }
+
+    /// The method `borrowMut` of `Copier`.
+    pub fn borrow_mut_(&self) -> rt::Call<()> {
+        rt::call(&self.0, Self::BORROW_MUT_, ())
+    }
+}
+
+impl CopierClient {
+    /// A handle on an object of this process whose methods are futures. `spawn` gives each
+    /// call to an executor, as `tokio::runtime::Handle::spawn` does; it must neither block nor
+    /// run the call itself, and is called on threads that are not the executor's.
+    pub fn new_async<T: CopierAsync>(
+        object: T,
+        spawn: impl Fn(rt::Task) + Send + Sync + 'static,
+    ) -> Self {
+        let object = rt::Async::new(object, spawn);
+        let served = ::std::sync::Arc::clone(&object);
+        Self(rt::Handle::local_async(object, move |call| Self::dispatch_async(call, &served)))
+    }
+
+    /// Serves a call of such an object; for the handles of interfaces that extend this one.
+    #[doc(hidden)]
+    pub fn dispatch_async<T: CopierAsync>(
+        call: rt::Incoming<'_, '_>,
+        object: &::std::sync::Arc<rt::Async<T>>,
+    ) -> rt::Result<rt::Job> {
+        match call.method() {
+            (0x9c9a5ce2a07adc48, 0) => {
+                call.serve_async(
+                    Self::CLONE_INTO_,
+                    object,
+                    |object, (to,)| async move { object.clone_into_(to).await },
+                )
+            }
+            (0x9c9a5ce2a07adc48, 1) => {
+                call.serve_async(
+                    Self::CLONE_FROM_,
+                    object,
+                    |object, (from,)| async move { object.clone_from_(from).await },
+                )
+            }
+            (0x9c9a5ce2a07adc48, 2) => {
+                call.serve_async(
+                    Self::BORROW_MUT_,
+                    object,
+                    |object, ()| async move { object.borrow_mut_().await },
+                )
+            }
+            _ => call.unknown(<Self as rt::Interface>::NAME),
+        }
+    }
+}
+
+impl Copier for CopierClient {
+    fn clone_into_(&self, to: String) -> rt::Result<()> { self.clone_into_(to).wait() }
+    fn clone_from_(&self, from: String) -> rt::Result<()> { self.clone_from_(from).wait() }
+    fn borrow_mut_(&self) -> rt::Result<()> { self.borrow_mut_().wait() }
+}
+
+impl<T: CopierAsync> Copier for rt::Async<T> {
+    fn clone_into_(&self, to: String) -> rt::Result<()> {
+        self.wait(move |object| async move { object.clone_into_(to).await })
+    }
+
+    fn clone_from_(&self, from: String) -> rt::Result<()> {
+        self.wait(move |object| async move { object.clone_from_(from).await })
+    }
+
+    fn borrow_mut_(&self) -> rt::Result<()> {
+        self.wait(move |object| async move { object.borrow_mut_().await })
+    }
+}
+
+impl CopierClient {
+    const CLONE_INTO_: rt::Method<dyn Copier, (String,), ()> = rt::Method {
+        id: rt::MethodId::new(0x9c9a5ce2a07adc48, 0, "Copier.cloneInto"),
+        params: rt::fields::<(rt::Text,)>(rt::Size(0, 1), &[(0, "to")]),
+        call: |object, (to,)| object.clone_into_(to),
+        results: rt::fields::<()>(rt::Size(0, 0), &[]),
+    };
+
+    const CLONE_FROM_: rt::Method<dyn Copier, (String,), ()> = rt::Method {
+        id: rt::MethodId::new(0x9c9a5ce2a07adc48, 1, "Copier.cloneFrom"),
+        params: rt::fields::<(rt::Text,)>(rt::Size(0, 1), &[(0, "from")]),
+        call: |object, (from,)| object.clone_from_(from),
+        results: rt::fields::<()>(rt::Size(0, 0), &[]),
+    };
+
+    const BORROW_MUT_: rt::Method<dyn Copier, (), ()> = rt::Method {
+        id: rt::MethodId::new(0x9c9a5ce2a07adc48, 2, "Copier.borrowMut"),
+        params: rt::fields::<()>(rt::Size(0, 0), &[]),
+        call: |object, ()| object.borrow_mut_(),
+        results: rt::fields::<()>(rt::Size(0, 0), &[]),
+    };
+}
+
+impl rt::Interface for CopierClient {
+    type Object = dyn Copier;
+    const ID: u64 = 0x9c9a5ce2a07adc48;
+    const NAME: &'static str = "Copier";
+
+    fn from_handle(handle: rt::Handle<dyn Copier>) -> Self { Self(handle) }
+    fn handle(&self) -> &rt::Handle<dyn Copier> { &self.0 }
+    fn into_object(self) -> ::std::sync::Arc<dyn Copier> { ::std::sync::Arc::new(self) }
+
+    fn dispatch(
+        call: rt::Incoming<'_, '_>,
+        object: ::std::sync::Arc<dyn Copier>,
+    ) -> rt::Result<rt::Job> {
+        match call.method() {
+            (0x9c9a5ce2a07adc48, 0) => call.serve(Self::CLONE_INTO_, object),
+            (0x9c9a5ce2a07adc48, 1) => call.serve(Self::CLONE_FROM_, object),
+            (0x9c9a5ce2a07adc48, 2) => call.serve(Self::BORROW_MUT_, object),
             _ => call.unknown(Self::NAME),
         }
     }

@@ -167,6 +167,7 @@ impl rt::Interface for HotClient {
 
 /// The struct `Row`.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Row {
     /// What it is found by.
     pub key: String,
@@ -178,6 +179,43 @@ pub struct Row {
     pub tags: Vec<Vec<u8>>,
     /// The `color` of `Row`.
     pub color: Color,
+}
+
+impl Row {
+    /// Sets [`key`](#structfield.key).
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = key.into();
+        self
+    }
+
+    /// Sets [`size`](#structfield.size).
+    #[must_use]
+    pub fn size(mut self, size: u32) -> Self {
+        self.size = size;
+        self
+    }
+
+    /// Sets [`next`](#structfield.next).
+    #[must_use]
+    pub fn next(mut self, next: impl Into<Option<Box<Row>>>) -> Self {
+        self.next = next.into();
+        self
+    }
+
+    /// Sets [`tags`](#structfield.tags).
+    #[must_use]
+    pub fn tags(mut self, tags: Vec<Vec<u8>>) -> Self {
+        self.tags = tags;
+        self
+    }
+
+    /// Sets [`color`](#structfield.color).
+    #[must_use]
+    pub fn color(mut self, color: Color) -> Self {
+        self.color = color;
+        self
+    }
 }
 
 impl Default for Row {
@@ -284,6 +322,7 @@ impl rt::Viewed for Row {
 
 /// The enum `Color`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Color {
     /// The value `Red`.
     #[default]
@@ -295,6 +334,10 @@ pub enum Color {
 }
 
 impl rt::Enumerant for Color {}
+
+impl rt::Argument for Color {
+    type Wire = rt::Enum<Self>;
+}
 
 impl From<u16> for Color {
     fn from(number: u16) -> Self {

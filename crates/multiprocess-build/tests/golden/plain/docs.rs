@@ -22,10 +22,20 @@ use ::multiprocess::rt;
 /// 1. first
 /// 2. second
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Commented {
     /// Ends with a semicolon;
     /// and goes on. See <http://example.org/x>, or not.
     pub field: i32,
+}
+
+impl Commented {
+    /// Sets [`field`](#structfield.field).
+    #[must_use]
+    pub fn field(mut self, field: i32) -> Self {
+        self.field = field;
+        self
+    }
 }
 
 impl rt::Message for Commented {

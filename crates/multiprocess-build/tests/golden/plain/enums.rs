@@ -87,6 +87,7 @@ impl rt::Interface for PainterClient {
 
 /// The struct `Brush`.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Brush {
     /// The `color` of `Brush`.
     pub color: Color,
@@ -94,6 +95,29 @@ pub struct Brush {
     pub other: Option<Color>,
     /// The `used` of `Brush`.
     pub used: Vec<Color>,
+}
+
+impl Brush {
+    /// Sets [`color`](#structfield.color).
+    #[must_use]
+    pub fn color(mut self, color: Color) -> Self {
+        self.color = color;
+        self
+    }
+
+    /// Sets [`other`](#structfield.other).
+    #[must_use]
+    pub fn other(mut self, other: impl Into<Option<Color>>) -> Self {
+        self.other = other.into();
+        self
+    }
+
+    /// Sets [`used`](#structfield.used).
+    #[must_use]
+    pub fn used(mut self, used: Vec<Color>) -> Self {
+        self.used = used;
+        self
+    }
 }
 
 impl Default for Brush {
@@ -120,6 +144,7 @@ impl rt::Message for Brush {
 
 /// What something looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Color {
     /// As blood.
     #[default]
@@ -133,6 +158,10 @@ pub enum Color {
 }
 
 impl rt::Enumerant for Color {}
+
+impl rt::Argument for Color {
+    type Wire = rt::Enum<Self>;
+}
 
 impl From<u16> for Color {
     fn from(number: u16) -> Self {
@@ -158,6 +187,7 @@ impl From<Color> for u16 {
 
 /// The enum `Lone`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Lone {
     /// The value `Only`.
     #[default]
@@ -167,6 +197,10 @@ pub enum Lone {
 }
 
 impl rt::Enumerant for Lone {}
+
+impl rt::Argument for Lone {
+    type Wire = rt::Enum<Self>;
+}
 
 impl From<u16> for Lone {
     fn from(number: u16) -> Self {

@@ -89,7 +89,8 @@ impl ErrandClient {
 }
 
 /// What [`ErrandClient::several`] returns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ErrandSeveralResults {
     /// The `reason` that `Errand.several` returns.
     pub reason: String,
@@ -97,6 +98,29 @@ pub struct ErrandSeveralResults {
     pub size: u64,
     /// The `result` that `Errand.several` returns.
     pub result: bool,
+}
+
+impl ErrandSeveralResults {
+    /// Sets [`reason`](#structfield.reason).
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
+    /// Sets [`size`](#structfield.size).
+    #[must_use]
+    pub fn size(mut self, size: u64) -> Self {
+        self.size = size;
+        self
+    }
+
+    /// Sets [`result`](#structfield.result).
+    #[must_use]
+    pub fn result(mut self, result: bool) -> Self {
+        self.result = result;
+        self
+    }
 }
 
 impl Errand for ErrandClient {
@@ -235,9 +259,19 @@ impl rt::Interface for ErrandClient {
 
 /// Stands for no argument.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Args {
     /// The `unused` of `Args`.
     pub unused: i32,
+}
+
+impl Args {
+    /// Sets [`unused`](#structfield.unused).
+    #[must_use]
+    pub fn unused(mut self, unused: i32) -> Self {
+        self.unused = unused;
+        self
+    }
 }
 
 impl rt::Message for Args {
@@ -254,9 +288,19 @@ impl rt::Message for Args {
 
 /// The struct `Request`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Request {
     /// The `text` of `Request`.
     pub text: String,
+}
+
+impl Request {
+    /// Sets [`text`](#structfield.text).
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = text.into();
+        self
+    }
 }
 
 impl rt::Message for Request {
@@ -273,9 +317,19 @@ impl rt::Message for Request {
 
 /// The struct `Reply`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Reply {
     /// The `answer` of `Reply`.
     pub answer: String,
+}
+
+impl Reply {
+    /// Sets [`answer`](#structfield.answer).
+    #[must_use]
+    pub fn answer(mut self, answer: impl Into<String>) -> Self {
+        self.answer = answer.into();
+        self
+    }
 }
 
 impl rt::Message for Reply {

@@ -117,12 +117,29 @@ impl HeavyClient {
 }
 
 /// What [`HeavyClient::weight`] returns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct HeavyWeightResults {
     /// The `kilograms` that `Heavy.weight` returns.
     pub kilograms: f64,
     /// The `exact` that `Heavy.weight` returns.
     pub exact: bool,
+}
+
+impl HeavyWeightResults {
+    /// Sets [`kilograms`](#structfield.kilograms).
+    #[must_use]
+    pub fn kilograms(mut self, kilograms: f64) -> Self {
+        self.kilograms = kilograms;
+        self
+    }
+
+    /// Sets [`exact`](#structfield.exact).
+    #[must_use]
+    pub fn exact(mut self, exact: bool) -> Self {
+        self.exact = exact;
+        self
+    }
 }
 
 impl Heavy for HeavyClient {
@@ -251,6 +268,14 @@ impl rt::Interface for CrateClient {
     fn handle(&self) -> &rt::Handle<dyn Crate> { &self.0 }
     fn into_object(self) -> ::std::sync::Arc<dyn Crate> { ::std::sync::Arc::new(self) }
 
+    fn ancestor(&self, id: u64) -> Option<Box<dyn ::std::any::Any>> {
+        match id {
+            0xa535cf3fe3cf4171 => Some(Box::new(ThingClient::from(self.clone()))),
+            0xdbc40da18c0fdc54 => Some(Box::new(HeavyClient::from(self.clone()))),
+            _ => None,
+        }
+    }
+
     fn dispatch(
         call: rt::Incoming<'_, '_>,
         object: ::std::sync::Arc<dyn Crate>,
@@ -365,6 +390,15 @@ impl rt::Interface for BoxClient {
     fn from_handle(handle: rt::Handle<dyn Box_>) -> Self { Self(handle) }
     fn handle(&self) -> &rt::Handle<dyn Box_> { &self.0 }
     fn into_object(self) -> ::std::sync::Arc<dyn Box_> { ::std::sync::Arc::new(self) }
+
+    fn ancestor(&self, id: u64) -> Option<Box<dyn ::std::any::Any>> {
+        match id {
+            0xb2e792dcc9f2b0d2 => Some(Box::new(CrateClient::from(self.clone()))),
+            0xa535cf3fe3cf4171 => Some(Box::new(ThingClient::from(self.clone()))),
+            0xdbc40da18c0fdc54 => Some(Box::new(HeavyClient::from(self.clone()))),
+            _ => None,
+        }
+    }
 
     fn dispatch(
         call: rt::Incoming<'_, '_>,

@@ -47,11 +47,33 @@ impl<Item: rt::Argument> StoreClient<Item> {
 
 /// What [`StoreClient::all`] returns.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct StoreAllResults<Item> {
     /// The `items` that `Store.all` returns.
     pub items: Table<Item>,
     /// The `count` that `Store.all` returns.
     pub count: u64,
+}
+
+impl<Item> StoreAllResults<Item> {
+    /// With these values of the fields that have no default, and the others' defaults.
+    pub fn new(items: Table<Item>) -> Self {
+        Self { items, count: 0 }
+    }
+
+    /// Sets [`items`](#structfield.items).
+    #[must_use]
+    pub fn items(mut self, items: Table<Item>) -> Self {
+        self.items = items;
+        self
+    }
+
+    /// Sets [`count`](#structfield.count).
+    #[must_use]
+    pub fn count(mut self, count: u64) -> Self {
+        self.count = count;
+        self
+    }
 }
 
 impl<Item: rt::Argument> Store<Item> for StoreClient<Item> {
@@ -228,6 +250,13 @@ impl rt::Interface for TextsClient {
     fn handle(&self) -> &rt::Handle<dyn Texts> { &self.0 }
     fn into_object(self) -> ::std::sync::Arc<dyn Texts> { ::std::sync::Arc::new(self) }
 
+    fn ancestor(&self, id: u64) -> Option<Box<dyn ::std::any::Any>> {
+        match id {
+            0xf56e19e40201c664 => Some(Box::new(StoreClient::<String>::from(self.clone()))),
+            _ => None,
+        }
+    }
+
     fn dispatch(
         call: rt::Incoming<'_, '_>,
         object: ::std::sync::Arc<dyn Texts>,
@@ -245,11 +274,33 @@ impl rt::Interface for TextsClient {
 
 /// Two of any kind.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Pair<First, Second> {
     /// The `first` of `Pair`.
     pub first: First,
     /// The `second` of `Pair`.
     pub second: Second,
+}
+
+impl<First, Second> Pair<First, Second> {
+    /// With these values.
+    pub fn new(first: First, second: Second) -> Self {
+        Self { first, second }
+    }
+
+    /// Sets [`first`](#structfield.first).
+    #[must_use]
+    pub fn first(mut self, first: First) -> Self {
+        self.first = first;
+        self
+    }
+
+    /// Sets [`second`](#structfield.second).
+    #[must_use]
+    pub fn second(mut self, second: Second) -> Self {
+        self.second = second;
+        self
+    }
 }
 
 impl<First: rt::Argument, Second: rt::Argument> rt::Message for Pair<First, Second> {
@@ -270,9 +321,19 @@ impl<First: rt::Argument, Second: rt::Argument> rt::Message for Pair<First, Seco
 
 /// The struct `Table`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Table<Row> {
     /// The `rows` of `Table`.
     pub rows: Vec<TableEntry<Row>>,
+}
+
+impl<Row> Table<Row> {
+    /// Sets [`rows`](#structfield.rows).
+    #[must_use]
+    pub fn rows(mut self, rows: Vec<TableEntry<Row>>) -> Self {
+        self.rows = rows;
+        self
+    }
 }
 
 impl<Row: rt::Argument> rt::Message for Table<Row> {
@@ -289,11 +350,33 @@ impl<Row: rt::Argument> rt::Message for Table<Row> {
 
 /// The struct `TableEntry`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct TableEntry<Row> {
     /// The `row` of `TableEntry`.
     pub row: Row,
     /// The `next` of `TableEntry`.
     pub next: Option<Box<TableEntry<Row>>>,
+}
+
+impl<Row> TableEntry<Row> {
+    /// With these values of the fields that have no default, and the others' defaults.
+    pub fn new(row: Row) -> Self {
+        Self { row, next: None }
+    }
+
+    /// Sets [`row`](#structfield.row).
+    #[must_use]
+    pub fn row(mut self, row: Row) -> Self {
+        self.row = row;
+        self
+    }
+
+    /// Sets [`next`](#structfield.next).
+    #[must_use]
+    pub fn next(mut self, next: Option<Box<TableEntry<Row>>>) -> Self {
+        self.next = next;
+        self
+    }
 }
 
 impl<Row: rt::Argument> rt::Message for TableEntry<Row> {
@@ -309,5 +392,97 @@ impl<Row: rt::Argument> rt::Message for TableEntry<Row> {
     fn write(&self, cx: &mut rt::Encoder<'_>, to: &mut rt::Builder<'_>) -> rt::Result<()> {
         to.set::<Row::Wire>(cx, 0, "row", &self.row)?;
         to.set::<rt::Nullable<rt::Boxed<rt::Struct<TableEntry<Row>>>>>(cx, 1, "next", &self.next)
+    }
+}
+
+/// Lists of what is no type argument itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Lists {
+    /// The `colors` of `Lists`.
+    pub colors: Pair<Vec<Color>, Vec<Vec<Color>>>,
+    /// The `bytes` of `Lists`.
+    pub bytes: Pair<Vec<u8>, Vec<Vec<u8>>>,
+    /// The `nothing` of `Lists`.
+    pub nothing: Pair<Vec<()>, String>,
+}
+
+impl Lists {
+    /// Sets [`colors`](#structfield.colors).
+    #[must_use]
+    pub fn colors(mut self, colors: Pair<Vec<Color>, Vec<Vec<Color>>>) -> Self {
+        self.colors = colors;
+        self
+    }
+
+    /// Sets [`bytes`](#structfield.bytes).
+    #[must_use]
+    pub fn bytes(mut self, bytes: Pair<Vec<u8>, Vec<Vec<u8>>>) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// Sets [`nothing`](#structfield.nothing).
+    #[must_use]
+    pub fn nothing(mut self, nothing: Pair<Vec<()>, String>) -> Self {
+        self.nothing = nothing;
+        self
+    }
+}
+
+impl rt::Message for Lists {
+    const SIZE: rt::Size = rt::Size(0, 3);
+
+    fn read(cx: &mut rt::Decoder<'_>, from: rt::Reader<'_>) -> rt::Result<Self> {
+        Ok(Self {
+            colors: from.get::<rt::Struct<Pair<Vec<Color>, Vec<Vec<Color>>>>>(cx, 0, "colors")?,
+            bytes: from.get::<rt::Struct<Pair<Vec<u8>, Vec<Vec<u8>>>>>(cx, 1, "bytes")?,
+            nothing: from.get::<rt::Struct<Pair<Vec<()>, String>>>(cx, 2, "nothing")?,
+        })
+    }
+
+    fn write(&self, cx: &mut rt::Encoder<'_>, to: &mut rt::Builder<'_>) -> rt::Result<()> {
+        to.set::<rt::Struct<Pair<Vec<Color>, Vec<Vec<Color>>>>>(cx, 0, "colors", &self.colors)?;
+        to.set::<rt::Struct<Pair<Vec<u8>, Vec<Vec<u8>>>>>(cx, 1, "bytes", &self.bytes)?;
+        to.set::<rt::Struct<Pair<Vec<()>, String>>>(cx, 2, "nothing", &self.nothing)
+    }
+}
+
+/// The enum `Color`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Color {
+    /// The value `Red`.
+    #[default]
+    Red,
+    /// The value `Green`.
+    Green,
+    /// A number that the schema gives no name; it is kept as it came.
+    Unknown(u16),
+}
+
+impl rt::Enumerant for Color {}
+
+impl rt::Argument for Color {
+    type Wire = rt::Enum<Self>;
+}
+
+impl From<u16> for Color {
+    fn from(number: u16) -> Self {
+        match number {
+            0 => Self::Red,
+            1 => Self::Green,
+            number => Self::Unknown(number),
+        }
+    }
+}
+
+impl From<Color> for u16 {
+    fn from(value: Color) -> Self {
+        match value {
+            Color::Red => 0,
+            Color::Green => 1,
+            Color::Unknown(number) => number,
+        }
     }
 }

@@ -38,6 +38,16 @@ pub trait Node: Send + Sync + 'static {
     fn maybe(&self) -> rt::Result<Option<ChainHandle>> {
         rt::unimplemented("Node.maybe", ())
     }
+
+    /// The method `any` of `Node`.
+    fn any(
+        &self,
+        object: Option<rt::Capability>,
+        sure: rt::Capability,
+        more: Option<rt::Capability>,
+    ) -> rt::Result<Vec<Option<rt::Capability>>> {
+        rt::unimplemented("Node.any", (object, sure, more))
+    }
 }
 
 /// A handle on a [`Node`] object, here or in another process.
@@ -81,10 +91,21 @@ impl NodeClient {
     pub fn maybe(&self) -> rt::Call<Option<ChainHandle>> {
         rt::call(&self.0, Self::MAYBE, ())
     }
+
+    /// The method `any` of `Node`.
+    pub fn any(
+        &self,
+        object: Option<rt::Capability>,
+        sure: rt::Capability,
+        more: Option<rt::Capability>,
+    ) -> rt::Call<Vec<Option<rt::Capability>>> {
+        rt::call(&self.0, Self::ANY, (object, sure, more))
+    }
 }
 
 /// What [`NodeClient::attach`] returns.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct NodeAttachResults {
     /// The `chain` that `Node.attach` returns.
     pub chain: ChainHandle,
@@ -92,13 +113,51 @@ pub struct NodeAttachResults {
     pub result: Option<ChainClientClient>,
 }
 
+impl NodeAttachResults {
+    /// With these values of the fields that have no default, and the others' defaults.
+    pub fn new(chain: ChainHandle) -> Self {
+        Self { chain, result: Default::default() }
+    }
+
+    /// Sets [`chain`](#structfield.chain).
+    #[must_use]
+    pub fn chain(mut self, chain: ChainHandle) -> Self {
+        self.chain = chain;
+        self
+    }
+
+    /// Sets [`result`](#structfield.result).
+    #[must_use]
+    pub fn result(mut self, result: impl Into<Option<ChainClientClient>>) -> Self {
+        self.result = result.into();
+        self
+    }
+}
+
 /// What [`NodeClient::hold`] returns.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct NodeHoldResults {
     /// The `holders` that `Node.hold` returns.
     pub holders: Vec<Holder>,
     /// The `second` that `Node.hold` returns.
     pub second: i32,
+}
+
+impl NodeHoldResults {
+    /// Sets [`holders`](#structfield.holders).
+    #[must_use]
+    pub fn holders(mut self, holders: Vec<Holder>) -> Self {
+        self.holders = holders;
+        self
+    }
+
+    /// Sets [`second`](#structfield.second).
+    #[must_use]
+    pub fn second(mut self, second: i32) -> Self {
+        self.second = second;
+        self
+    }
 }
 
 impl Node for NodeClient {
@@ -123,6 +182,15 @@ impl Node for NodeClient {
 
     fn hold(&self, holder: Holder) -> rt::Result<NodeHoldResults> { self.hold(holder).wait() }
     fn maybe(&self) -> rt::Result<Option<ChainHandle>> { self.maybe().wait() }
+
+    fn any(
+        &self,
+        object: Option<rt::Capability>,
+        sure: rt::Capability,
+        more: Option<rt::Capability>,
+    ) -> rt::Result<Vec<Option<rt::Capability>>> {
+        self.any(object, sure, more).wait()
+    }
 }
 
 impl NodeClient {
@@ -201,6 +269,19 @@ impl NodeClient {
         call: |object, ()| object.maybe(),
         results: rt::field::<rt::If<0, rt::NotNull<ChainHandle>>>(rt::Size(1, 1), &[(0, "chain")]),
     };
+
+    const ANY: rt::Method<
+        dyn Node,
+        (Option<rt::Capability>, rt::Capability, Option<rt::Capability>),
+        Vec<Option<rt::Capability>>,
+    > = rt::Method {
+        id: rt::MethodId::new(0x8b679d947620e55c, 5, "Node.any"),
+        params: rt::fields::<
+            (rt::AnyObject, rt::AnyObjectNotNull, rt::If<0, rt::AnyObjectNotNull>),
+        >(rt::Size(1, 3), &[(0, "object"), (1, "sure"), (2, "more")]),
+        call: |object_, (object, sure, more)| object_.any(object, sure, more),
+        results: rt::field::<rt::List<rt::AnyObject>>(rt::Size(0, 1), &[(0, "objects")]),
+    };
 }
 
 impl rt::Interface for NodeClient {
@@ -222,6 +303,7 @@ impl rt::Interface for NodeClient {
             (0x8b679d947620e55c, 2) => call.serve(Self::MANY, object),
             (0x8b679d947620e55c, 3) => call.serve(Self::HOLD, object),
             (0x8b679d947620e55c, 4) => call.serve(Self::MAYBE, object),
+            (0x8b679d947620e55c, 5) => call.serve(Self::ANY, object),
             _ => call.unknown(Self::NAME),
         }
     }
@@ -332,11 +414,28 @@ impl rt::Interface for ChainClientClient {
 
 /// Handles have no equality, so that this has none either.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Holder {
     /// The `chain` of `Holder`.
     pub chain: Option<ChainHandle>,
     /// The `all` of `Holder`.
     pub all: Vec<Option<ChainHandle>>,
+}
+
+impl Holder {
+    /// Sets [`chain`](#structfield.chain).
+    #[must_use]
+    pub fn chain(mut self, chain: impl Into<Option<ChainHandle>>) -> Self {
+        self.chain = chain.into();
+        self
+    }
+
+    /// Sets [`all`](#structfield.all).
+    #[must_use]
+    pub fn all(mut self, all: Vec<Option<ChainHandle>>) -> Self {
+        self.all = all;
+        self
+    }
 }
 
 impl rt::Message for Holder {
@@ -357,9 +456,24 @@ impl rt::Message for Holder {
 
 /// A handle that is never null has no default.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Owner {
     /// The `chain` of `Owner`.
     pub chain: ChainHandle,
+}
+
+impl Owner {
+    /// With these values.
+    pub fn new(chain: ChainHandle) -> Self {
+        Self { chain }
+    }
+
+    /// Sets [`chain`](#structfield.chain).
+    #[must_use]
+    pub fn chain(mut self, chain: ChainHandle) -> Self {
+        self.chain = chain;
+        self
+    }
 }
 
 impl rt::Message for Owner {
@@ -376,11 +490,33 @@ impl rt::Message for Owner {
 
 /// The struct `Outer`.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Outer {
     /// The `owner` of `Outer`.
     pub owner: Owner,
     /// The `holders` of `Outer`.
     pub holders: Vec<Holder>,
+}
+
+impl Outer {
+    /// With these values of the fields that have no default, and the others' defaults.
+    pub fn new(owner: Owner) -> Self {
+        Self { owner, holders: Default::default() }
+    }
+
+    /// Sets [`owner`](#structfield.owner).
+    #[must_use]
+    pub fn owner(mut self, owner: Owner) -> Self {
+        self.owner = owner;
+        self
+    }
+
+    /// Sets [`holders`](#structfield.holders).
+    #[must_use]
+    pub fn holders(mut self, holders: Vec<Holder>) -> Self {
+        self.holders = holders;
+        self
+    }
 }
 
 impl rt::Message for Outer {
@@ -396,5 +532,47 @@ impl rt::Message for Outer {
     fn write(&self, cx: &mut rt::Encoder<'_>, to: &mut rt::Builder<'_>) -> rt::Result<()> {
         to.set::<rt::Struct<Owner>>(cx, 0, "owner", &self.owner)?;
         to.set::<rt::List<rt::Struct<Holder>>>(cx, 1, "holders", &self.holders)
+    }
+}
+
+/// Objects of any interface are equal where they are the same.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Open {
+    /// The `object` of `Open`.
+    pub object: Option<rt::Capability>,
+    /// The `all` of `Open`.
+    pub all: Vec<Option<rt::Capability>>,
+}
+
+impl Open {
+    /// Sets [`object`](#structfield.object).
+    #[must_use]
+    pub fn object(mut self, object: impl Into<Option<rt::Capability>>) -> Self {
+        self.object = object.into();
+        self
+    }
+
+    /// Sets [`all`](#structfield.all).
+    #[must_use]
+    pub fn all(mut self, all: Vec<Option<rt::Capability>>) -> Self {
+        self.all = all;
+        self
+    }
+}
+
+impl rt::Message for Open {
+    const SIZE: rt::Size = rt::Size(0, 2);
+
+    fn read(cx: &mut rt::Decoder<'_>, from: rt::Reader<'_>) -> rt::Result<Self> {
+        Ok(Self {
+            object: from.get::<rt::AnyObject>(cx, 0, "object")?,
+            all: from.get::<rt::List<rt::AnyObject>>(cx, 1, "all")?,
+        })
+    }
+
+    fn write(&self, cx: &mut rt::Encoder<'_>, to: &mut rt::Builder<'_>) -> rt::Result<()> {
+        to.set::<rt::AnyObject>(cx, 0, "object", &self.object)?;
+        to.set::<rt::List<rt::AnyObject>>(cx, 1, "all", &self.all)
     }
 }

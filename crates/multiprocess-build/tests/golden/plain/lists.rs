@@ -152,6 +152,7 @@ impl rt::Interface for ListsClient {
 
 /// The struct `Point`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Point {
     /// The `x` of `Point`.
     pub x: i32,
@@ -159,6 +160,29 @@ pub struct Point {
     pub y: i32,
     /// A list ends by itself: no box is needed.
     pub path: Vec<Point>,
+}
+
+impl Point {
+    /// Sets [`x`](#structfield.x).
+    #[must_use]
+    pub fn x(mut self, x: i32) -> Self {
+        self.x = x;
+        self
+    }
+
+    /// Sets [`y`](#structfield.y).
+    #[must_use]
+    pub fn y(mut self, y: i32) -> Self {
+        self.y = y;
+        self
+    }
+
+    /// Sets [`path`](#structfield.path).
+    #[must_use]
+    pub fn path(mut self, path: Vec<Point>) -> Self {
+        self.path = path;
+        self
+    }
 }
 
 impl rt::Message for Point {

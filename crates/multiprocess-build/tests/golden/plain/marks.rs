@@ -119,7 +119,8 @@ impl MarksClient {
 }
 
 /// What [`MarksClient::count`] returns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct MarksCountResults {
     /// The `words` that `Marks.count` returns.
     pub words: ::std::collections::BTreeMap<String, u32>,
@@ -127,8 +128,25 @@ pub struct MarksCountResults {
     pub ids: ::std::collections::HashSet<u64>,
 }
 
+impl MarksCountResults {
+    /// Sets [`words`](#structfield.words).
+    #[must_use]
+    pub fn words(mut self, words: ::std::collections::BTreeMap<String, u32>) -> Self {
+        self.words = words;
+        self
+    }
+
+    /// Sets [`ids`](#structfield.ids).
+    #[must_use]
+    pub fn ids(mut self, ids: ::std::collections::HashSet<u64>) -> Self {
+        self.ids = ids;
+        self
+    }
+}
+
 /// What [`MarksClient::judge`] returns, as its codec takes it.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct MarksJudgeResults {
     /// The `guilty` that `Marks.judge` returns.
     pub guilty: bool,
@@ -136,6 +154,34 @@ pub struct MarksJudgeResults {
     pub why: String,
     /// The `after` that `Marks.judge` returns.
     pub after: std::time::Duration,
+}
+
+impl MarksJudgeResults {
+    /// With these values of the fields that have no default, and the others' defaults.
+    pub fn new(after: std::time::Duration) -> Self {
+        Self { guilty: false, why: Default::default(), after }
+    }
+
+    /// Sets [`guilty`](#structfield.guilty).
+    #[must_use]
+    pub fn guilty(mut self, guilty: bool) -> Self {
+        self.guilty = guilty;
+        self
+    }
+
+    /// Sets [`why`](#structfield.why).
+    #[must_use]
+    pub fn why(mut self, why: impl Into<String>) -> Self {
+        self.why = why.into();
+        self
+    }
+
+    /// Sets [`after`](#structfield.after).
+    #[must_use]
+    pub fn after(mut self, after: std::time::Duration) -> Self {
+        self.after = after;
+        self
+    }
 }
 
 impl Marks for MarksClient {
@@ -315,7 +361,8 @@ impl MarksClient {
 }
 
 /// What [`MarksClient::judge_raw`] returns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct MarksJudgeResultsRaw {
     /// The `guilty` that `Marks.judge` returns.
     pub guilty: bool,
@@ -323,6 +370,29 @@ pub struct MarksJudgeResultsRaw {
     pub why: String,
     /// The `after` that `Marks.judge` returns.
     pub after: i64,
+}
+
+impl MarksJudgeResultsRaw {
+    /// Sets [`guilty`](#structfield.guilty).
+    #[must_use]
+    pub fn guilty(mut self, guilty: bool) -> Self {
+        self.guilty = guilty;
+        self
+    }
+
+    /// Sets [`why`](#structfield.why).
+    #[must_use]
+    pub fn why(mut self, why: impl Into<String>) -> Self {
+        self.why = why.into();
+        self
+    }
+
+    /// Sets [`after`](#structfield.after).
+    #[must_use]
+    pub fn after(mut self, after: i64) -> Self {
+        self.after = after;
+        self
+    }
 }
 
 impl MarksClient {
@@ -572,6 +642,13 @@ impl rt::Interface for HighMarksClient {
     fn handle(&self) -> &rt::Handle<dyn HighMarks> { &self.0 }
     fn into_object(self) -> ::std::sync::Arc<dyn HighMarks> { ::std::sync::Arc::new(self) }
 
+    fn ancestor(&self, id: u64) -> Option<Box<dyn ::std::any::Any>> {
+        match id {
+            0xa14405f3d886e1ba => Some(Box::new(MarksClient::from(self.clone()))),
+            _ => None,
+        }
+    }
+
     fn dispatch(
         call: rt::Incoming<'_, '_>,
         object: ::std::sync::Arc<dyn HighMarks>,
@@ -664,11 +741,28 @@ impl rt::Interface for ListenerClient {
 
 /// The struct `Count`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Count {
     /// The `word` of `Count`.
     pub word: String,
     /// The `count` of `Count`.
     pub count: u32,
+}
+
+impl Count {
+    /// Sets [`word`](#structfield.word).
+    #[must_use]
+    pub fn word(mut self, word: impl Into<String>) -> Self {
+        self.word = word.into();
+        self
+    }
+
+    /// Sets [`count`](#structfield.count).
+    #[must_use]
+    pub fn count(mut self, count: u32) -> Self {
+        self.count = count;
+        self
+    }
 }
 
 impl rt::Message for Count {
@@ -711,6 +805,7 @@ impl rt::Entry for Count {
 
 /// The struct `Account`.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Account {
     /// The `user` of `Account`.
     pub user: String,
@@ -727,6 +822,29 @@ impl ::std::fmt::Debug for Account {
             .field("password", &format_args!("<redacted>"))
             .field("level", &self.level)
             .finish()
+    }
+}
+
+impl Account {
+    /// Sets [`user`](#structfield.user).
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = user.into();
+        self
+    }
+
+    /// Sets [`password`](#structfield.password).
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = password.into();
+        self
+    }
+
+    /// Sets [`level`](#structfield.level).
+    #[must_use]
+    pub fn level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
     }
 }
 
@@ -750,6 +868,7 @@ impl rt::Message for Account {
 
 /// The struct `Age`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Age {
     /// The `years` of `Age`.
     pub years: crate::Years,
@@ -757,6 +876,29 @@ pub struct Age {
     pub shown: u8,
     /// The `other` of `Age`.
     pub other: Option<crate::Hash>,
+}
+
+impl Age {
+    /// Sets [`years`](#structfield.years).
+    #[must_use]
+    pub fn years(mut self, years: crate::Years) -> Self {
+        self.years = years;
+        self
+    }
+
+    /// Sets [`shown`](#structfield.shown).
+    #[must_use]
+    pub fn shown(mut self, shown: u8) -> Self {
+        self.shown = shown;
+        self
+    }
+
+    /// Sets [`other`](#structfield.other).
+    #[must_use]
+    pub fn other(mut self, other: impl Into<Option<crate::Hash>>) -> Self {
+        self.other = other.into();
+        self
+    }
 }
 
 impl rt::Message for Age {
@@ -782,11 +924,28 @@ impl rt::Message for Age {
 
 /// Its default goes through the codec.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Limit {
     /// The `time` of `Limit`.
     pub time: std::time::Duration,
     /// The `count` of `Limit`.
     pub count: i32,
+}
+
+impl Limit {
+    /// Sets [`time`](#structfield.time).
+    #[must_use]
+    pub fn time(mut self, time: std::time::Duration) -> Self {
+        self.time = time;
+        self
+    }
+
+    /// Sets [`count`](#structfield.count).
+    #[must_use]
+    pub fn count(mut self, count: i32) -> Self {
+        self.count = count;
+        self
+    }
 }
 
 impl Default for Limit {
@@ -816,6 +975,7 @@ impl rt::Message for Limit {
 
 /// The enum `Level`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Level {
     /// The value `Low`.
     #[default]
@@ -827,6 +987,10 @@ pub enum Level {
 }
 
 impl rt::Enumerant for Level {}
+
+impl rt::Argument for Level {
+    type Wire = rt::Enum<Self>;
+}
 
 impl From<u16> for Level {
     fn from(number: u16) -> Self {

@@ -78,7 +78,8 @@ impl NamesClient {
 }
 
 /// What [`NamesClient::close_`] returns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct NamesCloseResults_ {
     /// The `list` that `Names.close` returns.
     pub list: Vec<String>,
@@ -90,6 +91,43 @@ pub struct NamesCloseResults_ {
     pub decoder: String,
     /// The `self` that `Names.close` returns.
     pub self_: String,
+}
+
+impl NamesCloseResults_ {
+    /// Sets [`list`](#structfield.list).
+    #[must_use]
+    pub fn list(mut self, list: Vec<String>) -> Self {
+        self.list = list;
+        self
+    }
+
+    /// Sets [`item`](#structfield.item).
+    #[must_use]
+    pub fn item(mut self, item: Vec<String>) -> Self {
+        self.item = item;
+        self
+    }
+
+    /// Sets [`i`](#structfield.i).
+    #[must_use]
+    pub fn i(mut self, i: Vec<String>) -> Self {
+        self.i = i;
+        self
+    }
+
+    /// Sets [`decoder`](#structfield.decoder).
+    #[must_use]
+    pub fn decoder(mut self, decoder: impl Into<String>) -> Self {
+        self.decoder = decoder.into();
+        self
+    }
+
+    /// Sets [`self_`](#structfield.self_).
+    #[must_use]
+    pub fn self_(mut self, self_: impl Into<String>) -> Self {
+        self.self_ = self_.into();
+        self
+    }
 }
 
 impl Names for NamesClient {
@@ -214,11 +252,28 @@ impl rt::Interface for NamesClient {
 
 /// The struct `NamesNested`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct NamesNested {
     /// The `inner` of `NamesNested`.
     pub inner: NamesNestedInner,
     /// The `kind` of `NamesNested`.
     pub kind: NamesNestedKind,
+}
+
+impl NamesNested {
+    /// Sets [`inner`](#structfield.inner).
+    #[must_use]
+    pub fn inner(mut self, inner: NamesNestedInner) -> Self {
+        self.inner = inner;
+        self
+    }
+
+    /// Sets [`kind`](#structfield.kind).
+    #[must_use]
+    pub fn kind(mut self, kind: NamesNestedKind) -> Self {
+        self.kind = kind;
+        self
+    }
 }
 
 impl rt::Message for NamesNested {
@@ -239,6 +294,7 @@ impl rt::Message for NamesNested {
 
 /// The struct `NamesNestedInner`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct NamesNestedInner {
     /// The `txID` of `NamesNestedInner`.
     pub tx_id: u32,
@@ -246,6 +302,29 @@ pub struct NamesNestedInner {
     pub list_ids: Vec<u32>,
     /// The `async` of `NamesNestedInner`.
     pub async_: bool,
+}
+
+impl NamesNestedInner {
+    /// Sets [`tx_id`](#structfield.tx_id).
+    #[must_use]
+    pub fn tx_id(mut self, tx_id: u32) -> Self {
+        self.tx_id = tx_id;
+        self
+    }
+
+    /// Sets [`list_ids`](#structfield.list_ids).
+    #[must_use]
+    pub fn list_ids(mut self, list_ids: Vec<u32>) -> Self {
+        self.list_ids = list_ids;
+        self
+    }
+
+    /// Sets [`async_`](#structfield.async_).
+    #[must_use]
+    pub fn async_(mut self, async_: bool) -> Self {
+        self.async_ = async_;
+        self
+    }
 }
 
 impl rt::Message for NamesNestedInner {
@@ -268,9 +347,19 @@ impl rt::Message for NamesNestedInner {
 
 /// The struct `Option_`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Option_ {
     /// The `string` of `Option_`.
     pub string: String,
+}
+
+impl Option_ {
+    /// Sets [`string`](#structfield.string).
+    #[must_use]
+    pub fn string(mut self, string: impl Into<String>) -> Self {
+        self.string = string.into();
+        self
+    }
 }
 
 impl rt::Message for Option_ {
@@ -285,11 +374,85 @@ impl rt::Message for Option_ {
     }
 }
 
+/// Names that setters cannot have.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Taken {
+    /// The `clone` of `Taken`.
+    pub clone: i32,
+    /// The `new` of `Taken`.
+    pub new: String,
+    /// The `default` of `Taken`.
+    pub default: bool,
+    /// The `copy` of `Taken`.
+    pub clone_: i8,
+}
+
+impl Taken {
+    /// Sets [`clone`](#structfield.clone).
+    #[must_use]
+    pub fn clone__(mut self, clone: i32) -> Self {
+        self.clone = clone;
+        self
+    }
+
+    /// Sets [`new`](#structfield.new).
+    #[must_use]
+    pub fn new_(mut self, new: impl Into<String>) -> Self {
+        self.new = new.into();
+        self
+    }
+
+    /// Sets [`default`](#structfield.default).
+    #[must_use]
+    pub fn default_(mut self, default: bool) -> Self {
+        self.default = default;
+        self
+    }
+
+    /// Sets [`clone_`](#structfield.clone_).
+    #[must_use]
+    pub fn clone_(mut self, clone_: i8) -> Self {
+        self.clone_ = clone_;
+        self
+    }
+}
+
+impl rt::Message for Taken {
+    const SIZE: rt::Size = rt::Size(1, 1);
+
+    fn read(cx: &mut rt::Decoder<'_>, from: rt::Reader<'_>) -> rt::Result<Self> {
+        Ok(Self {
+            clone: from.get::<i32>(cx, 0, "clone")?,
+            new: from.get::<rt::Text>(cx, 0, "new")?,
+            default: from.get::<bool>(cx, 32, "default")?,
+            clone_: from.get::<i8>(cx, 5, "copy")?,
+        })
+    }
+
+    fn write(&self, cx: &mut rt::Encoder<'_>, to: &mut rt::Builder<'_>) -> rt::Result<()> {
+        to.set::<i32>(cx, 0, "clone", &self.clone)?;
+        to.set::<rt::Text>(cx, 0, "new", &self.new)?;
+        to.set::<bool>(cx, 32, "default", &self.default)?;
+        to.set::<i8>(cx, 5, "copy", &self.clone_)
+    }
+}
+
 /// The struct `NamesCloseResults`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct NamesCloseResults {
     /// The `vec` of `NamesCloseResults`.
     pub vec: Vec<u8>,
+}
+
+impl NamesCloseResults {
+    /// Sets [`vec`](#structfield.vec).
+    #[must_use]
+    pub fn vec(mut self, vec: impl Into<Vec<u8>>) -> Self {
+        self.vec = vec.into();
+        self
+    }
 }
 
 impl rt::Message for NamesCloseResults {
@@ -306,6 +469,7 @@ impl rt::Message for NamesCloseResults {
 
 /// The enum `NamesNestedKind`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum NamesNestedKind {
     /// The value `Itself`.
     #[default]
@@ -317,6 +481,10 @@ pub enum NamesNestedKind {
 }
 
 impl rt::Enumerant for NamesNestedKind {}
+
+impl rt::Argument for NamesNestedKind {
+    type Wire = rt::Enum<Self>;
+}
 
 impl From<u16> for NamesNestedKind {
     fn from(number: u16) -> Self {

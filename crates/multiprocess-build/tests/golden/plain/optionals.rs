@@ -59,12 +59,29 @@ impl OptionalsClient {
 }
 
 /// What [`OptionalsClient::both`] returns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct OptionalsBothResults {
     /// The `value` that `Optionals.both` returns.
     pub value: Option<i32>,
     /// The `note` that `Optionals.both` returns.
     pub note: Option<String>,
+}
+
+impl OptionalsBothResults {
+    /// Sets [`value`](#structfield.value).
+    #[must_use]
+    pub fn value(mut self, value: impl Into<Option<i32>>) -> Self {
+        self.value = value.into();
+        self
+    }
+
+    /// Sets [`note`](#structfield.note).
+    #[must_use]
+    pub fn note(mut self, note: impl Into<Option<String>>) -> Self {
+        self.note = note.into();
+        self
+    }
 }
 
 impl Optionals for OptionalsClient {
@@ -159,6 +176,7 @@ impl rt::Interface for OptionalsClient {
 
 /// The struct `Leaf`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Leaf {
     /// The `number` of `Leaf`.
     pub number: Option<u16>,
@@ -166,6 +184,29 @@ pub struct Leaf {
     pub name: Option<String>,
     /// The `hashes` of `Leaf`.
     pub hashes: Option<Vec<Vec<u8>>>,
+}
+
+impl Leaf {
+    /// Sets [`number`](#structfield.number).
+    #[must_use]
+    pub fn number(mut self, number: impl Into<Option<u16>>) -> Self {
+        self.number = number.into();
+        self
+    }
+
+    /// Sets [`name`](#structfield.name).
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Option<String>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets [`hashes`](#structfield.hashes).
+    #[must_use]
+    pub fn hashes(mut self, hashes: impl Into<Option<Vec<Vec<u8>>>>) -> Self {
+        self.hashes = hashes.into();
+        self
+    }
 }
 
 impl rt::Message for Leaf {
@@ -188,6 +229,7 @@ impl rt::Message for Leaf {
 
 /// A struct that may hold one of its own is kept in a box.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Tree {
     /// The `left` of `Tree`.
     pub left: Option<Box<Tree>>,
@@ -195,6 +237,29 @@ pub struct Tree {
     pub right: Option<Box<Tree>>,
     /// The `leaf` of `Tree`.
     pub leaf: Leaf,
+}
+
+impl Tree {
+    /// Sets [`left`](#structfield.left).
+    #[must_use]
+    pub fn left(mut self, left: impl Into<Option<Box<Tree>>>) -> Self {
+        self.left = left.into();
+        self
+    }
+
+    /// Sets [`right`](#structfield.right).
+    #[must_use]
+    pub fn right(mut self, right: impl Into<Option<Box<Tree>>>) -> Self {
+        self.right = right.into();
+        self
+    }
+
+    /// Sets [`leaf`](#structfield.leaf).
+    #[must_use]
+    pub fn leaf(mut self, leaf: Leaf) -> Self {
+        self.leaf = leaf;
+        self
+    }
 }
 
 impl rt::Message for Tree {

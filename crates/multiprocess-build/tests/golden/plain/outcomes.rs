@@ -118,12 +118,29 @@ impl OutcomesClient {
 }
 
 /// What [`OutcomesClient::look`] returns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct OutcomesLookResults {
     /// The `name` that `Outcomes.look` returns.
     pub name: Option<String>,
     /// The `age` that `Outcomes.look` returns.
     pub age: Option<u32>,
+}
+
+impl OutcomesLookResults {
+    /// Sets [`name`](#structfield.name).
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Option<String>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets [`age`](#structfield.age).
+    #[must_use]
+    pub fn age(mut self, age: impl Into<Option<u32>>) -> Self {
+        self.age = age.into();
+        self
+    }
 }
 
 impl Outcomes for OutcomesClient {
@@ -286,9 +303,19 @@ impl rt::Interface for OutcomesClient {
 
 /// There is not enough.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct NoFunds {
     /// The `missing` of `NoFunds`.
     pub lacking: u64,
+}
+
+impl NoFunds {
+    /// Sets [`lacking`](#structfield.lacking).
+    #[must_use]
+    pub fn lacking(mut self, lacking: u64) -> Self {
+        self.lacking = lacking;
+        self
+    }
 }
 
 impl rt::Message for NoFunds {

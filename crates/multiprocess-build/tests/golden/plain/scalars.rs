@@ -37,6 +37,7 @@ pub const MAGIC: &[u8] = b"\xF9\xBE\xB4\xD9";
 
 /// The struct `Zeros`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Zeros {
     /// The `bool` of `Zeros`.
     pub bool: bool,
@@ -64,6 +65,99 @@ pub struct Zeros {
     pub text: String,
     /// The `data` of `Zeros`.
     pub data: Vec<u8>,
+}
+
+impl Zeros {
+    /// Sets [`bool`](#structfield.bool).
+    #[must_use]
+    pub fn bool(mut self, bool: bool) -> Self {
+        self.bool = bool;
+        self
+    }
+
+    /// Sets [`i8`](#structfield.i8).
+    #[must_use]
+    pub fn i8(mut self, i8: i8) -> Self {
+        self.i8 = i8;
+        self
+    }
+
+    /// Sets [`i16`](#structfield.i16).
+    #[must_use]
+    pub fn i16(mut self, i16: i16) -> Self {
+        self.i16 = i16;
+        self
+    }
+
+    /// Sets [`i32`](#structfield.i32).
+    #[must_use]
+    pub fn i32(mut self, i32: i32) -> Self {
+        self.i32 = i32;
+        self
+    }
+
+    /// Sets [`i64`](#structfield.i64).
+    #[must_use]
+    pub fn i64(mut self, i64: i64) -> Self {
+        self.i64 = i64;
+        self
+    }
+
+    /// Sets [`u8`](#structfield.u8).
+    #[must_use]
+    pub fn u8(mut self, u8: u8) -> Self {
+        self.u8 = u8;
+        self
+    }
+
+    /// Sets [`u16`](#structfield.u16).
+    #[must_use]
+    pub fn u16(mut self, u16: u16) -> Self {
+        self.u16 = u16;
+        self
+    }
+
+    /// Sets [`u32`](#structfield.u32).
+    #[must_use]
+    pub fn u32(mut self, u32: u32) -> Self {
+        self.u32 = u32;
+        self
+    }
+
+    /// Sets [`u64`](#structfield.u64).
+    #[must_use]
+    pub fn u64(mut self, u64: u64) -> Self {
+        self.u64 = u64;
+        self
+    }
+
+    /// Sets [`f32`](#structfield.f32).
+    #[must_use]
+    pub fn f32(mut self, f32: f32) -> Self {
+        self.f32 = f32;
+        self
+    }
+
+    /// Sets [`f64`](#structfield.f64).
+    #[must_use]
+    pub fn f64(mut self, f64: f64) -> Self {
+        self.f64 = f64;
+        self
+    }
+
+    /// Sets [`text`](#structfield.text).
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = text.into();
+        self
+    }
+
+    /// Sets [`data`](#structfield.data).
+    #[must_use]
+    pub fn data(mut self, data: impl Into<Vec<u8>>) -> Self {
+        self.data = data.into();
+        self
+    }
 }
 
 impl rt::Message for Zeros {
@@ -106,6 +200,7 @@ impl rt::Message for Zeros {
 
 /// Every field but two with a default of its own.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Defaults {
     /// The `yes` of `Defaults`.
     pub yes: bool,
@@ -123,6 +218,64 @@ pub struct Defaults {
     pub data: Vec<u8>,
     /// The `zeros` of `Defaults`.
     pub zeros: Zeros,
+}
+
+impl Defaults {
+    /// Sets [`yes`](#structfield.yes).
+    #[must_use]
+    pub fn yes(mut self, yes: bool) -> Self {
+        self.yes = yes;
+        self
+    }
+
+    /// Sets [`no`](#structfield.no).
+    #[must_use]
+    pub fn no(mut self, no: bool) -> Self {
+        self.no = no;
+        self
+    }
+
+    /// Sets [`negative`](#structfield.negative).
+    #[must_use]
+    pub fn negative(mut self, negative: i32) -> Self {
+        self.negative = negative;
+        self
+    }
+
+    /// Sets [`half`](#structfield.half).
+    #[must_use]
+    pub fn half(mut self, half: f32) -> Self {
+        self.half = half;
+        self
+    }
+
+    /// Sets [`endless`](#structfield.endless).
+    #[must_use]
+    pub fn endless(mut self, endless: f64) -> Self {
+        self.endless = endless;
+        self
+    }
+
+    /// Sets [`text`](#structfield.text).
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = text.into();
+        self
+    }
+
+    /// Sets [`data`](#structfield.data).
+    #[must_use]
+    pub fn data(mut self, data: impl Into<Vec<u8>>) -> Self {
+        self.data = data.into();
+        self
+    }
+
+    /// Sets [`zeros`](#structfield.zeros).
+    #[must_use]
+    pub fn zeros(mut self, zeros: Zeros) -> Self {
+        self.zeros = zeros;
+        self
+    }
 }
 
 #[allow(clippy::approx_constant)]
@@ -171,6 +324,7 @@ impl rt::Message for Defaults {
 
 /// The struct `Empty`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Empty {}
 
 impl rt::Message for Empty {

@@ -36,7 +36,8 @@ impl DrawClient {
 }
 
 /// What [`DrawClient::draw`] returns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct DrawDrawResults {
     /// The `x` that `Draw.draw` returns.
     pub x: i32,
@@ -44,13 +45,46 @@ pub struct DrawDrawResults {
     pub y: i32,
 }
 
+impl DrawDrawResults {
+    /// Sets [`x`](#structfield.x).
+    #[must_use]
+    pub fn x(mut self, x: i32) -> Self {
+        self.x = x;
+        self
+    }
+
+    /// Sets [`y`](#structfield.y).
+    #[must_use]
+    pub fn y(mut self, y: i32) -> Self {
+        self.y = y;
+        self
+    }
+}
+
 /// What [`DrawClient::move_`] returns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct DrawMoveResults {
     /// The `shape` that `Draw.move` returns.
     pub shape: Shape,
     /// The `moved` that `Draw.move` returns.
     pub moved: bool,
+}
+
+impl DrawMoveResults {
+    /// Sets [`shape`](#structfield.shape).
+    #[must_use]
+    pub fn shape(mut self, shape: Shape) -> Self {
+        self.shape = shape;
+        self
+    }
+
+    /// Sets [`moved`](#structfield.moved).
+    #[must_use]
+    pub fn moved(mut self, moved: bool) -> Self {
+        self.moved = moved;
+        self
+    }
 }
 
 impl Draw for DrawClient {
@@ -127,6 +161,7 @@ impl rt::Interface for DrawClient {
 
 /// Nothing but a union: an enum.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Shape {
     /// The `none` of `Shape`.
     #[default]
@@ -184,11 +219,28 @@ impl rt::Message for Shape {
 
 /// The struct `ShapeInside`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ShapeInside {
     /// The `outer` of `ShapeInside`.
     pub outer: Box<Shape>,
     /// The `width` of `ShapeInside`.
     pub width: u16,
+}
+
+impl ShapeInside {
+    /// Sets [`outer`](#structfield.outer).
+    #[must_use]
+    pub fn outer(mut self, outer: Box<Shape>) -> Self {
+        self.outer = outer;
+        self
+    }
+
+    /// Sets [`width`](#structfield.width).
+    #[must_use]
+    pub fn width(mut self, width: u16) -> Self {
+        self.width = width;
+        self
+    }
 }
 
 impl rt::Message for ShapeInside {
@@ -209,11 +261,28 @@ impl rt::Message for ShapeInside {
 
 /// The struct `Point`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Point {
     /// The `x` of `Point`.
     pub x: i32,
     /// The `y` of `Point`.
     pub y: i32,
+}
+
+impl Point {
+    /// Sets [`x`](#structfield.x).
+    #[must_use]
+    pub fn x(mut self, x: i32) -> Self {
+        self.x = x;
+        self
+    }
+
+    /// Sets [`y`](#structfield.y).
+    #[must_use]
+    pub fn y(mut self, y: i32) -> Self {
+        self.y = y;
+        self
+    }
 }
 
 impl rt::Message for Point {
@@ -231,6 +300,7 @@ impl rt::Message for Point {
 
 /// Fields, a union without a name, and one with a name.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Person {
     /// The `name` of `Person`.
     pub name: String,
@@ -240,6 +310,36 @@ pub struct Person {
     pub address: PersonAddress,
     /// The `which` of `Person`.
     pub which: PersonWhich,
+}
+
+impl Person {
+    /// Sets [`name`](#structfield.name).
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets [`work`](#structfield.work).
+    #[must_use]
+    pub fn work(mut self, work: PersonWork) -> Self {
+        self.work = work;
+        self
+    }
+
+    /// Sets [`address`](#structfield.address).
+    #[must_use]
+    pub fn address(mut self, address: PersonAddress) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Sets [`which`](#structfield.which).
+    #[must_use]
+    pub fn which(mut self, which: PersonWhich) -> Self {
+        self.which = which;
+        self
+    }
 }
 
 impl rt::Message for Person {
@@ -264,6 +364,7 @@ impl rt::Message for Person {
 
 /// The union `PersonWhich`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum PersonWhich {
     /// The `child` of `PersonWhich`.
     #[default]
@@ -300,6 +401,7 @@ impl rt::Message for PersonWhich {
 
 /// The union `PersonWork`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum PersonWork {
     /// The `none` of `PersonWork`.
     #[default]
@@ -343,9 +445,19 @@ impl rt::Message for PersonWork {
 
 /// The struct `PersonWorkSelf`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct PersonWorkSelf {
     /// The `since` of `PersonWorkSelf`.
     pub since: Option<u16>,
+}
+
+impl PersonWorkSelf {
+    /// Sets [`since`](#structfield.since).
+    #[must_use]
+    pub fn since(mut self, since: impl Into<Option<u16>>) -> Self {
+        self.since = since.into();
+        self
+    }
 }
 
 impl rt::Message for PersonWorkSelf {
@@ -362,11 +474,28 @@ impl rt::Message for PersonWorkSelf {
 
 /// The struct `PersonAddress`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct PersonAddress {
     /// The `street` of `PersonAddress`.
     pub street: String,
     /// The `number` of `PersonAddress`.
     pub number: PersonAddressNumber,
+}
+
+impl PersonAddress {
+    /// Sets [`street`](#structfield.street).
+    #[must_use]
+    pub fn street(mut self, street: impl Into<String>) -> Self {
+        self.street = street.into();
+        self
+    }
+
+    /// Sets [`number`](#structfield.number).
+    #[must_use]
+    pub fn number(mut self, number: PersonAddressNumber) -> Self {
+        self.number = number;
+        self
+    }
 }
 
 impl rt::Message for PersonAddress {
@@ -387,11 +516,28 @@ impl rt::Message for PersonAddress {
 
 /// The struct `PersonAddressNumber`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct PersonAddressNumber {
     /// The `main` of `PersonAddressNumber`.
     pub main: u32,
     /// The `floor` of `PersonAddressNumber`.
     pub floor: i8,
+}
+
+impl PersonAddressNumber {
+    /// Sets [`main`](#structfield.main).
+    #[must_use]
+    pub fn main(mut self, main: u32) -> Self {
+        self.main = main;
+        self
+    }
+
+    /// Sets [`floor`](#structfield.floor).
+    #[must_use]
+    pub fn floor(mut self, floor: i8) -> Self {
+        self.floor = floor;
+        self
+    }
 }
 
 impl rt::Message for PersonAddressNumber {

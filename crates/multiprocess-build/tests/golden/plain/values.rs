@@ -33,6 +33,7 @@ pub static PARTS: ::std::sync::LazyLock<Vec<Part>> = ::std::sync::LazyLock::new(
 
 /// Defaults of every kind.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Paint {
     /// The `color` of `Paint`.
     pub color: Color,
@@ -50,6 +51,64 @@ pub struct Paint {
     pub grid: Vec<Vec<i16>>,
     /// The `how` of `Paint`.
     pub how: PaintHow,
+}
+
+impl Paint {
+    /// Sets [`color`](#structfield.color).
+    #[must_use]
+    pub fn color(mut self, color: Color) -> Self {
+        self.color = color;
+        self
+    }
+
+    /// Sets [`names`](#structfield.names).
+    #[must_use]
+    pub fn names(mut self, names: Vec<String>) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// Sets [`mix`](#structfield.mix).
+    #[must_use]
+    pub fn mix(mut self, mix: Vec<Part>) -> Self {
+        self.mix = mix;
+        self
+    }
+
+    /// Sets [`base`](#structfield.base).
+    #[must_use]
+    pub fn base(mut self, base: Part) -> Self {
+        self.base = base;
+        self
+    }
+
+    /// Sets [`label`](#structfield.label).
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Sets [`bytes`](#structfield.bytes).
+    #[must_use]
+    pub fn bytes(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.bytes = bytes.into();
+        self
+    }
+
+    /// Sets [`grid`](#structfield.grid).
+    #[must_use]
+    pub fn grid(mut self, grid: Vec<Vec<i16>>) -> Self {
+        self.grid = grid;
+        self
+    }
+
+    /// Sets [`how`](#structfield.how).
+    #[must_use]
+    pub fn how(mut self, how: PaintHow) -> Self {
+        self.how = how;
+        self
+    }
 }
 
 impl Default for Paint {
@@ -142,6 +201,7 @@ impl rt::Message for Paint {
 
 /// The union `PaintHow`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum PaintHow {
     /// The `brush` of `PaintHow`.
     #[default]
@@ -196,11 +256,28 @@ impl rt::Message for PaintHow {
 
 /// The struct `Part`.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Part {
     /// The `color` of `Part`.
     pub color: Color,
     /// The `share` of `Part`.
     pub share: u8,
+}
+
+impl Part {
+    /// Sets [`color`](#structfield.color).
+    #[must_use]
+    pub fn color(mut self, color: Color) -> Self {
+        self.color = color;
+        self
+    }
+
+    /// Sets [`share`](#structfield.share).
+    #[must_use]
+    pub fn share(mut self, share: u8) -> Self {
+        self.share = share;
+        self
+    }
 }
 
 impl Default for Part {
@@ -225,6 +302,7 @@ impl rt::Message for Part {
 
 /// The enum `Color`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Color {
     /// The value `Red`.
     #[default]
@@ -238,6 +316,10 @@ pub enum Color {
 }
 
 impl rt::Enumerant for Color {}
+
+impl rt::Argument for Color {
+    type Wire = rt::Enum<Self>;
+}
 
 impl From<u16> for Color {
     fn from(number: u16) -> Self {

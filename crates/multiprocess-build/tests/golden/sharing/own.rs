@@ -116,6 +116,19 @@ impl rt::Interface for ClinicClient {
     fn handle(&self) -> &rt::Handle<dyn Clinic> { &self.0 }
     fn into_object(self) -> ::std::sync::Arc<dyn Clinic> { ::std::sync::Arc::new(self) }
 
+    fn ancestor(&self, id: u64) -> Option<Box<dyn ::std::any::Any>> {
+        match id {
+            0xf952fdeff65dd298 => {
+                Some(
+                    Box::new(
+                        ::multiprocess_tests::generated::lab::CounterClient::from(self.clone()),
+                    ),
+                )
+            }
+            _ => None,
+        }
+    }
+
     fn dispatch(
         call: rt::Incoming<'_, '_>,
         object: ::std::sync::Arc<dyn Clinic>,
@@ -140,9 +153,22 @@ impl rt::Interface for ClinicClient {
 
 /// The struct `Room`.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Room {
     /// The `counter` of `Room`.
     pub counter: Option<::multiprocess_tests::generated::lab::CounterClient>,
+}
+
+impl Room {
+    /// Sets [`counter`](#structfield.counter).
+    #[must_use]
+    pub fn counter(
+        mut self,
+        counter: impl Into<Option<::multiprocess_tests::generated::lab::CounterClient>>,
+    ) -> Self {
+        self.counter = counter.into();
+        self
+    }
 }
 
 impl rt::Message for Room {

@@ -240,12 +240,29 @@ impl AccountClient {
 }
 
 /// What [`AccountClient::pay`] returns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct AccountPayResults {
     /// The `result` that `Account.pay` returns.
     pub result: bool,
     /// The `why` that `Account.pay` returns.
     pub why: String,
+}
+
+impl AccountPayResults {
+    /// Sets [`result`](#structfield.result).
+    #[must_use]
+    pub fn result(mut self, result: bool) -> Self {
+        self.result = result;
+        self
+    }
+
+    /// Sets [`why`](#structfield.why).
+    #[must_use]
+    pub fn why(mut self, why: impl Into<String>) -> Self {
+        self.why = why.into();
+        self
+    }
 }
 
 impl Account for AccountClient {
@@ -375,11 +392,28 @@ impl rt::Interface for AccountClient {
 
 /// The struct `Options`.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Options {
     /// The `limit` of `Options`.
     pub limit: u32,
     /// The `name` of `Options`.
     pub name: String,
+}
+
+impl Options {
+    /// Sets [`limit`](#structfield.limit).
+    #[must_use]
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Sets [`name`](#structfield.name).
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
 }
 
 impl Default for Options {

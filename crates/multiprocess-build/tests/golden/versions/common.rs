@@ -3,9 +3,19 @@ use ::multiprocess::rt;
 
 /// The struct `Amount`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Amount {
     /// The `coins` of `Amount`.
     pub coins: u64,
+}
+
+impl Amount {
+    /// Sets [`coins`](#structfield.coins).
+    #[must_use]
+    pub fn coins(mut self, coins: u64) -> Self {
+        self.coins = coins;
+        self
+    }
 }
 
 impl rt::Message for Amount {

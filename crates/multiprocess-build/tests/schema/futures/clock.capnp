@@ -12,3 +12,11 @@ interface Clock {
 interface Alarm extends(Clock) {
     ring @0 (context :Proxy.Context, at :UInt64, text :Text) -> ();
 }
+
+interface Copier {
+    # Names that a method call would find on the pointer to the object first.
+
+    cloneInto @0 (to :Text);
+    cloneFrom @1 (from :Text);
+    borrowMut @2 ();
+}

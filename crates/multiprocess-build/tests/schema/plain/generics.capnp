@@ -27,3 +27,13 @@ interface Texts extends(Store(Text)) {
     join @0 (with :Pair(Text, List(Int32))) -> (text :Text);
     any @1 [T] (value :T, pair :Pair) -> (value :AnyPointer);
 }
+
+enum Color { red @0; green @1; }
+
+struct Lists {
+    # Lists of what is no type argument itself.
+
+    colors @0 :Pair(List(Color), List(List(Color)));
+    bytes @1 :Pair(List(UInt8), List(List(UInt8)));
+    nothing @2 :Pair(List(Void), Text);
+}

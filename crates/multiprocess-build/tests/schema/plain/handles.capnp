@@ -12,6 +12,7 @@ interface Node {
     many @2 (context :Proxy.Context, clients :List(ChainClient), sure :List(List(Chain)) $Rust.notNull) -> (result :List(Chain));
     hold @3 (context :Proxy.Context, holder :Holder) -> (holders :List(Holder), second :Int32);
     maybe @4 () -> (chain :Chain, hasChain :Bool);
+    any @5 (object :Capability, sure :Capability $Rust.notNull, hasMore :Bool, more :Capability) -> (objects :List(Capability));
 }
 
 interface Chain {
@@ -38,4 +39,11 @@ struct Owner {
 struct Outer {
     owner @0 :Owner;
     holders @1 :List(Holder);
+}
+
+struct Open {
+    # Objects of any interface are equal where they are the same.
+
+    object @0 :Capability;
+    all @1 :List(Capability);
 }

@@ -32,6 +32,15 @@ struct Option {
     string @0 :Text;
 }
 
+struct Taken {
+    # Names that setters cannot have.
+
+    clone @0 :Int32;
+    new @1 :Text;
+    default @2 :Bool;
+    copy @3 :Int8 $Rename.name("clone_");
+}
+
 struct NamesCloseResults {
     vec @0 :Data;
 }
