@@ -13,7 +13,7 @@ import tasks
 from client_echo import Objects, Threads
 from client_mining import Mining
 from miner import GENESIS, mine
-from peer import Case, Client, message, wait_until
+from peer import Case, Client, Node, message, wait_until
 
 HERE = Path(__file__).parent
 
@@ -42,6 +42,25 @@ class OverSocket(Connected):
     async def stop(self):
         self.node.process.send_signal(signal.SIGTERM)
         await self.node.check_ended()
+
+
+class Relayed(Connected):
+    """The same behind `bitcoin-ipc relay`: to a client the relay is the node."""
+
+    async def start(self):
+        self.behind = await self.listening(self.serve())
+        path = self.dir / "ipc" / "relay.sock"
+        args = ["--connect", f"unix:{self.behind.path}", "relay", "--listen", f"unix:{path}"]
+        self.node = Node(self.dir, args, "bitcoin-ipc")
+        self.node.path = path
+        self.addCleanup(self.node.kill)
+        await self.listening(self.node)
+        self.client = await Client.open(path)
+
+    async def stop(self):
+        for node in (self.node, self.behind):
+            node.process.send_signal(signal.SIGTERM)
+            await node.check_ended()
 
 
 class Spawned(Connected):
@@ -156,6 +175,10 @@ class TestOverSocket(Threads, Objects, Mining, OverSocket):
         raw.setblocking(False)
         await asyncio.get_running_loop().sock_connect(raw, str(self.node.path))
         return raw
+
+
+class TestRelayed(Threads, Objects, Mining, Relayed):
+    """No test of its own."""
 
 
 class TestSpawned(Threads, Objects, Mining, Spawned):

@@ -81,12 +81,18 @@ pub(super) enum Command {
     Echo {
         /// What to say
         text: String,
+        /// As a JSON string
+        #[arg(long)]
+        json: bool,
     },
     /// Show the chain's tip
     Tip {
         /// As one JSON object
         #[arg(long)]
         json: bool,
+        /// And each further one, until Ctrl-C, also over the node's restarts. One line (or object) each
+        #[arg(long)]
+        follow: bool,
     },
     /// Wait until the tip changes, and show the new one
     WaitTip {
@@ -97,6 +103,24 @@ pub(super) enum Command {
     /// Have the node make a block template, and show it
     Template {
         /// As one JSON object
+        #[arg(long)]
+        json: bool,
+        /// And each better one, until Ctrl-C, also over the node's restarts. One line (or object) each
+        #[arg(long)]
+        follow: bool,
+        /// With --follow: on the same tip, a template with so many more satoshis in fees is better, too
+        #[arg(long, value_name = "SATOSHIS", requires = "follow")]
+        more_fees: Option<u64>,
+    },
+    /// Mine blocks on a regtest node
+    Mine {
+        /// How many
+        #[arg(default_value_t = 1)]
+        blocks: u32,
+        /// Pay to this regtest address, or to a script in hexadecimal [default: to anyone]
+        #[arg(long, value_name = "ADDRESS")]
+        to: Option<String>,
+        /// As one JSON object each
         #[arg(long)]
         json: bool,
     },

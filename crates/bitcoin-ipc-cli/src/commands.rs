@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::args::{Args, Command};
 use super::peer::Peer;
-use super::{Failure, Outcome, demo, output, relay, signals};
+use super::{Failure, Outcome, demo, follow, mine, output, relay, signals};
 use bitcoin_ipc::codec::FOREVER;
 use bitcoin_ipc::mining::{BlockCreateOptions, BlockRef, BlockTemplateClient};
 
@@ -21,6 +21,13 @@ pub(super) fn run(args: &Args) -> Outcome {
         return relay::run(args, listen, *log);
     }
     signals::end_on_interrupt()?;
+    match &args.command {
+        Some(Command::Tip { follow: true, json }) => return follow::tips(args, *json),
+        Some(Command::Template { follow: true, more_fees, json }) => {
+            return follow::templates(args, *more_fees, *json);
+        }
+        _ => {}
+    }
     let command = match &args.command {
         None | Some(Command::Demo) => return demo::run(args),
         Some(Command::Completions { shell }) => {
@@ -40,12 +47,13 @@ pub(super) fn run(args: &Args) -> Outcome {
 /// `tip`: how long to wait for one.
 fn run_with(peer: &Peer, command: &Command, tip: Option<Duration>) -> Outcome {
     match command {
-        Command::Echo { text } => {
+        Command::Echo { text, json } => {
             let echo = peer.ask(peer.init.make_echo())?;
             let echo = echo.ok_or_else(|| Failure("the node does not offer Echo".to_owned()))?;
-            output::line(peer.ask(echo.echo(text.as_str()))?);
+            let answer = peer.ask(echo.echo(text.as_str()))?;
+            if *json { output::line(json!(answer)) } else { output::line(answer) }
         }
-        Command::Tip { json } => {
+        Command::Tip { json, .. } => {
             let tip = peer.ask(peer.mining()?.get_tip())?;
             let tip = tip.ok_or_else(|| {
                 Failure("the node has no tip yet: it is still loading its chain".to_owned())
@@ -53,7 +61,8 @@ fn run_with(peer: &Peer, command: &Command, tip: Option<Duration>) -> Outcome {
             show_tip(tip, *json);
         }
         Command::WaitTip { json } => wait_tip(peer, tip, *json)?,
-        Command::Template { json } => show_template(peer, *json)?,
+        Command::Template { json, .. } => show_template(peer, *json)?,
+        Command::Mine { blocks, to, json } => mine::run(peer, *blocks, to.as_deref(), *json)?,
         Command::Rpc { method, args } => rpc(peer, method, args)?,
         // Handled before there is a node.
         Command::Demo | Command::Completions { .. } | Command::Relay { .. } => {}

@@ -8,7 +8,9 @@
 mod args;
 mod commands;
 mod demo;
+mod follow;
 mod log;
+mod mine;
 mod node;
 mod output;
 mod peer;

@@ -4,6 +4,7 @@ mod cli;
 mod kills;
 mod log;
 mod node;
+mod relay;
 mod running;
 mod steps;
 mod stuck;

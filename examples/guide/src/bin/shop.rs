@@ -22,7 +22,7 @@ struct MyTill {
 impl Till for MyTill {
     fn sell(&self, goods: BTreeMap<String, u32>, discount: Option<u32>) -> Result<u32> {
         if let Some((name, _)) = goods.iter().find(|(_, count)| **count > 10) {
-            return Err(Error::raised(SoldOut { name: name.clone(), left: 10 }));
+            return Err(Error::raised(SoldOut::default().name(name.clone()).left(10)));
         }
         let total = goods.values().sum::<u32>().saturating_sub(discount.unwrap_or(0));
         if let Some(listener) = &self.on_sale {
