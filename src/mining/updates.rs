@@ -45,6 +45,8 @@ impl BlockTemplateClient {
     ///
     /// - **Time**: the [`timeout`](BlockWaitOptions::timeout) of the options is how long each better template is
     ///   waited for; then the stream ends. Without one ([`FOREVER`](crate::codec::FOREVER)) it ends only as below.
+    /// - **Test networks**: while their tip is older than 20 minutes, Bitcoin Core has a better template each second,
+    ///   because a block may then have the least difficulty.
     /// - **What is told**: of two tips that come quickly, or while nobody asks, only the later one brings a
     ///   template. None is missed, because each wait begins with the template that was told last.
     /// - **Lives**: the node keeps a template while there is a handle on it. The stream has one, on its latest
