@@ -242,6 +242,7 @@ fn older_versions_get_the_marks_of_the_places_that_they_have() {
     assert!(read("older", "f.rs").contains("HashSetOf"));
     marked("f.capnp:I.n$Params.y").expect("the newest has it");
     marked("f.capnp:I.p$Params.z").expect("the older one has it");
+    assert!(read("older", "f.rs").contains("HashSetOf"), "the method that only version 1 has");
     let error = marked("f.capnp:I.q").expect_err("an error").to_string();
     assert!(error.ends_with("; near it are f.capnp:I.m, f.capnp:I.n, f.capnp:I"), "{error}");
 }

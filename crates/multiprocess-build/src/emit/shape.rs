@@ -84,6 +84,11 @@ impl Shape<'_> {
                 /// A member that the schema does not know, by its number, and what it holds.
                 #unknown(u16, rt::Rest)
             },
+            false if cx.keeps => quote! {
+                /// A member that the schema does not know, by its number. The struct around it keeps what it
+                /// holds.
+                #unknown(u16)
+            },
             false => quote! {
                 /// A member that the schema does not know, by its number. What it holds is lost.
                 #unknown(u16)

@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use capnp::message::{self, ReaderOptions};
 use capnp::private::layout::{CapTable, PointerBuilder, PointerReader};
 use capnp::traits::{FromPointerReader, Imbue, ImbueMut, Owned, SetterInput};
+use capnp_engine::cap_hook;
 
 use super::capability::{AnyObject, Capability};
 use crate::Result;
@@ -15,7 +16,6 @@ use crate::wire::helpers::malformed;
 use crate::wire::pointer::pointer_wire;
 use crate::wire::shown::show_bytes;
 use crate::wire::{Argument, Decoder, Encoder, Pointer, PointerWire};
-use capnp_engine::cap_hook;
 
 /// What the schema leaves open (`AnyPointer`): a struct, list, text, data or object of a type that only
 /// the two sides know, as the bytes of a Cap'n Proto message whose root it is.
@@ -45,7 +45,7 @@ impl AnyPointer {
     /// A value of one of capnp's own types (of capnpc's generated ones, for example).
     ///
     /// # Errors
-    /// [`Error::Decode`] where the value is malformed.
+    /// [`Error::Decode`](crate::Error::Decode) where the value is malformed.
     pub fn new<T: Owned>(value: impl SetterInput<T>) -> Result<AnyPointer> {
         let mut message = message::Builder::new_default();
         message.set_root::<T>(value).map_err(malformed)?;
@@ -101,7 +101,7 @@ impl AnyPointer {
     /// Looks at the value as one of capnp's own types.
     ///
     /// # Errors
-    /// [`Error::Decode`] where it is of another type, or no message.
+    /// [`Error::Decode`](crate::Error::Decode) where it is of another type, or no message.
     pub fn get<T: Owned, R>(&self, look: impl FnOnce(T::Reader<'_>) -> R) -> Result<R> {
         self.with_root(|root| root.get_as().map(look).map_err(malformed))
     }

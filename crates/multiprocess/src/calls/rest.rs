@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use super::any_pointer::{AnyPointer, AnyPointerWire};
-use crate::Result;
 use crate::wire::{Builder, Decoder, Encoder, PointerWire, Reader, Size};
+use crate::{Error, Result};
 
 /// What a struct of a peer with a newer schema has beyond this process's one: fields, and members of
 /// unions. It is sent on as it came. Generated structs have it with `Builder::keep_unknown`.
@@ -79,6 +79,10 @@ impl Rest {
     #[doc(hidden)]
     pub fn write(&self, cx: &mut Encoder<'_>, to: &mut Builder<'_>, gone: &[&Known]) -> Result<()> {
         let Some(content) = &self.0 else { return Ok(()) };
+        let size = to.size();
+        if self.size(size) != size {
+            return Err(Error::misuse("a struct has no room for what is to be sent on with it"));
+        }
         for (index, word) in content.data.iter().enumerate() {
             to.set_word(index, *word & !Known::word(gone, index));
         }
@@ -178,6 +182,7 @@ mod tests {
             rest(&copy, &[])
         };
         assert_eq!(copy(&[]), all);
+        filled(Size(1, 1), |cx, to| assert!(all.write(cx, to, &[]).is_err(), "no room"));
         let expected = rest(&message, &[&Known(&[0xff00], &[1])]);
         assert_eq!(copy(&[&Known(&[0xff00], &[]), &Known(&[], &[1])]), expected);
     }

@@ -84,7 +84,14 @@ impl<'a> Builder<'a> {
         self.0.set_data_field(slot as usize, tag);
     }
 
-    /// Sets a word of data.
+    /// The room that it has.
+    pub(crate) fn size(&self) -> Size {
+        let (words, pointers) = Reader(self.0.as_reader()).extent();
+        let most = u16::MAX;
+        Size(u16::try_from(words).unwrap_or(most), u16::try_from(pointers).unwrap_or(most))
+    }
+
+    /// Sets a word of data, which has to be within [`size`](Builder::size).
     pub(crate) fn set_word(&mut self, index: usize, word: u64) {
         self.0.set_data_field(index, word);
     }

@@ -216,6 +216,10 @@ fn what_goes_to_a_third_process_says_that_its_interface_is_needed() {
     // It comes back as what it is.
     let untyped = Capability::from(lent);
     second.keep(Some(untyped.clone())).wait().unwrap();
+    let first = shed.kept.lock().unwrap().clone();
+    assert_eq!(second.keep(Some(untyped.clone())).wait().unwrap().as_ref(), Some(&untyped));
+    // Given again, it is the same there.
+    assert_eq!(shed.kept.lock().unwrap().clone(), first);
     assert_eq!(second.keep(None).wait().unwrap(), Some(untyped));
 }
 

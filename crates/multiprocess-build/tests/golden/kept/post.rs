@@ -237,7 +237,8 @@ pub enum LetterWhich {
     Plain,
     /// The `sealed` of `LetterWhich`.
     Sealed(Vec<u8>),
-    /// A member that the schema does not know, by its number. What it holds is lost.
+    /// A member that the schema does not know, by its number. The struct around it keeps what it
+    /// holds.
     Unknown(u16),
 }
 
@@ -313,7 +314,8 @@ pub enum LetterFromHow {
     Post,
     /// The `hand` of `LetterFromHow`.
     Hand(f32),
-    /// A member that the schema does not know, by its number. What it holds is lost.
+    /// A member that the schema does not know, by its number. The struct around it keeps what it
+    /// holds.
     Unknown(u16),
 }
 
