@@ -10,6 +10,7 @@ fn main() -> Result<(), multiprocess_build::Error> {
         .file("schema/rpc.capnp")
         .newest_version("32")
         .raw_methods(true)
+        .keep_unknown(true)
         .older_version("31", "schema/older/31")
         .older_version("30", "schema/older/30")
         .compile()

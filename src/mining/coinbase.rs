@@ -1,7 +1,7 @@
 //! The coinbase of a template, as nodes of all versions tell it.
 
 use bitcoin::Transaction;
-use multiprocess::{Codec, Error, Result};
+use multiprocess::{Codec, Error, Rest, Result};
 
 use super::CoinbaseTx;
 use crate::codec::Consensus;
@@ -45,6 +45,7 @@ impl CoinbaseTx {
             block_reward_remaining: reward.value,
             required_outputs: required.to_vec(),
             lock_time: whole.lock_time,
+            rest: Rest::default(),
         })
     }
 }

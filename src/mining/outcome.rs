@@ -181,6 +181,7 @@ mod tests {
         let rejection = outcome.into_result().unwrap_err();
         assert!(rejection.is("high-hash") && !rejection.is("high") && !rejection.is_stale());
         assert!(Rejection::new(reason::DUPLICATE, "").is_stale());
+        assert!(Rejection::new(reason::INCONCLUSIVE, "").is_stale());
         assert!(!Rejection::default().is_stale() && !Rejection::default().is(""));
         assert_eq!(Outcome::from(Err(rejection.clone())), Outcome::Rejected(rejection));
     }

@@ -72,5 +72,11 @@ reasons! {
 }
 
 /// Those that say that another block was faster.
-pub(super) const STALE: [&str; 4] =
-    [DUPLICATE, INCONCLUSIVE_NOT_BEST_PREVBLK, STALE_PREVBLK, STALE_WORK];
+pub(super) const STALE: [&str; 6] = [
+    DUPLICATE,
+    DUPLICATE_INCONCLUSIVE,
+    INCONCLUSIVE,
+    INCONCLUSIVE_NOT_BEST_PREVBLK,
+    STALE_PREVBLK,
+    STALE_WORK,
+];

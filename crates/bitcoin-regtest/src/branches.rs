@@ -44,6 +44,8 @@ struct Known {
     work: Work,
     /// It, or one before it, was refused or invalidated.
     bad: bool,
+    /// How many were kept before it: of two with the same work the first one counts.
+    order: usize,
 }
 
 /// A block of the chain.
@@ -59,7 +61,7 @@ impl State {
     pub(super) fn new(genesis: Block) -> State {
         let (hash, work) = (genesis.block_hash(), genesis.header.work());
         let block = Arc::new(genesis);
-        let known = Known { block: Arc::clone(&block), height: 0, work, bad: false };
+        let known = Known { block: Arc::clone(&block), height: 0, work, bad: false, order: 0 };
         // Core never puts the genesis coinbase in its coins: nobody can spend it.
         State {
             known: HashMap::from([(hash, known)]),
@@ -142,8 +144,8 @@ impl State {
         let checked = check::check_body(block, &next);
         let bad = checked.is_err();
         if checked.as_ref().err().is_none_or(|why| !NOT_IN_THE_HASH.contains(&&*why.reason)) {
-            let block = Arc::new(block.clone());
-            self.known.insert(hash, Known { block, height, work, bad });
+            let (block, order) = (Arc::new(block.clone()), self.known.len());
+            self.known.insert(hash, Known { block, height, work, bad, order });
         }
         checked
     }
@@ -172,8 +174,10 @@ impl State {
         let fork = self.height_of(&next).unwrap_or(0);
         let left = self.disconnect_above(fork);
         for block in path.iter().rev() {
-            let height = self.tip().height + 1;
-            if let Err(why) = self.coins.check(block, height) {
+            let next = self.next_block();
+            // Its contents again, because it may have been refused for them and then reconsidered.
+            let checked = check::check_body(block, &next);
+            if let Err(why) = checked.and_then(|()| self.coins.check(block, next.height)) {
                 self.mark_bad(&block.block_hash());
                 // Back to where it was.
                 self.disconnect_above(fork);
@@ -267,7 +271,9 @@ impl State {
     fn activate_best(&mut self) {
         loop {
             let good = self.known.iter().filter(|(_, known)| !known.bad);
-            let best = good.max_by_key(|(_, known)| known.work).map(|(hash, _)| *hash);
+            let best = good
+                .max_by_key(|(_, known)| (known.work, std::cmp::Reverse(known.order)))
+                .map(|(hash, _)| *hash);
             match best.map(|best| self.activate(best)) {
                 // That one is marked now.
                 Some(Err(_)) => {}

@@ -1,6 +1,7 @@
 //! A node of this process, for tests.
 
 use std::fs::DirBuilder;
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,14 +71,21 @@ impl RegtestNode {
     /// The directory or the socket cannot be made.
     pub fn start() -> Result<RegtestNode> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("bitcoin-regtest-{}-{number}", std::process::id());
-        let dir = std::env::temp_dir().join(name);
-        // For this user only, as a data directory is.
-        let made = DirBuilder::new().mode(0o700).create(&dir);
-        made.map_err(|error| {
-            Error::failed(format!("cannot make the directory {}: {error}", dir.display()))
-        })?;
+        let dir = loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("bitcoin-regtest-{}-{number}", std::process::id());
+            let dir = std::env::temp_dir().join(name);
+            // For this user only, as a data directory is.
+            match DirBuilder::new().mode(0o700).create(&dir) {
+                Ok(()) => break dir,
+                // Left by a process with this number that was killed.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    let dir = dir.display();
+                    return Err(Error::failed(format!("cannot make the directory {dir}: {error}")));
+                }
+            }
+        };
         // From here on the directory is removed with the node.
         let node = RegtestNode::new(dir.join("node.sock"), Some(dir));
         node.come_back()?;
@@ -154,7 +162,7 @@ impl RegtestNode {
     }
 
     /// Takes so many blocks out of the chain and mines one more than that in their place; returns the hashes
-    /// of the new ones. Transactions of the old ones are in the new ones.
+    /// of the new ones. Transactions of the old ones are mined again, if they can be in a block of that height.
     ///
     /// # Errors
     /// The chain has not so many blocks; else as [`mine_block`].

@@ -121,8 +121,10 @@ impl Mining for NodeMining {
         self.node.faults.meet("Mining.createNewBlock")?;
         if cooldown {
             // While it catches up there is no template, which on a fresh chain is until the first block.
+            let token = cancel_token(&self.node.chain);
             while self.node.chain.is_initial_block_download() {
-                if self.wait(self.node.chain.tip().hash, TICK).is_none() {
+                let tip = self.node.chain.tip();
+                if self.wait_with(token.as_ref(), tip.hash, TICK).is_none() {
                     return Ok(None);
                 }
             }
@@ -171,8 +173,17 @@ impl Mining for NodeMining {
 impl NodeMining {
     /// Waits until the tip is another one, for `timeout` at most; none when it was interrupted or cancelled.
     fn wait(&self, current: BlockHash, timeout: Duration) -> Option<Tip> {
-        let token = cancel_token(&self.node.chain);
-        let ended = || cancelled(token.as_ref()) || self.interrupted.swap(false, Ordering::AcqRel);
+        self.wait_with(cancel_token(&self.node.chain).as_ref(), current, timeout)
+    }
+
+    /// The same with the token of the call.
+    fn wait_with(
+        &self,
+        token: Option<&CancelToken>,
+        current: BlockHash,
+        timeout: Duration,
+    ) -> Option<Tip> {
+        let ended = || cancelled(token) || self.interrupted.swap(false, Ordering::AcqRel);
         self.node.chain.wait_tip_changed(current, Some(timeout), &ended)
     }
 }

@@ -36,7 +36,10 @@ impl Relay {
         object: impl FnOnce() -> Result<O>,
         call: impl FnOnce(&O) -> Call<T>,
     ) -> Result<T> {
-        self.policy.run(method, || call(&object()?).wait().map_err(to_client))
+        self.policy.run(method, || {
+            self.upstream.check_load()?;
+            call(&object()?).wait().map_err(to_client)
+        })
     }
 }
 
@@ -139,6 +142,7 @@ impl Mining for RelayedMining {
     ) -> Result<Option<BlockTemplateClient>> {
         self.relay.policy.run("Mining.createNewBlock", || {
             let place = self.relay.policy.take_template()?;
+            self.relay.upstream.check_load()?;
             let made =
                 self.node()?.create_new_block(options, cooldown).wait().map_err(to_client)?;
             Ok(made.map(|template| RelayedTemplate::served(&self.relay, template, place)))
@@ -244,13 +248,15 @@ impl BlockTemplate for RelayedTemplate {
         nonce: u32,
         coinbase: Transaction,
     ) -> Result<bool> {
-        self.submit_solution(version, timestamp, nonce, coinbase)
-            .map(|outcome| outcome.is_accepted())
+        let outcome = self.submit_solution(version, timestamp, nonce, coinbase)?;
+        // As there: one that comes late, or twice, counts as taken.
+        Ok(outcome.into_result().err().is_none_or(|why| why.is_stale()))
     }
 
     fn wait_next(&self, options: BlockWaitOptions) -> Result<Option<BlockTemplateClient>> {
         self.relay.policy.run("BlockTemplate.waitNext", || {
             let place = self.relay.policy.take_template()?;
+            self.relay.upstream.check_load()?;
             let next = self.template.wait_next(options).wait().map_err(to_client)?;
             Ok(next.map(|template| RelayedTemplate::served(&self.relay, template, place)))
         })

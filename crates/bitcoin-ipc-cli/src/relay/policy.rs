@@ -41,6 +41,9 @@ const METHODS: &[(&str, bool)] = &[
     ("Rpc.executeRpc", true),
 ];
 
+/// Objects that one client can have. Each may be one in the node, which has room for so many of the relay's.
+const OBJECTS: usize = 1024;
+
 /// These are always allowed: without them nothing is.
 const MAKERS: [&str; 3] = ["Init.makeEcho", "Init.makeMining", "Init.makeRpc"];
 
@@ -80,7 +83,7 @@ impl Listen {
 
     /// What one client can make the relay hold.
     pub(crate) fn limits(&self) -> Limits {
-        Limits { calls: self.calls, ..Limits::default() }
+        Limits { calls: self.calls, objects: OBJECTS, ..Limits::default() }
     }
 
     /// Whether a process may connect.

@@ -6,6 +6,9 @@ use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::session::NodeSession;
 use multiprocess::{Error, ReconnectState, Result};
 
+/// Calls of all clients that the node has not ended.
+const MOST_CALLS: usize = 1024;
+
 /// The node behind the relay.
 pub(super) struct Upstream(NodeSession);
 
@@ -31,6 +34,19 @@ impl Upstream {
         Error::failed(format!(
             "the node behind the relay is away; the relay connects again ({why})"
         ))
+    }
+
+    /// Refuses a call while the node has too many that it has not ended. Clients may have given them up: Bitcoin
+    /// Core runs such calls on, so their number is not bounded by what clients wait for.
+    pub(super) fn check_load(&self) -> Result<()> {
+        let Some(node) = self.0.try_get() else { return Ok(()) };
+        let [questions, ..] = node.connection().table_sizes();
+        match questions < MOST_CALLS {
+            true => Ok(()),
+            false => Err(Error::failed(format!(
+                "the node has {questions} calls of the relay's to end: try again later"
+            ))),
+        }
     }
 
     pub(super) fn close(&self) {
@@ -67,7 +83,10 @@ impl<T: Clone> Remade<T> {
         if let Some(object) = made(&place) {
             return Ok(object);
         }
-        *place = Some((generation, object.clone()));
+        // It may have been made over an earlier connection, while another call made one over the present one.
+        if place.as_ref().is_none_or(|(of, _)| *of < generation) {
+            *place = Some((generation, object.clone()));
+        }
         Ok(object)
     }
 }
@@ -76,8 +95,8 @@ impl<T: Clone> Remade<T> {
 /// with the node's.
 pub(super) fn to_client(error: Error) -> Error {
     match error {
-        Error::Disconnected { reason } => {
-            Error::failed(format!("the node behind the relay has gone: {reason}"))
+        lost if lost.is_disconnect() => {
+            Error::failed(format!("the node behind the relay has gone: {lost}"))
         }
         Error::Remote { message } => Error::failed(message),
         other => other,

@@ -16,6 +16,9 @@ use super::{
 use crate::chain::Chain;
 use crate::template::mine_block;
 
+/// A block's time has 32 bits, and blocks may be two hours ahead.
+const MAX_TIME: u64 = u32::MAX as u64 - 2 * 60 * 60;
+
 pub(super) const METHODS: &[Method] = &[
     Method {
         name: "generatetoaddress",
@@ -136,13 +139,13 @@ fn send_raw_transaction(chain: &Chain, params: &Params) -> Reply {
 
 fn set_mock_time(chain: &Chain, params: &Params) -> Reply {
     let time = u64::try_from(params.integer(0)?);
-    let time = time.map_err(|_| negative_time())?;
+    let time = time.ok().filter(|time| *time <= MAX_TIME).ok_or_else(wrong_time)?;
     chain.set_time(Some(time).filter(|time| *time != 0));
     Ok(Value::Null)
 }
 
-fn negative_time() -> Failure {
-    fail(INVALID_PARAMETER, "Mocktime must be in the range [0, 9223372036], not negative.")
+fn wrong_time() -> Failure {
+    fail(INVALID_PARAMETER, format!("Mocktime must be in the range [0, {MAX_TIME}]."))
 }
 
 fn submit_block(chain: &Chain, params: &Params) -> Reply {

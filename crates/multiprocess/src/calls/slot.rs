@@ -137,15 +137,6 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Wakes the thread that waits, which goes on waiting.
-    pub(super) fn wake_thread_again(&self) {
-        let parker = match &self.state().waiter {
-            Waiter::Thread(parker) => Arc::clone(parker),
-            Waiter::Nobody | Waiter::Future(_) => return,
-        };
-        parker.wake();
-    }
-
     /// The size of the answer's message.
     pub(super) fn bytes(&self) -> usize {
         self.state().bytes

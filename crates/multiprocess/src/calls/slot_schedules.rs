@@ -19,12 +19,8 @@ fn relay(slot: &Arc<Slot<i32>>, token: &Token) -> Option<i32> {
     let inbox = Inbox::new("relay".into());
     inbox.attach();
     slot.wake_thread(&inbox);
-    let woken = Arc::downgrade(slot);
-    token.on_fire(move || {
-        if let Some(slot) = woken.upgrade() {
-            slot.wake_thread_again();
-        }
-    });
+    let parker = Arc::clone(inbox.parker());
+    token.on_fire(move || parker.wake());
     loop {
         if let Some(answer) = slot.take() {
             return Some(answer.unwrap());

@@ -48,6 +48,8 @@ struct State {
     failed: Option<Error>,
     /// How many of them are not sent, because the connection has no room.
     unsent: usize,
+    /// Which room these wait for: that of the first, so that they stay in order.
+    waits_in: Level,
     /// The callers that wait for room.
     waiting: Vec<Arc<Slot<()>>>,
     /// The callers that wait for the end of all calls under way.
@@ -184,9 +186,16 @@ impl Streaming {
     ) {
         core.engine.retain(cap);
         core.engine.add_handle(cap);
-        self.state().unsent += 1;
         let own = Arc::clone(self);
-        let (level, bytes) = (written.level, written.draft.bytes());
+        let bytes = written.draft.bytes();
+        let level = {
+            let mut state = self.state();
+            if state.unsent == 0 {
+                state.waits_in = written.level;
+            }
+            state.unsent += 1;
+            state.waits_in
+        };
         let send = move |core: &mut Core, conn: &ArcConn, place: &QueuePlace| {
             core.leave_queue(place, bytes);
             let failed = {

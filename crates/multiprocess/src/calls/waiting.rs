@@ -25,15 +25,11 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
     let waits: Arc<dyn Pending> = Arc::clone(slot) as Arc<dyn Pending>;
     // A relay's method runs on this thread: when its own caller cancels, this wait ends, too.
     let relayed = relayed();
-    if let Some(token) = &relayed {
-        let slot = Arc::downgrade(slot);
-        token.on_fire(move || {
-            if let Some(slot) = slot.upgrade() {
-                slot.wake_thread_again();
-            }
-        });
+    if let Some((token, true)) = &relayed {
+        let parker = Arc::clone(inbox.parker());
+        token.on_fire(move || parker.wake());
     }
-    let cancelled = || relayed.as_ref().is_some_and(|token| token.is_cancelled());
+    let cancelled = || relayed.as_ref().is_some_and(|(token, _)| token.is_cancelled());
     let mut reader = conn.map(|conn| WaitingReader::new(conn, inbox.parker(), &waits));
     loop {
         if let Some(answer) = slot.take() {

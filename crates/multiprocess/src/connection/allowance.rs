@@ -17,21 +17,19 @@ static SHARED: AtomicUsize = AtomicUsize::new(0);
 
 /// The bytes of one connection.
 pub(super) struct Allowance {
-    /// Its limit, however much the others hold, while no calls of this side's are under way.
+    /// Its limit, however much the others hold.
     most: usize,
-    /// Its limit as it was when it last took some.
-    now: usize,
     /// What it has taken from what is shared.
     taken: usize,
 }
 
 impl Allowance {
     pub(super) fn new(most: usize) -> Allowance {
-        Allowance { most, now: most, taken: 0 }
+        Allowance { most, taken: 0 }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.now.min(OWN.saturating_add(self.taken))
+        self.most.min(OWN.saturating_add(self.taken))
     }
 
     fn take(&mut self, bytes: usize) {
@@ -58,11 +56,7 @@ impl Allowance {
 
     #[cold]
     fn allow_more(&mut self, engine: &mut Engine, needed: usize) {
-        // Its calls that serve this side's have room of their own, or those that they serve could wait for
-        // ever. So while there are such, it may hold twice as much.
-        let asks = engine.sizes().questions > 0;
-        self.now = if asks { self.most.saturating_mul(2) } else { self.most };
-        let missing = needed.min(self.now).saturating_sub(self.bytes());
+        let missing = needed.min(self.most).saturating_sub(self.bytes());
         self.take(missing.div_ceil(STEP) * STEP);
         engine.set_bytes(self.bytes());
     }
@@ -82,7 +76,7 @@ impl Allowance {
 
     /// Says that the peer's calls have as many bytes as they may have, and why.
     pub(super) fn reached(&self) -> String {
-        let most = self.now;
+        let most = self.most;
         if self.bytes() < most {
             let limit = ProcessLimits::current().call_bytes;
             return format!(

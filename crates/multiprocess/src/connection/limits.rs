@@ -33,8 +33,9 @@ pub struct Limits {
     ///
     /// Calls that are made to serve a call have room of their own, as much again, because those that they serve
     /// wait for them: half of it is for calls of a method that the other side called, half for those of
-    /// its callbacks. So the peer may hold twice as many bytes while calls of this side's are under way.
-    /// Calls that are nested deeper do not wait for room, and are refused where there is none.
+    /// its callbacks (and a message each, where that is more). So this side takes so many bytes more than
+    /// `call_bytes` of the peer's. Calls that are nested deeper do not wait for room, and are refused where
+    /// there is none.
     ///
     /// 128 MiB unless set.
     pub call_bytes: usize,
@@ -52,7 +53,7 @@ pub struct Limits {
     pub threads: usize,
     /// Bytes that wait to be sent to a peer that does not read, or reads slowly. With more, methods of the
     /// peer's calls are not begun and answers wait, until the peer has read. Where it is exceeded
-    /// nevertheless, by twice `call_bytes` and a message, the connection ends. 128 MiB unless set.
+    /// nevertheless, by the calls that may be under way (twice `call_bytes`) and a message, the connection ends. 128 MiB unless set.
     pub unsent: usize,
     /// How long a call may name a thread of this side that is only promised, as a peer does that has not
     /// waited for it to be made. Then the call is refused. 10 seconds unless set.
@@ -74,6 +75,12 @@ impl Limits {
         self.call_bytes.max(self.message)
     }
 
+    /// The same with those that serve calls of this side's.
+    fn window_with_nested(&self) -> usize {
+        let window = self.window();
+        window.saturating_add(self.message.max(window / 2).saturating_mul(2))
+    }
+
     /// Bytes of this side's calls that are under way at once, if they are several.
     pub(crate) fn send_window(&self) -> usize {
         self.call_bytes.min(self.unsent).max(self.message)
@@ -91,8 +98,7 @@ impl Limits {
 
     /// Bytes that wait for a peer at most: the connection ends beyond it.
     pub(super) fn most_unsent(&self) -> usize {
-        let calls = self.window().saturating_mul(2);
-        self.unsent.saturating_add(calls).saturating_add(self.message)
+        self.unsent.saturating_add(self.window_with_nested()).saturating_add(self.message)
     }
 
     /// Calls that are served are refused at their limit. Beside them there are those that wait for
@@ -102,7 +108,7 @@ impl Limits {
             unanswered: self.calls.saturating_mul(2),
             unfinished: self.calls.saturating_mul(4).saturating_add(1024),
             // With the small calls, which the other side does not count.
-            bytes: self.window().saturating_add(self.window() / 64),
+            bytes: self.window_with_nested().saturating_add(self.window() / 64),
             objects: self.objects,
             message: self.message,
             capabilities: self.capabilities,

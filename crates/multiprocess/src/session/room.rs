@@ -233,9 +233,8 @@ impl Core {
         tell: TellRoom,
     ) -> Arc<QueuePlace> {
         // Only calls of these levels wait.
-        let last = LEVELS - 1;
-        let place = usize::from(level.0).min(last);
-        self.rooms().0[place].queue(level, bytes, who, tell)
+        let level = Level(level.0.min(LEVELS as u16 - 1));
+        self.rooms().0[usize::from(level.0)].queue(level, bytes, who, tell)
     }
 
     /// A call waits for room no longer: it was sent, or is not to be. Gives back what was reserved for it.
@@ -247,15 +246,21 @@ impl Core {
 
     /// Tells calls that wait that there is room for them.
     pub(crate) fn tell_room(&mut self, conn: &ArcConn) {
-        let mut told = Vec::new();
-        // Those that have room, taken out before any of them is told: it may be sent at once.
-        for level in 0..LEVELS {
-            let limit = self.send_window(conn, Level(level as u16));
-            self.rooms().0[level].take_those_with_room(limit, &mut told);
-        }
-        for (place, tell) in told {
-            let followup = tell(self, conn, &place);
-            self.followups.extend(followup);
+        // Again, because one that is told may have no use for its room any more, and give it back.
+        loop {
+            let mut told = Vec::new();
+            // Those that have room, taken out before any of them is told: it may be sent at once.
+            for level in 0..LEVELS {
+                let limit = self.send_window(conn, Level(level as u16));
+                self.rooms().0[level].take_those_with_room(limit, &mut told);
+            }
+            if told.is_empty() {
+                return;
+            }
+            for (place, tell) in told {
+                let followup = tell(self, conn, &place);
+                self.followups.extend(followup);
+            }
         }
     }
 

@@ -18,6 +18,8 @@ struct Entry {
     polled: bool,
     /// The method only forwards the call to an object of another process, or its waits are to end with it.
     relayed: bool,
+    /// Its token wakes the thread.
+    wakes: bool,
 }
 
 /// A call of the peer's that is being served, by its place in the session's table.
@@ -43,11 +45,15 @@ pub(crate) fn serving_now() -> Option<(ArcConn, RunningId, About)> {
 
 /// The token of that call, if the method only forwards it: the wait for the forwarded call ends
 /// with the token.
-pub(crate) fn relayed() -> Option<CancelToken> {
-    let relayed = |calls: &[Entry]| {
-        calls.last().filter(|entry| entry.relayed).map(|entry| entry.token.clone())
+///
+/// True for the first wait of the call: then the token is to be told to wake this thread.
+pub(crate) fn relayed() -> Option<(CancelToken, bool)> {
+    let relayed = |calls: &RefCell<Vec<Entry>>| {
+        let mut calls = calls.try_borrow_mut().ok()?;
+        let entry = calls.last_mut().filter(|entry| entry.relayed)?;
+        Some((entry.token.clone(), !std::mem::replace(&mut entry.wakes, true)))
     };
-    look(relayed).flatten()
+    CALLS.try_with(relayed).ok()?
 }
 
 /// Has the waits of the method that this thread runs end when its call is cancelled.
@@ -120,7 +126,7 @@ fn enter(
 ) -> CallGuard {
     let token = CancelToken::new(Arc::clone(token));
     CALLS.with_borrow_mut(|calls| {
-        calls.push(Entry { conn: conn.clone(), id, token, polled, relayed })
+        calls.push(Entry { conn: conn.clone(), id, token, polled, relayed, wakes: false })
     });
     CallGuard(())
 }

@@ -16,6 +16,8 @@ use multiprocess_tests::{wait_until, within_time};
 
 const MIB: usize = 1 << 20;
 const SINKS: u32 = 12;
+/// The number that sinks refuse.
+const FAILS: u32 = 666;
 
 #[derive(Default)]
 struct Seen {
@@ -33,6 +35,9 @@ impl Sink for Slow {
         self.0.running.fetch_add(1, Ordering::SeqCst);
         wait_until("the sinks are open", || self.0.open.load(Ordering::SeqCst));
         self.0.running.fetch_sub(1, Ordering::SeqCst);
+        if number == FAILS {
+            return Err(Error::failed("that number is refused"));
+        }
         self.0.numbers.lock().unwrap()[self.1].push(number);
         Ok(())
     }
@@ -170,6 +175,46 @@ fn the_end_of_the_connection_ends_what_waits() {
     assert!(failed > 0);
     assert!(matches!(after, Err(Error::Disconnected { .. })), "{after:?}");
     seen.open.store(true, Ordering::SeqCst);
+}
+
+/// It has no use for the room that it was told of, and others have.
+#[test]
+fn a_call_whose_stream_has_failed_gives_its_room_to_the_next() {
+    let Bench { seen, sinks, serving: _serving, .. } = bench_with(2 * MIB);
+    let large = || vec![0; 2 * MIB - 1000];
+    let fails = sinks[0].write(FAILS, large()).start();
+    wait_until("it runs", || seen.running.load(Ordering::SeqCst) == 1);
+    let after = sinks[0].write(1, large()).start();
+    let other = sinks[1].weigh(large()).start();
+    seen.open.store(true, Ordering::SeqCst);
+    assert_eq!(within_time(move || other.wait()).unwrap() as usize, large().len());
+    drop((fails, after));
+    assert!(sinks[0].count().wait().is_err(), "the first error is told");
+}
+
+/// Writes to a sink when it is told of a number.
+struct Writes(SinkClient);
+
+impl Listener for Writes {
+    fn hear(&self, number: u32) -> Result<()> {
+        drop(self.0.write(number, vec![0; 5000]).start());
+        Ok(())
+    }
+}
+
+/// There is room for calls that serve calls, but the stream's earlier call has none.
+#[test]
+fn a_streaming_call_of_a_callback_comes_after_those_that_wait() {
+    let Bench { seen, sinks, serving: _serving, .. } = bench_with(2 * MIB);
+    let other = sinks[1].write(9, vec![0; 2 * MIB - 1000]).start();
+    let waits: Vec<_> = (0..2).map(|number| sinks[0].write(number, vec![0; 5000]).start()).collect();
+    let listener = ListenerClient::new(Writes(sinks[0].clone()));
+    let told = sinks[5].clone();
+    within_time(move || told.tell(2, listener).wait()).unwrap();
+    seen.open.store(true, Ordering::SeqCst);
+    wait_until("all have arrived", || seen.numbers.lock().unwrap()[0].len() == 3);
+    assert_eq!(seen.numbers.lock().unwrap()[0], [0, 1, 2]);
+    drop((other, waits));
 }
 
 /// Whether it would have had to wait for room or not.

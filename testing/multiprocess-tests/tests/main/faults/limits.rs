@@ -15,32 +15,13 @@ use super::{bench_with, block, on_thread};
 
 const MIB: usize = 1 << 20;
 
+/// Twice `call_bytes`, as half may serve calls of this side's.
 #[test]
 fn bytes_of_calls_that_wait_for_a_busy_thread() {
-    calls_that_wait(8, |_, _| {});
-}
-
-/// Some of its calls may serve that one.
-#[test]
-fn twice_as_many_while_the_peer_is_called() {
-    calls_that_wait(16, |peer, lab| {
-        peer.call(lab, (LAB, 8), &[Cap::Here(1)], |content| {
-            let mut params: lab::call_back_inline_params::Builder<'_> = content.init_as();
-            params.set_callback(cap());
-            params.set_depth(1);
-        });
-        // It is not answered.
-        peer.find_call();
-    });
-}
-
-/// Calls of 1 MiB each that wait: so many are taken, and those beyond it are refused.
-fn calls_that_wait(taken: usize, first: impl FnOnce(&mut RawPeer, Target)) {
     // With 1/64 of it for what does not count.
     let limits = Limits { message: MIB * 2, call_bytes: 8 * MIB, ..Limits::default() };
     let mut bench = bench_with(limits);
     let lab = bench.lab();
-    first(&mut bench.peer, lab);
     let threads = bench.thread_map(lab);
     let thread = Cap::There(bench.make_thread(threads).export());
     bench.peer.call(lab, (LAB, 11), &[thread], |content| block(content, "busy", &[thread]));
@@ -54,14 +35,14 @@ fn calls_that_wait(taken: usize, first: impl FnOnce(&mut RawPeer, Target)) {
             })
         })
         .collect();
-    for late in &calls[taken..] {
+    for late in &calls[16..] {
         let refused = bench.peer.wait(*late).exception();
         assert!(refused.contains("bytes (Limits::call_bytes)"), "{refused}");
     }
     // Another thread is not in the way, and small calls are taken.
     bench.assert_alive(lab);
     bench.server.let_go("busy");
-    for early in &calls[..taken] {
+    for early in &calls[..16] {
         bench.peer.wait(*early).results();
     }
     let again = bench.peer.call(lab, (LAB, 16), &[thread], |content| {
