@@ -73,21 +73,23 @@ impl Node {
         }
         let ipc = Ipc::new(IpcOptions::client("contract").datadir(dir.path().join("regtest")));
         let end = Instant::now() + LONG;
-        let (init, mining) = loop {
+        let (init, mining, rpc) = loop {
             let init = ipc.connect_address(&address).ok().flatten();
-            let mining = init.and_then(|init| {
+            let found = init.and_then(|init| {
                 let mining = init.make_mining().wait().ok()??;
-                // Its chain is loaded.
+                // Its chain is loaded, and its methods can be called.
                 mining.get_tip().wait().ok()??;
-                Some((init, mining))
+                let rpc = init.make_rpc().wait().ok()??;
+                let count: u32 = rpc.call("getblockcount", ()).wait().ok()?;
+                assert_eq!(count, 0);
+                Some((init, mining, rpc))
             });
-            if let Some(found) = mining {
+            if let Some(found) = found {
                 break found;
             }
             assert!(Instant::now() < end, "the node does not serve");
             std::thread::sleep(Duration::from_millis(20));
         };
-        let rpc = init.make_rpc().wait().unwrap().unwrap();
         Node { _children: children, init, mining, rpc, _dir: dir }
     }
 

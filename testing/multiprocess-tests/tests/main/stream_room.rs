@@ -207,7 +207,8 @@ impl Listener for Writes {
 fn a_streaming_call_of_a_callback_comes_after_those_that_wait() {
     let Bench { seen, sinks, serving: _serving, .. } = bench_with(2 * MIB);
     let other = sinks[1].write(9, vec![0; 2 * MIB - 1000]).start();
-    let waits: Vec<_> = (0..2).map(|number| sinks[0].write(number, vec![0; 5000]).start()).collect();
+    let waits: Vec<_> =
+        (0..2).map(|number| sinks[0].write(number, vec![0; 5000]).start()).collect();
     let listener = ListenerClient::new(Writes(sinks[0].clone()));
     let told = sinks[5].clone();
     within_time(move || told.tell(2, listener).wait()).unwrap();
