@@ -165,7 +165,7 @@ pub use engine::{Engine, Sizes};
 pub use error::{Exception, ExceptionKind, Failure, Fatal};
 pub use incoming::Incoming;
 pub use limits::Limits;
-pub use memory::{Heap, Message, Pool, Segments, new_message, overwriting};
+pub use memory::{Heap, Message, NoMemory, Pool, Segments, new_message, overwriting, zeroed};
 pub use payload::{Content, Payload};
 pub use pending_call::{CallKind, Serving};
 pub use questions::{CallId, CallOptions, Called};

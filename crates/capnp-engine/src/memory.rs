@@ -31,10 +31,38 @@ pub struct Heap;
 
 impl Pool for Heap {
     fn take(&self, words: usize, _overwritten: usize) -> Vec<u64> {
-        vec![0; words]
+        zeroed(words)
     }
 
     fn give(&self, _segment: Vec<u64>, _used: usize) {}
+}
+
+/// For fewer bytes than this it is not asked first whether there is memory.
+const ASKED: usize = 64 << 10;
+
+/// There is no memory for a message that is written.
+///
+/// This is what a thread unwinds with, as the code that writes messages has no other way out: who runs such code
+/// catches it, and reports it as an error of the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoMemory {
+    /// What was asked for.
+    pub bytes: usize,
+}
+
+/// Memory of so many words, all zero, for a [`Pool`].
+///
+/// # Panics
+/// There is no memory for it, and it is 64 KiB or more: unwinds with [`NoMemory`]. Where there is none for less,
+/// the process is aborted, as it is for any small allocation.
+pub fn zeroed(words: usize) -> Vec<u64> {
+    let bytes = words.saturating_mul(WORD);
+    // Asked for and given back: zeroed memory that may be refused is not to be had without `unsafe`. It costs
+    // little beside writing so much.
+    if bytes >= ASKED && Vec::<u64>::new().try_reserve_exact(words).is_err() {
+        std::panic::resume_unwind(Box::new(NoMemory { bytes }));
+    }
+    vec![0; words]
 }
 
 /// A message whose first segment has `words` words. All of them are zeroed, so room that is not

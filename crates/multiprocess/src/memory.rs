@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use capnp_engine::Pool;
+use capnp_engine::{Pool, zeroed};
 
 use crate::driver::driver;
 use crate::forked::is_forked;
@@ -90,13 +90,13 @@ fn take<T>(kept: &mut Vec<Kept<T>>, total: &mut usize, bytes: usize) -> Option<K
 /// overwrites them before they are read; the rest is zero.
 fn take_words(words: usize, overwritten: usize) -> Vec<u64> {
     if WORD * words < LONG {
-        return take_short(words).unwrap_or_else(|| vec![0; words]);
+        return take_short(words).unwrap_or_else(|| zeroed(words));
     }
     let kept = {
         let spare = &mut *spare();
         take(&mut spare.words, &mut spare.total, WORD * words)
     };
-    let Some(Kept { mut memory, used, .. }) = kept else { return vec![0; words] };
+    let Some(Kept { mut memory, used, .. }) = kept else { return zeroed(words) };
     let before = used.min(1);
     memory[..before].fill(0);
     let after = used.min(before + overwritten);

@@ -5,11 +5,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll};
 
+use capnp_engine::NoMemory;
+
 use crate::{Error, Result};
 
-/// Runs a method of the user; a panic in it becomes an error for its caller.
+/// Runs a method of the user, or writes what it gave; a panic in it becomes an error for its caller, and so does
+/// memory that a message does not get.
 pub(crate) fn catch_panic<T>(method: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(method)).unwrap_or_else(|panic| {
+        if let Some(NoMemory { bytes }) = panic.downcast_ref() {
+            let message = format!("no memory is left for a message of {bytes} bytes");
+            return Err(Error::Overloaded { message });
+        }
         Err(Error::Remote { message: format!("the method panicked: {}", panic_text(&*panic)) })
     })
 }

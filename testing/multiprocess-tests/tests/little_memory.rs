@@ -4,8 +4,10 @@
 use std::env;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::sync::Mutex;
 
-use multiprocess::Connection;
+use multiprocess::{Connection, Error, Result};
+use multiprocess_tests::generated::lab::{Lab, LabClient};
 use multiprocess_tests::generated::lab_capnp::lab;
 use multiprocess_tests::raw::{LAB, RawPeer, Target, call_bytes};
 use multiprocess_tests::{LabServer, pair, wait_until};
@@ -53,6 +55,29 @@ fn a_message_or_value_without_memory_for_it_is_an_error_and_the_process_goes_on(
     // Not before: this process would have had the room of it.
     drop((message, peer, serving));
 
+    // Allowed is the text that is there already, and no message for it: as results, and as a call.
+    let pair = pair();
+    pair.lab.release("").wait().unwrap();
+    let text = "x".repeat(40 * MIB);
+    allow(20 * MIB);
+    let error = pair.lab.text(text).wait().unwrap_err();
+    assert!(matches!(error, Error::Overloaded { .. }), "{error}");
+    assert!(error.to_string().contains("no memory is left for a message of 4"), "{error}");
+    pair.assert_alive();
+    setrlimit(Resource::As, unlimited).unwrap();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let large = LabClient::new(Large(Mutex::new(Some("x".repeat(40 * MIB)))));
+    let _large = Connection::builder().serve(large).start(theirs).unwrap();
+    let lab: LabClient = Connection::new(ours).unwrap().bootstrap().unwrap();
+    assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
+    allow(20 * MIB);
+    let error = lab.text("").wait().unwrap_err();
+    assert!(matches!(error, Error::Overloaded { .. }), "{error}");
+    assert!(error.to_string().contains("no memory is left for a message of 4"), "{error}");
+    assert_eq!(lab.add(1, 2).wait().unwrap(), 3);
+    other.assert_alive();
+    setrlimit(Resource::As, unlimited).unwrap();
+
     // Allowed is not even the message.
     let (mut peer, serving) = connected(&server);
     let message = vec![0; 60 * MIB];
@@ -63,6 +88,19 @@ fn a_message_or_value_without_memory_for_it_is_an_error_and_the_process_goes_on(
     wait_until("the connection has ended", || !serving.is_connected());
     other.assert_alive();
     setrlimit(Resource::As, unlimited).unwrap();
+}
+
+/// Its text is there before memory is short.
+struct Large(Mutex<Option<String>>);
+
+impl Lab for Large {
+    fn add(&self, a: i32, b: i32) -> Result<i32> {
+        Ok(a + b)
+    }
+
+    fn text(&self, _: String) -> Result<String> {
+        Ok(self.0.lock().unwrap().take().unwrap_or_default())
+    }
 }
 
 /// A peer that has got an answer already.
