@@ -1,6 +1,8 @@
 //! Dropping the last handle on an object of the peer's: destroy goes out, once, and is not waited
 //! for; for an interface without it, the references are released and nothing else.
 
+use multiprocess::Capability;
+use multiprocess_tests::generated::life::GuestClient;
 use multiprocess_tests::generated::life_capnp::guest;
 use multiprocess_tests::raw::{Cap, Target, cap};
 use multiprocess_tests::recorder::Event;
@@ -147,6 +149,20 @@ fn a_pipelined_handle_that_is_dropped_before_the_answer() {
     }
     bench.recorder.answer_nothing(destroy.question);
     bench.recorder.hear();
+    assert_eq!(bench.recorder.calls_of(DESTROY), 1);
+}
+
+/// It is known as an interface without destroy; cast to one that has it, it is destroyed with the last handle.
+#[test]
+fn an_object_that_is_cast_to_an_interface_with_destroy_is_destroyed() {
+    let mut bench = bench();
+    let plain = bench.plain(7);
+    let guest: GuestClient = Capability::from(plain.clone()).cast().unwrap();
+    drop(guest);
+    bench.recorder.hear();
+    assert_eq!(bench.recorder.calls_of(DESTROY), 0, "there is another handle");
+    drop(plain);
+    assert_destroyed(&mut bench, 7, 1);
     assert_eq!(bench.recorder.calls_of(DESTROY), 1);
 }
 
