@@ -158,11 +158,12 @@ impl Chain {
         self.lock().coins.value(outpoint)
     }
 
-    /// What the next block has to contain, the time, and transactions for it that have so much weight at
-    /// most, all of one moment.
-    pub(super) fn for_template(&self, weight: u64) -> (NextBlock, u64, Vec<TemplateTx>) {
+    /// What the next block has to contain, the time, and transactions for it, all of one moment. `weight`: of
+    /// the transactions at most; none are wanted without it.
+    pub(super) fn for_template(&self, weight: Option<u64>) -> (NextBlock, u64, Vec<TemplateTx>) {
         let state = self.lock();
-        (state.next_block(), state.clock.now(), state.mempool.select(weight))
+        let selected = weight.map(|weight| state.mempool.select(weight));
+        (state.next_block(), state.clock.now(), selected.unwrap_or_default())
     }
 
     /// The block with this hash, also of another branch.

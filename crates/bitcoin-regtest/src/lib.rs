@@ -29,7 +29,7 @@
 //!    |---------------> chain (one mutex, one condition variable), wait
 //!    |                   ^   '-> branches: which blocks are the chain? -> coins, mempool, clock
 //!    |                   |         '-> check: may this block be the next one? -> rejection
-//!    '-> template -------'
+//!    '-> template, draft --'
 //!           '-> solve: the miner's part, which needs no chain; a client uses it too
 //! ```
 //!
@@ -57,6 +57,7 @@ mod chain;
 mod check;
 mod clock;
 mod coins;
+mod draft;
 mod faults;
 mod mempool;
 mod node;

@@ -9,28 +9,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bitcoin::block::{self, Header};
-use bitcoin::hashes::{Hash, sha256d};
-use bitcoin::{
-    Amount, Block, BlockHash, ScriptBuf, Sequence, Transaction, TxMerkleNode, TxOut, Txid, Weight,
-    Witness, Wtxid, absolute, merkle_tree, transaction,
-};
+use bitcoin::{Amount, Block, BlockHash, ScriptBuf, Transaction, TxMerkleNode, Txid, Weight};
 use bitcoin_ipc::mining::CoinbaseTx;
 
 use super::chain::Chain;
-use super::check::{COMMITMENT_PREFIX, NextBlock, height_script};
-use super::coins::subsidy;
+use super::draft::{Draft, set_coinbase};
 use super::rejection::Rejection;
-use super::solve::{anyone_can_spend, coinbase_transaction, merkle_path, solve};
+use super::solve::{merkle_path, solve};
 use super::wait::Waited;
 
 /// The least weight that may be kept for header, transaction count and coinbase, in weight units.
 const MIN_BLOCK_RESERVED_WEIGHT: u64 = 2000;
 /// The most signature operations a block may have, weighted as in BIP 141.
 const MAX_BLOCK_SIGOPS_COST: u64 = 80_000;
-/// Version of a block that signals no deployment (BIP 9).
-const BLOCK_VERSION: i32 = 0x2000_0000;
-/// The witness reserved value (BIP 141); any 32 bytes would do, Core takes zeros.
-const RESERVED_VALUE: [u8; 32] = [0; 32];
 /// A wait for a better template looks that often at fees and at the age of the tip, as Bitcoin Core does.
 const TICK: Duration = Duration::from_secs(1);
 /// After this time without a block, in seconds, a template of a test network may have the least difficulty:
@@ -71,14 +62,6 @@ pub struct Template {
     sigops: Vec<i64>,
     /// Set by `interrupt_wait`, taken by the wait that it ends.
     interrupted: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Draft {
-    block: Block,
-    coinbase: CoinbaseTx,
-    fees: Vec<Amount>,
-    sigops: Vec<i64>,
 }
 
 impl Default for TemplateOptions {
@@ -147,11 +130,7 @@ impl Template {
         options: TemplateOptions,
         transactions: Option<Vec<TemplateTx>>,
     ) -> Template {
-        let room = Weight::MAX_BLOCK.to_wu().saturating_sub(options.block_reserved_weight);
-        let (next, now, selected) = chain.for_template(room);
-        let selected = if options.use_mempool { selected } else { Vec::new() };
-        let Draft { block, coinbase, fees, sigops } =
-            Draft::new(next, now, transactions.unwrap_or(selected));
+        let Draft { block, coinbase, fees, sigops } = Draft::new(chain, &options, transactions);
         let (chain, interrupted) = (Arc::clone(chain), AtomicBool::new(false));
         Template { chain, options, block: Mutex::new(block), coinbase, fees, sigops, interrupted }
     }
@@ -279,10 +258,7 @@ impl Template {
 pub fn mine_block(chain: &Chain, script_pubkey: ScriptBuf) -> Result<BlockHash, Rejection> {
     static MINED: AtomicU32 = AtomicU32::new(0);
     loop {
-        let reserved = TemplateOptions::default().block_reserved_weight;
-        let room = Weight::MAX_BLOCK.to_wu().saturating_sub(reserved);
-        let (next, now, selected) = chain.for_template(room);
-        let mut block = Draft::new(next, now, selected).block;
+        let mut block = Draft::new(chain, &TemplateOptions::default(), None).block;
         let mut coinbase = block.txdata[0].clone();
         coinbase.output[0].script_pubkey.clone_from(&script_pubkey);
         // So that no two blocks are the same, as one that was invalidated and the next.
@@ -299,67 +275,15 @@ pub fn mine_block(chain: &Chain, script_pubkey: ScriptBuf) -> Result<BlockHash, 
     }
 }
 
-impl Draft {
-    /// `now`: Unix seconds.
-    fn new(next: NextBlock, now: u64, transactions: Vec<TemplateTx>) -> Draft {
-        let fees: Vec<Amount> = transactions.iter().map(|tx| tx.fee).collect();
-        let sigops = transactions.iter().map(|tx| tx.sigops).collect();
-        let add = |sum: Amount, fee: &Amount| sum.checked_add(*fee).unwrap_or(Amount::MAX);
-        let reward = fees.iter().fold(subsidy(next.height), add);
-        let coinbase = CoinbaseTx::new(
-            transaction::Version::TWO,
-            // Not final, so that the lock time counts.
-            Sequence::ENABLE_LOCKTIME_NO_RBF,
-            // One byte for heights up to 16, where at least one more has to follow.
-            height_script(next.height),
-            Witness::from_slice(&[RESERVED_VALUE]),
-            reward,
-            vec![commitment_output(&transactions)],
-            // It makes the transaction's hash unique to the height.
-            absolute::LockTime::from_consensus(next.height - 1),
-        );
-        let others = transactions.into_iter().map(|tx| tx.transaction);
-        let now = u32::try_from(now).unwrap_or(u32::MAX);
-        let block = Block {
-            header: Header {
-                version: block::Version::from_consensus(BLOCK_VERSION),
-                prev_blockhash: next.previous,
-                merkle_root: TxMerkleNode::all_zeros(),
-                time: next.min_time.max(now),
-                bits: next.bits,
-                nonce: 0,
-            },
-            txdata: std::iter::once(coinbase_transaction(&coinbase, &[], anyone_can_spend()))
-                .chain(others)
-                .collect(),
-        };
-        Draft { block, coinbase, fees, sigops }
-    }
-}
-
-fn set_coinbase(block: &mut Block, coinbase: Transaction) {
-    block.txdata[0] = coinbase;
-    if let Some(root) = block.compute_merkle_root() {
-        block.header.merkle_root = root;
-    }
-}
-
-/// The output that commits to all witnesses but the coinbase's own (BIP 141).
-fn commitment_output(transactions: &[TemplateTx]) -> TxOut {
-    let others = transactions.iter().map(|tx| tx.transaction.compute_wtxid());
-    let wtxids = std::iter::once(Wtxid::all_zeros()).chain(others).map(Wtxid::to_raw_hash);
-    // There is always the coinbase, so there is always a root.
-    let root = merkle_tree::calculate_root(wtxids).unwrap_or_else(sha256d::Hash::all_zeros);
-    let commitment = Block::compute_witness_commitment(&root.into(), &RESERVED_VALUE);
-    let script = [&COMMITMENT_PREFIX[..], commitment.as_byte_array()].concat();
-    TxOut { value: Amount::ZERO, script_pubkey: ScriptBuf::from_bytes(script) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coins::subsidy;
     use crate::solve::merkle_root;
+    use crate::solve::{anyone_can_spend, coinbase_transaction};
     use crate::testing::{coinbase_outpoint, mine, spend, until};
+    use bitcoin::Witness;
+    use bitcoin::hashes::Hash;
     use std::thread;
 
     fn template(chain: &Arc<Chain>) -> Template {

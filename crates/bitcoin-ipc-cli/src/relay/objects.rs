@@ -36,9 +36,14 @@ impl Relay {
         object: impl FnOnce() -> Result<O>,
         call: impl FnOnce(&O) -> Call<T>,
     ) -> Result<T> {
+        self.reach(method, || call(&object()?).wait().map_err(to_client))
+    }
+
+    /// Runs a client's call that goes to the node: if it is allowed, and the node can take it.
+    fn reach<T>(&self, method: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.policy.run(method, || {
             self.upstream.check_load()?;
-            call(&object()?).wait().map_err(to_client)
+            work()
         })
     }
 }
@@ -140,9 +145,8 @@ impl Mining for RelayedMining {
         options: BlockCreateOptions,
         cooldown: bool,
     ) -> Result<Option<BlockTemplateClient>> {
-        self.relay.policy.run("Mining.createNewBlock", || {
+        self.relay.reach("Mining.createNewBlock", || {
             let place = self.relay.policy.take_template()?;
-            self.relay.upstream.check_load()?;
             let made =
                 self.node()?.create_new_block(options, cooldown).wait().map_err(to_client)?;
             Ok(made.map(|template| RelayedTemplate::served(&self.relay, template, place)))
@@ -254,9 +258,8 @@ impl BlockTemplate for RelayedTemplate {
     }
 
     fn wait_next(&self, options: BlockWaitOptions) -> Result<Option<BlockTemplateClient>> {
-        self.relay.policy.run("BlockTemplate.waitNext", || {
+        self.relay.reach("BlockTemplate.waitNext", || {
             let place = self.relay.policy.take_template()?;
-            self.relay.upstream.check_load()?;
             let next = self.template.wait_next(options).wait().map_err(to_client)?;
             Ok(next.map(|template| RelayedTemplate::served(&self.relay, template, place)))
         })

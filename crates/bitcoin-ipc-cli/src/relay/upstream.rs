@@ -29,7 +29,9 @@ impl Upstream {
     fn away(&self) -> Error {
         let why = match self.0.state() {
             ReconnectState::Connected { .. } => "it has just come back: try again".to_owned(),
-            other => format!("{other:?}"),
+            ReconnectState::Connecting { last_error: Some(why), .. }
+            | ReconnectState::Ended { reason: why } => why.to_string(),
+            _ => "no attempt has ended yet".to_owned(),
         };
         Error::failed(format!(
             "the node behind the relay is away; the relay connects again ({why})"
