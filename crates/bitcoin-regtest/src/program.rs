@@ -80,6 +80,9 @@ fn serve_parent(socket: PathBuf, fd: &OsString) -> Result<()> {
     let orders = InitClient::new(Orders(Arc::clone(&node)));
     let parent = Connection::builder().serve(orders).start(parent)?;
     parent.wait_disconnected();
+    // In order: its clients' waits end, and its socket is removed.
+    node.chain().shutdown();
+    node.go_away();
     Ok(())
 }
 

@@ -55,10 +55,19 @@ pub struct SpawnedNode {
     socket: PathBuf,
     /// None while it is killed.
     process: Mutex<Option<Process>>,
-    /// Its chain when it was killed, in hexadecimal, without the genesis block.
-    blocks: Mutex<Vec<Value>>,
+    /// What comes back with it.
+    kept: Mutex<Kept>,
     /// Behind the process, which has its socket there.
     _dir: OwnDir,
+}
+
+/// What it was when it was killed.
+#[derive(Debug, Default, Clone)]
+struct Kept {
+    /// The chain in hexadecimal, without the genesis block.
+    blocks: Vec<Value>,
+    /// The time that was set, or null.
+    time: Value,
 }
 
 #[derive(Debug)]
@@ -98,7 +107,7 @@ impl SpawnedNode {
             program: program.into(),
             socket: dir.socket(),
             process: Mutex::default(),
-            blocks: Mutex::default(),
+            kept: Mutex::default(),
             _dir: dir,
         };
         node.restart()?;
@@ -111,17 +120,17 @@ impl SpawnedNode {
     }
 
     /// Kills it: its connections break off, and its socket stays without anybody who listens. Its chain as it is now
-    /// comes back with [`restart`](Self::restart); its memory pool, faults and set time are lost.
+    /// comes back with [`restart`](Self::restart), and the time that was set; its memory pool and faults are lost.
     ///
     /// If it is gone already, or stuck so that it cannot tell its chain, that of the kill before comes back.
     pub fn kill(&self) {
-        let blocks = self.all_blocks();
+        let kept = self.kept();
         // Without a moment to end in order.
         if let Some(process) = self.process().take() {
             let _ = process.child.shutdown(Duration::ZERO);
         }
-        if let Ok(blocks) = blocks {
-            *self.blocks.lock().unwrap_or_else(PoisonError::into_inner) = blocks;
+        if let Ok(kept) = kept {
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
         }
     }
 
@@ -135,23 +144,23 @@ impl SpawnedNode {
             self.kill();
         }
         *self.process() = Some(Process::start(&self.program, &self.socket)?);
-        let blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if !blocks.is_empty() {
-            // They may be of a time that was set.
-            self.order("setmocktime", json!([LATEST]))?;
-            for block in blocks {
-                self.order("submitblock", json!([block]))?;
-            }
-            self.set_time(None)?;
+        let Kept { blocks, time } =
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Blocks may be of a time that was set once.
+        self.order("setmocktime", json!([LATEST]))?;
+        for block in blocks {
+            self.order("submitblock", json!([block]))?;
         }
+        self.set_time(time.as_u64())?;
         self.come_back()
     }
 
-    fn all_blocks(&self) -> Result<Vec<Value>> {
+    fn kept(&self) -> Result<Kept> {
         let ask = |method, params| self.order_within(LAST_PATIENCE, method, params);
-        let height = ask("getblockcount", Value::Null)?.as_u64().unwrap_or_default();
+        let state = ask("regtest.state", Value::Null)?;
         let block = |height| ask("getblock", json!([ask("getblockhash", json!([height]))?, 0]));
-        (1..=height).map(block).collect()
+        let blocks = (1..=state["height"].as_u64().unwrap_or_default()).map(block);
+        Ok(Kept { blocks: blocks.collect::<Result<_>>()?, time: state["mocktime"].clone() })
     }
 
     fn order_within(&self, patience: Duration, method: &str, params: Value) -> Result<Value> {

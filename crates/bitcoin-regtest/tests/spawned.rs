@@ -5,11 +5,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bitcoin::{Amount, ScriptBuf};
-use bitcoin_ipc::Error;
+use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::{Ipc, IpcOptions};
 use bitcoin_ipc::mining::{BlockCreateOptions, MiningClient};
 use bitcoin_ipc::rpc::RpcClient;
+use bitcoin_ipc::{Connection, Error};
 use bitcoin_regtest::{RegtestNode, SpawnedNode, TestNode};
+use multiprocess::process::FdArgs;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_bitcoin-regtest");
 const LONG: Duration = Duration::from_secs(20);
@@ -143,10 +145,14 @@ fn a_killed_node_comes_back_with_its_chain() {
     }
     assert_ne!(node.process_id(), Some(first));
     wait_until("the first is gone", || !exists(first));
+    // Of the time that was set.
+    node.mine(1).unwrap();
+    assert!((3_000_000_000..3_000_000_100).contains(&node.block(4).unwrap().header.time));
     let running = node.process_id().unwrap();
+    node.mine(1).unwrap();
     node.restart().unwrap();
     assert!(!exists(running), "one that runs is killed before");
-    assert_eq!(node.tip().unwrap().height, 3);
+    assert_eq!(node.tip().unwrap().height, 5);
 }
 
 fn mining_fails(mining: &MiningClient) -> bool {
@@ -211,6 +217,22 @@ fn it_ends_with_its_parent() {
     parent.kill().unwrap();
     parent.wait().unwrap();
     wait_until("the node is gone", || !exists(pid.unwrap()));
+}
+
+/// Also where the kernel does not kill it: it sees its socket close, and ends in order.
+#[test]
+fn it_ends_in_order_with_its_socket() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("node.sock");
+    let command = multiprocess::process::Command::new(PROGRAM).arg(&socket);
+    let (child, parent) = command.fd_args(FdArgs::Flag("-ipcfd")).spawn().unwrap();
+    let init: InitClient = Connection::new(parent).unwrap().bootstrap().unwrap();
+    let rpc = init.make_rpc().wait().unwrap().unwrap();
+    rpc.call::<()>("regtest.comeback", ()).wait().unwrap();
+    assert!(socket.exists());
+    drop((rpc, init));
+    let status = child.wait_timeout(LONG).unwrap().expect("it has ended");
+    assert!(status.success() && !socket.exists(), "{status}");
 }
 
 #[test]

@@ -79,7 +79,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "regtest.state",
         params: &[],
         required: 0,
-        help: "Returns the tip, how many templates live, and how many calls wait for a block or a template.",
+        help: "Returns the tip, how many templates live, how many calls wait for a block or a template, and the time that was set.",
         run: Handler::Node(state),
     },
 ];
@@ -123,6 +123,7 @@ fn state(node: &NodeInit, _: &Params) -> Reply {
         "hash": tip.hash.to_string(),
         "live_templates": node.live_templates(),
         "waiters": node.chain().waiters(),
+        "mocktime": node.chain().scripted_time(),
     }))
 }
 
