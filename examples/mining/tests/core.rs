@@ -154,13 +154,17 @@ fn provider_gives_templates_and_takes_solutions() -> Result<(), Failed> {
     mine(&core, 1);
     let mut client = Client::connect(&core.datadir());
     client.constraints();
+    let mut job = client.job();
     for _ in 0..3 {
-        let job = client.job();
         let (hash, outcome) = client.submit(&job);
         assert_eq!(outcome, Some(Outcome::Accepted));
-        assert_eq!(client.job().prev_hash, hash);
+        let late = client.job();
+        assert_eq!(late.prev_hash, hash);
         // Another miner.
         mine(&core, 1);
+        job = client.job();
+        // The node still has its template. (The first of 32 say yes to a block that comes late.)
+        assert!(client.submit(&late).1.is_some());
     }
     core.kill();
     loop {
