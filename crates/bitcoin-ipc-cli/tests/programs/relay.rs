@@ -27,6 +27,16 @@ struct Relayed {
     dir: TempDir,
 }
 
+/// A relay to the node at the path `node`.
+pub(crate) fn relay_at(socket: &Path, node: &Path, rules: &str) -> Running {
+    let mut relay = Command::new(IPC);
+    relay.arg("--connect").arg(format!("unix:{}", node.display()));
+    relay.arg("relay").arg("--listen").arg(format!("unix:{}{rules}", socket.display()));
+    let relay = Running(relay.stderr(Stdio::null()).spawn().unwrap());
+    wait_until("it listens", || socket.exists());
+    relay
+}
+
 impl Relayed {
     /// `rules`: of the socket `relay.sock`; there is another one without rules, `other.sock`.
     fn start(rules: &str) -> Relayed {
@@ -175,11 +185,7 @@ fn the_streams_of_a_session_go_on_when_the_node_was_killed() {
     socket_in(dir.path());
     let (path, mut node) = node(dir.path(), "killed.sock");
     let socket = dir.path().join("relay.sock");
-    let mut relay = Command::new(IPC);
-    relay.arg("--connect").arg(format!("unix:{}", path.display()));
-    relay.arg("relay").arg("--listen").arg(format!("unix:{}", socket.display()));
-    let relay = Running(relay.stderr(Stdio::null()).spawn().unwrap());
-    wait_until("it listens", || socket.exists());
+    let relay = relay_at(&socket, &path, "");
     let mut streams = Streams::of(&socket);
     for _ in 0..3 {
         streams.are_told();
