@@ -1,6 +1,8 @@
-//! Makes the typed proxies of `schema/`.
+//! Makes the typed proxies of `schema/`, and tells the build scripts of crates that use this one where that is, as
+//! `DEP_BITCOIN_IPC_SCHEMA`.
 
 fn main() -> Result<(), multiprocess_build::Error> {
+    println!("cargo::metadata=schema={}/schema", env!("CARGO_MANIFEST_DIR"));
     // Each by its name: the directory holds the older versions, too.
     multiprocess_build::Builder::new()
         .file("schema/common.capnp")

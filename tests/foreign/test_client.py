@@ -9,6 +9,7 @@ from pathlib import Path
 
 import capnp
 
+import peer
 import tasks
 from client_echo import Objects, Threads
 from client_mining import Mining
@@ -16,6 +17,10 @@ from miner import GENESIS, mine
 from peer import Case, Client, Node, message, wait_until
 
 HERE = Path(__file__).parent
+# Types of one parser are not those of another.
+parser30 = capnp.SchemaParser()
+core30 = parser30.load(f"{peer.IMPORTS[1]}/older/30/init.capnp", imports=peer.IMPORTS)
+proxy30 = parser30.load(f"{peer.IMPORTS[0]}/mp/proxy.capnp", imports=peer.IMPORTS)
 
 
 class Connected(Case):
@@ -178,7 +183,25 @@ class TestOverSocket(Threads, Objects, Mining, OverSocket):
 
 
 class TestRelayed(Threads, Objects, Mining, Relayed):
-    """No test of its own."""
+    async def test_core_30s_make_mining_is_an_error(self):
+        """Not here: the relay has Mining as clients of Bitcoin Core 30 know it."""
+        client = self.client
+        context = {"thread": client.thread.cast_as(proxy30.Thread)}
+        init = client.rpc.bootstrap().cast_as(core30.Init)
+        mining = (await init.makeMining(context=context)).result
+        self.assertEqual((await mining.getTip(context=context)).result.height, 0)
+        # Neither has a context.
+        options = {"useMempool": True, "blockReservedWeight": 4000, "coinbaseOutputMaxAdditionalSigops": 400}
+        template = (await mining.createNewBlock(options=options)).result
+        block = (await template.getBlock(context=context)).result
+        checked = await mining.checkBlock(block=block, options={"checkMerkleRoot": False, "checkPow": False})
+        self.assertTrue(checked.result, checked.reason)
+        coinbase = (await template.getCoinbaseTx(context=context)).result
+        self.assertEqual(block[81:], coinbase)
+        self.assertEqual(list((await template.getCoinbaseMerklePath(context=context)).result), [])
+        waits = template.waitNext(context=context, options={"timeout": 1, "feeThreshold": 2**63 - 1})
+        self.assertIsNotNone(await waits)
+        await template.destroy(context=context)
 
 
 class TestSpawned(Threads, Objects, Mining, Spawned):

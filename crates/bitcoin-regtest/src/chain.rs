@@ -64,6 +64,11 @@ impl Chain {
         self.lock().clock.set(time);
     }
 
+    /// The time that was [set](Chain::set_time).
+    pub(super) fn scripted_time(&self) -> Option<u64> {
+        self.lock().clock.was_set()
+    }
+
     /// The time that blocks are made and checked by, in Unix seconds.
     pub fn time(&self) -> u64 {
         self.lock().clock.now()

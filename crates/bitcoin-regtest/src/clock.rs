@@ -15,6 +15,11 @@ impl Clock {
         self.set.unwrap_or_else(machine)
     }
 
+    /// The time that was set; none where it is this machine's.
+    pub(super) fn was_set(&self) -> Option<u64> {
+        self.set
+    }
+
     pub(super) fn set(&mut self, time: Option<u64>) {
         self.set = time;
     }

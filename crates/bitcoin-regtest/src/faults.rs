@@ -129,7 +129,12 @@ fn wait(time: Duration) {
 }
 
 fn known(method: &str) -> &'static str {
+    find(method).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+/// The method of this name, or what there is instead.
+pub(super) fn find(method: &str) -> std::result::Result<&'static str, String> {
     let known = METHODS.iter().find(|known| **known == method);
-    known
-        .unwrap_or_else(|| panic!("the node has no method {method}; it has {}", METHODS.join(", ")))
+    let none = || format!("the node has no method {method}; it has {}", METHODS.join(", "));
+    known.copied().ok_or_else(none)
 }

@@ -20,16 +20,18 @@
 //! ```
 //!
 //! [`RegtestNode`] serves one at a socket, for tests: it mines, reorganizes, goes away and comes back, is slow and
-//! fails, all on order.
+//! fails, all on order. [`SpawnedNode`] is the same in a process of its own, which can be killed; [`TestNode`] is
+//! what both do.
 //!
 //! ```text
+//! spawned ==a process==> program -> node
 //! node -> server (faults)
 //! server -----> rpc -----.
 //!    |                   v
 //!    |---------------> chain (one mutex, one condition variable), wait
 //!    |                   ^   '-> branches: which blocks are the chain? -> coins, mempool, clock
 //!    |                   |         '-> check: may this block be the next one? -> rejection
-//!    '-> template, draft --'
+//!    '-> template, draft --'    (orders: what a test wants of the chain)
 //!           '-> solve: the miner's part, which needs no chain; a client uses it too
 //! ```
 //!
@@ -61,10 +63,15 @@ mod draft;
 mod faults;
 mod mempool;
 mod node;
+mod orders;
+mod own_dir;
+pub mod program;
 mod rejection;
 mod server;
 mod solve;
+mod spawned;
 mod template;
+mod test_node;
 mod wait;
 
 #[cfg(test)]
@@ -78,4 +85,6 @@ pub use node::RegtestNode;
 pub use rejection::Rejection;
 pub use server::NodeInit;
 pub use solve::{anyone_can_spend, coinbase_transaction, merkle_path, merkle_root, solve};
+pub use spawned::SpawnedNode;
 pub use template::{Template, TemplateOptions, TemplateTx, mine_block};
+pub use test_node::TestNode;

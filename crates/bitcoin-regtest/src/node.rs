@@ -1,23 +1,22 @@
 //! A node of this process, for tests.
 
-use std::fs::DirBuilder;
-use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, Transaction, TxIn, TxOut, Txid};
+use bitcoin::{Amount, BlockHash, ScriptBuf, Txid};
 use bitcoin_ipc::init::InitClient;
-use multiprocess::{Error, Result, Server};
+use multiprocess::{Result, Server};
+use serde_json::Value;
 
 use super::chain::Chain;
 use super::faults::Faults;
-use super::rejection::Rejection;
+use super::own_dir::OwnDir;
 use super::server::NodeInit;
 use super::solve::anyone_can_spend;
-use super::template::mine_block;
+use super::spawned::SpawnedNode;
+use super::test_node::TestNode;
+use super::{orders, rpc};
 
 /// How long a node that goes away waits for the calls that it serves.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A regtest node in this process, on a socket of its own, for tests of programs that talk to a node.
 ///
 /// It begins with the genesis block only, so it is a node that still catches up (createNewBlock with `cooldown`
-/// waits) until a block is mined. Dropped, it is gone with its socket.
+/// waits) until a block is mined. Dropped, it is gone with its socket. [`RegtestNode::spawn`] starts one that is a
+/// process of its own; a test is written for both forms with [`TestNode`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -60,8 +60,8 @@ pub struct RegtestNode {
     init: NodeInit,
     socket: PathBuf,
     server: Mutex<Option<Server>>,
-    /// Removed at the end.
-    own_dir: Option<PathBuf>,
+    /// Removed at the end, after the socket.
+    _own_dir: Option<OwnDir>,
 }
 
 impl RegtestNode {
@@ -70,26 +70,19 @@ impl RegtestNode {
     /// # Errors
     /// The directory or the socket cannot be made.
     pub fn start() -> Result<RegtestNode> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let dir = loop {
-            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            let name = format!("bitcoin-regtest-{}-{number}", std::process::id());
-            let dir = std::env::temp_dir().join(name);
-            // For this user only, as a data directory is.
-            match DirBuilder::new().mode(0o700).create(&dir) {
-                Ok(()) => break dir,
-                // Left by a process with this number that was killed.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => {
-                    let dir = dir.display();
-                    return Err(Error::failed(format!("cannot make the directory {dir}: {error}")));
-                }
-            }
-        };
-        // From here on the directory is removed with the node.
-        let node = RegtestNode::new(dir.join("node.sock"), Some(dir));
+        let dir = OwnDir::make()?;
+        let node = RegtestNode::new(dir.socket(), Some(dir));
         node.come_back()?;
         Ok(node)
+    }
+
+    /// Starts a node that is a process of its own, which can be killed and started again: see
+    /// [`SpawnedNode`]. It runs the program `bitcoin-regtest`.
+    ///
+    /// # Errors
+    /// The program is not found or does not start, or the directory or the socket cannot be made.
+    pub fn spawn() -> Result<SpawnedNode> {
+        SpawnedNode::start()
     }
 
     /// Starts a node at this socket.
@@ -102,9 +95,10 @@ impl RegtestNode {
         Ok(node)
     }
 
-    fn new(socket: PathBuf, own_dir: Option<PathBuf>) -> RegtestNode {
+    /// One that does not listen yet.
+    pub(super) fn new(socket: PathBuf, own_dir: Option<OwnDir>) -> RegtestNode {
         let init = NodeInit::new(Chain::regtest());
-        RegtestNode { init, socket, server: Mutex::new(None), own_dir }
+        RegtestNode { init, socket, server: Mutex::new(None), _own_dir: own_dir }
     }
 
     /// The path of the socket.
@@ -128,6 +122,10 @@ impl RegtestNode {
         InitClient::new(self.init.clone())
     }
 
+    pub(super) fn served(&self) -> &NodeInit {
+        &self.init
+    }
+
     /// Its chain.
     pub fn chain(&self) -> &Arc<Chain> {
         self.init.chain()
@@ -146,7 +144,7 @@ impl RegtestNode {
     /// Mines so many blocks, whose rewards anyone can spend; returns their hashes.
     ///
     /// # Errors
-    /// As [`mine_block`].
+    /// As [`mine_block`](super::mine_block).
     pub fn mine(&self, blocks: u32) -> Result<Vec<BlockHash>> {
         self.mine_to(blocks, &anyone_can_spend())
     }
@@ -154,28 +152,18 @@ impl RegtestNode {
     /// The same with the rewards to this script.
     ///
     /// # Errors
-    /// As [`mine_block`].
+    /// As [`mine_block`](super::mine_block).
     pub fn mine_to(&self, blocks: u32, script: &ScriptBuf) -> Result<Vec<BlockHash>> {
-        let mine = |_| mine_block(self.chain(), script.clone());
-        let refused = |rejection: Rejection| Error::failed(rejection.to_string());
-        (0..blocks).map(|number| mine(number).map_err(refused)).collect()
+        orders::mine(self.chain(), blocks, script)
     }
 
     /// Takes so many blocks out of the chain and mines one more than that in their place; returns the hashes
     /// of the new ones. Transactions of the old ones are mined again, if they can be in a block of that height.
     ///
     /// # Errors
-    /// The chain has not so many blocks; else as [`mine_block`].
+    /// The chain has not so many blocks; else as [`mine_block`](super::mine_block).
     pub fn reorganize(&self, blocks: u32) -> Result<Vec<BlockHash>> {
-        let height = self.chain().tip().height;
-        let first = height.checked_sub(blocks).and_then(|height| self.chain().hash_at(height + 1));
-        let Some(first) = first.filter(|_| blocks > 0) else {
-            return Err(Error::failed(format!(
-                "cannot take {blocks} blocks out of a chain of {height}, without the genesis block"
-            )));
-        };
-        self.chain().invalidate_block(&first);
-        self.mine(blocks + 1)
+        orders::reorganize(self.chain(), blocks)
     }
 
     /// Puts a transaction with this fee in the memory pool, from which templates take it; returns its id. It
@@ -184,31 +172,7 @@ impl RegtestNode {
     /// # Errors
     /// There is no such reward, or none that is worth the fee: mine more blocks, 100 at the first time.
     pub fn pay_fee(&self, fee: Amount) -> Result<Txid> {
-        let chain = self.chain();
-        let newest = (chain.tip().height + 1).saturating_sub(100);
-        for height in 1..=newest {
-            let Some(block) = chain.block_by_height(height) else { continue };
-            let Some(coinbase) = block.txdata.first() else { continue };
-            let reward = coinbase.output.first();
-            let reward = reward.filter(|output| output.script_pubkey == anyone_can_spend());
-            let change = reward.and_then(|output| output.value.checked_sub(fee));
-            let Some(change) = change else { continue };
-            let coin = OutPoint { txid: coinbase.compute_txid(), vout: 0 };
-            let transaction = Transaction {
-                version: bitcoin::transaction::Version::TWO,
-                lock_time: bitcoin::absolute::LockTime::ZERO,
-                input: vec![TxIn { previous_output: coin, ..TxIn::default() }],
-                output: vec![TxOut { value: change, script_pubkey: anyone_can_spend() }],
-            };
-            let txid = transaction.compute_txid();
-            // Else it is spent already.
-            if chain.submit_transaction(transaction).is_ok() {
-                return Ok(txid);
-            }
-        }
-        Err(Error::failed(format!(
-            "no reward of {fee} or more is there to spend: mine more blocks (100 at the first time)"
-        )))
+        orders::pay_fee(self.chain(), fee)
     }
 
     /// Ends all connections and removes the socket, as a node does that ends. The chain stays.
@@ -236,13 +200,20 @@ impl RegtestNode {
     }
 }
 
+impl TestNode for RegtestNode {
+    fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    fn order(&self, method: &str, params: Value) -> Result<Value> {
+        rpc::order(rpc::Target::Whole(self), method, params)
+    }
+}
+
 impl Drop for RegtestNode {
     fn drop(&mut self) {
         // Ends the waits, so that no call is left.
         self.chain().shutdown();
         self.go_away();
-        if let Some(dir) = &self.own_dir {
-            let _ = std::fs::remove_dir(dir);
-        }
     }
 }

@@ -8,7 +8,7 @@ use bitcoin::block::{self, Header};
 use bitcoin::{Amount, Block, BlockHash, Transaction, TxMerkleNode, Txid, Wtxid};
 use multiprocess::{CancelToken, Error, Result, current_call};
 
-use super::{Chain, Faults, Template, TemplateOptions, Tip};
+use super::{Chain, Faults, Template, TemplateOptions, Tip, rpc};
 use bitcoin_ipc::echo::{EchoClient, EchoServer};
 use bitcoin_ipc::init::Init;
 use bitcoin_ipc::mining::{
@@ -71,7 +71,7 @@ impl Init for NodeInit {
 
     fn make_rpc(&self) -> Result<Option<RpcClient>> {
         self.node.faults.meet("Init.makeRpc")?;
-        Ok(Some(RpcClient::new(NodeRpc { node: Arc::clone(&self.node) })))
+        Ok(Some(RpcClient::new(NodeRpc { init: self.clone() })))
     }
 
     fn make_mining_old2(&self) -> Result<()> {
@@ -280,13 +280,13 @@ impl BlockTemplate for NodeTemplate {
 }
 
 struct NodeRpc {
-    node: Arc<Node>,
+    init: NodeInit,
 }
 
 impl Rpc for NodeRpc {
     fn execute_rpc(&self, request: String, _uri: String, _user: String) -> Result<String> {
-        self.node.faults.meet("Rpc.executeRpc")?;
-        Ok(super::rpc::execute(&self.node.chain, &request))
+        self.init.faults().meet("Rpc.executeRpc")?;
+        Ok(rpc::execute_for(rpc::Target::Node(&self.init), &request))
     }
 }
 

@@ -120,19 +120,51 @@ fn notifier_tells_tips_over_the_end_of_the_node() -> Result<(), Failed> {
     Ok(())
 }
 
+fn watcher_tells_templates_over_the_end_of_the_node() -> Result<(), Failed> {
+    let mut core = Core::new();
+    let mut watcher = Command::new(env!("CARGO_BIN_EXE_template-watcher"));
+    watcher.arg(core.datadir()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut watcher = watcher.spawn()?;
+    let mut lines = BufReader::new(watcher.stdout.take().unwrap()).lines();
+    // On an old tip there is a template each second.
+    let mut next = |begin: &str, why: &str| loop {
+        let line = lines.next().expect(why).unwrap();
+        if line.starts_with(begin) && line.contains(why) {
+            return;
+        }
+        assert!(line.ends_with("(an old tip)"), "{line}");
+    };
+    core.start();
+    next("1 on 0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206: ", "(the first)");
+    mine(&core, 1);
+    next("2 on ", ": 1 transactions, 0 BTC in fees (another tip)");
+    core.kill();
+    next("no template: disconnected: ", "");
+    core.start();
+    next("", "(the first)");
+    drop(watcher.stdin.take());
+    assert!(watcher.wait()?.success());
+    core.stop();
+    Ok(())
+}
+
 fn provider_gives_templates_and_takes_solutions() -> Result<(), Failed> {
     let mut core = Core::new();
     core.start();
     mine(&core, 1);
     let mut client = Client::connect(&core.datadir());
     client.constraints();
+    let mut job = client.job();
     for _ in 0..3 {
-        let job = client.job();
         let (hash, outcome) = client.submit(&job);
         assert_eq!(outcome, Some(Outcome::Accepted));
-        assert_eq!(client.job().prev_hash, hash);
+        let late = client.job();
+        assert_eq!(late.prev_hash, hash);
         // Another miner.
         mine(&core, 1);
+        job = client.job();
+        // The node still has its template. (The first of 32 say yes to a block that comes late.)
+        assert!(client.submit(&late).1.is_some());
     }
     core.kill();
     loop {
@@ -180,6 +212,10 @@ fn main() -> ExitCode {
         (
             "notifier_tells_tips_over_the_end_of_the_node",
             notifier_tells_tips_over_the_end_of_the_node as fn() -> Result<(), Failed>,
+        ),
+        (
+            "watcher_tells_templates_over_the_end_of_the_node",
+            watcher_tells_templates_over_the_end_of_the_node,
         ),
         (
             "provider_gives_templates_and_takes_solutions",

@@ -1,8 +1,11 @@
 //! `bitcoin-ipc relay`: one connection to a node, shared by any number of clients, each socket with rules of its
 //! own.
 //!
-//! `policy` is what a socket's clients may do, `upstream` the node, which may be away, `objects` what is served.
+//! `policy` is what a socket's clients may do, `upstream` the node, which may be away, `objects` what is served, and
+//! `core30` the same to clients of Bitcoin Core 30, whose ordinals are others (`generated`, from `schema/`).
 
+mod core30;
+mod generated;
 mod objects;
 mod policy;
 mod upstream;
@@ -10,7 +13,6 @@ mod upstream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::IpcOptions;
 use bitcoin_ipc::session::NodeSession;
 use multiprocess::Server;
@@ -20,6 +22,7 @@ use signal_hook::iterator::Signals;
 use super::args::Args;
 use super::peer::datadir;
 use super::{Failure, Outcome, output, signals};
+use generated::init::InitClient;
 use objects::Relay;
 pub(crate) use policy::Listen;
 use policy::Policy;

@@ -10,14 +10,15 @@ use std::time::Duration;
 use bitcoin::block::{self, Header};
 use bitcoin::{Amount, Block, BlockHash, Transaction, TxMerkleNode, Txid, Wtxid};
 use bitcoin_ipc::echo::{Echo, EchoClient};
-use bitcoin_ipc::init::Init;
 use bitcoin_ipc::mining::{
     BlockCheckOptions, BlockCreateOptions, BlockRef, BlockTemplate, BlockTemplateClient,
     BlockWaitOptions, CoinbaseTx, Mining, MiningClient, Outcome,
 };
 use bitcoin_ipc::rpc::{Rpc, RpcClient};
-use multiprocess::{Call, Error, Result};
+use multiprocess::{Call, Capability, Error, Result};
 
+use super::core30;
+use super::generated::init::Init;
 use super::policy::{Policy, TemplatePlace};
 use super::upstream::{Remade, Upstream, to_client};
 
@@ -51,29 +52,26 @@ impl Relay {
 /// Without making one there: that is done, and made again, when it is first used. So a client keeps its objects
 /// while the node is away.
 impl Init for Relay {
-    fn make_echo(&self) -> Result<Option<EchoClient>> {
+    fn make_echo(&self) -> Result<Capability> {
         self.policy.run("Init.makeEcho", || {
-            Ok(Some(EchoClient::new(RelayedEcho { relay: self.clone(), echo: Remade::default() })))
+            Ok(EchoClient::new(RelayedEcho { relay: self.clone(), echo: Remade::default() }).into())
         })
     }
 
-    fn make_mining(&self) -> Result<Option<MiningClient>> {
-        self.policy.run("Init.makeMining", || {
-            let mining = RelayedMining { relay: self.clone(), mining: Remade::default() };
-            Ok(Some(MiningClient::new(mining)))
-        })
+    fn make_mining(&self) -> Result<Capability> {
+        let mining = self.policy.run("Init.makeMining", || Ok(RelayedMining::new(self)))?;
+        Ok(MiningClient::new(mining).into())
     }
 
-    fn make_rpc(&self) -> Result<Option<RpcClient>> {
+    fn make_mining30(&self) -> Result<Capability> {
+        let mining = self.policy.run("Init.makeMining", || Ok(RelayedMining::new(self)))?;
+        Ok(core30::served(mining).into())
+    }
+
+    fn make_rpc(&self) -> Result<Capability> {
         self.policy.run("Init.makeRpc", || {
-            Ok(Some(RpcClient::new(RelayedRpc { relay: self.clone(), rpc: Remade::default() })))
+            Ok(RpcClient::new(RelayedRpc { relay: self.clone(), rpc: Remade::default() }).into())
         })
-    }
-
-    fn make_mining_old2(&self) -> Result<()> {
-        Err(Error::failed(
-            "makeMining @2 was Bitcoin Core 30's; the relay has makeMining @3, as Bitcoin Core 31 and newer",
-        ))
     }
 }
 
@@ -104,12 +102,30 @@ impl Rpc for RelayedRpc {
     }
 }
 
-struct RelayedMining {
+/// Serves as Mining of the newest version, and `core30` makes that of 30 of it.
+pub(super) struct RelayedMining {
     relay: Relay,
     mining: Remade<MiningClient>,
 }
 
 impl RelayedMining {
+    fn new(relay: &Relay) -> RelayedMining {
+        RelayedMining { relay: relay.clone(), mining: Remade::default() }
+    }
+
+    pub(super) fn template(
+        &self,
+        options: BlockCreateOptions,
+        cooldown: bool,
+    ) -> Result<Option<RelayedTemplate>> {
+        self.relay.reach("Mining.createNewBlock", || {
+            let place = self.relay.policy.take_template()?;
+            let made =
+                self.node()?.create_new_block(options, cooldown).wait().map_err(to_client)?;
+            Ok(made.map(|template| RelayedTemplate::new(&self.relay, template, place)))
+        })
+    }
+
     fn run<T: Send + 'static>(
         &self,
         method: &str,
@@ -145,12 +161,7 @@ impl Mining for RelayedMining {
         options: BlockCreateOptions,
         cooldown: bool,
     ) -> Result<Option<BlockTemplateClient>> {
-        self.relay.reach("Mining.createNewBlock", || {
-            let place = self.relay.policy.take_template()?;
-            let made =
-                self.node()?.create_new_block(options, cooldown).wait().map_err(to_client)?;
-            Ok(made.map(|template| RelayedTemplate::served(&self.relay, template, place)))
-        })
+        Ok(self.template(options, cooldown)?.map(BlockTemplateClient::new))
     }
 
     fn check_block(&self, block: Block, options: BlockCheckOptions) -> Result<Outcome> {
@@ -179,23 +190,26 @@ impl Mining for RelayedMining {
     }
 }
 
-struct RelayedTemplate {
+pub(super) struct RelayedTemplate {
     relay: Relay,
     template: BlockTemplateClient,
     _place: TemplatePlace,
 }
 
 impl RelayedTemplate {
-    fn served(
-        relay: &Relay,
-        template: BlockTemplateClient,
-        place: TemplatePlace,
-    ) -> BlockTemplateClient {
-        let relay = relay.clone();
-        BlockTemplateClient::new(RelayedTemplate { relay, template, _place: place })
+    fn new(relay: &Relay, template: BlockTemplateClient, place: TemplatePlace) -> RelayedTemplate {
+        RelayedTemplate { relay: relay.clone(), template, _place: place }
     }
 
-    fn run<T: Send + 'static>(
+    pub(super) fn next(&self, options: BlockWaitOptions) -> Result<Option<RelayedTemplate>> {
+        self.relay.reach("BlockTemplate.waitNext", || {
+            let place = self.relay.policy.take_template()?;
+            let next = self.template.wait_next(options).wait().map_err(to_client)?;
+            Ok(next.map(|template| RelayedTemplate::new(&self.relay, template, place)))
+        })
+    }
+
+    pub(super) fn run<T: Send + 'static>(
         &self,
         method: &str,
         call: impl FnOnce(&BlockTemplateClient) -> Call<T>,
@@ -222,7 +236,14 @@ impl BlockTemplate for RelayedTemplate {
     }
 
     fn get_coinbase_tx(&self) -> Result<CoinbaseTx> {
-        self.run("BlockTemplate.getCoinbaseTx", BlockTemplateClient::get_coinbase_tx)
+        let method = "BlockTemplate.getCoinbaseTx";
+        match self.run(method, BlockTemplateClient::get_coinbase_tx) {
+            // Bitcoin Core 30 gives the whole transaction.
+            Err(Error::Unimplemented { .. }) => {
+                CoinbaseTx::from_v30(&self.run(method, BlockTemplateClient::get_coinbase_tx_v30)?)
+            }
+            parts => parts,
+        }
     }
 
     fn get_coinbase_merkle_path(&self) -> Result<Vec<TxMerkleNode>> {
@@ -258,11 +279,7 @@ impl BlockTemplate for RelayedTemplate {
     }
 
     fn wait_next(&self, options: BlockWaitOptions) -> Result<Option<BlockTemplateClient>> {
-        self.relay.reach("BlockTemplate.waitNext", || {
-            let place = self.relay.policy.take_template()?;
-            let next = self.template.wait_next(options).wait().map_err(to_client)?;
-            Ok(next.map(|template| RelayedTemplate::served(&self.relay, template, place)))
-        })
+        Ok(self.next(options)?.map(BlockTemplateClient::new))
     }
 
     fn interrupt_wait(&self) -> Result<()> {

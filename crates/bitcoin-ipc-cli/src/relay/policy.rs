@@ -34,6 +34,9 @@ const METHODS: &[(&str, bool)] = &[
     ("BlockTemplate.getTxSigops", false),
     ("BlockTemplate.getCoinbaseTx", false),
     ("BlockTemplate.getCoinbaseMerklePath", false),
+    // Of clients of Bitcoin Core 30.
+    ("BlockTemplate.getCoinbaseCommitment", false),
+    ("BlockTemplate.getWitnessCommitmentIndex", false),
     ("BlockTemplate.submitSolution", true),
     ("BlockTemplate.waitNext", false),
     ("BlockTemplate.interruptWait", false),

@@ -25,7 +25,9 @@ impl Upstream {
         }
     }
 
-    /// What a client is told while the node is away.
+    /// What a client is told while the node is away. It is the kind of error with which a lost node's calls end:
+    /// what goes on over losses, such as the streams of a `NodeSession`, does so over the relay, too. The client's own
+    /// connection stays.
     fn away(&self) -> Error {
         let why = match self.0.state() {
             ReconnectState::Connected { .. } => "it has just come back: try again".to_owned(),
@@ -33,9 +35,8 @@ impl Upstream {
             | ReconnectState::Ended { reason: why } => why.to_string(),
             _ => "no attempt has ended yet".to_owned(),
         };
-        Error::failed(format!(
-            "the node behind the relay is away; the relay connects again ({why})"
-        ))
+        let reason = format!("the node behind the relay is away; the relay connects again ({why})");
+        Error::Disconnected { reason }
     }
 
     /// Refuses a call while the node has too many that it has not ended. Clients may have given them up: Bitcoin
@@ -93,12 +94,12 @@ impl<T: Clone> Remade<T> {
     }
 }
 
-/// The error of a call of the node's as the relay's client is to see it: the client's own connection is not lost
-/// with the node's.
+/// The error of a call of the node's as the relay's client is to see it: a loss is that of the node behind the relay,
+/// and not of the client's own connection.
 pub(super) fn to_client(error: Error) -> Error {
     match error {
         lost if lost.is_disconnect() => {
-            Error::failed(format!("the node behind the relay has gone: {lost}"))
+            Error::Disconnected { reason: format!("the node behind the relay has gone: {lost}") }
         }
         Error::Remote { message } => Error::failed(message),
         other => other,

@@ -5,6 +5,7 @@ mod kills;
 mod log;
 mod node;
 mod relay;
+mod relay_core30;
 mod running;
 mod steps;
 mod stuck;

@@ -4,24 +4,37 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use bitcoin_ipc::Blocking;
 use bitcoin_ipc::codec::FOREVER;
 use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::{Ipc, IpcOptions};
 use bitcoin_ipc::mining::{
-    BlockCreateOptions, BlockTemplateClient, BlockWaitOptions, MiningClient,
+    BlockCreateOptions, BlockRef, BlockTemplateClient, BlockWaitOptions, MiningClient,
 };
+use bitcoin_ipc::session::{Event, Follow, NodeSession, SessionBuilder};
 use bitcoin_regtest::RegtestNode;
+use multiprocess::process::Backoff;
 use multiprocess::{Error, Result};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::running::Running;
+use crate::running::{Running, node, socket_in};
 use crate::{IPC, LONG, wait_until};
 
 struct Relayed {
     node: RegtestNode,
     relay: Running,
     dir: TempDir,
+}
+
+/// A relay to the node at the path `node`.
+pub(crate) fn relay_at(socket: &Path, node: &Path, rules: &str) -> Running {
+    let mut relay = Command::new(IPC);
+    relay.arg("--connect").arg(format!("unix:{}", node.display()));
+    relay.arg("relay").arg("--listen").arg(format!("unix:{}{rules}", socket.display()));
+    let relay = Running(relay.stderr(Stdio::null()).spawn().unwrap());
+    wait_until("it listens", || socket.exists());
+    relay
 }
 
 impl Relayed {
@@ -60,6 +73,14 @@ fn is_told<T: std::fmt::Debug>(outcome: Result<T>, told: &str) {
     let error = outcome.unwrap_err();
     let Error::Remote { message } = &error else { panic!("{error}") };
     assert!(message.contains(told), "{message}");
+}
+
+/// The node is lost, which is another kind of error; the client's own connection is as before.
+#[track_caller]
+fn is_lost<T: std::fmt::Debug>(outcome: Result<T>, told: &str) {
+    let error = outcome.unwrap_err();
+    let Error::Disconnected { reason } = &error else { panic!("{error}") };
+    assert!(reason.contains(told), "{reason}");
 }
 
 #[test]
@@ -105,22 +126,93 @@ fn a_node_goes_away_and_comes_back() {
     let waits = mining.wait_tip_changed(tip.hash, FOREVER).start();
     wait_until("it waits", || relayed.node.chain().waiters() == 1);
     relayed.node.go_away();
-    is_told(waits.wait(), "the node behind the relay has gone");
+    is_lost(waits.wait(), "the node behind the relay has gone");
     wait_until("it knows", || {
         let away = mining.get_tip().wait().unwrap_err().to_string();
         away.contains("the node behind the relay is away; the relay connects again")
     });
-    is_told(template.get_block().wait(), "the node behind the relay has gone");
+    is_lost(template.get_block().wait(), "the node behind the relay has gone");
     // While it is away, clients come, and get their objects.
     let later = relayed.mining("other.sock");
-    is_told(later.get_tip().wait(), "is away");
+    is_lost(later.get_tip().wait(), "is away");
 
     relayed.node.come_back().unwrap();
     wait_until("it has the node again", || mining.get_tip().wait().is_ok());
     assert_eq!(mining.get_tip().wait().unwrap(), Some(tip), "the same object");
     assert_eq!(later.get_tip().wait().unwrap(), Some(tip));
-    is_told(template.get_block().wait(), "has gone");
+    is_lost(template.get_block().wait(), "has gone");
     assert_eq!(init.make_echo().wait().unwrap().unwrap().echo("x").wait().unwrap(), "x");
+}
+
+/// What a program sees of a `NodeSession`'s streams, without those that say nothing new.
+struct Streams {
+    tips: Blocking<Follow<BlockRef>>,
+    templates: Blocking<Follow<BlockTemplateClient>>,
+}
+
+impl Streams {
+    fn of(socket: &Path) -> Streams {
+        let first = Duration::from_millis(1);
+        let backoff = Backoff { first, longest: 10 * first, ..SessionBuilder::BACKOFF };
+        let session = NodeSession::builder(IpcOptions::client("client"));
+        let session = session.address(format!("unix:{}", socket.display())).backoff(backoff);
+        let session = session.connect().unwrap();
+        let (create, wait) = (BlockCreateOptions::default(), BlockWaitOptions::default());
+        let templates = session.templates(create, wait).into_iter();
+        Streams { tips: session.tips().into_iter(), templates }
+    }
+
+    /// Both tell what the node has.
+    fn are_told(&mut self) {
+        assert!(matches!(self.tips.next(), Some(Ok(Event::Next(_)))));
+        let Some(Ok(Event::Next(template))) = self.templates.next() else { panic!("a template") };
+        template.get_block_header().wait().unwrap();
+    }
+
+    /// Both tell that the node is lost, and that it is the relay's.
+    fn are_lost(&mut self) {
+        let Some(Ok(Event::Lost(why))) = self.tips.next() else { panic!("the tips go on") };
+        assert!(why.to_string().contains("the node behind the relay"), "{why}");
+        // On an old tip there may be another template.
+        let lost = self.templates.find(|event| !matches!(event, Ok(Event::Next(_))));
+        assert!(matches!(&lost, Some(Ok(Event::Lost(_)))), "{lost:?}");
+    }
+}
+
+#[test]
+fn the_streams_of_a_session_go_on_when_the_node_was_killed() {
+    let dir = TempDir::new().unwrap();
+    socket_in(dir.path());
+    let (path, mut node) = node(dir.path(), "killed.sock");
+    let socket = dir.path().join("relay.sock");
+    let relay = relay_at(&socket, &path, "");
+    let mut streams = Streams::of(&socket);
+    for _ in 0..3 {
+        streams.are_told();
+        // As kill -9 does.
+        drop(node);
+        streams.are_lost();
+        // One loss for each gap.
+        assert!(streams.tips.next_within(Duration::from_millis(50)).is_pending());
+        node = self::node(dir.path(), "killed.sock").1;
+    }
+    streams.are_told();
+    drop(relay);
+}
+
+#[test]
+fn an_error_that_is_no_loss_ends_a_sessions_streams() {
+    let relayed = Relayed::start(",allow=getTip");
+    // What the node says.
+    relayed.node.faults().fail("Mining.waitTipChanged", 1, "no disk");
+    let mut streams = Streams::of(&relayed.dir.path().join("other.sock"));
+    is_told(streams.tips.next().unwrap(), "no disk");
+    assert!(streams.tips.next().is_none());
+    assert_eq!(relayed.node.faults().calls("Mining.waitTipChanged"), 1, "it is not tried again");
+    // What the relay says.
+    let mut streams = Streams::of(&relayed.dir.path().join("relay.sock"));
+    is_told(streams.tips.next().unwrap(), "Mining.waitTipChanged is not allowed");
+    assert!(streams.tips.next().is_none());
 }
 
 /// Clients that are cut off, or end in the middle of everything, leave nothing in the node.

@@ -7,8 +7,10 @@ use bitcoin::{Block, BlockHash};
 use serde_json::{Map, Value, json};
 
 use super::params::Params;
-use super::{Failure, INVALID_ADDRESS_OR_KEY, INVALID_PARAMETER, Reply, fail, steer};
+use super::{Failure, INVALID_ADDRESS_OR_KEY, INVALID_PARAMETER, Reply, fail, orders, steer};
 use crate::chain::Chain;
+use crate::node::RegtestNode;
+use crate::server::NodeInit;
 
 /// A method, as the JSON-RPC envelope uses it.
 pub(super) struct Method {
@@ -20,7 +22,13 @@ pub(super) struct Method {
     pub(super) run: Handler,
 }
 
-type Handler = fn(&Chain, &Params) -> Reply;
+/// What a method needs.
+#[derive(Clone, Copy)]
+pub(super) enum Handler {
+    Chain(fn(&Chain, &Params) -> Reply),
+    Node(fn(&NodeInit, &Params) -> Reply),
+    Whole(fn(&RegtestNode, &Params) -> Reply),
+}
 
 const METHODS: &[Method] = &[
     method("echo", ECHO, 0, "Returns its arguments.", echo),
@@ -55,9 +63,9 @@ const fn method(
     params: &'static [&'static str],
     required: usize,
     help: &'static str,
-    run: Handler,
+    run: fn(&Chain, &Params) -> Reply,
 ) -> Method {
-    Method { name, params, required, help, run }
+    Method { name, params, required, help, run: Handler::Chain(run) }
 }
 
 /// The method of this name.
@@ -67,7 +75,7 @@ pub(super) fn find(name: &str) -> Option<&'static Method> {
 
 /// All of them, by name.
 fn all() -> Vec<&'static Method> {
-    let mut all: Vec<_> = METHODS.iter().chain(steer::METHODS).collect();
+    let mut all: Vec<_> = METHODS.iter().chain(steer::METHODS).chain(orders::METHODS).collect();
     all.sort_by_key(|method| method.name);
     all
 }

@@ -4,15 +4,20 @@
 //! present. Batches (arrays) and named parameters work; a 2.0 request without `id` is carried out
 //! and answered with `null`.
 //!
-//! The envelope is here, the methods are in `methods` and, those that change the chain, in `steer`; reading
-//! their parameters is in `params`.
+//! The envelope is here, the methods are in `methods` and, those that change the chain, in `steer`; those that
+//! Bitcoin Core does not have, for tests, in `orders`. Reading their parameters is in `params`.
 
+use multiprocess::Error;
 use serde_json::{Map, Value, json};
 
 use super::chain::Chain;
+use super::node::RegtestNode;
+use super::server::NodeInit;
+use methods::Handler;
 use params::Params;
 
 mod methods;
+mod orders;
 mod params;
 mod steer;
 
@@ -36,23 +41,48 @@ struct Failure {
     message: String,
 }
 
+/// What a request is for: the more of a node there is, the more methods it has.
+#[derive(Clone, Copy)]
+pub(super) enum Target<'a> {
+    Chain(&'a Chain),
+    /// For its clients.
+    Node(&'a NodeInit),
+    /// For who has started it.
+    Whole(&'a RegtestNode),
+}
+
+impl<'a> Target<'a> {
+    fn chain(self) -> &'a Chain {
+        match self {
+            Target::Chain(chain) => chain,
+            Target::Node(node) => node.chain(),
+            Target::Whole(node) => node.chain(),
+        }
+    }
+}
+
 /// Carries out a JSON-RPC request, or an array of them, and returns the answer; both are JSON
 /// texts.
 ///
 /// Errors are in the answer. Blocks the calling thread while the method runs, which is long only
 /// for `generatetoaddress` with many blocks; shutting the chain down ends that.
 pub fn execute(chain: &Chain, request: &str) -> String {
+    execute_for(Target::Chain(chain), request)
+}
+
+/// The same for a node, which has more methods than a chain.
+pub(super) fn execute_for(target: Target<'_>, request: &str) -> String {
     let answer = match serde_json::from_str(request) {
         Ok(Value::Array(batch)) => {
             let answers: Vec<Value> =
-                batch.iter().filter_map(|request| answer(chain, request)).collect();
+                batch.iter().filter_map(|request| answer(target, request)).collect();
             if answers.is_empty() && !batch.is_empty() {
                 Value::Null
             } else {
                 Value::Array(answers)
             }
         }
-        Ok(request @ Value::Object(_)) => answer(chain, &request).unwrap_or_default(),
+        Ok(request @ Value::Object(_)) => answer(target, &request).unwrap_or_default(),
         Ok(_) => {
             reply(Err(fail(PARSE_ERROR, "Top-level object parse error")), Some(Value::Null), false)
         }
@@ -61,8 +91,21 @@ pub fn execute(chain: &Chain, request: &str) -> String {
     answer.to_string()
 }
 
+/// Carries out a method without the texts.
+///
+/// # Errors
+/// The method's own, with its words.
+pub(super) fn order(
+    target: Target<'_>,
+    method: &str,
+    params: Value,
+) -> multiprocess::Result<Value> {
+    let request = Map::from_iter([("method".into(), method.into()), ("params".into(), params)]);
+    run(target, &request).map_err(|failure| Error::failed(failure.message))
+}
+
 /// The answer to one request; none for a notification.
-fn answer(chain: &Chain, request: &Value) -> Option<Value> {
+fn answer(target: Target<'_>, request: &Value) -> Option<Value> {
     let Value::Object(request) = request else {
         return Some(reply(
             Err(fail(INVALID_REQUEST, "Invalid Request object")),
@@ -73,11 +116,11 @@ fn answer(chain: &Chain, request: &Value) -> Option<Value> {
     let id = request.get("id").cloned();
     let mut is_v2 = false;
     let result = match request.get("jsonrpc") {
-        None | Some(Value::Null) => run(chain, request),
-        Some(Value::String(version)) if version == "1.0" => run(chain, request),
+        None | Some(Value::Null) => run(target, request),
+        Some(Value::String(version)) if version == "1.0" => run(target, request),
         Some(Value::String(version)) if version == "2.0" => {
             is_v2 = true;
-            run(chain, request)
+            run(target, request)
         }
         Some(Value::String(_)) => Err(fail(INVALID_REQUEST, "JSON-RPC version not supported")),
         Some(_) => Err(fail(INVALID_REQUEST, "jsonrpc field must be a string")),
@@ -85,13 +128,13 @@ fn answer(chain: &Chain, request: &Value) -> Option<Value> {
     if is_v2 && id.is_none() { None } else { Some(reply(result, id, is_v2)) }
 }
 
-fn run(chain: &Chain, request: &Map<String, Value>) -> Reply {
+fn run(target: Target<'_>, request: &Map<String, Value>) -> Reply {
     let name = match request.get("method") {
         None | Some(Value::Null) => return Err(fail(INVALID_REQUEST, "Missing method")),
         Some(Value::String(name)) => name,
         Some(_) => return Err(fail(INVALID_REQUEST, "Method must be a string")),
     };
-    let method = methods::find(name).ok_or_else(|| fail(METHOD_NOT_FOUND, "Method not found"))?;
+    let method = methods::find(name).ok_or_else(not_found)?;
     let values = match request.get("params") {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(values)) => values.clone(),
@@ -102,7 +145,14 @@ fn run(chain: &Chain, request: &Map<String, Value>) -> Reply {
     if values.len() > method.params.len() || given < method.required {
         return Err(fail(MISC_ERROR, methods::usage(method)));
     }
-    (method.run)(chain, &Params { names: method.params, values })
+    let params = Params { names: method.params, values };
+    match (method.run, target) {
+        (Handler::Chain(run), _) => run(target.chain(), &params),
+        (Handler::Node(run), Target::Node(node)) => run(node, &params),
+        (Handler::Node(run), Target::Whole(node)) => run(node.served(), &params),
+        (Handler::Whole(run), Target::Whole(node)) => run(node, &params),
+        (Handler::Node(_) | Handler::Whole(_), _) => Err(not_found()),
+    }
 }
 
 fn reply(result: Reply, id: Option<Value>, is_v2: bool) -> Value {
@@ -123,6 +173,10 @@ fn reply(result: Reply, id: Option<Value>, is_v2: bool) -> Value {
         reply.insert("id".into(), id);
     }
     Value::Object(reply)
+}
+
+fn not_found() -> Failure {
+    fail(METHOD_NOT_FOUND, "Method not found")
 }
 
 fn fail(code: i32, message: impl Into<String>) -> Failure {

@@ -7,7 +7,7 @@ use bitcoin::hashes::hex::FromHex;
 use bitcoin::{Address, Block, Network, ScriptBuf, Transaction};
 use serde_json::Value;
 
-use super::methods::Method;
+use super::methods::{Handler, Method};
 use super::params::Params;
 use super::{
     DESERIALIZATION_ERROR, Failure, INTERNAL_ERROR, INVALID_ADDRESS_OR_KEY, INVALID_PARAMETER,
@@ -25,49 +25,49 @@ pub(super) const METHODS: &[Method] = &[
         params: &["nblocks", "address", "maxtries"],
         required: 2,
         help: "Mines blocks, with the reward to a regtest address, and returns their hashes. maxtries is ignored.",
-        run: generate_to_address,
+        run: Handler::Chain(generate_to_address),
     },
     Method {
         name: "generatetodescriptor",
         params: &["num_blocks", "descriptor", "maxtries"],
         required: 2,
         help: "Mines blocks, with the reward to raw(SCRIPT) or addr(ADDRESS), and returns their hashes. maxtries is ignored.",
-        run: generate_to_descriptor,
+        run: Handler::Chain(generate_to_descriptor),
     },
     Method {
         name: "invalidateblock",
         params: &["blockhash"],
         required: 1,
         help: "Treats a block and those that build on it as bad.",
-        run: invalidate_block,
+        run: Handler::Chain(invalidate_block),
     },
     Method {
         name: "reconsiderblock",
         params: &["blockhash"],
         required: 1,
         help: "Takes invalidateblock back.",
-        run: reconsider_block,
+        run: Handler::Chain(reconsider_block),
     },
     Method {
         name: "sendrawtransaction",
         params: &["hexstring", "maxfeerate", "maxburnamount"],
         required: 1,
         help: "Puts a transaction in the memory pool, and returns its txid. Its script and signatures are not checked; maxfeerate and maxburnamount are ignored.",
-        run: send_raw_transaction,
+        run: Handler::Chain(send_raw_transaction),
     },
     Method {
         name: "setmocktime",
         params: &["timestamp"],
         required: 1,
         help: "Sets the time by which blocks are made and checked, in Unix seconds; 0 for this machine's clock.",
-        run: set_mock_time,
+        run: Handler::Chain(set_mock_time),
     },
     Method {
         name: "submitblock",
         params: &["hexdata", "dummy"],
         required: 1,
         help: "Gives the node a block. Returns null, or why it is not the tip.",
-        run: submit_block,
+        run: Handler::Chain(submit_block),
     },
 ];
 

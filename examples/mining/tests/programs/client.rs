@@ -13,7 +13,7 @@ use bitcoin_regtest::{anyone_can_spend, coinbase_transaction, merkle_root, solve
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_executor::block_on;
 use futures_util::StreamExt;
-use mining_examples::template_provider::{Message, NewTemplate, Request, serve};
+use mining_examples::template_provider::{GRACE, Message, NewTemplate, Request, serve};
 
 /// How long a node may take to come.
 const LONG: Duration = Duration::from_secs(30);
@@ -36,13 +36,18 @@ pub(crate) struct Job {
 
 impl Client {
     pub(crate) fn connect(datadir: &Path) -> Client {
+        Client::with_grace(datadir, GRACE)
+    }
+
+    /// `grace`: how long templates on a replaced tip are kept.
+    pub(crate) fn with_grace(datadir: &Path, grace: Duration) -> Client {
         let options = IpcOptions::client("template-provider").datadir(datadir);
         let session = NodeSession::builder(options).wait_for_node(LONG).connect().unwrap();
         let (requests, asked) = unbounded();
         let (tell, messages) = unbounded();
         let serving = session.clone();
-        let provider =
-            thread::spawn(move || block_on(serve(&serving, Amount::from_sat(1_000), asked, tell)));
+        let settings = (Amount::from_sat(1_000), grace);
+        let provider = thread::spawn(move || block_on(serve(&serving, settings, asked, tell)));
         Client { requests, messages, provider, session }
     }
 

@@ -12,6 +12,7 @@ fn lines(file: &str) -> usize {
 fn each_example_is_as_short_as_the_readme_says() {
     for (file, fewer_than) in [
         ("src/bin/tip-notifier.rs", 40),
+        ("src/bin/template-watcher.rs", 40),
         ("src/bin/solo-miner.rs", 150),
         ("src/template_provider.rs", 150),
         ("tests/programs/pool.rs", 80),

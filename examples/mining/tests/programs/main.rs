@@ -6,3 +6,4 @@ mod node;
 mod notifier;
 mod pool;
 mod provider;
+mod watcher;

@@ -2,12 +2,14 @@
 
 mod other_nodes;
 
+use std::time::Duration;
+
 use bitcoin_ipc::bitcoin::Amount;
 use bitcoin_ipc::mining::Outcome;
-use mining_examples::template_provider::{Message, NewTemplate, Request};
+use mining_examples::template_provider::{KEPT, Message, NewTemplate, Request};
 
 use crate::client::{Client, Job};
-use crate::node::{node, wait_until};
+use crate::node::{LONG, node, wait_until};
 
 impl Client {
     /// How many transactions a template has, or why they are not told.
@@ -45,11 +47,57 @@ fn templates_go_out_and_solutions_come_back() {
     let hash = node.mine(1).unwrap()[0];
     let next = client.job();
     assert_eq!(next.prev_hash, hash);
-    assert_eq!(client.transactions(id), Err("stale-template-id"));
-    assert_eq!(client.submit(&job).1, None, "a solution that is too late");
     let (hash, outcome) = client.submit(&next);
     assert_eq!(outcome, Some(Outcome::Accepted));
     assert_eq!((node.chain().tip().hash, node.chain().tip().height), (hash, 3));
+}
+
+#[test]
+fn a_late_solution_reaches_the_node() {
+    let node = node();
+    let mut client = Client::with_grace(node.datadir(), 10 * LONG);
+    client.constraints();
+    let late = client.job();
+    let tip = node.mine(1).unwrap()[0];
+    assert_eq!(client.job().prev_hash, tip);
+    assert_eq!(client.transactions(late.template.template_id), Ok(0));
+    let (hash, outcome) = client.submit(&late);
+    let Some(Outcome::Rejected(why)) = outcome else { panic!("{outcome:?}") };
+    assert!(why.is_stale(), "the node's own word: {why:?}");
+    // It was not for nothing: the block that was faster turns out to be bad.
+    node.chain().invalidate_block(&tip);
+    assert_eq!(client.job().prev_hash, hash);
+}
+
+#[test]
+fn after_the_grace_the_node_destroys_those_of_the_tip_before() {
+    let node = node();
+    let mut client = Client::with_grace(node.datadir(), Duration::from_millis(1));
+    client.constraints();
+    let late = client.job();
+    node.mine(1).unwrap();
+    let next = client.job();
+    wait_until("it is destroyed", || node.live_templates() == 1);
+    assert_eq!(client.transactions(late.template.template_id), Err("stale-template-id"));
+    assert_eq!(client.submit(&late).1, None);
+    assert_eq!(node.faults().calls("BlockTemplate.submitSolution"), 0);
+    // Those of the present tip stay.
+    assert_eq!(client.submit(&next).1, Some(Outcome::Accepted));
+}
+
+#[test]
+fn of_many_tips_within_the_grace_the_latest_templates_are_kept() {
+    let node = node();
+    let mut client = Client::with_grace(node.datadir(), 10 * LONG);
+    client.constraints();
+    let first = client.job();
+    for _ in 0..KEPT {
+        node.mine(1).unwrap();
+        client.job();
+    }
+    assert_eq!(client.transactions(first.template.template_id), Err("stale-template-id"));
+    assert_eq!(client.transactions(first.template.template_id + 1), Ok(0));
+    wait_until("the others are destroyed", || node.live_templates() == KEPT);
 }
 
 #[test]
