@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
@@ -35,8 +36,10 @@ impl MiningClient {
     /// - **What is told**: another tip than the last one, whatever its height, so a reorganization as well. Of
     ///   two blocks that come quickly, or while nobody asks for the next tip, only the later one is told; its
     ///   predecessor is in its header. No change is missed, because each wait begins with the last tip that
-    ///   was told.
-    /// - **End**: after an error, which is the last item; or without one when the node shuts down.
+    ///   was told. A wait that is under way when the program stops to ask (as in a `select!` that takes another
+    ///   branch) may hold a tip that is not the latest any more; the next one follows at once.
+    /// - **End**: after an error, which is the last item; or without one when the node shuts down, which is when
+    ///   it ends three waits in a row at once (as would three interrupts in three seconds).
     /// - **Drop**: the node's wait is ended, and no other call of this program: where the node does not stop it
     ///   by itself, by `interrupt`, which is held back while another wait of the same `Mining` is under
     ///   way. Then, and with Bitcoin Core 30, which has no `interrupt`, the node's wait ends with the next block or
@@ -61,7 +64,8 @@ pub struct Tips {
     /// None when it is over.
     mining: Option<MiningClient>,
     last: BlockHash,
-    wait: Option<Call<Option<BlockRef>>>,
+    /// And when it began.
+    wait: Option<(Call<Option<BlockRef>>, Instant)>,
     ended: Ended,
 }
 
@@ -75,8 +79,10 @@ impl Tips {
         loop {
             let Some(mining) = &self.mining else { return Poll::Ready(Waited::Over) };
             let last = self.last;
-            let wait = self.wait.get_or_insert_with(|| mining.wait_tip_changed(last, LONGEST));
+            let begin = || (mining.wait_tip_changed(last, LONGEST), Instant::now());
+            let (wait, begun) = self.wait.get_or_insert_with(begin);
             let answer = ready!(Pin::new(wait).poll(context));
+            let begun = *begun;
             self.wait = None;
             match answer {
                 Ok(Some(tip)) => {
@@ -87,7 +93,7 @@ impl Tips {
                     }
                 }
                 Ok(None) => {
-                    if self.ended.again() {
+                    if self.ended.again(begun) {
                         self.mining = None;
                         return Poll::Ready(Waited::ShutDown);
                     }

@@ -48,13 +48,15 @@ impl BlockTemplateClient {
     /// - **Test networks**: while their tip is older than 20 minutes, Bitcoin Core has a better template each second,
     ///   because a block may then have the least difficulty.
     /// - **What is told**: of two tips that come quickly, or while nobody asks, only the later one brings a
-    ///   template. None is missed, because each wait begins with the template that was told last.
+    ///   template. None is missed, because each wait begins with the template that was told last. A wait that is
+    ///   under way when the program stops to ask (as in a `select!` that takes another branch) may hold a template
+    ///   that is older than the node's latest; the next one follows at once.
     /// - **Lives**: the node keeps a template while there is a handle on it. The stream has one, on its latest
     ///   template, and drops it for the next: the node then destroys the one that is replaced, unless the
     ///   program keeps a handle, to submit a late solution. [`live`](Updates::live) counts those that there are.
     ///   A program that keeps [too many](Updates::max_live) gets [`Error::Overloaded`].
     /// - **End**: after an error, which is the last item; without one when the time has passed or the node shuts
-    ///   down.
+    ///   down, which is when it ends three waits in a row at once (as would three interrupts in three seconds).
     /// - **Drop**: the node's wait is interrupted (`interruptWait`), and no other call; then its latest template
     ///   is destroyed, unless the program has a handle on it. A template that the node makes at that moment is
     ///   lost, and destroyed.
@@ -126,8 +128,9 @@ struct First {
 /// A wait for the next template.
 struct Wait {
     call: Call<Option<BlockTemplateClient>>,
-    /// When the call began, and how long the node lets it last; none for the first template.
-    lasts: Option<(Instant, Duration)>,
+    begun: Instant,
+    /// How long the node lets it last; none for the first template.
+    lasts: Option<Duration>,
     /// When the user's time has passed. None: never.
     until: Option<Instant>,
 }
@@ -187,7 +190,7 @@ impl Updates {
             State::Over => return Ok(None),
             State::Begins(First { mining, options, cooldown }) => {
                 let call = mining.create_new_block(options.clone(), *cooldown);
-                return Ok(Some(Wait { call, lasts: None, until }));
+                return Ok(Some(Wait { call, begun: Instant::now(), lasts: None, until }));
             }
             State::Has(template) => template,
         };
@@ -203,7 +206,7 @@ impl Updates {
         let left = until.map(|until| until.saturating_duration_since(now));
         let lasts = left.map_or(LONGEST, |left| left.min(LONGEST));
         let call = template.wait_next(self.options.clone().timeout(lasts));
-        Ok(Some(Wait { call, lasts: Some((now, lasts)), until }))
+        Ok(Some(Wait { call, begun: now, lasts: Some(lasts), until }))
     }
 
     pub(crate) fn poll_template(
@@ -222,9 +225,10 @@ impl Updates {
             let Some(wait) = &mut self.wait else { return Poll::Ready(Waited::Over) };
             let answer = ready!(Pin::new(&mut wait.call).poll(context));
             until = wait.until;
-            let lasts = wait.lasts;
+            let (begun, lasts) = (wait.begun, wait.lasts);
             self.wait = None;
-            let early = lasts.is_none_or(|(begun, lasts)| begun.elapsed() < lasts);
+            let end = lasts.map(|lasts| begun + lasts);
+            let early = end.is_none_or(|end| Instant::now() < end);
             match answer {
                 Ok(Some(template)) => {
                     let template = self.counted(template);
@@ -235,12 +239,13 @@ impl Updates {
                 }
                 Ok(None) if !early => {
                     self.ended.reset();
-                    if until.is_some_and(|until| until <= Instant::now()) {
+                    // One that nobody asked for until later was short: another look follows it.
+                    if until.is_some_and(|until| end >= Some(until)) {
                         return Poll::Ready(self.end(Waited::TimedOut));
                     }
                 }
                 Ok(None) => {
-                    if self.ended.again() {
+                    if self.ended.again(begun) {
                         return Poll::Ready(self.end(Waited::ShutDown));
                     }
                 }

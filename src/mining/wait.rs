@@ -1,6 +1,6 @@
 //! What a wait of a stream brings, and how long one lasts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use multiprocess::{Error, Result};
 
@@ -8,15 +8,18 @@ use multiprocess::{Error, Result};
 /// one that nobody wants any more and that cannot be interrupted does not stay in the node for ever.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
 
-/// Waits in a row that the node has ended before their time. One may be due to an interrupt that was meant for
-/// another wait of the object; a node that is shutting down ends each at once.
+/// A wait that ends within this time has ended at once.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Waits in a row that the node has ended at once. A node that is shutting down does so with each; one that ends
+/// later than that, or a single one, may be due to an interrupt that was meant for another wait of the object.
 #[derive(Default)]
 pub(crate) struct Ended(u32);
 
 impl Ended {
-    /// The node has ended a wait: whether it ends them all.
-    pub(crate) fn again(&mut self) -> bool {
-        self.0 += 1;
+    /// The node has ended a wait that began then, before its time: whether it ends them all.
+    pub(crate) fn again(&mut self, begun: Instant) -> bool {
+        self.0 = if begun.elapsed() < AT_ONCE { self.0 + 1 } else { 0 };
         self.0 >= 3
     }
 
@@ -46,5 +49,21 @@ impl<T> Waited<T> {
             Waited::Failed(error) => Some(Err(error)),
             Waited::TimedOut | Waited::ShutDown | Waited::Over => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_ends_three_waits_at_once_ends_them_all() {
+        let mut ended = Ended::default();
+        let (now, before) = (Instant::now(), Instant::now() - 2 * AT_ONCE);
+        assert!(!ended.again(before), "the wait that was under way");
+        assert_eq!([now; 3].map(|begun| ended.again(begun)), [false, false, true]);
+        ended.reset();
+        assert_eq!([now, now, before, now, now].map(|begun| ended.again(begun)), [false; 5]);
+        assert!(ended.again(now));
     }
 }

@@ -10,8 +10,20 @@ use super::{NodeError, RpcError};
 /// The result in an answer, from its own text: numbers are as exact as what they are read into.
 pub(super) fn result_of<R: DeserializeOwned>(method: &str, answer: &str) -> Result<R, RpcError> {
     let unreadable = |problem: String| RpcError::Answer { method: method.to_owned(), problem };
+    if answer.trim() == "null" {
+        return Err(unreadable(
+            "the node refused it without an answer: see its -rpcwhitelist, and say as which user you call \
+             (RpcClient::user)"
+                .to_owned(),
+        ));
+    }
     let parts: HashMap<String, &RawValue> = serde_json::from_str(answer)
         .map_err(|problem| unreadable(format!("the node's answer is no JSON-RPC: {problem}")))?;
+    if !parts.contains_key("result") && !parts.contains_key("error") {
+        return Err(unreadable(
+            "the node's answer is no JSON-RPC: it has neither result nor error".to_owned(),
+        ));
+    }
     let part = |name: &str| parts.get(name).map_or("null", |part| part.get());
     match part("error") {
         "null" => serde_json::from_str(part("result")).map_err(|problem| {
@@ -38,7 +50,7 @@ mod tests {
         let error = value(r#"{"error":{"code":-8,"message":"out of range"},"id":1}"#).unwrap_err();
         assert_eq!(error.code(), Some(-8));
         assert_eq!(error.to_string(), "out of range (code -8)");
-        for nonsense in ["nonsense", "[]", "7", ""] {
+        for nonsense in ["nonsense", "[]", "7", "", "{}", r#"{"code":-5,"message":"no"}"#] {
             let error = value(nonsense).unwrap_err();
             assert!(
                 matches!(&error, RpcError::Answer { method, .. } if method == "m"),
@@ -46,6 +58,13 @@ mod tests {
             );
             assert!(error.to_string().contains("no JSON-RPC"), "{error}");
         }
+    }
+
+    /// Bitcoin Core answers so a user who may not call the method.
+    #[test]
+    fn a_refusal_without_an_answer_names_the_setting() {
+        let error = value("null").unwrap_err().to_string();
+        assert!(error.contains("-rpcwhitelist") && error.contains("user"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use multiprocess::process::Backoff;
-use multiprocess::{Error, Result};
+use multiprocess::{Error, ReconnectState, Result};
 
 use super::handle::NodeSession;
 use super::node::Made;
@@ -77,7 +77,7 @@ impl SessionBuilder {
     }
 
     /// Runs `hook` with the reason after each loss of the node, on a thread of the runtime, before the next attempt.
-    /// Not for the end by this side. [`NodeSession::connections`] tells the same as a stream.
+    /// Not for the end by this side, nor while it still runs for the loss before. [`NodeSession::connections`] tells the same as a stream.
     pub fn on_loss(mut self, hook: impl FnMut(Error) + Send + 'static) -> Self {
         self.on_loss = Some(Box::new(hook));
         self
@@ -144,9 +144,15 @@ impl SessionBuilder {
         make: impl FnMut(&InitClient) -> Result<T> + Send + 'static,
     ) -> Result<NodeSession<T>> {
         let wait = self.wait;
-        let session = self.begin(wait.is_some(), make)?;
-        // One attempt ends by itself.
-        match session.get(wait.unwrap_or(Duration::MAX)) {
+        let (session, was_connected) = self.begin(wait.is_some(), make)?;
+        // One attempt ends by itself, and until there was a connection to give to the program there is one only.
+        let got = session.get(wait.unwrap_or(Duration::MAX)).map(|_| {
+            was_connected.store(true, Ordering::Release);
+            session.state()
+        });
+        match got {
+            // It was lost before that was noted.
+            Ok(ReconnectState::Ended { reason }) => Err(reason),
             Ok(_) => Ok(session),
             Err(error) => {
                 session.close();
@@ -171,15 +177,16 @@ impl SessionBuilder {
         self,
         make: impl FnMut(&InitClient) -> Result<T> + Send + 'static,
     ) -> Result<NodeSession<T>> {
-        self.begin(true, make)
+        self.begin(true, make).map(|(session, _)| session)
     }
 
-    /// `patient`: whether it tries again before it was ever connected.
+    /// `patient`: whether it tries again before it was ever connected. The flag says that it was; if it is patient,
+    /// it notes that itself.
     fn begin<T: Send + Sync + 'static>(
         self,
         patient: bool,
         mut make: impl FnMut(&InitClient) -> Result<T> + Send + 'static,
-    ) -> Result<NodeSession<T>> {
+    ) -> Result<(NodeSession<T>, Arc<AtomicBool>)> {
         let SessionBuilder { options, address, backoff, give_up_after, on_loss, .. } = self;
         let reconnect = Ipc::new(options).reconnect_address(&address)?;
         let mut reconnect = reconnect.ok_or_else(|| Error::ApiMisuse {
@@ -188,9 +195,9 @@ impl SessionBuilder {
             ),
         })?;
         let was_connected = Arc::new(AtomicBool::new(false));
-        let connected = Arc::clone(&was_connected);
+        let (connected, noted) = (Arc::clone(&was_connected), Arc::clone(&was_connected));
         reconnect = reconnect.backoff(backoff).retry_if(move |error| {
-            match was_connected.load(Ordering::Acquire) {
+            match connected.load(Ordering::Acquire) {
                 true => may_pass(error),
                 false => patient && may_pass(error) && !is_too_old(error),
             }
@@ -203,10 +210,12 @@ impl SessionBuilder {
         }
         let reconnecting = reconnect.start(move |init: &InitClient| {
             let value = make(init)?;
-            connected.store(true, Ordering::Release);
+            if patient {
+                noted.store(true, Ordering::Release);
+            }
             Ok(Made::new(init, value))
         })?;
-        Ok(NodeSession::new(reconnecting))
+        Ok((NodeSession::new(reconnecting), was_connected))
     }
 }
 

@@ -2,20 +2,25 @@
 //!
 //! ```text
 //!   away ──a connection──> up ──lost──> away          Event::Lost, once for each gap
-//!                          │ └──the node shuts down──> ending ──the connection ends──> away
+//!                          │ └──the node shuts down──> ending ──the connection ends, or is ended──> away
 //!                          └──the time has passed, an error, closed──> over
 //! ```
+//!
+//! What a stream has is outside its lock while it is polled, because the program's code runs then.
 
 mod connections;
 mod templates;
 mod tips;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use futures_core::Stream;
+use multiprocess::rt::Delay;
 use multiprocess::{Disconnected, Error, Result};
 
 use super::closing::Cut;
@@ -28,6 +33,12 @@ use crate::mining::wait::Waited;
 pub(super) use connections::ConnectionsPart;
 pub(super) use templates::TemplatesPart;
 pub(super) use tips::TipsPart;
+
+/// Of a node that ends all waits.
+const ENDS: &str = "the node is shutting down";
+/// After this time its connection is ended from this side. Bitcoin Core takes a few seconds to write its state, and
+/// then ends it itself.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a stream of a session tells.
 #[derive(Debug, Clone)]
@@ -70,30 +81,38 @@ pub struct Follow<T: 'static> {
 }
 
 /// What the session can end.
-struct Shared<T: 'static>(Mutex<Followed<T>>);
+struct Shared<T: 'static>(Mutex<State<T>>);
+
+struct State<T: 'static> {
+    /// None while it is polled, and when it is over.
+    followed: Option<Followed<T>>,
+    /// The session has ended.
+    cut: bool,
+    /// Of who waits, for the end of the session.
+    waker: Option<Waker>,
+}
 
 struct Followed<T: 'static> {
     phase: Phase,
     part: Box<dyn Part<Item = T>>,
     /// The present gap was told, or nothing yet.
     told: bool,
-    /// Of who waits, for the end of the session.
-    waker: Option<Waker>,
 }
 
 enum Phase {
     /// None before it is asked for the first item.
     Away(Option<Connecting>),
     Up(Link),
-    /// The node has said that it ends.
-    Ending(Disconnected),
+    /// The node has said that it ends. Its connection usually does soon, and is good for other calls until then; but
+    /// if it is a node behind the peer, not at all.
+    Ending(Link, Disconnected, Delay),
     Over,
 }
 
 impl<T: 'static> Follow<T> {
     pub(super) fn begin(source: Arc<dyn Source>, part: Box<dyn Part<Item = T>>) -> Follow<T> {
-        let followed = Followed { phase: Phase::Away(None), part, told: true, waker: None };
-        let shared = Arc::new(Shared(Mutex::new(followed)));
+        let followed = Some(Followed { phase: Phase::Away(None), part, told: true });
+        let shared = Arc::new(Shared(Mutex::new(State { followed, cut: false, waker: None })));
         source.closing().add(&shared);
         Follow { shared, source }
     }
@@ -103,24 +122,27 @@ impl Follow<BlockTemplateClient> {
     /// How many templates of the present connection the node keeps for this stream: those on which the program
     /// has handles, and its latest. See [`Updates::live`](crate::mining::Updates::live).
     pub fn live(&self) -> usize {
-        self.shared.lock().part.live()
+        self.shared.lock().followed.as_ref().map_or(0, |followed| followed.part.live())
     }
 }
 
 impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, Followed<T>> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T> Cut for Shared<T> {
     fn cut(&self) {
-        let mut followed = self.lock();
-        followed.end();
-        let waker = followed.waker.take();
-        drop(followed);
+        let mut state = self.lock();
+        state.cut = true;
+        // If it is being polled just now, who polls it ends it.
+        let (followed, waker) = (state.followed.take(), state.waker.take());
+        drop(state);
+        // Both may run code of the program, whose panics are not to keep other streams from ending.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(followed)));
         if let Some(waker) = waker {
-            waker.wake();
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
     }
 }
@@ -160,8 +182,11 @@ impl<T> Followed<T> {
                     }
                     None
                 }
-                Phase::Ending(end) => {
-                    ready!(Pin::new(end).poll(context));
+                Phase::Ending(link, end, late) => {
+                    if Pin::new(end).poll(context).is_pending() {
+                        ready!(Pin::new(late).poll(context));
+                        link.connection.disconnect_because(ENDS);
+                    }
                     self.phase = Phase::Away(None);
                     None
                 }
@@ -173,13 +198,13 @@ impl<T> Followed<T> {
                     Waited::Failed(why) if why.is_disconnect() => {
                         // Also if only the node behind this peer is gone: what was made over the connection
                         // is of no use then.
-                        link.connection.disconnect();
+                        link.connection.disconnect_because(reason_of(&why));
                         self.lose(Phase::Away(None), why)
                     }
                     Waited::ShutDown => {
-                        let end = Phase::Ending(link.connection.disconnected());
-                        let reason = "the node is shutting down".to_owned();
-                        self.lose(end, Error::Disconnected { reason })
+                        let end = link.connection.disconnected();
+                        let ending = Phase::Ending(link.clone(), end, Delay::new(ENDS_WITHIN));
+                        self.lose(ending, Error::Disconnected { reason: ENDS.to_owned() })
                     }
                     Waited::Failed(error) => {
                         self.end();
@@ -202,12 +227,30 @@ impl<T> Stream for Follow<T> {
     type Item = Result<Event<T>>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut followed = self.shared.lock();
+        let mut state = self.shared.lock();
+        let Some(mut followed) = state.followed.take() else { return Poll::Ready(None) };
+        // Before it is polled: the session may end meanwhile.
+        state.waker = Some(context.waker().clone());
+        drop(state);
         let polled = followed.poll(&*self.source, context);
-        if polled.is_pending() {
-            followed.waker = Some(context.waker().clone());
+        let mut state = self.shared.lock();
+        if state.cut {
+            drop(state);
+            return Poll::Ready(None);
         }
+        if polled.is_ready() {
+            state.waker = None;
+        }
+        state.followed = Some(followed);
         polled
+    }
+}
+
+/// What a loss says of itself.
+fn reason_of(why: &Error) -> String {
+    match why {
+        Error::Disconnected { reason } => reason.clone(),
+        other => other.to_string(),
     }
 }
 

@@ -14,6 +14,8 @@ fn main() -> Result<(), Error> {
         kept.out_dir(out.join(format!("kept_{version}"))).compile()?;
     }
     schemas("kept/old").out_dir(out.join("kept_lost")).compile()?;
+    let versions = schemas("kept/old").keep_unknown(true).older_version("1", "kept/older");
+    versions.newest_version("2").out_dir(out.join("kept_versions")).compile()?;
     schemas("open").async_traits(true).out_dir(out.join("open")).compile()?;
     schemas("versions/between").out_dir(out.join("between")).compile()?;
     schemas("versions/1").out_dir(out.join("old")).compile()?;

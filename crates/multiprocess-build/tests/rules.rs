@@ -246,3 +246,19 @@ fn older_versions_get_the_marks_of_the_places_that_they_have() {
     let error = marked("f.capnp:I.q").expect_err("an error").to_string();
     assert!(error.ends_with("; near it are f.capnp:I.m, f.capnp:I.n, f.capnp:I"), "{error}");
 }
+
+/// Attributes of a rule follow the schema's own.
+#[test]
+fn attributes_add_up() {
+    let schema = r##"
+        @0xd1a7c3e59b20f468;
+        using Rust = import "/rust-multiprocess.capnp";
+        struct Line $Rust.attribute("#[serde(rename_all = \"camelCase\")]") { text @0 :Text; }
+    "##;
+    let rules = write("attributes", &[("line.capnp", schema)]);
+    rules.type_attribute("line.capnp:Line", "#[derive(serde::Serialize)]").compile().unwrap();
+    let line = read("attributes", "line.rs");
+    let places = ["#[serde(rename_all = \"camelCase\")]", "#[derive(serde::Serialize)]"];
+    let places = places.map(|text| line.find(text).unwrap_or_else(|| panic!("no {text}: {line}")));
+    assert!(places[0] < places[1]);
+}

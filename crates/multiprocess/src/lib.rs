@@ -93,6 +93,7 @@ mod calls;
 mod cleanup;
 mod connection;
 mod count;
+mod delay;
 pub mod diagnostics;
 mod driver;
 mod error;

@@ -1,4 +1,4 @@
-//! The API for generated code. Not for other use: it changes with the generator.
+//! The API for generated code, and for this project's other crates. Not for other use: it changes with them.
 
 pub use crate::calls::any_pointer::AnyPointerWire;
 pub use crate::calls::call::Call;
@@ -13,6 +13,7 @@ pub use crate::calls::proxy::{call, close};
 pub use crate::calls::remote::RemoteObject;
 pub use crate::calls::rest::{Known, Rest};
 pub use crate::calls::versions::{Variant, call_versions};
+pub use crate::delay::Delay;
 pub use crate::serving::{Job, Task};
 pub use crate::wire::{
     AnyBuilder, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Borrowable, BorrowableOr, Boxed,

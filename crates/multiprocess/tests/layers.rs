@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["thread_start"],
     &["process", "wire", "poller", "pool"],
     &["driver"],
-    &["cleanup", "memory"],
+    &["cleanup", "delay", "memory"],
     &["connection"],
     &["threads"],
     &["session"],

@@ -17,6 +17,11 @@ pub mod kept {
     multiprocess::include_generated!("kept_old");
 }
 
+/// The same with an older version, in which a default is another.
+pub mod kept_versions {
+    multiprocess::include_generated!("kept_versions");
+}
+
 /// The same without that.
 pub mod lost {
     multiprocess::include_generated!("kept_lost");

@@ -1,6 +1,8 @@
 //! Streams over the gap.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use bitcoin_ipc::Blocking;
@@ -240,4 +242,82 @@ fn waits_that_are_cut_with_their_connections_leave_nothing() {
         node.wait_for_waiters(0);
         wait_until("its templates are destroyed", || node.live_templates() == 0);
     }
+}
+
+/// The peer keeps its connections when the node behind it shuts down, and comes back with another.
+#[test]
+fn a_node_that_shuts_down_behind_its_peer_is_followed_again() {
+    struct Front(Arc<Mutex<NodeInit>>);
+    impl Init for Front {
+        fn make_mining(&self) -> bitcoin_ipc::Result<Option<MiningClient>> {
+            let node = self.0.lock().unwrap();
+            node.make_mining()
+        }
+    }
+    let dir = TempDir::new().unwrap();
+    let chain = fresh_chain();
+    let node = Arc::new(Mutex::new(NodeInit::new(chain.clone())));
+    let front = InitClient::new(Front(Arc::clone(&node)));
+    let front = Ipc::new(IpcOptions::new("relay", front).datadir(dir.path()));
+    front.listen_address("unix:node.sock").unwrap();
+    let session = builder(dir.path()).connect().unwrap();
+    let mut tips = session.tips().into_iter();
+    tips.told();
+    chain.shutdown();
+    assert!(tips.lost().to_string().contains("shutting down"));
+    *node.lock().unwrap() = NodeInit::new(fresh_chain());
+    assert_eq!(tips.told().height, 0);
+    assert_eq!(session.get(LONG).unwrap().generation(), 2);
+}
+
+/// What the program does to begin with templates may take as long as it likes, and may even end the session.
+#[test]
+fn the_session_ends_while_a_stream_runs_the_programs_code() {
+    let node = Node::new();
+    let session = node.session();
+    let (began, begins) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel::<()>();
+    let begin = move |mining: &MiningClient| {
+        began.send(()).unwrap();
+        let _ = goes_on.recv();
+        mining.templates(BlockCreateOptions::default(), BlockWaitOptions::default())
+    };
+    let mut blocked = session.templates_by(begin).into_iter();
+    let blocked = thread::spawn(move || blocked.next().is_none());
+    begins.recv().unwrap();
+    let own = session.clone();
+    let begin = move |mining: &MiningClient| {
+        own.close();
+        mining.templates(BlockCreateOptions::default(), BlockWaitOptions::default())
+    };
+    let mut closing = session.templates_by(begin).into_iter();
+    assert!(closing.next().is_none(), "it has closed the session itself");
+    drop(go_on);
+    assert!(blocked.join().unwrap(), "it ends with the session");
+    node.wait_for_waiters(0);
+    wait_until("no template is left", || node.live_templates() == 0);
+}
+
+/// Others learn why, too.
+#[test]
+fn what_ends_a_stream_is_the_reason_of_the_loss() {
+    struct Gone(AtomicU32, NodeInit);
+    impl Init for Gone {
+        fn make_mining(&self) -> bitcoin_ipc::Result<Option<MiningClient>> {
+            match self.0.fetch_add(1, Ordering::AcqRel) {
+                0 => Err(Error::Disconnected { reason: "the node has caught fire".to_owned() }),
+                _ => self.1.make_mining(),
+            }
+        }
+    }
+    let dir = TempDir::new().unwrap();
+    let peer = InitClient::new(Gone(AtomicU32::new(0), NodeInit::new(fresh_chain())));
+    let peer = Ipc::new(IpcOptions::new("relay", peer).datadir(dir.path()));
+    peer.listen_address("unix:node.sock").unwrap();
+    let (told, hears) = mpsc::channel();
+    let session = builder(dir.path()).on_loss(move |why| drop(told.send(why.to_string())));
+    let session = session.connect().unwrap();
+    session.tips().into_iter().told();
+    let why = hears.recv_timeout(LONG).unwrap();
+    assert!(why.contains("caught fire"), "{why}");
 }

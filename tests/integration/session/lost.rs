@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use bitcoin_ipc::Error;
@@ -134,4 +135,21 @@ fn a_session_that_gives_up_says_why() {
     assert!(tips.next().unwrap().is_err_and(|why| why.is_disconnect()));
     assert!(connections.next().is_none() && tips.next().is_none());
     assert!(matches!(session.state(), ReconnectState::Ended { .. }));
+}
+
+/// A node that goes right after its first answer has not been connected to: one attempt is all there is.
+#[test]
+fn a_node_that_goes_at_once_is_an_error_of_connect() {
+    let node = Node::new();
+    let (told, hears) = mpsc::channel();
+    let builder = builder(node.dir.path());
+    thread::spawn(move || {
+        let session = builder.connect_with(move |_init| {
+            node.ipc.as_ref().unwrap().disconnect_incoming();
+            Ok(())
+        });
+        told.send(session.map(drop)).unwrap();
+    });
+    let error = hears.recv_timeout(LONG).unwrap().unwrap_err();
+    assert!(error.is_disconnect(), "{error}");
 }

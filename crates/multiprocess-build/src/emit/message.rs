@@ -210,7 +210,11 @@ fn older(
             let written = older.as_ref().map(|older| cx.write(older, &source, names));
             [cx.lacks(field, lacks_of(item, index), &source, names), written]
         });
-        let written = block(steps.flatten());
+        let refused = cx.rest(item).map(|rest| {
+            let encoder = &names.cx;
+            Write::Result(quote!(self.#rest.refuse(#encoder)))
+        });
+        let written = block(refused.into_iter().chain(steps.flatten()));
         let written = match syn::parse2::<syn::Expr>(written.clone()) {
             Ok(_) => written,
             Err(_) => quote!({ #written }),

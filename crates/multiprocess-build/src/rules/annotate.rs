@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use capnp::message::Builder;
-use capnp::schema_capnp::{annotation, code_generator_request, node};
+use capnp::schema_capnp::{annotation, code_generator_request, node, value};
 use capnp::struct_list;
 
 use super::mark::{Mark, Value};
@@ -13,7 +13,8 @@ use crate::parse::id;
 
 type List<'a> = struct_list::Reader<'a, annotation::Owned>;
 
-/// The request with these marks, which take the place of the schema's own annotations of that kind.
+/// The request with these marks, which take the place of the schema's own annotations of that kind, but for
+/// attributes, which follow them.
 pub(super) fn annotate(
     request: code_generator_request::Reader<'_>,
     marks: &[(&Place, &Mark)],
@@ -79,6 +80,12 @@ fn write<'b>(
     let replaced =
         |own: &annotation::Reader<'_>| marks.iter().any(|mark| mark.id() == own.get_id());
     let kept: Vec<_> = own.iter().filter(|own| !replaced(own)).collect();
+    let mut attributes = None;
+    for own in own.iter().filter(|own| own.get_id() == id::ATTRIBUTE) {
+        if let value::Text(text) = own.get_value()?.which()? {
+            attributes = Some(text?.to_string()?);
+        }
+    }
     let count = u32::try_from(kept.len() + marks.len()).unwrap_or(u32::MAX);
     let mut list = init(count);
     let mut index = 0;
@@ -92,7 +99,10 @@ fn write<'b>(
         let mut value = to.init_value();
         match mark.value() {
             Value::Nothing => value.set_void(()),
-            Value::Text(text) => value.set_text(text.as_str()),
+            Value::Text(text) => match &attributes {
+                Some(own) if mark.id() == id::ATTRIBUTE => value.set_text(format!("{own} {text}")),
+                _ => value.set_text(text.as_str()),
+            },
             Value::Number(number) => value.set_int32(*number),
         }
         index += 1;

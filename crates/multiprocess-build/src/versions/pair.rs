@@ -105,6 +105,17 @@ fn embed(
     fits: &dyn Fn(usize, usize) -> bool,
     found: &mut dyn FnMut(&[usize]) -> bool,
 ) {
+    // Whether the items from the second number on lie in the list from the first number on: without it each way
+    // that ends nowhere would be gone, of which there are very many.
+    let mut leads = vec![vec![false; short + 1]; long + 1];
+    for from in (0..=long).rev() {
+        leads[from][short] = true;
+        for item in 0..short {
+            leads[from][item] = from < long
+                && (leads[from + 1][item] || (fits(from, item) && leads[from + 1][item + 1]));
+        }
+    }
+    let fits = |place: usize, item: usize| fits(place, item) && leads[place + 1][item + 1];
     fn go(
         (long, short): (usize, usize),
         fits: &dyn Fn(usize, usize) -> bool,
@@ -127,7 +138,7 @@ fn embed(
         }
         true
     }
-    go((long, short), fits, &mut Vec::new(), found);
+    go((long, short), &fits, &mut Vec::new(), found);
 }
 
 /// A name that says otherwise than the pairs: one of a pair's two names is elsewhere in the other list.
@@ -186,6 +197,14 @@ mod tests {
     fn other_types_are_another_method() {
         assert_eq!(pair("a:Int", "a:Text"), Pairing::Another);
         assert_eq!(pair("a:Text b:Int", "b:Int a:Text"), Pairing::Another);
+    }
+
+    /// There are more than 10^11 ways to place the Bools, and no place for what follows them.
+    #[test]
+    fn many_parameters_of_one_type_are_paired_soon() {
+        let (many, fewer) = ("a:Bool ".repeat(40), "a:Bool ".repeat(20));
+        assert_eq!(pair(&many, &format!("{fewer}t:Text")), Pairing::Another);
+        assert!(matches!(pair(&many, &format!("b:Bool {fewer}")), Pairing::Ambiguous(_)));
     }
 
     #[test]

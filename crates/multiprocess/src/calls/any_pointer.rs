@@ -98,6 +98,28 @@ impl AnyPointer {
         self.bytes.is_empty()
     }
 
+    /// Whether it is what a field has that was not set: null, an empty list, text or data, or a struct of
+    /// nothing but zeros.
+    pub(super) fn is_default(&self) -> bool {
+        if self.bytes.is_empty() {
+            return true;
+        }
+        // The table of one segment in one word, the root's pointer, and what that leads to. More is not small.
+        let words = self.bytes.strip_prefix(&[0; 4]).and_then(|one| one.get(4..));
+        let Some((root, content)) = words.and_then(|words| words.split_first_chunk()) else {
+            return false;
+        };
+        let root = u64::from_le_bytes(*root);
+        let (kind, item, count) = (root & 3, root >> 32 & 7, root >> 35);
+        let zeros = content.iter().all(|byte| *byte == 0);
+        match kind {
+            0 => zeros,
+            // A text ends with a byte that is zero.
+            1 => count == 0 || (item == 2 && count == 1 && zeros),
+            _ => false,
+        }
+    }
+
     /// Looks at the value as one of capnp's own types.
     ///
     /// # Errors

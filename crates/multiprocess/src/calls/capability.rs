@@ -35,7 +35,8 @@ pub struct Capability(Untyped);
 impl Capability {
     /// The handle of an interface on the same object. For an object of another process nothing is
     /// asked: if it does not have the interface, calls are [`Error::Unimplemented`]. If the interface has
-    /// `destroy`, that is sent when the last handle has gone, this one included.
+    /// `destroy`, that is sent when the last handle has gone, this one included. Of several such interfaces that
+    /// one object is cast to it is the last one's, so cast to what the object is known to be.
     ///
     /// # Errors
     /// [`Error::ApiMisuse`] for an object of this process whose handle is of another interface that does

@@ -122,10 +122,13 @@ impl Connection {
     ///
     /// In a fork of the process this does nothing: the connection is the parent's.
     pub fn disconnect(&self) {
-        if is_forked() {
-            return;
-        }
-        self.0.end_now(Error::disconnected("this side disconnected"));
+        self.disconnect_because("this side disconnected");
+    }
+
+    /// The same for a reason, which the errors of the calls and [`end_reason`](Self::end_reason) tell. The peer is
+    /// not told.
+    pub fn disconnect_because(&self, reason: impl Into<String>) {
+        self.end(Error::disconnected(reason));
     }
 
     /// Ends the connection as [`disconnect`](Self::disconnect) does, for this reason.

@@ -71,14 +71,30 @@ impl Rest {
         Ok(Rest(content))
     }
 
+    /// For a peer of an older version, which would not read it.
+    ///
+    /// # Errors
+    /// [`Error::PeerTooOld`](crate::Error::PeerTooOld) if there is something that is not the default.
+    #[doc(hidden)]
+    pub fn refuse(&self, cx: &mut Encoder<'_>) -> Result<()> {
+        let Some(content) = &self.0 else { return Ok(()) };
+        let is_default = |(_, any): &(u16, AnyPointer)| any.is_default();
+        match content.data.is_empty() && content.pointers.iter().all(is_default) {
+            true => Ok(()),
+            false => cx.lacks_unknown(),
+        }
+    }
+
     /// Writes it to a struct, before the fields that the schema knows. `gone`: the places of the members of
     /// unions that have been given a member which the schema knows.
     ///
     /// # Errors
-    /// What does not fit in a message.
+    /// [`Error::PeerTooOld`](crate::Error::PeerTooOld) for a peer of an older version; what does not fit in a
+    /// message.
     #[doc(hidden)]
     pub fn write(&self, cx: &mut Encoder<'_>, to: &mut Builder<'_>, gone: &[&Known]) -> Result<()> {
         let Some(content) = &self.0 else { return Ok(()) };
+        self.refuse(cx)?;
         let size = to.size();
         if self.size(size) != size {
             return Err(Error::misuse("a struct has no room for what is to be sent on with it"));

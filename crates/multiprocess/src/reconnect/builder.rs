@@ -162,8 +162,9 @@ impl Reconnect {
     }
 
     /// Runs `hook` with the reason after each loss of a connection whose value was made, before the next
-    /// attempt. Not after a failed attempt, and not for the end by this side
-    /// ([`close`](Reconnecting::close) and drop).
+    /// attempt. Not after a failed attempt, not for the end by this side
+    /// ([`close`](Reconnecting::close) and drop), and not for a loss while the hook still runs for the one before
+    /// (for longer than the [`deadline`](Self::deadline)).
     pub fn on_loss(mut self, hook: impl FnMut(Error) + Send + 'static) -> Self {
         self.on_loss = Some(Box::new(hook));
         self

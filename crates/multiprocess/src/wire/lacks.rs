@@ -76,6 +76,18 @@ impl Encoder<'_> {
         self.check(versions, name, || Ok(false))
     }
 
+    /// Checks what this schema does not know itself: a version before its newest does not, either.
+    ///
+    /// # Errors
+    /// [`Error::PeerTooOld`] if the peer is of an older version for sure.
+    pub(crate) fn lacks_unknown(&self) -> Result<()> {
+        if !self.may_be(OLDER) || self.may_be(!OLDER) {
+            return Ok(());
+        }
+        let problem = "it has fields of a newer schema, which the peer would not read";
+        Err(Error::PeerTooOld { path: String::new(), problem: problem.to_owned() })
+    }
+
     /// Checks the number of an enum.
     ///
     /// # Errors

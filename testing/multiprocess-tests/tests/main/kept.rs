@@ -3,12 +3,12 @@
 
 use std::os::unix::net::UnixStream;
 
-use multiprocess::{Connection, Interface, Result};
+use multiprocess::{Connection, Error, Interface, PeerVersion, Result};
 use multiprocess_tests::generated::newer::post::{
     Letter, LetterFrom, LetterFromHow, LetterWhich, Parcel, ParcelLarge, Post, PostClient,
     PostSendResults, Watcher, WatcherClient,
 };
-use multiprocess_tests::generated::{kept, lost};
+use multiprocess_tests::generated::{kept, kept_versions, lost};
 
 struct Office;
 
@@ -132,4 +132,27 @@ fn without_the_option_it_is_lost() {
         (sent.text.as_str(), sent.heavy, sent.grams, sent.stamps.len()),
         ("hello", false, 0, 0)
     );
+}
+
+/// An older peer would not read what not even the forwarding process knows. `Letter` has another form there,
+/// `Parcel` has not.
+#[test]
+fn what_an_older_peer_would_drop_is_refused() {
+    let known = || Letter { text: "known".to_owned(), ..Letter::default() };
+    for version in ["1", "2"] {
+        let (behind, _upstream) =
+            over::<_, kept_versions::post::PostClient>(PostClient::new(Office));
+        PeerVersion::assume(&behind, version).unwrap();
+        let (post, _downstream) = over::<_, PostClient>(behind);
+        let send = |letter: Letter, parcel: Parcel| post.send(letter, Vec::new(), parcel).wait();
+        assert_eq!(send(known(), Parcel::Small("box".to_owned())).unwrap().letter.text, "known");
+        for (letter, parcel) in [(letter(), Parcel::None), (known(), large())] {
+            match send(letter, parcel) {
+                Err(Error::Remote { message }) if version == "1" => {
+                    assert!(message.contains("version") || message.contains("newer"), "{message}");
+                }
+                sent => assert!(version == "2" && sent.is_ok(), "{version}: {sent:?}"),
+            }
+        }
+    }
 }
