@@ -35,7 +35,8 @@ impl Builder {
         Self::default()
     }
 
-    /// Adds all `*.capnp` files in a directory and below it. Relative paths are the package's.
+    /// Adds all `*.capnp` files in a directory and below it, but for the directories of
+    /// [older versions](Self::older_version). Relative paths are the package's.
     pub fn schema_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.directories.push(path.into());
         self
@@ -72,12 +73,12 @@ impl Builder {
     }
 
     /// Adds an older version of the same interfaces, which some peers have: all `*.capnp` files in a
-    /// directory. Call it for the newer versions first; the schemas that are given in other ways are
+    /// directory and below it, but for the directories of other versions. Call it for the newer versions first; the schemas that are given in other ways are
     /// the newest. `label` is for names and documentation, such as `30`.
     ///
     /// Files, interfaces and structs are matched by their ids, methods by their names. Fields and
     /// parameters are matched by their places and their types on the wire, so that they may have other
-    /// names; where that is ambiguous, it is an error. Unchanged files need not be repeated: files of the older version may import the newer ones.
+    /// names; where that is ambiguous, it is an error. Unchanged files need not be repeated: files of the older version may import those of newer ones.
     /// See the [`guide`](crate::guide).
     pub fn older_version(mut self, label: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         self.older.push((label.into(), path.into()));

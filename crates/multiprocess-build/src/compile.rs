@@ -105,13 +105,19 @@ pub(crate) fn canonical(path: &Path) -> Result<PathBuf, Error> {
     path.canonicalize().map_err(|error| Error::io("find", path, error))
 }
 
-/// Every `*.capnp` file below `directory`.
-pub(crate) fn schemas_below(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
+/// Every `*.capnp` file below `directory`, but for those of the directories `others` within it.
+pub(crate) fn schemas_below(
+    directory: &Path,
+    others: &[PathBuf],
+    found: &mut Vec<PathBuf>,
+) -> Result<(), Error> {
     let fail = |error| Error::io("read the directory", directory, error);
     for entry in std::fs::read_dir(directory).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         if path.is_dir() {
-            schemas_below(&path, found)?;
+            if !others.contains(&canonical(&path)?) {
+                schemas_below(&path, others, found)?;
+            }
         } else if path.extension().is_some_and(|extension| extension == "capnp") {
             found.push(path);
         }

@@ -100,9 +100,9 @@ impl Builder {
         for (_, directory) in &self.older {
             directories.push(directory.clone());
             let mut own = Vec::new();
-            compile::schemas_below(directory, &mut own)?;
+            compile::schemas_below(directory, &self.older_directories()?, &mut own)?;
             let own = own.iter().map(|path| compile::canonical(path)).collect::<Result<_, _>>()?;
-            sets.push(with_newer(own, &sets[0], &import_paths)?);
+            sets.push(with_newer(own, &sets.concat(), &import_paths)?);
         }
         for directory in &directories {
             // A file that is added to the directory later is a schema, too.
@@ -201,7 +201,7 @@ impl Builder {
     fn schemas(&self) -> Result<Vec<PathBuf>, Error> {
         let mut found = self.files.clone();
         for directory in &self.directories {
-            compile::schemas_below(directory, &mut found)?;
+            compile::schemas_below(directory, &self.older_directories()?, &mut found)?;
         }
         let mut files: Vec<PathBuf> =
             found.iter().map(|path| compile::canonical(path)).collect::<Result<_, _>>()?;
@@ -213,6 +213,11 @@ impl Builder {
             return Err(Error::Builder { problem: problem.to_owned() });
         }
         Ok(files)
+    }
+
+    /// What is in one of them is of that version alone.
+    fn older_directories(&self) -> Result<Vec<PathBuf>, Error> {
+        self.older.iter().map(|(_, directory)| compile::canonical(directory)).collect()
     }
 
     fn imports(&self) -> Result<Vec<PathBuf>, Error> {

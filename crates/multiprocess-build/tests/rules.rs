@@ -262,3 +262,32 @@ fn attributes_add_up() {
     let places = places.map(|text| line.find(text).unwrap_or_else(|| panic!("no {text}: {line}")));
     assert!(places[0] < places[1]);
 }
+
+/// As where somebody keeps the older versions below the newest, and another set of schemas is newer than those.
+#[test]
+fn a_version_is_not_what_lies_in_the_directories_of_others() {
+    let part = "@0xa93fc509624c7331; struct S { x @0 :UInt32; }";
+    let files = [
+        ("s.capnp", part),
+        (
+            "f.capnp",
+            "@0xa93fc509624c7330; using S = import \"s.capnp\"; interface I { m @0 (s :S.S); n @1 (); }",
+        ),
+        ("older/2/s.capnp", part),
+        (
+            "older/2/f.capnp",
+            "@0xa93fc509624c7330; using S = import \"s.capnp\"; interface I { m @0 (s :S.S); }",
+        ),
+        // It imports a file of version 2.
+        (
+            "older/2/older/1/f.capnp",
+            "@0xa93fc509624c7330; using S = import \"../../s.capnp\"; interface I { m @0 (); k @1 (s :S.S); }",
+        ),
+    ];
+    let builder = write("nested", &files);
+    let second = directory("nested").join("schema/older/2");
+    let builder = builder.older_version("2", &second).older_version("1", second.join("older/1"));
+    builder.compile().expect("three versions");
+    let generated = read("nested", "f.rs");
+    assert!(generated.contains("pub fn n(") && generated.contains("pub fn k("), "{generated}");
+}
