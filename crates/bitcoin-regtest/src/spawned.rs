@@ -90,7 +90,8 @@ impl SpawnedNode {
             Error::Spawn { program, problem } => Error::Spawn {
                 program,
                 problem: format!(
-                    "{problem}; install it with `cargo install {PROGRAM}`, or set {VARIABLE} to its path"
+                    "{problem}; install it (`cargo install {PROGRAM}`, in a checkout \
+                     `cargo install --path crates/{PROGRAM}`), or set {VARIABLE} to its path"
                 ),
             },
             other => other,

@@ -1,7 +1,7 @@
 //! A node of both forms, with the same tests; and what only one in a process of its own does.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bitcoin::{Amount, ScriptBuf};
@@ -187,36 +187,64 @@ fn nothing_is_left_of_it() {
     }
 }
 
-/// Not a test of its own: the process that the next one kills.
+/// Not a test of its own: the process that the next ones start.
 #[test]
 fn has_a_node_until_it_is_killed() {
-    let Some(tell) = std::env::var_os("BITCOIN_REGTEST_TEST_PID") else { return };
-    let node = spawned();
-    std::fs::write(tell, node.process_id().unwrap().to_string()).unwrap();
-    loop {
-        std::thread::park();
+    let Some(tell) = std::env::var_os("BITCOIN_REGTEST_TEST") else { return };
+    // Renamed, so that what is there is all of it.
+    let say = |text: String| {
+        let path = Path::new(&tell);
+        std::fs::write(path.with_extension("new"), text).unwrap();
+        std::fs::rename(path.with_extension("new"), path).unwrap();
+    };
+    match RegtestNode::spawn() {
+        Ok(node) => {
+            say(node.process_id().unwrap().to_string());
+            loop {
+                std::thread::park();
+            }
+        }
+        Err(error) => say(error.to_string()),
     }
+}
+
+/// Runs that in a process: it, and what it says.
+fn with_a_node(environment: &[(&str, &str)]) -> (Child, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let tell = dir.path().join("said");
+    let mut parent = Command::new(std::env::current_exe().unwrap());
+    parent.args(["has_a_node_until_it_is_killed", "--exact", "-q"]).stdout(Stdio::null());
+    parent.env("BITCOIN_REGTEST_TEST", &tell).envs(environment.iter().copied());
+    let parent = parent.spawn().unwrap();
+    let mut said = None;
+    wait_until("it has a node, or not", || {
+        said = std::fs::read_to_string(&tell).ok();
+        said.is_some()
+    });
+    (parent, said.unwrap())
 }
 
 #[test]
 fn it_ends_with_its_parent() {
-    let dir = tempfile::tempdir().unwrap();
-    let tell = dir.path().join("pid");
-    let mut parent = Command::new(std::env::current_exe().unwrap())
-        .args(["has_a_node_until_it_is_killed", "--exact", "-q"])
-        .env("BITCOIN_REGTEST_TEST_PID", &tell)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut pid = None;
-    wait_until("there is a node", || {
-        pid = std::fs::read_to_string(&tell).ok().and_then(|text| text.parse::<u32>().ok());
-        pid.is_some()
-    });
-    assert!(exists(pid.unwrap()));
+    let (mut parent, pid) = with_a_node(&[("BITCOIN_REGTEST", PROGRAM)]);
+    let pid = pid.parse().unwrap();
+    assert!(exists(pid));
     parent.kill().unwrap();
     parent.wait().unwrap();
-    wait_until("the node is gone", || !exists(pid.unwrap()));
+    wait_until("the node is gone", || !exists(pid));
+}
+
+#[test]
+fn the_program_is_found_in_the_path_and_else_it_is_said_what_to_do() {
+    let dir = Path::new(PROGRAM).parent().unwrap().to_str().unwrap();
+    let (mut parent, pid) = with_a_node(&[("BITCOIN_REGTEST", ""), ("PATH", dir)]);
+    assert!(exists(pid.parse().unwrap()));
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    let (mut parent, error) = with_a_node(&[("BITCOIN_REGTEST", ""), ("PATH", "/nowhere")]);
+    assert!(parent.wait().unwrap().success());
+    assert!(error.contains("cargo install bitcoin-regtest"), "{error}");
+    assert!(error.contains("or set BITCOIN_REGTEST to its path"), "{error}");
 }
 
 /// Also where the kernel does not kill it: it sees its socket close, and ends in order.
