@@ -2,6 +2,9 @@
 //!
 //! `BITCOIN_NODE` is the path of its `bitcoin-node`. Without it these tests are shown as ignored.
 
+#[path = "programs/client30.rs"]
+mod client30;
+
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +12,7 @@ use std::time::{Duration, Instant};
 use bitcoin_ipc::Error;
 use bitcoin_ipc::codec::FOREVER;
 use bitcoin_ipc::ipc::{Ipc, IpcOptions};
+use client30::{mining30, solve30, template30};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -296,6 +300,31 @@ fn templates_end_while_calls_of_them_run() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Though the node is of a newer version.
+fn a_client_of_30_mines_through_the_relay() -> Result<(), Failed> {
+    let core = Core::start();
+    let socket = core.dir.path().join("relay.sock");
+    let mut relay = Command::new(IPC);
+    relay.args(["--chain", "regtest", "--connect", "unix", "--datadir"]).arg(core.dir.path());
+    relay.arg("relay").arg("--listen").arg(format!("unix:{}", socket.display()));
+    let mut relay = relay.stderr(Stdio::null()).spawn()?;
+    let deadline = Instant::now() + LONG;
+    while !socket.exists() || mining30(&socket).get_tip().wait().is_err() {
+        assert!(Instant::now() < deadline, "the relay has no node");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mining = mining30(&socket);
+    for height in 1..=3 {
+        let mined = solve30(&template30(&mining));
+        let tip = mining.get_tip().wait()?.unwrap();
+        assert_eq!((tip.height, tip.hash), (height, mined));
+    }
+    relay.kill()?;
+    relay.wait()?;
+    core.stop();
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let ignored = std::env::var_os("BITCOIN_NODE").is_none();
     let mut args = Arguments::from_args();
@@ -310,6 +339,7 @@ fn main() -> ExitCode {
         ("cut_short_waits_hold_up_no_later_call", cut_short_waits_hold_up_no_later_call),
         ("cut_short_waits_end_in_the_node", cut_short_waits_end_in_the_node),
         ("templates_end_while_calls_of_them_run", templates_end_while_calls_of_them_run),
+        ("a_client_of_30_mines_through_the_relay", a_client_of_30_mines_through_the_relay),
     ];
     let tests = tests.map(|(name, test)| {
         Trial::test(name, test).with_kind("BITCOIN_NODE").with_ignored_flag(ignored)

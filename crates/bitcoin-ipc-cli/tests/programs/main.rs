@@ -1,6 +1,7 @@
 //! The programs, as their users meet them: real processes on real sockets.
 
 mod cli;
+mod client30;
 mod kills;
 mod log;
 mod node;

@@ -1,45 +1,26 @@
 //! `bitcoin-ipc relay` with clients and nodes of Bitcoin Core 30, whose ordinals are others.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bitcoin::block::Header;
 use bitcoin::blockdata::constants::genesis_block;
-use bitcoin::consensus::{deserialize, serialize};
+use bitcoin::consensus::serialize;
 use bitcoin::hashes::Hash;
-use bitcoin::{BlockHash, Network, Transaction, TxMerkleNode};
+use bitcoin::{BlockHash, Network, Transaction};
 use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::{Ipc, IpcOptions};
 use bitcoin_ipc::mining::{BlockCreateOptions, Outcome};
-use bitcoin_regtest::{RegtestNode, merkle_root, solve};
-use multiprocess::process::connect;
-use multiprocess::{Connection, Error, Result, Server, current_call};
+use bitcoin_regtest::RegtestNode;
+use multiprocess::{Error, Result, Server, current_call};
 use old_core::v30;
 use old_core::v30::mining::{BlockCheckOptions, BlockTemplateClient, BlockWaitOptions};
 use tempfile::TempDir;
 
+use crate::client30::{mining30, solve30, template30};
 use crate::relay::relay_at;
 use crate::running::Running;
 use crate::{LONG, wait_until};
-
-/// A client of Bitcoin Core 30 at a socket.
-fn init30(socket: &Path) -> v30::init::InitClient {
-    Connection::new(connect(socket).unwrap()).unwrap().bootstrap().unwrap()
-}
-
-fn mining30(socket: &Path) -> v30::mining::MiningClient {
-    init30(socket).make_mining().wait().unwrap().unwrap()
-}
-
-fn template30(mining: &v30::mining::MiningClient) -> BlockTemplateClient {
-    let options = v30::mining::BlockCreateOptions {
-        use_mempool: true,
-        block_reserved_weight: 4_000,
-        coinbase_output_max_additional_sigops: 400,
-    };
-    mining.create_new_block(options).wait().unwrap().unwrap()
-}
 
 /// A node of Bitcoin Core 30, which notes what it is asked.
 #[derive(Clone, Default)]
@@ -170,7 +151,7 @@ impl Relayed30 {
         relayed
     }
 
-    fn socket(&self) -> std::path::PathBuf {
+    fn socket(&self) -> PathBuf {
         self.dir.path().join("relay.sock")
     }
 }
@@ -251,29 +232,13 @@ fn a_client_of_30_mines_on_a_newer_node() {
     let template = template30(&mining);
     assert_eq!(template.get_tx_fees().wait().unwrap(), [900]);
 
-    // The placeholder, and where the witness commitment is in it.
-    let bytes = template.get_coinbase_tx().wait().unwrap();
-    let coinbase: Transaction = deserialize(&bytes).unwrap();
-    let index = template.get_witness_commitment_index().wait().unwrap();
-    let output = &coinbase.output[usize::try_from(index).unwrap()];
-    let commitment = template.get_coinbase_commitment().wait().unwrap();
-    assert_eq!(output.script_pubkey.as_bytes(), commitment);
-    assert_eq!(commitment[..6], [0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed]);
-
-    let path = template.get_coinbase_merkle_path().wait().unwrap();
-    let path: Vec<_> = path.iter().map(|hash| TxMerkleNode::from_slice(hash).unwrap()).collect();
-    let mut header: Header = deserialize(&template.get_block_header().wait().unwrap()).unwrap();
-    header.merkle_root = merkle_root(coinbase.compute_txid(), &path);
-    assert!(solve(&mut header));
-    let version = header.version.to_consensus().cast_unsigned();
-    let submitted = template.submit_solution(version, header.time, header.nonce, bytes).wait();
-    assert!(submitted.unwrap());
-    assert_eq!(node.chain().tip().hash, header.block_hash());
+    let mined = solve30(&template);
+    assert_eq!(node.chain().tip().hash, mined);
 
     // Waits end with another block, and when they are cut off.
     let next = template.wait_next(BlockWaitOptions { timeout: 1e9, fee_threshold: i64::MAX });
     assert!(next.wait().unwrap().is_some());
-    let tip = serialize(&header.block_hash());
+    let tip = serialize(&mined);
     let cut = mining.wait_tip_changed(tip, 1e9).timeout(Duration::from_millis(5)).wait();
     assert!(matches!(cut, Err(Error::Timeout(_))), "{cut:?}");
     drop(template);

@@ -148,9 +148,9 @@ fn programs_that_do_not_serve() {
     // A program that never answers is killed after the deadline.
     let error = spawn_by(&hasty, "/bin/sh", &["-c", "echo $$ >&2; exec sleep 1000"]);
     assert!(error.contains("no answer within") && error.contains("killed"), "{error}");
-    // A program that sends something else: `$2` is the socket's number.
+    // A program that sends something else: `$1` is the socket's number, of which sh may take one digit only.
     let error = spawn(
-        "/bin/sh",
+        "/bin/bash",
         &["-c", "head -c 64 /dev/zero | tr '\\0' '\\377' >&\"$1\"; exec sleep 1000"],
     );
     assert!(error.contains("broke the protocol") && error.contains("killed"), "{error}");
