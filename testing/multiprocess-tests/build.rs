@@ -16,6 +16,9 @@ fn main() -> Result<(), Error> {
     schemas("kept/old").out_dir(out.join("kept_lost")).compile()?;
     let versions = schemas("kept/old").keep_unknown(true).older_version("1", "kept/older");
     versions.newest_version("2").out_dir(out.join("kept_versions")).compile()?;
+    let serving = schemas("versions/newest").older_version("1", "versions/1");
+    let serving = serving.newest_version("2").serve_older(true).async_traits(true);
+    serving.out_dir(out.join("serving")).compile()?;
     schemas("open").async_traits(true).out_dir(out.join("open")).compile()?;
     schemas("versions/between").out_dir(out.join("between")).compile()?;
     schemas("versions/1").out_dir(out.join("old")).compile()?;

@@ -20,6 +20,7 @@ pub struct Builder {
     pub(crate) raw_methods: bool,
     pub(crate) exhaustive: bool,
     pub(crate) keep_unknown: bool,
+    pub(crate) serve_older: bool,
     /// The older versions' labels and directories, from newer to older.
     pub(crate) older: Vec<(String, PathBuf)>,
     /// The newest version's label.
@@ -197,6 +198,18 @@ impl Builder {
     /// [`Rest`]: https://docs.rs/multiprocess/latest/multiprocess/struct.Rest.html
     pub fn keep_unknown(mut self, keep_unknown: bool) -> Self {
         self.keep_unknown = keep_unknown;
+        self
+    }
+
+    /// Has objects answer peers of the [older versions](Self::older_version), too: the same trait, whose methods are
+    /// called by their older ordinals and with their older parameters. Without this call objects have the newest form
+    /// only, and an older peer's call reaches what has its ordinal there.
+    ///
+    /// A peer is taken to have an older version if its answers have shown that, if the program says so
+    /// (`PeerVersion::assume`), or if it calls with parameters whose size is that of an older version, and not that of
+    /// the newest version's method of the same ordinal. That holds for all of its calls from then on.
+    pub fn serve_older(mut self, serve_older: bool) -> Self {
+        self.serve_older = serve_older;
         self
     }
 

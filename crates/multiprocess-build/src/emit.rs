@@ -68,6 +68,7 @@ pub(crate) fn file(schema: &Schema, file: &File, options: &Options) -> Result<St
         schema,
         exhaustive: options.exhaustive,
         keeps: options.keep_unknown,
+        serves_older: options.serve_older,
     };
     let mut body = TokenStream::new();
     body.extend(file.consts.iter().map(|item| values::constant(&cx, item)));
@@ -119,6 +120,8 @@ struct Context<'a> {
     exhaustive: bool,
     /// Whether structs keep what the schema does not know.
     keeps: bool,
+    /// Whether calls of peers of older versions are served.
+    serves_older: bool,
 }
 
 impl<'a> Context<'a> {

@@ -20,6 +20,7 @@ pub(crate) struct Options {
     pub exhaustive: bool,
     /// Whether structs keep what the schema does not know.
     pub keep_unknown: bool,
+    pub serve_older: bool,
     /// Whether the file with all modules has capnpc's modules as well.
     pub raw: bool,
     /// The directory below `OUT_DIR`, empty or beginning with `/`. None for code that is kept with
@@ -70,6 +71,7 @@ impl Builder {
             raw_methods: self.raw_methods,
             exhaustive: self.exhaustive,
             keep_unknown: self.keep_unknown,
+            serve_older: self.serve_older,
             raw: self.raw,
             below_out_dir: below_out_dir(&out_dir),
         };

@@ -32,6 +32,11 @@ pub mod newest {
     multiprocess::include_generated!("newest");
 }
 
+/// The same, whose objects also serve peers of version 1.
+pub mod serving {
+    multiprocess::include_generated!("serving");
+}
+
 /// From `versions/between/` alone: a build between the two.
 pub mod between {
     multiprocess::include_generated!("between");

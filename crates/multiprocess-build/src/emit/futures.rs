@@ -5,7 +5,6 @@ use quote::quote;
 
 use super::interface::{arms, dispatch};
 use super::lineage::Lineage;
-use super::method::table;
 use super::object::{names, supertraits, unimplemented};
 use super::{Locals, docs, ident, tuple};
 use crate::model::Method;
@@ -44,12 +43,11 @@ pub(super) fn handle(lineage: &Lineage<'_>) -> TokenStream {
     let generics = lineage.generics(None);
     let object = lineage.parameter("T");
     let bound = quote!(#object: #future);
-    let own = |method: &Method| {
-        let table = table(lineage.interface, method);
+    let own = |method: &Method, table: &TokenStream| {
         let (name, names, object) = (ident(&method.name), names(method), local(method));
         let pattern = tuple(&names);
         let run = quote!(async move { #object.#name(#(#names),*).await });
-        quote!(call.serve_async(Self::#table, object, |#object, #pattern| #run))
+        quote!(call.serve_async(#table, object, |#object, #pattern| #run))
     };
     let arms = arms(lineage, own, |parent| {
         let handle = parent.handle_path();

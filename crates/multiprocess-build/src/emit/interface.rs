@@ -6,8 +6,9 @@ use quote::quote;
 
 use super::ident;
 use super::lineage::{Lineage, Owner};
-use super::method::{hex, method_id, size, table};
-use super::versions::is_served;
+use super::mentions;
+use super::method::{hex, method_id, size, size as size_of, table};
+use super::versions::{bits, is_served, list};
 use crate::model::{Kind, Message, Method, Schema};
 
 pub(super) fn interface(lineage: &Lineage<'_>) -> TokenStream {
@@ -21,16 +22,16 @@ pub(super) fn interface(lineage: &Lineage<'_>) -> TokenStream {
     let ancestor = ancestor(lineage);
     let (construct, destroy) = (construct(lineage), destroy(lineage));
     let family = family(lineage.cx.schema);
-    let own = |method: &Method| {
-        let table = table(lineage.interface, method);
-        if method.borrowed {
+    let own = |method: &Method, table: &TokenStream| {
+        // Views are of the newest form.
+        if method.borrowed && !mentions(table, "as_form") {
             let (name, fields) = (ident(&method.name), method.params.fields.iter());
             let arguments = fields.map(|field| lineage.cx.view_in_message(field));
             let from = if method.params.fields.is_empty() { quote!(_) } else { quote!(from) };
             let run = quote!(object.#name(#(#arguments?),*));
-            return quote!(call.serve_lent(Self::#table, object, |object, #from| #run));
+            return quote!(call.serve_lent(#table, object, |object, #from| #run));
         }
-        quote!(call.serve(Self::#table, object))
+        quote!(call.serve(#table, object))
     };
     let arms = arms(lineage, own, |parent| {
         let handle = parent.handle();
@@ -144,26 +145,78 @@ fn destroy(lineage: &Lineage<'_>) -> Option<TokenStream> {
 /// The arms of a dispatch: one for each method, one for each interface that it extends itself.
 pub(super) fn arms(
     lineage: &Lineage<'_>,
-    own: impl Fn(&Method) -> TokenStream,
+    own: impl Fn(&Method, &TokenStream) -> TokenStream,
     inherited: impl Fn(&Owner<'_>) -> TokenStream,
 ) -> Vec<TokenStream> {
     let id = hex(lineage.interface.named.id);
     let served = |method: &&Method| is_served(lineage.cx.schema, method);
-    let own = lineage.interface.plain().filter(served).map(|method| {
-        let (ordinal, serve) = (Literal::u16_unsuffixed(method.ordinal), own(method));
-        quote!((#id, #ordinal) => #serve,)
+    let methods = || lineage.interface.plain().filter(served);
+    let older = older_arms(lineage, &own);
+    let own = methods().map(|method| {
+        let table = table(lineage.interface, method);
+        let (ordinal, serve) =
+            (Literal::u16_unsuffixed(method.ordinal), own(method, &quote!(Self::#table)));
+        let others = (lineage.cx.serves_older && method.collides != 0).then(|| {
+            let collides = bits(method.collides);
+            quote!(if !call.is_of(<Self as rt::Interface>::FAMILY, #collides))
+        });
+        quote!((#id, #ordinal) #others => #serve,)
     });
     let parents = lineage.parents.iter().map(|parent| {
         let (handle, serve) = (parent.handle(), inherited(parent));
         quote!((id, _) if <#handle as rt::Interface>::extends(id) => #serve,)
     });
-    own.chain(parents).collect()
+    older.into_iter().chain(own).chain(parents).collect()
+}
+
+/// The arms for calls of older versions' peers, where these have a method in another form.
+fn older_arms(
+    lineage: &Lineage<'_>,
+    own: &impl Fn(&Method, &TokenStream) -> TokenStream,
+) -> Vec<TokenStream> {
+    let schema = lineage.cx.schema;
+    if !lineage.cx.serves_older {
+        return Vec::new();
+    }
+    let id = hex(lineage.interface.named.id);
+    let newest = |ordinal: u16| {
+        let mut all = lineage.interface.methods.iter().filter(|method| method.versions & 1 == 1);
+        let size = all.find(|method| method.ordinal == ordinal).map(|method| method.params.size);
+        match size.map(size_of) {
+            Some(size) => quote!(Some(#size)),
+            None => quote!(None),
+        }
+    };
+    let served = lineage.interface.plain().filter(|method| is_served(schema, method));
+    let forms = served.flat_map(|method| {
+        let first = usize::from(method.versions != 0);
+        method.older.iter().zip(first..).map(move |(older, index)| (method, older, index))
+    });
+    forms
+        .map(|(method, older, index)| {
+            let (table, list) = (table(lineage.interface, method), list(lineage, method));
+            let (ordinal, index) =
+                (Literal::u16_unsuffixed(older.ordinal), Literal::usize_unsuffixed(index));
+            let (versions, size) = (bits(older.versions), size_of(older.params.size));
+            let newest = newest(older.ordinal);
+            let serve = own(method, &quote!(Self::#table.as_form(&Self::#list[#index])));
+            quote! {
+                (#id, #ordinal) if call.is_older(
+                    <Self as rt::Interface>::FAMILY, #versions, #size, #newest,
+                ) => #serve,
+            }
+        })
+        .collect()
 }
 
 /// The body of a dispatch.
 pub(super) fn dispatch(arms: &[TokenStream], name: &TokenStream) -> TokenStream {
     match arms {
         [] => quote!(call.unknown(#name)),
-        arms => quote!(match call.method() { #(#arms)* _ => call.unknown(#name), }),
+        arms => {
+            let asks = arms.iter().any(|arm| mentions(arm, "is_older") || mentions(arm, "is_of"));
+            let call = asks.then(|| quote!(let mut call = call;));
+            quote!(#call match call.method() { #(#arms)* _ => call.unknown(#name), })
+        }
     }
 }

@@ -51,9 +51,10 @@ pub(super) fn params_form(lineage: &Lineage<'_>, method: &Method, form: &Form<'_
         return quote!(rt::fields::<#wires>(#size, #slots));
     }
     let write = write_params(lineage, method, form);
-    // An older form that lacks a field is only called, never served, so its parameters are not read.
-    let read = match form.fields.iter().all(Option::is_some) {
-        true => read_params(lineage, form),
+    // Unless older peers are served, an older form that lacks a field is only called, so its parameters are not
+    // read.
+    let read = match lineage.cx.serves_older || form.fields.iter().all(Option::is_some) {
+        true => read_params(lineage, method, form),
         false => quote!(rt::unread),
     };
     quote!(rt::code(#size, #write, #read))
@@ -200,12 +201,13 @@ fn write_params(lineage: &Lineage<'_>, method: &Method, form: &Form<'_>) -> Toke
     closure(&[used(&names.cx, &body), used(&names.to, &body), tuple(&pattern)], &body)
 }
 
-fn read_params(lineage: &Lineage<'_>, form: &Form<'_>) -> TokenStream {
+fn read_params(lineage: &Lineage<'_>, method: &Method, form: &Form<'_>) -> TokenStream {
     let names = Names::new(&Locals::new([]));
     let mut steps: Vec<_> = read_silent(form, &names).into_iter().collect();
     if !form.fields.is_empty() {
+        let fields = form.fields.iter().zip(&method.params.fields);
         let values: Vec<_> =
-            form.fields.iter().map(|field| value(&lineage.cx, *field, None, &names)).collect();
+            fields.map(|(field, own)| value(&lineage.cx, *field, Some(own), &names)).collect();
         let values = tuple(&values);
         steps.push(Write::Result(quote!(Ok(#values))));
     }

@@ -171,6 +171,7 @@ pub(super) fn options() -> Options {
         raw_methods: false,
         exhaustive: false,
         keep_unknown: false,
+        serve_older: false,
         raw: false,
         below_out_dir: Some(String::new()),
     }

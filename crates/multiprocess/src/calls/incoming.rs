@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use super::errors::in_method;
 use super::executor::Async;
+use super::interface::Family;
 use super::method::Method;
 use crate::call_log;
 use crate::serving::{Borrowed, CallContent, Job, Spawned, begins};
 use crate::session::EncodeFn;
-use crate::wire::{Decoder, Reader};
+use crate::wire::{Decoder, Reader, Size};
 use crate::{Error, Result};
 
 /// A call that arrived, on its way to the method of an object.
@@ -34,6 +35,40 @@ impl<'a, 'b> Incoming<'a, 'b> {
     /// The interface and the ordinal that are called.
     pub fn method(&self) -> (u64, u16) {
         (self.interface, self.ordinal)
+    }
+
+    /// Whether it is known that the caller has one of these versions of the family, which are older than the newest.
+    pub fn is_of(&mut self, family: Option<&'static Family>, versions: u32) -> bool {
+        let Some(Family { id, labels }) = family else { return false };
+        let known = self.cx.peers(*id, labels.len(), None);
+        // Of several the newest.
+        known & 1 == 0 && known & known.wrapping_neg() & versions != 0
+    }
+
+    /// The same, or it is seen now: it has sent parameters of the size that they have there (`older`), and not of that
+    /// which the newest version's method of this ordinal has (`newest`; none if it has none).
+    pub fn is_older(
+        &mut self,
+        family: Option<&'static Family>,
+        versions: u32,
+        older: Size,
+        newest: Option<Size>,
+    ) -> bool {
+        if self.is_of(family, versions) {
+            return true;
+        }
+        let Some(Family { id, labels }) = family else { return false };
+        let known = self.cx.peers(*id, labels.len(), None);
+        let sent = Reader::content(self.params.reader).map(|params| params.extent());
+        let is = |size: Size| {
+            let (words, pointers) = (usize::from(size.0), u32::from(size.1));
+            sent.as_ref().is_ok_and(|sent| *sent == (words, pointers))
+        };
+        if known & 1 == 0 || known & versions == 0 || !is(older) || newest.is_some_and(is) {
+            return false;
+        }
+        self.cx.peers(*id, labels.len(), Some(versions));
+        true
     }
 
     /// Decodes the parameters, and leaves the rest to the call's thread.
@@ -109,6 +144,7 @@ impl<'a, 'b> Incoming<'a, 'b> {
         match self.params.message.shared().filter(|_| plain) {
             Some(message) => Ok(Params::Borrowed(Borrowed::new(message))),
             None => {
+                self.cx.in_version(method.id.version);
                 let read = method.params.read(self.cx, from);
                 read.map(Params::Read).map_err(|error| in_method(error, method.id))
             }
@@ -120,6 +156,7 @@ impl<'a, 'b> Incoming<'a, 'b> {
         if let Some(slot) = method.id.context {
             self.cx.context(from, slot)?;
         }
+        self.cx.in_version(method.id.version);
         method.params.read(self.cx, from).map_err(|error| in_method(error, method.id))
     }
 
@@ -191,7 +228,10 @@ impl<P> Params<P> {
         match self {
             Params::Read(params) => Ok(params),
             Params::Borrowed(params) => {
-                let read = params.decode(|cx, from| method.params.read(cx, from));
+                let read = params.decode(|cx, from| {
+                    cx.in_version(method.id.version);
+                    method.params.read(cx, from)
+                });
                 read.map_err(|error| in_method(error, method.id))
             }
         }

@@ -184,8 +184,9 @@ impl<O: ?Sized, P, R: Send + 'static> Method<O, P, R> {
                 None => return Err(error),
             },
         };
-        let (name, codec) = (self.id.name, self.results);
+        let (name, form, codec) = (self.id.name, self.id.form(), self.results);
         Ok(move |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| {
+            cx.in_form(form);
             let mut to = Builder::content(to, codec.size);
             let written = match &mut outcome {
                 Ok(results) => codec.write(cx, &mut to, results),

@@ -1,12 +1,11 @@
 //! Which version of a schema a peer has, as far as its answers have told.
 
 use std::fmt;
-use std::sync::{MutexGuard, PoisonError};
 
 use super::handle::Target;
 use super::interface::{Family, Interface};
 use crate::connection::ArcConn;
-use crate::session::Evidence;
+use crate::session::{Evidence, evidence_of};
 use crate::{Error, Result};
 
 /// Which version of a schema a peer has.
@@ -121,11 +120,5 @@ pub(super) fn evidence<R>(
     family: &Family,
     look: impl FnOnce(&mut Evidence) -> R,
 ) -> R {
-    let mut known: MutexGuard<'_, Vec<(u64, Evidence)>> =
-        conn.session().versions.lock().unwrap_or_else(PoisonError::into_inner);
-    let at = known.iter().position(|(id, _)| *id == family.id).unwrap_or_else(|| {
-        known.push((family.id, Evidence::new(family.labels.len())));
-        known.len() - 1
-    });
-    look(&mut known[at].1)
+    evidence_of(conn, family.id, family.labels.len(), look)
 }

@@ -41,6 +41,12 @@ impl<P: 'static, R: 'static> Clone for Variant<P, R> {
 impl<P: 'static, R: 'static> Copy for Variant<P, R> {}
 
 impl<O: ?Sized, P: 'static, R: 'static> Method<O, P, R> {
+    /// The method as it is served to peers of versions that have it in this form.
+    pub fn as_form(self, form: &Variant<P, R>) -> Method<O, P, R> {
+        let Variant { versions, id, params, results, .. } = *form;
+        Method { id: id.peers(versions), params, call: self.call, results }
+    }
+
     /// The form of the method in these versions.
     pub const fn variant(self, versions: u32, collides: u32) -> Variant<P, R> {
         let Method { id, params, results, .. } = self;

@@ -5,6 +5,26 @@
 //! for each form: a peer may be a build between two versions, with some methods in the newer and some in
 //! the older form.
 
+use std::sync::{MutexGuard, PoisonError};
+
+use crate::connection::ArcConn;
+
+/// Looks at what is known of the version of a connection's peer, in a family of so many.
+pub(crate) fn evidence_of<R>(
+    conn: &ArcConn,
+    family: u64,
+    versions: usize,
+    look: impl FnOnce(&mut Evidence) -> R,
+) -> R {
+    let mut known: MutexGuard<'_, Vec<(u64, Evidence)>> =
+        conn.session().versions.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = known.iter().position(|(id, _)| *id == family).unwrap_or_else(|| {
+        known.push((family, Evidence::new(versions)));
+        known.len() - 1
+    });
+    look(&mut known[at].1)
+}
+
 /// A set of versions: bit 0 is the newest.
 pub(crate) type Versions = u32;
 
@@ -48,6 +68,8 @@ pub(crate) struct Evidence {
     seen: Vec<Seen>,
     /// What the program has said itself.
     assumed: Option<Versions>,
+    /// What the peer's own calls have shown.
+    heard: Option<Versions>,
     verdict: Verdict,
 }
 
@@ -66,7 +88,7 @@ impl Evidence {
     pub(crate) fn new(versions: usize) -> Evidence {
         let all = Versions::MAX >> (Versions::BITS - (versions as u32).clamp(1, Versions::BITS));
         let verdict = Verdict { possible: all, fits: true };
-        Evidence { all, seen: Vec::new(), assumed: None, verdict }
+        Evidence { all, seen: Vec::new(), assumed: None, heard: None, verdict }
     }
 
     pub(crate) fn verdict(&self) -> Verdict {
@@ -76,6 +98,12 @@ impl Evidence {
     /// The program says that the peer has one of these versions.
     pub(crate) fn assume(&mut self, versions: Versions) {
         self.assumed = Some(versions & self.all);
+        self.verdict = self.judge();
+    }
+
+    /// Notes that the peer has called in a form that only these versions have.
+    pub(crate) fn hear(&mut self, versions: Versions) {
+        self.heard = Some(self.heard.unwrap_or(self.all) & versions & self.all);
         self.verdict = self.judge();
     }
 
@@ -166,7 +194,8 @@ impl Evidence {
             true => possible & seen.versions,
             false => possible & !seen.versions,
         };
-        let possible = self.seen.iter().fold(self.all, fit);
+        let heard = self.heard.filter(|heard| *heard != 0).unwrap_or(self.all);
+        let possible = self.seen.iter().fold(heard, fit);
         if possible != 0 {
             return Verdict { possible, fits: true };
         }

@@ -43,7 +43,7 @@ use crate::connection::{ArcConn, Conn, Limits, SessionParts, register};
 
 pub(crate) use calls::{Asked, Complete, How, TakeAnswer, WaiterId, WhoWaits, Written};
 pub(crate) use errors::closed;
-pub(crate) use evidence::{Choice, Evidence, Form, MethodKey};
+pub(crate) use evidence::{Choice, Evidence, Form, MethodKey, evidence_of};
 pub(crate) use held_cap::{Destroy, HeldCap};
 pub(crate) use object::Object;
 pub(crate) use reader::{CallThreads, CapReader};

@@ -5,6 +5,7 @@ use std::any::Any;
 use capnp::private::capability::ClientHook;
 use capnp_engine::{Cap, find_cap};
 
+use super::evidence::evidence_of;
 use super::held_cap::HeldCap;
 use crate::connection::{ArcConn, Core};
 use crate::wire::context::{Hook, ReadCapabilities};
@@ -81,5 +82,14 @@ impl ReadCapabilities for CapReader<'_> {
         if let Some(map) = self.take(hook) {
             self.core.set_peer_map(map);
         }
+    }
+
+    fn peers(&mut self, family: u64, count: usize, heard: Option<u32>) -> u32 {
+        evidence_of(self.conn, family, count, |evidence| {
+            if let Some(versions) = heard {
+                evidence.hear(versions);
+            }
+            evidence.verdict().possible
+        })
     }
 }

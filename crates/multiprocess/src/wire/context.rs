@@ -83,6 +83,9 @@ pub(crate) trait ReadCapabilities {
     fn threads(&mut self, thread: Option<Hook>, callback: Option<Hook>, level: u16);
     /// Takes in the peer's ThreadMap.
     fn thread_map(&mut self, hook: &dyn ClientHook);
+    /// The versions of a family of schemas that the peer may have (bit 0 is the newest of so many). `heard`: what
+    /// it has sent shows that it is one of these.
+    fn peers(&mut self, family: u64, count: usize, heard: Option<u32>) -> u32;
 }
 
 /// Writes a message: turns handles into capabilities, and fills in threads.
@@ -103,6 +106,11 @@ impl<'a> Encoder<'a> {
         peers: u32,
     ) -> Encoder<'a> {
         Encoder { capabilities, version, peers, depth: 0 }
+    }
+
+    /// Goes on in the form of this version, for a peer that has one of `peers`.
+    pub(crate) fn in_form(&mut self, (version, peers): (u8, u32)) {
+        (self.version, self.peers) = (version, peers);
     }
 
     /// Whether the peer may have one of these versions.
@@ -206,6 +214,18 @@ impl<'a> Decoder<'a> {
     /// The version of the schema in whose form the message is; 0 is the newest.
     pub fn version(&self) -> u8 {
         self.version
+    }
+
+    /// Goes on in the form of this version.
+    pub(crate) fn in_version(&mut self, version: u8) {
+        self.version = version;
+    }
+
+    /// The versions that the peer may have, as [`ReadCapabilities::peers`] has it; only the newest where that
+    /// cannot be told.
+    pub(crate) fn peers(&mut self, family: u64, count: usize, heard: Option<u32>) -> u32 {
+        let capabilities = self.capabilities.as_mut();
+        capabilities.map_or(1, |capabilities| capabilities.peers(family, count, heard))
     }
 
     /// How many of the message's capabilities are in its Context.

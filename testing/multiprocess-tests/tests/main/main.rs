@@ -38,6 +38,7 @@ mod reconnect;
 mod references;
 mod regressions;
 mod relay;
+mod serving_older;
 mod slow_hooks;
 mod slow_reader;
 mod stream_order;
