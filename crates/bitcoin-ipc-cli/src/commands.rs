@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::args::{Args, Command};
 use super::peer::Peer;
-use super::{Failure, Outcome, demo, follow, mine, output, relay, signals};
+use super::{Failure, Outcome, demo, follow, mine, output, relay, signals, top};
 use bitcoin_ipc::codec::FOREVER;
 use bitcoin_ipc::mining::{BlockCreateOptions, BlockRef, BlockTemplateClient};
 
@@ -25,6 +25,9 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(Command::Tip { follow: true, json }) => return follow::tips(args, *json),
         Some(Command::Template { follow: true, more_fees, json }) => {
             return follow::templates(args, *more_fees, *json);
+        }
+        Some(Command::Top { interval, json, once }) => {
+            return top::run(args, *interval, *json, *once);
         }
         _ => {}
     }
@@ -65,7 +68,10 @@ fn run_with(peer: &Peer, command: &Command, tip: Option<Duration>) -> Outcome {
         Command::Mine { blocks, to, json } => mine::run(peer, *blocks, to.as_deref(), *json)?,
         Command::Rpc { method, args } => rpc(peer, method, args)?,
         // Handled before there is a node.
-        Command::Demo | Command::Completions { .. } | Command::Relay { .. } => {}
+        Command::Demo
+        | Command::Completions { .. }
+        | Command::Relay { .. }
+        | Command::Top { .. } => {}
     }
     Ok(())
 }

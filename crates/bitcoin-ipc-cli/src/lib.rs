@@ -16,6 +16,7 @@ mod output;
 mod peer;
 mod relay;
 mod signals;
+mod top;
 mod wallet;
 
 use std::ffi::OsString;

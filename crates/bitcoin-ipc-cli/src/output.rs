@@ -20,7 +20,7 @@ const MAX_LINE: usize = 500;
 
 /// A message as one line without control characters, because parts of it may come from the other
 /// side.
-fn one_line(message: &str) -> String {
+pub(super) fn one_line(message: &str) -> String {
     let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let shown =
         |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };

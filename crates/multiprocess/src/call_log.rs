@@ -10,6 +10,7 @@ use tracing::{Level, enabled};
 
 use crate::Error;
 use crate::moment::Moment;
+use crate::stats::{self, End};
 use crate::thread_list;
 
 /// The most characters of the parameters that are shown, as libmultiprocess has it.
@@ -34,10 +35,16 @@ pub(crate) fn shows_parameters() -> bool {
     enabled!(target: target!(), Level::TRACE)
 }
 
+/// Whether the ends of calls are noted: in the log, or in the [statistics](stats).
+#[inline]
+pub(crate) fn notes_ends() -> bool {
+    stats::is_on() || is_on()
+}
+
 /// The moment that is noted of a call: exact where it is told.
 #[inline]
 pub(crate) fn moment() -> Moment {
-    if is_on() { Moment::exact() } else { Moment::coarse() }
+    if notes_ends() { Moment::exact() } else { Moment::coarse() }
 }
 
 /// What an event says of a call.
@@ -122,6 +129,17 @@ impl<'a> Outcome<'a> {
         }
     }
 
+    /// The same for the statistics.
+    pub(crate) fn end(&self) -> End {
+        match self {
+            Outcome::Answered(_) => End::Answered,
+            Outcome::Failed(_) => End::Failed,
+            Outcome::Cancelled => End::Cancelled,
+            Outcome::TimedOut(_) => End::TimedOut,
+            Outcome::Lost(_) => End::Lost,
+        }
+    }
+
     /// In one word.
     fn name(&self) -> &'static str {
         match self {
@@ -133,7 +151,8 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    fn bytes(&self) -> Option<usize> {
+    /// The size of the results, where there are some and it is known.
+    pub(crate) fn bytes(&self) -> Option<usize> {
         match self {
             Outcome::Answered(bytes) => *bytes,
             _ => None,

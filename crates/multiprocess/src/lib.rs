@@ -30,7 +30,9 @@
 //! - [`Reconnect`]: a connection that is made again when it is lost;
 //! - [`process`]: children, inherited sockets, listening;
 //! - [`current_call`]: information for a served method about its caller;
+//! - [`stats`]: how often each method was called, how its calls ended and how long they took;
 //! - [`diagnostics`]: what is under way, for a person who looks for a call that is stuck;
+//! - [`monitor`]: both for another process, over a socket;
 //! - [`Error`]: the errors, each with who is at fault and what is lost.
 //!
 //! # Log
@@ -88,6 +90,9 @@
 
 #![deny(unsafe_code)]
 
+// Generated code names the runtime so, that of this crate as well.
+extern crate self as multiprocess;
+
 mod call_log;
 mod calls;
 mod cleanup;
@@ -101,6 +106,7 @@ mod forked;
 mod limits_met;
 mod memory;
 mod moment;
+pub mod monitor;
 mod panics;
 #[cfg_attr(not(target_os = "linux"), allow(unsafe_code, reason = "registering descriptors"))]
 mod poller;
@@ -112,6 +118,7 @@ mod reconnect;
 pub mod rt;
 mod serving;
 mod session;
+pub mod stats;
 mod sync;
 mod thread_list;
 mod thread_start;

@@ -9,6 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["count", "timed_out"],
     &["error", "sync"],
     &["forked", "moment", "panics", "wakers"],
+    &["stats"],
     &["call_log", "limits_met", "process_limits", "thread_list"],
     &["thread_start"],
     &["process", "wire", "poller", "pool"],
@@ -21,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["calls"],
     &["reconnect"],
     &["diagnostics"],
+    &["monitor"],
     &["rt"],
 ];
 

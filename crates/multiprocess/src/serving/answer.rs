@@ -73,7 +73,7 @@ impl Answer {
         Ok(())
     }
 
-    /// Sends the outcome, and writes the log. Gives it back where there is no room, unless it is to be sent
+    /// Sends the outcome, and notes it where that is done. Gives it back where there is no room, unless it is to be sent
     /// `anyway`.
     fn finish(
         &self,
@@ -81,7 +81,7 @@ impl Answer {
         outcome: Result<EncodeFn>,
         anyway: bool,
     ) -> std::result::Result<(), Result<EncodeFn>> {
-        if !call_log::is_on() {
+        if !call_log::notes_ends() {
             return conn.finish(self.id, outcome, anyway).map(drop);
         }
         let error = outcome.as_ref().err().cloned();
@@ -98,7 +98,7 @@ impl Answer {
     /// Sends an error, wherever this is.
     pub(super) fn abandon(self, error: Error) {
         if let Some(conn) = self.conn.upgrade() {
-            if call_log::is_on() {
+            if call_log::notes_ends() {
                 logged::abandoned(&conn, self.id, self.token.about, error.clone());
             }
             conn.abandon(self.id, error);

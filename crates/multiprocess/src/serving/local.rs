@@ -190,7 +190,7 @@ impl Object for Local {
         });
         core.engine.release_all(params.caps);
         if let Err(error) = taken {
-            if call_log::is_on() {
+            if call_log::notes_ends() {
                 core.followups.push(logged::refused(conn, self.name, &error));
             }
             core.answer_now(conn, serving, Err(error));

@@ -1,7 +1,10 @@
-//! What the log says of the calls that this process serves. Only where they are logged.
+//! What the log and the statistics say of the calls that this process serves. Only where one of them is on.
+
+use std::time::Duration;
 
 use crate::call_log::{self, Called, Outcome};
 use crate::connection::{ArcConn, Followup};
+use crate::stats::{self, Side};
 use crate::threads::{About, RunningId, serving_now};
 use crate::{Error, Result};
 
@@ -21,8 +24,14 @@ pub(crate) fn begins(parameters: Option<&str>) {
 /// A call has ended in this way.
 #[cold]
 pub(super) fn ended(conn: &ArcConn, id: RunningId, about: &About, outcome: &Outcome<'_>) {
-    let called = called(conn, id, about.method);
-    call_log::answers(&called, about.since.elapsed(), outcome);
+    let took = about.since.elapsed();
+    if stats::is_on() {
+        let bytes = (about.bytes, outcome.bytes().unwrap_or(0));
+        stats::record(about.method, Side::Served, outcome.end(), took, bytes);
+    }
+    if call_log::is_on() {
+        call_log::answers(&called(conn, id, about.method), took, outcome);
+    }
 }
 
 /// How a served call has ended. `told` is what became of its answer: None where the connection has ended, else
@@ -63,8 +72,12 @@ pub(super) fn abandoned(conn: &ArcConn, id: RunningId, about: About, error: Erro
 pub(super) fn refused(conn: &ArcConn, name: &'static str, error: &Error) -> Followup {
     let (conn, error) = (ArcConn::clone(conn), error.clone());
     Followup::Run(Box::new(move || {
-        let peer = conn.peer_name().map(str::to_owned);
-        let called = Called { connection: conn.number(), peer, number: 0, method: name };
-        call_log::answers(&called, std::time::Duration::ZERO, &Outcome::Failed(&error));
+        let (took, outcome) = (Duration::ZERO, Outcome::Failed(&error));
+        if stats::is_on() {
+            stats::record(name, Side::Served, outcome.end(), took, (0, 0));
+        }
+        if call_log::is_on() {
+            call_log::answers(&called(&conn, 0, name), took, &outcome);
+        }
     }))
 }
