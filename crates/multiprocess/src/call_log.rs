@@ -9,8 +9,7 @@ use std::time::Duration;
 use tracing::{Level, enabled};
 
 use crate::Error;
-use crate::moment::Moment;
-use crate::stats::{self, End};
+use crate::stats::End;
 use crate::thread_list;
 
 /// The most characters of the parameters that are shown, as libmultiprocess has it.
@@ -33,18 +32,6 @@ pub(crate) fn is_on() -> bool {
 #[inline]
 pub(crate) fn shows_parameters() -> bool {
     enabled!(target: target!(), Level::TRACE)
-}
-
-/// Whether the ends of calls are noted: in the log, or in the [statistics](stats).
-#[inline]
-pub(crate) fn notes_ends() -> bool {
-    stats::is_on() || is_on()
-}
-
-/// The moment that is noted of a call: exact where it is told.
-#[inline]
-pub(crate) fn moment() -> Moment {
-    if notes_ends() { Moment::exact() } else { Moment::coarse() }
 }
 
 /// What an event says of a call.
@@ -141,7 +128,7 @@ impl<'a> Outcome<'a> {
     }
 
     /// In one word.
-    fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Outcome::Answered(_) => "answered",
             Outcome::Failed(_) => "failed",

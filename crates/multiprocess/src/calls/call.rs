@@ -15,7 +15,7 @@ use super::slot::Slot;
 use super::start::{RoomToSend, SentCall, Started, start_call, wait_for};
 use super::streaming::{Room, start_stream};
 use super::waiting::{Deadline, wait_for_slot};
-use crate::call_log;
+use crate::notes;
 use crate::panics::catch_panic;
 use crate::session::{Caller, EncodeFn};
 use crate::threads::{check_thread, innermost, innermost_future, this_inbox};
@@ -443,7 +443,7 @@ fn noted<T: Send + 'static>(
     method: &MethodId,
     shown: &Option<Arc<str>>,
 ) -> Result<Started<T>> {
-    if call_log::notes_ends()
+    if notes::are_on()
         && let Ok(Started::Sent(sent)) = &mut started
     {
         sent.note(method.name, shown.as_deref());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use capnp_engine::{CallKind, Cap};
+use tracing::Span;
 
 use super::interface::Interface;
 use super::method::MethodId;
@@ -13,6 +14,7 @@ use super::slot::Slot;
 use super::streaming::{Behind, Streaming};
 use super::waiting::{Deadline, run_earlier, wait_for_slot};
 use crate::call_log::{self, Called, Outcome};
+use crate::call_span::{self, Begun};
 use crate::connection::{ArcConn, Core, Flush};
 use crate::moment::Moment;
 use crate::session::{
@@ -43,6 +45,8 @@ pub(super) struct SentCall<T: 'static> {
 struct Noted {
     /// None: only the statistics have it.
     called: Option<Called>,
+    /// None where there are no spans.
+    span: Span,
     method: &'static str,
     since: Moment,
 }
@@ -64,7 +68,18 @@ impl<T> SentCall<T> {
         if let Some(called) = &called {
             call_log::sent(called, Some(self.bytes), parameters);
         }
-        self.noted = Some(Box::new(Noted { called, method, since: Moment::exact() }));
+        let span = match call_span::is_on() {
+            true => call_span::begin(&Begun {
+                side: Side::Called,
+                method,
+                connection: self.conn.number(),
+                peer: self.conn.peer_name(),
+                number: self.id.number(),
+                bytes: self.bytes,
+            }),
+            false => Span::none(),
+        };
+        self.noted = Some(Box::new(Noted { called, span, method, since: Moment::exact() }));
     }
 
     /// Says how it ended, where that is noted.
@@ -86,6 +101,7 @@ impl<T> SentCall<T> {
         if let Some(called) = &noted.called {
             call_log::answered(called, took, &outcome);
         }
+        call_span::end(&noted.span, &outcome, took);
     }
 
     /// The answer has been taken: nothing is left to cancel.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use tracing::Span;
+
 use crate::call_log::{self, Called, Outcome};
+use crate::call_span::{self, Begun};
 use crate::connection::{ArcConn, Followup};
 use crate::stats::{self, Side};
 use crate::threads::{About, RunningId, serving_now};
@@ -21,9 +24,28 @@ pub(crate) fn begins(parameters: Option<&str>) {
     call_log::received(&called, about.bytes, about.since.elapsed(), parameters);
 }
 
-/// A call has ended in this way.
+/// The span of a call that begins.
 #[cold]
-pub(super) fn ended(conn: &ArcConn, id: RunningId, about: &About, outcome: &Outcome<'_>) {
+pub(super) fn span(conn: &ArcConn, id: RunningId, about: &About) -> Span {
+    call_span::begin(&Begun {
+        side: Side::Served,
+        method: about.method,
+        connection: conn.number(),
+        peer: conn.peer_name(),
+        number: id as u64,
+        bytes: about.bytes,
+    })
+}
+
+/// A call has ended in this way. `span`: its own, if it has one.
+#[cold]
+pub(super) fn ended(
+    conn: &ArcConn,
+    id: RunningId,
+    about: &About,
+    outcome: &Outcome<'_>,
+    span: &Span,
+) {
     let took = about.since.elapsed();
     if stats::is_on() {
         let bytes = (about.bytes, outcome.bytes().unwrap_or(0));
@@ -32,6 +54,7 @@ pub(super) fn ended(conn: &ArcConn, id: RunningId, about: &About, outcome: &Outc
     if call_log::is_on() {
         call_log::answers(&called(conn, id, about.method), took, outcome);
     }
+    call_span::end(span, outcome, took);
 }
 
 /// How a served call has ended. `told` is what became of its answer: None where the connection has ended, else
@@ -52,7 +75,7 @@ pub(super) fn outcome<'a>(
 
 /// A call was answered with an error without having run. Said outside the lock, which may be held here.
 #[cold]
-pub(super) fn abandoned(conn: &ArcConn, id: RunningId, about: About, error: Error) {
+pub(super) fn abandoned(conn: &ArcConn, id: RunningId, about: About, error: Error, span: Span) {
     conn.defer(move |core, conn| {
         let conn = ArcConn::clone(conn);
         let say = move || {
@@ -61,7 +84,7 @@ pub(super) fn abandoned(conn: &ArcConn, id: RunningId, about: About, error: Erro
                 None if matches!(error, Error::Cancelled) => Outcome::Cancelled,
                 None => Outcome::Failed(&error),
             };
-            ended(&conn, id, &about, &outcome);
+            ended(&conn, id, &about, &outcome, &span);
         };
         core.followups.push(Followup::Run(Box::new(say)));
     });

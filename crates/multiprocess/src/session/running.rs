@@ -8,9 +8,9 @@ use slab::Slab;
 
 use super::errors::to_exception;
 use super::writer::Writer;
-use crate::call_log;
 use crate::connection::{ArcConn, Conn, Core, Flush, Followup};
 use crate::memory::MEMORY;
+use crate::notes;
 use crate::panics::catch_panic;
 use crate::threads::{About, Place, RunningId, Token, batch_continues};
 use crate::wire::{AnyBuilder, Encoder};
@@ -224,7 +224,7 @@ impl Conn {
             let serving = call.serving;
             let written =
                 core.write_results(self, serving, outcome.as_mut().map_err(|e| e.clone()));
-            let told = call_log::notes_ends()
+            let told = notes::are_on()
                 .then(|| Box::new(written.as_ref().map(Draft::bytes).map_err(Error::clone)));
             core.answer_running(id, written);
             Ok(told)
