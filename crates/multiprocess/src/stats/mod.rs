@@ -30,6 +30,29 @@
 //! # }
 //! ```
 //!
+//! # Metrics
+//!
+//! With the feature `metrics` of this crate, what is counted also goes to the recorder of the crate
+//! [`metrics`](https://docs.rs/metrics) that the program has installed (for Prometheus, StatsD and others), call by call
+//! on the thread that called or served, from [`enable`] on. The gauges are set by
+//! `diagnostics::snapshot().export()`.
+//!
+//! | metric | kind | labels | unit |
+//! |---|---|---|---|
+//! | `multiprocess_calls_total` | counter | `method`, `side`, `outcome` | calls that have ended |
+//! | `multiprocess_call_duration_seconds` | histogram | `method`, `side`, `outcome` | seconds from sending or arrival until the answer |
+//! | `multiprocess_parameter_bytes_total` | counter | `method`, `side` | bytes of the messages with the parameters |
+//! | `multiprocess_result_bytes_total` | counter | `method`, `side` | bytes of the messages with the results |
+//! | `multiprocess_limits_met_total` | counter, by `export` | `limit` | times that a limit was met |
+//! | `multiprocess_connections` | gauge, by `export` | | connections |
+//! | `multiprocess_calls_under_way` | gauge, by `export` | `side` | calls |
+//! | `multiprocess_threads` | gauge, by `export` | `kind`: `runtime` or `program` | threads |
+//! | `multiprocess_objects` | gauge, by `export` | | objects of this process that peers can call |
+//! | `multiprocess_held_bytes` | gauge, by `export` | | bytes of peers' calls that the process holds |
+//! | `multiprocess_unsent_bytes` | gauge, by `export` | | bytes that are not written, because peers do not read |
+//!
+//! `side` is `called` or `served`; `outcome` is `answered`, `failed`, `cancelled`, `timed_out` or `lost`.
+//!
 //! # What is counted
 //!
 //! Calls that have ended, on the side that made them and on the side that served them; of one between two parts of
@@ -38,6 +61,8 @@
 //! calls of objects of this process, and the runtime's own. The time of a call that was under way when the statistics
 //! were switched on is too long by 10 ms at most.
 
+#[cfg(feature = "metrics")]
+mod exported;
 mod latency;
 mod table;
 

@@ -77,8 +77,8 @@ pub(crate) enum End {
     Lost,
 }
 
-/// Counts a call that has ended. `bytes`: of its parameters and its results, as far as they are known. May be called
-/// under a connection's lock.
+/// Counts a call that has ended. `bytes`: of its parameters and its results, as far as they are known. Not under
+/// a connection's lock, as a recorder of metrics is the user's code.
 #[cold]
 pub(crate) fn record(
     method: &'static str,
@@ -91,6 +91,8 @@ pub(crate) fn record(
     if is_forked() {
         return;
     }
+    #[cfg(feature = "metrics")]
+    super::exported::record(method, side, end, took, (parameters, results));
     let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
     let entry = table.entry((method, side)).or_insert_with(|| MethodStats::new(method, side));
     let counter = match end {
