@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::args::{Args, Command};
 use super::peer::Peer;
+use super::waiting::Waiting;
 use super::{Failure, Outcome, demo, follow, mine, output, relay, signals, top};
 use bitcoin_ipc::codec::FOREVER;
 use bitcoin_ipc::mining::{BlockCreateOptions, BlockRef, BlockTemplateClient};
@@ -91,7 +92,7 @@ fn wait_tip(peer: &Peer, timeout: Option<Duration>, json: bool) -> Outcome {
     // No block has this hash, so for a node without a tip the wait ends with its first one.
     let none = BlockRef::new(BlockHash::all_zeros());
     let before = peer.ask(mining.get_tip())?.unwrap_or(none);
-    let waiting = output::Waiting::new(format_args!("the block after {}", before.height));
+    let waiting = Waiting::new(format_args!("the block after {}", before.height), json);
     // The node ends the wait in time; one that is stuck does not.
     let call = mining.wait_tip_changed(before.hash, timeout.unwrap_or(FOREVER));
     let after = match timeout {
@@ -158,7 +159,7 @@ impl Template {
 
 fn show_template(peer: &Peer, json: bool) -> Outcome {
     let mining = peer.mining()?;
-    let waiting = output::Waiting::new("a block template");
+    let waiting = Waiting::new("a block template", json);
     let template = peer.ask(mining.create_new_block(BlockCreateOptions::default(), false))?;
     drop(waiting);
     let template = template

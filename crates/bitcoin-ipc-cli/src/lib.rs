@@ -17,6 +17,7 @@ mod peer;
 mod relay;
 mod signals;
 mod top;
+mod waiting;
 mod wallet;
 
 use std::ffi::OsString;
