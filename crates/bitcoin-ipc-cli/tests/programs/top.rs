@@ -26,7 +26,7 @@ fn once(socket: &Path) -> Value {
 
 /// The item of a list for which this holds.
 #[track_caller]
-fn item<'a>(list: &'a Value, holds: impl Fn(&Value) -> bool) -> &'a Value {
+fn item(list: &Value, holds: impl Fn(&Value) -> bool) -> &Value {
     let items = list.as_array().unwrap();
     items.iter().find(|it| holds(it)).unwrap_or_else(|| panic!("{list:#}"))
 }
