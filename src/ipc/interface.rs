@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use multiprocess::process::{
-    Child, Command, ConnectFailure, FdArgs, Listener, connect_raw_timeout, ignore_sigint,
-    inherited_socket, sibling_executable,
+    Child, Command, ConnectFailure, FdArgs, Listener, PeerCredentials, connect_raw_timeout,
+    ignore_sigint, inherited_socket, sibling_executable,
 };
-use multiprocess::{Connection, Error, Interface, Reconnect, Result, Server};
+use multiprocess::{Connection, Error, Interface, Reconnect, Result, Server, monitor};
 
 use super::{Address, Chain, IpcContext, IpcOptions, default_base_datadir, network_datadir};
 use crate::init::InitClient;
@@ -225,8 +225,12 @@ impl Ipc {
     pub fn listen_address(&self, address: &str) -> Result<PathBuf> {
         let path = Address::parse_listen(address, &self.datadir()?, &self.context.program)?;
         let listener = Listener::bind(&path)?;
-        let IpcContext { limits, max_connections, .. } = &self.context;
-        let server = Server::builder().limits(limits.clone()).max_connections(*max_connections);
+        let IpcContext { limits, max_connections, monitor, .. } = &self.context;
+        let mut server = Server::builder().limits(limits.clone()).max_connections(*max_connections);
+        if *monitor {
+            let own = monitor::of_this_process();
+            server = server.serve_also(own, PeerCredentials::is_same_user);
+        }
         let server = server.start(listener, self.init.clone())?;
         self.servers.lock().unwrap_or_else(PoisonError::into_inner).push(server);
         Ok(path)

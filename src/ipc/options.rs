@@ -26,6 +26,7 @@ pub struct IpcContext {
     pub(super) datadir: Option<PathBuf>,
     pub(super) limits: Limits,
     pub(super) max_connections: usize,
+    pub(super) monitor: bool,
     pub(super) spawn_timeout: Duration,
     pub(super) connect_timeout: Duration,
 }
@@ -42,6 +43,7 @@ impl IpcOptions {
                 datadir: None,
                 limits: Limits::default(),
                 max_connections: Server::MAX_CONNECTIONS,
+                monitor: false,
                 spawn_timeout: SPAWN_TIMEOUT,
                 connect_timeout: CONNECT_TIMEOUT,
             },
@@ -70,6 +72,14 @@ impl IpcOptions {
     /// See [`ServerBuilder::max_connections`](multiprocess::ServerBuilder::max_connections).
     pub fn max_connections(mut self, max: usize) -> IpcOptions {
         self.context.max_connections = max;
+        self
+    }
+
+    /// Whether those who connect can ask what this process is doing ([`multiprocess::monitor`]): its connections, calls
+    /// and threads, as `bitcoin-ipc top` shows them. Only processes of the same user and root are told, and nobody unless
+    /// set.
+    pub fn monitor(mut self, monitor: bool) -> IpcOptions {
+        self.context.monitor = monitor;
         self
     }
 

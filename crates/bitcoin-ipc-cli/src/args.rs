@@ -63,6 +63,21 @@ impl Args {
         self.timeout.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
     }
 
+    /// Whether the output is for a program.
+    pub(super) fn is_json(&self) -> bool {
+        match self.command {
+            Some(
+                Command::Echo { json, .. }
+                | Command::Tip { json, .. }
+                | Command::WaitTip { json }
+                | Command::Template { json, .. }
+                | Command::Mine { json, .. }
+                | Command::Top { json, .. },
+            ) => json,
+            _ => false,
+        }
+    }
+
     /// How long each wait for the node may last, but for that for a tip.
     pub(super) fn patience(&self) -> Duration {
         let given = self.given_timeout();
@@ -138,6 +153,8 @@ pub(super) enum Command {
         /// Serve at unix:PATH (absolute), with rules after commas: read-only (no submitBlock, submitSolution,
         /// executeRpc), allow=METHOD (only these; such as Mining.getTip), uid=N, gid=N, pid=N (who may connect
         /// instead of this user and root; the socket's mode is 0600, so open it to them by chmod),
+        /// monitor (they can see by `top` who else is connected and what is called; a socket without rules for
+        /// methods or for who may connect has it),
         /// max-connections=N [256], calls=N (of one client at once) [256], templates=N (of all its
         /// clients) [64]. May be given several times
         #[arg(long, value_name = "ADDRESS[,RULE]...", required = true)]
@@ -145,6 +162,20 @@ pub(super) enum Command {
         /// Write each call to stderr: who, what, how long, and how it ended
         #[arg(long)]
         log: bool,
+    },
+    /// Show what a server is doing, again and again: its connections, the calls under way, and of each method how often it
+    /// was called, how its calls ended and how long they took. The server must be one of this project's: for Bitcoin Core,
+    /// have a relay in front of it
+    Top {
+        /// Seconds from one look to the next
+        #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+        interval: f64,
+        /// As one JSON object each time
+        #[arg(long)]
+        json: bool,
+        /// Once, and no more
+        #[arg(long)]
+        once: bool,
     },
     /// Print a completion script for a shell
     Completions {

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::args::{Args, Command};
 use super::peer::Peer;
-use super::{Failure, Outcome, demo, follow, mine, output, relay, signals};
+use super::waiting::Waiting;
+use super::{Failure, Outcome, demo, follow, mine, output, relay, signals, top};
 use bitcoin_ipc::codec::FOREVER;
 use bitcoin_ipc::mining::{BlockCreateOptions, BlockRef, BlockTemplateClient};
 
@@ -25,6 +26,9 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(Command::Tip { follow: true, json }) => return follow::tips(args, *json),
         Some(Command::Template { follow: true, more_fees, json }) => {
             return follow::templates(args, *more_fees, *json);
+        }
+        Some(Command::Top { interval, json, once }) => {
+            return top::run(args, *interval, *json, *once);
         }
         _ => {}
     }
@@ -65,7 +69,10 @@ fn run_with(peer: &Peer, command: &Command, tip: Option<Duration>) -> Outcome {
         Command::Mine { blocks, to, json } => mine::run(peer, *blocks, to.as_deref(), *json)?,
         Command::Rpc { method, args } => rpc(peer, method, args)?,
         // Handled before there is a node.
-        Command::Demo | Command::Completions { .. } | Command::Relay { .. } => {}
+        Command::Demo
+        | Command::Completions { .. }
+        | Command::Relay { .. }
+        | Command::Top { .. } => {}
     }
     Ok(())
 }
@@ -85,7 +92,7 @@ fn wait_tip(peer: &Peer, timeout: Option<Duration>, json: bool) -> Outcome {
     // No block has this hash, so for a node without a tip the wait ends with its first one.
     let none = BlockRef::new(BlockHash::all_zeros());
     let before = peer.ask(mining.get_tip())?.unwrap_or(none);
-    let waiting = output::Waiting::new(format_args!("the block after {}", before.height));
+    let waiting = Waiting::new(format_args!("the block after {}", before.height), json);
     // The node ends the wait in time; one that is stuck does not.
     let call = mining.wait_tip_changed(before.hash, timeout.unwrap_or(FOREVER));
     let after = match timeout {
@@ -152,7 +159,7 @@ impl Template {
 
 fn show_template(peer: &Peer, json: bool) -> Outcome {
     let mining = peer.mining()?;
-    let waiting = output::Waiting::new("a block template");
+    let waiting = Waiting::new("a block template", json);
     let template = peer.ask(mining.create_new_block(BlockCreateOptions::default(), false))?;
     drop(waiting);
     let template = template

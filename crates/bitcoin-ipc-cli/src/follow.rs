@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::args::Args;
 use super::peer::datadir;
+use super::waiting::Waiting;
 use super::{Failure, Outcome, output};
 
 /// Each tip, until Ctrl-C.
@@ -90,8 +91,10 @@ fn ended() -> Outcome {
 
 fn session(args: &Args) -> std::result::Result<NodeSession, Failure> {
     let options = IpcOptions::client("bitcoin-ipc").datadir(datadir(args)?);
+    let waiting = Waiting::new("the node to answer", args.is_json());
     let session = NodeSession::builder(options.connect_timeout(args.patience()))
         .address(args.connect.as_deref().unwrap_or("unix"))
-        .connect()?;
-    Ok(session)
+        .connect();
+    drop(waiting);
+    Ok(session?)
 }

@@ -16,6 +16,8 @@ mod output;
 mod peer;
 mod relay;
 mod signals;
+mod top;
+mod waiting;
 mod wallet;
 
 use std::ffi::OsString;

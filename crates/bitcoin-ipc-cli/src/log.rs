@@ -2,7 +2,9 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::Failure;
 
@@ -27,6 +29,9 @@ pub(super) fn start() -> Result<(), Failure> {
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal())
         .with_target(false)
+        .finish()
+        // The lines of the log have all that the spans of calls say.
+        .with(filter_fn(|metadata| metadata.target() != "multiprocess::call"))
         .init();
     Ok(())
 }

@@ -67,7 +67,7 @@ fn serve(chain: &Chain, init: InitClient, options: &Options) -> Outcome {
     })?;
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     signals::end_on_second_interrupt()?;
-    let ipc = Ipc::new(IpcOptions::new("bitcoin-node", init).datadir(datadir));
+    let ipc = Ipc::new(IpcOptions::new("bitcoin-node", init).datadir(datadir).monitor(true));
     for address in &options.bind {
         let path = ipc.listen_address(address)?;
         output::note(format_args!("serving a regtest chain in memory at {}", path.display()));

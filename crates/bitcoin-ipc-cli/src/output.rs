@@ -1,7 +1,6 @@
-//! The programs' output: colours only on a terminal, progress only on stderr.
+//! The programs' output: colours only on a terminal.
 
 use std::fmt::Display;
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -20,7 +19,7 @@ const MAX_LINE: usize = 500;
 
 /// A message as one line without control characters, because parts of it may come from the other
 /// side.
-fn one_line(message: &str) -> String {
+pub(super) fn one_line(message: &str) -> String {
     let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let shown =
         |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
@@ -72,28 +71,6 @@ pub(super) fn step(time: Duration, what: impl Display) {
 /// A line in bold.
 pub(super) fn title(text: impl Display) {
     line(format_args!("{STRONG}{text}{STRONG:#}"));
-}
-
-/// Shows on a terminal what the program waits for, until this is dropped.
-pub(super) struct Waiting(bool);
-
-impl Waiting {
-    pub(super) fn new(what: impl Display) -> Waiting {
-        let shown = std::io::stderr().is_terminal();
-        if shown {
-            anstream::eprint!("{DIM}waiting for {what} ... (Ctrl-C to stop){DIM:#}");
-        }
-        Waiting(shown)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if self.0 {
-            // Clear the line.
-            anstream::eprint!("\r\x1b[2K");
-        }
-    }
 }
 
 #[cfg(test)]

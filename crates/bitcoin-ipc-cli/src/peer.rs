@@ -8,6 +8,7 @@ use multiprocess::process::{Child, Command, Grace};
 use multiprocess::{Call, Connection, Error};
 
 use super::args::Args;
+use super::waiting::Waiting;
 use super::{Failure, output};
 use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::{Address, Chain, Ipc, IpcOptions, default_base_datadir, network_datadir};
@@ -35,7 +36,10 @@ impl Peer {
         let ipc = Ipc::new(options.connect_timeout(patience).spawn_timeout(patience));
         if args.node.is_none() {
             let address = args.connect.as_deref().unwrap_or("auto");
-            let connected = ipc.connect_address(address).map_err(|error| match error {
+            let waiting = Waiting::new("the node to answer", args.is_json());
+            let connected = ipc.connect_address(address);
+            drop(waiting);
+            let connected = connected.map_err(|error| match error {
                 Error::Address { problem, .. } if problem.starts_with("Unrecognized") => {
                     Failure(format!("{problem}; give unix, unix:PATH or auto"))
                 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::{Level, enabled};
 
 use crate::Error;
-use crate::moment::Moment;
+use crate::stats::End;
 use crate::thread_list;
 
 /// The most characters of the parameters that are shown, as libmultiprocess has it.
@@ -32,12 +32,6 @@ pub(crate) fn is_on() -> bool {
 #[inline]
 pub(crate) fn shows_parameters() -> bool {
     enabled!(target: target!(), Level::TRACE)
-}
-
-/// The moment that is noted of a call: exact where it is told.
-#[inline]
-pub(crate) fn moment() -> Moment {
-    if is_on() { Moment::exact() } else { Moment::coarse() }
 }
 
 /// What an event says of a call.
@@ -122,8 +116,19 @@ impl<'a> Outcome<'a> {
         }
     }
 
+    /// The same for the statistics.
+    pub(crate) fn end(&self) -> End {
+        match self {
+            Outcome::Answered(_) => End::Answered,
+            Outcome::Failed(_) => End::Failed,
+            Outcome::Cancelled => End::Cancelled,
+            Outcome::TimedOut(_) => End::TimedOut,
+            Outcome::Lost(_) => End::Lost,
+        }
+    }
+
     /// In one word.
-    fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Outcome::Answered(_) => "answered",
             Outcome::Failed(_) => "failed",
@@ -133,7 +138,8 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    fn bytes(&self) -> Option<usize> {
+    /// The size of the results, where there are some and it is known.
+    pub(crate) fn bytes(&self) -> Option<usize> {
         match self {
             Outcome::Answered(bytes) => *bytes,
             _ => None,

@@ -30,7 +30,9 @@
 //! - [`Reconnect`]: a connection that is made again when it is lost;
 //! - [`process`]: children, inherited sockets, listening;
 //! - [`current_call`]: information for a served method about its caller;
+//! - [`stats`]: how often each method was called, how its calls ended and how long they took;
 //! - [`diagnostics`]: what is under way, for a person who looks for a call that is stuck;
+//! - [`monitor`]: both for another process, over a socket;
 //! - [`Error`]: the errors, each with who is at fault and what is lost.
 //!
 //! # Log
@@ -65,6 +67,23 @@
 //! - **Cost**: nearly none if the target is off, which is the default. If it is on, a line is written on the thread
 //!   that calls or serves, and delays it.
 //!
+//! # Spans
+//!
+//! Through `tracing`, too: each call has a span `call` of the target `multiprocess::call` at the level debug, on either
+//! side. It is entered while a served method runs on its thread, or is polled where it is a future, so that what the
+//! method logs is within it, and its own calls are its children.
+//!
+//! | field | what |
+//! |---|---|
+//! | `side` | `called` or `served` |
+//! | `method`, `connection`, `peer`, `number` | as in the log; the parameters are never told |
+//! | `parameter_bytes`, `result_bytes` | the sizes of the messages; the second is recorded at the end, if there are results |
+//! | `outcome`, `duration_us` | as in the log, recorded at the end; microseconds from sending or arrival |
+//!
+//! Calls that the log does not have ("Not there", above) have no spans either. A call that is refused or cancelled before its
+//! method begins has none where it is served. Where the target is off there is no cost but for the question whether it
+//! is: filter by the target to have the log without spans, or spans without the log.
+//!
 //! Everything else (limits that were met, hooks that are slow, children that do not exit) is at the levels warn
 //! and error, with the modules as targets. What a process is doing at this moment is told by [`diagnostics`].
 //!
@@ -88,7 +107,11 @@
 
 #![deny(unsafe_code)]
 
+// Generated code names the runtime so, that of this crate as well.
+extern crate self as multiprocess;
+
 mod call_log;
+mod call_span;
 mod calls;
 mod cleanup;
 mod connection;
@@ -102,6 +125,8 @@ mod forked;
 mod limits_met;
 mod memory;
 mod moment;
+pub mod monitor;
+mod notes;
 mod panics;
 #[cfg_attr(not(target_os = "linux"), allow(unsafe_code, reason = "registering descriptors"))]
 mod poller;
@@ -113,6 +138,7 @@ mod reconnect;
 pub mod rt;
 mod serving;
 mod session;
+pub mod stats;
 mod sync;
 mod thread_list;
 mod thread_start;

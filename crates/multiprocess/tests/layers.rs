@@ -9,8 +9,10 @@ const LAYERS: &[&[&str]] = &[
     &["count", "timed_out"],
     &["error", "sync"],
     &["forked", "moment", "panics", "wakers"],
+    &["stats"],
     &["call_log", "limits_met", "process_limits", "thread_list"],
-    &["thread_start"],
+    &["call_span"],
+    &["notes", "thread_start"],
     &["process", "wire", "poller", "pool"],
     &["driver"],
     &["cleanup", "delay", "memory"],
@@ -21,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["calls"],
     &["reconnect"],
     &["diagnostics"],
+    &["monitor"],
     &["rt"],
 ];
 

@@ -45,11 +45,12 @@ pub(super) fn run(args: &Args, sockets: &[Listen], log: bool) -> Outcome {
     let serve = |listen: &Listen| -> Result<Server, Failure> {
         let policy = Arc::new(Policy::new(listen.clone(), log));
         let init = InitClient::new(Relay { upstream: Arc::clone(&upstream), policy });
-        let who = listen.clone();
+        let (who, shows) = (listen.clone(), listen.shows_monitor());
         let server = Server::builder()
             .limits(listen.limits())
             .max_connections(listen.max_connections)
             .accept_if(move |peer| who.admits(peer))
+            .serve_also(multiprocess::monitor::of_this_process(), move |_| shows)
             .listen(&listen.path, init)?;
         output::note(format_args!("relaying at {}", listen.path.display()));
         Ok(server)

@@ -62,6 +62,8 @@ pub(crate) struct Listen {
     uids: Vec<u32>,
     gids: Vec<u32>,
     pids: Vec<u32>,
+    /// Its clients can see what the relay is doing, though they have rules.
+    monitor: bool,
     pub(crate) max_connections: usize,
     /// Calls of one client at once.
     calls: usize,
@@ -78,6 +80,7 @@ impl Listen {
             uids: Vec::new(),
             gids: Vec::new(),
             pids: Vec::new(),
+            monitor: false,
             max_connections: Server::MAX_CONNECTIONS,
             calls: 256,
             templates: 64,
@@ -92,6 +95,17 @@ impl Listen {
     /// Whether a process may connect.
     pub(crate) fn admits(&self, peer: &PeerCredentials) -> bool {
         self.admits_who(peer.uid, peer.gid, peer.pid)
+    }
+
+    /// Whether its clients can see what the relay is doing, for all its sockets. Who has rules is not to know of others,
+    /// unless a rule says so.
+    pub(crate) fn shows_monitor(&self) -> bool {
+        let has_rules = self.read_only
+            || !(self.allow.is_empty()
+                && self.uids.is_empty()
+                && self.gids.is_empty()
+                && self.pids.is_empty());
+        self.monitor || !has_rules
     }
 
     fn admits_who(&self, uid: u32, gid: u32, pid: Option<u32>) -> bool {
@@ -128,6 +142,7 @@ impl FromStr for Listen {
             let id = || value.parse::<u32>().map_err(|_| format!("{name} takes a number"));
             match name {
                 "read-only" if value.is_empty() => listen.read_only = true,
+                "monitor" if value.is_empty() => listen.monitor = true,
                 "allow" => drop(listen.allow.insert(known(value)?)),
                 "uid" => listen.uids.push(id()?),
                 "gid" => listen.gids.push(id()?),
@@ -137,7 +152,7 @@ impl FromStr for Listen {
                 "templates" => listen.templates = number()?,
                 _ => {
                     return Err(format!(
-                        "{part:?} is none of read-only, allow=METHOD, uid=N, gid=N, pid=N, \
+                        "{part:?} is none of read-only, allow=METHOD, uid=N, gid=N, pid=N, monitor, \
                          max-connections=N, calls=N, templates=N"
                     ));
                 }
@@ -242,6 +257,22 @@ mod tests {
             ["Init.makeEcho", "Init.makeMining", "Init.makeRpc", "Echo.echo", "Mining.getTip"];
         assert_eq!(allowed.collect::<Vec<_>>(), all);
         assert!(!listen("unix:/x,read-only,allow=submitBlock").allows("Mining.submitBlock"));
+    }
+
+    #[test]
+    fn who_has_rules_does_not_see_others_unless_allowed() {
+        for (rules, shows) in [
+            ("", true),
+            (",max-connections=3,calls=9,templates=2", true),
+            (",read-only", false),
+            (",allow=echo", false),
+            (",uid=1", false),
+            (",gid=1", false),
+            (",pid=1", false),
+            (",uid=1,allow=echo,read-only,monitor", true),
+        ] {
+            assert_eq!(listen(&format!("unix:/x{rules}")).shows_monitor(), shows, "{rules:?}");
+        }
     }
 
     #[test]

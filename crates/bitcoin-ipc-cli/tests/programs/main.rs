@@ -10,6 +10,7 @@ mod relay_core30;
 mod running;
 mod steps;
 mod stuck;
+mod top;
 
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -26,7 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How many connections are accepted or refused before the driver goes on with other sockets.
 const AT_ONCE: usize = 64;
 
-pub(super) type Start = Box<dyn Fn(UnixStream) -> Result<Connection> + Send + Sync>;
+pub(super) type Start =
+    Box<dyn Fn(UnixStream, &PeerCredentials) -> Result<Connection> + Send + Sync>;
 
 /// Who is accepted, and how many.
 pub(super) struct Admission {
@@ -107,7 +108,7 @@ impl Acceptor {
 
     fn accept_one(self: &Arc<Self>) -> Result<()> {
         let stream = self.listener.accept()?;
-        let user = match peer_credentials(&stream) {
+        let peer = match peer_credentials(&stream) {
             Ok(peer) if !(self.admission.accept)(&peer) => {
                 let path = self.path().display();
                 Limit::Users.met(|| {
@@ -127,13 +128,13 @@ impl Acceptor {
                 refuse(stream.into(), &reason);
                 return Ok(());
             }
-            Ok(peer) => peer.uid,
+            Ok(peer) => peer,
             Err(error) => {
                 tracing::warn!("cannot tell who connects: {error}");
                 return Ok(());
             }
         };
-        let connection = match (self.start)(stream) {
+        let connection = match (self.start)(stream, &peer) {
             Ok(connection) => connection,
             Err(error) => {
                 tracing::warn!("cannot serve a connection: {error}");
@@ -141,7 +142,7 @@ impl Acceptor {
             }
         };
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.accepted().insert(id, Accepted { user, connection: connection.clone() });
+        self.accepted().insert(id, Accepted { user: peer.uid, connection: connection.clone() });
         let weak = Arc::downgrade(self);
         // The runtime's own: no hook of the user's, however slow, keeps a place taken.
         connection.at_end(move || {

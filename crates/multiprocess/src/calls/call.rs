@@ -15,7 +15,7 @@ use super::slot::Slot;
 use super::start::{RoomToSend, SentCall, Started, start_call, wait_for};
 use super::streaming::{Room, start_stream};
 use super::waiting::{Deadline, wait_for_slot};
-use crate::call_log;
+use crate::notes;
 use crate::panics::catch_panic;
 use crate::session::{Caller, EncodeFn};
 use crate::threads::{check_thread, innermost, innermost_future, this_inbox};
@@ -410,7 +410,7 @@ impl<T: Send + 'static> RemoteCall<T> {
         let (conn, _) = object.place()?;
         let caller = Caller::Thread(this_inbox(), innermost(conn));
         let started = start_call(object, *method, caller, None, encode, *results, *told);
-        logged(started, method, shown)
+        noted(started, method, shown)
     }
 
     fn send_from_future(&mut self, waker: &Waker, polled: bool) -> Result<Started<T>> {
@@ -423,7 +423,7 @@ impl<T: Send + 'static> RemoteCall<T> {
         // A started call wakes nobody before it is waited for.
         let waker = polled.then_some(waker);
         let started = start_call(object, *method, caller, waker, encode, *results, *told);
-        logged(started, method, shown)
+        noted(started, method, shown)
     }
 
     /// Whether the object's streaming calls are to be answered first.
@@ -437,16 +437,16 @@ impl<T: Send + 'static> RemoteCall<T> {
     }
 }
 
-/// Says in the log that a call was sent, where it does.
-fn logged<T: Send + 'static>(
+/// Says in the log that a call was sent, and has its end noted, where that is done.
+fn noted<T: Send + 'static>(
     mut started: Result<Started<T>>,
     method: &MethodId,
     shown: &Option<Arc<str>>,
 ) -> Result<Started<T>> {
-    if call_log::is_on()
+    if notes::are_on()
         && let Ok(Started::Sent(sent)) = &mut started
     {
-        sent.log(method.name, shown.as_deref());
+        sent.note(method.name, shown.as_deref());
     }
     started
 }

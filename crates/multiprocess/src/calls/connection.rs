@@ -5,10 +5,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::beside::{Also, serve_with};
 use super::bootstrap::{bootstrap, explained};
 use super::call::Call;
 use super::interface::Interface;
-use super::served::serve;
 use super::slot::Slot;
 use crate::connection::{ArcConn, Disconnected, Limits, read_once};
 use crate::forked::{check_forked, is_forked};
@@ -27,7 +27,7 @@ pub struct Connection(ArcConn);
 impl Connection {
     /// Describes a connection: what it serves, its limits.
     pub fn builder() -> ConnectionBuilder<NoObject> {
-        ConnectionBuilder { object: None, limits: Limits::default() }
+        ConnectionBuilder { object: None, also: Vec::new(), limits: Limits::default() }
     }
 
     /// Takes over a connected stream socket, to call the peer's objects.
@@ -288,6 +288,7 @@ impl fmt::Debug for Connection {
 /// ```
 pub struct ConnectionBuilder<I> {
     object: Option<I>,
+    also: Vec<Also>,
     limits: Limits,
 }
 
@@ -300,17 +301,30 @@ impl<I> ConnectionBuilder<I> {
 
     /// Serves `object` as what the peer's bootstrap returns.
     pub fn serve<J: Interface>(self, object: J) -> ConnectionBuilder<J> {
-        ConnectionBuilder { object: Some(object), limits: self.limits }
+        ConnectionBuilder { object: Some(object), also: self.also, limits: self.limits }
     }
 }
 
 impl<I: Interface> ConnectionBuilder<I> {
+    /// Answers calls of another interface on the same object, with another one: for what is beside the purpose of
+    /// the first, such as a [`monitor`](crate::monitor).
+    pub fn serve_also<J: Interface>(mut self, object: J) -> Self {
+        self.also.push(Also::new(object));
+        self
+    }
+
+    /// The same for several.
+    pub(super) fn also(mut self, also: Vec<Also>) -> Self {
+        self.also = also;
+        self
+    }
+
     /// Takes over a connected stream socket.
     ///
     /// # Errors
     /// The socket or the driver thread cannot be used.
     pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
-        let object = self.object.as_ref().map(|object| serve(object).object);
+        let object = self.object.as_ref().map(|object| serve_with(object, self.also));
         session::start(socket.into(), self.limits, object).map(Connection)
     }
 }

@@ -3,7 +3,7 @@
 //! - `connection`, `server`: what a process does with a socket; `acceptor` accepts for a server;
 //!   `bootstrap` asks for the first object, `ready` waits for it, `child` that of a child process;
 //! - `handle` is an object here or far away, `remote` one far away, `object` how it travels, `served` how
-//!   it is served, and without its type; `capability` is one whose interface the schema leaves open,
+//!   it is served, and without its type; `beside`: with further interfaces; `capability` is one whose interface the schema leaves open,
 //!   `unknown` what a third process gets of it, `any_pointer` a value of any type, `rest` what a newer peer's struct has;
 //! - `interface` and `method` are what generated code describes, `proxy` what its handles do, `call` one
 //!   call: `start` sends it, `streaming` one that streams, `slot` is where its answer arrives, `waiting`
@@ -15,6 +15,7 @@
 
 mod acceptor;
 pub(crate) mod any_pointer;
+mod beside;
 mod bootstrap;
 pub(crate) mod call;
 pub(crate) mod capability;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::acceptor::{Acceptor, Admission};
+use super::beside::Also;
 use super::connection::Connection;
 use super::interface::Interface;
 use crate::Result;
@@ -69,11 +70,12 @@ impl Server {
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             limits: Limits::default(),
+            also: Vec::new(),
             admission: Admission {
                 max_connections: Self::MAX_CONNECTIONS,
                 max_of_user: usize::MAX,
                 first_message: Self::FIRST_MESSAGE,
-                accept: Box::new(is_same_user),
+                accept: Box::new(PeerCredentials::is_same_user),
             },
         }
     }
@@ -128,10 +130,8 @@ impl fmt::Debug for Server {
     }
 }
 
-/// The user of this process, and root, who may do anything.
-fn is_same_user(peer: &PeerCredentials) -> bool {
-    peer.uid == 0 || peer.uid == rustix::process::geteuid().as_raw()
-}
+/// Who gets one of the further interfaces.
+type Who = Box<dyn Fn(&PeerCredentials) -> bool + Send + Sync>;
 
 /// Describes a [`Server`] before it starts.
 ///
@@ -166,6 +166,7 @@ fn is_same_user(peer: &PeerCredentials) -> bool {
 /// ```
 pub struct ServerBuilder {
     limits: Limits,
+    also: Vec<(Also, Who)>,
     admission: Admission,
 }
 
@@ -211,14 +212,30 @@ impl ServerBuilder {
         self
     }
 
+    /// Answers calls of another interface on the same object, with another one, to those peers for whom `who` says
+    /// so: for what is beside the purpose of the server, such as a [`monitor`](crate::monitor). To others it is as if
+    /// there were no such interface. [`PeerCredentials::is_same_user`] is a `who`.
+    ///
+    /// `who` runs where [`accept_if`](Self::accept_if)'s function does, and must not block.
+    pub fn serve_also<J: Interface>(
+        mut self,
+        object: J,
+        who: impl Fn(&PeerCredentials) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.also.push((Also::new(object), Box::new(who)));
+        self
+    }
+
     /// Serves `object` to each peer that connects to `listener`.
     ///
     /// # Errors
     /// The descriptor or the driver thread cannot be used.
     pub fn start<I: Interface>(self, listener: Listener, object: I) -> Result<Server> {
-        let ServerBuilder { limits, admission } = self;
-        let start = move |stream| {
-            Connection::builder().limits(limits.clone()).serve(object.clone()).start(stream)
+        let ServerBuilder { limits, also, admission } = self;
+        let start = move |stream, peer: &PeerCredentials| {
+            let also = also.iter().filter(|(_, who)| who(peer)).map(|(also, _)| also.clone());
+            let connection = Connection::builder().limits(limits.clone()).serve(object.clone());
+            connection.also(also.collect()).start(stream)
         };
         Acceptor::start(admission, listener, Box::new(start)).map(Server)
     }
@@ -239,25 +256,5 @@ impl fmt::Debug for ServerBuilder {
             .field("max_connections", &self.admission.max_connections)
             .field("first_message", &self.admission.first_message)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::net::UnixStream;
-
-    use super::is_same_user;
-    use crate::process::peer_credentials;
-
-    #[test]
-    fn other_users_but_root_are_refused() {
-        let (here, _there) = UnixStream::pair().unwrap();
-        let mut peer = peer_credentials(&here).unwrap();
-        assert!(is_same_user(&peer));
-        let own = peer.uid;
-        peer.uid = own + 1;
-        assert!(!is_same_user(&peer));
-        peer.uid = 0;
-        assert!(is_same_user(&peer));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use capnp_engine::{CallKind, Cap};
+use tracing::Span;
 
 use super::interface::Interface;
 use super::method::MethodId;
@@ -13,12 +14,14 @@ use super::slot::Slot;
 use super::streaming::{Behind, Streaming};
 use super::waiting::{Deadline, run_earlier, wait_for_slot};
 use crate::call_log::{self, Called, Outcome};
+use crate::call_span::{self, Begun};
 use crate::connection::{ArcConn, Core, Flush};
 use crate::moment::Moment;
 use crate::session::{
     Caller, Complete, Destroy, EncodeFn, HeldCap, How, Level, QueuePlace, TakeAnswer, WaiterId,
     WhoQueues,
 };
+use crate::stats::{self, Side};
 use crate::threads::{RunningId, innermost, this_inbox};
 use crate::wire::{AnyBuilder, Builder, Encoder, PayloadCodec};
 use crate::{Error, Result};
@@ -34,13 +37,17 @@ pub(super) struct SentCall<T: 'static> {
     over: bool,
     /// The size of the call.
     bytes: usize,
-    /// Where it is logged.
-    log: Option<Box<Logged>>,
+    /// Where its end is noted.
+    noted: Option<Box<Noted>>,
 }
 
-/// What the log says of a call when it ends.
-struct Logged {
-    called: Called,
+/// What the log and the statistics say of a call when it ends.
+struct Noted {
+    /// None: only the statistics have it.
+    called: Option<Called>,
+    /// None where there are no spans.
+    span: Span,
+    method: &'static str,
     since: Moment,
 }
 
@@ -50,22 +57,51 @@ impl<T> SentCall<T> {
         &self.conn
     }
 
-    /// Says in the log that it was sent.
+    /// Says in the log that it was sent, where it is on, and from now on notes how it ends.
     #[cold]
-    pub(super) fn log(&mut self, method: &'static str, parameters: Option<&str>) {
-        let peer = self.conn.peer_name().map(str::to_owned);
-        let number = self.id.number();
-        let called = Called { connection: self.conn.number(), peer, number, method };
-        call_log::sent(&called, Some(self.bytes), parameters);
-        self.log = Some(Box::new(Logged { called, since: Moment::exact() }));
+    pub(super) fn note(&mut self, method: &'static str, parameters: Option<&str>) {
+        let called = call_log::is_on().then(|| {
+            let peer = self.conn.peer_name().map(str::to_owned);
+            let number = self.id.number();
+            Called { connection: self.conn.number(), peer, number, method }
+        });
+        if let Some(called) = &called {
+            call_log::sent(called, Some(self.bytes), parameters);
+        }
+        let span = match call_span::is_on() {
+            true => call_span::begin(&Begun {
+                side: Side::Called,
+                method,
+                connection: self.conn.number(),
+                peer: self.conn.peer_name(),
+                number: self.id.number(),
+                bytes: self.bytes,
+            }),
+            false => Span::none(),
+        };
+        self.noted = Some(Box::new(Noted { called, span, method, since: Moment::exact() }));
     }
 
-    /// Says in the log how it ended, where it is logged.
-    pub(super) fn log_end(&mut self, error: Option<&Error>) {
-        if let Some(log) = self.log.take() {
-            let outcome = Outcome::of(Some(self.slot.bytes()), error);
-            call_log::answered(&log.called, log.since.elapsed(), &outcome);
+    /// Says how it ended, where that is noted.
+    #[inline]
+    pub(super) fn note_end(&mut self, error: Option<&Error>) {
+        if let Some(noted) = self.noted.take() {
+            self.ended(&noted, error);
         }
+    }
+
+    #[cold]
+    fn ended(&self, noted: &Noted, error: Option<&Error>) {
+        let outcome = Outcome::of(Some(self.slot.bytes()), error);
+        let took = noted.since.elapsed();
+        if stats::is_on() {
+            let bytes = (self.bytes, outcome.bytes().unwrap_or(0));
+            stats::record(noted.method, Side::Called, outcome.end(), took, bytes);
+        }
+        if let Some(called) = &noted.called {
+            call_log::answered(called, took, &outcome);
+        }
+        call_span::end(&noted.span, &outcome, took);
     }
 
     /// The answer has been taken: nothing is left to cancel.
@@ -79,7 +115,7 @@ impl<T> Drop for SentCall<T> {
         if self.over {
             return;
         }
-        self.log_end(Some(&Error::Cancelled));
+        self.note_end(Some(&Error::Cancelled));
         let (id, thread) = (self.id, self.thread);
         self.conn.defer(move |core, conn| {
             core.cancel(conn, id);
@@ -103,7 +139,7 @@ pub(super) fn wait_for<T: Send + 'static>(
         sent.slot.wake_thread(&this_inbox());
     }
     let result = wait_for_slot(&sent.slot, Some(sent.conn()), &deadline);
-    sent.log_end(result.as_ref().err());
+    sent.note_end(result.as_ref().err());
     if sent.slot.is_over() {
         sent.set_over();
         // Callbacks of a call that was started run on a pool instead.
@@ -227,8 +263,8 @@ pub(super) fn start_call<T: Send + 'static>(
         Caller::Thread(inbox, None) => Some(inbox.id()),
         _ => None,
     };
-    let (conn, over, bytes, log) = (ArcConn::clone(conn), false, size, None);
-    Ok(Started::Sent(SentCall { slot, conn, id, thread, over, bytes, log }))
+    let (conn, over, bytes, noted) = (ArcConn::clone(conn), false, size, None);
+    Ok(Started::Sent(SentCall { slot, conn, id, thread, over, bytes, noted }))
 }
 
 /// Where a call of this size waits for room.

@@ -21,6 +21,8 @@
 //! ```
 
 mod collect;
+#[cfg(feature = "metrics")]
+mod exported;
 mod shown;
 mod state;
 

@@ -267,6 +267,13 @@ pub struct PeerCredentials {
     pub gid: u32,
 }
 
+impl PeerCredentials {
+    /// Whether it is the user of this process, or root, who may do anything.
+    pub fn is_same_user(&self) -> bool {
+        self.uid == 0 || self.uid == rustix::process::geteuid().as_raw()
+    }
+}
+
 /// Tells who is at the other end of `socket`.
 ///
 /// # Errors
@@ -433,6 +440,18 @@ mod tests {
         drop(server.accept().unwrap());
         drop(connect_timeout(&path, Duration::MAX).unwrap());
         drop(connect_timeout(&path, Duration::ZERO).unwrap_err());
+    }
+
+    #[test]
+    fn other_users_but_root_are_refused() {
+        let (here, _there) = UnixStream::pair().unwrap();
+        let mut peer = peer_credentials(&here).unwrap();
+        assert!(peer.is_same_user());
+        let own = peer.uid;
+        peer.uid = own + 1;
+        assert!(!peer.is_same_user());
+        peer.uid = 0;
+        assert!(peer.is_same_user());
     }
 
     #[cfg(target_os = "linux")]

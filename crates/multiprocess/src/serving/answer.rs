@@ -4,9 +4,12 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use tracing::Span;
+
 use super::logged;
-use crate::call_log;
+use crate::call_span;
 use crate::connection::{ArcConn, WeakConn};
+use crate::notes;
 use crate::panics::{catch_panic, run_hook};
 use crate::session::EncodeFn;
 use crate::threads::{RunningId, Token, enter_call, release_slot};
@@ -17,17 +20,33 @@ pub(super) struct Answer {
     pub(super) conn: WeakConn,
     pub(super) id: RunningId,
     pub(super) token: Arc<Token>,
+    /// From when the method begins; none before, and where there are no spans.
+    pub(super) span: Span,
 }
 
 impl Answer {
+    pub(super) fn new(conn: WeakConn, id: RunningId, token: Arc<Token>) -> Answer {
+        Answer { conn, id, token, span: Span::none() }
+    }
+
+    /// The method begins. Not under the lock.
+    #[inline]
+    pub(super) fn begin_span(&mut self, conn: &ArcConn) {
+        if call_span::is_on() {
+            self.span = logged::span(conn, self.id, &self.token.about);
+        }
+    }
+
     /// Runs a method here. One that was cancelled before it started is not, nor one whose connection has
     /// ended: nobody waits for what it would do.
     pub(super) fn run(
-        &self,
+        &mut self,
         conn: &ArcConn,
         relayed: bool,
         method: impl FnOnce() -> Result<EncodeFn>,
     ) -> Result<EncodeFn> {
+        self.begin_span(conn);
+        let _span = self.span.enter();
         let _call = enter_call(conn, self.id, &self.token, relayed);
         self.token.runs_here();
         if self.token.is_fired() || conn.ended().is_some() {
@@ -73,7 +92,7 @@ impl Answer {
         Ok(())
     }
 
-    /// Sends the outcome, and writes the log. Gives it back where there is no room, unless it is to be sent
+    /// Sends the outcome, and notes it where that is done. Gives it back where there is no room, unless it is to be sent
     /// `anyway`.
     fn finish(
         &self,
@@ -81,7 +100,7 @@ impl Answer {
         outcome: Result<EncodeFn>,
         anyway: bool,
     ) -> std::result::Result<(), Result<EncodeFn>> {
-        if !call_log::is_on() {
+        if !notes::are_on() {
             return conn.finish(self.id, outcome, anyway).map(drop);
         }
         let error = outcome.as_ref().err().cloned();
@@ -91,15 +110,15 @@ impl Answer {
         let lost = conn.ended().cloned();
         let lost = lost.unwrap_or_else(|| Error::disconnected("it has ended"));
         let outcome = logged::outcome(error.as_ref(), told.as_deref(), cancelled, &lost);
-        logged::ended(conn, self.id, &self.token.about, &outcome);
+        logged::ended(conn, self.id, &self.token.about, &outcome, &self.span);
         Ok(())
     }
 
     /// Sends an error, wherever this is.
     pub(super) fn abandon(self, error: Error) {
         if let Some(conn) = self.conn.upgrade() {
-            if call_log::is_on() {
-                logged::abandoned(&conn, self.id, self.token.about, error.clone());
+            if notes::are_on() {
+                logged::abandoned(&conn, self.id, self.token.about, error.clone(), self.span);
             }
             conn.abandon(self.id, error);
         }

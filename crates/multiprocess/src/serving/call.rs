@@ -77,7 +77,7 @@ impl Schedule for ServedCall {
 
 impl RunCall for ServedCall {
     fn run(mut self: Box<Self>) {
-        let Some(Parts { answer, work, counted, relayed }) = self.parts.take() else { return };
+        let Some(Parts { mut answer, work, counted, relayed }) = self.parts.take() else { return };
         let Some(conn) = self.conn.take() else { return };
         match work {
             Work::Call(method, mut object) => {

@@ -12,10 +12,10 @@ use super::job::{Kind, destroyed};
 use super::logged;
 use super::streams::Streams;
 use super::{CallContent, Served};
-use crate::call_log;
 use crate::connection::{ArcConn, Core, Followup};
 use crate::count::Count;
 use crate::limits_met::Limit;
+use crate::notes;
 use crate::panics::catch_panic;
 use crate::session::{CallThreads, CapReader, EncodeFn, Object};
 use crate::threads::{About, Token};
@@ -137,7 +137,7 @@ impl Local {
             }
             context => context,
         };
-        let about = About { method, bytes: content.message.len(), since: call_log::moment() };
+        let about = About { method, bytes: content.message.len(), since: notes::moment() };
         let token = Arc::new(Token::new(about));
         let (thread, callback, level) = context
             .as_ref()
@@ -145,7 +145,7 @@ impl Local {
         // The call that runs has references of its own.
         [thread, callback].into_iter().flatten().for_each(|cap| core.engine.retain(cap));
         let id = core.begin_running(conn, serving, &token, (thread, callback, level));
-        let answer = Answer { conn: ArcConn::downgrade(conn), id, token };
+        let answer = Answer::new(ArcConn::downgrade(conn), id, token);
         let call = ServedCall::new(answer, work, &self.running, relayed);
         match self.streams.get() {
             Some(streams) => streams.arrive(core, conn, streaming, context, call),
@@ -190,7 +190,7 @@ impl Object for Local {
         });
         core.engine.release_all(params.caps);
         if let Err(error) = taken {
-            if call_log::is_on() {
+            if notes::are_on() {
                 core.followups.push(logged::refused(conn, self.name, &error));
             }
             core.answer_now(conn, serving, Err(error));

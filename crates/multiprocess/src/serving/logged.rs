@@ -1,7 +1,13 @@
-//! What the log says of the calls that this process serves. Only where they are logged.
+//! What the log and the statistics say of the calls that this process serves. Only where one of them is on.
+
+use std::time::Duration;
+
+use tracing::Span;
 
 use crate::call_log::{self, Called, Outcome};
+use crate::call_span::{self, Begun};
 use crate::connection::{ArcConn, Followup};
+use crate::stats::{self, Side};
 use crate::threads::{About, RunningId, serving_now};
 use crate::{Error, Result};
 
@@ -18,11 +24,37 @@ pub(crate) fn begins(parameters: Option<&str>) {
     call_log::received(&called, about.bytes, about.since.elapsed(), parameters);
 }
 
-/// A call has ended in this way.
+/// The span of a call that begins.
 #[cold]
-pub(super) fn ended(conn: &ArcConn, id: RunningId, about: &About, outcome: &Outcome<'_>) {
-    let called = called(conn, id, about.method);
-    call_log::answers(&called, about.since.elapsed(), outcome);
+pub(super) fn span(conn: &ArcConn, id: RunningId, about: &About) -> Span {
+    call_span::begin(&Begun {
+        side: Side::Served,
+        method: about.method,
+        connection: conn.number(),
+        peer: conn.peer_name(),
+        number: id as u64,
+        bytes: about.bytes,
+    })
+}
+
+/// A call has ended in this way. `span`: its own, if it has one.
+#[cold]
+pub(super) fn ended(
+    conn: &ArcConn,
+    id: RunningId,
+    about: &About,
+    outcome: &Outcome<'_>,
+    span: &Span,
+) {
+    let took = about.since.elapsed();
+    if stats::is_on() {
+        let bytes = (about.bytes, outcome.bytes().unwrap_or(0));
+        stats::record(about.method, Side::Served, outcome.end(), took, bytes);
+    }
+    if call_log::is_on() {
+        call_log::answers(&called(conn, id, about.method), took, outcome);
+    }
+    call_span::end(span, outcome, took);
 }
 
 /// How a served call has ended. `told` is what became of its answer: None where the connection has ended, else
@@ -43,7 +75,7 @@ pub(super) fn outcome<'a>(
 
 /// A call was answered with an error without having run. Said outside the lock, which may be held here.
 #[cold]
-pub(super) fn abandoned(conn: &ArcConn, id: RunningId, about: About, error: Error) {
+pub(super) fn abandoned(conn: &ArcConn, id: RunningId, about: About, error: Error, span: Span) {
     conn.defer(move |core, conn| {
         let conn = ArcConn::clone(conn);
         let say = move || {
@@ -52,7 +84,7 @@ pub(super) fn abandoned(conn: &ArcConn, id: RunningId, about: About, error: Erro
                 None if matches!(error, Error::Cancelled) => Outcome::Cancelled,
                 None => Outcome::Failed(&error),
             };
-            ended(&conn, id, &about, &outcome);
+            ended(&conn, id, &about, &outcome, &span);
         };
         core.followups.push(Followup::Run(Box::new(say)));
     });
@@ -63,8 +95,12 @@ pub(super) fn abandoned(conn: &ArcConn, id: RunningId, about: About, error: Erro
 pub(super) fn refused(conn: &ArcConn, name: &'static str, error: &Error) -> Followup {
     let (conn, error) = (ArcConn::clone(conn), error.clone());
     Followup::Run(Box::new(move || {
-        let peer = conn.peer_name().map(str::to_owned);
-        let called = Called { connection: conn.number(), peer, number: 0, method: name };
-        call_log::answers(&called, std::time::Duration::ZERO, &Outcome::Failed(&error));
+        let (took, outcome) = (Duration::ZERO, Outcome::Failed(&error));
+        if stats::is_on() {
+            stats::record(name, Side::Served, outcome.end(), took, (0, 0));
+        }
+        if call_log::is_on() {
+            call_log::answers(&called(&conn, 0, name), took, &outcome);
+        }
     }))
 }

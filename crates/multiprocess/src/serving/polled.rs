@@ -48,9 +48,10 @@ impl Spawned {
     }
 
     /// Gives the call to the executor. Not under the lock, because this runs user code.
-    pub(super) fn start(self, conn: ArcConn, answer: Answer, object: Kept, counted: Use) {
+    pub(super) fn start(self, conn: ArcConn, mut answer: Answer, object: Kept, counted: Use) {
         let Spawned { method, spawn } = self;
         answer.token.is_polled();
+        answer.begin_span(&conn);
         let parts = Parts { method, object, counted, conn, answer };
         run_hook("an executor", move || spawn(Box::pin(Polled(State::Runs(parts)))));
     }
@@ -116,11 +117,12 @@ impl Drop for Polled {
 
 impl Parts {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<EncodeFn>> {
-        let Answer { id, token, .. } = &self.answer;
+        let Answer { id, token, span, .. } = &self.answer;
         // Registered first, so that a call that is cancelled meanwhile is polled again.
         if token.is_fired_or_wakes(context.waker()) {
             return Poll::Ready(Err(Error::Cancelled));
         }
+        let _span = span.enter();
         let _call = enter_poll(&self.conn, *id, token);
         catch_panic(|| Ok(self.method.as_mut().poll(context)))
             .unwrap_or_else(|panicked| Poll::Ready(Err(panicked)))

@@ -11,9 +11,9 @@ use super::errors::{closed, from_failure};
 use super::room::{Level, Rooms, Taken};
 use super::thread_server::ThreadServer;
 use super::threads::BusyGuard;
-use crate::call_log;
 use crate::connection::{ArcConn, Core, Followup};
 use crate::moment::Moment;
+use crate::notes;
 use crate::thread_list;
 use crate::threads::RunningId;
 use crate::wire::helpers::malformed;
@@ -285,7 +285,7 @@ impl Core {
         let serial = waiters.next;
         waiters.next += 1;
         let complete = Some(complete);
-        let (since, thread, cancelled) = (call_log::moment(), thread_list::number(), "");
+        let (since, thread, cancelled) = (notes::moment(), thread_list::number(), "");
         let call = None;
         let waiter =
             Waiter { serial, taken, complete, call, busy, callback, since, thread, cancelled };

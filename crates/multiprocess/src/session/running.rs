@@ -8,9 +8,9 @@ use slab::Slab;
 
 use super::errors::to_exception;
 use super::writer::Writer;
-use crate::call_log;
 use crate::connection::{ArcConn, Conn, Core, Flush, Followup};
 use crate::memory::MEMORY;
+use crate::notes;
 use crate::panics::catch_panic;
 use crate::threads::{About, Place, RunningId, Token, batch_continues};
 use crate::wire::{AnyBuilder, Encoder};
@@ -204,7 +204,7 @@ impl Idle {
 }
 
 impl Conn {
-    /// A served call has ended; its answer goes out. Not under the lock. Returns for the log, where it is on,
+    /// A served call has ended; its answer goes out. Not under the lock. Returns for the log and the statistics, where one is on,
     /// the size of its results, or why there are none; none if the connection has ended. Gives the outcome
     /// back where too much waits for a peer that does not read, unless it is to be sent `anyway`.
     pub(crate) fn finish(
@@ -224,7 +224,7 @@ impl Conn {
             let serving = call.serving;
             let written =
                 core.write_results(self, serving, outcome.as_mut().map_err(|e| e.clone()));
-            let told = call_log::is_on()
+            let told = notes::are_on()
                 .then(|| Box::new(written.as_ref().map(Draft::bytes).map_err(Error::clone)));
             core.answer_running(id, written);
             Ok(told)

@@ -27,6 +27,7 @@ mod life;
 mod listener;
 mod local;
 mod local_panics;
+mod monitor;
 mod moved_twice;
 mod open;
 mod order;

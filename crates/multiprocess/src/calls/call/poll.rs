@@ -44,13 +44,13 @@ impl<T: Send + 'static> Call<T> {
         let result = match &mut self.state {
             State::Sent(sent, deadline) => match sent.slot.take_or_wake(context.waker()) {
                 Some(answer) => {
-                    sent.log_end(answer.as_ref().err());
+                    sent.note_end(answer.as_ref().err());
                     sent.set_over();
                     answer
                 }
                 None if deadline.passed() => {
                     let late = deadline.error(Some(sent.conn()));
-                    sent.log_end(Some(&late));
+                    sent.note_end(Some(&late));
                     Err(late)
                 }
                 None => return Poll::Pending,

@@ -1,0 +1,55 @@
+//! `bitcoin-ipc top`: what a server is doing, looked at again and again.
+//!
+//! `source` asks the server, over its losses; `view` is what is shown of a snapshot, as plain data; `table` and `json`
+//! write that.
+
+mod json;
+mod source;
+mod table;
+mod view;
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::args::Args;
+use super::{Outcome, output};
+use source::Source;
+use view::View;
+
+/// Looks every `interval` seconds until Ctrl-C, or only once.
+pub(super) fn run(args: &Args, interval: f64, as_json: bool, once: bool) -> Outcome {
+    let interval = Duration::try_from_secs_f64(interval).unwrap_or(Duration::MAX);
+    let mut source = Source::find(args)?;
+    let mut before = Some(source.first()?);
+    let mut view = before.clone().map(|now| View::new(now, None));
+    loop {
+        if let Some(view) = &view {
+            if as_json { output::line(json::of(view)) } else { output::line(table::of(view)) }
+        }
+        if once {
+            return Ok(());
+        }
+        sleep(interval);
+        view = match source.look() {
+            Ok(now) => {
+                let view = View::new(now.clone(), before.as_ref());
+                before = Some(now);
+                Some(view)
+            }
+            Err(why) => {
+                lost(&why, as_json);
+                None
+            }
+        };
+    }
+}
+
+/// The server is away. The next look connects again.
+fn lost(why: &multiprocess::Error, as_json: bool) {
+    if as_json {
+        output::line(serde_json::json!({ "lost": why.to_string() }));
+    } else {
+        let why = output::one_line(&why.to_string());
+        output::note(format_args!("the server is away: {why}; connecting again"));
+    }
+}

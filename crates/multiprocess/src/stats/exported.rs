@@ -1,0 +1,34 @@
+//! The same for the crate `metrics`, call by call: whatever recorder the program has installed gets it.
+
+use std::time::Duration;
+
+use metrics::{counter, histogram};
+
+use super::table::{End, Side};
+
+/// A call has ended. The recorder is the user's code: not under a lock.
+pub(super) fn record(
+    method: &'static str,
+    side: Side,
+    end: End,
+    took: Duration,
+    (parameters, results): (usize, usize),
+) {
+    let side = match side {
+        Side::Called => "called",
+        Side::Served => "served",
+    };
+    let outcome = match end {
+        End::Answered => "answered",
+        End::Failed => "failed",
+        End::Cancelled => "cancelled",
+        End::TimedOut => "timed_out",
+        End::Lost => "lost",
+    };
+    let ended = [("method", method), ("side", side), ("outcome", outcome)];
+    counter!("multiprocess_calls_total", &ended).increment(1);
+    histogram!("multiprocess_call_duration_seconds", &ended).record(took.as_secs_f64());
+    let of_method = [("method", method), ("side", side)];
+    counter!("multiprocess_parameter_bytes_total", &of_method).increment(parameters as u64);
+    counter!("multiprocess_result_bytes_total", &of_method).increment(results as u64);
+}
