@@ -17,7 +17,7 @@ struct BlockRef $Rust.derive("Copy, Eq, Hash") {
     # Blocks before it in its chain: the genesis block has height 0.
 }
 
-struct PSBTFillOptions @0xa8d1e62f64b3c3ca $Rust.derive("Copy, Eq, Hash") {
+struct PSBTFillOptions @0xa8d1e62f64b3c3ca $Rust.name("psbtFillOptions") $Rust.derive("Copy, Eq, Hash") {
     # How a wallet fills a partially signed transaction (BIP 174).
 
     sign @0 :Bool = true;
@@ -157,7 +157,7 @@ struct Expected @0xc72bb3d5de0f2a3f (Value, Error) {
     }
 }
 
-struct Pair @0x8ef2f6fc4199a71e (Key, Value) {
+struct Pair @0x8ef2f6fc4199a71e (Key, Value) $Rust.derive("Eq") {
     # A key and a value.
 
     key @0 :Key;
@@ -167,7 +167,7 @@ struct Pair @0x8ef2f6fc4199a71e (Key, Value) {
     # The value.
 }
 
-struct PairInt64 @0xb6061f707b66a314 (Key) {
+struct PairInt64 @0xb6061f707b66a314 (Key) $Rust.derive("Eq") {
     # A key and a number.
 
     key @0 :Key;
@@ -177,7 +177,7 @@ struct PairInt64 @0xb6061f707b66a314 (Key) {
     # The number.
 }
 
-struct PairUInt64 @0xa23cd3610997e98d (Key) {
+struct PairUInt64 @0xa23cd3610997e98d (Key) $Rust.derive("Eq") {
     # A key and a number that is not below 0.
 
     key @0 :Key;

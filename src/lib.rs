@@ -45,6 +45,7 @@ extern crate self as bitcoin_ipc;
 
 mod blocking;
 pub mod codec;
+pub mod common;
 pub mod echo;
 // For the generated code of crates whose schemas import this one's (`Builder::crate_provides`).
 #[doc(hidden)]

@@ -322,7 +322,7 @@ struct ProxyInfo @0xb85c2ec6d667f0df {
 }
 
 
-struct NodeStats @0xb45fb3131e4d7fe0 {
+struct NodeStats @0xb45fb3131e4d7fe0 $Rust.derive("Default") {
     # What is known of a peer. Times are in seconds since 1970.
 
     nodeid @0 :Int64;
@@ -367,13 +367,13 @@ struct NodeStats @0xb45fb3131e4d7fe0 {
     sendBytes @13 :UInt64;
     # Bytes sent to it.
 
-    sendBytesPerMsgType @14 :List(Common.PairUInt64(Text)) $Rust.btreeMap;
+    sendBytesPerMsgType @14 :List(Common.PairUInt64(Text)) $Rust.type("::std::collections::BTreeMap<String, u64>") $Rust.codec("::bitcoin_ipc_draft::codec::Map");
     # The same by type of message.
 
     recvBytes @15 :UInt64;
     # Bytes received from it.
 
-    recvBytesPerMsgType @16 :List(Common.PairUInt64(Text)) $Rust.btreeMap;
+    recvBytesPerMsgType @16 :List(Common.PairUInt64(Text)) $Rust.type("::std::collections::BTreeMap<String, u64>") $Rust.codec("::bitcoin_ipc_draft::codec::Map");
     # The same by type of message.
 
     permissionFlags @17 :Int32;
@@ -410,7 +410,8 @@ struct NodeStats @0xb45fb3131e4d7fe0 {
     # The session of BIP 324; empty for others.
 
     stateStats @28 :NodeStateStats $Rust.nullable;
-    # What is known of it as a source of blocks and transactions.
+    # What is known of it as a source of blocks and transactions. Do not look at it if the node has the version
+    # of February 2026, which has other fields there.
 }
 
 

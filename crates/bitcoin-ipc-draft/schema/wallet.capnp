@@ -92,7 +92,7 @@ interface Wallet @0xc5f5ca46c6495fcf {
     # Makes a transaction, with the change at this place among its outputs (none: anywhere), and
     # signs it if asked. Nothing is stored or sent.
 
-    commitTransaction @26 (context :Proxy.Context, tx :Data $Rust.type("::bitcoin_ipc::bitcoin::Transaction") $Rust.codec("::bitcoin_ipc::codec::Consensus"), valueMap :List(Common.Pair(Text, Text)) $Rust.btreeMap, orderForm :List(Common.Pair(Text, Text))) -> ();
+    commitTransaction @26 (context :Proxy.Context, tx :Data $Rust.type("::bitcoin_ipc::bitcoin::Transaction") $Rust.codec("::bitcoin_ipc::codec::Consensus"), valueMap :List(Common.Pair(Text, Text)) $Rust.type("::std::collections::BTreeMap<String, String>") $Rust.codec("::bitcoin_ipc_draft::codec::Map"), orderForm :List(Common.Pair(Text, Text))) -> ();
     # Stores a transaction, with what the user notes on it, and gives it to the node.
 
     transactionCanBeAbandoned @27 (context :Proxy.Context, txid :Data $Rust.type("::bitcoin_ipc::bitcoin::Txid") $Rust.codec("::bitcoin_ipc::codec::Hash32")) -> (result :Bool);
@@ -510,7 +510,7 @@ struct WalletTx @0x86892aeaef975f87 $Rust.derive("Default") {
     time @9 :Int64;
     # When it was made or first seen, in seconds since 1970.
 
-    valueMap @10 :List(Common.Pair(Text, Text)) $Rust.btreeMap;
+    valueMap @10 :List(Common.Pair(Text, Text)) $Rust.type("::std::collections::BTreeMap<String, String>") $Rust.codec("::bitcoin_ipc_draft::codec::Map");
     # What the user notes on it.
 
     isCoinbase @11 :Bool;
@@ -580,10 +580,10 @@ struct WalletBalances @0xf7921ca03f2518e8 $Rust.derive("Default, Copy, Eq") {
     immatureBalance @2 :Int64 $Rust.type("::bitcoin_ipc::bitcoin::Amount") $Rust.codec("::bitcoin_ipc::codec::Satoshis");
     # Of coinbase transactions that cannot be spent yet.
 
-    usedBalance @3 :Int64 $Rust.type("::bitcoin_ipc::bitcoin::Amount") $Rust.codec("::bitcoin_ipc::codec::Satoshis");
-    # At addresses that were spent from before, where the wallet avoids these.
+    usedBalance @3 :Int64 $Rust.mayBeLost;
+    # At addresses that were spent from before, where the wallet avoids these; in satoshis.
 
-    nonmempoolBalance @4 :Int64;
+    nonmempoolBalance @4 :Int64 $Rust.mayBeLost;
     # By how much transactions that are neither confirmed nor in the memory pool would change it,
     # in satoshis.
 }

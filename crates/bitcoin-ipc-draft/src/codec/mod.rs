@@ -7,6 +7,7 @@
 //! | [`PerKvb`] | Data | [`FeeRate`](crate::FeeRate) |
 //! | [`Coins`] | a list of pairs | outpoints with coins |
 //! | [`BumpFees`] | a list of pairs | outpoints with amounts |
+//! | [`Map`] | a list of pairs | `BTreeMap` of texts, or of numbers |
 //! | [`Json`] | Text | [`Value`](bitcoin_ipc::rpc::Value) |
 //! | [`Secret`], [`SecretText`] | Data, Text | [`Passphrase`](crate::Passphrase) |
 //! | [`Hash20`] | Data | a hash of 20 bytes, such as `PubkeyHash` |
@@ -15,6 +16,7 @@
 
 mod hash;
 mod json;
+mod map;
 mod number;
 mod pairs;
 mod path;
@@ -23,6 +25,7 @@ mod serialized;
 
 pub use hash::Hash20;
 pub use json::Json;
+pub use map::Map;
 pub use number::{Number, Number8};
 pub use pairs::{BumpFees, Coins};
 pub use path::{PathBytes, PathText};

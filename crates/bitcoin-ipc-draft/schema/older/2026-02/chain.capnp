@@ -228,7 +228,7 @@ interface ChainClient @0xe12e54f4b0c4b578 {
 }
 
 
-struct RPCCommand @0xcf447f100da2859a {
+struct RPCCommand @0xcf447f100da2859a $Rust.name("rpcCommand") {
     # A JSON-RPC method that another process answers.
 
     category @0 :Text;
@@ -248,7 +248,7 @@ struct RPCCommand @0xcf447f100da2859a {
 }
 
 
-struct RPCArg @0x8cb8812c575d5584 {
+struct RPCArg @0x8cb8812c575d5584 $Rust.name("rpcArg") {
     # A parameter of a JSON-RPC method.
 
     name @0 :Text;
@@ -278,7 +278,7 @@ struct HelpResult @0xc38a63499212f3e4 $Rust.derive("Eq") {
 }
 
 
-struct JSONRPCRequest @0xd804f4dad81929c9 $Rust.derive("Default") {
+struct JSONRPCRequest @0xd804f4dad81929c9 $Rust.name("jsonRpcRequest") $Rust.derive("Default") {
     # A request of a JSON-RPC client.
 
     id @0 :Text $Rust.type("::bitcoin_ipc::rpc::Value") $Rust.codec("::bitcoin_ipc_draft::codec::Json");

@@ -92,7 +92,7 @@ interface Wallet @0xc5f5ca46c6495fcf {
     # Makes a transaction, with the change at this place among its outputs (none: anywhere), and
     # signs it if asked. Nothing is stored or sent.
 
-    commitTransaction @26 (context :Proxy.Context, tx :Data $Rust.type("::bitcoin_ipc::bitcoin::Transaction") $Rust.codec("::bitcoin_ipc::codec::Consensus"), valueMap :List(Common.Pair(Text, Text)) $Rust.btreeMap, orderForm :List(Common.Pair(Text, Text))) -> ();
+    commitTransaction @26 (context :Proxy.Context, tx :Data $Rust.type("::bitcoin_ipc::bitcoin::Transaction") $Rust.codec("::bitcoin_ipc::codec::Consensus"), valueMap :List(Common.Pair(Text, Text)) $Rust.type("::std::collections::BTreeMap<String, String>") $Rust.codec("::bitcoin_ipc_draft::codec::Map"), orderForm :List(Common.Pair(Text, Text))) -> ();
     # Stores a transaction, with what the user notes on it, and gives it to the node.
 
     transactionCanBeAbandoned @27 (context :Proxy.Context, txid :Data $Rust.type("::bitcoin_ipc::bitcoin::Txid") $Rust.codec("::bitcoin_ipc::codec::Hash32")) -> (result :Bool);
@@ -509,7 +509,7 @@ struct WalletTx @0x86892aeaef975f87 $Rust.derive("Default") {
     time @9 :Int64;
     # When it was made or first seen, in seconds since 1970.
 
-    valueMap @10 :List(Common.Pair(Text, Text)) $Rust.btreeMap;
+    valueMap @10 :List(Common.Pair(Text, Text)) $Rust.type("::std::collections::BTreeMap<String, String>") $Rust.codec("::bitcoin_ipc_draft::codec::Map");
     # What the user notes on it.
 
     isCoinbase @11 :Bool;
@@ -595,6 +595,10 @@ struct CreatedTransactionResult @0xf0b4db97b1f942b6 $Rust.derive("Default") {
 
     changePos @3 :UInt32;
     # Which of the outputs is the change.
+
+    hasChangePos @4 :Bool;
+    # Not in this version, whose peers never set it: where the change is cannot be told of them. It is here
+    # because `changePos` has one meaning only in the newest version: beside this.
 }
 
 
