@@ -6,3 +6,46 @@ pub use crate::generated::common::{
     BilingualStr, BlockRef, EstimationResult, EstimatorBucket, Expected, FeeCalculation, GlobalArgs,
     Pair, PairInt64, PairUInt64, PsbtFillOptions, Settings, UtilResult, UtilResultVoid,
 };
+
+impl<T> UtilResult<T> {
+    /// The value, or the error.
+    ///
+    /// # Errors
+    /// What the other side says, where that is an error.
+    ///
+    /// ```
+    /// use bitcoin_ipc::common::{BilingualStr, UtilResult};
+    ///
+    /// assert_eq!(UtilResult::new(7).into_result(), Ok(7));
+    /// let failed: UtilResult<u8> = UtilResult::failed("no wallet of this name");
+    /// assert_eq!(failed.into_result(), Err(BilingualStr::from("no wallet of this name")));
+    /// ```
+    pub fn into_result(self) -> Result<T, BilingualStr> {
+        match self.error {
+            None => Ok(self.value),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// An error. Its value is the default, which does not matter.
+    pub fn failed(error: impl Into<BilingualStr>) -> UtilResult<T>
+    where
+        T: Default,
+    {
+        UtilResult::new(T::default()).error(error.into())
+    }
+}
+
+/// A text that is not translated.
+impl From<&str> for BilingualStr {
+    fn from(text: &str) -> BilingualStr {
+        BilingualStr::from(text.to_owned())
+    }
+}
+
+/// A text that is not translated.
+impl From<String> for BilingualStr {
+    fn from(text: String) -> BilingualStr {
+        BilingualStr::default().original(text.clone()).translated(text)
+    }
+}
