@@ -50,20 +50,25 @@ fn collect<T>(
 mod tests {
     use super::*;
 
+    type Texts = BTreeMap<String, String>;
+    type Numbers = BTreeMap<String, u64>;
+
     #[test]
     fn entries_travel_as_pairs_and_no_key_twice() {
         let (a, b) = ("a".to_owned(), "b".to_owned());
-        let texts = BTreeMap::from([(a.clone(), "1".to_owned()), (b.clone(), String::new())]);
+        let texts: Texts = [(a.clone(), "1".to_owned()), (b.clone(), String::new())].into();
         let wire = Map::encode(&texts).unwrap();
         assert_eq!(wire, [Pair::new(a.clone(), "1".to_owned()), Pair::new(b, String::new())]);
-        assert_eq!(Map::decode(wire.clone()).unwrap(), texts);
-        let error = <Map as Codec<BTreeMap<String, String>>>::decode([wire.clone(), wire].concat());
-        assert_eq!(error.unwrap_err().to_string(), "the key \"a\" is there twice");
+        let decode = <Map as Codec<Texts>>::decode;
+        assert_eq!(decode(wire.clone()).unwrap(), texts);
+        let error = decode([wire.clone(), wire].concat()).unwrap_err();
+        assert_eq!(error.to_string(), "the key \"a\" is there twice");
 
-        let numbers = BTreeMap::from([(a.clone(), u64::MAX)]);
+        let numbers: Numbers = [(a.clone(), u64::MAX)].into();
         let wire = Map::encode(&numbers).unwrap();
         assert_eq!(wire, [PairUInt64::new(a).value(u64::MAX)]);
-        assert_eq!(Map::decode(wire.clone()).unwrap(), numbers);
-        assert!(<Map as Codec<BTreeMap<String, u64>>>::decode([wire.clone(), wire].concat()).is_err());
+        let decode = <Map as Codec<Numbers>>::decode;
+        assert_eq!(decode(wire.clone()).unwrap(), numbers);
+        assert!(decode([wire.clone(), wire].concat()).is_err());
     }
 }
