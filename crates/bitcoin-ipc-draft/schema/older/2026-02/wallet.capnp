@@ -526,7 +526,7 @@ struct WalletTxOut @0xefff1af99995c89f $Rust.derive("Default") {
     time @1 :Int64;
     # The transaction's time, in seconds since 1970.
 
-    depthInMainChain @2 :Int32 = -1;
+    depthInMainChain @2 :Int32;
     # Its confirmations; 0 in the memory pool; below 0 if it conflicts with others or is not
     # known.
 
