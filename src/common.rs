@@ -3,8 +3,8 @@
 //! split from its wallet (the crate `bitcoin-ipc-draft`).
 
 pub use crate::generated::common::{
-    BilingualStr, BlockRef, EstimationResult, EstimatorBucket, Expected, FeeCalculation, GlobalArgs,
-    Pair, PairInt64, PairUInt64, PsbtFillOptions, Settings, UtilResult, UtilResultVoid,
+    BilingualStr, BlockRef, EstimationResult, EstimatorBucket, Expected, FeeCalculation,
+    GlobalArgs, Pair, PairInt64, PairUInt64, PsbtFillOptions, Settings, UtilResult, UtilResultVoid,
 };
 
 impl<T> UtilResult<T> {

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/bitcoin-ipc-draft/schema");
+    let schema =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/bitcoin-ipc-draft/schema");
     multiprocess_build::Builder::new()
         .schema_dir(schema.join("older/2026-02"))
         .file(schema.join("handler.capnp"))

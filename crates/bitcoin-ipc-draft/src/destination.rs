@@ -124,7 +124,8 @@ impl From<&Script> for TxDestination {
             // OP_1 to OP_16.
             let version = u32::from(bytes[0]) - 0x50;
             let program = bytes[2..].to_vec();
-            made.witness_unknown = Some(WitnessUnknown::default().version(version).program(program));
+            made.witness_unknown =
+                Some(WitnessUnknown::default().version(version).program(program));
         }
         made
     }

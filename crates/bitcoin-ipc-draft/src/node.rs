@@ -1,7 +1,7 @@
 //! A node, for a user interface.
 
 pub use crate::generated::node::{
-    BannedListChangedCallback, BannedListChangedCallbackClient, Banmap, BlockAndHeaderTipInfo,
+    Banmap, BannedListChangedCallback, BannedListChangedCallbackClient, BlockAndHeaderTipInfo,
     BlockTip, Client, ExternalSigner, ExternalSignerClient, InitMessageCallback,
     InitMessageCallbackClient, InitWalletCallback, InitWalletCallbackClient, LocalServiceInfo,
     MessageBoxCallback, MessageBoxCallbackClient, Node, NodeAppInitMainResults,

@@ -23,7 +23,7 @@ use bitcoin_ipc_draft::values::{
     Broadcast, FilterType, RemovalReason, Replaceability, SettingsAction,
 };
 use bitcoin_ipc_draft::{Coin, CommandError, FeeRate, Locator};
-use multiprocess::{Connection, Error, Result};
+use multiprocess::{Connection, Error, PeerVersion, Result};
 use serde_json::json;
 
 fn genesis() -> Block {
@@ -219,7 +219,8 @@ impl Chain for Node {
         told.transaction_added_to_mempool(tx.clone()).wait()?;
         told.transaction_removed_from_mempool(tx, RemovalReason::Unknown(9)).wait()?;
         let role = ChainstateRole::default().validated(true);
-        let block = BlockInfo::default().hash(Some(genesis.block_hash())).data(Some(genesis.clone()));
+        let block =
+            BlockInfo::default().hash(Some(genesis.block_hash())).data(Some(genesis.clone()));
         told.block_connected(role, block).wait()?;
         told.chain_state_flushed(role, Locator::new([hash(3)])).wait()
     }
@@ -265,6 +266,7 @@ fn serve() -> (ChainHandle, Node, Connection) {
     let init = InitClient::new(NodeProcess(node.clone()));
     let serving = Connection::builder().serve(init).start(theirs).unwrap();
     let init: InitClient = Connection::new(ours).unwrap().bootstrap().unwrap();
+    PeerVersion::assume(&init, "2026-07").unwrap();
     (init.make_chain().wait().unwrap().unwrap(), node, serving)
 }
 
@@ -276,7 +278,8 @@ fn noted(node: &Node) -> Vec<String> {
 fn a_block_is_found_with_what_is_asked_of_it_and_of_the_next() {
     let (chain, _node, _serving) = serve();
     let next = FoundBlockParam::default().want_in_active_chain(true).want_locator(true);
-    let asked = FoundBlockParam::default().want_hash(true).want_data(true).next_block(Box::new(next));
+    let asked =
+        FoundBlockParam::default().want_hash(true).want_data(true).next_block(Box::new(next));
     let found = chain.find_block(genesis().block_hash(), asked).wait().unwrap();
     assert!(found.result);
     let next = FoundBlockResult::default()
@@ -468,7 +471,10 @@ fn what_is_not_served_says_so_with_its_name() {
         (chain.has_assumed_valid_chain().wait().unwrap_err(), "Chain.hasAssumedValidChain"),
         (chain.get_rw_setting("a").wait().unwrap_err(), "Chain.getRwSetting"),
     ] {
-        assert!(matches!(&error, Error::Unimplemented { method } if method.contains(name)), "{error}");
+        assert!(
+            matches!(&error, Error::Unimplemented { method } if method.contains(name)),
+            "{error}"
+        );
     }
 }
 
@@ -491,6 +497,7 @@ fn settings_of_a_process_travel_whole() {
     let init = InitClient::new(Wallets(got.clone()));
     let _serving = Connection::builder().serve(init).start(theirs).unwrap();
     let init: InitClient = Connection::new(ours).unwrap().bootstrap().unwrap();
+    PeerVersion::assume(&init, "2026-07").unwrap();
 
     let text = str::to_owned;
     let section = bitcoin_ipc::common::Pair::new(text("prune"), vec![text("550"), text("1")]);

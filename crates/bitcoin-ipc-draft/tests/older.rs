@@ -113,9 +113,13 @@ fn serve() -> (InitClient, Old, Connection) {
 #[test]
 fn no_method_is_taken_for_another_before_the_version_is_known() {
     let (init, old, _serving) = serve();
-    // Its ordinal is that of makeNode there.
-    let error = init.make_chain().wait().unwrap_err();
-    assert!(error.to_string().contains("PeerVersion::assume"), "{error}");
+    // Their ordinals are those of makeNode and makeTracing there.
+    for error in [
+        init.make_chain().wait().map(drop).unwrap_err(),
+        init.make_wallet_loader(GlobalArgs::default(), None).wait().map(drop).unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("PeerVersion::assume"), "{error}");
+    }
     assert_eq!(old.take(), Vec::<String>::new());
 }
 
@@ -147,7 +151,8 @@ fn a_wallet_of_february_is_called_by_the_same_handles() {
     let settings = GlobalArgs::default().config_path("/a");
     let loader = init.make_wallet_loader(settings, None).wait().unwrap().unwrap();
     let wallet = loader.get_wallets().wait().unwrap().remove(0).unwrap();
-    let made = wallet.create_transaction(vec![], CoinControl::default(), true, Some(4)).wait().unwrap();
+    let made =
+        wallet.create_transaction(vec![], CoinControl::default(), true, Some(4)).wait().unwrap();
     assert_eq!(made.into_result().unwrap_err().original, "no money");
     let balances = wallet.get_balances().wait().unwrap();
     assert_eq!((balances.balance, balances.used_balance), (Amount::from_sat(5), 0));

@@ -27,10 +27,10 @@ fn the_schemas_are_the_draft_of_july() {
         command.file(shared.join("common.capnp"));
         command.compile().unwrap()
     };
-    let message = serialize::read_message(&mut &compiled[..], message::ReaderOptions {
-        traversal_limit_in_words: None,
-        nesting_limit: 64,
-    });
+    let message = serialize::read_message(
+        &mut &compiled[..],
+        message::ReaderOptions { traversal_limit_in_words: None, nesting_limit: 64 },
+    );
     let message = message.unwrap();
     let request = message.get_root::<code_generator_request::Reader<'_>>().unwrap();
     let found = Schema::new(request).unwrap().blocks(request).unwrap();

@@ -19,7 +19,7 @@ use bitcoin_ipc_draft::wallet::{
     WalletTxOut,
 };
 use bitcoin_ipc_draft::{FeeRate, Passphrase};
-use multiprocess::{Connection, Result};
+use multiprocess::{Connection, PeerVersion, Result};
 
 type Noted = Arc<Mutex<Vec<String>>>;
 
@@ -90,11 +90,12 @@ impl WalletLoader for Loader {
     ) -> Result<WalletLoaderCreateWalletResults> {
         if name.is_empty() {
             let failed = UtilResult::failed("it needs a name");
-            return Ok(WalletLoaderCreateWalletResults::new(failed));
+            return Ok(WalletLoaderCreateWalletResults::default().result(failed));
         }
         note(&self.noted, format!("{name} {:?} {flags:#x}", passphrase.as_bytes()));
         let wallet = WalletClient::new(Purse(self.noted.clone()));
-        Ok(WalletLoaderCreateWalletResults::new(UtilResult::new(Some(wallet)))
+        Ok(WalletLoaderCreateWalletResults::default()
+            .result(UtilResult::new(Some(wallet)))
             .warning(vec![BilingualStr::from("empty")]))
     }
 
@@ -209,6 +210,7 @@ fn serve() -> (WalletLoaderClient, Noted, Connection) {
     let init = InitClient::new(Process(noted.clone()));
     let serving = Connection::builder().serve(init).start(theirs).unwrap();
     let init: InitClient = Connection::new(ours).unwrap().bootstrap().unwrap();
+    PeerVersion::assume(&init, "2026-07").unwrap();
     let settings = GlobalArgs::default().config_path("/a/bitcoin.conf");
     let loader = init.make_wallet_loader(settings, Some(ChainHandle::new(Node))).wait().unwrap();
     assert_eq!(take(&noted), ["settings of /a/bitcoin.conf"]);
@@ -277,14 +279,15 @@ fn a_wallet_pays() {
 
     let recipient = Recipient::new(Amount::from_sat(7)).dest(destination());
     let control = CoinControl::default().fee_rate(FeeRate::from_sat_per_kvb(2000));
-    let made = wallet.create_transaction(vec![recipient.clone()], control, true, Some(1)).wait().unwrap();
+    let made =
+        wallet.create_transaction(vec![recipient.clone()], control, true, Some(1)).wait().unwrap();
     let made = made.into_result().unwrap();
     assert_eq!((made.tx, made.fee, made.change_pos), (Some(tx()), Amount::from_sat(141), Some(0)));
     wallet.create_transaction(vec![recipient], CoinControl::default(), false, None).wait().unwrap();
-    assert_eq!(take(&noted), [
-        "(true, 0.00000007 BTC, Some(FeeRate(2000)), true, Some(1))",
-        "(true, 0.00000007 BTC, None, false, None)",
-    ]);
+    assert_eq!(
+        take(&noted),
+        ["(true, 7 SAT, Some(FeeRate(2000)), true, Some(1))", "(true, 7 SAT, None, false, None)",]
+    );
 
     let values = BTreeMap::from([("comment".to_owned(), "lunch".to_owned())]);
     let order = vec![Pair::new("Message".to_owned(), "hi".to_owned())];
@@ -299,14 +302,15 @@ fn what_a_wallet_tells_of_itself_arrives() {
     let coins = wallet.list_coins().wait().unwrap();
     let coin = WalletTxOut::default().depth_in_main_chain(2);
     assert_eq!(coins, [Pair::new(destination(), vec![Pair::new(vec![1], coin)])]);
-    
+
     let filled = wallet.fill_psbt(PsbtFillOptions::default(), 0, true, vec![5]).wait().unwrap();
     assert_eq!((filled.n_signed, filled.complete, filled.result), (Some(2), true, None));
     assert_eq!(filled.psbtx, [5]);
     let options = PsbtFillOptions::default().sighash_type(1);
     let refused = wallet.fill_psbt(options, 0, true, vec![5]).wait().unwrap();
     assert_eq!(refused.result.map(PsbtError::from), Some(PsbtError::SighashMismatch));
-    assert_eq!(refused.n_signed, None);
+    let unasked = wallet.fill_psbt(PsbtFillOptions::default(), 0, false, vec![]).wait().unwrap();
+    assert_eq!(unasked.n_signed, None);
 
     let told = Noted::default();
     let noted = told.clone();

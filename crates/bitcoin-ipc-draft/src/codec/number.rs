@@ -51,11 +51,9 @@ mod tests {
             assert_eq!(<Number as Codec<RemovalReason>>::decode(number).unwrap(), reason);
             assert_eq!(Number::encode(&reason).unwrap(), number);
         }
-        for (number, filter) in [
-            (0, FilterType::Basic),
-            (255, FilterType::Invalid),
-            (1, FilterType::Unknown(1)),
-        ] {
+        for (number, filter) in
+            [(0, FilterType::Basic), (255, FilterType::Invalid), (1, FilterType::Unknown(1))]
+        {
             assert_eq!(<Number8 as Codec<FilterType>>::decode(number).unwrap(), filter);
             assert_eq!(Number8::encode(&filter).unwrap(), number);
         }

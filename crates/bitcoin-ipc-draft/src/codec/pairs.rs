@@ -22,7 +22,10 @@ impl Codec<Vec<(OutPoint, Option<Coin>)>> for Coins {
 
     fn encode(value: &Vec<(OutPoint, Option<Coin>)>) -> Result<Self::Wire, CodecError> {
         let bytes = OrEmpty::<Serialized>::encode;
-        value.iter().map(|(key, coin)| Ok(Pair::new(Consensus::encode(key)?, bytes(coin)?))).collect()
+        value
+            .iter()
+            .map(|(key, coin)| Ok(Pair::new(Consensus::encode(key)?, bytes(coin)?)))
+            .collect()
     }
 }
 

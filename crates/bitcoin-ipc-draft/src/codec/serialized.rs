@@ -59,11 +59,7 @@ mod tests {
 
     #[test]
     fn a_fee_rate_has_8_bytes() {
-        for (rate, bytes) in [
-            (0, [0; 8]),
-            (1000, [0xe8, 3, 0, 0, 0, 0, 0, 0]),
-            (-1, [0xff; 8]),
-        ] {
+        for (rate, bytes) in [(0, [0; 8]), (1000, [0xe8, 3, 0, 0, 0, 0, 0, 0]), (-1, [0xff; 8])] {
             let rate = FeeRate::from_sat_per_kvb(rate);
             assert_eq!(PerKvb::encode(&rate).unwrap(), bytes);
             assert_eq!(PerKvb::decode(bytes.to_vec()).unwrap(), rate);

@@ -58,7 +58,9 @@ pub(super) fn read(bytes: &mut &[u8]) -> Result<ScriptBuf, FormatError> {
     let to_key = |key: &[u8]| [&[key.len() as u8][..], key, &[CHECKSIG]].concat().into();
     let kind = read_varint(bytes)?;
     Ok(match kind {
-        0 => ScriptBuf::new_p2pkh(&PubkeyHash::from_slice(take(bytes, 20)?).map_err(|_| invalid())?),
+        0 => {
+            ScriptBuf::new_p2pkh(&PubkeyHash::from_slice(take(bytes, 20)?).map_err(|_| invalid())?)
+        }
         1 => ScriptBuf::new_p2sh(&ScriptHash::from_slice(take(bytes, 20)?).map_err(|_| invalid())?),
         2 | 3 => to_key(&[&[kind as u8][..], take(bytes, 32)?].concat()),
         4 | 5 => {

@@ -1,6 +1,6 @@
 use super::*;
-use bitcoin_ipc::bitcoin::hex::FromHex;
 use bitcoin_ipc::bitcoin::ScriptBuf;
+use bitcoin_ipc::bitcoin::hex::FromHex;
 
 /// The generator of the curve: the public key of the private key 1.
 const X: &str = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";

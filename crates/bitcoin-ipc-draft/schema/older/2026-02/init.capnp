@@ -35,6 +35,10 @@ interface Init @0x8838c700ba5cba65 {
     # The wallets of a wallet process, which gets the node's settings and chain. Reading
     # `globalArgs` sets up the process: the network, the data directory.
 
+    makeTracing @7 (context :Proxy.Context) -> (result :Capability);
+    # What tells of changes of the coins (Tracing). Only this version has it; it is here so that its ordinal is not
+    # taken for the newest version's makeWalletLoader.
+
     makeMiningOld2 @2 () -> ();
     # The ordinal of makeMining in Bitcoin Core 30. Newer nodes answer with an error.
 }
