@@ -8,7 +8,7 @@ use bitcoin_ipc::bitcoin::hashes::Hash;
 use bitcoin_ipc::bitcoin::{
     Amount, Block, BlockHash, Network, OutPoint, ScriptBuf, Transaction, TxOut, Txid,
 };
-use bitcoin_ipc::common::{BilingualStr, GlobalArgs, Settings, UtilResultVoid};
+use bitcoin_ipc::common::{BilingualStr, UtilResultVoid};
 use bitcoin_ipc::rpc::{NodeError, Value, code};
 use bitcoin_ipc_draft::chain::{
     ActorCallbackCallResults, ActorCallbackClient, BlockInfo, Chain,
@@ -476,38 +476,4 @@ fn what_is_not_served_says_so_with_its_name() {
             "{error}"
         );
     }
-}
-
-#[test]
-fn settings_of_a_process_travel_whole() {
-    struct Wallets(Arc<Mutex<GlobalArgs>>);
-    impl Init for Wallets {
-        fn make_wallet_loader(
-            &self,
-            settings: GlobalArgs,
-            chain: Option<ChainHandle>,
-        ) -> Result<Option<bitcoin_ipc_draft::wallet::WalletLoaderClient>> {
-            assert_eq!(chain.unwrap().get_prune_height().wait()?, Some(0));
-            *self.0.lock().unwrap() = settings;
-            Ok(None)
-        }
-    }
-    let got = Arc::new(Mutex::new(GlobalArgs::default()));
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let init = InitClient::new(Wallets(got.clone()));
-    let _serving = Connection::builder().serve(init).start(theirs).unwrap();
-    let init: InitClient = Connection::new(ours).unwrap().bootstrap().unwrap();
-    PeerVersion::assume(&init, "2026-07").unwrap();
-
-    let text = str::to_owned;
-    let section = bitcoin_ipc::common::Pair::new(text("prune"), vec![text("550"), text("1")]);
-    let settings = Settings::default()
-        .forced_settings([(text("listen"), text("false"))].into())
-        .command_line_options([(text("regtest"), vec![text("true")])].into())
-        .rw_settings([(text("wallet"), text("[\"a\"]"))].into())
-        .ro_config([(text("regtest"), vec![section])].into());
-    let sent = GlobalArgs::default().settings(settings).config_path("/a/bitcoin.conf");
-    let chain = ChainHandle::new(Node::default());
-    assert!(init.make_wallet_loader(sent.clone(), Some(chain)).wait().unwrap().is_none());
-    assert_eq!(*got.lock().unwrap(), sent);
 }
