@@ -45,8 +45,11 @@ extern crate self as bitcoin_ipc;
 
 mod blocking;
 pub mod codec;
+pub mod common;
 pub mod echo;
-mod generated;
+// For the generated code of crates whose schemas import this one's (`Builder::crate_provides`).
+#[doc(hidden)]
+pub mod generated;
 pub mod init;
 pub mod ipc;
 pub mod mining;

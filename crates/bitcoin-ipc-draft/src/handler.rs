@@ -1,0 +1,3 @@
+//! What ends a subscription.
+
+pub use crate::generated::handler::{Client, Handler, HandlerClient};

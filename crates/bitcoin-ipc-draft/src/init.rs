@@ -1,0 +1,3 @@
+//! The Init: the bootstrap object of a process.
+
+pub use crate::generated::init::{Client, Init, InitClient};

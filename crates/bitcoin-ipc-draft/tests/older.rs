@@ -1,0 +1,166 @@
+//! A peer that has the draft of February, called through the handles of July.
+
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
+
+use bitcoin_ipc::bitcoin::Amount;
+use bitcoin_ipc::common::{GlobalArgs, UtilResult};
+use bitcoin_ipc::rpc::Value;
+use bitcoin_ipc_draft::chain::ChainHandle;
+use bitcoin_ipc_draft::init::InitClient;
+use bitcoin_ipc_draft::wallet::CoinControl;
+use multiprocess::{Connection, Error, PeerVersion, Result};
+use old_draft::{chain as old_chain, init as old_init, wallet as old_wallet};
+use serde_json::json;
+
+/// Notes which of its methods are called.
+#[derive(Clone, Default)]
+struct Old(Arc<Mutex<Vec<String>>>);
+
+impl Old {
+    fn note(&self, what: impl Into<String>) {
+        self.0.lock().unwrap().push(what.into());
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl old_init::Init for Old {
+    fn make_chain(&self) -> Result<Option<old_chain::ChainHandle>> {
+        self.note("makeChain");
+        Ok(Some(old_chain::ChainHandle::new(self.clone())))
+    }
+
+    fn make_wallet_loader(
+        &self,
+        settings: GlobalArgs,
+        _chain: Option<old_chain::ChainHandle>,
+    ) -> Result<Option<old_wallet::WalletLoaderClient>> {
+        self.note(format!("makeWalletLoader {}", settings.config_path));
+        Ok(Some(old_wallet::WalletLoaderClient::new(self.clone())))
+    }
+}
+
+impl old_chain::Chain for Old {
+    fn get_height(&self) -> Result<Option<i32>> {
+        self.note("getHeight");
+        Ok(Some(7))
+    }
+
+    fn get_setting(&self, name: String) -> Result<Value> {
+        self.note(format!("getSetting {name}"));
+        Ok(json!(550))
+    }
+
+    fn has_assumed_valid_chain(&self) -> Result<bool> {
+        self.note("hasAssumedValidChain");
+        Ok(true)
+    }
+}
+
+impl old_chain::ChainClient for Old {}
+
+impl old_wallet::WalletLoader for Old {
+    fn get_wallets(&self) -> Result<Vec<Option<old_wallet::WalletClient>>> {
+        Ok(vec![Some(old_wallet::WalletClient::new(self.clone()))])
+    }
+}
+
+impl old_wallet::Wallet for Old {
+    fn create_transaction(
+        &self,
+        _recipients: Vec<old_wallet::Recipient>,
+        _coin_control: old_wallet::CoinControl,
+        sign: bool,
+        change_pos: Option<u32>,
+    ) -> Result<UtilResult<old_wallet::CreatedTransactionResult>> {
+        self.note(format!("createTransaction {sign} {change_pos:?}"));
+        Ok(UtilResult::failed("no money"))
+    }
+
+    fn get_balances(&self) -> Result<old_wallet::WalletBalances> {
+        Ok(old_wallet::WalletBalances { balance: Amount::from_sat(5), ..Default::default() })
+    }
+
+    fn fill_psbt(
+        &self,
+        sighash_type: i32,
+        sign: bool,
+        bip32derivs: bool,
+        want_n_signed: bool,
+    ) -> Result<old_wallet::WalletFillPSBTResults> {
+        self.note(format!("fillPSBT {sighash_type} {sign} {bip32derivs}"));
+        Ok(old_wallet::WalletFillPSBTResults {
+            n_signed: want_n_signed.then_some(3),
+            psbt: vec![6],
+            complete: true,
+            ..Default::default()
+        })
+    }
+}
+
+/// A peer of February, of which nobody knows that yet.
+fn serve() -> (InitClient, Old, Connection) {
+    let old = Old::default();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let init = old_init::InitClient::new(old.clone());
+    let serving = Connection::builder().serve(init).start(theirs).unwrap();
+    (Connection::new(ours).unwrap().bootstrap().unwrap(), old, serving)
+}
+
+#[test]
+fn no_method_is_taken_for_another_before_the_version_is_known() {
+    let (init, old, _serving) = serve();
+    // Their ordinals are those of makeNode and makeTracing there.
+    for error in [
+        init.make_chain().wait().map(drop).unwrap_err(),
+        init.make_wallet_loader(GlobalArgs::default(), None).wait().map(drop).unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("PeerVersion::assume"), "{error}");
+    }
+    assert_eq!(old.take(), Vec::<String>::new());
+}
+
+#[test]
+fn a_chain_of_february_is_called_by_the_same_handles() {
+    let (init, old, _serving) = serve();
+    PeerVersion::assume(&init, "2026-02").unwrap();
+    let chain: ChainHandle = init.make_chain().wait().unwrap().unwrap();
+    assert_eq!(chain.get_height().wait().unwrap(), Some(7));
+    assert_eq!(chain.get_setting("prune").wait().unwrap(), json!(550));
+    assert!(chain.has_assumed_valid_chain().wait().unwrap());
+    let called = ["makeChain", "getHeight", "getSetting prune", "hasAssumedValidChain"];
+    assert_eq!(old.take(), called);
+    // What it does not have.
+    for error in [
+        chain.wait_for_notifications().wait().unwrap_err(),
+        init.make_rpc().wait().map(drop).unwrap_err(),
+    ] {
+        let too_old = matches!(error, Error::PeerTooOld { .. } | Error::Unimplemented { .. });
+        assert!(too_old, "{error}");
+    }
+    assert_eq!(old.take(), Vec::<String>::new());
+}
+
+#[test]
+fn a_wallet_of_february_is_called_by_the_same_handles() {
+    let (init, old, _serving) = serve();
+    PeerVersion::assume(&init, "2026-02").unwrap();
+    let settings = GlobalArgs::default().config_path("/a");
+    let loader = init.make_wallet_loader(settings, None).wait().unwrap().unwrap();
+    let wallet = loader.get_wallets().wait().unwrap().remove(0).unwrap();
+    let made =
+        wallet.create_transaction(vec![], CoinControl::default(), true, Some(4)).wait().unwrap();
+    assert_eq!(made.into_result().unwrap_err().original, "no money");
+    let balances = wallet.get_balances().wait().unwrap();
+    assert_eq!((balances.balance, balances.used_balance), (Amount::from_sat(5), 0));
+    let filled = wallet.fill_psbt_v2026_02(1, true, false, true).wait().unwrap();
+    assert_eq!((filled.n_signed, filled.psbt, filled.complete), (Some(3), vec![6], true));
+    let calls = ["makeWalletLoader /a", "createTransaction true Some(4)", "fillPSBT 1 true false"];
+    assert_eq!(old.take(), calls);
+    let error = wallet.fill_psbt(Default::default(), 0, false, vec![]).wait().unwrap_err();
+    assert!(matches!(error, Error::Unimplemented { .. } | Error::PeerTooOld { .. }), "{error}");
+    assert_eq!(old.take(), Vec::<String>::new());
+}
