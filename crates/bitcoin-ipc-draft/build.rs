@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         )
         .newest_version("2026-07")
         .keep_unknown(true)
+        .serve_older(true)
         .older_version("2026-02", "schema/older/2026-02")
         .compile()?;
     Ok(())

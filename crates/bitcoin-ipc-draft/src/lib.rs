@@ -2,10 +2,11 @@
 //! proxies to call and to serve them.
 //!
 //! They are a draft (bitcoin/bitcoin#10102): no release of Bitcoin Core has them, and their methods have moved
-//! and will move. This crate has the form of July 2026, and calls peers of February 2026 through the same handles.
-//! Say which one a peer has before the first call, by
+//! and will move. This crate has the form of July 2026, and calls and serves peers of February 2026 through the same
+//! handles and traits. Who calls first says which one the peer has, by
 //! [`PeerVersion::assume`](multiprocess::PeerVersion::assume) with `2026-07` or `2026-02`: they use the same ordinals
-//! for different methods, and what could reach another method is refused until then. Echo, Mining and Rpc, which
+//! for different methods, and what could reach another method is refused until then. Who is called finds it out by the
+//! first call that differs, such as `makeWalletLoader`. Echo, Mining and Rpc, which
 //! are released, are those of [`bitcoin_ipc`].
 //!
 //! A chain that is served, and called as a wallet calls it:

@@ -1,4 +1,4 @@
-//! A peer that has the draft of February, called through the handles of July.
+//! Peers that have the draft of February: called through the handles of July, and served by its objects.
 
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use bitcoin_ipc::bitcoin::Amount;
 use bitcoin_ipc::common::{GlobalArgs, UtilResult};
 use bitcoin_ipc::rpc::Value;
-use bitcoin_ipc_draft::chain::ChainHandle;
-use bitcoin_ipc_draft::init::InitClient;
-use bitcoin_ipc_draft::wallet::CoinControl;
-use multiprocess::{Connection, Error, PeerVersion, Result};
+use bitcoin_ipc_draft::chain::{Chain, ChainClient, ChainHandle};
+use bitcoin_ipc_draft::init::{Init, InitClient};
+use bitcoin_ipc_draft::wallet::{CoinControl, WalletLoader, WalletLoaderClient};
+use multiprocess::{Connection, Error, Interface, PeerVersion, Result};
 use old_draft::{chain as old_chain, init as old_init, wallet as old_wallet};
 use serde_json::json;
 
@@ -163,4 +163,98 @@ fn a_wallet_of_february_is_called_by_the_same_handles() {
     let error = wallet.fill_psbt(Default::default(), 0, false, vec![]).wait().unwrap_err();
     assert!(matches!(error, Error::Unimplemented { .. } | Error::PeerTooOld { .. }), "{error}");
     assert_eq!(old.take(), Vec::<String>::new());
+}
+
+/// A wallet process, as a node of either version starts it. It is not told which.
+struct WalletProcess;
+
+impl Init for WalletProcess {
+    fn make_wallet_loader(
+        &self,
+        settings: GlobalArgs,
+        chain: Option<ChainHandle>,
+    ) -> Result<Option<WalletLoaderClient>> {
+        assert_eq!(settings.config_path, "/a");
+        let chain = chain.ok_or_else(|| Error::failed("no chain"))?;
+        Ok(Some(WalletLoaderClient::new(Loader { chain })))
+    }
+}
+
+struct Loader {
+    chain: ChainHandle,
+}
+
+impl ChainClient for Loader {
+    fn load(&self) -> Result<bool> {
+        // In February at another ordinal, at which July has something else.
+        Ok(self.chain.get_setting("prune").wait()? == json!(550))
+    }
+}
+
+impl WalletLoader for Loader {}
+
+/// Serves the wallet process to a node, whose Init it is asked for.
+fn wallet_process<I: Interface>() -> (I, Connection, Connection) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let init = InitClient::new(WalletProcess);
+    let serving = Connection::builder().serve(init).start(theirs).unwrap();
+    let connection = Connection::new(ours).unwrap();
+    (connection.bootstrap().unwrap(), connection, serving)
+}
+
+#[test]
+fn a_node_of_february_starts_the_wallet_of_july() {
+    let (init, _connection, _serving) = wallet_process::<old_init::InitClient>();
+    let old = Old::default();
+    let chain = old_chain::ChainHandle::new(old.clone());
+    let settings = GlobalArgs::default().config_path("/a");
+    let loader = init.make_wallet_loader(settings, Some(chain)).wait().unwrap().unwrap();
+    assert!(loader.load().wait().unwrap());
+    assert_eq!(old.take(), ["getSetting prune"]);
+}
+
+#[test]
+fn a_node_of_july_starts_it_as_well() {
+    struct Settings;
+    impl Chain for Settings {
+        fn get_setting(&self, name: String) -> Result<Value> {
+            assert_eq!(name, "prune");
+            Ok(json!(550))
+        }
+    }
+    let (init, _connection, _serving) = wallet_process::<InitClient>();
+    PeerVersion::assume(&init, "2026-07").unwrap();
+    let chain = ChainHandle::new(Settings);
+    let settings = GlobalArgs::default().config_path("/a");
+    let loader = init.make_wallet_loader(settings, Some(chain)).wait().unwrap().unwrap();
+    assert!(loader.load().wait().unwrap());
+}
+
+/// A node of July whose wallet process is of February: its Chain has February's ordinals for that one.
+#[test]
+fn a_wallet_of_february_calls_the_chain_of_july() {
+    struct Settings;
+    impl Chain for Settings {
+        fn get_setting(&self, name: String) -> Result<Value> {
+            Ok(json!(name))
+        }
+    }
+    struct OldWallet;
+    impl old_init::Init for OldWallet {
+        fn make_wallet_loader(
+            &self,
+            _settings: GlobalArgs,
+            chain: Option<old_chain::ChainHandle>,
+        ) -> Result<Option<old_wallet::WalletLoaderClient>> {
+            assert_eq!(chain.unwrap().get_setting("prune").wait()?, json!("prune"));
+            Ok(None)
+        }
+    }
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let init = old_init::InitClient::new(OldWallet);
+    let _serving = Connection::builder().serve(init).start(theirs).unwrap();
+    let init: InitClient = Connection::new(ours).unwrap().bootstrap().unwrap();
+    PeerVersion::assume(&init, "2026-02").unwrap();
+    let chain = ChainHandle::new(Settings);
+    assert!(init.make_wallet_loader(GlobalArgs::default(), Some(chain)).wait().unwrap().is_none());
 }

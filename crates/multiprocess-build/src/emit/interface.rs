@@ -157,8 +157,14 @@ pub(super) fn arms(
         let (ordinal, serve) =
             (Literal::u16_unsuffixed(method.ordinal), own(method, &quote!(Self::#table)));
         let others = (lineage.cx.serves_older && method.collides != 0).then(|| {
-            let collides = bits(method.collides);
-            quote!(if !call.is_of(<Self as rt::Interface>::FAMILY, #collides))
+            let (own, others) = (bits(method.versions), bits(method.collides));
+            let size = size_of(method.params.size);
+            let sizes = sizes_there(lineage, method);
+            quote! {
+                if !call.is_another(
+                    <Self as rt::Interface>::FAMILY, (#own, #size), (#others, &[#(#sizes),*]),
+                )
+            }
         });
         quote!((#id, #ordinal) #others => #serve,)
     });
@@ -167,6 +173,19 @@ pub(super) fn arms(
         quote!((id, _) if <#handle as rt::Interface>::extends(id) => #serve,)
     });
     older.into_iter().chain(own).chain(parents).collect()
+}
+
+/// The sizes of what older versions have at a method's ordinal.
+fn sizes_there(lineage: &Lineage<'_>, method: &Method) -> Vec<TokenStream> {
+    let mut sizes = Vec::new();
+    for other in &lineage.interface.methods {
+        if other.versions & 1 == 0 && other.ordinal == method.ordinal {
+            sizes.push(size_of(other.params.size));
+        }
+        let forms = other.older.iter().filter(|older| older.ordinal == method.ordinal);
+        sizes.extend(forms.map(|older| size_of(older.params.size)));
+    }
+    sizes
 }
 
 /// The arms for calls of older versions' peers, where these have a method in another form.
@@ -214,7 +233,8 @@ pub(super) fn dispatch(arms: &[TokenStream], name: &TokenStream) -> TokenStream 
     match arms {
         [] => quote!(call.unknown(#name)),
         arms => {
-            let asks = arms.iter().any(|arm| mentions(arm, "is_older") || mentions(arm, "is_of"));
+            let asks =
+                arms.iter().any(|arm| mentions(arm, "is_older") || mentions(arm, "is_another"));
             let call = asks.then(|| quote!(let mut call = call;));
             quote!(#call match call.method() { #(#arms)* _ => call.unknown(#name), })
         }

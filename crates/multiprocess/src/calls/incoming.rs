@@ -45,7 +45,34 @@ impl<'a, 'b> Incoming<'a, 'b> {
         known & 1 == 0 && known & known.wrapping_neg() & versions != 0
     }
 
-    /// The same, or it is seen now: it has sent parameters of the size that they have there (`older`), and not of that
+    /// Whether the caller has a version in which this is another method (`others`), as far as that is known. If it is
+    /// not, and the parameters have the size of the method in the versions `own`, which what is another there does not
+    /// have (`sizes`), then the caller's version is one of those.
+    pub fn is_another(
+        &mut self,
+        family: Option<&'static Family>,
+        (own, size): (u32, Size),
+        (others, sizes): (u32, &[Size]),
+    ) -> bool {
+        if self.is_of(family, others) {
+            return true;
+        }
+        if let Some(Family { id, labels }) = family
+            && self.sent(size)
+            && !sizes.iter().any(|other| self.sent(*other))
+        {
+            self.cx.peers(*id, labels.len(), Some(own));
+        }
+        false
+    }
+
+    /// Whether the parameters have this size.
+    fn sent(&self, Size(words, pointers): Size) -> bool {
+        let sent = Reader::content(self.params.reader).map(|params| params.extent());
+        sent.is_ok_and(|sent| sent == (usize::from(words), u32::from(pointers)))
+    }
+
+    /// As [`is_of`](Self::is_of), or it is seen now: it has sent parameters of the size that they have there (`older`), and not of that
     /// which the newest version's method of this ordinal has (`newest`; none if it has none).
     pub fn is_older(
         &mut self,
@@ -59,12 +86,8 @@ impl<'a, 'b> Incoming<'a, 'b> {
         }
         let Some(Family { id, labels }) = family else { return false };
         let known = self.cx.peers(*id, labels.len(), None);
-        let sent = Reader::content(self.params.reader).map(|params| params.extent());
-        let is = |size: Size| {
-            let (words, pointers) = (usize::from(size.0), u32::from(size.1));
-            sent.as_ref().is_ok_and(|sent| *sent == (words, pointers))
-        };
-        if known & 1 == 0 || known & versions == 0 || !is(older) || newest.is_some_and(is) {
+        let newest = newest.is_some_and(|newest| self.sent(newest));
+        if known & 1 == 0 || known & versions == 0 || !self.sent(older) || newest {
             return false;
         }
         self.cx.peers(*id, labels.len(), Some(versions));
