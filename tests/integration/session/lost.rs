@@ -144,8 +144,10 @@ fn a_node_that_goes_at_once_is_an_error_of_connect() {
     let (told, hears) = mpsc::channel();
     let builder = builder(node.dir.path());
     thread::spawn(move || {
-        let session = builder.connect_with(move |_init| {
+        let session = builder.connect_with(move |init| {
             node.ipc.as_ref().unwrap().disconnect_incoming();
+            // Until this side has seen it, too.
+            while init.make_echo().wait().is_ok() {}
             Ok(())
         });
         told.send(session.map(drop)).unwrap();

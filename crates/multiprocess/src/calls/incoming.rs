@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::errors::in_method;
 use super::executor::Async;
-use super::interface::Family;
+use super::family::Family;
 use super::method::Method;
 use crate::call_log;
 use crate::serving::{Borrowed, CallContent, Job, Spawned, begins};

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use super::family::Family;
 use super::handle::Handle;
 use super::incoming::Incoming;
 use super::method::MethodId;
@@ -30,15 +31,6 @@ pub struct Destroy {
     pub params: Size,
     /// The slot of the Context in them.
     pub context: Option<u32>,
-}
-
-/// A set of schemas that exists in several versions.
-#[derive(Debug)]
-pub struct Family {
-    /// Distinguishes it on a connection.
-    pub id: u64,
-    /// The names of the versions, from the newest to the oldest.
-    pub labels: &'static [&'static str],
 }
 
 /// The handle of an interface; implemented by generated code.

@@ -3,12 +3,12 @@
 //! - `connection`, `server`: what a process does with a socket; `acceptor` accepts for a server;
 //!   `bootstrap` asks for the first object, `ready` waits for it, `child` that of a child process;
 //! - `handle` is an object here or far away, `remote` one far away, `object` how it travels, `served` how
-//!   it is served, and without its type; `beside`: with further interfaces; `capability` is one whose interface the schema leaves open,
-//!   `unknown` what a third process gets of it, `any_pointer` a value of any type, `rest` what a newer peer's struct has;
+//!   it is served, and without its type; `beside`: with further interfaces; `capability` is one whose interface the
+//!   schema leaves open, `unknown` what a third process gets of it, `any_pointer` a value of any type, `rest` what a newer peer's struct has;
 //! - `interface` and `method` are what generated code describes, `proxy` what its handles do, `call` one
 //!   call: `start` sends it, `streaming` one that streams, `slot` is where its answer arrives, `waiting`
 //!   waits there, `errors` says more of why it failed; `versions`: forms of a method for older peers,
-//!   `peer_version`: which a peer has;
+//!   `family`: schemas in several versions, `peer_version`: which a peer has;
 //! - `incoming` is a call of a peer's before it runs;
 //! - `local_calls`: calls of this process's own objects that were started;
 //! - `executor`: objects whose methods are futures; `current`: what a served method can ask.
@@ -24,6 +24,7 @@ pub(crate) mod connection;
 pub(crate) mod current;
 mod errors;
 pub(crate) mod executor;
+pub(crate) mod family;
 pub(crate) mod handle;
 pub(crate) mod incoming;
 pub(crate) mod interface;

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::family::Family;
 use super::handle::Target;
-use super::interface::{Family, Interface};
+use super::interface::Interface;
 use crate::connection::ArcConn;
 use crate::session::{Evidence, evidence_of};
 use crate::{Error, Result};

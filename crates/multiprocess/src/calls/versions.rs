@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use super::call::{Call, RemoteCall};
+use super::family::Family;
 use super::handle::{Handle, Target};
-use super::interface::Family;
 use super::method::{Method, MethodId, write_params};
 use super::peer_version::evidence;
 use super::remote::RemoteObject;

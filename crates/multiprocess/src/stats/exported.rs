@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::{counter, histogram};
 
-use super::table::{End, Side};
+use super::call::{End, Side};
 
 /// A call has ended. The recorder is the user's code: not under a lock.
 pub(super) fn record(

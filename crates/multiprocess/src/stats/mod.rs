@@ -61,6 +61,7 @@
 //! calls of objects of this process, and the runtime's own. The time of a call that was under way when the statistics
 //! were switched on is too long by 10 ms at most.
 
+mod call;
 #[cfg(feature = "metrics")]
 mod exported;
 mod latency;
@@ -70,10 +71,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub(crate) use call::End;
+pub use call::Side;
 pub use latency::Latency;
 pub(crate) use latency::quantile;
-pub(crate) use table::{End, record};
-pub use table::{MethodStats, Side, methods};
+pub(crate) use table::record;
+pub use table::{MethodStats, methods};
 
 use crate::moment::Moment;
 

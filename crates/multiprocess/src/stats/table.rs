@@ -4,20 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::call::{End, Side};
 use super::latency::Latency;
 use crate::forked::is_forked;
 
 /// A method's name is one of the program's generated code, so there are not many.
 static TABLE: Mutex<BTreeMap<(&'static str, Side), MethodStats>> = Mutex::new(BTreeMap::new());
-
-/// Who made the calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Side {
-    /// This process called a peer.
-    Called,
-    /// A peer called this process.
-    Served,
-}
 
 /// What was counted of one method on one side. Each call that has ended is in one of the five counters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,16 +57,6 @@ impl MethodStats {
     pub fn calls(&self) -> u64 {
         self.latency.count
     }
-}
-
-/// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    Answered,
-    Failed,
-    Cancelled,
-    TimedOut,
-    Lost,
 }
 
 /// Counts a call that has ended. `bytes`: of its parameters and its results, as far as they are known. Not under
