@@ -10,9 +10,9 @@ use bitcoin_ipc::ipc::Chain;
 
 /// Talks to a Bitcoin node over its IPC socket.
 ///
-/// Without --connect, a running node's socket in the data directory is used if there is one;
-/// otherwise a regtest node for development, with a chain of its own in memory, is started as a
-/// child process, and ends with this program.
+/// Without --connect, the socket of the node in the data directory is used. Where neither --datadir nor --chain says which
+/// node that is, and there is no socket, a regtest node for development, with a chain of its own in memory, is started as
+/// a child process, and ends with this program (not for wait-tip, --follow, top and relay).
 #[derive(Debug, Parser)]
 #[command(name = "bitcoin-ipc", version, max_term_width = 100)]
 #[command(
@@ -22,8 +22,7 @@ use bitcoin_ipc::ipc::Chain;
 )]
 pub(super) struct Args {
     /// Connect to the node at ADDRESS: unix (node.sock in the data directory), unix:PATH (relative to
-    /// the data directory unless it begins with /), or auto (as unix, but a missing socket is not an
-    /// error: a child is started)
+    /// the data directory unless it begins with /), or auto (as unix, but where no node is there, a child is started)
     #[arg(long, value_name = "ADDRESS", global = true)]
     pub(super) connect: Option<String>,
 
@@ -31,8 +30,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
     pub(super) datadir: Option<PathBuf>,
 
-    /// The chain that the node follows: main, test, testnet4, signet, regtest [default: main]. With
-    /// another than regtest the node must be running: the one that is started is a regtest node
+    /// The chain that the node follows: main, test, testnet4, signet, regtest [default: main]. A node that is started is
+    /// a regtest node, so with another chain it must be running
     #[arg(long, value_name = "CHAIN", global = true)]
     pub(super) chain: Option<Chain>,
 
@@ -151,12 +150,12 @@ pub(super) enum Command {
     /// rules of its own. Clients keep their objects while the node is away, but for templates
     Relay {
         /// Serve at unix:PATH (absolute), with rules after commas: read-only (no submitBlock, submitSolution,
-        /// executeRpc), allow=METHOD (only these; such as Mining.getTip), uid=N, gid=N, pid=N (who may connect
+        /// executeRpc), mining (only Mining and BlockTemplate), allow=METHOD (only these; such as Mining.getTip), uid=N, gid=N, pid=N (who may connect
         /// instead of this user and root; the socket's mode is 0600, so open it to them by chmod),
         /// monitor (they can see by `top` who else is connected and what is called; a socket without rules for
         /// methods or for who may connect has it),
         /// max-connections=N [256], calls=N (of one client at once) [256], templates=N (of all its
-        /// clients) [64]. May be given several times
+        /// clients; one that waits for the next one needs 2) [64]. May be given several times
         #[arg(long, value_name = "ADDRESS[,RULE]...", required = true)]
         listen: Vec<crate::relay::Listen>,
         /// Write each call to stderr: who, what, how long, and how it ended

@@ -21,14 +21,14 @@ pub(super) fn run(args: &Args) -> Outcome {
     if let Some(Command::Relay { listen, log }) = &args.command {
         return relay::run(args, listen, *log);
     }
+    if let Some(Command::Top { interval, json, once }) = &args.command {
+        return top::run(args, *interval, *json, *once);
+    }
     signals::end_on_interrupt()?;
     match &args.command {
         Some(Command::Tip { follow: true, json }) => return follow::tips(args, *json),
         Some(Command::Template { follow: true, more_fees, json }) => {
             return follow::templates(args, *more_fees, *json);
-        }
-        Some(Command::Top { interval, json, once }) => {
-            return top::run(args, *interval, *json, *once);
         }
         _ => {}
     }

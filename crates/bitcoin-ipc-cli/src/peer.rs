@@ -1,13 +1,13 @@
 //! The node that a command talks to: a running one, or a child.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use multiprocess::process::{Child, Command, Grace};
+use multiprocess::process::{self, Child, Grace};
 use multiprocess::{Call, Connection, Error};
 
-use super::args::Args;
+use super::args::{Args, Command};
 use super::waiting::Waiting;
 use super::{Failure, output};
 use bitcoin_ipc::init::InitClient;
@@ -61,11 +61,10 @@ impl Peer {
             }
         }
         let socket = datadir.join("node.sock");
-        let waits = matches!(args.command, Some(super::args::Command::WaitTip { .. }));
-        if args.node.is_none() && (waits || args.chain.is_some_and(|chain| chain != Chain::Regtest))
-        {
+        if args.node.is_none() && !may_start(args, &socket) {
             return Err(Failure(format!(
-                "no node at {}: start it with -ipcbind=unix, or see --help for --datadir and --connect",
+                "no node at {}: start it with -ipcbind=unix, or see --help for --datadir and --connect (auto starts \
+                 one for development)",
                 socket.display()
             )));
         }
@@ -78,14 +77,15 @@ impl Peer {
             Some(program) => {
                 let grace = Grace { exit: NODE_GRACE, terminate: NODE_GRACE };
                 // One that is stopped goes on when this process has ended, sees that, and ends.
-                (Command::new(program).grace(grace).continue_orphan(true), program.clone())
+                (process::Command::new(program).grace(grace).continue_orphan(true), program.clone())
             }
             None => {
                 let own = std::env::current_exe().map_err(|error| {
                     Failure(format!("cannot find this program's own file: {error}"))
                 })?;
                 // It has nothing to lose.
-                let command = Command::new(&own).arg0("bitcoin-node").parent_death_signal(true);
+                let command =
+                    process::Command::new(&own).arg0("bitcoin-node").parent_death_signal(true);
                 (command, PathBuf::from("bitcoin-node"))
             }
         };
@@ -124,6 +124,20 @@ impl Peer {
         }
         // The child has ended in either case.
         child?.end().inspect_err(|error| output::note(format_args!("{error}"))).ok()
+    }
+}
+
+/// Whether a node for development may take the place of one that is not there. Not where the user asks for a certain
+/// node, or that one has only stopped: an empty chain would be taken for its own.
+fn may_start(args: &Args, socket: &Path) -> bool {
+    if args.chain.is_some_and(|chain| chain != Chain::Regtest) {
+        return false;
+    }
+    match args.command {
+        None | Some(Command::Demo) => true,
+        Some(Command::WaitTip { .. }) => false,
+        _ if args.connect.is_some() => true, // It is auto.
+        _ => args.datadir.is_none() && args.chain.is_none() && !socket.exists(),
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin_ipc::ipc::IpcOptions;
-use bitcoin_ipc::session::NodeSession;
+use bitcoin_ipc::session::{Event, NodeSession};
 use multiprocess::Server;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -28,8 +28,24 @@ pub(crate) use policy::Listen;
 use policy::Policy;
 use upstream::Upstream;
 
+/// How long the node may take before it is said that it is not there.
+const SOON: Duration = Duration::from_secs(1);
 /// How long the calls that are under way may take when it ends.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Says when the node is there, and when it is not, until the session ends.
+fn watch(session: &NodeSession) {
+    if let Err(why) = session.get(SOON) {
+        output::note(format_args!("waiting for the node: {why}"));
+    }
+    for event in session.connections() {
+        match event {
+            Ok(Event::Next(_)) => output::note("the node is there"),
+            Ok(Event::Lost(why)) => output::note(format_args!("the node is away: {why}")),
+            Err(_) => {}
+        }
+    }
+}
 
 /// Runs until SIGINT or SIGTERM.
 pub(super) fn run(args: &Args, sockets: &[Listen], log: bool) -> Outcome {
@@ -39,8 +55,9 @@ pub(super) fn run(args: &Args, sockets: &[Listen], log: bool) -> Outcome {
     let options = IpcOptions::client("bitcoin-ipc").datadir(datadir(args)?);
     let session = NodeSession::builder(options.connect_timeout(args.patience()))
         .address(args.connect.as_deref().unwrap_or("unix"))
-        .on_loss(|why| output::note(format_args!("the node is away: {why}")))
         .start()?;
+    let watched = session.clone();
+    std::thread::Builder::new().name("node".to_owned()).spawn(move || watch(&watched))?;
     let upstream = Arc::new(Upstream::new(session));
     let serve = |listen: &Listen| -> Result<Server, Failure> {
         let policy = Arc::new(Policy::new(listen.clone(), log));

@@ -120,9 +120,8 @@ impl Listen {
     }
 
     fn allows(&self, method: &str) -> bool {
-        let changes = METHODS.iter().any(|(name, changes)| *name == method && *changes);
         let listed = self.allow.is_empty() || self.allow.contains(method);
-        MAKERS.contains(&method) || listed && !(self.read_only && changes)
+        MAKERS.contains(&method) || listed && !(self.read_only && changes(method))
     }
 }
 
@@ -139,6 +138,10 @@ impl FromStr for Listen {
         for part in parts {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let number = || value.parse::<usize>().map_err(|_| format!("{name} takes a number"));
+            let some = || match number()? {
+                0 => Err(format!("{name} takes 1 or more")),
+                number => Ok(number),
+            };
             let id = || value.parse::<u32>().map_err(|_| format!("{name} takes a number"));
             match name {
                 "read-only" if value.is_empty() => listen.read_only = true,
@@ -147,19 +150,36 @@ impl FromStr for Listen {
                 "uid" => listen.uids.push(id()?),
                 "gid" => listen.gids.push(id()?),
                 "pid" => listen.pids.push(id()?),
-                "max-connections" => listen.max_connections = number()?,
-                "calls" => listen.calls = number()?,
+                "mining" if value.is_empty() => listen.allow.extend(mining()),
+                "max-connections" => listen.max_connections = some()?,
+                "calls" => listen.calls = some()?,
                 "templates" => listen.templates = number()?,
                 _ => {
                     return Err(format!(
-                        "{part:?} is none of read-only, allow=METHOD, uid=N, gid=N, pid=N, monitor, \
+                        "{part:?} is none of read-only, mining, allow=METHOD, uid=N, gid=N, pid=N, monitor, \
                          max-connections=N, calls=N, templates=N"
                     ));
                 }
             }
         }
+        if listen.read_only
+            && let Some(method) = listen.allow.iter().find(|method| changes(method))
+        {
+            return Err(format!("read-only does not allow {method}: leave one of both out"));
+        }
         Ok(listen)
     }
+}
+
+/// What a pool or template provider calls.
+fn mining() -> impl Iterator<Item = &'static str> {
+    let names = METHODS.iter().map(|(method, _)| *method);
+    names.filter(|name| name.starts_with("Mining.") || name.starts_with("BlockTemplate."))
+}
+
+/// Whether a method changes anything in the node.
+fn changes(method: &str) -> bool {
+    METHODS.iter().any(|(name, changes)| *name == method && *changes)
 }
 
 /// The method of this name; its interface may be left out where there is only one such method.
@@ -256,7 +276,24 @@ mod tests {
         let all =
             ["Init.makeEcho", "Init.makeMining", "Init.makeRpc", "Echo.echo", "Mining.getTip"];
         assert_eq!(allowed.collect::<Vec<_>>(), all);
-        assert!(!listen("unix:/x,read-only,allow=submitBlock").allows("Mining.submitBlock"));
+        let mining = listen("unix:/x,mining,allow=echo");
+        for allowed in ["Mining.createNewBlock", "BlockTemplate.submitSolution", "Echo.echo"] {
+            assert!(mining.allows(allowed), "{allowed}");
+        }
+        assert!(!mining.allows("Rpc.executeRpc"));
+    }
+
+    #[test]
+    fn rules_that_make_no_sense_are_refused() {
+        for (rules, why) in [
+            ("read-only,allow=submitBlock", "read-only does not allow Mining.submitBlock"),
+            ("mining,read-only", "read-only does not allow"),
+            ("max-connections=0", "max-connections takes 1 or more"),
+            ("calls=0", "calls takes 1 or more"),
+        ] {
+            let refused = format!("unix:/x,{rules}").parse::<Listen>().unwrap_err();
+            assert!(refused.starts_with(why), "{rules}: {refused}");
+        }
     }
 
     #[test]
@@ -298,7 +335,7 @@ mod tests {
         for (text, told) in [
             ("/x", "give unix:PATH"),
             ("unix:x", "absolute path"),
-            ("unix:/x,readonly", "is none of read-only, allow=METHOD"),
+            ("unix:/x,readonly", "is none of read-only, mining, allow=METHOD"),
             ("unix:/x,read-only=1", "is none of"),
             ("unix:/x,allow=Mining.tip", "there are Init.makeEcho"),
             ("unix:/x,uid=me", "uid takes a number"),

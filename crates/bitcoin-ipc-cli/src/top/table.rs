@@ -35,7 +35,7 @@ pub(super) fn head(view: &View) -> String {
 }
 
 /// A column: its title, and whether it is of numbers.
-type Column = (&'static str, bool);
+pub(super) type Column = (&'static str, bool);
 
 pub(super) const CONNECTIONS: [Column; 10] = [
     ("CONNECTION", true),

@@ -82,7 +82,7 @@ fn commands_work_where_sigchld_is_ignored() {
     let output = Command::new("env")
         .args(["--ignore-signal=CHLD", IPC, "--chain", "regtest", "--datadir"])
         .arg(dir.path())
-        .args(["echo", "hello"])
+        .args(["--connect", "auto", "echo", "hello"])
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
@@ -127,7 +127,7 @@ fn the_demonstration_runs_to_its_end() {
 fn commands_with_a_child() {
     let dir = TempDir::new().unwrap();
     let run = |args: &[&str]| {
-        let output = ipc(dir.path(), args);
+        let output = ipc(dir.path(), &[&["--connect", "auto"], args].concat());
         assert!(output.status.success(), "{args:?}: {}", stderr(&output));
         assert!(stderr(&output).contains("started bitcoin-node"), "a note says what was started");
         stdout(&output)
@@ -201,8 +201,11 @@ fn wrong_input_gets_one_line_and_a_status() {
         (&["--node", "/nowhere/node", "tip"], "os error 2"),
         (&["--node", "/bin/false", "tip"], "exit status: 1"),
         (&["wait-tip"], "no node at"),
-        (&["rpc", "nosuchmethod"], "Method not found"),
-        (&["rpc", "getblockhash", "7"], "out of range"),
+        // An empty chain is not shown in place of a certain node's.
+        (&["tip"], "no node at"),
+        (&["mine"], "no node at"),
+        (&["--connect", "auto", "rpc", "nosuchmethod"], "Method not found"),
+        (&["--connect", "auto", "rpc", "getblockhash", "7"], "out of range"),
     ] {
         let output = ipc(dir.path(), args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");

@@ -9,7 +9,7 @@ use super::IPC;
 fn echo(level: Option<&str>) -> Output {
     let dir = TempDir::new().unwrap();
     let mut command = Command::new(IPC);
-    command.args(["echo", "these words", "--datadir"]).arg(dir.path());
+    command.args(["echo", "these words", "--connect", "auto", "--datadir"]).arg(dir.path());
     command.env_remove("BITCOIN_IPC_LOG");
     level.map(|level| command.env("BITCOIN_IPC_LOG", level));
     command.output().unwrap()

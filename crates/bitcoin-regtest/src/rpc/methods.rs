@@ -97,6 +97,8 @@ fn help(_: &Chain, params: &Params) -> Reply {
     if params.get(0).is_none() {
         let lines: Vec<String> = all()
             .into_iter()
+            // Those are for who has started the node, by other means.
+            .filter(|method| !matches!(method.run, Handler::Whole(_)))
             .filter_map(|method| usage(method).lines().next().map(str::to_owned))
             .collect();
         return Ok(lines.join("\n").into());
