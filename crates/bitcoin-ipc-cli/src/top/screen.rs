@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
@@ -61,8 +61,12 @@ pub(super) fn run(source: Source, first: Snapshot, interval: Duration) -> Outcom
     }
     let looks = look_again(source, interval)?;
     // It restores the terminal in a panic, too.
-    let mut terminal = ratatui::try_init().map_err(failure)?;
-    let shown = follow(&mut terminal, first, &looks, &ended);
+    let mut terminal = ratatui::try_init();
+    let shown = match &mut terminal {
+        Ok(terminal) => follow(terminal, first, &looks, &ended),
+        Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+    };
+    // Also where it was taken in part only.
     ratatui::restore();
     shown.map_err(failure)
 }
@@ -120,9 +124,16 @@ fn follow(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-        for look in looks.try_iter().filter(|_| !state.paused) {
-            shown.take(look);
-            changed = true;
+        match looks.try_recv() {
+            // A pause keeps the last look; that the server is away is told all the same.
+            Ok(look) if look.is_err() || !state.paused => {
+                shown.take(look);
+                changed = true;
+            }
+            Ok(_) | Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => {
+                return Err(io::Error::other("the server is not asked any more"));
+            }
         }
     }
     Ok(())
@@ -131,7 +142,7 @@ fn follow(
 fn draw(frame: &mut Frame<'_>, shown: &Shown, state: &mut State) {
     let help = u16::from(state.help);
     let parts = Layout::vertical([
-        Constraint::Length(3),
+        Constraint::Length(4),
         Constraint::Fill(2),
         Constraint::Fill(2),
         Constraint::Fill(3),
@@ -156,10 +167,10 @@ fn head_lines(shown: &Shown, state: &State) -> Vec<Line<'static>> {
     let alert = Style::new().add_modifier(Modifier::BOLD);
     if let Some(why) = &shown.away {
         let why = format!("the server is away: {why}; connecting again");
-        lines.insert(0, Line::styled(why, alert));
+        lines.push(Line::styled(why, alert));
     }
     if state.paused {
-        lines.insert(0, Line::styled("paused", alert));
+        lines.push(Line::styled("paused", alert));
     }
     lines
 }
