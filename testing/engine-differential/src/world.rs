@@ -45,8 +45,9 @@ pub(crate) struct World {
     pub(crate) over: bool,
     /// The other side's promises that have resolved.
     resolved_there: BTreeSet<String>,
-    /// Those of them that it gave again, as promises, and has not resolved a second time.
-    pub(crate) given_again: BTreeSet<String>,
+    /// Those of them that it gave again, as promises, and has not resolved a second time: how often. Each time the
+    /// engine may have let go of the one before.
+    pub(crate) given_again: BTreeMap<String, i64>,
 }
 
 impl Random {
@@ -106,7 +107,7 @@ impl World {
             holds: Vec::new(),
             over: false,
             resolved_there: BTreeSet::new(),
-            given_again: BTreeSet::new(),
+            given_again: BTreeMap::new(),
         };
         let cap = world.engine.bootstrap();
         world.engine.engine.retain(cap);
@@ -203,7 +204,7 @@ impl World {
         }
         for given in message.split("senderPromise = ").skip(1).map(number) {
             if self.resolved_there.contains(&given) {
-                self.given_again.insert(given);
+                *self.given_again.entry(given).or_default() += 1;
             }
         }
     }
