@@ -28,7 +28,7 @@ const LATEST: u32 = u32::MAX - 2 * 60 * 60;
 /// A regtest node in a process of its own, on a socket of its own: for tests that kill it, and of programs that look
 /// at the node's process. It is steered as [`TestNode`] says, over a connection that its clients do not see.
 ///
-/// **The program** is `bitcoin-regtest`, of this crate: `cargo install bitcoin-regtest` puts it where it is found,
+/// **The program** is `bitcoin-regtest`, of this crate: `cargo install --path crates/bitcoin-regtest` in a checkout puts it where it is found,
 /// or the environment variable `BITCOIN_REGTEST` has its path, or [`start_program`](Self::start_program) is told. (Cargo
 /// builds no programs of dependencies, so a test cannot have it from there. Your own program can be it, with
 /// [`program::run`](super::program::run).)
@@ -90,8 +90,8 @@ impl SpawnedNode {
             Error::Spawn { program, problem } => Error::Spawn {
                 program,
                 problem: format!(
-                    "{problem}; install it (`cargo install {PROGRAM}`, in a checkout \
-                     `cargo install --path crates/{PROGRAM}`), or set {VARIABLE} to its path"
+                    "{problem}; install it (in a checkout: `cargo install --path \
+                     crates/{PROGRAM}`), or set {VARIABLE} to its path"
                 ),
             },
             other => other,

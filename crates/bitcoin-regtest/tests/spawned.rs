@@ -243,7 +243,7 @@ fn the_program_is_found_in_the_path_and_else_it_is_said_what_to_do() {
     parent.wait().unwrap();
     let (mut parent, error) = with_a_node(&[("BITCOIN_REGTEST", ""), ("PATH", "/nowhere")]);
     assert!(parent.wait().unwrap().success());
-    assert!(error.contains("cargo install bitcoin-regtest"), "{error}");
+    assert!(error.contains("cargo install --path crates/bitcoin-regtest"), "{error}");
     assert!(error.contains("or set BITCOIN_REGTEST to its path"), "{error}");
 }
 

@@ -1,8 +1,8 @@
 //! How often each method was called, how its calls ended, and how long they took: for a person or a program that
 //! looks at a process while it runs.
 //!
-//! Off until the program calls [`enable`], and from then on until the process ends. While it is off, a call pays one
-//! load for it. While it is on, the end of a call takes a lock of the whole process for some tens of nanoseconds.
+//! Off until the program calls [`enable`], and from then on until the process ends. While it is off, a call pays a
+//! load at a few places for it. While it is on, the end of a call takes a lock of the whole process for some tens of nanoseconds.
 //!
 //! What is under way at this moment is told by [`diagnostics`](crate::diagnostics), which needs no switch. Another
 //! process gets both over a socket by [`monitor`](crate::monitor).
