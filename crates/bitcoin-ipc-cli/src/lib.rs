@@ -8,6 +8,7 @@
 mod args;
 mod commands;
 mod demo;
+mod demo_wallet;
 mod follow;
 mod log;
 mod mine;
