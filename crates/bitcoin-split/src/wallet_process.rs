@@ -3,14 +3,18 @@
 use std::fmt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bitcoin_ipc::common::GlobalArgs;
+use bitcoin_ipc_draft::chain::{ActorCallbackCallResults, ActorCallbackClient, RpcCommand};
+use bitcoin_ipc_draft::handler::HandlerClient;
 use bitcoin_ipc_draft::init::InitClient;
 use bitcoin_ipc_draft::wallet::WalletLoaderClient;
 use multiprocess::process::{Backoff, Child, Command, Exit, FdArgs, Grace, Supervisor};
 use multiprocess::{Connection, Error, PeerVersion, Result};
+use serde_json::json;
 
 use super::SplitNode;
 
@@ -95,10 +99,13 @@ type Report = Arc<dyn Fn(&WalletEvent) + Send + Sync>;
 /// after a delay ([`WalletOptions::backoff`]). A wallet that follows the chain catches up by
 /// itself. Dropping this ends the process in the background; [`stop`](WalletProcess::stop) does so in order.
 ///
-/// The process inherits stderr, so that its log is the node's.
+/// The process inherits stderr, so that its log is the node's. The node's JSON-RPC method `getwalletprocess` tells what
+/// it is doing: `pid`, `ready`, and how often it was started (`starts`).
 pub struct WalletProcess {
     supervisor: Supervisor,
     shared: Arc<Shared>,
+    /// Keeps the method.
+    _command: HandlerClient,
 }
 
 struct Shared {
@@ -108,6 +115,9 @@ struct Shared {
     report: Report,
     /// To the process that runs.
     connection: Mutex<Option<Connection>>,
+    starts: AtomicU64,
+    /// The id of the process that runs; 0 between two.
+    pid: AtomicU32,
 }
 
 impl WalletProcess {
@@ -126,13 +136,21 @@ impl WalletProcess {
             .fd_args(FdArgs::Flag("-ipcfd"))
             .grace(Grace { exit: GRACE, terminate: GRACE })
             .continue_orphan(true);
-        let (report, connection): (Report, _) = (Arc::new(report), Mutex::default());
-        let shared = Arc::new(Shared { node, settings, draft, report, connection });
+        let shared = Arc::new(Shared {
+            node,
+            settings,
+            draft,
+            report: Arc::new(report),
+            connection: Mutex::default(),
+            starts: AtomicU64::new(0),
+            pid: AtomicU32::new(0),
+        });
         let serves = Arc::clone(&shared);
         let supervisor = Supervisor::start(command, backoff, move |child, socket| {
             serves.serve(&child, socket);
         })?;
-        Ok(WalletProcess { supervisor, shared })
+        let command = shared.register();
+        Ok(WalletProcess { supervisor, shared, _command: command })
     }
 
     /// The process that runs, or none between two.
@@ -172,6 +190,22 @@ impl Shared {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The method that tells what the process is doing.
+    fn register(self: &Arc<Self>) -> HandlerClient {
+        let shared = Arc::downgrade(self);
+        let actor = ActorCallbackClient::from_fn(move |_request, _response, _last| {
+            let shared = shared.upgrade().ok_or_else(|| Error::failed("the node is stopping"))?;
+            let told = json!({
+                "pid": Some(shared.pid.load(Ordering::Acquire)).filter(|pid| *pid != 0),
+                "ready": shared.node.wallet_loader().is_some(),
+                "starts": shared.starts.load(Ordering::Relaxed),
+            });
+            Ok(ActorCallbackCallResults::new(told).result(true))
+        });
+        let command = RpcCommand::default().category("wallet").name("getwalletprocess");
+        self.node.commands().register(command.actor(actor))
+    }
+
     fn tell(&self, event: &WalletEvent) {
         match event {
             WalletEvent::Failed(_) => tracing::warn!("{event}"),
@@ -182,9 +216,15 @@ impl Shared {
 
     /// Sets a wallet process up and serves it until it ends. Runs on the supervisor's thread.
     fn serve(self: &Arc<Self>, child: &Arc<Child>, socket: UnixStream) {
+        self.starts.fetch_add(1, Ordering::Relaxed);
+        self.pid.store(child.id(), Ordering::Release);
         self.tell(&WalletEvent::Started(child.id()));
-        let tells = Arc::clone(self);
-        child.on_exit(move |exit| tells.tell(&WalletEvent::Exited(exit)));
+        let (tells, id) = (Arc::clone(self), child.id());
+        child.on_exit(move |exit| {
+            // Unless there is another one already.
+            let _ = tells.pid.compare_exchange(id, 0, Ordering::AcqRel, Ordering::Relaxed);
+            tells.tell(&WalletEvent::Exited(exit));
+        });
         let connection = match Connection::new(socket) {
             Ok(connection) => connection,
             Err(error) => return self.tell(&WalletEvent::Failed(error)),
