@@ -51,7 +51,7 @@ fn problems(document: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String
 struct Reference<'a> {
     path: &'a str,
     name: &'a str,
-    /// It runs only where a variable is set, and the table says so.
+    /// It runs only where a variable is set, or as root, and the table says so.
     needs_variable: bool,
 }
 
