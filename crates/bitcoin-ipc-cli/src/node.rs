@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bitcoin_split::{SplitNode, WalletEvent, WalletOptions, WalletProcess};
 use multiprocess::Connection;
-use multiprocess::process::{self, ignore_sigint, inherited_socket, sibling_executable};
+use multiprocess::process::{self, ignore_sigint, inherited_socket};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -34,7 +34,7 @@ Usage: bitcoin-node -ipcbind=ADDRESS [-datadir=DIR] [-wallet]
   -wallet[=NAME]    Start the wallet process, and again whenever it ends; load the wallet NAME. May be
                     given several times. Wallets that were made or loaded are loaded again by themselves.
   -walletprogram=PROGRAM
-                    The wallet process [default: bitcoin-wallet beside this program].
+                    The wallet process [default: this program itself, as bitcoin-wallet].
   -keepchain        Keep the chain in DIR/regtest/chain.dat, which -wallet does, too.
   -ipcfd N          Serve the parent process on its inherited socket N until it closes.
   -datadir=DIR      Data directory [default: ~/.bitcoin].
@@ -153,19 +153,14 @@ fn start_wallet(
     Ok(process)
 }
 
-/// The wallet's program: as asked for, or beside this one. One that is built alone is both.
+/// The wallet's program: as asked for, or this one by another name, so that both are of one version.
 fn wallet_command(options: &Options) -> Result<(process::Command, PathBuf), Failure> {
-    let name = "bitcoin-wallet";
     if let Some(program) = &options.wallet_program {
         return Ok((process::Command::new(program), program.clone()));
     }
-    if let Ok(beside) = sibling_executable(name)
-        && beside.exists()
-    {
-        return Ok((process::Command::new(&beside), beside));
-    }
     let own = std::env::current_exe()
         .map_err(|error| Failure(format!("cannot find this program's own file: {error}")))?;
+    let name = "bitcoin-wallet";
     Ok((process::Command::new(own).arg0(name), PathBuf::from(name)))
 }
 
