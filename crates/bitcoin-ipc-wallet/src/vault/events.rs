@@ -27,6 +27,4 @@ pub trait Listener: Send + Sync {
     fn transaction_changed(&self, _txid: Txid, _change: ChangeType) {}
     /// The wallet was encrypted, locked or unlocked.
     fn status_changed(&self) {}
-    /// Whether it can make addresses has changed.
-    fn can_get_addresses_changed(&self) {}
 }

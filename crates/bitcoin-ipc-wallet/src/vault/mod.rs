@@ -1,42 +1,111 @@
-//! One wallet: its keys, coins and transactions, in a SQLite database.
+//! One wallet: its keys, coins and transactions, on bdk_wallet and SQLite.
+//!
+//! A [`Vault`] follows a chain that others tell it of, and makes and signs transactions that others broadcast: it calls
+//! nobody. What a method has changed is on the disk when it returns.
+//!
+//! ```text
+//! Vault (one mutex; listeners are called without it)
+//!   opening here, backup, passphrase     the file, the keys
+//!   follow                               blocks and the memory pool come in
+//!   reading, book                        balances, transactions; addresses and labels
+//!   spend, bump -> build; history; sign  transactions go out
+//!        |
+//!        v
+//! view    what is valid, spent, trusted at one moment
+//! state   bdk's wallet in memory + the database; every change is one transaction
+//!        |
+//!        v
+//! records, blocks, keys -> seal          what the tables beside bdk's have
+//! store, dir                             the database; files, names, locks
+//! ```
+//!
+//! A wallet that gets paid:
+//!
+//! ```
+//! use bitcoin_ipc_draft::values::OutputType;
+//! use bitcoin_ipc_wallet::vault::{Vault, WalletsDir};
+//! use bitcoin::Network;
+//! use bitcoin_regtest::{Chain, mine_block};
+//!
+//! # let datadir = tempfile::tempdir().unwrap();
+//! let wallets = WalletsDir::open(datadir.path(), Network::Regtest)?;
+//! let vault = Vault::create(&wallets, "", &Default::default(), 0, None)?;
+//! let address = vault.new_address(OutputType::Bech32, "mining")?;
+//!
+//! let chain = Chain::regtest();
+//! mine_block(&chain, address.script_pubkey()).unwrap();
+//! vault.connect_block(&chain.block_by_height(1).unwrap(), 1)?;
+//! assert_eq!(vault.balances()?.immature_balance.to_btc(), 50.0);
+//! # Ok::<(), bitcoin_ipc_wallet::vault::VaultError>(())
+//! ```
 
+mod backup;
+mod blocks;
+mod book;
+mod build;
+mod bump;
 mod dir;
 mod error;
 mod events;
+mod follow;
+mod history;
+mod keys;
+mod passphrase;
+mod reading;
+mod records;
+mod seal;
+mod sign;
+mod spend;
+mod state;
+mod store;
 mod types;
+mod view;
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::fmt;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bdk_wallet::chain::BlockId;
-use bitcoin::bip32::KeySource;
-use bitcoin::psbt::Psbt;
-use bitcoin::{
-    Address, Amount, Block, BlockHash, Network, OutPoint, PubkeyHash, PublicKey, Script, ScriptBuf, Transaction, TxIn,
-    TxOut, Txid,
-};
+use bdk_wallet::Wallet;
+use bitcoin::Network;
 use bitcoin_ipc_draft::Passphrase;
-use bitcoin_ipc_draft::values::{AddressPurpose, OutputType, RemovalReason};
-use bitcoin_ipc_draft::wallet::{CoinControl, Recipient, WalletBalances};
+use bitcoin_ipc_draft::values::wallet_flags;
 
-pub use bdk_wallet::chain::BlockId as Checkpoint;
+pub use bdk_wallet::chain::BlockId;
 pub use dir::WalletsDir;
 pub use error::VaultError;
 pub use events::{AddressBookChange, Listener};
-pub use types::*;
+pub use types::{
+    AddressEntry, BumpedTransaction, Coin, CreatedTransaction, FillOptions, Filled, Inspected,
+    ScriptInfo, TxState, WalletTransaction,
+};
 
-/// One wallet that is open. Dropped, it is written and its lock released.
-#[derive(Debug)]
-pub struct Vault {}
+use blocks::Blocks;
+use dir::Place;
+use keys::Keys;
+use state::{Event, Events, LOOKAHEAD, State};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-// ---- opening
+/// A wallet that is open: nobody else can open it until this is dropped. All methods can be called from any thread;
+/// they wait for each other and for the disk, never for a network.
+pub struct Vault {
+    name: String,
+    file: PathBuf,
+    network: Network,
+    state: Mutex<State>,
+    listener: Mutex<Option<Arc<dyn Listener>>>,
+    /// Dropped last: whoever opens the wallet next finds it closed.
+    _lock: File,
+}
+
 impl Vault {
-    /// Makes a wallet with fresh keys and opens it. With a passphrase the keys are encrypted from the start, and it is
-    /// locked. `flags`: `wallet_flags` of the draft (only DESCRIPTORS is supported; anything else is an error).
-    /// `birthday` is the chain's tip: nothing before it is looked at (none: genesis).
+    /// Makes a wallet with fresh keys, and opens it. With a passphrase its keys are encrypted from the start, and it is
+    /// locked. Nothing before `birthday` is looked at, which is the chain's tip (none: the genesis block).
+    /// `flags` are those of [`wallet_flags`]: [`DESCRIPTORS`](wallet_flags::DESCRIPTORS) always counts as set.
+    ///
+    /// # Errors
+    /// The name is bad or taken, a flag is not supported, or it cannot be written. Then there is no such wallet.
     pub fn create(
         dir: &WalletsDir,
         name: &str,
@@ -44,271 +113,149 @@ impl Vault {
         flags: u64,
         birthday: Option<BlockId>,
     ) -> Result<Vault> {
-        todo!()
+        if flags & !wallet_flags::DESCRIPTORS != 0 {
+            return Err(VaultError::Unsupported(
+                "this kind of wallet is not supported: make one with private keys, not blank, without other options",
+            ));
+        }
+        let (place, lock) = dir.new_place(name)?;
+        let made = make(&place, dir.network(), passphrase, birthday).and_then(|()| place.finish());
+        match made {
+            Ok(()) => Vault::open(dir, &place, lock),
+            Err(error) => {
+                place.give_up();
+                Err(error)
+            }
+        }
     }
-    /// Opens a wallet.
+
+    /// Opens a wallet. If its keys are encrypted, it is locked.
+    ///
+    /// # Errors
+    /// There is none of that name; it is open already; its file is damaged, of another network or of a newer version,
+    /// or cannot be read.
     pub fn load(dir: &WalletsDir, name: &str) -> Result<Vault> {
-        todo!()
+        let place = dir.place(name)?;
+        let lock = place.lock()?;
+        Vault::open(dir, &place, lock)
     }
-    /// Makes the wallet `name` of a backup and opens it.
-    pub fn restore(dir: &WalletsDir, name: &str, backup: &Path) -> Result<Vault> {
-        todo!()
+
+    fn open(dir: &WalletsDir, place: &Place, lock: File) -> Result<Vault> {
+        let mut db = store::open(&place.file())?;
+        store::check(&db, dir.network())?;
+        let bdk = state::load(&mut db)?;
+        let blocks = Blocks::load(&db)?;
+        let keys = Keys::load(&db, dir.network())?;
+        let state = State::new(db, bdk, blocks, keys);
+        // If it was killed while it was encrypted.
+        passphrase::scrub(&state)?;
+        Ok(Vault {
+            name: place.name.clone(),
+            file: place.file(),
+            network: dir.network(),
+            state: Mutex::new(state),
+            listener: Mutex::default(),
+            _lock: lock,
+        })
     }
-    /// Looks into a wallet without opening it: whether it can be loaded (version, network, not damaged), and whether
-    /// it is encrypted. What `verify` and `isEncrypted` need. Works also while it is open.
+
+    /// Looks into a wallet without opening it, also while it is open: whether it can be loaded, and whether it is
+    /// encrypted.
+    ///
+    /// # Errors
+    /// As [`load`](Vault::load), save that it may be open.
     pub fn inspect(dir: &WalletsDir, name: &str) -> Result<Inspected> {
-        todo!()
+        let db = store::open(&dir.place(name)?.file())?;
+        store::check(&db, dir.network())?;
+        Ok(Inspected { encrypted: Keys::load(&db, dir.network())?.is_encrypted() })
     }
-    /// Writes a copy to a file (or into a directory, as `wallet.sqlite`).
-    pub fn backup(&self, path: &Path) -> Result<()> {
-        todo!()
-    }
-    /// Its name; empty for the default wallet.
+
+    /// Its name: empty for the default wallet.
     pub fn name(&self) -> &str {
-        todo!()
+        &self.name
     }
+
+    /// Its network.
     pub fn network(&self) -> Network {
-        todo!()
+        self.network
     }
+
+    /// What kind of wallet it is: [`wallet_flags`].
     pub fn flags(&self) -> u64 {
-        todo!()
+        wallet_flags::DESCRIPTORS
     }
-    /// Who is told of changes, from now on. Called on the thread that made the change, without any lock.
+
+    /// Who is told of changes from now on; none for nobody.
     pub fn set_listener(&self, listener: Option<Arc<dyn Listener>>) {
-        todo!()
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = listener;
     }
-    /// Writes what was not worth a write of its own: blocks without anything of the wallet's.
-    pub fn flush(&self) -> Result<()> {
-        todo!()
+
+    /// Runs something with the wallet. Listeners are told what it did when its lock is released.
+    fn with<T>(&self, run: impl FnOnce(&mut State, &mut Events) -> Result<T>) -> Result<T> {
+        let mut events = Events::new();
+        let result = {
+            let mut state = self.state.lock().map_err(|_| {
+                VaultError::Storage("an earlier call failed: load it again".to_owned())
+            })?;
+            state.check()?;
+            run(&mut state, &mut events)?
+        };
+        self.tell(events);
+        Ok(result)
+    }
+
+    /// Looks at something in memory.
+    fn read<T>(&self, run: impl FnOnce(&State) -> T) -> T {
+        run(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn tell(&self, events: Events) {
+        if events.is_empty() {
+            return;
+        }
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(listener) = listener else { return };
+        for event in events {
+            match event {
+                Event::AddressBook(change) => listener.address_book_changed(&change),
+                Event::Transaction(txid, change) => listener.transaction_changed(txid, change),
+                Event::Status => listener.status_changed(),
+            }
+        }
     }
 }
 
-// ---- following the chain
-impl Vault {
-    /// The last block that was looked at.
-    pub fn tip(&self) -> BlockId {
-        todo!()
-    }
-    /// The block from which a rescan begins.
-    pub fn birthday(&self) -> BlockId {
-        todo!()
-    }
-    /// Blocks that were looked at, from the tip downwards: each of the last ones, then fewer. Ends with genesis.
-    /// For `Locator` / findLocatorFork.
-    pub fn locator_hashes(&self) -> Vec<BlockHash> {
-        todo!()
-    }
-    /// The height of a block that was looked at, if it is still remembered.
-    pub fn height_of(&self, hash: BlockHash) -> Option<u32> {
-        todo!()
-    }
-    /// A block that follows `tip()`. One that was connected already changes nothing; one that does not follow is
-    /// `VaultError::NotNext`.
-    pub fn connect_block(&self, block: &Block, height: u32) -> Result<()> {
-        self.connect_blocks([(block, height)])
-    }
-    /// The same for several, with one write for all.
-    pub fn connect_blocks<'a>(&self, blocks: impl IntoIterator<Item = (&'a Block, u32)>) -> Result<()> {
-        todo!()
-    }
-    /// The tip leaves the chain; `prev` is the block before it. Nothing happens if it is not the tip.
-    pub fn disconnect_block(&self, hash: BlockHash, height: u32, prev: BlockHash) -> Result<()> {
-        todo!()
-    }
-    /// All blocks above this one leave the chain (it is at or below the tip): what findLocatorFork gave after a
-    /// restart.
-    pub fn rewind_to(&self, block: BlockId) -> Result<()> {
-        todo!()
-    }
-    /// A transaction that came into the memory pool. Also to be called when the node took one of `commit_transaction`.
-    pub fn transaction_added(&self, tx: &Transaction) -> Result<()> {
-        todo!()
-    }
-    pub fn transaction_removed(&self, txid: Txid, reason: RemovalReason) -> Result<()> {
-        todo!()
-    }
-    /// Own transactions that are not confirmed, not abandoned, and not known to be in the memory pool; parents first.
-    pub fn unconfirmed_to_rebroadcast(&self) -> Result<Vec<Transaction>> {
-        todo!()
-    }
-    /// Forgets all blocks above this height (not transactions), so that they are looked at again: `rescanblockchain`.
-    pub fn rescan_from(&self, block: BlockId) -> Result<()> {
-        self.rewind_to(block)
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-// ---- reading
-impl Vault {
-    pub fn balances(&self) -> Result<WalletBalances> {
-        todo!()
+/// Makes the file of a new wallet, in one transaction.
+fn make(
+    place: &Place,
+    network: Network,
+    passphrase: &Passphrase,
+    birthday: Option<BlockId>,
+) -> Result<()> {
+    let keys = Keys::fresh(network, passphrase)?;
+    let [external, internal] = keys.descriptors(&bitcoin::secp256k1::Secp256k1::new())?;
+    let mut bdk = Wallet::create(external, internal)
+        .network(network)
+        .lookahead(LOOKAHEAD)
+        .use_spk_cache(true)
+        .create_wallet_no_persist()
+        .map_err(|error| VaultError::Storage(error.to_string()))?;
+    drop(dir::new_private_file(&place.new_file())?);
+    let mut db = store::open(&place.new_file())?;
+    let transaction = db.transaction()?;
+    store::make_tables(&transaction)?;
+    if let Some(staged) = bdk.take_staged() {
+        staged.persist_to_sqlite(&transaction)?;
     }
-    /// What it can spend with `control`.
-    pub fn available_balance(&self, control: &CoinControl) -> Result<Amount> {
-        todo!()
-    }
-    /// Unspent outputs of canonical transactions, locked ones too; not those of abandoned or conflicted ones.
-    pub fn coins(&self) -> Result<Vec<Coin>> {
-        todo!()
-    }
-    /// An output of the wallet's, spent or not.
-    pub fn coin(&self, outpoint: OutPoint) -> Result<Option<Coin>> {
-        todo!()
-    }
-    /// All transactions, in the order in which they came.
-    pub fn transactions(&self) -> Result<Vec<WalletTransaction>> {
-        todo!()
-    }
-    pub fn transaction(&self, txid: Txid) -> Result<Option<WalletTransaction>> {
-        todo!()
-    }
-    pub fn is_mine(&self, script: &Script) -> Result<bool> {
-        todo!()
-    }
-    /// Whether it is one of the wallet's that no address book entry has: where change goes.
-    pub fn is_change(&self, script: &Script) -> Result<bool> {
-        todo!()
-    }
-    /// Details of a script of the wallet's: descriptor, key, path (for getaddressinfo).
-    pub fn script_info(&self, script: &Script) -> Result<Option<ScriptInfo>> {
-        todo!()
-    }
-    pub fn debit(&self, txin: &TxIn) -> Result<Amount> {
-        todo!()
-    }
-    pub fn credit(&self, txout: &TxOut) -> Result<Amount> {
-        todo!()
-    }
-}
-
-// ---- address book
-impl Vault {
-    /// Only BECH32 (the default); others are an error. On the disk before it is returned.
-    pub fn new_address(&self, output_type: OutputType, label: &str) -> Result<Address> {
-        todo!()
-    }
-    /// An internal address, never shown in the address book (getrawchangeaddress).
-    pub fn new_change_address(&self) -> Result<Address> {
-        todo!()
-    }
-    pub fn can_get_addresses(&self) -> bool {
-        true
-    }
-    pub fn addresses(&self) -> Result<Vec<AddressEntry>> {
-        todo!()
-    }
-    pub fn address(&self, script: &Script) -> Result<Option<AddressEntry>> {
-        todo!()
-    }
-    /// `purpose` none: as before, or Receive/Send for own/others.
-    pub fn set_address_book(&self, script: &Script, label: &str, purpose: Option<AddressPurpose>) -> Result<()> {
-        todo!()
-    }
-    /// False: it was not there. An error for an own address, as in Core.
-    pub fn del_address_book(&self, script: &Script) -> Result<bool> {
-        todo!()
-    }
-    pub fn receive_requests(&self) -> Result<Vec<Vec<u8>>> {
-        todo!()
-    }
-    /// Empty value: delete.
-    pub fn set_receive_request(&self, script: &Script, id: &[u8], value: &[u8]) -> Result<bool> {
-        todo!()
-    }
-    /// False: it is locked already. `persist`: also after a restart.
-    pub fn lock_coin(&self, outpoint: OutPoint, persist: bool) -> Result<bool> {
-        todo!()
-    }
-    /// False: it was not locked.
-    pub fn unlock_coin(&self, outpoint: OutPoint) -> Result<bool> {
-        todo!()
-    }
-    pub fn is_locked_coin(&self, outpoint: OutPoint) -> bool {
-        todo!()
-    }
-    pub fn locked_coins(&self) -> Vec<OutPoint> {
-        todo!()
-    }
-}
-
-// ---- spending
-impl Vault {
-    /// `control.has_fee_rate` must be set (else `VaultError::NoFeeRate`). Its change address is used for nothing else.
-    pub fn create_transaction(
-        &self,
-        recipients: &[Recipient],
-        control: &CoinControl,
-        sign: bool,
-        change_pos: Option<u32>,
-    ) -> Result<CreatedTransaction> {
-        todo!()
-    }
-    /// Stored; from now on its inputs are spent. The caller then gives it to the node, and when that took it, calls
-    /// `transaction_added`.
-    pub fn commit_transaction(
-        &self,
-        tx: &Transaction,
-        value_map: BTreeMap<String, String>,
-        order_form: Vec<(String, String)>,
-    ) -> Result<()> {
-        todo!()
-    }
-    pub fn can_be_abandoned(&self, txid: Txid) -> Result<bool> {
-        todo!()
-    }
-    /// It and what spends from it. An error (`NotAbandonable`) if confirmed, in the memory pool or unknown.
-    pub fn abandon(&self, txid: Txid) -> Result<()> {
-        todo!()
-    }
-    pub fn can_be_bumped(&self, txid: Txid) -> Result<bool> {
-        todo!()
-    }
-    /// A replacement, unsigned; the fee comes from the change. `control.fee_rate`, or 1 sat/vB more than before.
-    pub fn bump_fee(&self, txid: Txid, control: &CoinControl) -> Result<BumpedTransaction> {
-        todo!()
-    }
-    /// Stores a (signed) replacement, notes `replaces_txid`/`replaced_by_txid`; gives its txid.
-    pub fn commit_bump(&self, replaced: Txid, tx: &Transaction) -> Result<Txid> {
-        todo!()
-    }
-    /// Signs what it can; whether all inputs are signed.
-    pub fn sign(&self, tx: &mut Transaction) -> Result<bool> {
-        todo!()
-    }
-    pub fn fill_psbt(&self, psbt: &mut Psbt, options: FillOptions) -> Result<Filled> {
-        todo!()
-    }
-    /// Base64, as `signmessage`. `NoKey` if the hash is none of ours.
-    pub fn sign_message(&self, message: &str, pkhash: PubkeyHash) -> Result<String> {
-        todo!()
-    }
-    /// The public key with this hash.
-    pub fn pub_key(&self, hash: PubkeyHash) -> Result<Option<PublicKey>> {
-        todo!()
-    }
-}
-
-// ---- keys
-impl Vault {
-    pub fn is_encrypted(&self) -> bool {
-        todo!()
-    }
-    /// Encrypted, and the passphrase is not known now.
-    pub fn is_locked(&self) -> bool {
-        todo!()
-    }
-    /// Then it is locked. `AlreadyEncrypted`, `EmptyPassphrase`.
-    pub fn encrypt(&self, passphrase: &Passphrase) -> Result<()> {
-        todo!()
-    }
-    /// `WrongPassphrase`, `NotEncrypted`.
-    pub fn unlock(&self, passphrase: &Passphrase) -> Result<()> {
-        todo!()
-    }
-    /// `NotEncrypted`.
-    pub fn lock(&self) -> Result<()> {
-        todo!()
-    }
-    pub fn change_passphrase(&self, old: &Passphrase, new: &Passphrase) -> Result<()> {
-        todo!()
-    }
+    Blocks::new(bdk.local_chain().genesis_hash(), birthday).save(&transaction)?;
+    keys.save(&transaction)?;
+    transaction.commit()?;
+    // Its log goes with it.
+    db.close().map_err(|(_, error)| error.into())
 }
