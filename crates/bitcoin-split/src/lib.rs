@@ -11,5 +11,5 @@ mod split_node;
 
 pub use commands::Commands;
 pub use messages::{Message, Messages};
-pub use settings::Settings;
+pub use settings::{Settings, SettingsError};
 pub use split_node::SplitNode;
