@@ -6,6 +6,7 @@
 mod chain;
 mod commands;
 mod messages;
+pub mod rpc;
 mod settings;
 mod split_node;
 
