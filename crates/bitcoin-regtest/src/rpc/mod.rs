@@ -162,14 +162,14 @@ fn run(target: Target<'_>, request: &Map<String, Value>) -> Reply {
     if !matches!(params, Value::Null | Value::Array(_) | Value::Object(_)) {
         return Err(fail(INVALID_REQUEST, "Params must be an array or object"));
     }
-    if let Target::With(_, others) = target {
-        if let Some(answer) = others(name, params) {
-            return answer.map_err(|NodeError { code, message, data, .. }| Failure {
-                code,
-                message,
-                data,
-            });
-        }
+    if let Target::With(_, others) = target
+        && let Some(answer) = others(name, params)
+    {
+        return answer.map_err(|error| Failure {
+            code: error.code,
+            message: error.message,
+            data: error.data,
+        });
     }
     let method = methods::find(name).ok_or_else(not_found)?;
     let values = match params {
