@@ -6,12 +6,13 @@
 mod chain;
 mod commands;
 mod messages;
+pub mod rpc;
 mod settings;
 mod split_node;
 mod wallet_process;
 
 pub use commands::Commands;
 pub use messages::{Message, Messages};
-pub use settings::Settings;
+pub use settings::{Settings, SettingsError};
 pub use split_node::SplitNode;
 pub use wallet_process::{WalletEvent, WalletOptions, WalletProcess};
