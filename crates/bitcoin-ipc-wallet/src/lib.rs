@@ -4,4 +4,9 @@
 
 #![forbid(unsafe_code)]
 
+/// The README's program runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod vault;
