@@ -51,8 +51,6 @@ pub(crate) enum WalletError {
     Node(Error),
     /// The fee, in one line.
     Fee(String),
-    /// The node does not take the transaction; its words.
-    Refused(String),
     /// It was unloaded.
     Closed,
 }
@@ -63,7 +61,6 @@ impl fmt::Display for WalletError {
             WalletError::Vault(error) => error.fmt(f),
             WalletError::Node(error) => write!(f, "the node does not answer: {error}"),
             WalletError::Fee(problem) => f.write_str(problem),
-            WalletError::Refused(problem) => write!(f, "the node does not take the transaction: {problem}"),
             WalletError::Closed => f.write_str("the wallet was unloaded: load it again"),
         }
     }

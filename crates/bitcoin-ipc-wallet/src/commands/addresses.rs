@@ -110,7 +110,7 @@ fn address_info(target: &Target, params: &mut Params) -> Reply {
     let address = address(params.need_text(0)?, target.network())?;
     let script = address.script_pubkey();
     let vault = target.vault()?;
-    let is_mine = vault.is_mine(&script).map_err(refused)?;
+    let is_mine = vault.is_mine(&script);
     let entry = vault.address(&script).map_err(refused)?;
     let mut info = json!({
         "address": address.to_string(),
@@ -119,7 +119,7 @@ fn address_info(target: &Target, params: &mut Params) -> Reply {
         "solvable": is_mine,
         "iswatchonly": false,
         "isscript": script.is_p2sh() || script.is_p2wsh(),
-        "ischange": is_mine && vault.is_change(&script).map_err(refused)?,
+        "ischange": is_mine && vault.is_change(&script),
         "iswitness": script.is_witness_program(),
         "labels": entry.map(|entry| entry.label).into_iter().collect::<Vec<_>>(),
     });

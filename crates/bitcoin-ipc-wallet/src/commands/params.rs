@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use bitcoin_ipc::bitcoin::{Amount, Txid};
+use bitcoin_ipc::bitcoin::Txid;
 use bitcoin_ipc::rpc::{Value, code};
 use bitcoin_ipc_draft::{CommandError, FeeRate, Passphrase};
 use serde_json::Map;
@@ -91,11 +91,6 @@ impl Params {
     /// What has names.
     pub(super) fn object(&self, index: usize) -> Result<Option<&Map<String, Value>>, CommandError> {
         self.typed(index, "object", Value::as_object)
-    }
-
-    /// An amount in bitcoins that has to be there.
-    pub(super) fn need_amount(&self, index: usize) -> Result<Amount, CommandError> {
-        amount::from_json(self.get(index).unwrap_or(&Value::Null))
     }
 
     /// A fee rate in satoshis for a virtual byte.
@@ -227,7 +222,7 @@ mod tests {
         ] {
             let params = Params::read(NAMES, given).unwrap();
             assert_eq!(params.need_text(0).unwrap(), "a");
-            assert_eq!(params.need_amount(1).unwrap(), Amount::from_sat(150_000_000));
+            assert_eq!(params.get(1), Some(&json!(1.5)));
             assert_eq!((params.flag(2).unwrap(), params.len()), (None, 2));
         }
         let last = Params::read(NAMES, json!({ "verbose": true })).unwrap();

@@ -47,7 +47,7 @@ pub(super) fn refused(error: impl Into<WalletError>) -> CommandError {
     match error.into() {
         WalletError::Vault(error) => of_vault(&error),
         WalletError::Node(error) => of_node(&error),
-        error @ (WalletError::Fee(_) | WalletError::Refused(_)) => fail(WALLET_ERROR, error.to_string()),
+        WalletError::Fee(problem) => fail(WALLET_ERROR, problem),
         WalletError::Closed => of_closed(Closed),
     }
 }
@@ -59,7 +59,7 @@ pub(super) fn not_loaded(error: &LoadError) -> CommandError {
         LoadError::Wallet(WalletError::Vault(error)) => of_vault(error),
         LoadError::Wallet(_) | LoadError::Stopped => fail(WALLET_ERROR, text),
         LoadError::Loaded(_) => fail(ALREADY_LOADED, text),
-        LoadError::NotLoaded(_) => fail(code::WALLET_NOT_FOUND, text),
+        LoadError::NotLoaded => fail(code::WALLET_NOT_FOUND, text),
     }
 }
 
@@ -91,7 +91,7 @@ fn of_vault(error: &VaultError) -> CommandError {
             );
         }
         VaultError::AlreadyEncrypted | VaultError::NotEncrypted => WRONG_ENC_STATE,
-        VaultError::NotEnough { .. } | VaultError::Dust(_) => code::WALLET_INSUFFICIENT_FUNDS,
+        VaultError::NotEnough { .. } | VaultError::Dust { .. } => code::WALLET_INSUFFICIENT_FUNDS,
         VaultError::UnknownTransaction => {
             return fail(code::INVALID_ADDRESS_OR_KEY, "Invalid or non-wallet transaction id");
         }

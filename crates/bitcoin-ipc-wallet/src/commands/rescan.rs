@@ -7,7 +7,7 @@ use super::params::Params;
 use super::reply::{Reply, fail, invalid, of_node, wallet_code};
 use super::{Command, Run, Target};
 use crate::follow::Outcome;
-use crate::vault::Checkpoint;
+use crate::vault::BlockId;
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -46,7 +46,7 @@ fn rescan(target: &Target, params: &mut Params) -> Reply {
     let height = start.saturating_sub(1);
     let hash = target.chain.get_block_hash(height.cast_signed()).wait();
     let hash = hash.map_err(|error| of_node(&error))?;
-    match target.follower.rescan(Checkpoint { height, hash }) {
+    match target.follower.rescan(BlockId { height, hash }) {
         Outcome::Done => {
             Ok(json!({ "start_height": start, "stop_height": target.vault()?.tip().height }))
         }

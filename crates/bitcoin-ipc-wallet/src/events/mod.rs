@@ -52,8 +52,4 @@ impl Listener for Events {
     fn status_changed(&self) {
         self.status.tell(&());
     }
-
-    fn can_get_addresses_changed(&self) {
-        self.can_get_addresses.tell(&());
-    }
 }

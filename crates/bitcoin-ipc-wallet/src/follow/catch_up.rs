@@ -5,7 +5,7 @@ use bitcoin_ipc_draft::chain::FoundBlockParam;
 
 use super::ANSWER;
 use super::thread::{Thread, Trouble};
-use crate::vault::Checkpoint;
+use crate::vault::BlockId;
 
 /// Blocks that are asked for at once, at most: each is one struct deeper in the message.
 const MOST_BLOCKS: usize = 32;
@@ -92,7 +92,7 @@ impl Thread {
             let found = self.chain.find_block(hash, asked).timeout(ANSWER).wait()?;
             if found.result && found.block.in_active_chain {
                 let height = u32::try_from(found.block.height).unwrap_or_default();
-                return Ok(self.vault.get()?.rewind_to(Checkpoint { height, hash })?);
+                return Ok(self.vault.get()?.rewind_to(BlockId { height, hash })?);
             }
         }
         Err(Trouble::Again(

@@ -24,7 +24,7 @@ use multiprocess::Error;
 
 use crate::events::Events;
 use crate::open::OpenVault;
-use crate::vault::Checkpoint;
+use crate::vault::BlockId;
 use queue::Queue;
 use scan::Scan;
 use thread::Thread;
@@ -113,7 +113,7 @@ impl Follower {
     }
 
     /// Goes back to this block, and follows the chain from there; returns how that ended.
-    pub(crate) fn rescan(&self, from: Checkpoint) -> Outcome {
+    pub(crate) fn rescan(&self, from: BlockId) -> Outcome {
         if !self.follows() {
             return Outcome::Failed("the wallet does not follow the chain yet".to_owned());
         }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use bitcoin_ipc::bitcoin::{Block, BlockHash, Transaction};
 use bitcoin_ipc_draft::values::RemovalReason;
 
-use crate::vault::Checkpoint;
+use crate::vault::BlockId;
 
 /// Events in a queue at most.
 const MOST_EVENTS: usize = 10_000;
@@ -45,7 +45,7 @@ impl Event {
 pub(super) enum Work {
     /// Follow the chain from the wallet's own tip to the chain's. `rescan`: first go back to this block. `mempool`:
     /// look at the whole memory pool afterwards.
-    CatchUp { rescan: Option<Checkpoint>, mempool: bool },
+    CatchUp { rescan: Option<BlockId>, mempool: bool },
     /// Take in what the node has told.
     Event(Event),
     /// Nothing until this moment.
@@ -68,7 +68,7 @@ struct State {
     /// Catching up is wanted, and is for everything from this number on.
     catch_up: Option<u64>,
     /// It is to begin with this block.
-    rescan: Option<Checkpoint>,
+    rescan: Option<BlockId>,
     /// The memory pool is to be looked at after that.
     mempool: bool,
     /// The number of what the thread is doing.
@@ -131,7 +131,7 @@ impl Queue {
     }
 
     /// Has the thread go back to this block and follow the chain from there.
-    pub(super) fn rescan(&self, from: Checkpoint) {
+    pub(super) fn rescan(&self, from: BlockId) {
         let mut state = self.lock();
         let number = state.next;
         state.next += 1;

@@ -13,7 +13,7 @@ use super::queue::{Event, Queue, Work};
 use super::scan::{Outcome, Scan};
 use crate::events::Events;
 use crate::open::{Closed, OpenVault};
-use crate::vault::{Checkpoint, VaultError};
+use crate::vault::{BlockId, VaultError};
 
 /// How often what is not confirmed is given to the node again.
 const REBROADCAST: Duration = Duration::from_secs(5 * 60);
@@ -131,8 +131,8 @@ impl Thread {
     }
 
     /// Looks at the chain itself, and says how that ended.
-    fn look(&self, rescan: Option<Checkpoint>, mempool: bool) -> Result<(), Trouble> {
-        let back = rescan.map_or(Ok(()), |from| Ok(self.vault.get()?.rescan_from(from)?));
+    fn look(&self, rescan: Option<BlockId>, mempool: bool) -> Result<(), Trouble> {
+        let back = rescan.map_or(Ok(()), |from| Ok(self.vault.get()?.rewind_to(from)?));
         let looked = back.and_then(|()| self.catch_up(rescan.is_some())).and_then(|()| {
             if mempool { self.look_at_mempool() } else { Ok(()) }
         });

@@ -14,7 +14,7 @@ use multiprocess::Error;
 use super::remembered;
 use crate::events::Subscribers;
 use crate::timers::Timers;
-use crate::vault::{Checkpoint, Vault, VaultError, WalletsDir};
+use crate::vault::{BlockId, Vault, VaultError, WalletsDir};
 use crate::wallet::{LoadedWallet, WalletError};
 
 /// What the node says in Bitcoin Core if its file of settings cannot be written.
@@ -50,7 +50,7 @@ pub(crate) enum LoadError {
     /// It is loaded already.
     Loaded(String),
     /// There is none of this name among those that are loaded.
-    NotLoaded(String),
+    NotLoaded,
     /// The process is ending.
     Stopped,
 }
@@ -60,7 +60,7 @@ impl fmt::Display for LoadError {
         match self {
             LoadError::Wallet(error) => error.fmt(f),
             LoadError::Loaded(name) => write!(f, "Wallet \"{name}\" is already loaded."),
-            LoadError::NotLoaded(_) => f.write_str("Requested wallet does not exist or is not loaded"),
+            LoadError::NotLoaded => f.write_str("Requested wallet does not exist or is not loaded"),
             LoadError::Stopped => f.write_str("the wallet process is ending: start it again"),
         }
     }
@@ -230,7 +230,7 @@ impl Wallets {
         remember: Option<bool>,
     ) -> Result<Vec<String>, LoadError> {
         let wallet = self.lock().loaded.remove(name);
-        wallet.ok_or_else(|| LoadError::NotLoaded(name.to_owned()))?.close();
+        wallet.ok_or(LoadError::NotLoaded)?.close();
         Ok(self.remember(name, remember))
     }
 
@@ -275,9 +275,9 @@ impl Wallets {
     }
 
     /// The chain's tip; none while there is no chain.
-    fn tip(&self) -> Result<Option<Checkpoint>, Error> {
+    fn tip(&self) -> Result<Option<BlockId>, Error> {
         let Some(height) = self.chain.get_height().wait()? else { return Ok(None) };
         let hash = self.chain.get_block_hash(height).wait()?;
-        Ok(u32::try_from(height).ok().map(|height| Checkpoint { height, hash }))
+        Ok(u32::try_from(height).ok().map(|height| BlockId { height, hash }))
     }
 }

@@ -229,7 +229,7 @@ impl Wallet for Served {
     }
 
     fn is_spendable(&self, dest: TxDestination) -> Result<bool> {
-        let is_mine = self.vault()?.is_mine(&script(&dest)?).map_err(failed)?;
+        let is_mine = self.vault()?.is_mine(&script(&dest)?);
         Ok(is_mine && !self.private_keys_disabled()?)
     }
 
@@ -333,15 +333,15 @@ impl Wallet for Served {
     }
 
     fn txout_is_mine(&self, txout: TxOut) -> Result<bool> {
-        self.vault()?.is_mine(&txout.script_pubkey).map_err(failed)
+        Ok(self.vault()?.is_mine(&txout.script_pubkey))
     }
 
     fn get_debit(&self, txin: TxIn) -> Result<Amount> {
-        self.vault()?.debit(&txin).map_err(failed)
+        Ok(self.vault()?.debit(&txin))
     }
 
     fn get_credit(&self, txout: TxOut) -> Result<Amount> {
-        self.vault()?.credit(&txout).map_err(failed)
+        Ok(self.vault()?.credit(&txout))
     }
 
     // ---- balances
@@ -531,7 +531,7 @@ impl Wallet for Served {
         callback: Option<ShowWalletProgressCallbackClient>,
     ) -> Result<Option<HandlerClient>> {
         let callback = callback.ok_or_else(no_callback)?;
-        let tell = move |(title, percent)| callback.call::<String>(title, percent).wait();
+        let tell = move |(title, percent): (String, i32)| callback.call(title, percent).wait();
         self.wallet.events.progress.add(tell).map(Some)
     }
 
@@ -569,6 +569,7 @@ impl Wallet for Served {
         &self,
         callback: Option<CanGetAddressesChangedCallbackClient>,
     ) -> Result<Option<HandlerClient>> {
+        // It always can: nobody is ever told.
         let callback = callback.ok_or_else(no_callback)?;
         self.wallet.events.can_get_addresses.add(move |()| callback.call().wait()).map(Some)
     }
