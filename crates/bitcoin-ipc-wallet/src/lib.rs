@@ -5,6 +5,11 @@
 
 #![forbid(unsafe_code)]
 
+/// The README's program runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod commands;
 mod events;
 mod fees;
