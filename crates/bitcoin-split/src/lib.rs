@@ -1,0 +1,15 @@
+//! The node's side of a node that is split from its wallet: a regtest chain served as the interfaces of Bitcoin
+//! Core's draft.
+
+#![forbid(unsafe_code)]
+
+mod chain;
+mod commands;
+mod messages;
+mod settings;
+mod split_node;
+
+pub use commands::Commands;
+pub use messages::{Message, Messages};
+pub use settings::Settings;
+pub use split_node::SplitNode;
