@@ -13,6 +13,7 @@ use multiprocess::process::{
 };
 use multiprocess::{Connection, Error, Interface, Reconnect, Result, Server, monitor};
 
+use super::bootstrap::Bootstrap;
 use super::{Address, Chain, IpcContext, IpcOptions, default_base_datadir, network_datadir};
 use crate::init::InitClient;
 
@@ -72,7 +73,7 @@ impl<T: SpawnProcess + StartSpawnedProcess + Context + AddCleanup> IpcInterface 
 
 /// A process's IPC: what it serves, the processes it started, the sockets it listens on.
 pub struct Ipc {
-    init: InitClient,
+    init: Bootstrap,
     context: IpcContext,
     servers: Mutex<Vec<Server>>,
 }
@@ -210,9 +211,7 @@ impl Ipc {
             Address::Unix(path) | Address::Auto(path) => path,
         };
         let (limits, init) = (self.context.limits.clone(), self.init.clone());
-        let open = move |socket| {
-            Connection::builder().limits(limits.clone()).serve(init.clone()).start(socket)
-        };
+        let open = move |socket: UnixStream| init.connect(socket.into(), limits.clone());
         let reconnect = Reconnect::to_path(path).connection(open);
         Ok(Some(reconnect.deadline(self.context.connect_timeout)))
     }
@@ -231,7 +230,7 @@ impl Ipc {
             let own = monitor::of_this_process();
             server = server.serve_also(own, PeerCredentials::is_same_user);
         }
-        let server = server.start(listener, self.init.clone())?;
+        let server = self.init.listen(server, listener)?;
         self.servers.lock().unwrap_or_else(PoisonError::into_inner).push(server);
         Ok(path)
     }
@@ -246,10 +245,7 @@ impl Ipc {
     }
 
     fn start(&self, socket: impl Into<std::os::fd::OwnedFd>) -> Result<Connection> {
-        Connection::builder()
-            .limits(self.context.limits.clone())
-            .serve(self.init.clone())
-            .start(socket)
+        self.init.connect(socket.into(), self.context.limits.clone())
     }
 
     fn init_of(&self, socket: UnixStream, path: PathBuf, within: Duration) -> Result<InitClient> {

@@ -25,6 +25,7 @@
 //! ```
 
 mod address;
+mod bootstrap;
 mod interface;
 mod options;
 

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use multiprocess::{Limits, Server};
+use multiprocess::{Interface, Limits, Server};
 
+use super::bootstrap::Bootstrap;
 use crate::init::{EmptyInit, InitClient};
 
 /// How long a spawned process may take until it answers.
@@ -15,7 +16,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The name of a process, its data directory and its bootstrap object.
 #[derive(Debug, Clone)]
 pub struct IpcOptions {
-    pub(super) init: InitClient,
+    pub(super) init: Bootstrap,
     pub(super) context: IpcContext,
 }
 
@@ -36,8 +37,13 @@ impl IpcOptions {
     ///
     /// `program` is its name; `bitcoin-node` listens at `node.sock` unless told otherwise.
     pub fn new(program: impl Into<String>, init: impl Into<InitClient>) -> IpcOptions {
+        IpcOptions::with_bootstrap(program, init.into())
+    }
+
+    /// The same with a bootstrap object of another interface, such as the Init of a draft, or one of the program's own.
+    pub fn with_bootstrap(program: impl Into<String>, object: impl Interface) -> IpcOptions {
         IpcOptions {
-            init: init.into(),
+            init: Bootstrap::new(object),
             context: IpcContext {
                 program: program.into(),
                 datadir: None,

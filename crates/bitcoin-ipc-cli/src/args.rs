@@ -90,7 +90,12 @@ impl Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Go through it all, each step with its time: a process, its objects, a block (the default)
-    Demo,
+    Demo {
+        /// A node and its wallet in two processes instead, which pay each other, are killed, and come back. In a
+        /// directory of its own, or that of --datadir
+        #[arg(long)]
+        wallet: bool,
+    },
     /// Have the node say TEXT back
     Echo {
         /// What to say
@@ -145,6 +150,12 @@ pub(super) enum Command {
         /// Its arguments, each JSON or else a string
         #[arg(allow_hyphen_values = true)]
         args: Vec<String>,
+        /// The wallet that it is for, where several are loaded. Before METHOD
+        #[arg(long, value_name = "NAME")]
+        wallet: Option<String>,
+        /// Read further arguments from stdin, one a line: passphrases are seen by others on a command line. Before METHOD
+        #[arg(long)]
+        stdin: bool,
     },
     /// Share one connection to the node among any number of clients: serve its interfaces at sockets, each with
     /// rules of its own. Clients keep their objects while the node is away, but for templates

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::args::{Args, Command};
 use super::peer::Peer;
 use super::waiting::Waiting;
-use super::{Failure, Outcome, demo, follow, mine, output, relay, signals, top};
+use super::{Failure, Outcome, demo, demo_wallet, follow, mine, output, relay, signals, top};
 use bitcoin_ipc::codec::FOREVER;
 use bitcoin_ipc::mining::{BlockCreateOptions, BlockRef, BlockTemplateClient};
 
@@ -33,7 +33,8 @@ pub(super) fn run(args: &Args) -> Outcome {
         _ => {}
     }
     let command = match &args.command {
-        None | Some(Command::Demo) => return demo::run(args),
+        Some(Command::Demo { wallet: true }) => return demo_wallet::run(args),
+        None | Some(Command::Demo { .. }) => return demo::run(args),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Args::command(), "bitcoin-ipc", &mut script);
@@ -67,9 +68,11 @@ fn run_with(peer: &Peer, command: &Command, tip: Option<Duration>) -> Outcome {
         Command::WaitTip { json } => wait_tip(peer, tip, *json)?,
         Command::Template { json, .. } => show_template(peer, *json)?,
         Command::Mine { blocks, to, json } => mine::run(peer, *blocks, to.as_deref(), *json)?,
-        Command::Rpc { method, args } => rpc(peer, method, args)?,
+        Command::Rpc { method, args, wallet, stdin } => {
+            rpc(peer, method, args, wallet.as_deref(), *stdin)?;
+        }
         // Handled before there is a node.
-        Command::Demo
+        Command::Demo { .. }
         | Command::Completions { .. }
         | Command::Relay { .. }
         | Command::Top { .. } => {}
@@ -110,7 +113,13 @@ fn wait_tip(peer: &Peer, timeout: Option<Duration>, json: bool) -> Outcome {
     }
 }
 
-fn rpc(peer: &Peer, method: &str, args: &[String]) -> Outcome {
+fn rpc(
+    peer: &Peer,
+    method: &str,
+    args: &[String],
+    wallet: Option<&str>,
+    stdin: bool,
+) -> Outcome {
     let rpc = peer.ask(peer.init.make_rpc()).map_err(|error| match error {
         multiprocess::Error::Unimplemented { .. } => Failure(
             "the node does not offer JSON-RPC over IPC; Bitcoin Core 32 and newer do".to_owned(),
@@ -118,11 +127,20 @@ fn rpc(peer: &Peer, method: &str, args: &[String]) -> Outcome {
         other => other.into(),
     })?;
     let rpc = rpc.ok_or_else(|| Failure("the node does not offer JSON-RPC over IPC".to_owned()))?;
+    let further: Vec<String> = match stdin {
+        true => std::io::stdin().lines().collect::<Result<_, _>>()?,
+        false => Vec::new(),
+    };
     let params = args
         .iter()
+        .chain(&further)
         .map(|arg| serde_json::from_str(arg).unwrap_or_else(|_| Value::from(arg.as_str())));
     let params: Vec<Value> = params.collect();
-    match rpc.call(method, params).timeout(peer.patience).wait()? {
+    let call = match wallet {
+        Some(wallet) => rpc.wallet(wallet).call(method, params),
+        None => rpc.call(method, params),
+    };
+    match call.timeout(peer.patience).wait()? {
         Value::String(text) => output::line(text),
         other => output::line(format_args!("{other:#}")),
     }

@@ -8,6 +8,7 @@
 mod args;
 mod commands;
 mod demo;
+mod demo_wallet;
 mod follow;
 mod log;
 mod mine;
@@ -20,7 +21,7 @@ mod top;
 mod waiting;
 mod wallet;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -52,30 +53,34 @@ fn with_advice(error: String) -> String {
     }
 }
 
-/// Runs the program whose name it was started under; `bitcoin-ipc` for other names.
-pub fn main() -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().collect();
-    let name = args.first().map(Path::new).and_then(Path::file_stem);
-    match name.and_then(|name| name.to_str()) {
-        Some("bitcoin-node") => node_main(),
-        Some("bitcoin-wallet") => wallet_main(),
-        _ => ipc_main(),
-    }
-}
-
-/// The program `bitcoin-ipc`.
+/// The program `bitcoin-ipc`, unless it was started under the name of another.
 pub fn ipc_main() -> ExitCode {
-    report("bitcoin-ipc", || commands::run(&Args::parse()))
+    main(IPC)
 }
 
-/// The program `bitcoin-node`.
+/// The program `bitcoin-node`, unless it was started under the name of another.
 pub fn node_main() -> ExitCode {
-    report("bitcoin-node", || node::run(std::env::args_os().collect()))
+    main(NODE)
 }
 
-/// The program `bitcoin-wallet`.
+/// The program `bitcoin-wallet`, unless it was started under the name of another.
 pub fn wallet_main() -> ExitCode {
-    report("bitcoin-wallet", || wallet::run(std::env::args_os().collect()))
+    main(WALLET)
+}
+
+const IPC: &str = "bitcoin-ipc";
+const NODE: &str = "bitcoin-node";
+const WALLET: &str = "bitcoin-wallet";
+
+/// Runs the program whose name it was started under; `usual` for other names.
+fn main(usual: &'static str) -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let name = args.first().map(Path::new).and_then(Path::file_stem).and_then(OsStr::to_str);
+    match name.filter(|name| [IPC, NODE, WALLET].contains(name)).unwrap_or(usual) {
+        NODE => report(NODE, || node::run(args)),
+        WALLET => report(WALLET, || wallet::run(args)),
+        _ => report(IPC, || commands::run(&Args::parse())),
+    }
 }
 
 /// Runs a program, with its log, and says on stderr why it failed.

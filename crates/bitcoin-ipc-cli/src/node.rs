@@ -6,6 +6,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bitcoin_split::{SplitNode, WalletEvent, WalletOptions, WalletProcess};
+use multiprocess::Connection;
+use multiprocess::process::{self, ignore_sigint, inherited_socket};
+use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -14,19 +18,26 @@ use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::{
     Chain as ChainName, Ipc, IpcOptions, StartSpawnedProcess, default_base_datadir, network_datadir,
 };
+use bitcoin_ipc_draft::init::InitClient as SplitInitClient;
 use bitcoin_regtest::{Chain, NodeInit};
 
 const HELP: &str = "\
-A regtest node for development, NOT a validating node: a chain in memory that starts at the genesis
-block each time, without peers, wallet, and checks of scripts. It holds nobody's money.
+A regtest node for development, NOT a validating node: a chain without peers and checks of scripts. It
+holds nobody's money. Without -wallet and -keepchain the chain is in memory, and starts at the genesis
+block each time.
 
-Usage: bitcoin-node -ipcbind=ADDRESS [-datadir=DIR]
+Usage: bitcoin-node -ipcbind=ADDRESS [-datadir=DIR] [-wallet]
        bitcoin-node -ipcfd N      (how another process starts it)
 
   -ipcbind=ADDRESS  Serve on a unix socket: unix (DIR/regtest/node.sock) or unix:PATH (relative
                     paths are below DIR/regtest). May be given several times.
+  -wallet[=NAME]    Start the wallet process, and again whenever it ends; load the wallet NAME. May be
+                    given several times. Wallets that were made or loaded are loaded again by themselves.
+  -walletprogram=PROGRAM
+                    The wallet process [default: this program itself, as bitcoin-wallet].
+  -keepchain        Keep the chain in DIR/regtest/chain.dat, which -wallet does, too.
   -ipcfd N          Serve the parent process on its inherited socket N until it closes.
-  -datadir=DIR      Data directory [default: ~/.bitcoin]; only the socket is put there.
+  -datadir=DIR      Data directory [default: ~/.bitcoin].
   -chain=regtest    The only chain there is; -regtest says the same.
   -help             This text.
   -version          The version.
@@ -35,26 +46,35 @@ SIGINT and SIGTERM end it, a second SIGINT at once. SIGUSR1 has it print its con
 threads on stderr. BITCOIN_IPC_LOG=debug logs each call there, trace its parameters too [default: warn].
 ";
 
+/// The file that the chain is kept in.
+const CHAIN_FILE: &str = "chain.dat";
+
 /// The options of the command line.
 #[derive(Default)]
 struct Options {
     bind: Vec<String>,
     datadir: Option<PathBuf>,
+    keep_chain: bool,
+    /// The wallets to load, if there is to be a wallet process.
+    wallets: Option<Vec<String>>,
+    wallet_program: Option<PathBuf>,
+    /// The number of the socket to the parent.
+    parent: Option<String>,
 }
 
 pub(super) fn run(args: Vec<OsString>) -> Outcome {
     signals::dump_on_usr1()?;
-    let chain = Chain::regtest();
-    let init = InitClient::new(NodeInit::new(Arc::clone(&chain)));
-    let spawned = Ipc::new(IpcOptions::new("bitcoin-node", init.clone()));
-    if spawned.start_spawned_process(&args)?.is_some() {
+    // As other programs start a node that needs no directory.
+    if args.get(1).is_some_and(|arg| arg == "-ipcfd") {
+        let init = InitClient::new(NodeInit::new(Chain::regtest()));
+        Ipc::new(IpcOptions::new("bitcoin-node", init)).start_spawned_process(&args)?;
         return Ok(());
     }
     let Some(options) = parse(&args)? else { return Ok(()) };
-    serve(&chain, init, &options)
+    serve(&options)
 }
 
-fn serve(chain: &Chain, init: InitClient, options: &Options) -> Outcome {
+fn serve(options: &Options) -> Outcome {
     let base = match &options.datadir {
         Some(datadir) => datadir.clone(),
         None => default_base_datadir()?,
@@ -67,24 +87,88 @@ fn serve(chain: &Chain, init: InitClient, options: &Options) -> Outcome {
     })?;
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     signals::end_on_second_interrupt()?;
-    let ipc = Ipc::new(IpcOptions::new("bitcoin-node", init).datadir(datadir).monitor(true));
+    let (chain, kept) = if options.keep_chain || options.wallets.is_some() {
+        let file = datadir.join(CHAIN_FILE);
+        (Chain::open(&file)?, format!("a regtest chain, kept in {}", file.display()))
+    } else {
+        (Chain::regtest(), "a regtest chain in memory".to_owned())
+    };
+    let node = SplitNode::new(Arc::clone(&chain), datadir.clone())?;
+    node.on_shutdown(|| {
+        let _ = signal_hook::low_level::raise(SIGTERM);
+    });
+    let init = bitcoin_split::init(&node);
+    let options_of_ipc = IpcOptions::with_bootstrap("bitcoin-node", init.clone());
+    let ipc = Ipc::new(options_of_ipc.datadir(datadir).monitor(true));
     for address in &options.bind {
         let path = ipc.listen_address(address)?;
-        output::note(format_args!("serving a regtest chain in memory at {}", path.display()));
+        output::note(format_args!("serving {kept}, at {}", path.display()));
     }
-    // Runs until a signal arrives; dropping the Ipc then ends the connections and removes the
-    // sockets.
+    let wallet = options.wallets.as_ref().map(|wallets| start_wallet(&node, options, wallets));
+    let wallet = wallet.transpose()?;
+    let parent = options.parent.as_deref().map(|number| serve_parent(number, init)).transpose()?;
+    // Runs until a signal arrives, or the parent is gone; dropping the Ipc then ends the connections and
+    // removes the sockets.
     signals.forever().next();
+    // Its last calls are still answered.
+    if let Some(exit) = wallet.and_then(WalletProcess::stop) {
+        tracing::info!("the wallet process ended: {exit}");
+    }
     // Answers the calls that wait before the connections end.
     chain.shutdown();
     ipc.disconnect_incoming();
+    drop(parent);
     Ok(())
+}
+
+/// Serves the process that has started this one, whose end is this one's.
+fn serve_parent(number: &str, init: SplitInitClient) -> Result<Connection, Failure> {
+    let socket = inherited_socket(number)?;
+    // Ctrl-C is for the parent.
+    ignore_sigint()?;
+    let parent = Connection::builder().serve(init).start(socket)?;
+    parent.on_disconnect(|_reason| {
+        let _ = signal_hook::low_level::raise(SIGTERM);
+    });
+    Ok(parent)
+}
+
+fn start_wallet(
+    node: &SplitNode,
+    options: &Options,
+    wallets: &[String],
+) -> Result<WalletProcess, Failure> {
+    if !wallets.is_empty() {
+        let names = wallets.iter().map(|name| json!(name)).collect();
+        node.settings().set_command_line("wallet", names);
+    }
+    let (command, name) = wallet_command(options)?;
+    let settings = node.settings().global_args();
+    let process = WalletProcess::start(node.clone(), WalletOptions::of(command, settings), move |event| {
+        // The rest is in the log.
+        if matches!(event, WalletEvent::Failed(_) | WalletEvent::Exited(_)) {
+            output::note(format_args!("{}: {event}", name.display()));
+        }
+    })?;
+    Ok(process)
+}
+
+/// The wallet's program: as asked for, or this one by another name, so that both are of one version.
+fn wallet_command(options: &Options) -> Result<(process::Command, PathBuf), Failure> {
+    if let Some(program) = &options.wallet_program {
+        return Ok((process::Command::new(program), program.clone()));
+    }
+    let own = std::env::current_exe()
+        .map_err(|error| Failure(format!("cannot find this program's own file: {error}")))?;
+    let name = "bitcoin-wallet";
+    Ok((process::Command::new(own).arg0(name), PathBuf::from(name)))
 }
 
 /// None if the arguments asked for help or the version, which has been printed.
 fn parse(args: &[OsString]) -> Result<Option<Options>, Failure> {
     let mut options = Options::default();
-    for arg in args.iter().skip(1) {
+    let mut args = args.iter().skip(1);
+    while let Some(arg) = args.next() {
         let text = arg.to_string_lossy();
         // Bitcoin's programs take one dash or two.
         let option = text.strip_prefix("--").or_else(|| text.strip_prefix('-')).unwrap_or_default();
@@ -96,13 +180,23 @@ fn parse(args: &[OsString]) -> Result<Option<Options>, Failure> {
             }
             ("version", _) => {
                 anstream::println!(
-                    "bitcoin-node (regtest in memory) {}",
+                    "bitcoin-node (regtest) {}",
                     env!("CARGO_PKG_VERSION")
                 );
                 return Ok(None);
             }
             ("ipcbind", "") => options.bind.push("unix".to_owned()),
             ("ipcbind", address) => options.bind.push(address.to_owned()),
+            ("keepchain", "") => options.keep_chain = true,
+            ("wallet", "") => drop(options.wallets.get_or_insert_default()),
+            ("wallet", wallet) => options.wallets.get_or_insert_default().push(wallet.to_owned()),
+            ("walletprogram", program) if !program.is_empty() => {
+                options.wallet_program = Some(PathBuf::from(program));
+            }
+            ("ipcfd", "") => match args.next() {
+                Some(number) => options.parent = Some(number.to_string_lossy().into_owned()),
+                None => return Err(Failure("-ipcfd takes the number of a socket".to_owned())),
+            },
             ("datadir", dir) if !dir.is_empty() => options.datadir = Some(PathBuf::from(dir)),
             ("regtest", "" | "1") | ("chain", "regtest") => {}
             ("chain" | "testnet" | "testnet4" | "signet", _) => {
@@ -111,7 +205,7 @@ fn parse(args: &[OsString]) -> Result<Option<Options>, Failure> {
             _ => return Err(Failure(format!("{text} is not an option; -help lists them"))),
         }
     }
-    if options.bind.is_empty() {
+    if options.bind.is_empty() && options.parent.is_none() {
         return Err(Failure(
             "nothing to do: -ipcbind=unix serves on a socket, -help tells more".to_owned(),
         ));

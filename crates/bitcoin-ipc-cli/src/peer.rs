@@ -134,7 +134,7 @@ fn may_start(args: &Args, socket: &Path) -> bool {
         return false;
     }
     match args.command {
-        None | Some(Command::Demo) => true,
+        None | Some(Command::Demo { .. }) => true,
         Some(Command::WaitTip { .. }) => false,
         _ if args.connect.is_some() => true, // It is auto.
         _ => args.datadir.is_none() && args.chain.is_none() && !socket.exists(),

@@ -2,38 +2,26 @@
 
 use std::ffi::OsString;
 
-use multiprocess::Result;
-
 use super::{Failure, Outcome, signals};
-use bitcoin_ipc::echo::{EchoClient, EchoServer};
-use bitcoin_ipc::init::{Init, InitClient};
 use bitcoin_ipc::ipc::{Ipc, IpcOptions, StartSpawnedProcess};
 
 const HELP: &str = "\
-The wallet process of a split node, for development: it serves Echo to the process that starts it.
-Bitcoin Core's wallet interfaces are not merged upstream, so it has no wallet yet.
+The wallet process of a split node, for development: bitcoin-node -wallet starts it. Its wallets are in
+the node's data directory, in wallets/, and its commands are the node's: bitcoin-ipc rpc getbalance.
 
-Usage: bitcoin-wallet -ipcfd N      (how another process starts it)
+Usage: bitcoin-wallet -ipcfd N      (how a node starts it)
 
   -ipcfd N          Serve the parent process on its inherited socket N until it closes.
   -help             This text.
   -version          The version.
 
-BITCOIN_IPC_LOG=debug logs each call on stderr, trace its parameters too [default: warn].
+BITCOIN_IPC_LOG=debug logs each call on stderr, trace its parameters too, but for passphrases [default: warn].
 ";
-
-/// The bootstrap object of the process.
-struct WalletInit;
-
-impl Init for WalletInit {
-    fn make_echo(&self) -> Result<Option<EchoClient>> {
-        Ok(Some(EchoClient::new(EchoServer)))
-    }
-}
 
 pub(super) fn run(args: Vec<OsString>) -> Outcome {
     signals::dump_on_usr1()?;
-    let ipc = Ipc::new(IpcOptions::new("bitcoin-wallet", InitClient::new(WalletInit)));
+    let init = bitcoin_ipc_wallet::init();
+    let ipc = Ipc::new(IpcOptions::with_bootstrap("bitcoin-wallet", init));
     if ipc.start_spawned_process(&args)?.is_some() {
         return Ok(());
     }
@@ -45,7 +33,7 @@ pub(super) fn run(args: Vec<OsString>) -> Outcome {
         Some(other) => return Err(Failure(format!("{other} is not an option; -help lists them"))),
         None => {
             return Err(Failure(
-                "this program is started by others, with -ipcfd; -help tells more".to_owned(),
+                "this program is started by a node, with -ipcfd; -help tells more".to_owned(),
             ));
         }
     }

@@ -89,7 +89,7 @@ impl Faults {
     }
 
     /// A call of the method begins: waits on this thread, or fails, as was ordered.
-    pub(super) fn meet(&self, method: &'static str) -> Result<()> {
+    pub fn meet(&self, method: &'static str) -> Result<()> {
         debug_assert!(METHODS.contains(&method), "{method}");
         let (delay, failure) = {
             let mut ordered = self.lock();

@@ -8,8 +8,10 @@ mod commands;
 mod messages;
 mod settings;
 mod split_node;
+mod wallet_process;
 
 pub use commands::Commands;
 pub use messages::{Message, Messages};
 pub use settings::Settings;
 pub use split_node::SplitNode;
+pub use wallet_process::{WalletEvent, WalletOptions, WalletProcess};

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    bitcoin_ipc_cli::main()
+    bitcoin_ipc_cli::ipc_main()
 }

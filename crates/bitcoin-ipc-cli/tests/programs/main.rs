@@ -8,6 +8,7 @@ mod node;
 mod relay;
 mod relay_core30;
 mod running;
+mod split;
 mod steps;
 mod stuck;
 mod top;
