@@ -12,6 +12,6 @@ mod wallet_process;
 
 pub use commands::Commands;
 pub use messages::{Message, Messages};
-pub use settings::Settings;
+pub use settings::{Settings, SettingsError};
 pub use split_node::SplitNode;
 pub use wallet_process::{WalletEvent, WalletOptions, WalletProcess};

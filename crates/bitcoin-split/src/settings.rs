@@ -1,6 +1,7 @@
 //! The node's settings: the file that the programs write, and what was given when the program was started.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,6 @@ use std::sync::Mutex;
 use bitcoin_ipc::common::{self, GlobalArgs};
 use bitcoin_ipc::rpc::Value;
 use bitcoin_ipc_draft::values::SettingsAction;
-use multiprocess::{Error, Result};
 use serde_json::Map;
 
 use crate::split_node::lock;
@@ -19,6 +19,18 @@ const FILE: &str = "settings.json";
 
 /// A name in the file that is no setting: it tells who reads the file what it is.
 const WARNING: &str = "_warning_";
+
+/// Why the settings cannot be read, on one line: it tells a person what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsError(String);
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SettingsError {}
 
 /// The settings. Where several sources have one, the program's own decisions (forced) come first, then the command
 /// line, then `settings.json`.
@@ -42,10 +54,10 @@ impl Settings {
     ///
     /// # Errors
     /// The file is there and cannot be read: the text says what to do.
-    pub fn open(datadir: &Path) -> Result<Settings> {
+    pub fn open(datadir: &Path) -> Result<Settings, SettingsError> {
         let file = datadir.join(FILE);
         let broken = |problem: String| {
-            Error::failed(format!(
+            SettingsError(format!(
                 "the settings in {} cannot be read ({problem}): repair the file, or move it away",
                 file.display()
             ))
@@ -128,6 +140,22 @@ impl Settings {
         let mut sources = lock(&self.sources);
         set(&mut sources.file, name, value);
         action == SettingsAction::SkipWrite || self.write(&sources.file)
+    }
+
+    /// The same if the value is still `old`; none if it is not, and then nothing was done.
+    pub fn replace_rw(
+        &self,
+        name: &str,
+        old: &Value,
+        value: Value,
+        action: SettingsAction,
+    ) -> Option<bool> {
+        let mut sources = lock(&self.sources);
+        if sources.file.get(name).unwrap_or(&Value::Null) != old {
+            return None;
+        }
+        set(&mut sources.file, name, value);
+        Some(action == SettingsAction::SkipWrite || self.write(&sources.file))
     }
 
     /// Deletes everything that `settings.json` has. False if it could not be written.

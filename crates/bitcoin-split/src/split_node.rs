@@ -4,16 +4,19 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bitcoin_ipc_draft::chain::ChainHandle;
 use bitcoin_ipc_draft::wallet::WalletLoaderClient;
 use bitcoin_regtest::{Chain, NodeInit};
-use multiprocess::Result;
 
 use crate::chain::ServedChain;
 use crate::commands::Commands;
 use crate::messages::{Message, Messages};
-use crate::settings::Settings;
+use crate::settings::{Settings, SettingsError};
+
+/// How long another process may take for a notification: a wallet that writes to a slow disk still does.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A node that is split from its wallet: its chain, settings, JSON-RPC commands, and the wallets of the process that
 /// has them. A handle: clones are of the same node.
@@ -30,6 +33,8 @@ struct Shared {
     commands: Commands,
     messages: Messages,
     wallet_loader: Mutex<Option<WalletLoaderClient>>,
+    /// How long another process may take for a notification.
+    patience: Mutex<Duration>,
     shutting_down: AtomicBool,
     /// What the program does when it is asked to stop.
     shutdown_hooks: Mutex<Vec<Box<dyn Fn() + Send>>>,
@@ -41,7 +46,7 @@ impl SplitNode {
     ///
     /// # Errors
     /// The settings cannot be read: the text says what to do.
-    pub fn new(chain: Arc<Chain>, datadir: PathBuf) -> Result<SplitNode> {
+    pub fn new(chain: Arc<Chain>, datadir: PathBuf) -> Result<SplitNode, SettingsError> {
         let settings = Settings::open(&datadir)?;
         let released = NodeInit::new(Arc::clone(&chain));
         Ok(SplitNode {
@@ -53,6 +58,7 @@ impl SplitNode {
                 commands: Commands::default(),
                 messages: Messages::default(),
                 wallet_loader: Mutex::default(),
+                patience: Mutex::new(PATIENCE),
                 shutting_down: AtomicBool::new(false),
                 shutdown_hooks: Mutex::default(),
             }),
@@ -106,6 +112,16 @@ impl SplitNode {
     /// The wallets of the wallet process, if there is one.
     pub fn wallet_loader(&self) -> Option<WalletLoaderClient> {
         lock(&self.shared.wallet_loader).clone()
+    }
+
+    /// Sets how long another process may take for one notification before it is let go: two minutes, unless this is
+    /// called. It counts for those who subscribe from then on.
+    pub fn set_patience(&self, patience: Duration) {
+        *lock(&self.shared.patience) = patience;
+    }
+
+    pub(crate) fn patience(&self) -> Duration {
+        *lock(&self.shared.patience)
     }
 
     /// Asks the program to stop, on the calling thread: runs what [`on_shutdown`](SplitNode::on_shutdown) was given. Only
