@@ -270,3 +270,6 @@ impl SubscriptionControl {
         self.queue.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests;

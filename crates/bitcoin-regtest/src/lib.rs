@@ -1,8 +1,8 @@
-//! A regtest chain in memory, for development.
+//! A regtest chain, in memory or on disk, for development.
 //!
 //! [`NodeInit`] serves Mining, BlockTemplate and Rpc, as Bitcoin Core does over IPC, from the chain
 //! here: real blocks, in code that is small enough to read. It starts at the regtest genesis block
-//! each time. It lets a pool, a template provider or a monitor be written and tested without a
+//! each time, or goes on where it was ([`Chain::open`]). It lets a pool, a template provider or a monitor be written and tested without a
 //! Bitcoin Core. It is not a validating node and holds nobody's money.
 //!
 //! ```
@@ -28,9 +28,11 @@
 //! node -> server (faults)
 //! server -----> rpc -----.
 //!    |                   v
-//!    |---------------> chain (one mutex, one condition variable), wait
-//!    |                   ^   '-> branches: which blocks are the chain? -> coins, mempool, clock
-//!    |                   |         '-> check: may this block be the next one? -> rejection
+//!    |---------------> chain (one mutex, one condition variable), wait, view
+//!    |                   ^   |-> branches: which blocks are the chain? -> coins, mempool -> policy, clock
+//!    |                   |   |     |-> check: may this block be the next one? -> rejection
+//!    |                   |   |     '-> events: what has happened, a queue for each subscriber
+//!    |                   |   '-> store: the file
 //!    '-> template, draft --'    (orders: what a test wants of the chain)
 //!           '-> solve: the miner's part, which needs no chain; a client uses it too
 //! ```
@@ -46,8 +48,11 @@
 //! [`Chain::set_time`], [`Chain::submit_transaction`] and [`Chain::invalidate_block`] bring about what a test
 //! needs.
 //!
+//! [`Chain::subscribe`] tells what happens, for a wallet that follows the chain. In the memory pool a transaction can be
+//! replaced by one that pays more (BIP 125).
+//!
 //! Not checked: scripts and signatures, signature operations, relative lock times (BIP 68). There
-//! are no peers, and nothing is on disk.
+//! are no peers.
 //!
 //! `server` provides the chain over IPC; all other modules are plain Rust over rust-bitcoin. Every
 //! method may be called from any thread.

@@ -302,4 +302,28 @@ impl MempoolEntry {
 }
 
 #[cfg(test)]
+impl Mempool {
+    pub(super) fn assert_consistent(&self) {
+        assert_eq!(self.entries.len(), self.places.len());
+        let (mut created, mut spent) = (0, 0);
+        for (place, entry) in &self.entries {
+            assert_eq!(self.places[&entry.txid], *place);
+            for (outpoint, coin) in
+                coins_of(&entry.transaction, entry.txid, Coin::MEMPOOL_HEIGHT, false)
+            {
+                assert_eq!(self.created[&outpoint], coin);
+                created += 1;
+            }
+            for input in &entry.transaction.input {
+                assert_eq!(self.spenders[&input.previous_output], entry.txid);
+                let parent = self.places.get(&input.previous_output.txid);
+                assert!(parent.is_none_or(|parent| parent < place), "after what it needs");
+                spent += 1;
+            }
+        }
+        assert_eq!((created, spent), (self.created.len(), self.spenders.len()));
+    }
+}
+
+#[cfg(test)]
 mod tests;

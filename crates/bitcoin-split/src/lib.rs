@@ -8,7 +8,7 @@ mod commands;
 mod init;
 mod messages;
 mod node;
-mod rpc;
+pub mod rpc;
 mod settings;
 mod split_node;
 mod wallet_process;

@@ -67,6 +67,11 @@ impl Messages {
         lock(&self.subscribers).retain(|(other, _)| *other != number);
     }
 
+    /// How many subscribers there are. One that has dropped its receiver counts until the next message.
+    pub fn subscribers(&self) -> usize {
+        lock(&self.subscribers).len()
+    }
+
     /// Tells the log and all subscribers. Waits for none of them.
     pub fn send(&self, message: Message) {
         log(&message);

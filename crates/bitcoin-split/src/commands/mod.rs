@@ -2,6 +2,7 @@
 
 mod named;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 
@@ -45,12 +46,14 @@ impl Commands {
 
     /// The names of all methods, in order, each once.
     pub fn names(&self) -> Vec<String> {
+        self.names_and_categories().into_keys().collect()
+    }
+
+    /// The same with the heading under which `help` lists each.
+    pub(crate) fn names_and_categories(&self) -> BTreeMap<String, String> {
         let table = lock(&self.table);
-        let mut names: Vec<_> =
-            table.commands.iter().map(|(_, command)| command.name.clone()).collect();
-        names.sort();
-        names.dedup();
-        names
+        let commands = table.commands.iter().map(|(_, command)| command);
+        commands.map(|command| (command.name.clone(), command.category.clone())).collect()
     }
 
     /// Has a method answered by the process that registered it, and waits for that on the calling thread. None if

@@ -243,7 +243,7 @@ fn a_subscriber_that_is_gone_is_let_go() {
     ui.disconnect();
     serving.wait_disconnected();
     wait_until("nobody waits for blocks", || served.node.chain().waiters() == 0);
-    wait_until("nobody waits for messages", || threads_named("tell") == 0);
+    wait_until("nobody waits for messages", || served.node.messages().subscribers() == 0);
 }
 
 /// One that fails is told of the next as well.
