@@ -7,9 +7,11 @@ use bitcoin_ipc::mining::MiningClient;
 use bitcoin_ipc::rpc::{Rpc, RpcClient};
 use bitcoin_ipc_draft::chain::ChainHandle;
 use bitcoin_ipc_draft::init::{Init, InitClient};
+use bitcoin_ipc_draft::node::NodeClient;
 use bitcoin_ipc_draft::wallet::WalletLoaderClient;
-use multiprocess::{Error, Result};
+use multiprocess::Result;
 
+use crate::node::ServedNode;
 use crate::{SplitNode, rpc};
 
 /// The bootstrap object of a node's process: what the released interfaces have, so that every client of Bitcoin Core's
@@ -46,17 +48,16 @@ impl Init for NodeProcess {
         Ok(Some(self.node.chain_handle()))
     }
 
+    fn make_node(&self) -> Result<Option<NodeClient>> {
+        Ok(Some(NodeClient::new(ServedNode::new(self.node.clone()))))
+    }
+
     fn make_wallet_loader(
         &self,
         _settings: GlobalArgs,
         _chain: Option<ChainHandle>,
     ) -> Result<Option<WalletLoaderClient>> {
-        let loader = self.node.wallet_loader().ok_or_else(|| {
-            Error::failed(
-                "the node has no wallet process: start it with -wallet, or wait until it is back",
-            )
-        })?;
-        Ok(Some(loader))
+        self.node.wallets().map(Some)
     }
 }
 

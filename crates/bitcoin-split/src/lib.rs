@@ -5,13 +5,16 @@
 
 mod chain;
 mod commands;
+mod init;
 mod messages;
+mod node;
 pub mod rpc;
 mod settings;
 mod split_node;
 mod wallet_process;
 
 pub use commands::Commands;
+pub use init::init;
 pub use messages::{Message, Messages};
 pub use settings::{Settings, SettingsError};
 pub use split_node::SplitNode;

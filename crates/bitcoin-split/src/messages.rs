@@ -1,6 +1,7 @@
 //! What the programs tell the user.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use bitcoin_ipc::common::BilingualStr;
@@ -34,34 +35,55 @@ pub enum Message {
         /// Whether it is there.
         there: bool,
     },
+    /// Whether the node is to have peers, if it could.
+    NetworkActive(bool),
 }
 
 /// The messages for the user: to the log, and to those who have subscribed.
 #[derive(Debug, Default)]
 pub struct Messages {
-    subscribers: Mutex<Vec<SyncSender<Message>>>,
+    /// With their numbers.
+    subscribers: Mutex<Vec<(u64, SyncSender<Message>)>>,
+    next: AtomicU64,
 }
 
 impl Messages {
     /// What is told from now on, until the receiver is dropped. A subscriber that is 1,000 messages behind is let
     /// go: its receiver ends after what it has.
     pub fn subscribe(&self) -> Receiver<Message> {
+        self.subscribe_numbered().1
+    }
+
+    /// The same with a number, by which it can be [ended](Messages::end) from another thread.
+    pub(crate) fn subscribe_numbered(&self) -> (u64, Receiver<Message>) {
         let (sender, receiver) = sync_channel(CAPACITY);
-        lock(&self.subscribers).push(sender);
-        receiver
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        lock(&self.subscribers).push((number, sender));
+        (number, receiver)
+    }
+
+    /// Ends a subscription: its receiver ends after what it has.
+    pub(crate) fn end(&self, number: u64) {
+        lock(&self.subscribers).retain(|(other, _)| *other != number);
+    }
+
+    /// How many subscribers there are. One that has dropped its receiver counts until the next message.
+    pub fn subscribers(&self) -> usize {
+        lock(&self.subscribers).len()
     }
 
     /// Tells the log and all subscribers. Waits for none of them.
     pub fn send(&self, message: Message) {
         log(&message);
-        lock(&self.subscribers).retain(|subscriber| match subscriber.try_send(message.clone()) {
+        let told = |sender: &SyncSender<Message>| match sender.try_send(message.clone()) {
             Ok(()) => true,
             Err(TrySendError::Disconnected(_)) => false,
             Err(TrySendError::Full(_)) => {
                 tracing::warn!("who shows messages is {CAPACITY} behind, and gets no more");
                 false
             }
-        });
+        };
+        lock(&self.subscribers).retain(|(_, sender)| told(sender));
     }
 }
 
@@ -73,6 +95,7 @@ fn log(message: &Message) {
         Message::Progress { title, percent, .. } => tracing::info!("{title}: {percent} %"),
         Message::Wallet { there: true } => tracing::info!("the wallet process is there"),
         Message::Wallet { there: false } => tracing::info!("there is no wallet process"),
+        Message::NetworkActive(active) => tracing::info!("network active: {active}"),
     }
 }
 

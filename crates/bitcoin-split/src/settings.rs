@@ -158,9 +158,14 @@ impl Settings {
         Some(action == SettingsAction::SkipWrite || self.write(&sources.file))
     }
 
-    /// Deletes everything that `settings.json` has. False if it could not be written.
+    /// Deletes everything that `settings.json` has, and leaves a copy of it in `settings.json.bak`. False if that could not
+    /// be written; nothing is deleted then without a copy.
     pub fn reset(&self) -> bool {
         let mut sources = lock(&self.sources);
+        if let Err(problem) = self.back_up() {
+            tracing::error!("the settings in {} cannot be copied: {problem}", self.file.display());
+            return false;
+        }
         sources.file.clear();
         self.write(&sources.file)
     }
@@ -189,6 +194,14 @@ impl Settings {
             tracing::error!("the settings cannot be written to {}: {problem}", self.file.display());
         }
         written.is_ok()
+    }
+
+    /// Copies the file, if there is one.
+    fn back_up(&self) -> std::io::Result<()> {
+        match fs::copy(&self.file, self.file.with_extension("json.bak")) {
+            Err(problem) if problem.kind() == ErrorKind::NotFound => Ok(()),
+            copied => copied.map(drop),
+        }
     }
 
     fn try_write(&self, values: &Map<String, Value>) -> std::io::Result<()> {

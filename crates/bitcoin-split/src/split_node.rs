@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bitcoin_ipc::common::BilingualStr;
 use bitcoin_ipc_draft::chain::ChainHandle;
 use bitcoin_ipc_draft::wallet::WalletLoaderClient;
 use bitcoin_regtest::{Chain, NodeInit};
+use multiprocess::{Error, Result};
 
 use crate::chain::ServedChain;
 use crate::commands::Commands;
@@ -33,6 +35,9 @@ struct Shared {
     commands: Commands,
     messages: Messages,
     wallet_loader: Mutex<Option<WalletLoaderClient>>,
+    /// There has been a wallet process.
+    had_wallet: AtomicBool,
+    network_active: AtomicBool,
     /// How long another process may take for a notification.
     patience: Mutex<Duration>,
     shutting_down: AtomicBool,
@@ -58,6 +63,8 @@ impl SplitNode {
                 commands: Commands::default(),
                 messages: Messages::default(),
                 wallet_loader: Mutex::default(),
+                had_wallet: AtomicBool::new(false),
+                network_active: AtomicBool::new(true),
                 patience: Mutex::new(PATIENCE),
                 shutting_down: AtomicBool::new(false),
                 shutdown_hooks: Mutex::default(),
@@ -104,6 +111,9 @@ impl SplitNode {
     /// Says which wallet process there is; none when it is gone.
     pub fn set_wallet_loader(&self, loader: Option<WalletLoaderClient>) {
         let there = loader.is_some();
+        if there {
+            self.shared.had_wallet.store(true, Ordering::Release);
+        }
         // The old one is dropped, which can send a message, after the lock is released.
         let _old = std::mem::replace(&mut *lock(&self.shared.wallet_loader), loader);
         self.messages().send(Message::Wallet { there });
@@ -112,6 +122,33 @@ impl SplitNode {
     /// The wallets of the wallet process, if there is one.
     pub fn wallet_loader(&self) -> Option<WalletLoaderClient> {
         lock(&self.shared.wallet_loader).clone()
+    }
+
+    /// The same, for another process that asks for it.
+    ///
+    /// # Errors
+    /// There is no wallet process now.
+    pub(crate) fn wallets(&self) -> Result<WalletLoaderClient> {
+        let none = "the node has no wallet process: start it with -wallet, or wait until it is back";
+        self.wallet_loader().ok_or_else(|| Error::failed(none))
+    }
+
+    /// What is wrong with the node and a user should know, if anything is.
+    pub(crate) fn warning(&self) -> Option<BilingualStr> {
+        let gone = self.shared.had_wallet.load(Ordering::Acquire) && self.wallet_loader().is_none();
+        gone.then(|| BilingualStr::from("the wallet process is gone, and its wallets with it until it is back"))
+    }
+
+    /// Whether the node is to have peers, if it could. Who has subscribed to [messages](SplitNode::messages) is told of a
+    /// change.
+    pub(crate) fn set_network_active(&self, active: bool) {
+        if self.shared.network_active.swap(active, Ordering::AcqRel) != active {
+            self.messages().send(Message::NetworkActive(active));
+        }
+    }
+
+    pub(crate) fn network_active(&self) -> bool {
+        self.shared.network_active.load(Ordering::Acquire)
     }
 
     /// Sets how long another process may take for one notification before it is let go: two minutes, unless this is

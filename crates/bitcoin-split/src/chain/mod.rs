@@ -373,6 +373,6 @@ impl Chain for ServedChain {
 }
 
 /// A parameter has no object.
-fn nothing_given(parameter: &str) -> Error {
+pub(crate) fn nothing_given(parameter: &str) -> Error {
     Error::failed(format!("{parameter} must be an object, and is null"))
 }
