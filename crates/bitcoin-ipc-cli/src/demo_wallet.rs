@@ -231,7 +231,9 @@ impl Node {
         let deadline = Instant::now() + PATIENCE;
         while Path::new(&format!("/proc/{wallet}")).exists() {
             if Instant::now() > deadline {
-                return Err(Failure(format!("the wallet (process {wallet}) goes on without its node")));
+                return Err(Failure(format!(
+                    "the wallet (process {wallet}) goes on without its node"
+                )));
             }
             std::thread::sleep(LOOK);
         }

@@ -100,12 +100,13 @@ fn serve(options: &Options) -> Outcome {
     let init = bitcoin_split::init(&node);
     let options_of_ipc = IpcOptions::with_bootstrap("bitcoin-node", init.clone());
     let ipc = Ipc::new(options_of_ipc.datadir(datadir).monitor(true));
+    // Before there are clients, who can then ask for it.
+    let wallet = options.wallets.as_ref().map(|wallets| start_wallet(&node, options, wallets));
+    let wallet = wallet.transpose()?;
     for address in &options.bind {
         let path = ipc.listen_address(address)?;
         output::note(format_args!("serving {kept}, at {}", path.display()));
     }
-    let wallet = options.wallets.as_ref().map(|wallets| start_wallet(&node, options, wallets));
-    let wallet = wallet.transpose()?;
     let parent = options.parent.as_deref().map(|number| serve_parent(number, init)).transpose()?;
     // Runs until a signal arrives, or the parent is gone; dropping the Ipc then ends the connections and
     // removes the sockets.
@@ -178,10 +179,7 @@ fn parse(args: &[OsString]) -> Result<Option<Options>, Failure> {
                 return Ok(None);
             }
             ("version", _) => {
-                anstream::println!(
-                    "bitcoin-node (regtest) {}",
-                    env!("CARGO_PKG_VERSION")
-                );
+                anstream::println!("bitcoin-node (regtest) {}", env!("CARGO_PKG_VERSION"));
                 return Ok(None);
             }
             ("ipcbind", "") => options.bind.push("unix".to_owned()),

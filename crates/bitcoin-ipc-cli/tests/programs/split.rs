@@ -117,7 +117,7 @@ fn they_pay_each_other() {
     assert_eq!((&seen["confirmations"], &seen["amount"]), (&json!(1), &json!(1.25)));
     // As a person asks for it.
     let asked = ipc(dir.path(), &["rpc", "--wallet", "bob", "getbalance"]);
-    assert_eq!(String::from_utf8(asked.stdout).unwrap().trim(), "1.25000000", "{:?}", asked.stderr);
+    assert_eq!(String::from_utf8(asked.stdout).unwrap().trim(), "1.25", "{:?}", asked.stderr);
 
     // In order: both end, and both are there again.
     let wallet = split.wallet_process().unwrap();
@@ -160,7 +160,8 @@ fn a_wallet_follows_a_branch_that_it_has_not_seen() {
     split.fund("w");
     let address = split.call("w", "getnewaddress", json!([]));
     let paid = split.call("", "generatetoaddress", json!([1, address]));
-    let immature = |split: &Split| split.call("w", "getbalances", json!([]))["mine"]["immature"].clone();
+    let immature =
+        |split: &Split| split.call("w", "getbalances", json!([]))["mine"]["immature"].clone();
     assert_eq!(immature(&split), json!(50.0));
     let first = split.wallet_process().unwrap();
     kill_process(Pid::from_raw(first.try_into().unwrap()).unwrap(), Signal::STOP).unwrap();
@@ -196,7 +197,9 @@ fn work(split: &Split, round: u32, known: &Mutex<Acknowledged>, stop: &AtomicBoo
         let label = format!("{round}.{number}");
         let Ok(_) = split.try_call("w", "setlabel", json!([address, label])) else { return };
         known.lock().unwrap().labels.push((address.clone(), label));
-        let Ok(txid) = split.try_call("w", "sendtoaddress", json!([address, 0.001])) else { return };
+        let Ok(txid) = split.try_call("w", "sendtoaddress", json!([address, 0.001])) else {
+            return;
+        };
         known.lock().unwrap().payments.push(txid.as_str().unwrap().to_owned());
         let mined = split.try_call("", "generatetodescriptor", json!([1, "raw(51)"]));
         let Ok(_) = mined else { return };
@@ -257,7 +260,8 @@ fn killed_at_any_moment_they_lose_nothing_that_was_acknowledged() {
 }
 
 fn check(split: &Split, known: &Acknowledged, round: u32, moment: Duration, node: bool) {
-    let which = format!("round {round}, {} killed after {moment:?}", if node { "node" } else { "wallet" });
+    let which =
+        format!("round {round}, {} killed after {moment:?}", if node { "node" } else { "wallet" });
     let height = split.call("", "getblockcount", json!([])).as_u64().unwrap();
     assert!(height >= known.height, "{which}: {height} of {} blocks", known.height);
     let distinct: BTreeSet<_> = known.addresses.iter().collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bitcoin::consensus::encode::serialize_hex;
-use bitcoin::{Block, BlockHash};
+use bitcoin::{Block, BlockHash, OutPoint};
 use serde_json::{Map, Value, json};
 
 use super::params::Params;
@@ -46,6 +46,7 @@ const METHODS: &[Method] = &[
     method("getblockheader", &["blockhash", "verbose"], 1, HEADER_HELP, get_block_header),
     method("getmininginfo", &[], 0, "Returns what concerns miners.", mining_info),
     method("getrawmempool", &[], 0, "Returns the txids of the memory pool.", raw_mempool),
+    method("gettxout", &["txid", "n", "include_mempool"], 2, TX_OUT_HELP, tx_out),
     method("help", &["command"], 0, "Lists all commands, or explains one.", help),
     method("uptime", &[], 0, "Returns the age of the chain in seconds.", uptime),
 ];
@@ -56,6 +57,7 @@ const ECHO: &[&str] =
 
 const BLOCK_HELP: &str =
     "Returns a block: as hex (verbosity 0), or as an object with its txids (1, the default).";
+const TX_OUT_HELP: &str = "Returns an output that is not spent, also not in the memory pool unless include_mempool is false; otherwise null.";
 const HEADER_HELP: &str = "Returns a block header: as an object, or as hex if verbose is false.";
 
 const fn method(
@@ -118,6 +120,36 @@ fn raw_mempool(chain: &Chain, _: &Params) -> Reply {
 
 fn block_count(chain: &Chain, _: &Params) -> Reply {
     Ok(chain.tip().height.into())
+}
+
+fn tx_out(chain: &Chain, params: &Params) -> Reply {
+    let txid = params.string(0)?;
+    let txid = txid.parse().map_err(|_| {
+        fail(
+            INVALID_PARAMETER,
+            format!("txid must be of length 64 (not {}, for '{txid}')", txid.len()),
+        )
+    })?;
+    let vout = u32::try_from(params.integer(1)?)
+        .map_err(|_| fail(INVALID_PARAMETER, "n must be the number of an output"))?;
+    let outpoint = OutPoint { txid, vout };
+    let with_mempool = params.get(2) != Some(&Value::Bool(false));
+    let view = chain.view();
+    let of_chain = view.coin(&outpoint);
+    let coin = match with_mempool {
+        true if view.mempool_spender(&outpoint).is_some() => None,
+        true => of_chain.or_else(|| view.mempool_coin(&outpoint)),
+        false => of_chain,
+    };
+    let Some(coin) = coin else { return Ok(Value::Null) };
+    let tip = view.tip();
+    Ok(json!({
+        "bestblock": tip.hash.to_string(),
+        "confirmations": (tip.height + 1).saturating_sub(coin.height),
+        "value": coin.output.value.to_btc(),
+        "scriptPubKey": { "hex": coin.output.script_pubkey.to_hex_string() },
+        "coinbase": coin.coinbase,
+    }))
 }
 
 fn best_block_hash(chain: &Chain, _: &Params) -> Reply {
@@ -243,10 +275,35 @@ fn header_json(chain: &Chain, block: &Block) -> Result<Map<String, Value>, Failu
 mod tests {
     use super::super::testing::{error, result};
     use super::*;
+    use crate::coins::subsidy;
+    use crate::testing::{coinbase_outpoint, mine, spend};
     use bitcoin::consensus::encode::deserialize_hex;
-    use bitcoin::{Address, Network};
+    use bitcoin::{Address, Amount, Network};
 
     const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+
+    #[test]
+    fn outputs_that_are_not_spent() {
+        let chain = Chain::regtest();
+        mine(&chain, 101);
+        let coin = coinbase_outpoint(&chain, 1);
+        let asked = |outpoint: OutPoint, mempool: bool| {
+            let params = json!([outpoint.txid.to_string(), outpoint.vout, mempool]);
+            result(&chain, "gettxout", params)
+        };
+        let told = asked(coin, true);
+        assert_eq!((&told["value"], &told["confirmations"]), (&json!(50.0), &json!(101)));
+        assert_eq!(told["coinbase"], true);
+        let spending = spend(coin, subsidy(1) - Amount::from_sat(1000));
+        let next = OutPoint { txid: spending.compute_txid(), vout: 0 };
+        chain.submit_transaction(spending).unwrap();
+        assert_eq!(asked(coin, true), Value::Null);
+        assert_eq!(asked(coin, false)["value"], json!(50.0));
+        assert_eq!(asked(next, true)["confirmations"], json!(0));
+        assert_eq!(asked(next, false), Value::Null);
+        let (code, problem) = error(&chain, "gettxout", json!(["x", 0]));
+        assert_eq!((code, problem.as_str()), (-8, "txid must be of length 64 (not 1, for 'x')"));
+    }
 
     #[test]
     fn mines_and_reads_blocks() {

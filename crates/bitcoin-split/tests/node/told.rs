@@ -131,10 +131,11 @@ fn messages_go_to_who_asked_for_their_kind() {
     });
     let boxes = node.handle_message_box(Some(callback)).wait().unwrap().unwrap();
     let tell_progress = tells();
-    let callback = ShowNodeProgressCallbackClient::from_fn(move |title: String, percent, resume| {
-        tell_progress.send(format!("progress {title} {percent} {resume}")).unwrap();
-        Ok(())
-    });
+    let callback =
+        ShowNodeProgressCallbackClient::from_fn(move |title: String, percent, resume| {
+            tell_progress.send(format!("progress {title} {percent} {resume}")).unwrap();
+            Ok(())
+        });
     let _progress = node.handle_show_progress(Some(callback)).wait().unwrap().unwrap();
 
     // As a wallet process says it.
