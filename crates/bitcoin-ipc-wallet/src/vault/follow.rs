@@ -116,7 +116,7 @@ impl Vault {
     /// It cannot be written.
     pub fn transaction_added(&self, tx: &Transaction) -> Result<()> {
         self.with(|state, events| {
-            if !is_relevant(&state.bdk, tx) {
+            if tx.is_coinbase() || !is_relevant(&state.bdk, tx) {
                 return Ok(());
             }
             let txid = tx.compute_txid();

@@ -95,6 +95,20 @@ fn parents_are_sent_before_what_spends_them() {
 }
 
 #[test]
+fn change_is_trusted_only_with_all_that_it_spends_from() {
+    let mut world = World::rich(1);
+    let first = world.pay(stranger(), Amount::from_sat(COIN));
+    let second = world.pay(stranger(), Amount::from_sat(COIN));
+    world.reopen();
+    // As far as the wallet knows, the node has only the second.
+    world.vault().transaction_added(&second.tx).unwrap();
+    let left = 48 * COIN - (first.fee + second.fee).to_sat();
+    assert_eq!(world.balances(), [0, left, 0]);
+    world.vault().transaction_added(&first.tx).unwrap();
+    assert_eq!(world.balances(), [left, 0, 0]);
+}
+
+#[test]
 fn two_transactions_do_not_share_change_or_coins() {
     let world = World::rich(2);
     let first = world.create(stranger(), Amount::from_sat(COIN));
