@@ -26,7 +26,8 @@ impl Vault {
     ) -> Result<()> {
         self.with(|state, events| {
             let txid = tx.compute_txid();
-            if !state.bdk.spk_index().is_tx_relevant(tx) {
+            // A coinbase transaction is never sent.
+            if tx.is_coinbase() || !state.bdk.spk_index().is_tx_relevant(tx) {
                 return Err(VaultError::NotInvolved);
             }
             let view = View::new(state);

@@ -158,20 +158,14 @@ impl State {
     /// Signs these inputs and no others, also if the PSBT has paths of the wallet's keys there. Gives their number.
     fn sign_inputs(&self, psbt: &mut Psbt, own: &[usize]) -> Result<u64> {
         let secp = self.bdk.secp_ctx();
-        let mut only = psbt.clone();
-        for (place, input) in only.inputs.iter_mut().enumerate() {
-            if !own.contains(&place) {
-                input.bip32_derivation.clear();
-                input.tap_key_origins.clear();
-            }
-        }
+        let mut all = psbt.clone();
         let mut master = self.keys.master()?;
-        // Inputs of others are errors here.
-        let _signed = only.sign(&master, secp);
+        // Inputs of others are errors here; what it signs beyond the wallet's own is not taken over.
+        let _signed = all.sign(&master, secp);
         master.private_key.non_secure_erase();
         let mut signed = 0;
         for place in own {
-            let signatures = std::mem::take(&mut only.inputs[*place].partial_sigs);
+            let signatures = std::mem::take(&mut all.inputs[*place].partial_sigs);
             signed += u64::from(!signatures.is_empty());
             psbt.inputs[*place].partial_sigs.extend(signatures);
         }

@@ -5,6 +5,7 @@ use bitcoin::absolute::LockTime;
 use bitcoin::transaction::Version;
 use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, TxOut};
 use bitcoin_ipc_draft::DestinationError;
+use bitcoin_ipc_draft::values::OutputType;
 use bitcoin_ipc_draft::wallet::{CoinControl, Recipient};
 
 use super::build::Plan;
@@ -15,7 +16,8 @@ use super::{Coin, CreatedTransaction, Result, Vault, VaultError};
 impl Vault {
     /// Makes a transaction, and signs it if asked. Nothing is stored but that its address for change is used up.
     /// `control` has the fee rate, which the caller knows from the node; where it gives nothing, the transaction says
-    /// that it can be replaced, and has the wallet's height as its lock time.
+    /// that it can be replaced, and has the wallet's height as its lock time. How the fee is estimated, and whether
+    /// addresses are spent from as a whole or again, is not looked at.
     ///
     /// # Errors
     /// One of what is asked cannot be done: coins, amounts, addresses, the fee; or the wallet is locked and it is to be
@@ -30,6 +32,11 @@ impl Vault {
         self.with(|state, _| {
             if sign {
                 state.keys.seed()?;
+            }
+            if control.change_type.is_some_and(|wanted| wanted != OutputType::Bech32) {
+                return Err(VaultError::Unsupported(
+                    "this wallet makes change of the type bech32 only: ask for no other",
+                ));
             }
             let rate = control.fee_rate.and_then(|rate| rate.rounded_up());
             let (own_change, change) = change_script(state, control)?;

@@ -1,9 +1,9 @@
 //! Blocks and the memory pool.
 
-use bitcoin::{Amount, OutPoint};
+use bitcoin::{Amount, OutPoint, Txid};
 use bitcoin_ipc_draft::Passphrase;
-use bitcoin_ipc_draft::values::RemovalReason;
-use bitcoin_ipc_wallet::vault::{BlockId, TxState, Vault, VaultError};
+use bitcoin_ipc_draft::values::{ChangeType, RemovalReason};
+use bitcoin_ipc_wallet::vault::{BlockId, Listener, TxState, Vault, VaultError};
 use std::sync::Arc;
 
 use super::world::{COIN, Told, World, spend, stranger};
@@ -91,7 +91,7 @@ fn a_payment_leaves_the_chain_and_comes_back() {
     assert_eq!(told.take(), [format!("Updated {}", tx.compute_txid())]);
     assert_eq!(world.balances(), [0, 0, 0]);
     // The node puts it back into its memory pool.
-    assert_eq!(world.chain.mempool(), [tx.clone()]);
+    assert_eq!(world.chain.mempool(), std::slice::from_ref(&tx));
     world.vault().transaction_added(&tx).unwrap();
     assert_eq!(world.balances(), [0, 7, 0]);
     world.reopen();
@@ -202,6 +202,7 @@ fn blocks_leave_only_from_the_end() {
 fn a_restart_loses_no_more_than_blocks_without_anything() {
     let mut world = World::new();
     world.mine_to(world.address().script_pubkey());
+    world.follow();
     world.mine(5);
     world.follow();
     // As after a crash: what was not worth a write is gone.
@@ -304,6 +305,32 @@ fn block_with(world: &World, txs: &[bitcoin::Transaction]) -> bitcoin::Block {
     block.header.merkle_root = block.compute_merkle_root().unwrap();
     assert!(bitcoin_regtest::solve(&mut block.header));
     block
+}
+
+#[test]
+fn listeners_may_call_the_wallet() {
+    struct Asks(std::sync::Weak<Vault>, std::sync::Mutex<Vec<u64>>);
+
+    impl Listener for Asks {
+        fn transaction_changed(&self, _txid: Txid, _change: ChangeType) {
+            let pending = self.0.upgrade().unwrap().balances().unwrap().unconfirmed_balance;
+            self.1.lock().unwrap().push(pending.to_sat());
+        }
+    }
+
+    let mut world = World::new();
+    world.mine(101);
+    world.follow();
+    let tx = world.foreign_payment(1, &world.address(), Amount::from_sat(7));
+    let vault = Arc::new(world.vault.take().unwrap());
+    let asks = Arc::new(Asks(Arc::downgrade(&vault), Default::default()));
+    vault.set_listener(Some(asks.clone()));
+    // On another thread, so that a wallet that waits for itself fails the test.
+    let (sender, done) = std::sync::mpsc::channel();
+    let other = vault.clone();
+    std::thread::spawn(move || sender.send(other.transaction_added(&tx)));
+    done.recv_timeout(std::time::Duration::from_secs(60)).unwrap().unwrap();
+    assert_eq!(*asks.1.lock().unwrap(), [7]);
 }
 
 #[test]

@@ -180,3 +180,53 @@ fn a_scrub_that_was_missed_is_made_up_for() {
     world.reopen();
     assert!(!has(&dir, &seed));
 }
+
+/// Where the log of a database can end: after each commit.
+fn commits(log: &[u8]) -> Vec<usize> {
+    let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap()) as usize;
+    let frame = 24 + number(8);
+    let ends = (32 + frame..=log.len()).step_by(frame);
+    // The frame of a commit has the size of the database.
+    ends.filter(|end| number(end - frame + 4) > 0).collect()
+}
+
+#[test]
+fn encrypting_is_one_step_and_a_missing_scrub_is_told() {
+    let mut world = World::new();
+    let seed = seed(&world);
+    world.reopen();
+    let dir = world.wallets().path().join("w");
+    // A reader keeps the log, so that its ends can be looked at.
+    let mut reader = rusqlite::Connection::open(dir.join("wallet.sqlite")).unwrap();
+    let reading = reader.transaction().unwrap();
+    let _seen: i64 = reading.query_row("SELECT count(*) FROM keys", [], |row| row.get(0)).unwrap();
+    let error = world.vault().encrypt(&passphrase("right")).unwrap_err();
+    assert!(error.to_string().contains("another program reads it"), "{error}");
+    assert!(world.vault().is_encrypted() && world.vault().is_locked());
+
+    let log = fs::read(dir.join("wallet.sqlite-wal")).unwrap();
+    let ends = commits(&log);
+    assert!(ends.len() >= 2, "{ends:?}");
+    let mut found = Vec::new();
+    for end in std::iter::once(0).chain(ends) {
+        // As after a kill at that moment.
+        let other = tempfile::tempdir().unwrap();
+        let wallets = bitcoin_ipc_wallet::vault::WalletsDir::open(other.path(), Network::Regtest);
+        let wallets = wallets.unwrap();
+        let there = wallets.path().join("w");
+        fs::create_dir(&there).unwrap();
+        fs::copy(dir.join("wallet.sqlite"), there.join("wallet.sqlite")).unwrap();
+        fs::write(there.join("wallet.sqlite-wal"), &log[..end]).unwrap();
+        let vault = Vault::load(&wallets, "w").unwrap();
+        if vault.is_encrypted() {
+            vault.unlock(&passphrase("right")).unwrap();
+            assert!(!has(&there, &seed));
+        }
+        found.push(vault.is_encrypted());
+    }
+    assert!(found.is_sorted() && !found[0] && found[1], "{found:?}");
+    drop(reading);
+    drop(reader);
+    world.reopen();
+    assert!(!has(&dir, &seed));
+}

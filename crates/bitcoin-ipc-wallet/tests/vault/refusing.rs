@@ -139,6 +139,8 @@ fn requests_that_make_no_sense_are_refused() {
     assert!(create(COIN, &CoinControl::default(), None).contains("no fee rate"));
     assert!(create(COIN, &control(-1), None).contains("no fee rate"));
     assert!(create(COIN, &control(100_000_000), None).contains("lower fee rate"));
+    let taproot = control(1_000).change_type(OutputType::Bech32m);
+    assert!(create(COIN, &taproot, None).contains("bech32 only"));
     let mut stranger_coin = control(1_000);
     stranger_coin.set_selected = vec![bitcoin::OutPoint::null()];
     assert!(create(COIN, &stranger_coin, None).contains("select another"));
@@ -198,7 +200,7 @@ fn backups_are_whole_and_checked() {
     let signet = WalletsDir::open(dir.path(), Network::Signet).unwrap();
     assert!(message(Vault::restore(&signet, "s", &file)).contains("node is on signet"));
     assert_eq!(wallets.list().unwrap(), ["again", "w"]);
-    assert!(!wallets.path().join("bad").exists());
+    assert!(!wallets.path().join("bad/wallet.sqlite.new").exists());
     assert_eq!(signet.list().unwrap().len(), 0);
 }
 

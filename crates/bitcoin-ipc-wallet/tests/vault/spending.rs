@@ -76,7 +76,10 @@ fn change_counts_only_when_the_node_has_it() {
     assert_eq!(elsewhere, (49 * COIN - created.fee.to_sat()) as i64);
     world.reopen();
     assert_eq!(world.balances(), [0, 0, 0]);
-    assert_eq!(world.vault().unconfirmed_to_rebroadcast().unwrap(), [created.tx.clone()]);
+    assert_eq!(
+        world.vault().unconfirmed_to_rebroadcast().unwrap(),
+        std::slice::from_ref(&created.tx)
+    );
     world.vault().transaction_added(&created.tx).unwrap();
     assert_eq!(world.balances(), [elsewhere as u64, 0, 0]);
     assert_eq!(world.vault().unconfirmed_to_rebroadcast().unwrap(), []);
@@ -89,6 +92,20 @@ fn parents_are_sent_before_what_spends_them() {
         (0..4).map(|_| world.pay(stranger(), Amount::from_sat(COIN)).tx).collect();
     world.reopen();
     assert_eq!(world.vault().unconfirmed_to_rebroadcast().unwrap(), txs);
+}
+
+#[test]
+fn change_is_trusted_only_with_all_that_it_spends_from() {
+    let mut world = World::rich(1);
+    let first = world.pay(stranger(), Amount::from_sat(COIN));
+    let second = world.pay(stranger(), Amount::from_sat(COIN));
+    world.reopen();
+    // As far as the wallet knows, the node has only the second.
+    world.vault().transaction_added(&second.tx).unwrap();
+    let left = 48 * COIN - (first.fee + second.fee).to_sat();
+    assert_eq!(world.balances(), [0, left, 0]);
+    world.vault().transaction_added(&first.tx).unwrap();
+    assert_eq!(world.balances(), [left, 0, 0]);
 }
 
 #[test]
