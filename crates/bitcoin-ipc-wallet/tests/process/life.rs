@@ -108,7 +108,7 @@ const STEPS: [fn(&Process); 6] = [
     |process| assert!(process.loader.load().wait().unwrap()),
     |process| process.loader.start().wait().unwrap(),
     // In the middle of catching up, or after it.
-    |process| drop(process.wallet("vanish").get_balances().wait().unwrap()),
+    |process| assert!(process.wallet("vanish").get_balances().wait().is_ok()),
 ];
 
 #[test]
