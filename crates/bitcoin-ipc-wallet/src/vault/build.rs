@@ -168,7 +168,7 @@ impl Plan {
 
     /// The fee of a transaction, once it has its signatures.
     fn fee(&self, tx: &Transaction) -> Amount {
-        (self.rate * signed_weight(tx)).max(self.least_fee)
+        (self.rate * relay_weight(tx)).max(self.least_fee)
     }
 
     /// Lessens what recipients get, in equal parts; the first of them pays what is left over.
@@ -227,6 +227,11 @@ impl Plan {
 pub(super) fn signed_weight(tx: &Transaction) -> Weight {
     // A signature and a key: 1 + 1 + 72 + 1 + 33 weight units.
     tx.weight() + MARKER + Weight::from_wu(108) * tx.input.len() as u64
+}
+
+/// The same as nodes count it for fees: in whole virtual bytes.
+pub(super) fn relay_weight(tx: &Transaction) -> Weight {
+    Weight::from_vb_unchecked(signed_weight(tx).to_vbytes_ceil())
 }
 
 /// Refuses an output that nodes do not relay.

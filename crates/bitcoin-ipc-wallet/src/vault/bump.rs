@@ -1,9 +1,9 @@
 //! Replacements with a higher fee (BIP 125).
 
-use bitcoin::{Amount, FeeRate, Sequence, Transaction, TxOut, Txid};
+use bitcoin::{Amount, FeeRate, Sequence, Transaction, TxOut, Txid, Weight};
 use bitcoin_ipc_draft::wallet::CoinControl;
 
-use super::build::{Plan, signed_weight};
+use super::build::{Plan, relay_weight};
 use super::records::{self, Record};
 use super::spend::{change_script, use_change, weighted};
 use super::state::{State, now};
@@ -48,9 +48,9 @@ impl Vault {
             let wanted = control.fee_rate.and_then(|rate| rate.rounded_up());
             let plan = plan(state, &old, outputs, change, change_at, wanted, old_fee);
             let created = plan.build()?;
-            let least_fee = old_fee + RELAY * signed_weight(&created.tx);
+            let least_fee = old_fee + RELAY * relay_weight(&created.tx);
             if created.fee < least_fee {
-                let least_rate = least_fee / signed_weight(&created.tx);
+                let least_rate = least_fee / relay_weight(&created.tx);
                 return Err(VaultError::BumpTooLow { least_fee, least_rate });
             }
             use_change(state, own_change, created.change_pos)?;
@@ -105,7 +105,7 @@ fn original(state: &State, txid: Txid) -> Result<WalletTransaction> {
         Some("another transaction spends from it")
     } else if !matches!(tx.state, TxState::InMempool | TxState::Inactive) {
         Some("it is in the chain, or given up")
-    } else if tx.value_map.contains_key("replaced_by_txid") {
+    } else if tx.value_map.contains_key("replaced_by_txid") || !view.is_valid(txid) {
         Some("it was replaced already")
     } else if !tx.inputs_mine.iter().all(|mine| *mine) {
         Some("it spends what is not the wallet's")
@@ -141,10 +141,10 @@ fn plan(
     let old_weight = old.tx.weight();
     let old_rate = (old_fee / old_weight).to_sat_per_kwu();
     let next_rate = FeeRate::from_sat_per_kwu(old_rate + 1 + RELAY.to_sat_per_kwu());
-    // It is at least as heavy as the old one.
+    // Also if it is lighter, because there is no change any more.
     let least_fee = match wanted {
         Some(_) => Amount::ZERO,
-        None => old_fee + RELAY * old_weight + Amount::from_sat(1),
+        None => old_fee + RELAY * Weight::from_vb_unchecked(old_weight.to_vbytes_ceil()),
     };
     Plan {
         outputs,

@@ -106,12 +106,7 @@ impl WalletsDir {
         if place.file().exists() {
             return Err(exists());
         }
-        for end in ["", "-wal", "-shm", "-journal"] {
-            match fs::remove_file(place.dir.join(format!("{NEW_FILE}{end}"))) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
-            }
-        }
+        place.remove_new_files()?;
         Ok((place, lock))
     }
 }
@@ -159,16 +154,20 @@ impl Place {
         Ok(())
     }
 
-    /// Removes what was made of a wallet that could not be finished.
+    /// Removes what was made of a wallet that could not be finished. The lock's file stays: another process may wait
+    /// for it.
     pub(super) fn give_up(&self) {
+        let _ = self.remove_new_files();
+    }
+
+    fn remove_new_files(&self) -> io::Result<()> {
         for end in ["", "-wal", "-shm", "-journal"] {
-            let _ = fs::remove_file(self.dir.join(format!("{NEW_FILE}{end}")));
+            match fs::remove_file(self.dir.join(format!("{NEW_FILE}{end}"))) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
-        let _ = fs::remove_file(self.dir.join(LOCK_FILE));
-        if !self.name.is_empty() {
-            // Only if nothing else is in it.
-            let _ = fs::remove_dir(&self.dir);
-        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use bdk_wallet::Wallet;
+use bdk_wallet::chain::local_chain::ChangeSet;
 use bdk_wallet::chain::{BlockId, Indexer};
 use bitcoin::hashes::Hash;
 use bitcoin::{Amount, Block, BlockHash, Transaction, Txid};
@@ -145,14 +146,15 @@ impl Vault {
         })
     }
 
-    /// A transaction that is not in the node's memory pool any more. An own one keeps what it spends until it is
-    /// abandoned; the memory pool is never on the disk.
+    /// A transaction that is not in the node's memory pool any more; nothing happens if that is because of a block,
+    /// which is told of, too. An own one keeps what it spends until it is abandoned. The memory pool is never on the
+    /// disk.
     ///
     /// # Errors
     /// The wallet cannot be used any more.
-    pub fn transaction_removed(&self, txid: Txid, _reason: RemovalReason) -> Result<()> {
+    pub fn transaction_removed(&self, txid: Txid, reason: RemovalReason) -> Result<()> {
         self.with(|state, events| {
-            if state.mempool.remove(&txid) {
+            if reason != RemovalReason::Block && state.mempool.remove(&txid) {
                 events.push(Event::Transaction(txid, ChangeType::Updated));
             }
             Ok(())
@@ -281,7 +283,8 @@ fn rewind(state: &mut State, block: BlockId, events: &mut Events) -> Result<()> 
     }
     state.write(|_, followed, db| {
         followed.rewind_to(block);
-        db.execute("DELETE FROM bdk_blocks WHERE block_height > ?1", [block.height])?;
+        let table = ChangeSet::BLOCKS_TABLE_NAME;
+        db.execute(&format!("DELETE FROM {table} WHERE block_height > ?1"), [block.height])?;
         Ok(())
     })?;
     // bdk's chain only grows, or is replaced by a longer one: so it is read again.

@@ -194,9 +194,8 @@ impl Vault {
     fn with<T>(&self, run: impl FnOnce(&mut State, &mut Events) -> Result<T>) -> Result<T> {
         let mut events = Events::new();
         let result = {
-            let mut state = self.state.lock().map_err(|_| {
-                VaultError::Storage("an earlier call failed: load it again".to_owned())
-            })?;
+            // A panic while it was changed has left a note in it.
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.check()?;
             run(&mut state, &mut events)?
         };

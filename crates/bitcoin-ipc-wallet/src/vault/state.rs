@@ -85,6 +85,8 @@ impl State {
         &mut self,
         run: impl FnOnce(&mut Wallet, &mut Blocks, &Transaction<'_>) -> Result<T, VaultError>,
     ) -> Result<T, VaultError> {
+        // Also if `run` panics.
+        self.broken = true;
         let State { db, bdk, blocks, .. } = self;
         let done = (|| {
             let transaction = db.transaction()?;
@@ -105,6 +107,7 @@ impl State {
                 if save {
                     self.blocks.saved();
                 }
+                self.broken = false;
                 Ok(result)
             }
             Err(error) => {

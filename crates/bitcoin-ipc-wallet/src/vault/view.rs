@@ -33,8 +33,10 @@ pub(super) struct Output {
 
 impl<'a> View<'a> {
     pub(super) fn new(state: &'a State) -> View<'a> {
-        let positions =
-            state.bdk.transactions().map(|tx| (tx.tx_node.txid, tx.chain_position)).collect();
+        // Also those that have nothing of the wallet's, and spend the same as one that has.
+        let (graph, chain) = (state.bdk.tx_graph(), state.bdk.local_chain());
+        let valid = graph.list_canonical_txs(chain, chain.tip().block_id(), Default::default());
+        let positions = valid.map(|tx| (tx.tx_node.txid, tx.chain_position)).collect();
         View { state, positions, trusted: RefCell::default() }
     }
 

@@ -202,6 +202,7 @@ fn blocks_leave_only_from_the_end() {
 fn a_restart_loses_no_more_than_blocks_without_anything() {
     let mut world = World::new();
     world.mine_to(world.address().script_pubkey());
+    world.follow();
     world.mine(5);
     world.follow();
     // As after a crash: what was not worth a write is gone.

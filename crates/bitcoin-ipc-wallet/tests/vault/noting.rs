@@ -57,7 +57,7 @@ fn labels_stay() {
         ["New label rent mine true", "Updated label food mine true", "New label shop mine false"]
     );
     world.reopen();
-    let entry = |script| {
+    let entry = |script: &bitcoin::Script| {
         world
             .vault()
             .address(script)

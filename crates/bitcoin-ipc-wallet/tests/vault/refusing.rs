@@ -198,7 +198,7 @@ fn backups_are_whole_and_checked() {
     let signet = WalletsDir::open(dir.path(), Network::Signet).unwrap();
     assert!(message(Vault::restore(&signet, "s", &file)).contains("node is on signet"));
     assert_eq!(wallets.list().unwrap(), ["again", "w"]);
-    assert!(!wallets.path().join("bad").exists());
+    assert!(!wallets.path().join("bad/wallet.sqlite.new").exists());
     assert_eq!(signet.list().unwrap().len(), 0);
 }
 
