@@ -53,8 +53,8 @@ pub(super) fn fill(
     found
 }
 
-/// The block's hash and those of blocks before it, from the twelfth on with gaps that double, and the genesis block's. Empty
-/// if the block is not known.
+/// The hashes of a block and of those before it: twelve, then with gaps that double, and the genesis block's. Empty if the
+/// block is not known.
 pub(super) fn locator(view: &View<'_>, hash: &BlockHash) -> Locator {
     let mut hashes = Vec::new();
     let mut step = 1;

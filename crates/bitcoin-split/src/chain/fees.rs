@@ -146,10 +146,10 @@ impl Waiting {
         let mut found = BTreeSet::new();
         let mut look = vec![txid];
         while let Some(txid) = look.pop() {
-            if let Some(package) = self.transactions.get(&txid) {
-                if found.insert(txid) {
-                    look.extend(&package.needs);
-                }
+            if let Some(package) = self.transactions.get(&txid)
+                && found.insert(txid)
+            {
+                look.extend(&package.needs);
             }
         }
         found
