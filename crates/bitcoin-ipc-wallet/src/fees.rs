@@ -71,7 +71,11 @@ pub(crate) fn choose(
             if estimate.result.sat_per_kvb() > 0 {
                 let enough = chain.mempool_min_fee().wait()?;
                 let reason = FeeReason::from(calculation.reason);
-                if estimate.result < enough { (enough, FeeReason::MempoolMin) } else { (estimate.result, reason) }
+                if estimate.result < enough {
+                    (enough, FeeReason::MempoolMin)
+                } else {
+                    (estimate.result, reason)
+                }
             } else {
                 (fallback(chain, network)?, FeeReason::Fallback)
             }
@@ -106,9 +110,12 @@ fn fallback(chain: &ChainHandle, network: Network) -> Result<FeeRate, WalletErro
         Value::String(text) => text,
         other => other.to_string(),
     };
-    let amount = Amount::from_str_in(&set, bitcoin_ipc::bitcoin::Denomination::Bitcoin).map_err(|_| {
-        WalletError::Fee(format!("the setting `fallbackfee` is {set}, which is no amount of bitcoins"))
-    })?;
+    let amount =
+        Amount::from_str_in(&set, bitcoin_ipc::bitcoin::Denomination::Bitcoin).map_err(|_| {
+            WalletError::Fee(format!(
+                "the setting `fallbackfee` is {set}, which is no amount of bitcoins"
+            ))
+        })?;
     match i64::try_from(amount.to_sat()) {
         Ok(rate) if rate > 0 => Ok(FeeRate::from_sat_per_kvb(rate)),
         _ => Err(disabled()),

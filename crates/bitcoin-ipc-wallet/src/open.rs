@@ -32,7 +32,10 @@ impl OpenVault {
         let Some(vault) = vault else { return };
         vault.set_listener(None);
         if let Err(error) = vault.flush() {
-            tracing::error!("the wallet {:?} is closed without its last blocks: {error}", vault.name());
+            tracing::error!(
+                "the wallet {:?} is closed without its last blocks: {error}",
+                vault.name()
+            );
         }
     }
 }

@@ -42,10 +42,10 @@ impl Timers {
     pub(crate) fn start() -> Result<Timers, Error> {
         let shared = Arc::<Shared>::default();
         let runs = Arc::clone(&shared);
-        let thread = Builder::new()
-            .name("wallet-timers".to_owned())
-            .spawn(move || runs.run())
-            .map_err(|error| Error::failed(format!("cannot start the thread for timers: {error}")))?;
+        let thread =
+            Builder::new().name("wallet-timers".to_owned()).spawn(move || runs.run()).map_err(
+                |error| Error::failed(format!("cannot start the thread for timers: {error}")),
+            )?;
         Ok(Timers { shared, thread: Some(thread) })
     }
 

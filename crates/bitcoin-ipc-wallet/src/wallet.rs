@@ -201,7 +201,11 @@ impl LoadedWallet {
     }
 
     /// Stores the replacement of a transaction and gives it to the node.
-    pub(crate) fn commit_bump(&self, replaced: Txid, tx: &Transaction) -> Result<Txid, WalletError> {
+    pub(crate) fn commit_bump(
+        &self,
+        replaced: Txid,
+        tx: &Transaction,
+    ) -> Result<Txid, WalletError> {
         let txid = self.vault()?.commit_bump(replaced, tx)?;
         self.give_to_node(tx)?;
         Ok(txid)
@@ -213,11 +217,16 @@ impl LoadedWallet {
             Ok(sent) if sent.result => Ok(self.vault()?.transaction_added(tx)?),
             Ok(sent) => {
                 let txid = tx.compute_txid();
-                tracing::warn!("the node does not take {txid} now, it is given again later: {}", sent.error);
+                tracing::warn!(
+                    "the node does not take {txid} now, it is given again later: {}",
+                    sent.error
+                );
                 Ok(())
             }
             Err(error) => {
-                tracing::warn!("a transaction is stored and could not be given to the node: {error}");
+                tracing::warn!(
+                    "a transaction is stored and could not be given to the node: {error}"
+                );
                 Ok(())
             }
         }

@@ -58,9 +58,9 @@ pub(super) fn address(text: &str, network: Network) -> Result<Address, CommandEr
         fail(code::INVALID_ADDRESS_OR_KEY, message)
     };
     let address = Address::from_str(text).map_err(|_| no_address(""))?;
-    address
-        .require_network(network)
-        .map_err(|_| no_address(&format!(" (it is of another network than {})", network.to_core_arg())))
+    address.require_network(network).map_err(|_| {
+        no_address(&format!(" (it is of another network than {})", network.to_core_arg()))
+    })
 }
 
 /// The address that pays to a script, if it has one.
@@ -181,7 +181,9 @@ fn labels(target: &Target, params: &mut Params) -> Reply {
     let entries = target.vault()?.addresses().map_err(refused)?;
     let mut labels: Vec<String> = entries
         .into_iter()
-        .filter(|entry| wanted.as_deref().is_none_or(|wanted| wanted == purpose_name(entry.purpose)))
+        .filter(|entry| {
+            wanted.as_deref().is_none_or(|wanted| wanted == purpose_name(entry.purpose))
+        })
         .map(|entry| entry.label)
         .collect();
     labels.sort_unstable();

@@ -101,7 +101,15 @@ mod tests {
         ] {
             assert_eq!(from_json(&value).unwrap(), Amount::from_sat(satoshis), "{value}");
         }
-        for wrong in [json!("1e"), json!(""), json!("."), json!("1."), json!(".5"), json!("0x1"), json!(1e-9)] {
+        for wrong in [
+            json!("1e"),
+            json!(""),
+            json!("."),
+            json!("1."),
+            json!(".5"),
+            json!("0x1"),
+            json!(1e-9),
+        ] {
             assert_eq!(error(wrong.clone()), "Invalid amount (error -3)", "{wrong}");
         }
         for range in [json!(-1), json!(-0.5), json!(21_000_000.000_000_01), json!("-1")] {

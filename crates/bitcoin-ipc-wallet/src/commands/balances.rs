@@ -39,7 +39,11 @@ fn balance(target: &Target, params: &mut Params) -> Reply {
     }
     let coins = vault.coins().map_err(refused)?;
     let counts = coins.iter().filter(|coin| {
-        !coin.spent && !coin.immature && coin.trusted && coin.available && i64::from(coin.depth) >= least
+        !coin.spent
+            && !coin.immature
+            && coin.trusted
+            && coin.available
+            && i64::from(coin.depth) >= least
     });
     Ok(amount::to_json(counts.map(|coin| coin.txout.value).sum::<Amount>()))
 }

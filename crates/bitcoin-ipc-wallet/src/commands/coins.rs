@@ -39,9 +39,12 @@ pub(super) const COMMANDS: &[Command] = &[
 
 /// An output: `{"txid": ..., "vout": ...}`.
 pub(super) fn outpoint(value: &Value) -> Result<OutPoint, CommandError> {
-    let id = value["txid"].as_str().ok_or_else(|| invalid("Invalid parameter, missing txid key"))?;
-    let vout = value["vout"].as_i64().ok_or_else(|| invalid("Invalid parameter, missing vout key"))?;
-    let vout = u32::try_from(vout).map_err(|_| invalid("Invalid parameter, vout cannot be negative"))?;
+    let id =
+        value["txid"].as_str().ok_or_else(|| invalid("Invalid parameter, missing txid key"))?;
+    let vout =
+        value["vout"].as_i64().ok_or_else(|| invalid("Invalid parameter, missing vout key"))?;
+    let vout =
+        u32::try_from(vout).map_err(|_| invalid("Invalid parameter, vout cannot be negative"))?;
     Ok(OutPoint { txid: txid(id, "txid")?, vout })
 }
 
@@ -88,11 +91,14 @@ impl Wanted {
                 "maximumAmount" => wanted.value.1 = amount::from_json(value)?,
                 "maximumCount" => {
                     let count = value.as_u64().and_then(|count| usize::try_from(count).ok());
-                    let count = count.ok_or_else(|| invalid("maximumCount is no number of outputs"))?;
+                    let count =
+                        count.ok_or_else(|| invalid("maximumCount is no number of outputs"))?;
                     // 0 is without a limit.
                     wanted.most = if count == 0 { usize::MAX } else { count };
                 }
-                "include_immature_coinbase" => wanted.immature_too = value.as_bool().unwrap_or(false),
+                "include_immature_coinbase" => {
+                    wanted.immature_too = value.as_bool().unwrap_or(false)
+                }
                 other => return Err(invalid(format!("Unknown query option {other}"))),
             }
         }
@@ -108,7 +114,10 @@ impl Wanted {
             && (self.immature_too || !coin.immature)
             && (self.depth.0..=self.depth.1).contains(&depth)
             && (self.value.0..=self.value.1).contains(&coin.txout.value)
-            && self.scripts.as_ref().is_none_or(|scripts| scripts.contains(&coin.txout.script_pubkey))
+            && self
+                .scripts
+                .as_ref()
+                .is_none_or(|scripts| scripts.contains(&coin.txout.script_pubkey))
     }
 }
 

@@ -97,7 +97,8 @@ fn encrypt(target: &Target, params: &mut Params) -> Reply {
         return Err(invalid("passphrase cannot be empty"));
     }
     target.vault()?.encrypt(&passphrase).map_err(refused)?;
-    Ok("wallet encrypted; backups that were made before are not: make a new one with backupwallet".into())
+    Ok("wallet encrypted; backups that were made before are not: make a new one with backupwallet"
+        .into())
 }
 
 fn unlock(target: &Target, params: &mut Params) -> Reply {
@@ -148,7 +149,9 @@ fn process_psbt(target: &Target, params: &mut Params) -> Reply {
     if let Some(kind) = params.text(2)?
         && !matches!(kind, "DEFAULT" | "ALL")
     {
-        return Err(invalid(format!("this wallet signs with sighashtype ALL only, not with {kind}")));
+        return Err(invalid(format!(
+            "this wallet signs with sighashtype ALL only, not with {kind}"
+        )));
     }
     if options.sign {
         need_keys(target)?;

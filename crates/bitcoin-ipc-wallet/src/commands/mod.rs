@@ -10,8 +10,8 @@ mod balances;
 mod coins;
 mod keys;
 mod params;
-mod rescan;
 mod reply;
+mod rescan;
 mod select;
 mod spending;
 mod transactions;
@@ -194,7 +194,11 @@ mod tests {
         assert_eq!((names.len(), count), (count, 32));
         for command in all() {
             assert!(command.required <= command.args.len(), "{}", command.name);
-            assert!(!command.about.contains('\n') && command.about.ends_with('.'), "{}", command.name);
+            assert!(
+                !command.about.contains('\n') && command.about.ends_with('.'),
+                "{}",
+                command.name
+            );
         }
     }
 
@@ -202,9 +206,15 @@ mod tests {
     fn help_says_how_a_command_is_called() {
         let command = all().find(|command| command.name == "listtransactions").unwrap();
         let text = usage(command);
-        assert!(text.starts_with("listtransactions ( label count skip include_watchonly )\n\n"), "{text}");
+        assert!(
+            text.starts_with("listtransactions ( label count skip include_watchonly )\n\n"),
+            "{text}"
+        );
         let command = all().find(|command| command.name == "gettransaction").unwrap();
         assert!(usage(command).starts_with("gettransaction txid ( include_watchonly verbose )\n"));
-        assert_eq!(argument_names(command)[1], json!(["gettransaction", 1, "include_watchonly", false]));
+        assert_eq!(
+            argument_names(command)[1],
+            json!(["gettransaction", 1, "include_watchonly", false])
+        );
     }
 }

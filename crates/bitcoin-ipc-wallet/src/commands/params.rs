@@ -21,7 +21,10 @@ pub(super) struct Params {
 impl Params {
     /// From an array, an object with names, or nothing. `names`: those of the arguments in their order; several
     /// names of one have `|` between them.
-    pub(super) fn read(names: &'static [&'static str], given: Value) -> Result<Params, CommandError> {
+    pub(super) fn read(
+        names: &'static [&'static str],
+        given: Value,
+    ) -> Result<Params, CommandError> {
         let values = match given {
             Value::Null => Vec::new(),
             Value::Array(values) => values,
@@ -183,7 +186,9 @@ fn positional(
             if values.len() <= index {
                 values.resize(index + 1, Value::Null);
             } else if !values[index].is_null() {
-                let problem = format!("Parameter {name} specified twice both as positional and named argument");
+                let problem = format!(
+                    "Parameter {name} specified twice both as positional and named argument"
+                );
                 return Err(fail(code::INVALID_PARAMETER, problem));
             }
             values[index] = value;
@@ -226,7 +231,10 @@ mod tests {
             assert_eq!((params.flag(2).unwrap(), params.len()), (None, 2));
         }
         let last = Params::read(NAMES, json!({ "verbose": true })).unwrap();
-        assert_eq!((last.flag(2).unwrap(), last.len(), last.text(0).unwrap()), (Some(true), 3, None));
+        assert_eq!(
+            (last.flag(2).unwrap(), last.len(), last.text(0).unwrap()),
+            (Some(true), 3, None)
+        );
         assert_eq!(Params::read(NAMES, Value::Null).unwrap().len(), 0);
         assert_eq!(error(json!({ "adress": "a" })), "Unknown named parameter adress (error -8)");
         let twice = json!({ "args": ["a"], "address": "b" });
@@ -238,11 +246,16 @@ mod tests {
     fn another_type_is_refused_with_its_place() {
         let params = Params::read(NAMES, json!([7, "1", "x"])).unwrap();
         let error = params.text(0).unwrap_err().to_string();
-        assert!(error.contains("\"Position 1 (address)\": \"JSON value of type number is not of expected type string\""));
+        assert!(error.contains(
+            "\"Position 1 (address)\": \"JSON value of type number is not of expected type string\""
+        ));
         assert!(params.flag(2).unwrap_err().to_string().contains("Position 3 (verbose)"));
         assert!(params.integer(1).unwrap_err().to_string().contains("not of expected type number"));
         let halves = Params::read(NAMES, json!([0.5])).unwrap();
-        assert_eq!(halves.integer(0).unwrap_err().to_string(), "JSON integer out of range (error -1)");
+        assert_eq!(
+            halves.integer(0).unwrap_err().to_string(),
+            "JSON integer out of range (error -1)"
+        );
     }
 
     #[test]

@@ -91,9 +91,8 @@ fn with_fee(
     }
     if let Some(blocks) = target {
         let blocks = i32::try_from(blocks).ok().filter(|blocks| (1..=1008).contains(blocks));
-        let blocks = blocks.ok_or_else(|| {
-            invalid("Invalid conf_target, must be between 1 and 1008")
-        })?;
+        let blocks =
+            blocks.ok_or_else(|| invalid("Invalid conf_target, must be between 1 and 1008"))?;
         control = control.confirm_target(blocks);
     }
     Ok(control.fee_mode(mode))
@@ -114,11 +113,7 @@ fn reason(reason: FeeReason) -> &'static str {
     }
 }
 
-fn recipient(
-    target: &Target,
-    to: &str,
-    value: &Value,
-) -> Result<Recipient, CommandError> {
+fn recipient(target: &Target, to: &str, value: &Value) -> Result<Recipient, CommandError> {
     let dest = TxDestination::from(&address(to, target.network())?);
     let value = amount::from_json(value)?;
     if value == Amount::ZERO {
@@ -149,7 +144,11 @@ fn send_to_address(target: &Target, params: &mut Params) -> Reply {
     let (made, chosen) = target.create(&[recipient], &control, true, None).map_err(refused)?;
     target.commit(&made.tx, notes, Vec::new()).map_err(refused)?;
     let txid = made.tx.compute_txid().to_string();
-    Ok(if verbose { json!({ "txid": txid, "fee_reason": reason(chosen.reason) }) } else { txid.into() })
+    Ok(if verbose {
+        json!({ "txid": txid, "fee_reason": reason(chosen.reason) })
+    } else {
+        txid.into()
+    })
 }
 
 /// The outputs of `send`: `[{"address": amount}, ...]`, or one object of all.
@@ -228,7 +227,8 @@ fn options<'a>(
                 let inputs = value.as_array().ok_or_else(wrong)?.iter().map(outpoint);
                 let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
                 // Without `add_inputs` no others are spent.
-                let others = given.and_then(|given| given.get("add_inputs")).and_then(Value::as_bool);
+                let others =
+                    given.and_then(|given| given.get("add_inputs")).and_then(Value::as_bool);
                 let control = options.control.allow_other_inputs(others.unwrap_or(false));
                 options.control = control.set_selected(inputs);
             }
@@ -236,7 +236,8 @@ fn options<'a>(
             "subtract_fee_from_outputs" => {
                 for place in value.as_array().ok_or_else(wrong)? {
                     let place = place.as_u64().and_then(|place| usize::try_from(place).ok());
-                    let paid = place.and_then(|place| recipients.get_mut(place)).ok_or_else(wrong)?;
+                    let paid =
+                        place.and_then(|place| recipients.get_mut(place)).ok_or_else(wrong)?;
                     paid.subtract_fee_from_amount = true;
                 }
             }

@@ -64,7 +64,9 @@ impl<E: Clone + Send + 'static> Subscribers<E> {
                     lock(&list).senders.remove(&id);
                 }
             })
-            .map_err(|error| Error::failed(format!("cannot start a thread to tell of {what}: {error}")))?;
+            .map_err(|error| {
+                Error::failed(format!("cannot start a thread to tell of {what}: {error}"))
+            })?;
         Ok(HandlerClient::new(subscription))
     }
 
@@ -75,7 +77,9 @@ impl<E: Clone + Send + 'static> Subscribers<E> {
             Ok(()) => true,
             Err(TrySendError::Disconnected(_)) => false,
             Err(TrySendError::Full(_)) => {
-                tracing::warn!("who is told of {what} is {MOST_WAITING} events behind, and is let go");
+                tracing::warn!(
+                    "who is told of {what} is {MOST_WAITING} events behind, and is let go"
+                );
                 false
             }
         });

@@ -53,7 +53,8 @@ impl Thread {
             if progress.is_none() {
                 *progress = self.begin(tip.height, long)?;
             }
-            let found = self.chain.find_block(tip.hash, with_blocks_after(count)).timeout(ANSWER).wait()?;
+            let found =
+                self.chain.find_block(tip.hash, with_blocks_after(count)).timeout(ANSWER).wait()?;
             if !found.result || !found.block.in_active_chain {
                 self.step_back()?;
                 continue;
@@ -74,7 +75,9 @@ impl Thread {
             let height = *height;
             let bytes: usize = blocks.iter().map(|(block, _)| block.total_size()).sum();
             count = (BATCH_BYTES * blocks.len() / bytes.max(1)).clamp(1, MOST_BLOCKS);
-            self.vault.get()?.connect_blocks(blocks.iter().map(|(block, height)| (block, *height)))?;
+            self.vault
+                .get()?
+                .connect_blocks(blocks.iter().map(|(block, height)| (block, *height)))?;
             if let Some(progress) = progress {
                 self.advance(progress, height);
                 if self.scan.is_aborted() {

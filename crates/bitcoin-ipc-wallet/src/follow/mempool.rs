@@ -74,7 +74,11 @@ impl Thread {
             let sent = sent.timeout(ANSWER).wait()?;
             match sent.result {
                 true => self.vault.get()?.transaction_added(&tx)?,
-                false => tracing::info!("{}: the node does not take {txid}: {}", self.title(), sent.error),
+                false => tracing::info!(
+                    "{}: the node does not take {txid}: {}",
+                    self.title(),
+                    sent.error
+                ),
             }
         }
         Ok(())

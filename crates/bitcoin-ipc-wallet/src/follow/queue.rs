@@ -105,7 +105,10 @@ impl Queue {
         let size = event.size();
         if state.events.len() >= MOST_EVENTS || state.bytes.saturating_add(size) > MOST_BYTES {
             let oldest = state.oldest();
-            tracing::debug!(events = state.events.len(), "a wallet falls behind: it looks at the chain itself");
+            tracing::debug!(
+                events = state.events.len(),
+                "a wallet falls behind: it looks at the chain itself"
+            );
             state.events.clear();
             state.bytes = 0;
             state.next += 1;
@@ -171,11 +174,13 @@ impl Queue {
                 state.under_way = Some(number);
                 return Work::Event(event);
             }
-            let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+            let Some(left) =
+                until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
             else {
                 return Work::Time;
             };
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state =
+                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -199,11 +204,13 @@ impl Queue {
     pub(super) fn pause(&self, until: Instant) -> bool {
         let mut state = self.lock();
         while !state.stopped {
-            let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+            let Some(left) =
+                until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
             else {
                 return true;
             };
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state =
+                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         false
     }

@@ -102,7 +102,9 @@ impl Thread {
             match done {
                 Ok(()) => pause = FIRST_PAUSE,
                 Err(Trouble::End) => return subscription,
-                Err(Trouble::Aborted) => tracing::info!("{}: the rescan was ended early", self.title()),
+                Err(Trouble::Aborted) => {
+                    tracing::info!("{}: the rescan was ended early", self.title())
+                }
                 Err(Trouble::Again(problem)) => {
                     tracing::warn!("{}: {problem}; tried again in {pause:?}", self.title());
                     if !self.queue.pause(Instant::now() + pause) {
@@ -133,13 +135,15 @@ impl Thread {
     /// Looks at the chain itself, and says how that ended.
     fn look(&self, rescan: Option<BlockId>, mempool: bool) -> Result<(), Trouble> {
         let back = rescan.map_or(Ok(()), |from| Ok(self.vault.get()?.rewind_to(from)?));
-        let looked = back.and_then(|()| self.catch_up(rescan.is_some())).and_then(|()| {
-            if mempool { self.look_at_mempool() } else { Ok(()) }
-        });
+        let looked = back
+            .and_then(|()| self.catch_up(rescan.is_some()))
+            .and_then(|()| if mempool { self.look_at_mempool() } else { Ok(()) });
         self.scan.end(match &looked {
             Ok(()) => Outcome::Done,
             Err(Trouble::Aborted) => Outcome::Aborted,
-            Err(Trouble::End) => Outcome::Failed("the node is gone, or the wallet was unloaded".to_owned()),
+            Err(Trouble::End) => {
+                Outcome::Failed("the node is gone, or the wallet was unloaded".to_owned())
+            }
             Err(Trouble::Again(problem)) => Outcome::Failed(problem.clone()),
         });
         looked

@@ -22,10 +22,14 @@ impl Args {
     /// There is no `datadir`, or `chain` is none that is known: a text of one line.
     pub(crate) fn read(args: &GlobalArgs) -> Result<Args, String> {
         let network = network(&args.settings)?;
-        let Some(datadir) = setting(&args.settings, network, "datadir").filter(|dir| !dir.is_empty()) else {
-            return Err("the node gave no `datadir`: give makeWalletLoader the network's directory in its \
+        let Some(datadir) =
+            setting(&args.settings, network, "datadir").filter(|dir| !dir.is_empty())
+        else {
+            return Err(
+                "the node gave no `datadir`: give makeWalletLoader the network's directory in its \
                  settings, such as /home/me/.bitcoin/regtest"
-                .to_owned());
+                    .to_owned(),
+            );
         };
         Ok(Args { datadir: datadir.into(), network })
     }
@@ -42,9 +46,9 @@ fn network(settings: &Settings) -> Result<Network, String> {
         });
     }
     let switches = ["regtest", "signet", "testnet4", "testnet"];
-    let on = switches.into_iter().find(|name| {
-        of(name).is_some_and(|value| !matches!(value.as_str(), "0" | "false"))
-    });
+    let on = switches
+        .into_iter()
+        .find(|name| of(name).is_some_and(|value| !matches!(value.as_str(), "0" | "false")));
     let chain = match on {
         None => "main",
         Some("testnet") => "test",
@@ -88,7 +92,8 @@ mod tests {
     }
 
     fn command_line(values: &[(&str, &str)]) -> Settings {
-        let options = values.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]));
+        let options =
+            values.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]));
         Settings::default().command_line_options(options.collect())
     }
 
@@ -103,7 +108,8 @@ mod tests {
         assert_eq!(args(settings).unwrap(), regtest);
         let chain = Pair::new("chain".to_owned(), vec![text("signet")]);
         let datadir = Pair::new("datadir".to_owned(), vec![text("/c"), text("/d")]);
-        let settings = Settings::default().ro_config([(String::new(), vec![chain, datadir])].into());
+        let settings =
+            Settings::default().ro_config([(String::new(), vec![chain, datadir])].into());
         let signet = Args { datadir: "/c".into(), network: Network::Signet };
         assert_eq!(args(settings).unwrap(), signet);
         let main = args(command_line(&[("datadir", "\"/a\""), ("testnet", "false")])).unwrap();

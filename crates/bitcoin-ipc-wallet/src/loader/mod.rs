@@ -88,9 +88,8 @@ impl ChainClient for Loader {
     }
 
     fn stop(&self) -> Result<()> {
-        let commands = std::mem::take(
-            &mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let commands =
+            std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner));
         // Dropped, each is taken out of the node's table.
         drop(commands);
         self.wallets.stop();

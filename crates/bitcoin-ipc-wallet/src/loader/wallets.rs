@@ -141,7 +141,8 @@ impl Wallets {
             match run(&name) {
                 Ok(()) => {}
                 Err(error @ VaultError::NotFound(_)) => {
-                    let text = format!("the wallet {name:?} of the setting `wallet` is skipped: {error}");
+                    let text =
+                        format!("the wallet {name:?} of the setting `wallet` is skipped: {error}");
                     self.chain.init_warning(BilingualStr::from(text)).wait()?;
                 }
                 Err(error) => {

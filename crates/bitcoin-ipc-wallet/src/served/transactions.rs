@@ -13,7 +13,9 @@ pub(super) fn wallet_tx(own: &WalletTransaction) -> WalletTx {
         .txin_is_mine(own.inputs_mine.clone())
         .txout_is_mine(own.outputs_mine.clone())
         .txout_is_change(own.outputs_change.clone())
-        .txout_address(outputs.iter().map(|output| TxDestination::from(&output.script_pubkey)).collect())
+        .txout_address(
+            outputs.iter().map(|output| TxDestination::from(&output.script_pubkey)).collect(),
+        )
         .txout_address_is_mine(own.outputs_mine.clone())
         .credit(own.credit)
         .debit(own.debit)

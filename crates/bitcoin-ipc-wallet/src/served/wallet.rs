@@ -84,8 +84,9 @@ impl Wallet for Served {
     }
 
     fn unlock(&self, wallet_passphrase: Passphrase) -> Result<bool> {
-        let refused =
-            |error: &VaultError| matches!(error, VaultError::WrongPassphrase | VaultError::NotEncrypted);
+        let refused = |error: &VaultError| {
+            matches!(error, VaultError::WrongPassphrase | VaultError::NotEncrypted)
+        };
         unless(self.wallet.unlock(&wallet_passphrase, None), refused)
     }
 
@@ -99,19 +100,28 @@ impl Wallet for Served {
         new_wallet_passphrase: Passphrase,
     ) -> Result<bool> {
         let done = self.vault()?.change_passphrase(&old_wallet_passphrase, &new_wallet_passphrase);
-        let refused =
-            |error: &VaultError| matches!(error, VaultError::WrongPassphrase | VaultError::NotEncrypted);
+        let refused = |error: &VaultError| {
+            matches!(error, VaultError::WrongPassphrase | VaultError::NotEncrypted)
+        };
         unless(done.map_err(Into::into), refused)
     }
 
-    fn get_pub_key(&self, _script: ScriptBuf, address: PubkeyHash) -> Result<WalletGetPubKeyResults> {
+    fn get_pub_key(
+        &self,
+        _script: ScriptBuf,
+        address: PubkeyHash,
+    ) -> Result<WalletGetPubKeyResults> {
         let key = self.vault()?.pub_key(address).map_err(failed)?;
         Ok(key.map_or_else(WalletGetPubKeyResults::default, |key| {
             WalletGetPubKeyResults::default().pub_key(key.to_bytes()).result(true)
         }))
     }
 
-    fn sign_message(&self, message: String, pkhash: PubkeyHash) -> Result<WalletSignMessageResults> {
+    fn sign_message(
+        &self,
+        message: String,
+        pkhash: PubkeyHash,
+    ) -> Result<WalletSignMessageResults> {
         Ok(match self.vault()?.sign_message(&message, pkhash) {
             Ok(signature) => WalletSignMessageResults::new(SigningResult::Ok).signature(signature),
             Err(VaultError::NoKey | VaultError::Locked) => {

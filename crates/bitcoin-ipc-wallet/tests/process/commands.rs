@@ -34,7 +34,10 @@ fn commands_that_make_and_load_wallets() {
     let error = |name, params| node.error("/", name, params);
     assert_eq!(error("getbalance", json!([])).0, -18);
     let warned = node.call("createwallet", json!({ "wallet_name": "a", "passphrase": "" }));
-    assert_eq!(warned["warnings"][0], json!("Empty string given as passphrase, wallet will not be encrypted."));
+    assert_eq!(
+        warned["warnings"][0],
+        json!("Empty string given as passphrase, wallet will not be encrypted.")
+    );
     assert_eq!(error("createwallet", json!(["a"])).0, -36);
     assert_eq!(error("createwallet", json!(["../a"])).0, -8);
     assert_eq!(error("createwallet", json!({ "wallet_name": "b", "descriptors": false })).0, -4);
@@ -45,8 +48,19 @@ fn commands_that_make_and_load_wallets() {
 
     let info = node.call("getwalletinfo", json!([]));
     for field in [
-        "walletname", "walletversion", "format", "txcount", "keypoolsize", "private_keys_enabled", "avoid_reuse",
-        "scanning", "descriptors", "external_signer", "blank", "flags", "lastprocessedblock",
+        "walletname",
+        "walletversion",
+        "format",
+        "txcount",
+        "keypoolsize",
+        "private_keys_enabled",
+        "avoid_reuse",
+        "scanning",
+        "descriptors",
+        "external_signer",
+        "blank",
+        "flags",
+        "lastprocessedblock",
     ] {
         assert!(info.get(field).is_some(), "{field}");
     }
@@ -58,7 +72,10 @@ fn commands_that_make_and_load_wallets() {
     let copy = copy.to_str().unwrap();
     let address = node.call("getnewaddress", json!(["mine"]));
     assert_eq!(node.call("backupwallet", json!([copy])), Value::Null);
-    assert_eq!(error("restorewallet", json!(["b", "/none"])), (-8, "Backup file does not exist".to_owned()));
+    assert_eq!(
+        error("restorewallet", json!(["b", "/none"])),
+        (-8, "Backup file does not exist".to_owned())
+    );
     assert_eq!(error("restorewallet", json!(["a", copy])).0, -36);
     assert_eq!(node.call("restorewallet", json!(["b", copy])), json!({ "name": "b" }));
     let restored = node.call_at("/wallet/b", "getaddressinfo", json!([address]));
@@ -85,8 +102,21 @@ fn commands_about_addresses() {
     assert_eq!(
         fields(&info),
         [
-            "address", "desc", "hdkeypath", "hdmasterfingerprint", "ischange", "ismine", "isscript", "iswatchonly",
-            "iswitness", "labels", "parent_desc", "pubkey", "scriptPubKey", "solvable", "witness_program",
+            "address",
+            "desc",
+            "hdkeypath",
+            "hdmasterfingerprint",
+            "ischange",
+            "ismine",
+            "isscript",
+            "iswatchonly",
+            "iswitness",
+            "labels",
+            "parent_desc",
+            "pubkey",
+            "scriptPubKey",
+            "solvable",
+            "witness_program",
             "witness_version",
         ]
     );
@@ -97,7 +127,10 @@ fn commands_about_addresses() {
     assert_eq!(foreign.get("pubkey"), None);
 
     assert_eq!(node.call("setlabel", json!([OTHER, "Alice"])), Value::Null);
-    assert_eq!(node.call("getaddressesbylabel", json!(["Alice"])), json!({ OTHER: { "purpose": "send" } }));
+    assert_eq!(
+        node.call("getaddressesbylabel", json!(["Alice"])),
+        json!({ OTHER: { "purpose": "send" } })
+    );
     assert_eq!(node.call("listlabels", json!([])), json!(["", "Alice", "rent"]));
     assert_eq!(node.call("listlabels", json!(["send"])), json!(["Alice"]));
     assert_eq!(error("getaddressesbylabel", json!(["none"])).0, -11);
@@ -120,8 +153,18 @@ fn commands_about_coins() {
     assert_eq!(
         fields(&listed[0]),
         [
-            "address", "amount", "confirmations", "desc", "label", "parent_descs", "safe", "scriptPubKey", "solvable",
-            "spendable", "txid", "vout",
+            "address",
+            "amount",
+            "confirmations",
+            "desc",
+            "label",
+            "parent_descs",
+            "safe",
+            "scriptPubKey",
+            "solvable",
+            "spendable",
+            "txid",
+            "vout",
         ]
     );
     assert_eq!((&listed[0]["amount"], &listed[0]["confirmations"]), (&json!(50.0), &json!(101)));
@@ -142,15 +185,27 @@ fn commands_about_coins() {
     assert_eq!(node.call("lockunspent", json!([false, [coin]])), json!(true));
     assert_eq!(node.call("listlockunspent", json!([])), json!([coin]));
     assert_eq!(node.call("listunspent", json!([])), json!([]));
-    assert_eq!(error("lockunspent", json!([false, [coin]])).1, "Invalid parameter, output already locked");
+    assert_eq!(
+        error("lockunspent", json!([false, [coin]])).1,
+        "Invalid parameter, output already locked"
+    );
     assert_eq!(error("sendtoaddress", json!([OTHER, 1])).0, -6);
     assert_eq!(node.call("lockunspent", json!([true])), json!(true));
     assert_eq!(node.call("listlockunspent", json!([])), json!([]));
-    assert_eq!(error("lockunspent", json!([true, [coin]])).1, "Invalid parameter, expected locked output");
+    assert_eq!(
+        error("lockunspent", json!([true, [coin]])).1,
+        "Invalid parameter, expected locked output"
+    );
     let beyond = json!({ "txid": listed[0]["txid"], "vout": 9 });
-    assert_eq!(error("lockunspent", json!([false, [beyond]])).1, "Invalid parameter, vout index out of bounds");
+    assert_eq!(
+        error("lockunspent", json!([false, [beyond]])).1,
+        "Invalid parameter, vout index out of bounds"
+    );
     let unknown = json!({ "txid": "00".repeat(32), "vout": 0 });
-    assert_eq!(error("lockunspent", json!([false, [unknown]])).1, "Invalid parameter, unknown transaction");
+    assert_eq!(
+        error("lockunspent", json!([false, [unknown]])).1,
+        "Invalid parameter, unknown transaction"
+    );
     assert_eq!(error("lockunspent", json!([false, [{ "txid": "00" }]])).0, -8);
 }
 
@@ -174,8 +229,22 @@ fn commands_about_transactions() {
     assert_eq!(
         fields(&listed[1]),
         [
-            "abandoned", "address", "amount", "bip125-replaceable", "blockhash", "blockheight", "blocktime", "category",
-            "confirmations", "fee", "mempoolconflicts", "time", "timereceived", "txid", "vout", "walletconflicts",
+            "abandoned",
+            "address",
+            "amount",
+            "bip125-replaceable",
+            "blockhash",
+            "blockheight",
+            "blocktime",
+            "category",
+            "confirmations",
+            "fee",
+            "mempoolconflicts",
+            "time",
+            "timereceived",
+            "txid",
+            "vout",
+            "walletconflicts",
             "wtxid",
         ]
     );
@@ -188,7 +257,9 @@ fn commands_about_transactions() {
     assert_eq!(error("listtransactions", json!(["*", -1])), (-8, "Negative count".to_owned()));
 
     let told = node.call("gettransaction", json!([sent]));
-    for field in ["amount", "fee", "confirmations", "txid", "details", "hex", "lastprocessedblock", "time"] {
+    for field in
+        ["amount", "fee", "confirmations", "txid", "details", "hex", "lastprocessedblock", "time"]
+    {
         assert!(told.get(field).is_some(), "{field}");
     }
     assert_eq!((&told["amount"], &told["details"][0]["amount"]), (&json!(-1.0), &json!(-1.0)));
@@ -224,7 +295,8 @@ fn commands_that_pay() {
     assert!(node.chain.mempool().is_empty());
     assert_eq!(node.call("listtransactions", json!([])).as_array().unwrap().len(), 1);
 
-    let params = json!({ "address": OTHER, "amount": 1, "subtractfeefromamount": true, "verbose": true });
+    let params =
+        json!({ "address": OTHER, "amount": 1, "subtractfeefromamount": true, "verbose": true });
     let sent = node.call("sendtoaddress", params);
     assert_eq!(fields(&sent), ["fee_reason", "txid"]);
     let told = node.call("gettransaction", json!([sent["txid"]]));
@@ -263,7 +335,10 @@ fn commands_that_sign() {
     let legacy = Address::p2pkh(key, Network::Regtest).to_string();
     let signature = node.call("signmessage", json!([legacy, "hello"]));
     assert_eq!(signature.as_str().unwrap().len(), 88);
-    assert_eq!(error("signmessage", json!([own, "hello"])), (-3, "Address does not refer to key".to_owned()));
+    assert_eq!(
+        error("signmessage", json!([own, "hello"])),
+        (-3, "Address does not refer to key".to_owned())
+    );
     let stranger = "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8";
     assert_eq!(error("signmessage", json!([stranger, "hello"])).0, -5);
 
@@ -274,7 +349,8 @@ fn commands_that_sign() {
         use bitcoin_ipc::bitcoin::{Amount, OutPoint, Psbt, Transaction, TxIn, TxOut};
         let txid = coin[0]["txid"].as_str().unwrap().parse().unwrap();
         let input = TxIn { previous_output: OutPoint { txid, vout: 0 }, ..TxIn::default() };
-        let output = TxOut { value: Amount::from_int_btc(49), script_pubkey: super::split::nobody() };
+        let output =
+            TxOut { value: Amount::from_int_btc(49), script_pubkey: super::split::nobody() };
         let tx = Transaction {
             version: bitcoin_ipc::bitcoin::transaction::Version::TWO,
             lock_time: bitcoin_ipc::bitcoin::absolute::LockTime::ZERO,
@@ -286,7 +362,10 @@ fn commands_that_sign() {
     let updated = node.call("walletprocesspsbt", json!([unsigned, false]));
     assert_eq!((fields(&updated), &updated["complete"]), (vec!["complete", "psbt"], &json!(false)));
     let signed = node.call("walletprocesspsbt", json!([updated["psbt"]]));
-    assert_eq!((fields(&signed), &signed["complete"]), (vec!["complete", "hex", "psbt"], &json!(true)));
+    assert_eq!(
+        (fields(&signed), &signed["complete"]),
+        (vec!["complete", "hex", "psbt"], &json!(true))
+    );
     assert_eq!(error("walletprocesspsbt", json!(["x"])).0, -22);
     assert_eq!(error("walletprocesspsbt", json!([unsigned, true, "NONE"])).0, -8);
 }
@@ -308,5 +387,8 @@ fn help_and_wrong_numbers_of_arguments() {
     assert_eq!(node.call("getbalance", json!(["*", 102])), json!(0.0));
     let balances = node.call("getbalances", json!([]));
     assert_eq!(fields(&balances), ["lastprocessedblock", "mine"]);
-    assert_eq!(fields(&balances["mine"]), ["immature", "nonmempool", "trusted", "untrusted_pending"]);
+    assert_eq!(
+        fields(&balances["mine"]),
+        ["immature", "nonmempool", "trusted", "untrusted_pending"]
+    );
 }

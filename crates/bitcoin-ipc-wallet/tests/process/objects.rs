@@ -73,7 +73,10 @@ fn coins_and_balances_of_an_object() {
     assert_eq!(wallet.get_balance().wait().unwrap(), fifty);
     let balances = wallet.try_get_balances().wait().unwrap();
     assert!(balances.result && balances.block_hash == Some(node.chain.tip().hash));
-    assert_eq!((balances.balances.balance, balances.balances.immature_balance), (fifty, Amount::ZERO));
+    assert_eq!(
+        (balances.balances.balance, balances.balances.immature_balance),
+        (fifty, Amount::ZERO)
+    );
     assert_eq!(wallet.get_available_balance(control()).wait().unwrap(), fifty);
 
     let mut listed = wallet.list_coins().wait().unwrap();
@@ -151,7 +154,10 @@ fn an_object_pays_and_raises_the_fee() {
     assert!(node.chain.mempool_transaction(&txid).is_none());
     assert!(node.chain.mempool_transaction(&replacement).is_some());
     let mined = node.mine_empty(1);
-    assert_eq!(node.call("gettransaction", json!([replacement.to_string()]))["blockhash"], json!(mined[0].to_string()));
+    assert_eq!(
+        node.call("gettransaction", json!([replacement.to_string()]))["blockhash"],
+        json!(mined[0].to_string())
+    );
     let status = wallet.try_get_tx_status(replacement).wait().unwrap();
     assert!(status.result && status.tx_status.is_in_main_chain);
     assert_eq!((status.num_blocks, status.tx_status.block_height), (102, 102));
@@ -181,7 +187,12 @@ fn the_address_book_of_an_object() {
     assert!(wallet.is_spendable(own.clone()).wait().unwrap());
     assert!(wallet.del_address_book(other()).wait().unwrap());
     assert!(!wallet.get_address(other(), true, true).wait().unwrap().result);
-    assert!(wallet.set_address_receive_request(own.clone(), b"1".to_vec(), b"cake".to_vec()).wait().unwrap());
+    assert!(
+        wallet
+            .set_address_receive_request(own.clone(), b"1".to_vec(), b"cake".to_vec())
+            .wait()
+            .unwrap()
+    );
     assert_eq!(wallet.get_address_receive_requests().wait().unwrap(), [b"cake"]);
     let legacy = wallet.get_new_destination(OutputType::Legacy, "").wait().unwrap();
     assert!(legacy.into_result().is_err());
@@ -206,7 +217,10 @@ fn an_object_signs() {
     let stranger = bitcoin_ipc::bitcoin::PubkeyHash::all_zeros();
     assert!(!wallet.get_pub_key(nobody(), stranger).wait().unwrap().result);
     let refused = wallet.sign_message("hello", stranger).wait().unwrap();
-    assert_eq!((refused.result, refused.signature.as_str()), (SigningResult::PrivateKeyNotAvailable, ""));
+    assert_eq!(
+        (refused.result, refused.signature.as_str()),
+        (SigningResult::PrivateKeyNotAvailable, "")
+    );
 
     let to = Recipient::new(Amount::ONE_BTC).dest(other());
     let made = wallet.create_transaction(vec![to], control(), false, None).wait().unwrap();
@@ -243,10 +257,12 @@ fn an_object_tells_of_its_changes() {
     });
     let first = wallet.handle_transaction_changed(Some(changed)).wait().unwrap().unwrap();
     let (sender, labels) = channel();
-    let changed = AddressBookChangedCallbackClient::from_fn(move |_, label: String, is_mine, purpose, change| {
-        sender.send((label, is_mine, purpose, change)).unwrap();
-        Ok(())
-    });
+    let changed = AddressBookChangedCallbackClient::from_fn(
+        move |_, label: String, is_mine, purpose, change| {
+            sender.send((label, is_mine, purpose, change)).unwrap();
+            Ok(())
+        },
+    );
     let _second = wallet.handle_address_book_changed(Some(changed)).wait().unwrap();
     let (sender, states) = channel();
     let changed = StatusChangedCallbackClient::from_fn(move || Ok(sender.send(()).unwrap()));
@@ -255,7 +271,8 @@ fn an_object_tells_of_its_changes() {
     let changed = UnloadWalletCallbackClient::from_fn(move || Ok(sender.send(()).unwrap()));
     let _fourth = wallet.handle_unload(Some(changed)).wait().unwrap();
 
-    let txid: Txid = node.call("sendtoaddress", json!([OTHER, 1])).as_str().unwrap().parse().unwrap();
+    let txid: Txid =
+        node.call("sendtoaddress", json!([OTHER, 1])).as_str().unwrap().parse().unwrap();
     assert_eq!(all_told(&transactions, 1), [(txid, ChangeType::New)]);
     node.mine_empty(1);
     let is_confirmed = || wallet.try_get_tx_status(txid).wait().unwrap().tx_status.is_in_main_chain;

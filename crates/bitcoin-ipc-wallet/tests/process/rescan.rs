@@ -31,7 +31,11 @@ fn a_wallet_that_was_away_for_long_catches_up() {
     process.lose_node();
     let count = blocks();
     for place in 0..count {
-        if place % 100 == 0 { node.mine(1, &script) } else { node.mine_empty(1) };
+        if place % 100 == 0 {
+            node.mine(1, &script)
+        } else {
+            node.mine_empty(1)
+        };
     }
     let before = resident();
     let began = Instant::now();
@@ -78,8 +82,14 @@ fn a_rescan_finds_what_is_there_and_shows_how_far_it_is() {
     }
     assert_eq!(percents[0], 0);
     assert!(percents.len() > 3 && percents.is_sorted(), "{percents:?}");
-    assert_eq!(node.error("/", "rescanblockchain", json!([204])), (-8, "Invalid start_height".to_owned()));
-    assert_eq!(node.error("/", "rescanblockchain", json!([5, 4])), (-8, "Invalid stop_height".to_owned()));
+    assert_eq!(
+        node.error("/", "rescanblockchain", json!([204])),
+        (-8, "Invalid start_height".to_owned())
+    );
+    assert_eq!(
+        node.error("/", "rescanblockchain", json!([5, 4])),
+        (-8, "Invalid stop_height".to_owned())
+    );
 }
 
 #[test]

@@ -83,7 +83,12 @@ impl Node {
     }
 
     /// Calls a command, as a client of the node's.
-    pub(crate) fn try_call(&self, uri: &str, name: &str, params: Value) -> Result<Value, CommandError> {
+    pub(crate) fn try_call(
+        &self,
+        uri: &str,
+        name: &str,
+        params: Value,
+    ) -> Result<Value, CommandError> {
         let answered = self.split.commands().execute(name, params, uri, "");
         answered.unwrap_or_else(|| panic!("there is no command {name}"))
     }
