@@ -241,13 +241,10 @@ fn lock_again(wallet: &Weak<LoadedWallet>, change: u64) {
         return;
     }
     relock.timer = None;
-    match wallet.vault() {
-        Ok(vault) => {
-            if let Err(error) = vault.lock() {
-                tracing::error!("the wallet {:?} could not be locked again: {error}", wallet.name);
-            }
-        }
-        Err(Closed) => {}
+    if let Ok(vault) = wallet.vault()
+        && let Err(error) = vault.lock()
+    {
+        tracing::error!("the wallet {:?} could not be locked again: {error}", wallet.name);
     }
 }
 
