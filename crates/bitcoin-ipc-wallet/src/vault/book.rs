@@ -194,7 +194,10 @@ impl Vault {
             let before = state.is_locked_coin(outpoint);
             match persist {
                 true => {
-                    state.write(|bdk, _, _| Ok(bdk.lock_outpoint(outpoint)))?;
+                    state.write(|bdk, _, _| {
+                        bdk.lock_outpoint(outpoint);
+                        Ok(())
+                    })?;
                     state.locked.remove(&outpoint);
                 }
                 false if !before => _ = state.locked.insert(outpoint),
@@ -212,7 +215,10 @@ impl Vault {
         self.with(|state, _| {
             let before = state.is_locked_coin(outpoint);
             if state.bdk.is_outpoint_locked(outpoint) {
-                state.write(|bdk, _, _| Ok(bdk.unlock_outpoint(outpoint)))?;
+                state.write(|bdk, _, _| {
+                    bdk.unlock_outpoint(outpoint);
+                    Ok(())
+                })?;
             }
             state.locked.remove(&outpoint);
             Ok(before)

@@ -15,10 +15,10 @@ fn memory() -> u64 {
 #[test]
 fn ten_thousand_blocks_without_anything_take_no_memory_and_few_writes() {
     let mut world = World::new();
-    world.mine(9_000);
+    world.mine(100);
     let own = world.address().script_pubkey();
     world.mine_to(own);
-    world.mine(999);
+    world.mine(9_899);
     let (start, before) = (Instant::now(), memory());
     for first in (1..=10_000).step_by(500) {
         let blocks: Vec<_> =

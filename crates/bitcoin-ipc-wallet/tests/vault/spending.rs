@@ -76,7 +76,10 @@ fn change_counts_only_when_the_node_has_it() {
     assert_eq!(elsewhere, (49 * COIN - created.fee.to_sat()) as i64);
     world.reopen();
     assert_eq!(world.balances(), [0, 0, 0]);
-    assert_eq!(world.vault().unconfirmed_to_rebroadcast().unwrap(), [created.tx.clone()]);
+    assert_eq!(
+        world.vault().unconfirmed_to_rebroadcast().unwrap(),
+        std::slice::from_ref(&created.tx)
+    );
     world.vault().transaction_added(&created.tx).unwrap();
     assert_eq!(world.balances(), [elsewhere as u64, 0, 0]);
     assert_eq!(world.vault().unconfirmed_to_rebroadcast().unwrap(), []);
