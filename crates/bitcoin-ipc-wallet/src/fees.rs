@@ -8,8 +8,10 @@ use bitcoin_ipc_draft::chain::ChainHandle;
 use bitcoin_ipc_draft::values::FeeReason;
 use bitcoin_ipc_draft::wallet::CoinControl;
 
-use crate::wallet::WalletError;
+use crate::error::WalletError;
 
+/// The highest fee that a wallet pays: a tenth of a bitcoin, as in Bitcoin Core.
+pub(crate) const MAX_FEE: Amount = Amount::from_sat(10_000_000);
 /// Within how many blocks a transaction is to be confirmed unless told otherwise, as in Bitcoin Core.
 pub(crate) const CONFIRM_TARGET: u32 = 6;
 /// The least that the wallet pays, in satoshis for 1,000 virtual bytes.

@@ -11,6 +11,7 @@
 struct Readme;
 
 mod commands;
+mod error;
 mod events;
 mod fees;
 mod follow;

@@ -5,22 +5,20 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bitcoin_ipc::bitcoin::{Amount, Transaction, Txid};
+use bitcoin_ipc::bitcoin::{Transaction, Txid};
 use bitcoin_ipc_draft::Passphrase;
 use bitcoin_ipc_draft::chain::ChainHandle;
 use bitcoin_ipc_draft::values::Broadcast;
 use bitcoin_ipc_draft::wallet::{CoinControl, Recipient};
 use multiprocess::Error;
 
+use crate::error::WalletError;
 use crate::events::Events;
-use crate::fees::{self, ChosenFee};
+use crate::fees::{self, ChosenFee, MAX_FEE};
 use crate::follow::Follower;
 use crate::open::{Closed, InUse, OpenVault};
 use crate::timers::{TimerId, Timers};
-use crate::vault::{CreatedTransaction, Vault, VaultError};
-
-/// The highest fee that a wallet pays unless it is told otherwise: a tenth of a bitcoin, as in Bitcoin Core.
-pub(crate) const MAX_FEE: Amount = Amount::from_sat(10_000_000);
+use crate::vault::{CreatedTransaction, Vault};
 
 /// A wallet that is loaded.
 pub(crate) struct LoadedWallet {
@@ -40,48 +38,6 @@ struct Relock {
     changes: u64,
     /// The timer, and its time in seconds since 1970.
     timer: Option<(TimerId, u64)>,
-}
-
-/// Why a loaded wallet cannot do something.
-#[derive(Debug)]
-pub(crate) enum WalletError {
-    /// The vault's own reason.
-    Vault(VaultError),
-    /// The node did not answer.
-    Node(Error),
-    /// The fee, in one line.
-    Fee(String),
-    /// It was unloaded.
-    Closed,
-}
-
-impl fmt::Display for WalletError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WalletError::Vault(error) => error.fmt(f),
-            WalletError::Node(error) => write!(f, "the node does not answer: {error}"),
-            WalletError::Fee(problem) => f.write_str(problem),
-            WalletError::Closed => f.write_str("the wallet was unloaded: load it again"),
-        }
-    }
-}
-
-impl From<VaultError> for WalletError {
-    fn from(error: VaultError) -> WalletError {
-        WalletError::Vault(error)
-    }
-}
-
-impl From<Closed> for WalletError {
-    fn from(_: Closed) -> WalletError {
-        WalletError::Closed
-    }
-}
-
-impl From<Error> for WalletError {
-    fn from(error: Error) -> WalletError {
-        WalletError::Node(error)
-    }
 }
 
 impl LoadedWallet {
@@ -179,12 +135,6 @@ impl LoadedWallet {
         let chosen = fees::choose(&self.chain, network, control)?;
         let control = control.clone().fee_rate(chosen.rate);
         let made = self.vault()?.create_transaction(recipients, &control, sign, change_pos)?;
-        if made.fee > MAX_FEE {
-            return Err(WalletError::Fee(format!(
-                "the fee of {} is above {MAX_FEE}, the most that this wallet pays: give a lower fee rate",
-                made.fee
-            )));
-        }
         Ok((made, chosen))
     }
 
@@ -241,13 +191,10 @@ fn lock_again(wallet: &Weak<LoadedWallet>, change: u64) {
         return;
     }
     relock.timer = None;
-    match wallet.vault() {
-        Ok(vault) => {
-            if let Err(error) = vault.lock() {
-                tracing::error!("the wallet {:?} could not be locked again: {error}", wallet.name);
-            }
-        }
-        Err(Closed) => {}
+    if let Ok(vault) = wallet.vault()
+        && let Err(error) = vault.lock()
+    {
+        tracing::error!("the wallet {:?} could not be locked again: {error}", wallet.name);
     }
 }
 

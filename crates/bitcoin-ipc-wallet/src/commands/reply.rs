@@ -4,10 +4,10 @@ use bitcoin_ipc::rpc::{NodeError, Value, code};
 use bitcoin_ipc_draft::CommandError;
 use multiprocess::Error;
 
+use crate::error::WalletError;
 use crate::loader::LoadError;
 use crate::open::Closed;
 use crate::vault::VaultError;
-use crate::wallet::WalletError;
 
 /// What a command answers.
 pub(super) type Reply = Result<Value, CommandError>;

@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn one_whose_process_is_gone_is_let_go() {
         let subscribers = Subscribers::new("numbers");
-        let (sender, told) = channel();
+        let (sender, told) = channel::<u32>();
         let _gone = subscribers
             .add(move |number: u32| {
                 let _ = &sender;

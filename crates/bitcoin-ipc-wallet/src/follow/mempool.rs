@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bitcoin_ipc::bitcoin::{Amount, Transaction};
+use bitcoin_ipc::bitcoin::Transaction;
 use bitcoin_ipc_draft::chain::{ChainNotifications, ChainNotificationsClient};
 use bitcoin_ipc_draft::values::{Broadcast, RemovalReason};
 use multiprocess::Result;
 
 use super::ANSWER;
 use super::thread::{Thread, Trouble};
+use crate::fees::MAX_FEE;
 use crate::open::OpenVault;
 use crate::vault::{TxState, VaultError};
 
@@ -69,8 +70,7 @@ impl Thread {
         let how = if relay { Broadcast::MempoolAndAll } else { Broadcast::MempoolOnly };
         for tx in waiting {
             let txid = tx.compute_txid();
-            // The fee was accepted when the transaction was made.
-            let sent = self.chain.broadcast_transaction(tx.clone(), Amount::ZERO, how);
+            let sent = self.chain.broadcast_transaction(tx.clone(), MAX_FEE, how);
             let sent = sent.timeout(ANSWER).wait()?;
             match sent.result {
                 true => self.vault.get()?.transaction_added(&tx)?,

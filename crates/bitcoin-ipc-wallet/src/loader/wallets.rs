@@ -12,10 +12,11 @@ use bitcoin_ipc_draft::values::wallet_flags;
 use multiprocess::Error;
 
 use super::remembered;
+use crate::error::WalletError;
 use crate::events::Subscribers;
 use crate::timers::Timers;
 use crate::vault::{BlockId, Vault, VaultError, WalletsDir};
-use crate::wallet::{LoadedWallet, WalletError};
+use crate::wallet::LoadedWallet;
 
 /// What the node says in Bitcoin Core if its file of settings cannot be written.
 const NOT_REMEMBERED: &str = "Wallet load on startup setting could not be updated, so wallet may not be loaded next \

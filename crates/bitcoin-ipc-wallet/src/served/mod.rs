@@ -8,9 +8,10 @@ use std::sync::Arc;
 use bitcoin_ipc_draft::wallet::WalletClient;
 use multiprocess::Error;
 
+use crate::error::WalletError;
 use crate::loader::Wallets;
 use crate::vault::VaultError;
-use crate::wallet::{LoadedWallet, WalletError};
+use crate::wallet::LoadedWallet;
 
 /// A wallet for another process. It does not keep the wallet loaded.
 pub(crate) fn wallet(wallets: &Arc<Wallets>, wallet: Arc<LoadedWallet>) -> WalletClient {

@@ -36,7 +36,7 @@ use crate::fees;
 use crate::loader::Wallets;
 use crate::open::InUse;
 use crate::vault::{AddressBookChange, FillOptions, TxState, VaultError};
-use crate::wallet::{LoadedWallet, MAX_FEE};
+use crate::wallet::LoadedWallet;
 
 /// The number of SIGHASH_ALL, and of what a taproot signature covers without a number of its own: what the wallet
 /// signs with.
@@ -190,7 +190,7 @@ impl Wallet for Served {
     }
 
     fn get_default_max_tx_fee(&self) -> Result<Amount> {
-        Ok(MAX_FEE)
+        Ok(fees::MAX_FEE)
     }
 
     fn get_confirm_target(&self) -> Result<u32> {

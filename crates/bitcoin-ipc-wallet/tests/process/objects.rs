@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, channel};
 
+use bitcoin_ipc::bitcoin::absolute::LockTime;
 use bitcoin_ipc::bitcoin::consensus::encode::deserialize;
 use bitcoin_ipc::bitcoin::hashes::Hash;
-use bitcoin_ipc::bitcoin::{Amount, OutPoint, TxIn, TxOut, Txid};
+use bitcoin_ipc::bitcoin::transaction::Version;
+use bitcoin_ipc::bitcoin::{Amount, OutPoint, Sequence, Transaction, TxIn, TxOut, Txid};
 use bitcoin_ipc::common::PsbtFillOptions;
 use bitcoin_ipc_draft::chain::ChainClientClient;
 use bitcoin_ipc_draft::values::{
@@ -314,4 +316,38 @@ fn a_subscriber_whose_connection_ends_is_let_go_and_others_are_told() {
     }
     assert_eq!(all_told(&labels, 3), ["a", "b", "c"]);
     drop(hangs);
+}
+
+#[test]
+fn what_the_node_does_not_take_yet_is_given_to_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::new(dir.path());
+    let process = node.start();
+    let wallet = rich(&node, &process);
+    let coin = wallet.list_coins().wait().unwrap().remove(0).value.remove(0).key;
+    let input = TxIn {
+        previous_output: deserialize(&coin).unwrap(),
+        sequence: Sequence::ENABLE_LOCKTIME_NO_RBF,
+        ..TxIn::default()
+    };
+    let value = Amount::from_btc(49.999).unwrap();
+    let tx = Transaction {
+        version: Version::TWO,
+        lock_time: LockTime::from_height(105).unwrap(),
+        input: vec![input],
+        output: vec![TxOut { value, script_pubkey: nobody() }],
+    };
+    let psbt = bitcoin_ipc::bitcoin::Psbt::from_unsigned_tx(tx).unwrap().serialize();
+    let filled = wallet.fill_psbt(PsbtFillOptions::default(), 0, false, psbt).wait().unwrap();
+    assert!(filled.complete);
+    let psbt = bitcoin_ipc::bitcoin::Psbt::deserialize(&filled.psbtx).unwrap();
+    let tx = psbt.extract_tx_unchecked_fee_rate();
+    let txid = tx.compute_txid();
+    wallet.commit_transaction(tx, BTreeMap::new(), Vec::new()).wait().unwrap();
+    assert!(node.chain.mempool().is_empty(), "it is for a later block");
+    assert_eq!(wallet.get_balance().wait().unwrap(), Amount::ZERO, "what it spends is spent");
+    node.mine_empty(5);
+    process.loader.scheduler_mock_forward(600).wait().unwrap();
+    let is_there = || node.chain.mempool_transaction(&txid).is_some();
+    super::split::wait_until("it is in the memory pool", is_there);
 }

@@ -1,11 +1,11 @@
 //! A long way to the chain's tip.
 
 use std::fs;
+use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use bitcoin_ipc_draft::wallet::ShowWalletProgressCallbackClient;
 use serde_json::json;
-use std::sync::mpsc::channel;
 
 use super::split::{LONG, Node, wait_until};
 

@@ -9,6 +9,7 @@ use bitcoin_ipc::bitcoin::{Address, BlockHash, ScriptBuf};
 use bitcoin_ipc::common::GlobalArgs;
 use bitcoin_ipc::rpc::Value;
 use bitcoin_ipc_draft::CommandError;
+use bitcoin_ipc_draft::chain::ChainHandle;
 use bitcoin_ipc_draft::init::InitClient;
 use bitcoin_ipc_draft::wallet::{WalletClient, WalletLoaderClient};
 use bitcoin_ipc_wallet::WalletProcess;
@@ -61,13 +62,17 @@ impl Node {
 
     /// Connects a wallet process that has made its loader, and nothing more.
     pub(crate) fn connect(&self) -> Process {
+        self.connect_to(self.split.chain_handle())
+    }
+
+    /// The same with another chain than the node's own.
+    pub(crate) fn connect_to(&self, chain: ChainHandle) -> Process {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let process = WalletProcess::new();
         let serving = Connection::builder().serve(process.init()).start(theirs).unwrap();
         let connection = Connection::new(ours).unwrap();
         let init: InitClient = connection.bootstrap().unwrap();
         PeerVersion::assume(&init, "2026-07").unwrap();
-        let chain = self.split.chain_handle();
         let loader = init.make_wallet_loader(self.settings(), Some(chain)).wait().unwrap();
         Process { process, serving, connection, init, loader: loader.unwrap() }
     }
