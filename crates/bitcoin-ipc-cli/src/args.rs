@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+use bitcoin_ipc::bitcoin::Network;
 use bitcoin_ipc::ipc::Chain;
 
 /// Talks to a Bitcoin node over its IPC socket.
@@ -62,6 +63,17 @@ impl Args {
         self.timeout.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
     }
 
+    /// The network of the chain, by which addresses are written.
+    pub(super) fn network(&self) -> Network {
+        match self.chain.unwrap_or_default() {
+            Chain::Main => Network::Bitcoin,
+            Chain::Test => Network::Testnet,
+            Chain::Testnet4 => Network::Testnet4,
+            Chain::Signet => Network::Signet,
+            Chain::Regtest => Network::Regtest,
+        }
+    }
+
     /// Whether the output is for a program.
     pub(super) fn is_json(&self) -> bool {
         match self.command {
@@ -71,7 +83,8 @@ impl Args {
                 | Command::WaitTip { json }
                 | Command::Template { json, .. }
                 | Command::Mine { json, .. }
-                | Command::Top { json, .. },
+                | Command::Top { json, .. }
+                | Command::View { json, .. },
             ) => json,
             _ => false,
         }
@@ -184,6 +197,19 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
         /// Once, and no more
+        #[arg(long)]
+        once: bool,
+    },
+    /// Show a node and its wallets, as a user interface in a process of its own: the chain, the memory pool, balances,
+    /// transactions and coins, and what happens, as it happens. The node must be one of this project's
+    View {
+        /// Seconds after which it asks for what nobody tells, such as the size of the memory pool
+        #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+        interval: f64,
+        /// A line for each change: one JSON object
+        #[arg(long)]
+        json: bool,
+        /// All of it once, and no more
         #[arg(long)]
         once: bool,
     },
