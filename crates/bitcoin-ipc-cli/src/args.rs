@@ -6,7 +6,6 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-use bitcoin_ipc::bitcoin::Network;
 use bitcoin_ipc::ipc::Chain;
 
 /// Talks to a Bitcoin node over its IPC socket.
@@ -61,17 +60,6 @@ impl Args {
     pub(super) fn given_timeout(&self) -> Option<Duration> {
         // More than a Duration holds is for ever.
         self.timeout.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
-    }
-
-    /// The network of the chain, by which addresses are written.
-    pub(super) fn network(&self) -> Network {
-        match self.chain.unwrap_or_default() {
-            Chain::Main => Network::Bitcoin,
-            Chain::Test => Network::Testnet,
-            Chain::Testnet4 => Network::Testnet4,
-            Chain::Signet => Network::Signet,
-            Chain::Regtest => Network::Regtest,
-        }
     }
 
     /// Whether the output is for a program.

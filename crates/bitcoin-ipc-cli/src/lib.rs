@@ -20,7 +20,6 @@ mod signals;
 mod tables;
 mod terminal;
 mod top;
-mod view;
 mod waiting;
 mod wallet;
 

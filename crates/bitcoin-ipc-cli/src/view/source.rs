@@ -19,6 +19,7 @@ use bitcoin_ipc_draft::node::{
 use bitcoin_ipc_draft::values::ChangeType;
 use multiprocess::process::connect_timeout;
 use multiprocess::{Call, Connection, Error, PeerVersion, Result};
+use serde_json::json;
 
 use super::look::{Look, NodeLook};
 use super::news::{News, What, of_wallets};
@@ -80,7 +81,6 @@ impl Patience {
 pub(super) struct Source {
     path: PathBuf,
     patience: Patience,
-    network: Network,
     tell: Tell,
     noticed: Receiver<Noticed>,
     connected: Option<Connected>,
@@ -106,7 +106,6 @@ impl Source {
         Ok(Source {
             path: socket_path(args)?,
             patience: Patience(args.patience()),
-            network: args.network(),
             tell: Tell { queue, missed: Arc::default() },
             noticed,
             connected: None,
@@ -191,7 +190,8 @@ impl Source {
         let node = self.patience.ask(init.make_node())?;
         let node = node.ok_or_else(|| Error::failed("the node has no Node"))?;
         let handlers = subscribe(&node, self.patience, &self.tell)?;
-        let wallets = Wallets::new(self.patience, self.tell.clone(), self.network);
+        let network = network(&node, self.patience)?;
+        let wallets = Wallets::new(self.patience, self.tell.clone(), network);
         let hash = String::new();
         Ok(Connected { node, wallets, hash, connection, _handlers: handlers })
     }
@@ -203,6 +203,14 @@ impl Source {
              Start one of this project's: bitcoin-node -ipcbind=unix -wallet"
         )
     }
+}
+
+/// By which addresses are written.
+fn network(node: &NodeClient, patience: Patience) -> Result<Network> {
+    let info = patience.ask(node.execute_rpc("getblockchaininfo", json!([]), ""))?;
+    let name = info["chain"].as_str().unwrap_or_default();
+    let network = Network::from_core_arg(name);
+    network.map_err(|_| Error::failed(format!("the node follows a chain that is not known here: {name:?}")))
 }
 
 /// What a user should see of it.

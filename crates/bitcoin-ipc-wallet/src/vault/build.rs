@@ -136,7 +136,8 @@ impl Plan {
 
         // With change, if what is left is worth an output and the input that spends it some day.
         let change = TxOut { value: Amount::ZERO, script_pubkey: self.change.clone() };
-        let place = self.change_pos.unwrap_or_else(|| thread_rng().gen_range(0..=tx.output.len() as u32));
+        let place =
+            self.change_pos.unwrap_or_else(|| thread_rng().gen_range(0..=tx.output.len() as u32));
         tx.output.insert(place as usize, change);
         let fee = self.fee(&tx);
         let from_left = if self.paying.is_empty() { fee } else { Amount::ZERO };
@@ -197,7 +198,11 @@ impl Plan {
         ))
     }
 
-    fn check_result(&self, created: CreatedTransaction, coins: &[Utxo]) -> Result<CreatedTransaction> {
+    fn check_result(
+        &self,
+        created: CreatedTransaction,
+        coins: &[Utxo],
+    ) -> Result<CreatedTransaction> {
         let most = self.max_weight.unwrap_or(MAX_WEIGHT).min(MAX_WEIGHT);
         if signed_weight(&created.tx) > Weight::from_wu(most.into()) {
             return Err(VaultError::BadRequest(format!(

@@ -139,9 +139,8 @@ fn plan(
         coin.depth > 0 && super::spend::may_spend(&coin, &control)
     });
     let old_weight = old.tx.weight();
-    let next_rate = FeeRate::from_sat_per_kwu((old_fee / old_weight).to_sat_per_kwu() + 1)
-        .checked_add(RELAY)
-        .unwrap_or(FeeRate::MAX);
+    let old_rate = (old_fee / old_weight).to_sat_per_kwu();
+    let next_rate = FeeRate::from_sat_per_kwu(old_rate + 1 + RELAY.to_sat_per_kwu());
     // It is at least as heavy as the old one.
     let least_fee = match wanted {
         Some(_) => Amount::ZERO,

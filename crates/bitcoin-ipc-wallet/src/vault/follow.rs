@@ -216,9 +216,8 @@ fn is_relevant(bdk: &Wallet, tx: &Transaction) -> bool {
 fn conflicts(bdk: &Wallet, tx: &Transaction) -> Vec<Txid> {
     let graph = bdk.tx_graph();
     let other = graph.direct_conflicts(tx).map(|(_, txid)| txid);
-    let own = other.filter(|txid| {
-        graph.get_tx(*txid).is_some_and(|tx| bdk.spk_index().is_tx_relevant(&tx))
-    });
+    let own = other
+        .filter(|txid| graph.get_tx(*txid).is_some_and(|tx| bdk.spk_index().is_tx_relevant(&tx)));
     own.collect()
 }
 

@@ -42,11 +42,7 @@ impl Keys {
                     sealed,
                     nonce: row.get(2)?,
                     salt: row.get(3)?,
-                    cost: Cost {
-                        memory_kib: row.get(4)?,
-                        passes: row.get(5)?,
-                        lanes: row.get(6)?,
-                    },
+                    cost: Cost { memory_kib: row.get(4)?, passes: row.get(5)?, lanes: row.get(6)? },
                 }),
             };
             Ok((seed, sealed))
@@ -124,10 +120,7 @@ impl Keys {
     }
 
     /// The descriptors of the addresses to be paid to and of those for change, with public keys only.
-    pub(super) fn descriptors(
-        &self,
-        secp: &Secp256k1<All>,
-    ) -> Result<[String; 2], VaultError> {
+    pub(super) fn descriptors(&self, secp: &Secp256k1<All>) -> Result<[String; 2], VaultError> {
         let (master, path) = (self.master()?, account(self.network));
         let account = master.derive_priv(secp, &path).map_err(|_| VaultError::NoKey)?;
         let (fingerprint, public) = (master.fingerprint(secp), Xpub::from_priv(secp, &account));

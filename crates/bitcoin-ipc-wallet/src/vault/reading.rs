@@ -66,7 +66,7 @@ impl Vault {
             let times: HashMap<Txid, u64> =
                 records::all(&state.db)?.into_iter().map(|tx| (tx.txid, tx.time)).collect();
             let coins = view.outputs().map(|output| view.coin(&output)).filter(|coin| !coin.spent);
-            let time = |txid| times.get(txid).copied().unwrap_or(0);
+            let time = |txid: &Txid| times.get(txid).copied().unwrap_or(0);
             Ok(coins.map(|coin| Coin { time: time(&coin.outpoint.txid), ..coin }).collect())
         })
     }

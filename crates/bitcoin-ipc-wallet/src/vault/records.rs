@@ -60,11 +60,14 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Record>> {
     let (value_map, order_form) = (text(3)?, text(4)?);
     let damaged = |_| VaultError::Damaged("a note on a transaction is not JSON".to_owned());
     let parsed = serde_json::from_str(value_map).map_err(damaged);
-    let parsed = parsed.and_then(|value_map| {
-        Ok((value_map, serde_json::from_str(order_form).map_err(damaged)?))
-    });
-    let (txid, time, abandoned) =
-        (Txid::from_byte_array(row.get(0)?), row.get(1)?, row.get(2)?);
-    Ok(parsed
-        .map(|(value_map, order_form)| Record { txid, time, abandoned, value_map, order_form }))
+    let parsed = parsed
+        .and_then(|value_map| Ok((value_map, serde_json::from_str(order_form).map_err(damaged)?)));
+    let (txid, time, abandoned) = (Txid::from_byte_array(row.get(0)?), row.get(1)?, row.get(2)?);
+    Ok(parsed.map(|(value_map, order_form)| Record {
+        txid,
+        time,
+        abandoned,
+        value_map,
+        order_form,
+    }))
 }

@@ -2,13 +2,13 @@
 
 use bdk_wallet::KeychainKind;
 use bdk_wallet::miniscript::psbt::PsbtExt;
+use bitcoin::hashes::Hash;
 use bitcoin::psbt::{Psbt, PsbtSighashType};
+use bitcoin::secp256k1::Message;
 use bitcoin::sign_message::{MessageSignature, signed_msg_hash};
 use bitcoin::{
     EcdsaSighashType, PubkeyHash, PublicKey, ScriptBuf, Transaction, WPubkeyHash, Witness,
 };
-use bitcoin::hashes::Hash;
-use bitcoin::secp256k1::Message;
 
 use super::state::State;
 use super::{FillOptions, Filled, Result, Vault, VaultError};

@@ -1,6 +1,5 @@
 //! New transactions.
 
-use bdk_wallet::chain::ChainPosition;
 use bdk_wallet::{KeychainKind, Utxo, WeightedUtxo};
 use bitcoin::absolute::LockTime;
 use bitcoin::transaction::Version;

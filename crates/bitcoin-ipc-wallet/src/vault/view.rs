@@ -137,8 +137,7 @@ impl<'a> View<'a> {
         let txid = output.outpoint.txid;
         let depth = self.depth(txid);
         let graph = self.state.bdk.tx_graph();
-        let immature =
-            graph.get_tx(txid).is_some_and(|tx| self.blocks_to_maturity(&tx, depth) > 0);
+        let immature = graph.get_tx(txid).is_some_and(|tx| self.blocks_to_maturity(&tx, depth) > 0);
         Coin {
             outpoint: output.outpoint,
             txout: output.txout.clone(),
@@ -213,11 +212,8 @@ impl<'a> View<'a> {
         let (state, depth) = self.tx_state(&tx, &record);
         let inputs: Vec<_> =
             tx.input.iter().map(|txin| index.txout(txin.previous_output)).collect();
-        let outputs: Vec<_> = tx
-            .output
-            .iter()
-            .map(|txout| index.index_of_spk(txout.script_pubkey.clone()))
-            .collect();
+        let outputs: Vec<_> =
+            tx.output.iter().map(|txout| index.index_of_spk(txout.script_pubkey.clone())).collect();
         let sum = |wanted: &dyn Fn(KeychainKind) -> bool| {
             let own = tx.output.iter().zip(&outputs);
             let wanted = own.filter(|(_, own)| own.is_some_and(|(keychain, _)| wanted(*keychain)));

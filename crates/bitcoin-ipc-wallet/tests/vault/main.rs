@@ -1,0 +1,12 @@
+//! A wallet with the blocks of a real regtest chain.
+
+mod bumping;
+mod crashing;
+mod following;
+mod histories;
+mod keys;
+mod long;
+mod noting;
+mod refusing;
+mod spending;
+mod world;
