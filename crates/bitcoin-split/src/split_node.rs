@@ -129,14 +129,19 @@ impl SplitNode {
     /// # Errors
     /// There is no wallet process now.
     pub(crate) fn wallets(&self) -> Result<WalletLoaderClient> {
-        let none = "the node has no wallet process: start it with -wallet, or wait until it is back";
+        let none =
+            "the node has no wallet process: start it with -wallet, or wait until it is back";
         self.wallet_loader().ok_or_else(|| Error::failed(none))
     }
 
     /// What is wrong with the node and a user should know, if anything is.
     pub(crate) fn warning(&self) -> Option<BilingualStr> {
         let gone = self.shared.had_wallet.load(Ordering::Acquire) && self.wallet_loader().is_none();
-        gone.then(|| BilingualStr::from("the wallet process is gone, and its wallets with it until it is back"))
+        gone.then(|| {
+            BilingualStr::from(
+                "the wallet process is gone, and its wallets with it until it is back",
+            )
+        })
     }
 
     /// Whether the node is to have peers, if it could. Who has subscribed to [messages](SplitNode::messages) is told of a

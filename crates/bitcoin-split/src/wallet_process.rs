@@ -181,7 +181,9 @@ impl WalletProcess {
 
 impl fmt::Debug for WalletProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WalletProcess").field("supervisor", &self.supervisor).finish_non_exhaustive()
+        f.debug_struct("WalletProcess")
+            .field("supervisor", &self.supervisor)
+            .finish_non_exhaustive()
     }
 }
 

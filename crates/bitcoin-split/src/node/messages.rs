@@ -48,7 +48,10 @@ pub(super) fn progress(
 }
 
 /// That the wallets can be used, each time that the wallet process has come.
-pub(super) fn wallets(node: &SplitNode, callback: InitWalletCallbackClient) -> Result<HandlerClient> {
+pub(super) fn wallets(
+    node: &SplitNode,
+    callback: InitWalletCallbackClient,
+) -> Result<HandlerClient> {
     tell(node, move |message| match message {
         Message::Wallet { there: true } => Some(callback.call()),
         _ => None,

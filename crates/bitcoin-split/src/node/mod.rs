@@ -17,9 +17,9 @@ use bitcoin_ipc_draft::chain::Chain;
 use bitcoin_ipc_draft::handler::HandlerClient;
 use bitcoin_ipc_draft::node::{
     Banmap, BannedListChangedCallbackClient, BlockAndHeaderTipInfo, ExternalSignerClient,
-    InitMessageCallbackClient, InitWalletCallbackClient, LocalServiceInfo, MessageBoxCallbackClient,
-    Node, NodeAppInitMainResults, NodeBroadcastTransactionResults, NodeGetBannedResults,
-    NodeGetHeaderTipResults, NodeGetNodesStatsResults, NodeGetProxyResults,
+    InitMessageCallbackClient, InitWalletCallbackClient, LocalServiceInfo,
+    MessageBoxCallbackClient, Node, NodeAppInitMainResults, NodeBroadcastTransactionResults,
+    NodeGetBannedResults, NodeGetHeaderTipResults, NodeGetNodesStatsResults, NodeGetProxyResults,
     NotifyAlertChangedCallbackClient, NotifyBlockTipCallbackClient, NotifyHeaderTipCallbackClient,
     NotifyNetworkActiveChangedCallbackClient, NotifyNumConnectionsChangedCallbackClient,
     QuestionCallbackClient, ShowNodeProgressCallbackClient,
@@ -340,6 +340,7 @@ fn given<T>(callback: Option<T>) -> Result<T> {
 
 /// A setting is only acknowledged when it is on the disk.
 fn written(done: bool) -> Result<()> {
-    let failed = "the settings could not be written, and count until the node ends: its log says why";
+    let failed =
+        "the settings could not be written, and count until the node ends: its log says why";
     if done { Ok(()) } else { Err(Error::failed(failed)) }
 }
