@@ -3,6 +3,11 @@
 
 #![forbid(unsafe_code)]
 
+/// The programs of the chapter on three processes run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/SPLIT.md")]
+struct Split;
+
 mod chain;
 mod commands;
 mod init;
@@ -19,3 +24,8 @@ pub use messages::{Message, Messages};
 pub use settings::{Settings, SettingsError};
 pub use split_node::SplitNode;
 pub use wallet_process::{WalletEvent, WalletOptions, WalletProcess};
+
+/// What the chapter about splitting a program shows is compiled, and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/SPLIT.md")]
+struct Guide;
