@@ -24,8 +24,3 @@ pub use messages::{Message, Messages};
 pub use settings::{Settings, SettingsError};
 pub use split_node::SplitNode;
 pub use wallet_process::{WalletEvent, WalletOptions, WalletProcess};
-
-/// What the chapter about splitting a program shows is compiled, and runs.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/SPLIT.md")]
-struct Guide;
