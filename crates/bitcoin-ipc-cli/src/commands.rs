@@ -117,13 +117,7 @@ fn wait_tip(peer: &Peer, timeout: Option<Duration>, json: bool) -> Outcome {
     }
 }
 
-fn rpc(
-    peer: &Peer,
-    method: &str,
-    args: &[String],
-    wallet: Option<&str>,
-    stdin: bool,
-) -> Outcome {
+fn rpc(peer: &Peer, method: &str, args: &[String], wallet: Option<&str>, stdin: bool) -> Outcome {
     let rpc = peer.ask(peer.init.make_rpc()).map_err(|error| match error {
         multiprocess::Error::Unimplemented { .. } => Failure(
             "the node does not offer JSON-RPC over IPC; Bitcoin Core 32 and newer do".to_owned(),

@@ -110,7 +110,7 @@ impl Node {
             .arg("-wallet")
             .parent_death_signal(true);
         let ipc = Ipc::new(IpcOptions::client("bitcoin-ipc").spawn_timeout(patience));
-        let spawned = ipc.spawn_command(command, "bitcoin-node")?;
+        let spawned = ipc.spawn_command(command, Path::new("bitcoin-node"))?;
         let init: InitClient = spawned.init;
         let rpc = init.make_rpc().timeout(patience).wait()?;
         let rpc = rpc.ok_or_else(|| Failure("the node has no Rpc".to_owned()))?;

@@ -20,6 +20,7 @@ mod signals;
 mod tables;
 mod terminal;
 mod top;
+mod view;
 mod waiting;
 mod wallet;
 

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use bitcoin_ipc_wallet::WalletProcess;
+
 use super::{Failure, Outcome, signals};
 use bitcoin_ipc::ipc::{Ipc, IpcOptions, StartSpawnedProcess};
 
@@ -20,9 +22,11 @@ BITCOIN_IPC_LOG=debug logs each call on stderr, trace its parameters too, but fo
 
 pub(super) fn run(args: Vec<OsString>) -> Outcome {
     signals::dump_on_usr1()?;
-    let init = bitcoin_ipc_wallet::init();
-    let ipc = Ipc::new(IpcOptions::with_bootstrap("bitcoin-wallet", init));
+    let process = WalletProcess::new();
+    let ipc = Ipc::new(IpcOptions::with_bootstrap("bitcoin-wallet", process.init()));
     if ipc.start_spawned_process(&args)?.is_some() {
+        // The node is gone: what is not on the disk yet is written.
+        process.stop();
         return Ok(());
     }
     match args.get(1).map(|arg| arg.to_string_lossy()).as_deref() {

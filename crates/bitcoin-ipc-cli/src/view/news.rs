@@ -17,9 +17,16 @@ pub(super) struct News {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum What {
     /// There is a new tip.
-    Block { height: i32, hash: String },
+    Block {
+        height: i32,
+        hash: String,
+    },
     /// A transaction of a wallet's is new or has changed.
-    Transaction { wallet: String, txid: Txid, change: ChangeType },
+    Transaction {
+        wallet: String,
+        txid: Txid,
+        change: ChangeType,
+    },
     Loaded(String),
     Unloaded(String),
     /// The wallet process is there.
@@ -98,8 +105,7 @@ mod tests {
     use super::*;
 
     fn with(names: &[&str]) -> Look {
-        let wallet =
-            |name: &&str| WalletLook { name: (*name).to_owned(), ..WalletLook::default() };
+        let wallet = |name: &&str| WalletLook { name: (*name).to_owned(), ..WalletLook::default() };
         Look { wallets: Ok(names.iter().map(wallet).collect()), ..look() }
     }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 use std::time::Duration;
 
 use bitcoin_ipc::bitcoin::{Network, Txid};
@@ -32,6 +33,9 @@ use crate::peer::socket_path;
 /// So much of what is told may wait; the rest is only noted as missed.
 const CAPACITY: usize = 1_000;
 
+/// How often a node that is away is connected to, at least.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// What has changed.
 #[derive(Debug, PartialEq)]
 pub(super) enum Update {
@@ -42,7 +46,11 @@ pub(super) enum Update {
 /// What a process has told.
 pub(super) enum Noticed {
     Tip(BlockTip),
-    Transaction { wallet: String, txid: Txid, change: ChangeType },
+    Transaction {
+        wallet: String,
+        txid: Txid,
+        change: ChangeType,
+    },
     /// All of this wallet is to be asked for.
     Wallet(String),
     /// Something for the user.
@@ -126,7 +134,14 @@ impl Source {
 
     /// What has changed: waits until something is told, for this time at most.
     pub(super) fn next(&mut self, most: Duration) -> Vec<Update> {
-        let mut noticed: Vec<Noticed> = self.noticed.recv_timeout(most).into_iter().collect();
+        if self.away {
+            // A node that takes connections and ends them at once is not asked all the time.
+            thread::sleep(most.min(AGAIN));
+        }
+        let mut noticed = Vec::new();
+        if !self.away {
+            noticed.extend(self.noticed.recv_timeout(most));
+        }
         noticed.extend(self.noticed.try_iter());
         let mut news: Vec<What> = noticed.iter().filter_map(what).collect();
         let looked = self.look(&noticed);
@@ -210,7 +225,9 @@ fn network(node: &NodeClient, patience: Patience) -> Result<Network> {
     let info = patience.ask(node.execute_rpc("getblockchaininfo", json!([]), ""))?;
     let name = info["chain"].as_str().unwrap_or_default();
     let network = Network::from_core_arg(name);
-    network.map_err(|_| Error::failed(format!("the node follows a chain that is not known here: {name:?}")))
+    network.map_err(|_| {
+        Error::failed(format!("the node follows a chain that is not known here: {name:?}"))
+    })
 }
 
 /// What a user should see of it.

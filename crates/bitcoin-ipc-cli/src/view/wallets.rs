@@ -227,7 +227,8 @@ fn row(wallet: &WalletClient, of: &WalletTx, patience: Patience) -> Result<Optio
         Err(error) if error.is_disconnect() => return Err(error),
         Err(_) => None,
     };
-    let signed = |amount: bitcoin_ipc::bitcoin::Amount| i64::try_from(amount.to_sat()).unwrap_or(i64::MAX);
+    let signed =
+        |amount: bitcoin_ipc::bitcoin::Amount| i64::try_from(amount.to_sat()).unwrap_or(i64::MAX);
     Ok(Some(TransactionRow {
         txid,
         time: of.time,

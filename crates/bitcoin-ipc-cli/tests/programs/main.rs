@@ -11,7 +11,9 @@ mod running;
 mod split;
 mod steps;
 mod stuck;
+mod terminal;
 mod top;
+mod view;
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
