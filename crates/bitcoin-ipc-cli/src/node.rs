@@ -143,8 +143,7 @@ fn start_wallet(
         node.settings().set_command_line("wallet", names);
     }
     let (command, name) = wallet_command(options)?;
-    let settings = node.settings().global_args();
-    let process = WalletProcess::start(node.clone(), WalletOptions::of(command, settings), move |event| {
+    let process = WalletProcess::start(node.clone(), WalletOptions::of(command), move |event| {
         // The rest is in the log.
         if matches!(event, WalletEvent::Failed(_) | WalletEvent::Exited(_)) {
             output::note(format_args!("{}: {event}", name.display()));

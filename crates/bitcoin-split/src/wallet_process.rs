@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bitcoin_ipc::common::GlobalArgs;
 use bitcoin_ipc_draft::chain::{ActorCallbackCallResults, ActorCallbackClient, RpcCommand};
 use bitcoin_ipc_draft::handler::HandlerClient;
 use bitcoin_ipc_draft::init::InitClient;
@@ -50,26 +49,24 @@ impl fmt::Display for WalletEvent {
     }
 }
 
-/// How a wallet process is started, and what it is told.
+/// How a wallet process is started.
 #[derive(Debug, Clone)]
 pub struct WalletOptions {
     command: Command,
-    settings: GlobalArgs,
     draft: &'static str,
     backoff: Backoff,
 }
 
 impl WalletOptions {
-    /// Starts `program`, looked up in `PATH` where it has no `/`. `settings`: what the process is told of the node's,
-    /// at least `datadir` (of the network) and `chain`.
-    pub fn new(program: impl Into<PathBuf>, settings: GlobalArgs) -> WalletOptions {
-        WalletOptions::of(Command::new(program.into()), settings)
+    /// Starts `program`, looked up in `PATH` where it has no `/`.
+    pub fn new(program: impl Into<PathBuf>) -> WalletOptions {
+        WalletOptions::of(Command::new(program.into()))
     }
 
     /// The same with more to say about the command, such as its `arg0` or environment. `-ipcfd N` is added, and how
     /// it is to end.
-    pub fn of(command: Command, settings: GlobalArgs) -> WalletOptions {
-        WalletOptions { command, settings, draft: "2026-07", backoff: Backoff::default() }
+    pub fn of(command: Command) -> WalletOptions {
+        WalletOptions { command, draft: "2026-07", backoff: Backoff::default() }
     }
 
     /// The version of the draft that the program has: `2026-07` unless set, or `2026-02`.
@@ -110,7 +107,6 @@ pub struct WalletProcess {
 
 struct Shared {
     node: SplitNode,
-    settings: GlobalArgs,
     draft: &'static str,
     report: Report,
     /// To the process that runs.
@@ -130,7 +126,7 @@ impl WalletProcess {
         options: WalletOptions,
         report: impl Fn(&WalletEvent) + Send + Sync + 'static,
     ) -> Result<WalletProcess> {
-        let WalletOptions { command, settings, draft, backoff } = options;
+        let WalletOptions { command, draft, backoff } = options;
         // One that is stopped when the node dies goes on, sees that, and ends.
         let command = command
             .fd_args(FdArgs::Flag("-ipcfd"))
@@ -138,7 +134,6 @@ impl WalletProcess {
             .continue_orphan(true);
         let shared = Arc::new(Shared {
             node,
-            settings,
             draft,
             report: Arc::new(report),
             connection: Mutex::default(),
@@ -250,7 +245,9 @@ impl Shared {
     fn set_up(&self, connection: &Connection, child: &Arc<Child>) -> Result<WalletLoaderClient> {
         let init: InitClient = connection.bootstrap_child(child, HANDSHAKE)?;
         PeerVersion::assume(&init, self.draft)?;
-        let made = init.make_wallet_loader(self.settings.clone(), Some(self.node.chain_handle()));
+        // As they are now: the process before may have changed them.
+        let settings = self.node.settings().global_args();
+        let made = init.make_wallet_loader(settings, Some(self.node.chain_handle()));
         let loader = made.wait()?;
         let loader = loader.ok_or_else(|| Error::failed("it makes no WalletLoader"))?;
         loader.register_rpcs().wait()?;

@@ -53,6 +53,8 @@ pub(super) enum Noticed {
     },
     /// All of this wallet is to be asked for.
     Wallet(String),
+    /// The node has another wallet process, or none.
+    Process,
     /// Something for the user.
     Said(String),
     /// What is asked for each time is to be asked for now.
@@ -173,7 +175,10 @@ impl Source {
         let missed = self.tell.missed.swap(false, Ordering::AcqRel);
         let looked = self.connected().and_then(|(connected, patience)| {
             let node = look_at(&connected.node, patience)?;
-            let all = missed || connected.hash != node.hash;
+            if missed {
+                connected.wallets.forget();
+            }
+            let all = connected.hash != node.hash;
             connected.hash.clone_from(&node.hash);
             let wallets = connected.wallets.look(&connected.node, noticed, all);
             // If it is the node that is gone, nothing of this counts.
@@ -241,7 +246,7 @@ fn what(noticed: &Noticed) -> Option<What> {
             Some(What::Transaction { wallet: wallet.clone(), txid: *txid, change: *change })
         }
         Noticed::Said(text) => Some(What::Said(one_line(text))),
-        Noticed::Wallet(_) | Noticed::Look => None,
+        Noticed::Wallet(_) | Noticed::Process | Noticed::Look => None,
     }
 }
 
@@ -267,7 +272,8 @@ fn subscribe(node: &NodeClient, patience: Patience, tell: &Tell) -> Result<Vec<H
     });
     let alerts = tell.clone();
     let alerts = NotifyAlertChangedCallbackClient::from_fn(move || {
-        alerts.tell(Noticed::Look);
+        // The only thing that it warns of.
+        alerts.tell(Noticed::Process);
         Ok(())
     });
     let inits = tell.clone();

@@ -47,6 +47,11 @@ impl Wallets {
         Wallets { patience, tell, network, loader: None }
     }
 
+    /// What is held may be of a process that the node has no more: another look asks the node.
+    pub(super) fn forget(&mut self) {
+        self.loader = None;
+    }
+
     /// Asks the wallet process: for the names of its wallets, and for all of those that have told something; with `all`,
     /// of each.
     ///
@@ -58,10 +63,12 @@ impl Wallets {
         noticed: &[Noticed],
         all: bool,
     ) -> Result<Vec<WalletLook>, String> {
+        if noticed.iter().any(|noticed| matches!(noticed, Noticed::Process)) {
+            self.forget();
+        }
         let looked = self.try_look(node, noticed, all);
         looked.map_err(|why| {
-            // Another look asks the node for the wallets that it has then.
-            self.loader = None;
+            self.forget();
             match why.is_disconnect() {
                 true => "the wallet process is gone".to_owned(),
                 false => one_line(&reason(&why)),
@@ -149,7 +156,7 @@ impl Wallets {
 fn is_of(noticed: &Noticed, name: &str) -> bool {
     match noticed {
         Noticed::Transaction { wallet, .. } | Noticed::Wallet(wallet) => wallet == name,
-        Noticed::Tip(_) | Noticed::Said(_) | Noticed::Look => false,
+        Noticed::Tip(_) | Noticed::Process | Noticed::Said(_) | Noticed::Look => false,
     }
 }
 

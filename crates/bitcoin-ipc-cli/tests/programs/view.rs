@@ -2,8 +2,10 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use bitcoin::absolute::LockTime;
 use bitcoin::consensus::serialize;
@@ -30,7 +32,7 @@ use tempfile::TempDir;
 use super::split::{Split, kill};
 use crate::running::{Running, node, socket_in};
 use crate::terminal::OnTerminal;
-use crate::{IPC, wait_until};
+use crate::{IPC, LONG};
 
 fn view(socket: &Path, args: &[&str]) -> Command {
     let mut view = Command::new(IPC);
@@ -41,29 +43,33 @@ fn view(socket: &Path, args: &[&str]) -> Command {
 /// A view that runs, and the lines that it writes.
 struct Shown {
     program: Running,
-    lines: BufReader<ChildStdout>,
+    lines: Receiver<String>,
 }
 
 impl Shown {
     fn start(socket: &Path) -> Shown {
         let mut view = view(socket, &["--json", "--interval", "0.05"]);
         let mut program = Running(view.stdout(Stdio::piped()).spawn().unwrap());
-        let lines = BufReader::new(program.0.stdout.take().unwrap());
-        Shown { program, lines }
+        let lines = BufReader::new(program.0.stdout.take().unwrap()).lines();
+        let (read, written) = mpsc::channel();
+        // On a thread of its own, so that a line that does not come is no test that hangs.
+        thread::spawn(move || lines.map_while(|line| line.ok()).try_for_each(|line| read.send(line)));
+        Shown { program, lines: written }
     }
 
     /// Reads on to the line for which this holds.
+    #[track_caller]
     fn line(&mut self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
-        let mut found = Value::Null;
-        wait_until(what, || {
-            let mut line = String::new();
-            assert!(self.lines.read_line(&mut line).unwrap() > 0, "it has ended");
-            found = serde_json::from_str(&line).unwrap();
-            holds(&found)
-        });
-        found
+        loop {
+            let line = self.lines.recv_timeout(LONG).unwrap_or_else(|why| panic!("{what}: {why}"));
+            let line: Value = serde_json::from_str(&line).unwrap();
+            if holds(&line) {
+                return line;
+            }
+        }
     }
 
+    #[track_caller]
     fn kind(&mut self, kind: &str) -> Value {
         self.line(kind, |it| it["kind"] == kind)
     }
@@ -219,7 +225,7 @@ fn it_shows_the_node_and_its_wallets() {
 
     let table = view(&served.socket, &["--once"]).output().unwrap();
     let table = String::from_utf8(table.stdout).unwrap();
-    for part in ["block 1 of ", "\nsavings  locked    1.50000000", "1.25000000", "bcrt1q", &txid] {
+    for part in ["block 1 of ", "\nsavings  locked  1.50000000", "1.25000000", "bcrt1q", &txid] {
         assert!(table.contains(part), "{part} is not in\n{table}");
     }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bitcoin_ipc::rpc::Value;
+use bitcoin_ipc_draft::CommandError;
 use bitcoin_ipc_draft::values::wallet_flags;
 use serde_json::json;
 
@@ -86,6 +87,12 @@ fn loaded(result: Result<Loaded, LoadError>) -> Reply {
     Ok(with_warnings(json!({ "name": wallet.name() }), warnings))
 }
 
+/// Whether it is loaded at the next start, which it is unless the parameter says otherwise. Bitcoin Core leaves that as
+/// it was; here the process may be started again at any moment, and then has to have what was loaded.
+fn remembered(params: &Params, index: usize) -> Result<Option<bool>, CommandError> {
+    Ok(Some(params.flag(index)?.unwrap_or(true)))
+}
+
 fn with_warnings(mut value: Value, warnings: Vec<String>) -> Value {
     if !warnings.is_empty() {
         value["warnings"] = warnings.into();
@@ -111,7 +118,7 @@ fn create(wallets: &Arc<Wallets>, _uri: &str, params: &mut Params) -> Reply {
             "descriptors argument must be set to \"true\"; it is no longer possible to create a legacy wallet.",
         ));
     }
-    let (given, remember) = (params.get(3).is_some(), params.flag(6)?);
+    let (given, remember) = (params.get(3).is_some(), remembered(params, 6)?);
     let passphrase = params.take_passphrase(3)?;
     let name = params.need_text(0)?;
     let mut made = wallets.create(name, &passphrase, flags, remember);
@@ -126,7 +133,7 @@ fn create(wallets: &Arc<Wallets>, _uri: &str, params: &mut Params) -> Reply {
 }
 
 fn load(wallets: &Arc<Wallets>, _uri: &str, params: &mut Params) -> Reply {
-    loaded(wallets.load(params.need_text(0)?, params.flag(1)?))
+    loaded(wallets.load(params.need_text(0)?, remembered(params, 1)?))
 }
 
 fn restore(wallets: &Arc<Wallets>, _uri: &str, params: &mut Params) -> Reply {
@@ -134,7 +141,7 @@ fn restore(wallets: &Arc<Wallets>, _uri: &str, params: &mut Params) -> Reply {
     if !backup.exists() {
         return Err(invalid("Backup file does not exist"));
     }
-    loaded(wallets.restore(params.need_text(0)?, backup, params.flag(2)?))
+    loaded(wallets.restore(params.need_text(0)?, backup, remembered(params, 2)?))
 }
 
 fn unload(wallets: &Arc<Wallets>, uri: &str, params: &mut Params) -> Reply {
@@ -152,7 +159,8 @@ fn unload(wallets: &Arc<Wallets>, uri: &str, params: &mut Params) -> Reply {
             ));
         }
     };
-    let warnings = wallets.unload(name, params.flag(1)?).map_err(|error| not_loaded(&error))?;
+    let forget = Some(params.flag(1)?.unwrap_or(false));
+    let warnings = wallets.unload(name, forget).map_err(|error| not_loaded(&error))?;
     Ok(with_warnings(json!({}), warnings))
 }
 
