@@ -49,11 +49,14 @@ struct Shown {
 impl Shown {
     fn start(socket: &Path) -> Shown {
         let mut view = view(socket, &["--json", "--interval", "0.05"]);
-        let mut program = Running(view.stdout(Stdio::piped()).spawn().unwrap());
+        let mut program =
+            Running(view.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
         let lines = BufReader::new(program.0.stdout.take().unwrap()).lines();
         let (read, written) = mpsc::channel();
         // On a thread of its own, so that a line that does not come is no test that hangs.
-        thread::spawn(move || lines.map_while(|line| line.ok()).try_for_each(|line| read.send(line)));
+        thread::spawn(move || {
+            lines.map_while(|line| line.ok()).try_for_each(|line| read.send(line))
+        });
         Shown { program, lines: written }
     }
 
