@@ -71,7 +71,8 @@ impl Args {
                 | Command::WaitTip { json }
                 | Command::Template { json, .. }
                 | Command::Mine { json, .. }
-                | Command::Top { json, .. },
+                | Command::Top { json, .. }
+                | Command::View { json, .. },
             ) => json,
             _ => false,
         }
@@ -184,6 +185,19 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
         /// Once, and no more
+        #[arg(long)]
+        once: bool,
+    },
+    /// Show a node and its wallets, as a user interface in a process of its own: the chain, the memory pool, balances,
+    /// transactions and coins, and what happens, as it happens. The node must be one of this project's
+    View {
+        /// Seconds after which it asks for what nobody tells, such as the size of the memory pool
+        #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+        interval: f64,
+        /// A line for each change: one JSON object
+        #[arg(long)]
+        json: bool,
+        /// All of it once, and no more
         #[arg(long)]
         once: bool,
     },

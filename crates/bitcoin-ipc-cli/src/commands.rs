@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::args::{Args, Command};
 use super::peer::Peer;
 use super::waiting::Waiting;
-use super::{Failure, Outcome, demo, demo_wallet, follow, mine, output, relay, signals, top};
+use super::{Failure, Outcome, demo, demo_wallet, follow, mine, output, relay, signals, top, view};
 use bitcoin_ipc::codec::FOREVER;
 use bitcoin_ipc::mining::{BlockCreateOptions, BlockRef, BlockTemplateClient};
 
@@ -23,6 +23,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     if let Some(Command::Top { interval, json, once }) = &args.command {
         return top::run(args, *interval, *json, *once);
+    }
+    if let Some(Command::View { interval, json, once }) = &args.command {
+        return view::run(args, *interval, *json, *once);
     }
     signals::end_on_interrupt()?;
     match &args.command {
@@ -75,7 +78,8 @@ fn run_with(peer: &Peer, command: &Command, tip: Option<Duration>) -> Outcome {
         Command::Demo { .. }
         | Command::Completions { .. }
         | Command::Relay { .. }
-        | Command::Top { .. } => {}
+        | Command::Top { .. }
+        | Command::View { .. } => {}
     }
     Ok(())
 }

@@ -17,7 +17,10 @@ mod output;
 mod peer;
 mod relay;
 mod signals;
+mod tables;
+mod terminal;
 mod top;
+mod view;
 mod waiting;
 mod wallet;
 

@@ -141,6 +141,15 @@ fn may_start(args: &Args, socket: &Path) -> bool {
     }
 }
 
+/// The socket of a server that must be there.
+pub(super) fn socket_path(args: &Args) -> Result<PathBuf, Failure> {
+    let address = args.connect.as_deref().unwrap_or("unix");
+    match Address::parse(address, &datadir(args)?, "bitcoin-node")? {
+        Address::Unix(path) | Address::Auto(path) => Ok(path),
+        _ => Err(Failure("--connect: give unix or unix:PATH".to_owned())),
+    }
+}
+
 pub(super) fn datadir(args: &Args) -> Result<PathBuf, Failure> {
     let base = match &args.datadir {
         Some(base) => base.clone(),

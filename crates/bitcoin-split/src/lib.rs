@@ -19,6 +19,11 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// The programs of the chapter on three processes run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/SPLIT.md")]
+struct Split;
+
 mod chain;
 mod commands;
 mod init;

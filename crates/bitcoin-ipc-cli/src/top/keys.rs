@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 
 use super::view::MethodRow;
+use crate::tables::Scroll;
 
 /// The tables, from above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,17 +46,13 @@ pub(super) struct State {
     pub(super) help: bool,
     pub(super) panel: Panel,
     pub(super) sort: Sort,
-    /// By how many rows each table is scrolled.
-    pub(super) scrolled: [usize; 3],
-    /// How many rows of each were on the screen.
-    pub(super) room: [usize; 3],
+    pub(super) scrolls: [Scroll; 3],
 }
 
 impl State {
     /// A key was pressed. False: the user wants to leave.
     pub(super) fn key(&mut self, key: KeyCode, modifiers: KeyModifiers) -> bool {
         let panel = self.panel as usize;
-        let (row, page) = (&mut self.scrolled[panel], self.room[panel].max(1));
         match key {
             KeyCode::Char('c' | 'd') if modifiers.contains(KeyModifiers::CONTROL) => return false,
             KeyCode::Char('q') | KeyCode::Esc => return false,
@@ -72,23 +69,9 @@ impl State {
             KeyCode::Char('?' | 'h') => self.help = !self.help,
             KeyCode::Tab => self.panel = PANELS[(panel + 1) % PANELS.len()],
             KeyCode::BackTab => self.panel = PANELS[(panel + PANELS.len() - 1) % PANELS.len()],
-            KeyCode::Up => *row = row.saturating_sub(1),
-            KeyCode::Down => *row += 1,
-            KeyCode::PageUp => *row = row.saturating_sub(page),
-            KeyCode::PageDown => *row += page,
-            KeyCode::Home => *row = 0,
-            _ => {}
+            key => self.scrolls[panel].key(key),
         }
         true
-    }
-
-    /// The first of `rows` that is shown where there is room for so many: never so far down that room is left.
-    pub(super) fn first_row(&mut self, panel: Panel, rows: usize, room: usize) -> usize {
-        let panel = panel as usize;
-        self.room[panel] = room;
-        let last = rows.saturating_sub(room);
-        self.scrolled[panel] = self.scrolled[panel].min(last);
-        self.scrolled[panel]
     }
 
     pub(super) fn sorted<'a>(&self, methods: &'a [MethodRow]) -> Vec<&'a MethodRow> {
@@ -124,20 +107,13 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_scrolled_as_far_as_it_has_rows() {
+    fn tab_goes_round_the_tables_and_each_scrolls_by_itself() {
         let mut state = State::default();
-        assert_eq!(state.first_row(Panel::Methods, 10, 4), 0);
-        press(&mut state, &[KeyCode::Down, KeyCode::PageDown]);
-        assert_eq!(state.first_row(Panel::Methods, 10, 4), 5);
-        press(&mut state, &[KeyCode::PageDown, KeyCode::PageDown]);
-        assert_eq!(state.first_row(Panel::Methods, 10, 4), 6);
-        press(&mut state, &[KeyCode::Up]);
-        assert_eq!(state.first_row(Panel::Methods, 10, 4), 5);
-        assert_eq!(state.first_row(Panel::Methods, 3, 4), 0, "there are fewer now");
-        // Tab goes round to the first one, which scrolls by itself.
-        press(&mut state, &[KeyCode::Tab, KeyCode::Down]);
-        assert_eq!(state.first_row(Panel::Connections, 3, 1), 1);
-        assert_eq!(state.first_row(Panel::Methods, 10, 4), 0);
+        assert_eq!(state.scrolls[2].first_row(10, 4), 0);
+        press(&mut state, &[KeyCode::Down, KeyCode::Tab]);
+        assert_eq!(state.panel, Panel::Connections);
+        press(&mut state, &[KeyCode::Down, KeyCode::Down]);
+        assert_eq!(state.scrolls.map(|mut scroll| scroll.first_row(10, 4)), [2, 0, 1]);
         press(&mut state, &[KeyCode::BackTab]);
         assert_eq!(state.panel, Panel::Methods);
     }

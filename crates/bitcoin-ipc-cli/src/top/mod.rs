@@ -17,6 +17,7 @@ use std::time::Duration;
 use super::args::Args;
 use super::{Outcome, output, signals};
 use source::Source;
+pub(super) use table::bytes;
 use view::View;
 
 /// Looks every `interval` seconds until Ctrl-C, or only once. On a terminal it takes all of that.

@@ -1,33 +1,28 @@
 //! A look on the whole terminal, which follows the server and takes keys.
 //!
 //! The server is asked on a thread of its own, so that keys are answered also while it says nothing. `keys` is what
-//! they do; here is how it is drawn, and the terminal, which is as before on every way out.
+//! they do; here is how it is drawn.
 
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
 use multiprocess::monitor::Snapshot;
-use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::Frame;
+use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
-use ratatui::widgets::{Block, Paragraph, Row, Table, Wrap};
-use ratatui::{DefaultTerminal, Frame};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use ratatui::widgets::{Paragraph, Wrap};
 
 use super::keys::{Panel, State};
 use super::source::Source;
 use super::table;
 use super::view::View;
 use crate::output::one_line;
+use crate::tables::{self, Column};
+use crate::terminal::{self, Screen};
 use crate::{Failure, Outcome};
-
-/// How long a key is waited for before what is new of the server is looked at.
-const MOMENT: Duration = Duration::from_millis(50);
 
 const KEYS: &str = "q quits   s sorts the methods   p pauses   Tab and arrows, PgUp, PgDn move   ? shows or hides this";
 
@@ -53,26 +48,39 @@ impl Shown {
     }
 }
 
-/// Shows it until a key or a signal ends it.
-pub(super) fn run(source: Source, first: Snapshot, interval: Duration) -> Outcome {
-    let ended = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&ended))?;
-    }
-    let looks = look_again(source, interval)?;
-    // It restores the terminal in a panic, too.
-    let mut terminal = ratatui::try_init();
-    let shown = match &mut terminal {
-        Ok(terminal) => follow(terminal, first, &looks, &ended),
-        Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
-    };
-    // Also where it was taken in part only.
-    ratatui::restore();
-    shown.map_err(failure)
+/// The look and what the user has chosen.
+struct Top {
+    shown: Shown,
+    state: State,
 }
 
-fn failure(error: io::Error) -> Failure {
-    Failure(format!("the terminal cannot be used ({error}): give --once or --json"))
+impl Screen for Top {
+    type News = Result<Snapshot, String>;
+
+    /// A pause keeps the last look; that the server is away is told all the same.
+    fn take(&mut self, look: Result<Snapshot, String>) -> bool {
+        let takes = look.is_err() || !self.state.paused;
+        if takes {
+            self.shown.take(look);
+        }
+        takes
+    }
+
+    fn key(&mut self, key: KeyCode, modifiers: KeyModifiers) -> bool {
+        self.state.key(key, modifiers)
+    }
+
+    fn draw(&mut self, frame: &mut Frame<'_>) {
+        draw(frame, &self.shown, &mut self.state);
+    }
+}
+
+/// Shows it until a key or a signal ends it.
+pub(super) fn run(source: Source, first: Snapshot, interval: Duration) -> Outcome {
+    let looks = look_again(source, interval)?;
+    let mut top = Top { shown: Shown::default(), state: State::default() };
+    top.take(Ok(first));
+    terminal::run(top, &looks)
 }
 
 /// Looks at the server on a thread, which ends with the process.
@@ -93,50 +101,6 @@ fn look_again(
     };
     thread::Builder::new().name("look".to_owned()).spawn(look)?;
     Ok(looks)
-}
-
-fn follow(
-    terminal: &mut DefaultTerminal,
-    first: Snapshot,
-    looks: &Receiver<Result<Snapshot, String>>,
-    ended: &AtomicBool,
-) -> io::Result<()> {
-    let (mut shown, mut state) = (Shown::default(), State::default());
-    shown.take(Ok(first));
-    let mut changed = true;
-    while !ended.load(Ordering::Relaxed) {
-        if changed {
-            terminal.draw(|frame| draw(frame, &shown, &mut state))?;
-        }
-        changed = false;
-        match event::poll(MOMENT) {
-            Ok(true) => match event::read()? {
-                Event::Key(key) if key.kind != KeyEventKind::Release => {
-                    if !state.key(key.code, key.modifiers) {
-                        return Ok(());
-                    }
-                    changed = true;
-                }
-                Event::Resize(..) => changed = true,
-                _ => {}
-            },
-            Ok(false) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-        match looks.try_recv() {
-            // A pause keeps the last look; that the server is away is told all the same.
-            Ok(look) if look.is_err() || !state.paused => {
-                shown.take(look);
-                changed = true;
-            }
-            Ok(_) | Err(TryRecvError::Empty) => {}
-            Err(TryRecvError::Disconnected) => {
-                return Err(io::Error::other("the server is not asked any more"));
-            }
-        }
-    }
-    Ok(())
 }
 
 fn draw(frame: &mut Frame<'_>, shown: &Shown, state: &mut State) {
@@ -181,30 +145,12 @@ fn panel(
     area: Rect,
     state: &mut State,
     panel: Panel,
-    titles: &[table::Column],
+    titles: &[Column],
     rows: Vec<Vec<String>>,
 ) {
-    // The title and the head of the table take two lines.
-    let room = usize::from(area.height.saturating_sub(2));
-    let first = state.first_row(panel, rows.len(), room);
-    let widths: Vec<_> = (0..titles.len())
-        .map(|column| {
-            let cells = rows.iter().map(|row| row[column].chars().count());
-            let width = cells.max().unwrap_or(0).max(titles[column].0.len());
-            Constraint::Length(u16::try_from(width).unwrap_or(u16::MAX))
-        })
-        .collect();
     let title = format!(" {} ({}) ", panel.name(), rows.len());
-    let style = match state.panel == panel {
-        true => Style::new().add_modifier(Modifier::BOLD),
-        false => Style::new(),
-    };
-    let head = Row::new(titles.iter().map(|(title, _)| *title));
-    let table = Table::new(rows.into_iter().skip(first).take(room).map(Row::new), widths)
-        .header(head.style(Style::new().add_modifier(Modifier::UNDERLINED)))
-        .column_spacing(2)
-        .block(Block::new().title(Line::styled(title, style)));
-    frame.render_widget(table, area);
+    let chosen = state.panel == panel;
+    tables::draw(frame, area, &mut state.scrolls[panel as usize], (title, chosen), titles, rows);
 }
 
 #[cfg(test)]

@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bitcoin_ipc::ipc::Address;
 use multiprocess::monitor::{MonitorClient, Snapshot};
 use multiprocess::process::connect_timeout;
 use multiprocess::{Connection, Error};
 
 use crate::Failure;
 use crate::args::Args;
-use crate::peer::datadir;
+use crate::peer::socket_path;
 
 /// The server, connected or not.
 pub(super) struct Source {
@@ -22,12 +21,7 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn find(args: &Args) -> Result<Source, Failure> {
-        let address = args.connect.as_deref().unwrap_or("unix");
-        let path = match Address::parse(address, &datadir(args)?, "bitcoin-node")? {
-            Address::Unix(path) | Address::Auto(path) => path,
-            _ => return Err(Failure("--connect: give unix or unix:PATH".to_owned())),
-        };
-        Ok(Source { path, patience: args.patience(), monitor: None })
+        Ok(Source { path: socket_path(args)?, patience: args.patience(), monitor: None })
     }
 
     /// The first look. A server that cannot be looked at now will hardly be later.

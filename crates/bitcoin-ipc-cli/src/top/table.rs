@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::view::{ConnectionRow, MethodRow, View};
+use crate::tables::{Column, columns};
 
 /// All of it.
 pub(super) fn of(view: &View) -> String {
@@ -33,9 +34,6 @@ pub(super) fn head(view: &View) -> String {
     }
     text
 }
-
-/// A column: its title, and whether it is of numbers.
-pub(super) type Column = (&'static str, bool);
 
 pub(super) const CONNECTIONS: [Column; 10] = [
     ("CONNECTION", true),
@@ -137,7 +135,7 @@ pub(super) fn time(time: Duration) -> String {
 }
 
 /// A number of bytes with three digits and its unit.
-pub(super) fn bytes(bytes: u64) -> String {
+pub(in super::super) fn bytes(bytes: u64) -> String {
     match bytes {
         0..1000 => bytes.to_string(),
         1000..1_000_000 => with_digits(bytes as f64 / 1e3, "kB"),
@@ -149,27 +147,6 @@ pub(super) fn bytes(bytes: u64) -> String {
 fn with_digits(value: f64, unit: &str) -> String {
     let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
     format!("{value:.decimals$} {unit}")
-}
-
-/// Rows below their titles, each column as wide as it needs. Numbers end where their title does.
-fn columns(titles: &[Column], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let head = titles.iter().map(|(title, _)| (*title).to_owned()).collect();
-    let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..titles.len()).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for ((cell, width), (_, number)) in row.iter().zip(&widths).zip(titles) {
-            let _ = match number {
-                true => write!(line, "{cell:>width$}  "),
-                false => write!(line, "{cell:<width$}  "),
-            };
-        }
-        text += line.trim_end();
-        text += "\n";
-    }
-    text
 }
 
 #[cfg(test)]

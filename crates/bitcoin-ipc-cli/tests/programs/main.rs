@@ -11,7 +11,9 @@ mod running;
 mod split;
 mod steps;
 mod stuck;
+mod terminal;
 mod top;
+mod view;
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -26,7 +28,7 @@ static NODE: LazyLock<String> = LazyLock::new(|| named("bitcoin-node"));
 static WALLET: LazyLock<String> = LazyLock::new(|| named("bitcoin-wallet"));
 
 /// The longest time that anything in these tests may take.
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 
 /// The path of a link called `name` to the command line's program. The real programs with these
 /// names are built only on request.

@@ -19,7 +19,7 @@ use crate::running::{Running, status_of};
 use crate::{IPC, LONG, NODE, wait_until};
 
 /// A node with a wallet process, and its JSON-RPC.
-struct Split {
+pub(crate) struct Split {
     node: Running,
     rpc: RpcClient,
 }
@@ -29,7 +29,7 @@ fn socket_in(datadir: &Path) -> PathBuf {
 }
 
 impl Split {
-    fn start(datadir: &Path) -> Split {
+    pub(crate) fn start(datadir: &Path) -> Split {
         Split::start_with(datadir, &[])
     }
 
@@ -58,7 +58,7 @@ impl Split {
         call.timeout(LONG).wait()
     }
 
-    fn call(&self, wallet: &str, method: &str, params: Value) -> Value {
+    pub(crate) fn call(&self, wallet: &str, method: &str, params: Value) -> Value {
         self.try_call(wallet, method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
@@ -68,7 +68,7 @@ impl Split {
         });
     }
 
-    fn wallet_process(&self) -> Option<u32> {
+    pub(crate) fn wallet_process(&self) -> Option<u32> {
         let info = self.try_call("", "getwalletprocess", json!([])).ok()?;
         u32::try_from(info["pid"].as_u64()?).ok()
     }
@@ -85,7 +85,7 @@ impl Split {
     }
 }
 
-fn kill(pid: u32) {
+pub(crate) fn kill(pid: u32) {
     // It may have ended meanwhile.
     let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL);
 }

@@ -1,21 +1,18 @@
 //! `bitcoin-ipc top`: what it shows of whom, to whom, and over the loss of a server.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{ChildStdout, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
 
 use bitcoin_regtest::RegtestNode;
 use rustix::process::Signal;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::LocalModes;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::relay::relay_at;
 use crate::running::{Running, node, socket_in};
+use crate::terminal::OnTerminal;
 use crate::{IPC, wait_until};
 
 fn top(socket: &Path, args: &[&str]) -> Command {
@@ -136,55 +133,13 @@ fn it_goes_on_when_a_server_that_was_lost_is_back() {
     line_of(&mut lines, &|it| it["pid"] == pid);
 }
 
-/// `top` on a terminal of its own.
-struct OnTerminal {
-    terminal: File,
-    /// Its other side, as the program has it.
-    inner: OwnedFd,
-    program: Running,
-    text: Arc<Mutex<String>>,
-}
-
-impl OnTerminal {
-    fn start(socket: &Path) -> OnTerminal {
-        let outer = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&outer).unwrap();
-        unlockpt(&outer).unwrap();
-        let name = ptsname(&outer, Vec::new()).unwrap();
-        let inner = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-        let size = Winsize { ws_row: 40, ws_col: 140, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&inner, size).unwrap();
-        let side = || Stdio::from(inner.try_clone().unwrap());
-        let mut command = top(socket, &["--interval", "0.05"]);
-        let program = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
-        let (terminal, text) = (File::from(outer), Arc::new(Mutex::new(String::new())));
-        let (mut reads, seen) = (terminal.try_clone().unwrap(), Arc::clone(&text));
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(count @ 1..) = reads.read(&mut bytes) {
-                seen.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
-            }
-        });
-        OnTerminal { terminal, inner: inner.into(), program: Running(program), text }
-    }
-
-    /// A word: blanks between words are not written where there were none before.
-    fn wait_for(&self, text: &str) {
-        wait_until(text, || self.text.lock().unwrap().contains(text));
-    }
-
-    fn modes(&self) -> LocalModes {
-        tcgetattr(&self.inner).unwrap().local_modes
-    }
-}
-
 #[test]
 fn it_takes_the_terminal_and_gives_it_back() {
     let dir = TempDir::new().unwrap();
     socket_in(dir.path());
     let (socket, mut node_process) = node(dir.path(), "screen.sock");
     for signal in [None, Some(Signal::TERM), Some(Signal::INT)] {
-        let mut shown = OnTerminal::start(&socket);
+        let mut shown = OnTerminal::start(top(&socket, &["--interval", "0.05"]));
         shown.wait_for("bitcoin-node");
         shown.wait_for("UNSENT");
         assert!(!shown.modes().contains(LocalModes::ICANON), "keys come one by one");
@@ -199,7 +154,7 @@ fn it_takes_the_terminal_and_gives_it_back() {
         // The screen that was there before is shown again.
         shown.wait_for("\x1b[?1049l");
     }
-    let shown = OnTerminal::start(&socket);
+    let shown = OnTerminal::start(top(&socket, &["--interval", "0.05"]));
     shown.wait_for("UNSENT");
     node_process.0.kill().unwrap();
     shown.wait_for("connecting");

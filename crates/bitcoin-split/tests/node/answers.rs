@@ -43,7 +43,7 @@ fn it_is_started_already() {
     node.init_parameter_interaction().wait().unwrap();
     assert!(node.base_initialize(GlobalArgs::default()).wait().unwrap());
     let started = node.app_init_main().wait().unwrap();
-    let info = started.tip_info.unwrap();
+    let info = started.tip_info;
     assert!(started.result);
     assert_eq!((info.block_height, info.header_height, info.verification_progress), (3, 3, 1.0));
     assert_eq!(node.get_exit_status().wait().unwrap(), 0);
@@ -58,7 +58,7 @@ fn it_has_no_peers() {
     assert!(stats.result && stats.stats.is_empty());
     let banned = node.get_banned().wait().unwrap();
     assert!(banned.result);
-    assert_eq!(banned.banmap.unwrap().json, json!([]));
+    assert_eq!(banned.banmap.json, json!([]));
     assert!(!node.disconnect_by_id(1).wait().unwrap());
     assert!(node.get_net_local_addresses().wait().unwrap().is_empty());
     assert_eq!(node.get_total_bytes_recv().wait().unwrap(), 0);

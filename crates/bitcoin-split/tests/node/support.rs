@@ -1,7 +1,7 @@
 //! A node that is served as its process does it, and what its peers have.
 
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc_draft::init::InitClient;
@@ -70,10 +70,13 @@ impl<T> Told<T> {
     /// Until all who could tell are gone.
     pub(crate) fn rest(self) -> Vec<T> {
         let mut rest = Vec::new();
-        while let Ok(next) = self.told.recv_timeout(LONG) {
-            rest.push(next);
+        loop {
+            match self.told.recv_timeout(LONG) {
+                Ok(next) => rest.push(next),
+                Err(RecvTimeoutError::Disconnected) => return rest,
+                Err(RecvTimeoutError::Timeout) => panic!("a callback is not let go"),
+            }
         }
-        rest
     }
 }
 
