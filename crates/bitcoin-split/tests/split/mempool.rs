@@ -232,6 +232,9 @@ fn what_a_transaction_has_to_pay_for_others_is_calculated() {
     // At the rate of both together nothing is lacking, though the parent alone pays less.
     let both = (1_000 * 1_000 / (2 * size)) as i64;
     assert_eq!((each(&outpoints[..1], both), together(&outpoints[..1], both)), (vec![0], 0));
+    // But who spends the parent's output replaces the child, and so has to pay for the parent.
+    let due_alone = bitcoin_regtest::fee_at(both as u64, size).to_sat();
+    assert_eq!(each(&outpoints[1..2], both), [due_alone - 200]);
     assert_eq!(each(&outpoints[..1], -1), [0]);
     // Two outputs of two that need the same parent pay for it once.
     let mut wide = served.paying(4, 100);

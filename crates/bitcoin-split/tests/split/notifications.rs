@@ -208,16 +208,19 @@ fn a_subscriber_that_fails_or_leaves_methods_out_is_told_on() {
         ) -> Result<()> {
             let height = block.height;
             self.0.block_connected(role, block)?;
-            if height == 1 { Err(Error::failed("the disk is full")) } else { Ok(()) }
+            if height == 102 { Err(Error::failed("the disk is full")) } else { Ok(()) }
         }
     }
     let served = serve();
+    served.mine(101);
     let recorder = Recorder::default();
     let odd = ChainNotificationsClient::new(Odd(recorder.clone()));
     let _handler = served.chain.handle_notifications(Some(odd)).wait().unwrap().unwrap();
+    // It has no method for this.
+    served.submit(&served.paying(1, 500));
     served.mine(3);
     served.chain.wait_for_notifications().wait().unwrap();
-    assert_eq!(recorder.told(), ["+1", "+2", "+3"]);
+    assert_eq!(recorder.told(), ["+102", "+103", "+104"]);
 }
 
 #[test]
