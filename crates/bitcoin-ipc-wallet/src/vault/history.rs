@@ -113,16 +113,20 @@ pub(super) fn settle(state: &mut State) -> Result<()> {
     if abandoned.is_empty() {
         return Ok(());
     }
+    let mut told = HashSet::new();
     loop {
         let view = View::new(state);
         let valid: Vec<Txid> = abandoned
             .iter()
             .copied()
             .filter(|txid| view.is_valid(*txid) && view.block(*txid).is_none())
+            // Valid in spite of that, if a valid one spends from it: the node has it after all.
+            .filter(|txid| !told.contains(txid))
             .collect();
         if valid.is_empty() {
             return Ok(());
         }
+        told.extend(valid.iter().copied());
         let time = state.next_time();
         state.write(|bdk, _, _| {
             bdk.apply_evicted_txs(valid.into_iter().map(|txid| (txid, time)));

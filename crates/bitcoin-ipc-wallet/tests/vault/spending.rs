@@ -284,6 +284,24 @@ fn an_abandoned_transaction_gives_its_coins_back() {
 }
 
 #[test]
+fn an_abandoned_transaction_may_be_spent_from_after_all() {
+    let mut world = World::rich(2);
+    let first = world.pay(stranger(), Amount::from_sat(COIN));
+    let place = first.change_pos.unwrap();
+    let change = OutPoint { txid: first.tx.compute_txid(), vout: place };
+    let mut child = spend(&[change], &[(stranger(), Amount::from_sat(2 * COIN))]);
+    assert!(world.vault().sign(&mut child).unwrap());
+    world.reopen();
+    world.vault().abandon(first.tx.compute_txid()).unwrap();
+    // The node tells of the child only; then another one is abandoned, which looks at all of them.
+    world.vault().transaction_added(&child).unwrap();
+    let other = world.create(stranger(), Amount::from_sat(COIN)).tx;
+    world.vault().commit_transaction(&other, Default::default(), Vec::new()).unwrap();
+    world.vault().abandon(other.compute_txid()).unwrap();
+    assert_eq!(world.balances(), [50 * COIN, 0, 0]);
+}
+
+#[test]
 fn a_psbt_is_filled_and_signed() {
     let world = World::rich(1);
     let tx = world.create(stranger(), Amount::from_sat(COIN)).tx;
