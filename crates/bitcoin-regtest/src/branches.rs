@@ -10,6 +10,7 @@ use super::chain::Tip;
 use super::check::{self, NextBlock, REGTEST_BITS};
 use super::clock::Clock;
 use super::coins::{Coins, Spent};
+use super::events::{BlockEntry, Event, Removal, Subscribers};
 use super::mempool::Mempool;
 use super::rejection::{Rejection, ensure, reject};
 
@@ -28,6 +29,9 @@ pub(super) struct State {
     pub(super) coins: Coins,
     pub(super) mempool: Mempool,
     pub(super) clock: Clock,
+    pub(super) subscribers: Subscribers,
+    /// What has happened and is not told yet.
+    happened: Vec<Event>,
     /// Once a block was not too old the node has caught up for good.
     caught_up: bool,
     /// Counts `wake_waiters()`: a wait asks its `cancelled` again when this changes.
@@ -38,14 +42,19 @@ pub(super) struct State {
 
 #[derive(Debug)]
 struct Known {
-    block: Arc<Block>,
-    height: u32,
+    entry: BlockEntry,
     /// The work of this block and all before it.
     work: Work,
     /// It, or one before it, was refused or invalidated.
     bad: bool,
     /// How many were kept before it: of two with the same work the first one counts.
     order: usize,
+}
+
+impl Known {
+    fn previous(&self) -> BlockHash {
+        self.entry.block.header.prev_blockhash
+    }
 }
 
 /// A block of the chain.
@@ -60,8 +69,11 @@ pub(super) struct Entry {
 impl State {
     pub(super) fn new(genesis: Block) -> State {
         let (hash, work) = (genesis.block_hash(), genesis.header.work());
+        let (max_time, transactions) = (genesis.header.time, genesis.txdata.len() as u64);
         let block = Arc::new(genesis);
-        let known = Known { block: Arc::clone(&block), height: 0, work, bad: false, order: 0 };
+        let entry =
+            BlockEntry { block: Arc::clone(&block), hash, height: 0, max_time, transactions };
+        let known = Known { entry, work, bad: false, order: 0 };
         // Core never puts the genesis coinbase in its coins: nobody can spend it.
         State {
             known: HashMap::from([(hash, known)]),
@@ -69,6 +81,8 @@ impl State {
             coins: Coins::default(),
             mempool: Mempool::default(),
             clock: Clock::default(),
+            subscribers: Subscribers::default(),
+            happened: Vec::new(),
             caught_up: false,
             wakes: 0,
             waiters: 0,
@@ -90,11 +104,16 @@ impl State {
     }
 
     pub(super) fn stored(&self, hash: &BlockHash) -> Option<Arc<Block>> {
-        Some(Arc::clone(&self.known.get(hash)?.block))
+        Some(Arc::clone(&self.known(hash)?.block))
+    }
+
+    /// A block that was kept, also of another branch.
+    pub(super) fn known(&self, hash: &BlockHash) -> Option<&BlockEntry> {
+        Some(&self.known.get(hash)?.entry)
     }
 
     pub(super) fn height_of(&self, hash: &BlockHash) -> Option<u32> {
-        let height = self.known.get(hash)?.height;
+        let height = self.known(hash)?.height;
         self.entry(height).filter(|entry| entry.hash == *hash).map(|_| height)
     }
 
@@ -119,17 +138,23 @@ impl State {
 
     pub(super) fn median_time_past(&self, last: &BlockHash) -> u32 {
         let mut times = Vec::new();
-        let mut next = self.known.get(last);
+        let mut next = self.known(last);
         while let Some(known) = next.filter(|_| times.len() < 11) {
             times.push(known.block.header.time);
-            next = self.known.get(&known.block.header.prev_blockhash);
+            next = self.known(&known.block.header.prev_blockhash);
         }
         times.sort_unstable();
         times.get(times.len() / 2).copied().unwrap_or(0)
     }
 
-    /// Keeps a block whose own contents were checked, after it was checked against those before it.
-    pub(super) fn keep(&mut self, block: &Block) -> Result<(), Rejection> {
+    /// Keeps a block whose own contents were checked, after it was checked against those before it, and `write` has
+    /// put it on disk. `now`: Unix seconds.
+    pub(super) fn keep(
+        &mut self,
+        block: &Block,
+        now: u64,
+        write: impl FnOnce() -> Result<(), Rejection>,
+    ) -> Result<(), Rejection> {
         let hash = block.block_hash();
         if let Some(known) = self.known.get(&hash) {
             return Err(reject(if known.bad { "duplicate-invalid" } else { "duplicate" }, ""));
@@ -138,15 +163,26 @@ impl State {
         let parent = self.known.get(&previous);
         let parent = parent.ok_or_else(|| reject("prev-blk-not-found", ""))?;
         ensure(!parent.bad, "bad-prevblk", "")?;
-        let (height, work) = (parent.height + 1, parent.work + block.header.work());
-        let next = self.next_after(previous, parent.height);
-        check::check_header(block, &next, self.clock.now())?;
+        let work = parent.work + block.header.work();
+        let entry = BlockEntry {
+            block: Arc::new(block.clone()),
+            hash,
+            height: parent.entry.height + 1,
+            max_time: parent.entry.max_time.max(block.header.time),
+            transactions: parent.entry.transactions + block.txdata.len() as u64,
+        };
+        let next = self.next_after(previous, parent.entry.height);
+        check::check_header(block, &next, now)?;
         let checked = check::check_body(block, &next);
-        let bad = checked.is_err();
-        if checked.as_ref().err().is_none_or(|why| !NOT_IN_THE_HASH.contains(&&*why.reason)) {
-            let (block, order) = (Arc::new(block.clone()), self.known.len());
-            self.known.insert(hash, Known { block, height, work, bad, order });
-        }
+        let bad = match &checked {
+            Ok(()) => {
+                write()?;
+                false
+            }
+            Err(why) if NOT_IN_THE_HASH.contains(&&*why.reason) => return checked,
+            Err(_) => true,
+        };
+        self.known.insert(hash, Known { entry, work, bad, order: self.known.len() });
         checked
     }
 
@@ -186,7 +222,7 @@ impl State {
             }
             self.connect(Arc::clone(block));
         }
-        self.renew_mempool(&left);
+        self.follow(&left, path.iter().rev());
         Ok(())
     }
 
@@ -210,12 +246,54 @@ impl State {
         left
     }
 
-    /// `left`: the blocks that have left the chain, the highest first.
-    fn renew_mempool(&mut self, left: &[Arc<Block>]) {
+    /// Has the memory pool follow the chain, and notes what has happened. `left`: the blocks that have left the chain, the
+    /// highest first; `joined`: those that have joined it, the lowest first.
+    fn follow<'a>(&mut self, left: &[Arc<Block>], joined: impl Iterator<Item = &'a Arc<Block>>) {
+        for block in left {
+            self.note_block(block, Event::BlockDisconnected);
+        }
+        for block in joined {
+            let (in_block, conflicts) = self.mempool.remove_for_block(block);
+            self.note_removed(in_block, Removal::Block);
+            self.note_removed(conflicts, Removal::Conflict);
+            self.note_block(block, Event::BlockConnected);
+        }
+        if left.is_empty() {
+            return;
+        }
         let returned = left.iter().rev().flat_map(|block| block.txdata.iter().skip(1));
-        let returned: Vec<Transaction> = returned.cloned().collect();
+        let returned: Vec<Arc<Transaction>> = returned.cloned().map(Arc::new).collect();
         let next = self.next_block();
-        self.mempool.renew(returned, &self.coins, next.height, next.min_time - 1);
+        let (added, lost) = self.mempool.renew(returned, &self.coins, &next);
+        self.note_removed(lost, Removal::Reorg);
+        self.note(added.into_iter().map(Event::TransactionAdded));
+    }
+
+    fn note_block(&mut self, block: &Arc<Block>, event: fn(BlockEntry) -> Event) {
+        let entry = self.known(&block.block_hash()).cloned();
+        self.note(entry.map(event));
+    }
+
+    pub(super) fn note_removed(&mut self, transactions: Vec<Arc<Transaction>>, why: Removal) {
+        self.note(transactions.into_iter().map(|tx| Event::TransactionRemoved(tx, why)));
+    }
+
+    /// Notes what has happened, for those who have subscribed.
+    pub(super) fn note(&mut self, events: impl IntoIterator<Item = Event>) {
+        if !self.subscribers.is_empty() {
+            self.happened.extend(events);
+        }
+    }
+
+    /// Tells what has happened since the tip was this.
+    pub(super) fn tell(&mut self, before: Tip) {
+        if self.tip() != before {
+            self.note([Event::TipChanged(self.tip())]);
+        }
+        let happened = std::mem::take(&mut self.happened);
+        if !happened.is_empty() {
+            self.subscribers.tell(&happened);
+        }
     }
 
     /// Marks a block and those that build on it.
@@ -225,23 +303,27 @@ impl State {
             if let Some(known) = self.known.get_mut(&hash) {
                 known.bad = true;
             }
-            let children =
-                self.known.iter().filter(|(_, known)| known.block.header.prev_blockhash == hash);
+            let children = self.known.iter().filter(|(_, known)| known.previous() == hash);
             bad.extend(children.map(|(child, _)| *child));
         }
     }
 
     pub(super) fn invalidate(&mut self, hash: &BlockHash) -> bool {
-        if self.known.get(hash).is_none_or(|known| known.height == 0) {
+        if !self.can_invalidate(hash) {
             return false;
         }
         self.mark_bad(hash);
         if let Some(height) = self.height_of(hash) {
             let left = self.disconnect_above(height - 1);
-            self.renew_mempool(&left);
+            self.follow(&left, std::iter::empty());
         }
         self.activate_best();
         true
+    }
+
+    /// Whether the block is known and not the genesis block.
+    pub(super) fn can_invalidate(&self, hash: &BlockHash) -> bool {
+        self.known(hash).is_some_and(|known| known.height > 0)
     }
 
     pub(super) fn reconsider(&mut self, hash: &BlockHash) -> bool {
@@ -252,12 +334,12 @@ impl State {
         let mut before = *hash;
         while let Some(known) = self.known.get_mut(&before).filter(|known| known.bad) {
             known.bad = false;
-            before = known.block.header.prev_blockhash;
+            before = known.previous();
         }
         let mut good = vec![*hash];
         while let Some(hash) = good.pop() {
             for (child, known) in &mut self.known {
-                if known.block.header.prev_blockhash == hash && known.bad {
+                if known.previous() == hash && known.bad {
                     known.bad = false;
                     good.push(*child);
                 }
@@ -284,124 +366,14 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use bitcoin::absolute::LockTime;
-    use bitcoin::{Amount, Block};
-
-    use crate::Chain;
-    use crate::coins::subsidy;
-    use crate::template::mine_block;
-    use crate::testing::{block_with, coinbase_outpoint, mine, op_true, spend};
-
-    /// The blocks that another node of the same chain mines on the block at this height.
-    fn branch(chain: &Arc<Chain>, height: u32, blocks: u32) -> Vec<Arc<Block>> {
-        let other = Chain::regtest();
-        for height in 1..=height {
-            other.submit_block(&chain.block_by_height(height).unwrap()).unwrap();
-        }
-        // Other blocks than those of the chain, also in the same second.
-        let script = bitcoin::ScriptBuf::from_bytes(vec![0x52]);
-        for _ in 0..blocks {
-            mine_block(&other, script.clone()).unwrap();
-        }
-        (height + 1..=height + blocks)
-            .map(|height| other.block_by_height(height).unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn the_branch_with_the_most_work_is_the_chain() {
-        let chain = Chain::regtest();
-        mine(&chain, 103);
-        let tx = spend(coinbase_outpoint(&chain, 1), subsidy(1) - Amount::ONE_SAT);
-        let branch = branch(&chain, 102, 2);
-        chain.invalidate_block(&chain.tip().hash);
-        chain.submit_transaction(tx.clone()).unwrap();
-        mine(&chain, 1);
-        let left = chain.tip();
-        assert!(chain.mempool().is_empty() && chain.coin(&coinbase_outpoint(&chain, 1)).is_none());
-
-        assert_eq!(chain.submit_block(&branch[0]).unwrap_err().reason, "inconclusive");
-        assert_eq!(chain.submit_block(&branch[0]).unwrap_err().reason, "duplicate");
-        assert_eq!(chain.tip(), left, "no more work");
-        assert_eq!(chain.submit_block(&branch[1]), Ok(()));
-        assert_eq!(chain.tip().hash, branch[1].block_hash());
-        assert_eq!((chain.tip().height, chain.height_of(&left.hash)), (104, None));
-        assert!(chain.block_by_hash(&left.hash).is_some(), "it is kept");
-        // Its transaction and the coin that it spends are there again, its coinbase's coin is not.
-        assert_eq!(chain.mempool(), [tx]);
-        assert_eq!(chain.coin(&coinbase_outpoint(&chain, 1)), Some(subsidy(1)));
-        let gone = chain.block_by_hash(&left.hash).unwrap().txdata[0].compute_txid();
-        assert!(chain.coin(&bitcoin::OutPoint { txid: gone, vout: 0 }).is_none());
-        mine(&chain, 1);
-        assert_eq!(chain.block_by_height(105).unwrap().txdata.len(), 2);
-    }
-
-    #[test]
-    fn a_branch_that_turns_out_to_be_bad_changes_nothing() {
-        let chain = Chain::regtest();
-        mine(&chain, 3);
-        let other = Chain::regtest();
-        other.submit_block(&chain.block_by_height(1).unwrap()).unwrap();
-        // Pays too much, which only shows when it is to be in the chain.
-        let greedy = block_with(&other, |block| {
-            block.txdata[0].output[0].value += Amount::ONE_SAT;
-        });
-        let on = |block: &Block, number: u32| {
-            block_with(&chain, |next| {
-                next.header.prev_blockhash = block.block_hash();
-                next.header.time += number;
-                next.txdata[0].lock_time = LockTime::from_consensus(number - 1);
-                let script = crate::check::height_script(number);
-                next.txdata[0].input[0].script_sig = [script.as_bytes(), &[0]].concat().into();
-            })
-        };
-        let before = chain.tip();
-        let (second, third) = (on(&greedy, 3), on(&on(&greedy, 3), 4));
-        assert_eq!(chain.submit_block(&greedy).unwrap_err().reason, "inconclusive");
-        assert_eq!(chain.submit_block(&second).unwrap_err().reason, "inconclusive");
-        assert_eq!(chain.submit_block(&third).unwrap_err().reason, "bad-cb-amount");
-        assert_eq!(chain.tip(), before);
-        assert_eq!(chain.submit_block(&greedy).unwrap_err().reason, "duplicate-invalid");
-        assert_eq!(chain.submit_block(&on(&third, 5)).unwrap_err().reason, "bad-prevblk");
-        mine(&chain, 1);
-        assert_eq!(chain.tip().height, 4);
-    }
-
-    #[test]
-    fn blocks_can_be_invalidated_and_come_back() {
-        let chain = Chain::regtest();
-        mine(&chain, 5);
-        let (tip, third) = (chain.tip(), chain.hash_at(3).unwrap());
-        assert!(chain.invalidate_block(&third));
-        assert_eq!(chain.tip().height, 2);
-        let late = chain.block_by_hash(&tip.hash).unwrap();
-        assert_eq!(chain.submit_block(&late).unwrap_err().reason, "duplicate-invalid");
-        assert!(chain.reconsider_block(&tip.hash));
-        assert_eq!(chain.tip(), tip);
-        assert!(!chain.invalidate_block(&chain.hash_at(0).unwrap()), "the genesis block stays");
-        mine_block(&chain, op_true()).unwrap();
-        assert_eq!(chain.tip().height, 6);
-    }
-
-    #[test]
-    fn the_first_block_of_today_ends_the_initial_download() {
-        let chain = Chain::regtest();
-        assert!(chain.is_initial_block_download());
-        // A node that was away for long.
-        let day = 24 * 60 * 60;
-        chain.set_time(Some(chain.time() - 10 * day));
-        mine(&chain, 1);
-        assert!(!chain.is_initial_block_download());
-        chain.set_time(None);
-        assert!(!chain.is_initial_block_download(), "once is enough");
-        let chain = Chain::regtest();
-        let old = block_with(&chain, |block| block.header.time -= 2 * day as u32);
-        chain.submit_block(&old).unwrap();
-        assert!(chain.is_initial_block_download());
-        mine(&chain, 1);
-        assert!(!chain.is_initial_block_download());
+impl State {
+    /// A block that was kept, of any branch.
+    pub(super) fn some_block(&self, number: usize) -> BlockHash {
+        let order = number % self.known.len();
+        let (hash, _) = self.known.iter().find(|(_, known)| known.order == order).unwrap();
+        *hash
     }
 }
+
+#[cfg(test)]
+mod tests;

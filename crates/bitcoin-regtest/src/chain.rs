@@ -3,6 +3,7 @@
 //! One mutex guards all of it; one condition variable wakes everybody who waits. Blocks of other branches are
 //! kept; which branch is the chain is decided in [`branches`](super::branches).
 
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,13 @@ use bitcoin::{Amount, Block, BlockHash, Network, Transaction, Txid, Work, Wtxid}
 
 use super::branches::State;
 use super::check::{self, NextBlock};
-use super::rejection::{Rejection, ensure};
+use super::events::{Event, Removal, Subscription};
+use super::mempool::MempoolEntry;
+use super::policy;
+use super::rejection::{Rejection, ensure, reject};
+use super::store::{OpenError, Record, Store};
 use super::template::TemplateTx;
+use super::view::View;
 
 /// The newest block of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,22 +29,67 @@ pub struct Tip {
     pub height: u32,
 }
 
-/// A regtest chain in memory. See [the module above](super) for what it checks and what it does
-/// not.
+/// A regtest chain. See [the module above](super) for what it checks and what it does not.
 #[derive(Debug)]
 pub struct Chain {
     state: Mutex<State>,
+    /// Where it is kept on disk. Locked after the state, and used under its lock: who reads the chain waits while a block
+    /// is written.
+    store: Option<Mutex<Store>>,
     pub(super) changed: Condvar,
     started: Instant,
 }
 
 impl Chain {
-    /// A chain that holds the regtest genesis block only.
+    /// A chain that holds the regtest genesis block only, in memory.
     pub fn regtest() -> Arc<Chain> {
-        Arc::new(Chain {
-            state: Mutex::new(State::new(genesis_block(Network::Regtest))),
-            changed: Condvar::new(),
-            started: Instant::now(),
+        Chain::of(State::new(genesis_block(Network::Regtest)), None)
+    }
+
+    /// A chain that is kept in a file, which is made if it is not there (for this user only). A block is there before
+    /// [`submit_block`](Chain::submit_block) returns: the chain is the same again after the process was killed. The
+    /// memory pool and the time that was set are not kept. The file is locked until the chain is dropped.
+    ///
+    /// ```
+    /// use bitcoin_regtest::{Chain, anyone_can_spend, mine_block};
+    ///
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let file = dir.path().join("chain");
+    /// let chain = Chain::open(&file).unwrap();
+    /// let hash = mine_block(&chain, anyone_can_spend()).unwrap();
+    /// assert!(Chain::open(&file).is_err(), "one node at a time");
+    /// drop(chain);
+    /// assert_eq!(Chain::open(&file).unwrap().tip().hash, hash);
+    /// ```
+    ///
+    /// # Errors
+    /// Another node has it, it cannot be read or written, or it is damaged; the text says what to do. A last block that
+    /// was not written to its end is no error: it was never accepted.
+    pub fn open(file: &Path) -> Result<Arc<Chain>, OpenError> {
+        let mut state = State::new(genesis_block(Network::Regtest));
+        let store = Store::open(file, |record| replay(&mut state, record))?;
+        Ok(Chain::of(state, Some(Mutex::new(store))))
+    }
+
+    fn of(state: State, store: Option<Mutex<Store>>) -> Arc<Chain> {
+        let (changed, started) = (Condvar::new(), Instant::now());
+        Arc::new(Chain { state: Mutex::new(state), store, changed, started })
+    }
+
+    /// Whether the chain is kept in a file.
+    pub fn is_on_disk(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// Puts this in the chain's file, if it has one.
+    fn write(&self, record: &Record) -> Result<(), Rejection> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.add(record).map_err(|problem| {
+            let path = store.path().display();
+            let text = format!("the chain's file {path} cannot be written ({problem}): make room there and try again");
+            tracing::error!("{text}");
+            reject("disk-failed", text)
         })
     }
 
@@ -79,13 +130,16 @@ impl Chain {
     ///
     /// # Errors
     /// The reason it was refused; the chain is then as before. A block whose branch has no more work than the
-    /// chain is kept, and `inconclusive`, as in Bitcoin Core.
+    /// chain is kept, and `inconclusive`, as in Bitcoin Core. `disk-failed`: it could not be put in the chain's file.
     pub fn submit_block(&self, block: &Block) -> Result<(), Rejection> {
         let hash = block.block_hash();
         check::check_alone(block, true, true)?;
         let mut state = self.lock();
         let before = state.tip();
-        let kept = state.keep(block).and_then(|()| state.activate(hash));
+        let now = state.clock.now();
+        let kept = state.keep(block, now, || self.write(&Record::Block(block.clone())));
+        let kept = kept.and_then(|()| state.activate(hash));
+        state.tell(before);
         let tip = state.tip();
         drop(state);
         if tip != before {
@@ -117,45 +171,125 @@ impl Chain {
     }
 
     /// Treats a block and all that build on it as bad, as Bitcoin Core's `invalidateblock` does: the best of
-    /// the other branches becomes the chain, which may be a shorter one. False if the block is not known, or
-    /// is the genesis block.
+    /// the other branches becomes the chain, which may be a shorter one. False if the block is not known, is
+    /// the genesis block, or the chain's file cannot be written (the log says so).
     pub fn invalidate_block(&self, hash: &BlockHash) -> bool {
-        let known = self.lock().invalidate(hash);
-        self.changed.notify_all();
-        known
+        let state = self.lock();
+        let can = state.can_invalidate(hash) && self.write(&Record::Invalidated(*hash)).is_ok();
+        self.change(state, |state| can && state.invalidate(hash))
     }
 
-    /// Takes that back, also for blocks that it builds on. False if the block is not known.
+    /// Takes that back, also for blocks that it builds on. False if the block is not known, or the chain's file cannot
+    /// be written (the log says so).
     pub fn reconsider_block(&self, hash: &BlockHash) -> bool {
-        let known = self.lock().reconsider(hash);
+        let state = self.lock();
+        let can = state.known(hash).is_some() && self.write(&Record::Reconsidered(*hash)).is_ok();
+        self.change(state, |state| can && state.reconsider(hash))
+    }
+
+    /// Does this, tells what has happened by it, and wakes those who wait.
+    fn change(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        change: impl FnOnce(&mut State) -> bool,
+    ) -> bool {
+        let before = state.tip();
+        let done = change(&mut state);
+        state.tell(before);
+        drop(state);
         self.changed.notify_all();
-        known
+        done
     }
 
     /// Puts a transaction in the memory pool, from which templates take it. Its script and signatures are not
-    /// checked.
+    /// checked. One that spends the same as others takes their place if it pays more than they do, as BIP 125 says.
     ///
     /// # Errors
     /// The reason it was refused, in Bitcoin Core's words.
     pub fn submit_transaction(&self, transaction: Transaction) -> Result<(), Rejection> {
+        self.submit(transaction, 0, None)
+    }
+
+    /// The same for one that is to be relayed: it is also refused if it pays less than
+    /// [`MIN_RELAY_FEE`](super::MIN_RELAY_FEE), or its fee is above `max_fee` where there is one.
+    ///
+    /// # Errors
+    /// As [`submit_transaction`](Chain::submit_transaction).
+    pub fn broadcast(
+        &self,
+        transaction: Transaction,
+        max_fee: Option<Amount>,
+    ) -> Result<(), Rejection> {
+        self.submit(transaction, policy::MIN_RELAY_FEE, max_fee)
+    }
+
+    /// `rate`: satoshis for 1,000 virtual bytes that it has to pay.
+    fn submit(
+        &self,
+        transaction: Transaction,
+        rate: u64,
+        max_fee: Option<Amount>,
+    ) -> Result<(), Rejection> {
         let state = &mut *self.lock();
         let next = state.next_block();
-        state.mempool.accept(transaction, &state.coins, next.height, next.min_time - 1)
+        let accepted = state.mempool.check(&transaction, &state.coins, &next)?;
+        let (fee, least) = (accepted.fee, policy::fee_at(rate, transaction.vsize() as u64));
+        ensure(fee >= least, "min relay fee not met", format!("{fee} < {least}"))?;
+        ensure(
+            max_fee.is_none_or(|most| fee <= most),
+            "max-fee-exceeded",
+            "Fee exceeds maximum configured by user (e.g. -maxtxfee, maxfeerate)",
+        )?;
+        let transaction = Arc::new(transaction);
+        let replaced = state.mempool.add(Arc::clone(&transaction), accepted);
+        state.note_removed(replaced, Removal::Replaced);
+        state.note([Event::TransactionAdded(transaction)]);
+        state.tell(state.tip());
+        Ok(())
+    }
+
+    /// What happens from now on, and the tip and the memory pool of this moment: nothing is lacking in between, and
+    /// nothing is there twice. `limit`: the bytes that unread events may hold; a subscriber that is further behind is let
+    /// go. [`Subscription::LIMIT`] is right for most.
+    ///
+    /// ```
+    /// use bitcoin_regtest::{Chain, Event, Subscription, anyone_can_spend, mine_block};
+    ///
+    /// let chain = Chain::regtest();
+    /// let (tip, mempool, events) = chain.subscribe(Subscription::LIMIT);
+    /// assert_eq!((tip.height, mempool.len()), (0, 0));
+    /// let hash = mine_block(&chain, anyone_can_spend()).unwrap();
+    /// let Some(Event::BlockConnected(block)) = events.next() else { unreachable!() };
+    /// assert_eq!((block.hash, block.height), (hash, 1));
+    /// assert_eq!(events.next(), Some(Event::TipChanged(chain.tip())));
+    /// ```
+    pub fn subscribe(&self, limit: usize) -> (Tip, Vec<MempoolEntry>, Subscription) {
+        let mut state = self.lock();
+        let mempool = state.mempool.all().cloned().collect();
+        (state.tip(), mempool, state.subscribers.add(limit))
+    }
+
+    /// Look-ups that are of one moment. The chain cannot change, and no other thread can read it, while there is such a
+    /// view; its thread must not call the chain.
+    pub fn view(&self) -> View<'_> {
+        View::new(self.lock())
     }
 
     /// The transactions of the memory pool, each after those that it needs.
     pub fn mempool(&self) -> Vec<Transaction> {
-        self.lock().mempool.all().cloned().collect()
+        self.lock().mempool.all().map(|entry| Transaction::clone(&entry.transaction)).collect()
     }
 
     /// The transaction of the memory pool with this id.
     pub fn mempool_transaction(&self, txid: &Txid) -> Option<Transaction> {
-        self.lock().mempool.by_txid(txid).cloned()
+        let state = self.lock();
+        state.mempool.entry(txid).map(|entry| Transaction::clone(&entry.transaction))
     }
 
     /// The same by its witness id.
     pub fn mempool_transaction_by_wtxid(&self, wtxid: &Wtxid) -> Option<Transaction> {
-        self.lock().mempool.by_wtxid(wtxid).cloned()
+        let state = self.lock();
+        state.mempool.by_wtxid(wtxid).map(|entry| Transaction::clone(&entry.transaction))
     }
 
     /// The value of a coin of the chain that is not spent there.
@@ -216,58 +350,30 @@ impl Chain {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::template::mine_block;
-    use crate::testing::{block_with, mine, op_true};
-    use bitcoin::hashes::Hash;
-    use std::thread;
-
-    #[test]
-    fn starts_at_genesis_and_finds_what_it_holds() {
-        let chain = Chain::regtest();
-        let genesis = "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206";
-        assert_eq!(chain.tip(), Tip { hash: genesis.parse().unwrap(), height: 0 });
-        let hash = mine_block(&chain, op_true()).unwrap();
-        assert_eq!(chain.tip(), Tip { hash, height: 1 });
-        let block = chain.block_by_hash(&hash).unwrap();
-        assert_eq!(chain.block_by_height(1), Some(block.clone()));
-        assert_eq!(chain.height_of(&hash), Some(1));
-        assert_eq!(chain.hash_at(1), Some(hash));
-        assert!(chain.block_by_height(2).is_none());
-        assert!(chain.block_by_hash(&BlockHash::all_zeros()).is_none());
-    }
-
-    #[test]
-    fn refuses_bad_parents() {
-        let chain = Chain::regtest();
-        let late = block_with(&chain, |b| b.header.time += 1);
-        mine(&chain, 2);
-        let refused = chain.check_block(&late, true, true).unwrap_err();
-        assert_eq!(refused.reason, "inconclusive-not-best-prevblk");
-        assert!(refused.is_stale() && chain.submit_block(&late).unwrap_err().is_stale());
-        assert_eq!(chain.tip().height, 2);
-
-        let orphan = block_with(&chain, |b| b.header.prev_blockhash = BlockHash::all_zeros());
-        assert_eq!(chain.submit_block(&orphan).unwrap_err().reason, "prev-blk-not-found");
-        assert_eq!(
-            chain.check_block(&orphan, true, true).unwrap_err().reason,
-            "inconclusive-not-best-prevblk"
-        );
-
-        let tip = chain.block_by_height(2).unwrap();
-        assert_eq!(chain.submit_block(&tip).unwrap_err().reason, "duplicate");
-    }
-
-    #[test]
-    fn many_miners_make_one_chain() {
-        let chain = Chain::regtest();
-        thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| mine(&chain, 5));
-            }
-        });
-        assert_eq!(chain.tip().height, 20);
+/// Does again what is in the chain's file.
+fn replay(state: &mut State, record: Record) -> Result<(), String> {
+    match record {
+        Record::Block(block) => {
+            let hash = block.block_hash();
+            check::check_alone(&block, true, true)
+                // Its time was right when it came.
+                .and_then(|()| state.keep(&block, u64::MAX, || Ok(())))
+                .map_err(|why| format!("the block {hash} does not fit: {why}"))?;
+            // Refused now as it was then.
+            let _ = state.activate(hash);
+            Ok(())
+        }
+        // False for a block that was refused and so is not in the file: nothing changed then, either.
+        Record::Invalidated(hash) => {
+            state.invalidate(&hash);
+            Ok(())
+        }
+        Record::Reconsidered(hash) => {
+            state.reconsider(&hash);
+            Ok(())
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

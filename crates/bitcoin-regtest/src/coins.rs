@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bitcoin::blockdata::constants::COINBASE_MATURITY;
-use bitcoin::{Amount, Block, OutPoint, Transaction, Txid};
+use bitcoin::{Amount, Block, OutPoint, Transaction, TxOut, Txid};
 
 use super::rejection::{Rejection, ensure, reject};
 
@@ -16,11 +16,16 @@ pub(super) struct Coins {
     unspent: HashMap<OutPoint, Coin>,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Coin {
-    pub(super) value: Amount,
-    height: u32,
-    coinbase: bool,
+/// An unspent output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coin {
+    /// The output.
+    pub output: TxOut,
+    /// The height of the block that has its transaction; of one in the memory pool, the
+    /// [`MEMPOOL_HEIGHT`](Coin::MEMPOOL_HEIGHT).
+    pub height: u32,
+    /// Whether its transaction is a block's coinbase.
+    pub coinbase: bool,
 }
 
 /// The coins that a block spent, to be there again when it leaves the chain.
@@ -48,7 +53,12 @@ impl Coins {
 
     /// The value of a coin.
     pub(super) fn value(&self, outpoint: &OutPoint) -> Option<Amount> {
-        self.unspent.get(outpoint).map(|coin| coin.value)
+        self.unspent.get(outpoint).map(|coin| coin.output.value)
+    }
+
+    /// A coin.
+    pub(super) fn get(&self, outpoint: &OutPoint) -> Option<&Coin> {
+        self.unspent.get(outpoint)
     }
 
     /// Removes the coins that a checked block spends and adds those that it creates.
@@ -76,22 +86,20 @@ impl Coins {
     }
 
     /// The fee of a transaction that is to be in a block at this height, in satoshis. `created`: coins of
-    /// others in the memory pool; `taken`: what they spend.
+    /// others in the memory pool.
     pub(super) fn fee(
         &self,
         tx: &Transaction,
         height: u32,
         created: &HashMap<OutPoint, Coin>,
-        taken: &HashSet<OutPoint>,
     ) -> Result<u64, Rejection> {
         let mut value_in: u64 = 0;
         for input in &tx.input {
             let outpoint = &input.previous_output;
-            ensure(!taken.contains(outpoint), "txn-mempool-conflict", "")?;
             let coin = created.get(outpoint).or_else(|| self.unspent.get(outpoint));
             let coin = coin.ok_or_else(|| reject("bad-txns-inputs-missingorspent", ""))?;
             coin.check_age(height)?;
-            value_in += coin.value.to_sat();
+            value_in += coin.output.value.to_sat();
         }
         let out = value_out(tx);
         value_in.checked_sub(out).ok_or_else(|| {
@@ -119,7 +127,7 @@ impl Coins {
                         reject("bad-txns-inputs-missingorspent", debug)
                     })?;
                     coin.check_age(height)?;
-                    value_in += coin.value.to_sat();
+                    value_in += coin.output.value.to_sat();
                 }
                 let out = value_out(tx);
                 fees += value_in.checked_sub(out).ok_or_else(|| {
@@ -136,6 +144,9 @@ impl Coins {
 }
 
 impl Coin {
+    /// In place of a height, for what is in the memory pool: Bitcoin Core's number.
+    pub const MEMPOOL_HEIGHT: u32 = 0x7fff_ffff;
+
     /// Refuses to spend a coinbase before its time in a block at this height.
     fn check_age(&self, height: u32) -> Result<(), Rejection> {
         let depth = height.saturating_sub(self.height);
@@ -161,9 +172,17 @@ pub(super) fn coins_of(
 ) -> impl Iterator<Item = (OutPoint, Coin)> {
     (0..).zip(&tx.output).filter(|(_, output)| !output.script_pubkey.is_op_return()).map(
         move |(vout, output)| {
-            (OutPoint { txid, vout }, Coin { value: output.value, height, coinbase })
+            (OutPoint { txid, vout }, Coin { output: output.clone(), height, coinbase })
         },
     )
+}
+
+#[cfg(test)]
+impl Coins {
+    /// How many there are, and their value.
+    pub(super) fn sum(&self) -> (usize, Amount) {
+        (self.unspent.len(), self.unspent.values().map(|coin| coin.output.value).sum())
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! A regtest chain in memory, for development.
+//! A regtest chain, in memory or on disk, for development.
 //!
 //! [`NodeInit`] serves Mining, BlockTemplate and Rpc, as Bitcoin Core does over IPC, from the chain
 //! here: real blocks, in code that is small enough to read. It starts at the regtest genesis block
-//! each time. It lets a pool, a template provider or a monitor be written and tested without a
+//! each time, or goes on where it was ([`Chain::open`]). It lets a pool, a template provider or a monitor be written and tested without a
 //! Bitcoin Core. It is not a validating node and holds nobody's money.
 //!
 //! ```
@@ -28,9 +28,11 @@
 //! node -> server (faults)
 //! server -----> rpc -----.
 //!    |                   v
-//!    |---------------> chain (one mutex, one condition variable), wait
-//!    |                   ^   '-> branches: which blocks are the chain? -> coins, mempool, clock
-//!    |                   |         '-> check: may this block be the next one? -> rejection
+//!    |---------------> chain (one mutex, one condition variable), wait, view
+//!    |                   ^   |-> branches: which blocks are the chain? -> coins, mempool -> policy, clock
+//!    |                   |   |     |-> check: may this block be the next one? -> rejection
+//!    |                   |   |     '-> events: what has happened, a queue for each subscriber
+//!    |                   |   '-> store: the file
 //!    '-> template, draft --'    (orders: what a test wants of the chain)
 //!           '-> solve: the miner's part, which needs no chain; a client uses it too
 //! ```
@@ -46,8 +48,11 @@
 //! [`Chain::set_time`], [`Chain::submit_transaction`] and [`Chain::invalidate_block`] bring about what a test
 //! needs.
 //!
+//! [`Chain::subscribe`] tells what happens, for a wallet that follows the chain. In the memory pool a transaction can be
+//! replaced by one that pays more (BIP 125).
+//!
 //! Not checked: scripts and signatures, signature operations, relative lock times (BIP 68). There
-//! are no peers, and nothing is on disk.
+//! are no peers.
 //!
 //! `server` provides the chain over IPC; all other modules are plain Rust over rust-bitcoin. Every
 //! method may be called from any thread.
@@ -60,18 +65,22 @@ mod check;
 mod clock;
 mod coins;
 mod draft;
+mod events;
 mod faults;
 mod mempool;
 mod node;
 mod orders;
 mod own_dir;
+mod policy;
 pub mod program;
 mod rejection;
 mod server;
 mod solve;
 mod spawned;
+mod store;
 mod template;
 mod test_node;
+mod view;
 mod wait;
 
 #[cfg(test)]
@@ -79,12 +88,17 @@ mod testing;
 
 pub use chain::{Chain, Tip};
 pub use check::NextBlock;
-pub use coins::subsidy;
+pub use coins::{Coin, subsidy};
+pub use events::{BlockEntry, Event, Removal, Subscription, SubscriptionControl};
 pub use faults::Faults;
+pub use mempool::{Acceptance, MempoolEntry};
 pub use node::RegtestNode;
+pub use policy::{INCREMENTAL_RELAY_FEE, MAX_RELATIVES, MIN_RELAY_FEE, fee_at};
 pub use rejection::Rejection;
 pub use server::NodeInit;
 pub use solve::{anyone_can_spend, coinbase_transaction, merkle_path, merkle_root, solve};
 pub use spawned::SpawnedNode;
+pub use store::OpenError;
 pub use template::{Template, TemplateOptions, TemplateTx, mine_block};
 pub use test_node::TestNode;
+pub use view::View;

@@ -1,4 +1,4 @@
-//! A regtest node in memory, for tests.
+//! A regtest node, for tests.
 
 use std::process::ExitCode;
 

@@ -97,7 +97,16 @@ impl RegtestNode {
 
     /// One that does not listen yet.
     pub(super) fn new(socket: PathBuf, own_dir: Option<OwnDir>) -> RegtestNode {
-        let init = NodeInit::new(Chain::regtest());
+        RegtestNode::with_chain(socket, Chain::regtest(), own_dir)
+    }
+
+    /// The same with this chain.
+    pub(super) fn with_chain(
+        socket: PathBuf,
+        chain: Arc<Chain>,
+        own_dir: Option<OwnDir>,
+    ) -> RegtestNode {
+        let init = NodeInit::new(chain);
         RegtestNode { init, socket, server: Mutex::new(None), _own_dir: own_dir }
     }
 

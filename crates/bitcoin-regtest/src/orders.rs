@@ -41,6 +41,10 @@ pub(super) fn pay_fee(chain: &Chain, fee: Amount) -> Result<Txid> {
         let change = reward.and_then(|output| output.value.checked_sub(fee));
         let Some(change) = change else { continue };
         let coin = OutPoint { txid: coinbase.compute_txid(), vout: 0 };
+        // It would replace the one that spends it.
+        if chain.view().mempool_spender(&coin).is_some() {
+            continue;
+        }
         let transaction = Transaction {
             version: transaction::Version::TWO,
             lock_time: LockTime::ZERO,

@@ -1,7 +1,8 @@
 //! The program `bitcoin-regtest`, which any other program can be, too.
 
+use std::error::Error;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,23 +11,24 @@ use bitcoin_ipc::rpc::{Rpc, RpcClient};
 use multiprocess::process::{ignore_sigint, inherited_socket};
 use multiprocess::{Connection, Result};
 
+use super::chain::Chain;
 use super::node::RegtestNode;
 use super::rpc;
 
 const USAGE: &str = "\
-A regtest node in memory, for tests. It holds nobody's money.
+A regtest node, for tests. It holds nobody's money.
 
-Usage: bitcoin-regtest SOCKET
+Usage: bitcoin-regtest SOCKET [FILE]
 
-Serves a chain at the path SOCKET until it is killed. Orders come by JSON-RPC, over Rpc.executeRpc: mining, fees,
+Serves a chain at the path SOCKET until it is killed. With FILE the chain is kept there, else it is in memory. Orders come by JSON-RPC, over Rpc.executeRpc: mining, fees,
 reorganisations, delays, failures; its method help lists them. With the program bitcoin-ipc:
 
   bitcoin-ipc --connect unix:SOCKET rpc generatetodescriptor 101 'raw(51)'
   bitcoin-ipc --connect unix:SOCKET rpc regtest.payfee 1000
 ";
 
-/// Runs the program: `bitcoin-regtest SOCKET`, or, as [`SpawnedNode`](super::SpawnedNode) starts it,
-/// `bitcoin-regtest SOCKET -ipcfd N`. Returns when its parent is gone; with a `SOCKET` alone it does not return.
+/// Runs the program: `bitcoin-regtest SOCKET [FILE]`, or, as [`SpawnedNode`](super::SpawnedNode) starts it,
+/// `bitcoin-regtest SOCKET -ipcfd N`. Returns when its parent is gone; without `-ipcfd` it does not return.
 ///
 /// A program of your own is such a node if its `main` calls this where it was started to be one. So a test needs no
 /// other program than itself:
@@ -48,7 +50,10 @@ reorganisations, delays, failures; its method help lists them. With the program 
 /// ```
 pub fn run(args: &[OsString]) -> ExitCode {
     let served = match args {
-        [_, socket] if !socket.to_string_lossy().starts_with('-') => serve(socket.into()),
+        [_, socket] if !is_option(socket) => serve(socket.into(), None),
+        [_, socket, file] if !is_option(socket) && !is_option(file) => {
+            serve(socket.into(), Some(file.as_ref()))
+        }
         [_, socket, flag, fd] if flag == "-ipcfd" => serve_parent(socket.into(), fd),
         _ => {
             eprint!("{USAGE}");
@@ -64,15 +69,21 @@ pub fn run(args: &[OsString]) -> ExitCode {
     }
 }
 
-fn serve(socket: PathBuf) -> Result<()> {
-    let _node = RegtestNode::start_at(socket)?;
+fn is_option(arg: &OsString) -> bool {
+    arg.to_string_lossy().starts_with('-')
+}
+
+fn serve(socket: PathBuf, file: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    let chain = file.map_or_else(|| Ok(Chain::regtest()), Chain::open)?;
+    let node = RegtestNode::with_chain(socket, chain, None);
+    node.come_back()?;
     loop {
         std::thread::park();
     }
 }
 
 /// Does what the parent orders, until it is gone.
-fn serve_parent(socket: PathBuf, fd: &OsString) -> Result<()> {
+fn serve_parent(socket: PathBuf, fd: &OsString) -> Result<(), Box<dyn Error>> {
     let parent = inherited_socket(&fd.to_string_lossy())?;
     // Ctrl-C is for the parent.
     ignore_sigint()?;

@@ -7,6 +7,7 @@
 //! The envelope is here, the methods are in `methods` and, those that change the chain, in `steer`; those that
 //! Bitcoin Core does not have, for tests, in `orders`. Reading their parameters is in `params`.
 
+use bitcoin_ipc::rpc::NodeError;
 use multiprocess::Error;
 use serde_json::{Map, Value, json};
 
@@ -22,24 +23,30 @@ mod params;
 mod steer;
 
 // Core's error codes (src/rpc/protocol.h). Those under -32000 are defined by JSON-RPC.
-const PARSE_ERROR: i32 = -32700;
-const INVALID_REQUEST: i32 = -32600;
-const METHOD_NOT_FOUND: i32 = -32601;
-const INTERNAL_ERROR: i32 = -32603;
+const PARSE_ERROR: i64 = -32700;
+const INVALID_REQUEST: i64 = -32600;
+const METHOD_NOT_FOUND: i64 = -32601;
+const INTERNAL_ERROR: i64 = -32603;
 /// The code with which Core also returns the usage text.
-const MISC_ERROR: i32 = -1;
-const TYPE_ERROR: i32 = -3;
-const INVALID_ADDRESS_OR_KEY: i32 = -5;
-const INVALID_PARAMETER: i32 = -8;
-const DESERIALIZATION_ERROR: i32 = -22;
-const VERIFY_ERROR: i32 = -25;
+const MISC_ERROR: i64 = -1;
+const TYPE_ERROR: i64 = -3;
+const INVALID_ADDRESS_OR_KEY: i64 = -5;
+const INVALID_PARAMETER: i64 = -8;
+const DESERIALIZATION_ERROR: i64 = -22;
+const VERIFY_ERROR: i64 = -25;
 
 type Reply = Result<Value, Failure>;
 
 struct Failure {
-    code: i32,
+    code: i64,
     message: String,
+    /// Null mostly.
+    data: Value,
 }
+
+/// Answers methods that the chain does not have, by their name and parameters (an array, an object or null); none for what
+/// is not one of them. They come before the chain's own.
+pub type OtherMethods<'a> = dyn Fn(&str, &Value) -> Option<Result<Value, NodeError>> + 'a;
 
 /// What a request is for: the more of a node there is, the more methods it has.
 #[derive(Clone, Copy)]
@@ -47,6 +54,8 @@ pub(super) enum Target<'a> {
     Chain(&'a Chain),
     /// For its clients.
     Node(&'a NodeInit),
+    /// The same, with methods of others.
+    With(&'a NodeInit, &'a OtherMethods<'a>),
     /// For who has started it.
     Whole(&'a RegtestNode),
 }
@@ -55,7 +64,7 @@ impl<'a> Target<'a> {
     fn chain(self) -> &'a Chain {
         match self {
             Target::Chain(chain) => chain,
-            Target::Node(node) => node.chain(),
+            Target::Node(node) | Target::With(node, _) => node.chain(),
             Target::Whole(node) => node.chain(),
         }
     }
@@ -68,6 +77,21 @@ impl<'a> Target<'a> {
 /// for `generatetoaddress` with many blocks; shutting the chain down ends that.
 pub fn execute(chain: &Chain, request: &str) -> String {
     execute_for(Target::Chain(chain), request)
+}
+
+/// The same for a node and methods of others, such as those that another process answers.
+///
+/// ```
+/// use bitcoin_regtest::{Chain, NodeInit, rpc};
+///
+/// let node = NodeInit::new(Chain::regtest());
+/// let answer = rpc::execute_with(&node, r#"{"method":"balance","id":1}"#, &|method, _params| {
+///     (method == "balance").then(|| Ok(7.into()))
+/// });
+/// assert_eq!(answer, r#"{"error":null,"id":1,"result":7}"#);
+/// ```
+pub fn execute_with(node: &NodeInit, request: &str, others: &OtherMethods<'_>) -> String {
+    execute_for(Target::With(node, others), request)
 }
 
 /// The same for a node, which has more methods than a chain.
@@ -134,12 +158,24 @@ fn run(target: Target<'_>, request: &Map<String, Value>) -> Reply {
         Some(Value::String(name)) => name,
         Some(_) => return Err(fail(INVALID_REQUEST, "Method must be a string")),
     };
+    let params = request.get("params").unwrap_or(&Value::Null);
+    if !matches!(params, Value::Null | Value::Array(_) | Value::Object(_)) {
+        return Err(fail(INVALID_REQUEST, "Params must be an array or object"));
+    }
+    if let Target::With(_, others) = target
+        && let Some(answer) = others(name, params)
+    {
+        return answer.map_err(|error| Failure {
+            code: error.code,
+            message: error.message,
+            data: error.data,
+        });
+    }
     let method = methods::find(name).ok_or_else(not_found)?;
-    let values = match request.get("params") {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::Array(values)) => values.clone(),
-        Some(Value::Object(named)) => params::positional(method.params, named)?,
-        Some(_) => return Err(fail(INVALID_REQUEST, "Params must be an array or object")),
+    let values = match params {
+        Value::Array(values) => values.clone(),
+        Value::Object(named) => params::positional(method.params, named)?,
+        _ => Vec::new(),
     };
     let given = values.iter().filter(|value| !value.is_null()).count();
     if values.len() > method.params.len() || given < method.required {
@@ -148,7 +184,7 @@ fn run(target: Target<'_>, request: &Map<String, Value>) -> Reply {
     let params = Params { names: method.params, values };
     match (method.run, target) {
         (Handler::Chain(run), _) => run(target.chain(), &params),
-        (Handler::Node(run), Target::Node(node)) => run(node, &params),
+        (Handler::Node(run), Target::Node(node) | Target::With(node, _)) => run(node, &params),
         (Handler::Node(run), Target::Whole(node)) => run(node.served(), &params),
         (Handler::Whole(run), Target::Whole(node)) => run(node, &params),
         (Handler::Node(_) | Handler::Whole(_), _) => Err(not_found()),
@@ -162,7 +198,7 @@ fn reply(result: Reply, id: Option<Value>, is_v2: bool) -> Value {
     }
     let (result, error) = match result {
         Ok(result) => (Some(result), None),
-        Err(Failure { code, message }) => (None, Some(json!({ "code": code, "message": message }))),
+        Err(failure) => (None, Some(failure.json())),
     };
     for (key, value) in [("result", result), ("error", error)] {
         if value.is_some() || !is_v2 {
@@ -179,8 +215,18 @@ fn not_found() -> Failure {
     fail(METHOD_NOT_FOUND, "Method not found")
 }
 
-fn fail(code: i32, message: impl Into<String>) -> Failure {
-    Failure { code, message: message.into() }
+fn fail(code: i64, message: impl Into<String>) -> Failure {
+    Failure { code, message: message.into(), data: Value::Null }
+}
+
+impl Failure {
+    fn json(self) -> Value {
+        let mut json = json!({ "code": self.code, "message": self.message });
+        if !self.data.is_null() {
+            json["data"] = self.data;
+        }
+        json
+    }
 }
 
 #[cfg(test)]

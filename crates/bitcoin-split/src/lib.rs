@@ -1,0 +1,32 @@
+//! The node's side of a node that is split from its wallet: a regtest chain served as the interfaces of Bitcoin
+//! Core's draft.
+//!
+//! A [`SplitNode`] is what all objects of the node's process share. Its [`chain_handle`](SplitNode::chain_handle) is what a
+//! wallet process gets; [`rpc::execute`] answers JSON-RPC requests, also those for methods of other processes. The README
+//! has an example of both.
+//!
+//! ```text
+//! rpc -> commands (methods of other processes)
+//! chain: Chain served -> blocks, mempool, fees: look-ups in one View of the chain
+//!   |                '-> notifications: a thread for each subscriber
+//!   '----> split_node -> settings, messages, commands
+//! ```
+
+#![forbid(unsafe_code)]
+
+/// The README's program runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+mod chain;
+mod commands;
+mod messages;
+pub mod rpc;
+mod settings;
+mod split_node;
+
+pub use commands::Commands;
+pub use messages::{Message, Messages};
+pub use settings::{Settings, SettingsError};
+pub use split_node::SplitNode;
