@@ -138,7 +138,7 @@ interface Node @0xece87a85e7d7c91d {
     getDustRelayFee @41 (context :Proxy.Context) -> (result :Data $Rust.type("::bitcoin_ipc_draft::FeeRate") $Rust.codec("::bitcoin_ipc_draft::codec::PerKvb"));
     # The fee rate by which the node decides what is dust.
 
-    executeRpc @42 (context :Proxy.Context, command :Text, params :Text $Rust.type("::bitcoin_ipc::rpc::Value") $Rust.codec("::bitcoin_ipc_draft::codec::Json"), uri :Text) -> (error :Text $Proxy.exception("std::exception"), rpcError :Text $Proxy.exception("UniValue"), result :Text $Rust.type("::bitcoin_ipc::rpc::Value") $Rust.codec("::bitcoin_ipc_draft::codec::Json"));
+    executeRpc @42 (context :Proxy.Context, command :Text, params :Text $Rust.type("::bitcoin_ipc::rpc::Value") $Rust.codec("::bitcoin_ipc_draft::codec::Json") $Rust.redacted, uri :Text) -> (error :Text $Proxy.exception("std::exception"), rpcError :Text $Proxy.exception("UniValue"), result :Text $Rust.type("::bitcoin_ipc::rpc::Value") $Rust.codec("::bitcoin_ipc_draft::codec::Json"));
     # Runs a JSON-RPC method. Errors are one of `error` (a text) and `rpcError` (JSON with `code`
     # and `message`).
 

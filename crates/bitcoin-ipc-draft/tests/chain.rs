@@ -477,3 +477,11 @@ fn what_is_not_served_says_so_with_its_name() {
         );
     }
 }
+
+#[test]
+fn a_commands_arguments_are_not_shown() {
+    let request = JsonRpcRequest::default().method("walletpassphrase").params(json!(["open", 60]));
+    let shown = format!("{request:?}");
+    assert!(shown.contains("walletpassphrase") && shown.contains("<redacted>"), "{shown}");
+    assert!(!shown.contains("open"), "{shown}");
+}

@@ -2,9 +2,10 @@
 
 use bitcoin_ipc::rpc::Value;
 use multiprocess::{Codec, CodecError};
+use zeroize::Zeroizing;
 
 /// For a [`Value`] that travels as JSON text. Null is sent as `null`; a text that is empty or absent is null as
-/// well.
+/// well. What arrives is wiped when it has been read: the arguments of a command can be passphrases.
 #[derive(Debug, Clone, Copy)]
 pub struct Json;
 
@@ -12,6 +13,7 @@ impl Codec<Value> for Json {
     type Wire = String;
 
     fn decode(wire: String) -> Result<Value, CodecError> {
+        let wire = Zeroizing::new(wire);
         if wire.is_empty() {
             return Ok(Value::Null);
         }

@@ -287,8 +287,8 @@ struct JSONRPCRequest @0xd804f4dad81929c9 $Rust.name("jsonRpcRequest") $Rust.der
     method @1 :Text;
     # The method.
 
-    params @2 :Text $Rust.type("::bitcoin_ipc::rpc::Value") $Rust.codec("::bitcoin_ipc_draft::codec::Json");
-    # An array, or an object of named parameters.
+    params @2 :Text $Rust.type("::bitcoin_ipc::rpc::Value") $Rust.codec("::bitcoin_ipc_draft::codec::Json") $Rust.redacted;
+    # An array, or an object of named parameters. Not in the log: some are passphrases.
 
     mode @3 :Int32;
     # 0 to execute it, 1 for its help, 2 for the names of its parameters.
