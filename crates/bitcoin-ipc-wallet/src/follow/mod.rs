@@ -1,0 +1,146 @@
+//! How a wallet follows the chain.
+//!
+//! Each wallet has a thread (`wallet-NAME`). It subscribes to the node's notifications first, then follows the chain
+//! from the wallet's own tip to the chain's ([`catch_up`]), and then takes in the notifications, which the node's
+//! calls have put into the wallet's [`queue`] meanwhile. A block that does not follow the wallet's tip, because the
+//! wallet has seen it already or has missed one before it, makes it look at the chain itself again. So there is one
+//! way by which a wallet gets to the chain's tip, whatever has happened, and notifications are only the quick one.
+//!
+//! The thread ends with [`Follower::stop`], or when the node is gone.
+
+mod catch_up;
+mod mempool;
+mod notifications;
+mod queue;
+mod scan;
+mod thread;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bitcoin_ipc_draft::chain::ChainHandle;
+use multiprocess::Error;
+
+use crate::events::Events;
+use crate::open::OpenVault;
+use crate::vault::BlockId;
+use queue::Queue;
+use scan::Scan;
+use thread::Thread;
+
+pub(crate) use scan::{Outcome, Scanning};
+
+/// How long the node may take for an answer. Then what was asked for is tried again later.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// A wallet's thread that follows the chain, from outside.
+pub(crate) struct Follower {
+    chain: ChainHandle,
+    queue: Arc<Queue>,
+    scan: Arc<Scan>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Follower {
+    /// One that does not follow yet.
+    pub(crate) fn new(chain: ChainHandle) -> Follower {
+        Follower { chain, queue: Arc::default(), scan: Arc::default(), thread: Mutex::default() }
+    }
+
+    /// Begins.
+    ///
+    /// # Errors
+    /// The system gives no more threads.
+    pub(crate) fn start(
+        &self,
+        name: &str,
+        vault: Arc<OpenVault>,
+        events: Arc<Events>,
+    ) -> Result<(), Error> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_some() {
+            return Ok(());
+        }
+        self.queue.catch_up(true);
+        let follows = Thread {
+            name: name.to_owned(),
+            vault,
+            chain: self.chain.clone(),
+            events,
+            queue: Arc::clone(&self.queue),
+            scan: Arc::clone(&self.scan),
+        };
+        let started = std::thread::Builder::new()
+            .name(format!("wallet-{name}"))
+            .spawn(move || follows.run())
+            .map_err(|error| Error::failed(format!("cannot start the wallet's thread: {error}")))?;
+        *thread = Some(started);
+        Ok(())
+    }
+
+    /// Ends it, and waits until its thread has ended.
+    pub(crate) fn stop(&self) {
+        self.queue.stop();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("a wallet's thread has panicked");
+        }
+    }
+
+    /// Waits until the wallet has taken in what has happened so far. Does not wait for a look at the chain that takes
+    /// long.
+    pub(crate) fn sync(&self) {
+        let scans = || self.scan.under_way().is_some();
+        if !self.follows() || scans() {
+            return;
+        }
+        // So that all of it is in the queue.
+        if let Err(error) = self.chain.wait_for_notifications().timeout(ANSWER).wait() {
+            tracing::debug!("the node's notifications are not waited for: {error}");
+            self.queue.catch_up(false);
+        }
+        self.queue.wait_done(scans);
+    }
+
+    /// Waits until the first look at the chain has ended, however long it takes.
+    pub(crate) fn wait_caught_up(&self) {
+        if self.follows() {
+            self.queue.wait_done(|| false);
+        }
+    }
+
+    /// Goes back to this block, and follows the chain from there; returns how that ended.
+    pub(crate) fn rescan(&self, from: BlockId) -> Outcome {
+        if !self.follows() {
+            return Outcome::Failed("the wallet does not follow the chain yet".to_owned());
+        }
+        self.queue.rescan(from);
+        self.queue.wait_done(|| false);
+        if self.queue.is_stopped() {
+            return Outcome::Failed("the wallet was unloaded".to_owned());
+        }
+        self.scan.outcome().unwrap_or(Outcome::Done)
+    }
+
+    /// A look at the chain that takes long, if one is under way.
+    pub(crate) fn scanning(&self) -> Option<Scanning> {
+        self.scan.under_way()
+    }
+
+    /// Ends it early. False if there is none.
+    pub(crate) fn abort_rescan(&self) -> bool {
+        self.scan.abort()
+    }
+
+    /// Has it do now what is due later: to give the node again what is not confirmed.
+    pub(crate) fn hurry(&self) {
+        self.queue.hurry();
+    }
+
+    fn follows(&self) -> bool {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+}

@@ -1,0 +1,190 @@
+//! The thread of one wallet: what it does with what the node tells it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bitcoin_ipc_draft::chain::{ChainHandle, ChainNotificationsClient};
+use bitcoin_ipc_draft::handler::HandlerClient;
+use multiprocess::Error;
+
+use super::ANSWER;
+use super::notifications::Notifications;
+use super::queue::{Event, Queue, Work};
+use super::scan::{Outcome, Scan};
+use crate::events::Events;
+use crate::open::{Closed, OpenVault};
+use crate::vault::{BlockId, VaultError};
+
+/// How often what is not confirmed is given to the node again.
+const REBROADCAST: Duration = Duration::from_secs(5 * 60);
+/// How soon something is tried again that failed; twice as long each time, up to [`MOST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const MOST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Why the thread cannot do something now.
+pub(super) enum Trouble {
+    /// The node is gone, the wallet is closed, or the thread is to end.
+    End,
+    /// Somebody ended it early.
+    Aborted,
+    /// The node's answer, or the wallet's database: it is tried again.
+    Again(String),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Trouble {
+        match error.is_disconnect() {
+            true => Trouble::End,
+            false => Trouble::Again(error.to_string()),
+        }
+    }
+}
+
+impl From<VaultError> for Trouble {
+    fn from(error: VaultError) -> Trouble {
+        Trouble::Again(error.to_string())
+    }
+}
+
+impl From<Closed> for Trouble {
+    fn from(_: Closed) -> Trouble {
+        Trouble::End
+    }
+}
+
+/// What the thread has.
+pub(super) struct Thread {
+    pub(super) name: String,
+    pub(super) vault: Arc<OpenVault>,
+    pub(super) chain: ChainHandle,
+    pub(super) events: Arc<Events>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) scan: Arc<Scan>,
+}
+
+impl Thread {
+    /// Follows the chain until the end.
+    pub(super) fn run(self) {
+        let subscription = self.follow();
+        // Nobody waits for what is not done any more.
+        self.queue.stop();
+        // Dropped, it ends as well; a node that is gone need not be told.
+        if let Some(subscription) = subscription
+            && let Err(error) = subscription.disconnect().timeout(ANSWER).wait()
+        {
+            tracing::debug!("the wallet {:?} could not end its subscription: {error}", self.name);
+        }
+        tracing::debug!("the wallet {:?} does not follow the chain any more", self.name);
+    }
+
+    /// Returns the subscription, if it was made.
+    fn follow(&self) -> Option<HandlerClient> {
+        let mut subscription = None;
+        let mut pause = FIRST_PAUSE;
+        let mut rebroadcast = Instant::now() + REBROADCAST;
+        loop {
+            let work = self.queue.next(rebroadcast);
+            // What is to be done again if it fails: an event is found by looking at chain and memory pool.
+            let mut again = (None, true);
+            let done = match work {
+                Work::Stop => return subscription,
+                Work::CatchUp { rescan, mempool } => {
+                    again = (rescan, mempool);
+                    self.subscribe(&mut subscription).and_then(|()| self.look(rescan, mempool))
+                }
+                Work::Event(event) => self.take_in(event),
+                Work::Time => {
+                    rebroadcast = Instant::now() + REBROADCAST;
+                    again = (None, false);
+                    self.rebroadcast_if_ready()
+                }
+            };
+            match done {
+                Ok(()) => pause = FIRST_PAUSE,
+                Err(Trouble::End) => return subscription,
+                Err(Trouble::Aborted) => {
+                    tracing::info!("{}: the rescan was ended early", self.title())
+                }
+                Err(Trouble::Again(problem)) => {
+                    tracing::warn!("{}: {problem}; tried again in {pause:?}", self.title());
+                    if !self.queue.pause(Instant::now() + pause) {
+                        return subscription;
+                    }
+                    pause = (pause * 2).min(MOST_PAUSE);
+                    let (rescan, mempool) = again;
+                    if let Some(from) = rescan {
+                        self.queue.rescan(from);
+                    }
+                    self.queue.catch_up(mempool);
+                }
+            }
+        }
+    }
+
+    /// Has the node tell of what happens from now on, unless it does already.
+    fn subscribe(&self, subscription: &mut Option<HandlerClient>) -> Result<(), Trouble> {
+        if subscription.is_none() {
+            let notifications = Notifications(Arc::downgrade(&self.queue));
+            let notifications = ChainNotificationsClient::new(notifications);
+            *subscription =
+                self.chain.handle_notifications(Some(notifications)).timeout(ANSWER).wait()?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the chain itself, and says how that ended.
+    fn look(&self, rescan: Option<BlockId>, mempool: bool) -> Result<(), Trouble> {
+        let back = rescan.map_or(Ok(()), |from| Ok(self.vault.get()?.rewind_to(from)?));
+        let looked = back
+            .and_then(|()| self.catch_up(rescan.is_some()))
+            .and_then(|()| if mempool { self.look_at_mempool() } else { Ok(()) });
+        self.scan.end(match &looked {
+            Ok(()) => Outcome::Done,
+            Err(Trouble::Aborted) => Outcome::Aborted,
+            Err(Trouble::End) => {
+                Outcome::Failed("the node is gone, or the wallet was unloaded".to_owned())
+            }
+            Err(Trouble::Again(problem)) => Outcome::Failed(problem.clone()),
+        });
+        looked
+    }
+
+    /// Takes in what the node has told.
+    fn take_in(&self, event: Event) -> Result<(), Trouble> {
+        let vault = self.vault.get()?;
+        match event {
+            Event::Connected { block, height } => {
+                let tip = vault.tip();
+                match u32::try_from(height) {
+                    Ok(height) if block.header.prev_blockhash == tip.hash => {
+                        Ok(vault.connect_block(&block, height)?)
+                    }
+                    _ if block.block_hash() == tip.hash => Ok(()),
+                    // Seen already, or something before it was missed.
+                    _ => {
+                        drop(vault);
+                        self.look(None, false)
+                    }
+                }
+            }
+            Event::Disconnected { hash, previous } => {
+                let tip = vault.tip();
+                if tip.hash == hash {
+                    return Ok(vault.disconnect_block(hash, tip.height, previous)?);
+                }
+                drop(vault);
+                self.look(None, false)
+            }
+            Event::Added(tx) => Ok(vault.transaction_added(&tx)?),
+            Event::Removed(tx, reason) => Ok(vault.transaction_removed(tx.compute_txid(), reason)?),
+        }
+    }
+
+    /// The wallet's name for a person.
+    pub(super) fn title(&self) -> String {
+        match self.name.as_str() {
+            "" => "[default wallet]".to_owned(),
+            name => format!("[{name}]"),
+        }
+    }
+}
