@@ -1,0 +1,134 @@
+//! A node whose notifications get lost: the wallet finds out by itself what it has missed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bitcoin_ipc::bitcoin::{BlockHash, Transaction};
+use bitcoin_ipc_draft::Passphrase;
+use bitcoin_ipc_draft::chain::{
+    BlockInfo, Chain, ChainFindBlockResults, ChainHandle, ChainNotifications,
+    ChainNotificationsClient, ChainstateRole, FoundBlockParam, SettingsUpdateCallbackClient,
+};
+use bitcoin_ipc_draft::handler::HandlerClient;
+use bitcoin_ipc_draft::values::{OutputType, RemovalReason};
+use multiprocess::Result;
+
+use super::split::{Node, nobody, wait_until};
+
+/// The node's chain, whose next notifications of blocks are lost.
+struct Lossy {
+    chain: ChainHandle,
+    lose: Arc<AtomicUsize>,
+}
+
+/// Passes on what is not lost.
+struct Passing {
+    to: ChainNotificationsClient,
+    lose: Arc<AtomicUsize>,
+}
+
+impl Passing {
+    fn is_lost(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        self.lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+    }
+}
+
+impl ChainNotifications for Passing {
+    fn transaction_added_to_mempool(&self, tx: Transaction) -> Result<()> {
+        self.to.transaction_added_to_mempool(tx).wait()
+    }
+
+    fn transaction_removed_from_mempool(&self, tx: Transaction, why: RemovalReason) -> Result<()> {
+        self.to.transaction_removed_from_mempool(tx, why).wait()
+    }
+
+    fn block_connected(&self, role: ChainstateRole, block: BlockInfo) -> Result<()> {
+        if self.is_lost() { Ok(()) } else { self.to.block_connected(role, block).wait() }
+    }
+
+    fn block_disconnected(&self, block: BlockInfo) -> Result<()> {
+        if self.is_lost() { Ok(()) } else { self.to.block_disconnected(block).wait() }
+    }
+
+    fn updated_block_tip(&self) -> Result<()> {
+        self.to.updated_block_tip().wait()
+    }
+}
+
+impl Chain for Lossy {
+    fn get_height(&self) -> Result<Option<i32>> {
+        self.chain.get_height().wait()
+    }
+
+    fn get_block_hash(&self, height: i32) -> Result<BlockHash> {
+        self.chain.get_block_hash(height).wait()
+    }
+
+    fn find_block(&self, hash: BlockHash, block: FoundBlockParam) -> Result<ChainFindBlockResults> {
+        self.chain.find_block(hash, block).wait()
+    }
+
+    fn handle_notifications(
+        &self,
+        notifications: Option<ChainNotificationsClient>,
+    ) -> Result<Option<HandlerClient>> {
+        let passing = Passing { to: notifications.expect("ears"), lose: Arc::clone(&self.lose) };
+        self.chain.handle_notifications(Some(ChainNotificationsClient::new(passing))).wait()
+    }
+
+    fn request_mempool_transactions(
+        &self,
+        notifications: Option<ChainNotificationsClient>,
+    ) -> Result<()> {
+        self.chain.request_mempool_transactions(notifications).wait()
+    }
+
+    fn update_rw_setting(
+        &self,
+        name: String,
+        update: Option<SettingsUpdateCallbackClient>,
+    ) -> Result<bool> {
+        self.chain.update_rw_setting(name, update).wait()
+    }
+}
+
+#[test]
+fn blocks_that_the_wallet_was_not_told_of_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::new(dir.path());
+    let lose = Arc::new(AtomicUsize::new(0));
+    let chain = Lossy { chain: node.split.chain_handle(), lose: Arc::clone(&lose) };
+    let process = node.connect_to(ChainHandle::new(chain));
+    process.loader.start().wait().unwrap();
+    let made = process.loader.create_wallet("a", Passphrase::default(), 0).wait().unwrap();
+    let wallet = made.result.into_result().unwrap().unwrap();
+    let own = wallet.get_new_destination(OutputType::Bech32, "").wait().unwrap();
+    let own = own.into_result().unwrap().script().unwrap();
+    let is_at_tip = || {
+        let block = wallet.try_get_balances().wait().unwrap().block_hash;
+        block == Some(node.chain.tip().hash)
+    };
+    let immature = || wallet.get_balances().wait().unwrap().immature_balance.to_btc();
+    node.mine(1, &own);
+    wait_until("the first block", is_at_tip);
+
+    // Two with a payment are lost; the third does not follow.
+    lose.store(2, Ordering::SeqCst);
+    let blocks = node.mine(2, &own);
+    wait_until("both are lost", || lose.load(Ordering::SeqCst) == 0);
+    assert!(!is_at_tip());
+    node.mine(1, &nobody());
+    wait_until("the blocks after the gap", is_at_tip);
+    assert_eq!(immature(), 150.0);
+
+    // That they leave the chain is lost, and so is the first block in their place.
+    lose.store(4, Ordering::SeqCst);
+    assert!(node.chain.invalidate_block(&blocks[0]));
+    node.mine(1, &nobody());
+    wait_until("all of it is lost", || lose.load(Ordering::SeqCst) == 0);
+    assert!(!is_at_tip());
+    node.mine(1, &nobody());
+    wait_until("the blocks of the other branch", is_at_tip);
+    assert_eq!(immature(), 50.0);
+}

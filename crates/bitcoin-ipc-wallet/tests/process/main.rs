@@ -1,0 +1,11 @@
+//! A wallet process and its node, over a socket pair: what a node calls, in its order, and what its clients get.
+
+mod commands;
+mod encryption;
+mod gaps;
+mod life;
+mod objects;
+mod paying;
+mod reorganizing;
+mod rescan;
+mod split;
