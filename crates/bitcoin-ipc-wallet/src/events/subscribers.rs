@@ -139,8 +139,18 @@ mod tests {
         let subscribers = Subscribers::new("numbers");
         let (first, told_first) = channel();
         let (second, told_second) = channel();
-        let handle = subscribers.add(move |number| Ok(first.send(number).unwrap())).unwrap();
-        let _other = subscribers.add(move |number: u32| Ok(second.send(number).unwrap())).unwrap();
+        let handle = subscribers
+            .add(move |number| {
+                first.send(number).unwrap();
+                Ok(())
+            })
+            .unwrap();
+        let _other = subscribers
+            .add(move |number: u32| {
+                second.send(number).unwrap();
+                Ok(())
+            })
+            .unwrap();
         subscribers.tell(&1);
         subscribers.tell(&2);
         assert_eq!((told_first.recv_timeout(LONG), told_first.recv_timeout(LONG)), (Ok(1), Ok(2)));
@@ -171,7 +181,12 @@ mod tests {
             })
             .unwrap();
         let (sender, told) = channel();
-        let _quick = subscribers.add(move |number| Ok(sender.send(number).unwrap())).unwrap();
+        let _quick = subscribers
+            .add(move |number| {
+                sender.send(number).unwrap();
+                Ok(())
+            })
+            .unwrap();
         // One is in the call, the others in the queue; one more does not fit.
         for number in 0..MOST_WAITING + 2 {
             subscribers.tell(&number);

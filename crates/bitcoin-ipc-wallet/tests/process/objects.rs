@@ -267,10 +267,16 @@ fn an_object_tells_of_its_changes() {
     );
     let _second = wallet.handle_address_book_changed(Some(changed)).wait().unwrap();
     let (sender, states) = channel();
-    let changed = StatusChangedCallbackClient::from_fn(move || Ok(sender.send(()).unwrap()));
+    let changed = StatusChangedCallbackClient::from_fn(move || {
+        sender.send(()).unwrap();
+        Ok(())
+    });
     let _third = wallet.handle_status_changed(Some(changed)).wait().unwrap();
     let (sender, unloaded) = channel();
-    let changed = UnloadWalletCallbackClient::from_fn(move || Ok(sender.send(()).unwrap()));
+    let changed = UnloadWalletCallbackClient::from_fn(move || {
+        sender.send(()).unwrap();
+        Ok(())
+    });
     let _fourth = wallet.handle_unload(Some(changed)).wait().unwrap();
 
     let txid: Txid =
@@ -308,7 +314,8 @@ fn a_subscriber_whose_connection_ends_is_let_go_and_others_are_told() {
     let _slow = wallet.handle_address_book_changed(Some(slow)).wait().unwrap();
     let (sender, labels) = channel();
     let quick = AddressBookChangedCallbackClient::from_fn(move |_, label: String, _, _, _| {
-        Ok(sender.send(label).unwrap())
+        sender.send(label).unwrap();
+        Ok(())
     });
     let _quick = wallet.handle_address_book_changed(Some(quick)).wait().unwrap();
     for label in ["a", "b", "c"] {
