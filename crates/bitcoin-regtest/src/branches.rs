@@ -366,4 +366,14 @@ impl State {
 }
 
 #[cfg(test)]
+impl State {
+    /// A block that was kept, of any branch.
+    pub(super) fn some_block(&self, number: usize) -> BlockHash {
+        let order = number % self.known.len();
+        let (hash, _) = self.known.iter().find(|(_, known)| known.order == order).unwrap();
+        *hash
+    }
+}
+
+#[cfg(test)]
 mod tests;

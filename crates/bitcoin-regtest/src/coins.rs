@@ -178,6 +178,14 @@ pub(super) fn coins_of(
 }
 
 #[cfg(test)]
+impl Coins {
+    /// How many there are, and their value.
+    pub(super) fn sum(&self) -> (usize, Amount) {
+        (self.unspent.len(), self.unspent.values().map(|coin| coin.output.value).sum())
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::chain::Chain;

@@ -261,9 +261,11 @@ pub fn mine_block(chain: &Chain, script_pubkey: ScriptBuf) -> Result<BlockHash, 
         let mut block = Draft::new(chain, &TemplateOptions::default(), None).block;
         let mut coinbase = block.txdata[0].clone();
         coinbase.output[0].script_pubkey.clone_from(&script_pubkey);
-        // So that no two blocks are the same, as one that was invalidated and the next.
+        // So that no two blocks are the same, as one that was invalidated and the next; nor those of two processes that
+        // have the chain one after the other.
         let number = MINED.fetch_add(1, Ordering::Relaxed).to_le_bytes();
-        let script = [coinbase.input[0].script_sig.as_bytes(), &number].concat();
+        let process = std::process::id().to_le_bytes();
+        let script = [coinbase.input[0].script_sig.as_bytes(), &number, &process].concat();
         coinbase.input[0].script_sig = ScriptBuf::from_bytes(script);
         set_coinbase(&mut block, coinbase);
         solve(&mut block.header);

@@ -84,13 +84,15 @@ fn fees_and_reorganisations_to_order() {
     assert!(none.to_string().contains("mine more blocks (100 at the first time)"), "{none}");
     node.mine(101).unwrap();
     let mining = mining(&node);
-    let paid = [node.pay_fee(fee).unwrap(), node.pay_fee(fee).unwrap()];
-    assert!(node.pay_fee(fee).is_err(), "two rewards are old enough");
+    let more = Amount::from_sat(900);
+    // Each spends another reward, and does not take the place of one that pays less.
+    let paid = [node.pay_fee(fee).unwrap(), node.pay_fee(more).unwrap()];
+    assert!(node.pay_fee(more * 2).is_err(), "two rewards are old enough");
     let found = mining.get_transactions_by_tx_id(paid.to_vec()).wait().unwrap();
     assert!(found.iter().all(Option::is_some));
     let template =
         mining.create_new_block(BlockCreateOptions::default(), false).wait().unwrap().unwrap();
-    assert_eq!(template.get_tx_fees().wait().unwrap(), [fee, fee]);
+    assert_eq!(template.get_tx_fees().wait().unwrap(), [more, fee]);
     assert_eq!(template.get_coinbase_merkle_path().wait().unwrap().len(), 2);
 
     let mined = node.mine(1).unwrap();

@@ -1,7 +1,8 @@
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use bitcoin::{Amount, OutPoint};
+use bitcoin::{Amount, OutPoint, Txid};
 
 use super::*;
 use crate::Chain;
@@ -256,4 +257,112 @@ fn they_end_with_the_chain() {
     drop(chain);
     assert_eq!(told(&events), ["+1", "tip 1"]);
     assert_eq!((events.next(), events.was_let_go()), (None, false));
+}
+
+/// What a follower knows of the chain and the memory pool.
+struct Follower {
+    chain: Vec<BlockHash>,
+    mempool: HashSet<Txid>,
+    tip: Tip,
+}
+
+impl Follower {
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::TransactionAdded(tx) => assert!(self.mempool.insert(tx.compute_txid())),
+            Event::TransactionRemoved(tx, _) => assert!(self.mempool.remove(&tx.compute_txid())),
+            Event::BlockConnected(block) => {
+                assert_eq!(self.chain.last(), Some(&block.block.header.prev_blockhash));
+                assert_eq!(self.chain.len(), block.height as usize);
+                self.chain.push(block.hash);
+            }
+            Event::BlockDisconnected(block) => assert_eq!(self.chain.pop(), Some(block.hash)),
+            Event::TipChanged(tip) => {
+                assert_eq!(self.chain.last(), Some(&tip.hash));
+                assert_ne!(self.tip, tip);
+                self.tip = tip;
+            }
+        }
+    }
+
+    fn assert_same(&self, chain: &Chain) {
+        assert_eq!(self.tip, chain.tip());
+        let hashes = (0..=chain.tip().height).map(|height| chain.hash_at(height).unwrap());
+        assert_eq!(self.chain, hashes.collect::<Vec<_>>());
+        let mempool = chain.mempool().iter().map(Transaction::compute_txid).collect();
+        assert_eq!(self.mempool, mempool);
+        chain.lock().mempool.assert_consistent();
+    }
+}
+
+/// Does something at random.
+fn happen(chain: &Chain, random: &mut impl FnMut(u32) -> u32) {
+    if chain.tip().height < 106 {
+        mine(chain, 6);
+    }
+    let some_block = chain.hash_at(chain.tip().height - random(4)).unwrap();
+    match random(8) {
+        0 | 1 => mine(chain, random(3)),
+        2 => drop(chain.invalidate_block(&some_block)),
+        3 => {
+            // One that was invalidated, or not.
+            let known = chain.lock().some_block(random(1_000) as usize);
+            chain.reconsider_block(&known);
+        }
+        4 => drop(crate::orders::reorganize(chain, 1 + random(2))),
+        5 => {
+            let parents = chain.mempool();
+            if let Some(parent) = parents.get(random(10) as usize) {
+                let value = parent.output[0].value.to_sat();
+                let child = child_of(parent, value - 1_000 * u64::from(1 + random(5)));
+                let _ = chain.submit_transaction(child);
+            }
+        }
+        _ => {
+            // Also one that takes the place of another.
+            let fee = 1_000 * u64::from(1 + random(50));
+            let _ = chain.submit_transaction(paying(chain, 1 + random(6), fee));
+        }
+    }
+}
+
+#[test]
+fn a_follower_of_any_history_has_the_same_chain_and_memory_pool() {
+    for seed in 1..=8_u64 {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("chain");
+        let chain = Chain::open(&file).unwrap();
+        mine(&chain, 106);
+        // A linear congruential generator, so that a failure comes again.
+        let mut state = seed;
+        let mut random = |below: u32| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed | 1);
+            (state >> 33) as u32 % below
+        };
+        let mut followers = Vec::new();
+        for _ in 0..80 {
+            if random(10) == 0 {
+                let (tip, mempool, events) = chain.subscribe(Subscription::LIMIT);
+                let hashes =
+                    (0..=tip.height).map(|height| chain.hash_at(height).unwrap()).collect();
+                let mempool = mempool.iter().map(|entry| entry.txid).collect();
+                followers.push((Follower { chain: hashes, mempool, tip }, events));
+            }
+            happen(&chain, &mut random);
+        }
+        for (follower, events) in &mut followers {
+            while events.queue.lock().events.front().is_some() {
+                follower.take(events.next().unwrap());
+            }
+            follower.assert_same(&chain);
+        }
+        // The file has the same chain, too.
+        let (tip, hashes) = (chain.tip(), chain.hash_at(chain.tip().height - 3));
+        let coins = chain.lock().coins.sum();
+        drop(followers);
+        drop(chain);
+        let chain = Chain::open(&file).unwrap();
+        assert_eq!((chain.tip(), chain.hash_at(tip.height - 3)), (tip, hashes), "seed {seed}");
+        assert_eq!(chain.lock().coins.sum(), coins, "seed {seed}");
+    }
 }

@@ -71,6 +71,15 @@ fn it_is_the_same_chain_again() {
     mine(&chain, 1);
     let tip = chain.tip();
     drop(chain);
+    let chain = Chain::open(&file).unwrap();
+    assert_eq!(chain.tip(), tip);
+    // What is shorter by an order stays shorter.
+    assert!(chain.invalidate_block(&tip.hash));
+    drop(chain);
+    let chain = Chain::open(&file).unwrap();
+    assert_eq!(chain.tip().height, 105);
+    assert!(chain.reconsider_block(&tip.hash));
+    drop(chain);
     assert_eq!(Chain::open(&file).unwrap().tip(), tip);
 }
 

@@ -5,6 +5,7 @@ mod named;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use bitcoin_ipc::rpc::{NodeError, Value, code};
 use bitcoin_ipc_draft::CommandError;
@@ -18,6 +19,8 @@ use crate::split_node::lock;
 const EXECUTE: i32 = 0;
 /// A method is to tell its help.
 const GET_HELP: i32 = 1;
+/// How long that may take.
+const HELP: Duration = Duration::from_secs(10);
 
 /// The JSON-RPC methods that other processes have registered. Several may have one name: each is asked in turn, in the
 /// order in which they came, until one answers.
@@ -103,6 +106,7 @@ impl Commands {
                 // The wallet can be one of the next process.
                 Err(CommandError::Rpc(error))
                     if error.code == code::WALLET_NOT_FOUND && place != last => {}
+                // Also if a process was lost: it may have done what was asked, so nobody else is asked to do it again.
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -121,12 +125,18 @@ fn ask(
     if let Value::Object(given) = &request.params {
         request.params = named::positional(&command.arg_names, given).map_err(CommandError::Rpc)?;
     }
-    match actor.call(request, Value::Null, last).wait() {
+    let is_help = request.mode == GET_HELP;
+    let mut call = actor.call(request, Value::Null, last);
+    if is_help {
+        // One that hangs must not keep the others' from being listed.
+        call = call.timeout(HELP);
+    }
+    match call.wait() {
         Ok(answer) => Ok(answer.result.then_some(answer.response)),
         Err(error) => Err(CommandError::try_from(error).unwrap_or_else(|error| {
             let name = &command.name;
             let text = if error.is_disconnect() {
-                format!("the process that answers {name} is gone: try again when it is back")
+                format!("the process that answers {name} is gone, and may have done it: look when it is back")
             } else {
                 format!("{name} was not answered: {error}")
             };
