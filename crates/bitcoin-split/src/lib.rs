@@ -9,7 +9,10 @@
 //! rpc -> commands (methods of other processes)
 //! chain: Chain served -> blocks, mempool, fees: look-ups in one View of the chain
 //!   |                '-> notifications: a thread for each subscriber
+//! node: Node served, from chain, rpc, messages -> subscribers: a thread for each
 //!   '----> split_node -> settings, messages, commands
+//! init: the bootstrap object -> chain, node, rpc
+//! wallet_process: starts a wallet process, and gives split_node its wallets
 //! ```
 
 #![forbid(unsafe_code)]

@@ -30,12 +30,14 @@ pub(super) fn run(args: &Args, interval: f64, as_json: bool, once: bool) -> Outc
     }
     signals::end_on_interrupt()?;
     show(&Update::Look(Box::new(first)), as_json, once);
-    while !once {
+    if once {
+        return Ok(());
+    }
+    loop {
         for update in source.next(interval) {
             show(&update, as_json, false);
         }
     }
-    Ok(())
 }
 
 /// As text, the state is shown only if it is asked for: what has changed it is told by the news.

@@ -161,11 +161,12 @@ impl Source {
         }
         let mut updates: Vec<_> =
             news.into_iter().map(|what| Update::News(News::now(what))).collect();
-        if let Ok(now) = looked {
-            if self.before.as_ref() != Some(&now) {
+        match looked {
+            Ok(now) if self.before.as_ref() != Some(&now) => {
                 updates.push(Update::Look(Box::new(now.clone())));
                 self.before = Some(now);
             }
+            _ => {}
         }
         updates
     }
