@@ -47,6 +47,8 @@ struct Known {
     work: Work,
     /// It, or one before it, was refused or invalidated.
     bad: bool,
+    /// It was refused for what is in it: that does not change.
+    refused: bool,
     /// How many were kept before it: of two with the same work the first one counts.
     order: usize,
 }
@@ -73,7 +75,7 @@ impl State {
         let block = Arc::new(genesis);
         let entry =
             BlockEntry { block: Arc::clone(&block), hash, height: 0, max_time, transactions };
-        let known = Known { entry, work, bad: false, order: 0 };
+        let known = Known { entry, work, bad: false, refused: false, order: 0 };
         // Core never puts the genesis coinbase in its coins: nobody can spend it.
         State {
             known: HashMap::from([(hash, known)]),
@@ -182,7 +184,8 @@ impl State {
             Err(why) if NOT_IN_THE_HASH.contains(&&*why.reason) => return checked,
             Err(_) => true,
         };
-        self.known.insert(hash, Known { entry, work, bad, order: self.known.len() });
+        let order = self.known.len();
+        self.known.insert(hash, Known { entry, work, bad, refused: bad, order });
         checked
     }
 
@@ -327,7 +330,8 @@ impl State {
     }
 
     pub(super) fn reconsider(&mut self, hash: &BlockHash) -> bool {
-        if !self.known.contains_key(hash) {
+        // One that was refused is in no file, so that nothing may build on it.
+        if self.known.get(hash).is_none_or(|known| known.refused) {
             return false;
         }
         // Those before it, and those that build on it.
@@ -339,7 +343,7 @@ impl State {
         let mut good = vec![*hash];
         while let Some(hash) = good.pop() {
             for (child, known) in &mut self.known {
-                if known.previous() == hash && known.bad {
+                if known.previous() == hash && known.bad && !known.refused {
                     known.bad = false;
                     good.push(*child);
                 }

@@ -1,6 +1,6 @@
 //! JSON-RPC of the whole node: the methods that other processes answer, then those of the chain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bitcoin_ipc::rpc::{NodeError, Value, code};
 use bitcoin_ipc_draft::CommandError;
@@ -66,8 +66,14 @@ fn list(node: &SplitNode) -> String {
     let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
     let mut text = answer["result"].as_str().unwrap_or_default().to_owned();
     let mut categories: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    // Processes that do not answer: each is waited for once only.
+    let mut silent = BTreeSet::new();
     for (name, category) in node.commands().names_and_categories() {
-        let help = node.commands().help(&name).and_then(Result::ok);
+        let asked = if silent.contains(&category) { None } else { node.commands().help(&name) };
+        if matches!(asked, Some(Err(_))) {
+            silent.insert(category.clone());
+        }
+        let help = asked.and_then(Result::ok);
         let line = help.as_deref().and_then(|help| help.lines().next()).unwrap_or(&name);
         categories.entry(category).or_default().push(line.to_owned());
     }

@@ -19,6 +19,8 @@ use super::SplitNode;
 
 /// How long a wallet process may take for its first answer.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long each further step of its start may take, but for loading wallets.
+const STEP: Duration = Duration::from_secs(60);
 /// How long it may take to write what it has to before it exits, and again after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -248,15 +250,16 @@ impl Shared {
         // As they are now: the process before may have changed them.
         let settings = self.node.settings().global_args();
         let made = init.make_wallet_loader(settings, Some(self.node.chain_handle()));
-        let loader = made.wait()?;
+        let loader = made.timeout(STEP).wait()?;
         let loader = loader.ok_or_else(|| Error::failed("it makes no WalletLoader"))?;
-        loader.register_rpcs().wait()?;
-        // Why not is in its log, and in the messages that it sends the node.
-        let verified = loader.verify().wait()? && loader.load().wait()?;
+        loader.register_rpcs().timeout(STEP).wait()?;
+        // Why not is in its log, and in the messages that it sends the node. A wallet that is loaded may look through
+        // the whole chain first, so that has no deadline.
+        let verified = loader.verify().timeout(STEP).wait()? && loader.load().wait()?;
         if !verified {
             return Err(Error::failed("it cannot use its wallets; its log says why"));
         }
-        loader.start().wait()?;
+        loader.start().timeout(STEP).wait()?;
         Ok(loader)
     }
 }
