@@ -89,7 +89,7 @@ fn commands_that_make_and_load_wallets() {
     assert_eq!(error("unloadwallet", json!(["a"])).0, -18);
     let loaded = node.call("loadwallet", json!(["a", true]));
     assert_eq!(loaded, json!({ "name": "a" }));
-    assert_eq!(node.split.settings().rw("wallet"), json!(["a"]));
+    assert_eq!(node.split.settings().rw("wallet"), json!(["b", "a"]));
 }
 
 #[test]

@@ -75,8 +75,11 @@ fn wallets_that_are_loaded_are_loaded_again_until_they_are_unloaded() {
         process.loader.create_wallet(name, pass(), 0).wait().unwrap().result.into_result().unwrap();
     }
     process.wallet("b").remove().wait().unwrap();
-    node.call("unloadwallet", json!(["c"]));
+    node.call("unloadwallet", json!(["c", true]));
     node.call("createwallet", json!({ "wallet_name": "d", "load_on_startup": false }));
+    node.call("createwallet", json!(["e"]));
+    assert_eq!(node.split.settings().rw("wallet"), json!(["a", "c", "e"]));
+    node.call("unloadwallet", json!(["e"]));
     process.loader.stop().wait().unwrap();
     drop(process);
     assert_eq!(node.split.settings().rw("wallet"), json!(["a", "c"]));
@@ -87,7 +90,7 @@ fn wallets_that_are_loaded_are_loaded_again_until_they_are_unloaded() {
     assert_eq!(node.call("listwallets", json!([])), json!(["a"]));
     assert_eq!(
         node.call("listwalletdir", json!([]))["wallets"],
-        json!([{ "name": "a" }, { "name": "b" }, { "name": "d" }])
+        json!([{ "name": "a" }, { "name": "b" }, { "name": "d" }, { "name": "e" }])
     );
     drop(process);
 }
