@@ -14,6 +14,7 @@ use super::waiting::Waiting;
 use super::{Failure, Outcome, demo, demo_wallet, follow, mine, output, relay, signals, top, view};
 use bitcoin_ipc::codec::FOREVER;
 use bitcoin_ipc::mining::{BlockCreateOptions, BlockRef, BlockTemplateClient};
+use bitcoin_ipc::rpc::code;
 
 pub(super) fn run(args: &Args) -> Outcome {
     signals::dump_on_usr1()?;
@@ -138,7 +139,13 @@ fn rpc(peer: &Peer, method: &str, args: &[String], wallet: Option<&str>, stdin: 
         Some(wallet) => rpc.wallet(wallet).call(method, params),
         None => rpc.call(method, params),
     };
-    match call.timeout(peer.patience).wait()? {
+    let answer = call.timeout(peer.patience).wait().map_err(|error| match error.code() {
+        Some(code::WALLET_NOT_SPECIFIED) => {
+            Failure("several wallets are loaded: say --wallet NAME before the method".to_owned())
+        }
+        _ => error.into(),
+    });
+    match answer? {
         Value::String(text) => output::line(text),
         other => output::line(format_args!("{other:#}")),
     }

@@ -118,6 +118,9 @@ fn they_pay_each_other() {
     // As a person asks for it.
     let asked = ipc(dir.path(), &["rpc", "--wallet", "bob", "getbalance"]);
     assert_eq!(String::from_utf8(asked.stdout).unwrap().trim(), "1.25", "{:?}", asked.stderr);
+    let asked = ipc(dir.path(), &["rpc", "getbalance"]);
+    let errors = String::from_utf8(asked.stderr).unwrap();
+    assert!(errors.contains("say --wallet NAME"), "{errors}");
 
     // In order: both end, and both are there again.
     let wallet = split.wallet_process().unwrap();
