@@ -123,11 +123,24 @@ impl Thread {
 
     /// Has the node tell of what happens from now on, unless it does already.
     fn subscribe(&self, subscription: &mut Option<HandlerClient>) -> Result<(), Trouble> {
+        if self.queue.take_unsubscribed() && subscription.take().is_some() {
+            tracing::warn!(
+                "{}: the node has ended its notifications: subscribes again",
+                self.title()
+            );
+            // Not in a loop, with a node that ends each at once.
+            if !self.queue.pause(Instant::now() + FIRST_PAUSE) {
+                return Err(Trouble::End);
+            }
+        }
         if subscription.is_none() {
-            let notifications = Notifications(Arc::downgrade(&self.queue));
+            let notifications = Notifications::new(&self.queue);
             let notifications = ChainNotificationsClient::new(notifications);
             *subscription =
                 self.chain.handle_notifications(Some(notifications)).timeout(ANSWER).wait()?;
+            if subscription.is_none() {
+                return Err(Trouble::Again("the node gives no notifications".to_owned()));
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! A node whose notifications get lost: the wallet finds out by itself what it has missed.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bitcoin_ipc::bitcoin::{BlockHash, Transaction};
 use bitcoin_ipc_draft::Passphrase;
@@ -11,7 +11,7 @@ use bitcoin_ipc_draft::chain::{
 };
 use bitcoin_ipc_draft::handler::HandlerClient;
 use bitcoin_ipc_draft::values::{OutputType, RemovalReason};
-use multiprocess::Result;
+use multiprocess::{Error, Result};
 
 use super::split::{Node, nobody, wait_until};
 
@@ -19,15 +19,24 @@ use super::split::{Node, nobody, wait_until};
 struct Lossy {
     chain: ChainHandle,
     lose: Arc<AtomicUsize>,
+    ears: Ears,
+    subscriptions: Arc<AtomicUsize>,
 }
+
+/// The wallet's object for notifications, while the node keeps it.
+type Ears = Arc<Mutex<Option<ChainNotificationsClient>>>;
 
 /// Passes on what is not lost.
 struct Passing {
-    to: ChainNotificationsClient,
+    to: Ears,
     lose: Arc<AtomicUsize>,
 }
 
 impl Passing {
+    fn to(&self) -> Result<ChainNotificationsClient> {
+        self.to.lock().unwrap().clone().ok_or_else(|| Error::failed("it was let go".to_owned()))
+    }
+
     fn is_lost(&self) -> bool {
         let less = |left: usize| left.checked_sub(1);
         self.lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
@@ -36,23 +45,23 @@ impl Passing {
 
 impl ChainNotifications for Passing {
     fn transaction_added_to_mempool(&self, tx: Transaction) -> Result<()> {
-        self.to.transaction_added_to_mempool(tx).wait()
+        self.to()?.transaction_added_to_mempool(tx).wait()
     }
 
     fn transaction_removed_from_mempool(&self, tx: Transaction, why: RemovalReason) -> Result<()> {
-        self.to.transaction_removed_from_mempool(tx, why).wait()
+        self.to()?.transaction_removed_from_mempool(tx, why).wait()
     }
 
     fn block_connected(&self, role: ChainstateRole, block: BlockInfo) -> Result<()> {
-        if self.is_lost() { Ok(()) } else { self.to.block_connected(role, block).wait() }
+        if self.is_lost() { Ok(()) } else { self.to()?.block_connected(role, block).wait() }
     }
 
     fn block_disconnected(&self, block: BlockInfo) -> Result<()> {
-        if self.is_lost() { Ok(()) } else { self.to.block_disconnected(block).wait() }
+        if self.is_lost() { Ok(()) } else { self.to()?.block_disconnected(block).wait() }
     }
 
     fn updated_block_tip(&self) -> Result<()> {
-        self.to.updated_block_tip().wait()
+        self.to()?.updated_block_tip().wait()
     }
 }
 
@@ -73,7 +82,9 @@ impl Chain for Lossy {
         &self,
         notifications: Option<ChainNotificationsClient>,
     ) -> Result<Option<HandlerClient>> {
-        let passing = Passing { to: notifications.expect("ears"), lose: Arc::clone(&self.lose) };
+        self.subscriptions.fetch_add(1, Ordering::SeqCst);
+        *self.ears.lock().unwrap() = Some(notifications.expect("ears"));
+        let passing = Passing { to: Arc::clone(&self.ears), lose: Arc::clone(&self.lose) };
         self.chain.handle_notifications(Some(ChainNotificationsClient::new(passing))).wait()
     }
 
@@ -98,7 +109,13 @@ fn blocks_that_the_wallet_was_not_told_of_are_found() {
     let dir = tempfile::tempdir().unwrap();
     let node = Node::new(dir.path());
     let lose = Arc::new(AtomicUsize::new(0));
-    let chain = Lossy { chain: node.split.chain_handle(), lose: Arc::clone(&lose) };
+    let (ears, subscriptions) = (Ears::default(), Arc::new(AtomicUsize::new(0)));
+    let chain = Lossy {
+        chain: node.split.chain_handle(),
+        lose: Arc::clone(&lose),
+        ears: Arc::clone(&ears),
+        subscriptions: Arc::clone(&subscriptions),
+    };
     let process = node.connect_to(ChainHandle::new(chain));
     process.loader.start().wait().unwrap();
     let made = process.loader.create_wallet("a", Passphrase::default(), 0).wait().unwrap();
@@ -131,4 +148,16 @@ fn blocks_that_the_wallet_was_not_told_of_are_found() {
     node.mine(1, &nobody());
     wait_until("the blocks of the other branch", is_at_tip);
     assert_eq!(immature(), 50.0);
+
+    // A node that lets the wallet go, as one does that waits too long: the wallet subscribes again.
+    assert_eq!(subscriptions.load(Ordering::SeqCst), 1);
+    for again in 2..4 {
+        drop(ears.lock().unwrap().take());
+        wait_until("another subscription", || subscriptions.load(Ordering::SeqCst) == again);
+        for _ in 0..2 {
+            node.mine(1, &nobody());
+            wait_until("the blocks after that", is_at_tip);
+        }
+    }
+    assert_eq!(subscriptions.load(Ordering::SeqCst), 3, "none too many");
 }
