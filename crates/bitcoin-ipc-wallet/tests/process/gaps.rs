@@ -7,11 +7,14 @@ use bitcoin_ipc::bitcoin::{BlockHash, Transaction};
 use bitcoin_ipc_draft::Passphrase;
 use bitcoin_ipc_draft::chain::{
     BlockInfo, Chain, ChainFindBlockResults, ChainHandle, ChainNotifications,
-    ChainNotificationsClient, ChainstateRole, FoundBlockParam, SettingsUpdateCallbackClient,
+    ChainNotificationsClient, ChainstateRole, FoundBlockParam, RpcCommand,
+    SettingsUpdateCallbackClient,
 };
 use bitcoin_ipc_draft::handler::HandlerClient;
 use bitcoin_ipc_draft::values::{OutputType, RemovalReason};
 use multiprocess::{Error, Result};
+
+use serde_json::json;
 
 use super::split::{Node, nobody, wait_until};
 
@@ -21,6 +24,8 @@ struct Lossy {
     lose: Arc<AtomicUsize>,
     ears: Ears,
     subscriptions: Arc<AtomicUsize>,
+    /// A block that is told as the one at each height.
+    wrong: Arc<Mutex<Option<BlockHash>>>,
 }
 
 /// The wallet's object for notifications, while the node keeps it.
@@ -71,7 +76,12 @@ impl Chain for Lossy {
     }
 
     fn get_block_hash(&self, height: i32) -> Result<BlockHash> {
-        self.chain.get_block_hash(height).wait()
+        let wrong = self.wrong.lock().unwrap().take();
+        wrong.map_or_else(|| self.chain.get_block_hash(height).wait(), Ok)
+    }
+
+    fn handle_rpc(&self, command: RpcCommand) -> Result<Option<HandlerClient>> {
+        self.chain.handle_rpc(command).wait()
     }
 
     fn find_block(&self, hash: BlockHash, block: FoundBlockParam) -> Result<ChainFindBlockResults> {
@@ -109,12 +119,14 @@ fn blocks_that_the_wallet_was_not_told_of_are_found() {
     let dir = tempfile::tempdir().unwrap();
     let node = Node::new(dir.path());
     let lose = Arc::new(AtomicUsize::new(0));
+    let wrong = Arc::new(Mutex::new(None));
     let (ears, subscriptions) = (Ears::default(), Arc::new(AtomicUsize::new(0)));
     let chain = Lossy {
         chain: node.split.chain_handle(),
         lose: Arc::clone(&lose),
         ears: Arc::clone(&ears),
         subscriptions: Arc::clone(&subscriptions),
+        wrong: Arc::clone(&wrong),
     };
     let process = node.connect_to(ChainHandle::new(chain));
     process.loader.start().wait().unwrap();
@@ -160,4 +172,12 @@ fn blocks_that_the_wallet_was_not_told_of_are_found() {
         }
     }
     assert_eq!(subscriptions.load(Ordering::SeqCst), 3, "none too many");
+
+    // A rescan that cannot begin where the node says, as its chain is another by now, fails; the wallet follows on.
+    process.loader.register_rpcs().wait().unwrap();
+    *wrong.lock().unwrap() = Some(blocks[0]);
+    let error = node.error("/", "rescanblockchain", json!([3]));
+    assert!(error.1.contains("Rescan failed") && error.1.contains("not the wallet's"), "{error:?}");
+    node.mine(1, &nobody());
+    wait_until("the block after a rescan that failed", is_at_tip);
 }
