@@ -1,6 +1,6 @@
 //! What the node calls: puts it into the wallet's queue and returns at once.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use bitcoin_ipc::bitcoin::Transaction;
 use bitcoin_ipc_draft::Locator;
@@ -11,21 +11,39 @@ use multiprocess::Result;
 use super::queue::{Event, Queue};
 
 /// A wallet's ears. It does not keep the wallet: what comes after its end is dropped.
-pub(super) struct Notifications(pub(super) Weak<Queue>);
+pub(super) struct Notifications {
+    queue: Weak<Queue>,
+    /// Which of the wallet's subscriptions it is for.
+    subscription: u64,
+}
 
 impl Notifications {
+    /// For the next subscription of the wallet with this queue.
+    pub(super) fn new(queue: &Arc<Queue>) -> Notifications {
+        Notifications { subscription: queue.new_subscription(), queue: Arc::downgrade(queue) }
+    }
+
     fn push(&self, event: Event) -> Result<()> {
-        if let Some(queue) = self.0.upgrade() {
+        if let Some(queue) = self.queue.upgrade() {
             queue.push(event);
         }
         Ok(())
     }
 
     fn catch_up(&self) -> Result<()> {
-        if let Some(queue) = self.0.upgrade() {
+        if let Some(queue) = self.queue.upgrade() {
             queue.catch_up(false);
         }
         Ok(())
+    }
+}
+
+/// The node has let it go: because the wallet took too long or was too far behind, or because the node is gone.
+impl Drop for Notifications {
+    fn drop(&mut self) {
+        if let Some(queue) = self.queue.upgrade() {
+            queue.unsubscribed(self.subscription);
+        }
     }
 }
 

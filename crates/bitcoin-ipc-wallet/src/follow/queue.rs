@@ -76,6 +76,10 @@ struct State {
     /// The number of what comes next.
     next: u64,
     hurry: bool,
+    /// The number of the last subscription to the node's notifications.
+    subscription: u64,
+    /// The node has ended that.
+    unsubscribed: bool,
     stopped: bool,
 }
 
@@ -144,6 +148,33 @@ impl Queue {
             state.rescan = Some(from);
         }
         self.changed.notify_all();
+    }
+
+    /// The number of a subscription that is made now. What becomes of those before it does not matter any more.
+    pub(super) fn new_subscription(&self) -> u64 {
+        let mut state = self.lock();
+        state.subscription += 1;
+        state.unsubscribed = false;
+        state.subscription
+    }
+
+    /// The node tells nothing more for this subscription. If it is the last, the thread has to make another, and to
+    /// look at what it was not told of.
+    pub(super) fn unsubscribed(&self, subscription: u64) {
+        let is_last = {
+            let mut state = self.lock();
+            let is_last = state.subscription == subscription && !state.stopped;
+            state.unsubscribed |= is_last;
+            is_last
+        };
+        if is_last {
+            self.catch_up(true);
+        }
+    }
+
+    /// Whether the node has ended the last subscription, said once.
+    pub(super) fn take_unsubscribed(&self) -> bool {
+        std::mem::take(&mut self.lock().unsubscribed)
     }
 
     /// Has the thread do now what is due later.
@@ -291,6 +322,21 @@ mod tests {
         }
         assert!(queue.lock().bytes <= MOST_BYTES);
         assert!(matches!(now(&queue), Work::CatchUp { mempool: true, rescan: None }));
+    }
+
+    #[test]
+    fn only_the_end_of_the_last_subscription_counts() {
+        let queue = Queue::default();
+        let (first, second) = (queue.new_subscription(), queue.new_subscription());
+        queue.unsubscribed(first);
+        assert!(!queue.take_unsubscribed());
+        assert!(matches!(now(&queue), Work::Time));
+        queue.unsubscribed(second);
+        assert!(matches!(now(&queue), Work::CatchUp { mempool: true, rescan: None }));
+        assert!(queue.take_unsubscribed() && !queue.take_unsubscribed());
+        queue.unsubscribed(second);
+        assert_eq!(queue.new_subscription(), 3);
+        assert!(!queue.take_unsubscribed(), "another has taken its place");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How a wallet's look at the chain ended.
+/// How a rescan ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// At the chain's tip.
@@ -52,11 +52,13 @@ impl Scan {
         }
     }
 
-    /// One has ended, long or not.
-    pub(super) fn end(&self, outcome: Outcome) {
+    /// One has ended, long or not; like this, if it was a rescan. How others end does not matter to who asked for that.
+    pub(super) fn end(&self, rescan: Option<Outcome>) {
         let mut state = self.lock();
         state.under_way = None;
-        state.outcome = Some(outcome);
+        if rescan.is_some() {
+            state.outcome = rescan;
+        }
         self.abort.store(false, Ordering::Relaxed);
     }
 
@@ -66,7 +68,7 @@ impl Scan {
         Some(Scanning { duration: began.elapsed(), progress })
     }
 
-    /// How the last one ended.
+    /// How the last rescan ended.
     pub(super) fn outcome(&self) -> Option<Outcome> {
         self.lock().outcome.clone()
     }

@@ -27,6 +27,8 @@ pub(super) enum Trouble {
     End,
     /// Somebody ended it early.
     Aborted,
+    /// A rescan cannot begin where it was to begin: it is not tried again.
+    Refused(String),
     /// The node's answer, or the wallet's database: it is tried again.
     Again(String),
 }
@@ -105,6 +107,11 @@ impl Thread {
                 Err(Trouble::Aborted) => {
                     tracing::info!("{}: the rescan was ended early", self.title())
                 }
+                Err(Trouble::Refused(problem)) => {
+                    tracing::warn!("{}: no rescan: {problem}", self.title());
+                    // What else it was to do, from the wallet's own tip.
+                    self.queue.catch_up(true);
+                }
                 Err(Trouble::Again(problem)) => {
                     tracing::warn!("{}: {problem}; tried again in {pause:?}", self.title());
                     if !self.queue.pause(Instant::now() + pause) {
@@ -123,29 +130,48 @@ impl Thread {
 
     /// Has the node tell of what happens from now on, unless it does already.
     fn subscribe(&self, subscription: &mut Option<HandlerClient>) -> Result<(), Trouble> {
+        if self.queue.take_unsubscribed() && subscription.take().is_some() {
+            tracing::warn!(
+                "{}: the node has ended its notifications: subscribes again",
+                self.title()
+            );
+            // Not in a loop, with a node that ends each at once.
+            if !self.queue.pause(Instant::now() + FIRST_PAUSE) {
+                return Err(Trouble::End);
+            }
+        }
         if subscription.is_none() {
-            let notifications = Notifications(Arc::downgrade(&self.queue));
+            let notifications = Notifications::new(&self.queue);
             let notifications = ChainNotificationsClient::new(notifications);
             *subscription =
                 self.chain.handle_notifications(Some(notifications)).timeout(ANSWER).wait()?;
+            if subscription.is_none() {
+                return Err(Trouble::Again("the node gives no notifications".to_owned()));
+            }
         }
         Ok(())
     }
 
     /// Looks at the chain itself, and says how that ended.
     fn look(&self, rescan: Option<BlockId>, mempool: bool) -> Result<(), Trouble> {
-        let back = rescan.map_or(Ok(()), |from| Ok(self.vault.get()?.rewind_to(from)?));
+        let back = rescan.map_or(Ok(()), |from| {
+            let refused = |error: VaultError| Trouble::Refused(error.to_string());
+            self.vault.get()?.rewind_to(from).map_err(refused)
+        });
         let looked = back
             .and_then(|()| self.catch_up(rescan.is_some()))
             .and_then(|()| if mempool { self.look_at_mempool() } else { Ok(()) });
-        self.scan.end(match &looked {
+        let outcome = match &looked {
             Ok(()) => Outcome::Done,
             Err(Trouble::Aborted) => Outcome::Aborted,
             Err(Trouble::End) => {
                 Outcome::Failed("the node is gone, or the wallet was unloaded".to_owned())
             }
-            Err(Trouble::Again(problem)) => Outcome::Failed(problem.clone()),
-        });
+            Err(Trouble::Again(problem) | Trouble::Refused(problem)) => {
+                Outcome::Failed(problem.clone())
+            }
+        };
+        self.scan.end(rescan.map(|_| outcome));
         looked
     }
 
