@@ -19,6 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bitcoin_ipc::bitcoin::BlockHash;
+use bitcoin_ipc::bitcoin::hashes::Hash;
 use bitcoin_ipc_draft::chain::ChainHandle;
 use multiprocess::Error;
 
@@ -98,7 +100,14 @@ impl Follower {
             return;
         }
         // So that all of it is in the queue.
-        if let Err(error) = self.chain.wait_for_notifications().timeout(ANSWER).wait() {
+        let mut waited = self.chain.wait_for_notifications().timeout(ANSWER).wait();
+        if let Err(Error::PeerTooOld { .. } | Error::Unimplemented { .. }) = waited {
+            // A node of February has only the other form, which waits where the tip is not this block.
+            let none = BlockHash::all_zeros();
+            let wait = self.chain.wait_for_notifications_if_tip_changed(none);
+            waited = wait.timeout(ANSWER).wait();
+        }
+        if let Err(error) = waited {
             tracing::debug!("the node's notifications are not waited for: {error}");
             self.queue.catch_up(false);
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bitcoin_ipc::bitcoin::Network;
 use bitcoin_ipc::common::{GlobalArgs, Settings};
+use bitcoin_ipc::ipc::{Chain, default_base_datadir, network_datadir};
 use bitcoin_ipc::rpc::Value;
 
 /// What the wallets need to know of them.
@@ -16,22 +17,27 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Reads them.
+    /// Reads them. A node of this project decides `datadir`: its network's own directory. One of C++ gives what its user
+    /// has given, or nothing: the directory of all networks, in which each has one of its own.
     ///
     /// # Errors
-    /// There is no `datadir`, or `chain` is none that is known: a text of one line.
+    /// `chain` is none that is known, or there is no home directory: a text of one line.
     pub(crate) fn read(args: &GlobalArgs) -> Result<Args, String> {
         let network = network(&args.settings)?;
-        let Some(datadir) =
-            setting(&args.settings, network, "datadir").filter(|dir| !dir.is_empty())
-        else {
-            return Err(
-                "the node gave no `datadir`: give makeWalletLoader the network's directory in its \
-                 settings, such as /home/me/.bitcoin/regtest"
-                    .to_owned(),
-            );
+        let forced = args.settings.forced_settings.get("datadir").map(|text| plain(text));
+        if let Some(Some(datadir)) = forced {
+            return Ok(Args { datadir: datadir.into(), network });
+        }
+        let given = setting(&args.settings, network, "datadir").filter(|dir| !dir.is_empty());
+        let base = match given {
+            Some(datadir) => PathBuf::from(datadir),
+            None => default_base_datadir().map_err(|error| error.to_string())?,
         };
-        Ok(Args { datadir: datadir.into(), network })
+        let chain: Chain = network
+            .to_core_arg()
+            .parse()
+            .map_err(|error: multiprocess::Error| error.to_string())?;
+        Ok(Args { datadir: network_datadir(&base, chain), network })
     }
 }
 
@@ -70,11 +76,16 @@ fn setting(settings: &Settings, network: Network, name: &str) -> Option<String> 
     };
     let configured = || section(network.to_core_arg()).or_else(|| section(""));
     let text = forced.or_else(given).or_else(stored).or_else(configured)?;
+    plain(text)
+}
+
+/// A setting's value as a text. None for null.
+fn plain(text: &str) -> Option<String> {
     match serde_json::from_str(text) {
         Ok(Value::String(value)) => Some(value),
         Ok(Value::Null) => None,
         // A switch or a number; or a text that is not written as JSON.
-        Ok(_) | Err(_) => Some(text.clone()),
+        Ok(_) | Err(_) => Some(text.to_owned()),
     }
 }
 
@@ -104,24 +115,26 @@ mod tests {
             .forced_settings([("datadir".to_owned(), text("/a/regtest"))].into());
         assert_eq!(args(settings).unwrap(), regtest);
         // As a C++ node has it, and not written as JSON.
-        let settings = command_line(&[("regtest", "true"), ("datadir", "/a/regtest")]);
+        let settings = command_line(&[("regtest", "true"), ("datadir", "/a")]);
         assert_eq!(args(settings).unwrap(), regtest);
         let chain = Pair::new("chain".to_owned(), vec![text("signet")]);
         let datadir = Pair::new("datadir".to_owned(), vec![text("/c"), text("/d")]);
         let settings =
             Settings::default().ro_config([(String::new(), vec![chain, datadir])].into());
-        let signet = Args { datadir: "/c".into(), network: Network::Signet };
+        let signet = Args { datadir: "/c/signet".into(), network: Network::Signet };
         assert_eq!(args(settings).unwrap(), signet);
         let main = args(command_line(&[("datadir", "\"/a\""), ("testnet", "false")])).unwrap();
-        assert_eq!(main.network, Network::Bitcoin);
+        assert_eq!(main, Args { datadir: "/a".into(), network: Network::Bitcoin });
+        // Where nobody says it, it is where Bitcoin Core has it.
+        let usual = args(command_line(&[("chain", "\"regtest\"")])).unwrap();
+        assert!(usual.datadir.ends_with(".bitcoin/regtest"), "{}", usual.datadir.display());
     }
 
     #[test]
     fn what_is_lacking_is_said_in_one_line() {
         for (settings, said) in [
-            (command_line(&[("chain", "\"regtest\"")]), "no `datadir`"),
-            (command_line(&[("datadir", "\"\""), ("chain", "\"regtest\"")]), "no `datadir`"),
             (command_line(&[("datadir", "\"/a\""), ("chain", "\"moon\"")]), "the chain \"moon\""),
+            (command_line(&[("chain", "\"Regtest\"")]), "it knows main, test"),
         ] {
             let error = args(settings).unwrap_err();
             assert!(error.contains(said) && !error.contains('\n'), "{error}");

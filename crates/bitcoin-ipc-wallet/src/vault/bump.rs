@@ -73,14 +73,7 @@ impl Vault {
                 return Err(VaultError::NotBumpable("the other one does not spend what it spends"));
             }
             let txid = tx.compute_txid();
-            let view = View::new(state);
-            let taken = tx.input.iter().map(|txin| txin.previous_output).find(|outpoint| {
-                let mut others = state.bdk.tx_graph().outspends(*outpoint).iter();
-                others.any(|other| *other != replaced && *other != txid && view.is_valid(*other))
-            });
-            if let Some(outpoint) = taken {
-                return Err(VaultError::UnknownCoin(outpoint));
-            }
+            history::check_inputs(state, tx, Some(replaced))?;
             let mut value_map = old.value_map.clone();
             value_map.insert("replaces_txid".to_owned(), replaced.to_string());
             let order_form = old.order_form.clone();

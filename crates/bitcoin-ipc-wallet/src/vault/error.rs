@@ -67,7 +67,7 @@ pub enum VaultError {
     BadAddress,
     /// An address of another network.
     OtherNetworkAddress(Network),
-    /// An output that the wallet does not have, or that is spent.
+    /// An output that the wallet does not have, that is spent, or whose transaction is not valid any more.
     UnknownCoin(OutPoint),
     /// A transaction that the wallet does not have.
     UnknownTransaction,
@@ -154,7 +154,7 @@ impl fmt::Display for VaultError {
             ),
             UnknownCoin(outpoint) => write!(
                 f,
-                "the output {outpoint} is not the wallet's, or is spent: select another"
+                "the output {outpoint} is not the wallet's, is spent, or is of a transaction that is not valid any more: select another"
             ),
             UnknownTransaction => {
                 f.write_str("the wallet does not have this transaction: check its id")

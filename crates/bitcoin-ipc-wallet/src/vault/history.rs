@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use bdk_wallet::chain::Indexer;
-use bitcoin::{Transaction, Txid};
+use bitcoin::{OutPoint, Transaction, Txid};
 use bitcoin_ipc_draft::values::ChangeType;
 
 use super::records::{self, Record};
@@ -17,7 +17,8 @@ impl Vault {
     /// only then does its change count.
     ///
     /// # Errors
-    /// It has nothing to do with the wallet, spends what another transaction spends, or cannot be written.
+    /// It has nothing to do with the wallet, spends what another transaction spends or an output of one that was given
+    /// up meanwhile, or cannot be written.
     pub fn commit_transaction(
         &self,
         tx: &Transaction,
@@ -30,14 +31,7 @@ impl Vault {
             if tx.is_coinbase() || !state.bdk.spk_index().is_tx_relevant(tx) {
                 return Err(VaultError::NotInvolved);
             }
-            let view = View::new(state);
-            let spent = tx.input.iter().map(|txin| txin.previous_output).find(|outpoint| {
-                let mut others = state.bdk.tx_graph().outspends(*outpoint).iter();
-                others.any(|other| *other != txid && view.is_valid(*other))
-            });
-            if let Some(outpoint) = spent {
-                return Err(VaultError::UnknownCoin(outpoint));
-            }
+            check_inputs(state, tx, None)?;
             let record = Record { txid, time: now(), abandoned: false, value_map, order_form };
             store(state, tx, &[record], events)
         })
@@ -82,6 +76,23 @@ impl Vault {
             })?;
             settle(state)
         })
+    }
+}
+
+/// Whether the outputs that a transaction spends can be spent, save that it may take the place of `replaced`. An error
+/// if another valid one spends them, or if their own transaction is known not to be valid: since this one was made, that
+/// may have been given up, replaced, or lost with its block. bdk would take it as valid again because of this one.
+pub(super) fn check_inputs(state: &State, tx: &Transaction, replaced: Option<Txid>) -> Result<()> {
+    let (txid, graph, view) = (tx.compute_txid(), state.bdk.tx_graph(), View::new(state));
+    let is_taken = |outpoint: &OutPoint| {
+        let mut others = graph.outspends(*outpoint).iter();
+        let parent = outpoint.txid;
+        others.any(|other| *other != txid && Some(*other) != replaced && view.is_valid(*other))
+            || graph.get_tx(parent).is_some() && !view.is_valid(parent)
+    };
+    match tx.input.iter().map(|txin| txin.previous_output).find(is_taken) {
+        Some(outpoint) => Err(VaultError::UnknownCoin(outpoint)),
+        None => Ok(()),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Replacements with a higher fee.
 
-use bitcoin::{Amount, FeeRate};
+use bitcoin::{Amount, FeeRate, OutPoint};
 use bitcoin_ipc_draft::values::RemovalReason;
 use bitcoin_ipc_draft::wallet::CoinControl;
-use bitcoin_ipc_wallet::vault::{TxState, VaultError};
+use bitcoin_ipc_wallet::vault::{BlockId, TxState, VaultError};
 
 use super::world::{COIN, World, control, recipient, stranger};
 
@@ -123,4 +123,24 @@ fn an_abandoned_replacement_gives_way_to_the_first() {
         assert_eq!(world.vault().unconfirmed_to_rebroadcast().unwrap(), []);
         world.reopen();
     }
+}
+
+#[test]
+fn a_coin_that_was_lost_with_its_block_pays_for_no_replacement() {
+    let world = World::rich(2);
+    let [first, second] = [1, 2]
+        .map(|height| OutPoint { txid: world.block(height).txdata[0].compute_txid(), vout: 0 });
+    let recipients =
+        [recipient(&stranger(), Amount::from_sat(50 * COIN)).subtract_fee_from_amount(true)];
+    let mut selected = control(1_000);
+    selected.set_selected = vec![first];
+    let created = world.vault().create_transaction(&recipients, &selected, true, None).unwrap();
+    world.commit(&created.tx);
+    let txid = created.tx.compute_txid();
+    let mut bumped = world.vault().bump_fee(txid, &control(20_000)).unwrap().tx;
+    assert!(bumped.input.iter().any(|txin| txin.previous_output == second));
+    assert!(world.vault().sign(&mut bumped).unwrap());
+    let fork = BlockId { height: 1, hash: world.block(1).block_hash() };
+    world.vault().rewind_to(fork).unwrap();
+    assert_eq!(world.vault().commit_bump(txid, &bumped), Err(VaultError::UnknownCoin(second)));
 }

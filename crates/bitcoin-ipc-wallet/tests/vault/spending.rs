@@ -302,6 +302,23 @@ fn an_abandoned_transaction_may_be_spent_from_after_all() {
 }
 
 #[test]
+fn what_was_given_up_meanwhile_is_not_spent_from() {
+    let mut world = World::rich(1);
+    let first = world.pay(stranger(), Amount::from_sat(COIN));
+    let change = OutPoint { txid: first.tx.compute_txid(), vout: first.change_pos.unwrap() };
+    let child = world.create(stranger(), Amount::from_sat(COIN)).tx;
+    assert_eq!(child.input[0].previous_output, change);
+    world.reopen();
+    world.vault().abandon(change.txid).unwrap();
+    for _ in 0..2 {
+        let committed = world.vault().commit_transaction(&child, Default::default(), Vec::new());
+        assert_eq!(committed, Err(VaultError::UnknownCoin(change)));
+        assert_eq!(world.balances(), [50 * COIN, 0, 0]);
+        world.reopen();
+    }
+}
+
+#[test]
 fn a_psbt_is_filled_and_signed() {
     let world = World::rich(1);
     let tx = world.create(stranger(), Amount::from_sat(COIN)).tx;
