@@ -179,6 +179,7 @@ fn info(target: &Target, _params: &mut Params) -> Reply {
         json!({ "duration": scanning.duration.as_secs(), "progress": scanning.progress })
     });
     let lastprocessedblock = last_block(target)?;
+    let unlocked_until = target.unlocked_until();
     let vault = target.vault()?;
     let flags = vault.flags();
     let has = |flag| flags & flag != 0;
@@ -209,7 +210,7 @@ fn info(target: &Target, _params: &mut Params) -> Reply {
     });
     if vault.is_encrypted() {
         // 0 while it is locked. One that was unlocked without a deadline has none to tell.
-        let until = if vault.is_locked() { Some(0) } else { target.unlocked_until() };
+        let until = if vault.is_locked() { Some(0) } else { unlocked_until };
         if let Some(until) = until {
             info["unlocked_until"] = until.into();
         }

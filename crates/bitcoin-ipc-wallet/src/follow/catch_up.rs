@@ -8,7 +8,7 @@ use super::thread::{Thread, Trouble};
 use crate::vault::BlockId;
 
 /// Blocks that are asked for at once, at most: each is one struct deeper in the message.
-const MOST_BLOCKS: usize = 32;
+const MOST_BLOCKS: usize = 15;
 /// About how many bytes of blocks one answer shall have.
 const BATCH_BYTES: usize = 8 << 20;
 /// From how many blocks on it takes long: then its progress is shown, and it can be ended early.

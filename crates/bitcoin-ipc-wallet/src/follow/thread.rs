@@ -64,12 +64,22 @@ pub(super) struct Thread {
     pub(super) scan: Arc<Scan>,
 }
 
+/// Stops the queue when it is dropped.
+struct Stops(Arc<Queue>);
+
+impl Drop for Stops {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 impl Thread {
     /// Follows the chain until the end.
     pub(super) fn run(self) {
+        // Nobody waits for what is not done any more, also where this thread panics.
+        let stops = Stops(Arc::clone(&self.queue));
         let subscription = self.follow();
-        // Nobody waits for what is not done any more.
-        self.queue.stop();
+        drop(stops);
         // Dropped, it ends as well; a node that is gone need not be told.
         if let Some(subscription) = subscription
             && let Err(error) = subscription.disconnect().timeout(ANSWER).wait()

@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::DatabaseName;
 
@@ -27,8 +28,11 @@ impl Vault {
                 "this is the wallet's own file: give another place for the copy".to_owned(),
             ));
         }
+        // Each has a file of its own: there may be another copy to the same place at this moment.
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mut unfinished = path.clone().into_os_string();
-        unfinished.push(".unfinished");
+        unfinished.push(format!(".{}-{number}.unfinished", std::process::id()));
         let unfinished = PathBuf::from(unfinished);
         let written = self.write_copy(&unfinished, &path);
         if written.is_err() {
@@ -49,7 +53,10 @@ impl Vault {
             Ok(state.db.backup(DatabaseName::Main, unfinished, None)?)
         })?;
         // One file, without a log beside it.
-        let copy = rusqlite::Connection::open(unfinished)?;
+        let copy = rusqlite::Connection::open_with_flags(
+            unfinished,
+            rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE,
+        )?;
         copy.pragma_update(None, "journal_mode", "delete")?;
         copy.close().map_err(|(_, error)| error)?;
         File::open(unfinished)?.sync_all()?;

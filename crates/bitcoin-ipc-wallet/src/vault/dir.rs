@@ -171,9 +171,11 @@ impl Place {
     }
 }
 
-/// As Bitcoin Core, save that a name is never a path.
+/// As Bitcoin Core, save that a name is never a path, nor that of a file of the default wallet (which are `wallet.lock`,
+/// `wallet.sqlite`, and what SQLite has beside it).
 fn check_name(name: &str) -> Result<(), VaultError> {
     let bad = name.len() > 200
+        || name.starts_with("wallet.")
         || matches!(name, "." | "..")
         || name.chars().any(|c| matches!(c, '/' | '\\') || c.is_control());
     if bad { Err(VaultError::BadName(name.to_owned())) } else { Ok(()) }
