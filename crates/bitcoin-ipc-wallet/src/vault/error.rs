@@ -105,7 +105,7 @@ impl fmt::Display for VaultError {
         match self {
             BadName(name) => write!(
                 f,
-                "{name:?} cannot be the name of a wallet: use a name of at most 200 bytes without /, \\ and control characters"
+                "{name:?} cannot be the name of a wallet: use a name of at most 200 bytes without /, \\ and control characters that does not begin with wallet."
             ),
             Exists(name) => {
                 write!(f, "there is a wallet {name:?} already: load it, or use another name")
