@@ -35,6 +35,7 @@ mod node;
 pub mod rpc;
 mod settings;
 mod split_node;
+mod tellers;
 mod wallet_process;
 
 pub use commands::Commands;

@@ -4,7 +4,6 @@
 //! other, so a slow process holds up nobody but itself.
 
 use std::sync::{Arc, Weak};
-use std::thread;
 use std::time::Duration;
 
 use bitcoin::{Block, Transaction};
@@ -16,6 +15,7 @@ use multiprocess::{CancelToken, Error, Result, current_call};
 
 use super::blocks;
 use crate::split_node::SplitNode;
+use crate::tellers;
 
 /// How long `disconnect` waits for a notification that is under way: it may be what disconnects.
 const LAST: Duration = Duration::from_secs(1);
@@ -29,9 +29,7 @@ pub(super) fn handle(
     let control = subscription.control();
     let teller =
         Teller { notifications, chain: Arc::downgrade(node.chain()), patience: node.patience() };
-    let thread = thread::Builder::new().name("notify".to_owned());
-    let started = thread.spawn(move || teller.follow(&subscription));
-    started.map_err(|problem| Error::failed(format!("cannot start a thread: {problem}")))?;
+    tellers::start("notify", move || teller.follow(&subscription))?;
     Ok((HandlerClient::new(Subscribed(control.clone())), control))
 }
 

@@ -4,11 +4,12 @@
 //! nobody but itself. The thread ends with the handler, and when the process is gone.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use bitcoin_ipc_draft::handler::{Handler, HandlerClient};
 use multiprocess::{Error, Result};
+
+use crate::tellers;
 
 /// How long `disconnect` waits for a call that is under way: it may be that one's process that disconnects.
 const LAST: Duration = Duration::from_secs(1);
@@ -35,8 +36,7 @@ pub(super) fn tell<T: 'static>(
             }
         }
     };
-    let started = thread::Builder::new().name("tell".to_owned()).spawn(follow);
-    started.map_err(|problem| Error::failed(format!("cannot start a thread: {problem}")))?;
+    tellers::start("tell", follow)?;
     Ok(HandlerClient::new(Subscribed { telling, wake }))
 }
 
