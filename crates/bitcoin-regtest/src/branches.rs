@@ -214,9 +214,8 @@ impl State {
         let left = self.disconnect_above(fork);
         for block in path.iter().rev() {
             let next = self.next_block();
-            // Its contents again, because it may have been refused for them and then reconsidered.
-            let checked = check::check_body(block, &next);
-            if let Err(why) = checked.and_then(|()| self.coins.check(block, next.height)) {
+            // Its contents were right when it was kept, and depend only on what is before it; its coins are looked at now.
+            if let Err(why) = self.coins.check(block, next.height) {
                 self.mark_bad(&block.block_hash());
                 // Back to where it was.
                 self.disconnect_above(fork);
