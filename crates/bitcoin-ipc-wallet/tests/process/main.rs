@@ -2,6 +2,7 @@
 
 mod commands;
 mod encryption;
+mod february;
 mod gaps;
 mod life;
 mod objects;
