@@ -38,6 +38,7 @@ pub enum FdArgs {
 /// [`fd`](Command::fd), and no other, whatever this process has open. See the [module](super) for an
 /// example.
 #[derive(Debug, Clone)]
+#[must_use = "it does nothing before it is spawned"]
 pub struct Command {
     program: PathBuf,
     arg0: Option<OsString>,

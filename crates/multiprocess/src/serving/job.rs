@@ -17,6 +17,8 @@ pub struct Job {
     pub(super) method: &'static str,
 }
 
+opaque!(Job, impl std::fmt::Debug for Job);
+
 pub(super) enum Kind {
     /// User code, run outside the lock.
     Run(Run),
