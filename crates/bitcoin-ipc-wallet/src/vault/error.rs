@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use bitcoin::{Amount, FeeRate, Network, OutPoint};
+use bitcoin::{Amount, FeeRate, Network, OutPoint, Txid};
 use rusqlite::ErrorCode;
 
 /// Why a wallet cannot do something. Each is one line that says what to do, and none has a key or a passphrase.
@@ -88,6 +88,15 @@ pub enum VaultError {
     NoKey,
     /// A PSBT asks for signatures that do not sign everything.
     SighashMismatch,
+    /// A transaction that pays more than all bitcoin there are.
+    TooMuch(Txid),
+    /// A block with such a transaction.
+    BadBlock {
+        /// The block's height.
+        height: u32,
+        /// The transaction.
+        txid: Txid,
+    },
     /// A block that does not follow the wallet's tip.
     NotNext {
         /// The block's height.
@@ -170,6 +179,14 @@ impl fmt::Display for VaultError {
             NoKey => f.write_str("the wallet does not have the key of this address: use one of its own"),
             SighashMismatch => f.write_str(
                 "the PSBT asks for signatures that do not sign everything: make it with sighash ALL",
+            ),
+            TooMuch(txid) => write!(
+                f,
+                "the transaction {txid} pays more than all bitcoin there are: check its amounts, and use a node that you trust"
+            ),
+            BadBlock { height, txid } => write!(
+                f,
+                "the block at height {height} cannot be valid, because its transaction {txid} pays more than all bitcoin there are: use a node that you trust"
             ),
             NotNext { height, tip } => write!(
                 f,

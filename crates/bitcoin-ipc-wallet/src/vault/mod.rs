@@ -17,6 +17,7 @@
 //!        v
 //! records, blocks, keys -> seal          what the tables beside bdk's have
 //! store, dir                             the database; files, names, locks
+//! amounts                                sums that do not overflow, whatever a node tells
 //! ```
 //!
 //! A wallet that gets paid:
@@ -39,6 +40,7 @@
 //! # Ok::<(), bitcoin_ipc_wallet::vault::VaultError>(())
 //! ```
 
+mod amounts;
 mod backup;
 mod blocks;
 mod book;
@@ -79,6 +81,8 @@ pub use types::{
     AddressEntry, BumpedTransaction, Coin, CreatedTransaction, FillOptions, Filled, Inspected,
     ScriptInfo, TxState, WalletTransaction,
 };
+
+pub(crate) use amounts::total;
 
 use blocks::Blocks;
 use dir::Place;

@@ -3,6 +3,7 @@
 mod commands;
 mod encryption;
 mod gaps;
+mod hostile;
 mod life;
 mod objects;
 mod paying;

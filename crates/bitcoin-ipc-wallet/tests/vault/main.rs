@@ -6,6 +6,7 @@ mod following;
 mod histories;
 mod keys;
 mod long;
+mod lying;
 mod noting;
 mod refusing;
 mod spending;
