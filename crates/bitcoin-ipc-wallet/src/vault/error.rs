@@ -43,6 +43,8 @@ pub enum VaultError {
     EmptyPassphrase,
     /// It is encrypted already.
     AlreadyEncrypted,
+    /// It is encrypted now, and its files still have the keys as they were before. Why.
+    NotScrubbed(String),
     /// It is not encrypted.
     NotEncrypted,
     /// The coins are not enough.
@@ -143,6 +145,10 @@ impl fmt::Display for VaultError {
             EmptyPassphrase => f.write_str("the passphrase is empty: enter one"),
             AlreadyEncrypted => f
                 .write_str("the wallet is encrypted already: change its passphrase, if that is what you want"),
+            NotScrubbed(problem) => write!(
+                f,
+                "the wallet is encrypted, and its file still has the unencrypted keys ({problem}): end the programs that read the file, and load the wallet again"
+            ),
             NotEncrypted => {
                 f.write_str("the wallet is not encrypted and has no passphrase: encrypt it first")
             }

@@ -151,8 +151,8 @@ impl Vault {
         let blocks = Blocks::load(&db)?;
         let keys = Keys::load(&db, dir.network())?;
         let state = State::new(db, bdk, blocks, keys);
-        // If it was killed while it was encrypted.
-        passphrase::scrub(&state)?;
+        // If it was killed while it was encrypted, or another program read the file.
+        passphrase::scrub_or_warn(&state, &place.name);
         Ok(Vault {
             name: place.name.clone(),
             file: place.file(),

@@ -7,7 +7,7 @@ use bitcoin_ipc_draft::Passphrase;
 use bitcoin_ipc_draft::values::OutputType;
 use bitcoin_ipc_wallet::vault::{BlockId, FillOptions, TxState, Vault, VaultError};
 
-use super::world::{COIN, World, control, recipient, spend, stranger};
+use super::world::{COIN, World, control, logged, recipient, spend, stranger};
 
 const ALL_BITCOIN: Amount = Amount::MAX_MONEY;
 const FILL: FillOptions = FillOptions { sign: true, finalize: true, bip32_derivs: true };
@@ -47,7 +47,9 @@ fn a_transaction_of_more_than_all_bitcoin_never_gets_in() {
     let before = (world.balances(), vault.transactions().unwrap().len(), vault.tip());
     for tx in too_much(&own) {
         let txid = tx.compute_txid();
-        vault.transaction_added(&tx).unwrap();
+        let (ignored, log) = logged(|| vault.transaction_added(&tx));
+        ignored.unwrap();
+        assert!(log.contains(&txid.to_string()) && log.contains("is ignored"), "{log}");
         let refused = vault.commit_transaction(&tx, Default::default(), Vec::new()).unwrap_err();
         assert_eq!(refused, VaultError::TooMuch(txid));
         assert!(refused.to_string().contains("use a node that you trust"), "{refused}");
