@@ -64,6 +64,12 @@ impl Timers {
         self.shared.lock().jobs.retain(|(_, other), _| *other != id);
     }
 
+    /// How many jobs wait.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.shared.lock().jobs.len()
+    }
+
     /// Runs now what is due within this time, and the rest so much sooner.
     pub(crate) fn forward(&self, by: Duration) {
         let mut state = self.shared.lock();
@@ -143,7 +149,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::{RecvTimeoutError, channel};
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -165,7 +171,44 @@ mod tests {
         timers.after(LONG, job(4));
         drop(timers);
         drop(sender);
-        assert!(ran.recv_timeout(LONG).is_err(), "what is not due never runs");
+        let ended = ran.recv_timeout(LONG);
+        assert_eq!(ended, Err(RecvTimeoutError::Disconnected), "what is not due never runs");
+    }
+
+    #[test]
+    fn a_job_runs_when_its_time_has_come_by_itself() {
+        let timers = Timers::start().unwrap();
+        let (sender, ran) = channel();
+        timers.after(Duration::from_millis(20), move || sender.send(()).unwrap());
+        assert_eq!(ran.recv_timeout(LONG), Ok(()));
+    }
+
+    #[test]
+    fn all_of_time_is_not_too_far_to_go_forward() {
+        let timers = Timers::start().unwrap();
+        let (sender, ran) = channel();
+        timers.after(LONG * 60, move || sender.send(()).unwrap());
+        timers.forward(Duration::MAX);
+        assert_eq!(ran.recv_timeout(LONG), Ok(()));
+    }
+
+    #[test]
+    fn a_job_may_add_another_and_be_the_last_to_have_the_timers() {
+        let timers = Arc::new(Timers::start().unwrap());
+        let (go, may_go) = channel::<()>();
+        let (sender, ran) = channel();
+        let own = Arc::clone(&timers);
+        timers.after(Duration::ZERO, move || {
+            may_go.recv().unwrap();
+            let last = Arc::clone(&own);
+            own.after(Duration::ZERO, move || {
+                drop(last);
+                sender.send(()).unwrap();
+            });
+        });
+        drop(timers);
+        go.send(()).unwrap();
+        assert_eq!(ran.recv_timeout(LONG), Ok(()));
     }
 
     #[test]

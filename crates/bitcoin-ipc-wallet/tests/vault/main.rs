@@ -1,5 +1,6 @@
 //! A wallet with the blocks of a real regtest chain.
 
+mod backups;
 mod bumping;
 mod crashing;
 mod following;
