@@ -13,6 +13,9 @@ use super::{failed, vault};
 use crate::vault::Coin;
 use crate::wallet::LoadedWallet;
 
+/// Where each of them is, and what it is.
+type Outputs = Vec<Pair<Vec<u8>, WalletTxOut>>;
+
 /// What they are worth, and the block at which they are that.
 pub(super) fn try_balances(wallet: &LoadedWallet) -> Result<WalletTryGetBalancesResults> {
     let vault = vault(wallet)?;
@@ -22,10 +25,8 @@ pub(super) fn try_balances(wallet: &LoadedWallet) -> Result<WalletTryGetBalances
 }
 
 /// Those that can be spent, by their addresses.
-pub(super) fn list(
-    wallet: &LoadedWallet,
-) -> Result<Vec<Pair<TxDestination, Vec<Pair<Vec<u8>, WalletTxOut>>>>> {
-    let mut by_script = BTreeMap::<ScriptBuf, Vec<Pair<Vec<u8>, WalletTxOut>>>::new();
+pub(super) fn list(wallet: &LoadedWallet) -> Result<Vec<Pair<TxDestination, Outputs>>> {
+    let mut by_script = BTreeMap::<ScriptBuf, Outputs>::new();
     for own in vault(wallet)?.coins().map_err(failed)? {
         if own.available && !own.spent && !own.immature {
             let pair = Pair::new(serialize(&own.outpoint), travels(&own));

@@ -79,7 +79,7 @@ impl Chain for Hostile {
             if lies.repeats {
                 let asked = FoundBlockParam::default().want_height(true).want_data(true);
                 let itself: FoundBlockResult = self.chain.find_block(hash, asked).wait()?.block;
-                *next = Box::new(itself);
+                **next = itself;
             }
         }
         Ok(found)
