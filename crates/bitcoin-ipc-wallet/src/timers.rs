@@ -183,6 +183,32 @@ mod tests {
         assert_eq!(ran.recv_timeout(LONG), Ok(()));
     }
 
+    /// So long that the thread surely waits by then. If it does not, the tests show less, and do not fail.
+    fn let_it_wait() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+
+    #[test]
+    fn a_thread_that_waits_is_woken_by_what_is_new_or_due_sooner() {
+        let timers = Timers::start().unwrap();
+        let (sender, ran) = channel();
+        let job = |number| {
+            let sender = sender.clone();
+            move || sender.send(number).unwrap()
+        };
+        // While there is no job, and while the first is due much later.
+        let_it_wait();
+        timers.after(Duration::ZERO, job(1));
+        assert_eq!(ran.recv_timeout(LONG), Ok(1));
+        timers.after(LONG * 60, job(3));
+        let_it_wait();
+        timers.after(Duration::ZERO, job(2));
+        assert_eq!(ran.recv_timeout(LONG), Ok(2));
+        let_it_wait();
+        timers.forward(LONG * 61);
+        assert_eq!(ran.recv_timeout(LONG), Ok(3));
+    }
+
     #[test]
     fn all_of_time_is_not_too_far_to_go_forward() {
         let timers = Timers::start().unwrap();
