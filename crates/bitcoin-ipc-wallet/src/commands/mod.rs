@@ -51,17 +51,22 @@ struct Command {
     run: Run,
 }
 
+/// Carries a command of a wallet out.
+type WalletRun = fn(&Target, &mut Params) -> Reply;
+/// What a wallet does before that.
+type Before = fn(&Target) -> Result<(), CommandError>;
+
 /// What a command needs.
 #[derive(Clone, Copy)]
 enum Run {
     /// No wallet; or it finds its wallet itself, by the request's path.
     Process(fn(&Arc<Wallets>, &str, &mut Params) -> Reply),
     /// A wallet.
-    Wallet(fn(&Target, &mut Params) -> Reply),
+    Wallet(WalletRun),
     /// A wallet that has taken in all that has happened so far.
-    Synced(fn(&Target, &mut Params) -> Reply),
+    Synced(WalletRun),
     /// The same, unless it looks at the chain for long: for commands that tell of that.
-    SyncedUnlessScanning(fn(&Target, &mut Params) -> Reply),
+    SyncedUnlessScanning(WalletRun),
 }
 
 /// The wallet that a command is for.
@@ -143,15 +148,15 @@ fn answer(command: &Command, wallets: &Weak<Wallets>, mut request: JsonRpcReques
     let wallets = wallets.upgrade().ok_or_else(|| {
         CommandError::Failed("the wallet process is ending: start it again".to_owned())
     })?;
-    let (run, sync): (_, fn(&Target) -> Result<(), CommandError>) = match command.run {
+    let (before, run): (Before, WalletRun) = match command.run {
         Run::Process(run) => return run(&wallets, &request.uri, &mut params),
-        Run::Wallet(run) => (run, |_| Ok(())),
-        Run::Synced(run) => (run, sync),
-        Run::SyncedUnlessScanning(run) => (run, sync_unless_scanning),
+        Run::Wallet(run) => (|_| Ok(()), run),
+        Run::Synced(run) => (sync, run),
+        Run::SyncedUnlessScanning(run) => (sync_unless_scanning, run),
     };
     let wallet = select::wallet(&wallets, &request.uri)?;
     let target = Target { wallets, wallet };
-    sync(&target)?;
+    before(&target)?;
     run(&target, &mut params)
 }
 
