@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, Scope};
+use std::time::Instant;
 
 use bitcoin_ipc::bitcoin::Transaction;
 use bitcoin_ipc_draft::chain::{
@@ -131,13 +132,20 @@ fn commands_that_wait_for_a_wallet_end_when_that_is_aborted_or_the_wallet_unload
 fn commands_wait_while_the_node_fails_for_a_moment() {
     let dir = tempfile::tempdir().unwrap();
     let node = Node::new(dir.path());
-    left_behind(&node, 120);
-    let failures = AtomicUsize::new(3);
+    let process = node.start();
+    node.call("createwallet", json!({ "wallet_name": "a", "load_on_startup": true }));
+    node.mine(1, &node.address().script_pubkey());
+    node.mine_empty(100);
+    let txid = node.call("sendtoaddress", json!([node.address().to_string(), 20]));
+    process.lose_node();
+    // The look at the chain fails, and then that at the memory pool, which alone tells that the payment is there.
+    let (blocks, sent) = (AtomicUsize::new(2), AtomicUsize::new(1));
     let _process = node.start_on(between(node.split.chain_handle(), move |call| match call {
-        Call::FindBlock(_) if count_down(&failures) => Err(Error::failed("no room now")),
+        Call::FindBlock(_) if count_down(&blocks) => Err(Error::failed("no room now")),
+        Call::Sent(_) if count_down(&sent) => Err(Error::failed("no room now")),
         _ => Ok(()),
     }));
-    assert_eq!(node.balance(), 50.0);
+    assert_eq!(node.call("gettransaction", json!([txid]))["trusted"], json!(true));
 }
 
 /// Whether it was above zero.
@@ -151,9 +159,12 @@ fn commands_say_that_the_node_fails_again_and_again() {
     let node = Node::new(dir.path());
     left_behind(&node, 120);
     let fails = Arc::new(AtomicBool::new(true));
-    let failing = Arc::clone(&fails);
+    // Not for ever, so that a command that waits for it is no test that hangs.
+    let (failing, end) = (Arc::clone(&fails), Instant::now() + LONG);
     let _process = node.start_on(between(node.split.chain_handle(), move |call| match call {
-        Call::FindBlock(_) if failing.load(Ordering::SeqCst) => Err(Error::failed("no such block")),
+        Call::FindBlock(_) if failing.load(Ordering::SeqCst) && Instant::now() < end => {
+            Err(Error::failed("no such block"))
+        }
         _ => Ok(()),
     }));
     for command in ["getbalance", "listtransactions"] {
