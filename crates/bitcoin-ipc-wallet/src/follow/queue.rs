@@ -236,10 +236,11 @@ impl Queue {
     }
 
     /// What the thread is doing has failed: it is to be done again. It keeps its number, so that those who wait for it
-    /// wait on. What an event told is found by looking at the chain and the memory pool.
-    pub(super) fn failed(&self, problem: String) {
+    /// wait on. What an event told is found by looking at the chain and the memory pool. Returns how often that has failed
+    /// until now; 0 for what is not to be done again.
+    pub(super) fn failed(&self, problem: &str) -> u32 {
         let mut state = self.lock();
-        let Some((number, doing)) = state.under_way.take() else { return };
+        let Some((number, doing)) = state.under_way.take() else { return 0 };
         match doing {
             Doing::CatchUp { rescan } => {
                 state.want_catch_up(number);
@@ -254,8 +255,9 @@ impl Queue {
             }
         }
         state.failures = state.failures.saturating_add(1);
-        (state.failed, state.problem) = (number, problem);
+        (state.failed, state.problem) = (number, problem.to_owned());
         self.changed.notify_all();
+        state.failures
     }
 
     /// The rescan that the thread was to do cannot begin: it is to follow the chain from the wallet's own tip instead.

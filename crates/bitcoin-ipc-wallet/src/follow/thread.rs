@@ -54,6 +54,11 @@ impl From<Closed> for Trouble {
     }
 }
 
+/// How long the thread does nothing after so many failures of the same.
+fn pause_after(failures: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(MOST_PAUSE)
+}
+
 /// What the thread has.
 pub(super) struct Thread {
     pub(super) name: String,
@@ -92,7 +97,6 @@ impl Thread {
     /// Returns the subscription, if it was made.
     fn follow(&self) -> Option<HandlerClient> {
         let mut subscription = None;
-        let mut pause = FIRST_PAUSE;
         let mut rebroadcast = Instant::now() + REBROADCAST;
         loop {
             let work = self.queue.next(rebroadcast);
@@ -109,7 +113,7 @@ impl Thread {
                 }
             };
             match done {
-                Ok(()) => pause = FIRST_PAUSE,
+                Ok(()) => {}
                 Err(Trouble::End) => return subscription,
                 Err(Trouble::Aborted) => {
                     tracing::info!("{}: the rescan was ended early", self.title())
@@ -119,12 +123,11 @@ impl Thread {
                     self.queue.refused();
                 }
                 Err(Trouble::Again(problem)) => {
+                    let pause = pause_after(self.queue.failed(&problem));
                     tracing::warn!("{}: {problem}; goes on in {pause:?}", self.title());
-                    self.queue.failed(problem);
                     if !self.queue.pause(Instant::now() + pause) {
                         return subscription;
                     }
-                    pause = (pause * 2).min(MOST_PAUSE);
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, Scope};
+use std::thread;
 use std::time::Instant;
 
 use bitcoin_ipc::bitcoin::Transaction;
@@ -27,20 +27,21 @@ fn left_behind(node: &Node, blocks: usize) {
     node.mine_empty(blocks.max(100) - 1);
 }
 
-/// Runs a command on a thread of its own.
-fn in_background<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    command: impl FnOnce() -> T + Send + 'scope,
+/// Runs a command on a thread of its own, which the test does not wait for if it fails.
+fn in_background<T: Send + 'static>(
+    node: &Arc<Node>,
+    command: impl FnOnce(&Node) -> T + Send + 'static,
 ) -> Receiver<T> {
     let (sender, answered) = channel();
-    scope.spawn(move || sender.send(command()));
+    let node = Arc::clone(node);
+    thread::spawn(move || sender.send(command(&node)));
     answered
 }
 
 #[test]
 fn commands_wait_for_a_wallet_that_is_far_behind_at_its_start() {
     let dir = tempfile::tempdir().unwrap();
-    let node = Node::new(dir.path());
+    let node = Arc::new(Node::new(dir.path()));
     left_behind(&node, 200);
     // Its second question for blocks, when the first ones are there, is answered when this is said.
     let (go, held) = channel();
@@ -59,20 +60,18 @@ fn commands_wait_for_a_wallet_that_is_far_behind_at_its_start() {
         }
         Ok(())
     }));
-    thread::scope(|scope| {
-        let balance = in_background(scope, || node.balance());
-        wait_until("the balance is asked for", || waits.load(Ordering::SeqCst) > 0);
-        // How far it is can be asked meanwhile, and another look is refused.
-        wait_until("it is on its way", || {
-            let info = node.call("getwalletinfo", json!([]));
-            info["scanning"]["progress"].as_f64() > Some(0.0)
-        });
-        let error = node.error("/", "rescanblockchain", json!([0]));
-        assert!(error.0 == -4 && error.1.contains("currently rescanning"), "{error:?}");
-        assert!(balance.try_recv().is_err(), "it waits");
-        go.send(()).unwrap();
-        assert_eq!(balance.recv_timeout(LONG).unwrap(), 50.0);
+    let balance = in_background(&node, |node| node.balance());
+    wait_until("the balance is asked for", || waits.load(Ordering::SeqCst) > 0);
+    // How far it is can be asked meanwhile, and another look is refused.
+    wait_until("it is on its way", || {
+        let info = node.call("getwalletinfo", json!([]));
+        info["scanning"]["progress"].as_f64() > Some(0.0)
     });
+    let error = node.error("/", "rescanblockchain", json!([0]));
+    assert!(error.0 == -4 && error.1.contains("currently rescanning"), "{error:?}");
+    assert!(balance.try_recv().is_err(), "it waits");
+    go.send(()).unwrap();
+    assert_eq!(balance.recv_timeout(LONG).unwrap(), 50.0);
     let info = node.call("getwalletinfo", json!([]));
     assert_eq!(
         (&info["scanning"], &info["lastprocessedblock"]["height"]),
@@ -80,11 +79,34 @@ fn commands_wait_for_a_wallet_that_is_far_behind_at_its_start() {
     );
 }
 
+/// The node has loaded it, and has not said yet that it starts.
+#[test]
+fn commands_wait_for_a_wallet_that_does_not_follow_the_chain_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Arc::new(Node::new(dir.path()));
+    left_behind(&node, 120);
+    let (asks, asked) = channel();
+    let process = node.connect_to(between(node.split.chain_handle(), move |call| {
+        if let Call::Wait = call {
+            asks.send(()).unwrap();
+        }
+        Ok(())
+    }));
+    process.loader.register_rpcs().wait().unwrap();
+    assert!(process.loader.load().wait().unwrap());
+    let balance = in_background(&node, |node| node.balance());
+    asked.recv_timeout(LONG).unwrap();
+    // Answered by now, if it did not wait.
+    assert!(node.call("listlabels", json!([])).is_array() && balance.try_recv().is_err());
+    process.loader.start().wait().unwrap();
+    assert_eq!(balance.recv_timeout(LONG).unwrap(), 50.0);
+}
+
 #[test]
 fn commands_that_wait_for_a_wallet_end_when_that_is_aborted_or_the_wallet_unloaded() {
     for (ends, answer) in [("abortrescan", None), ("unloadwallet", Some(-4))] {
         let dir = tempfile::tempdir().unwrap();
-        let node = Node::new(dir.path());
+        let node = Arc::new(Node::new(dir.path()));
         left_behind(&node, 200);
         // Its second question is not answered before it is ended.
         let (go, held) = channel::<()>();
@@ -105,27 +127,58 @@ fn commands_that_wait_for_a_wallet_end_when_that_is_aborted_or_the_wallet_unload
             node.call("getwalletinfo", json!([]))["scanning"]["progress"].as_f64() > Some(0.0)
         });
         waits.store(false, Ordering::SeqCst);
-        thread::scope(|scope| {
-            let balance =
-                in_background(scope, || node.try_call("/wallet/a", "getbalance", json!([])));
-            wait_until("the balance is asked for", || waits.load(Ordering::SeqCst));
-            let ended = in_background(scope, || node.call_at("/wallet/a", ends, json!([])));
-            if ends == "abortrescan" {
-                // It is ended with the answer for which it waits.
-                assert_eq!(ended.recv_timeout(LONG).unwrap(), json!(true));
-                go.send(()).unwrap();
+        let balance =
+            in_background(&node, |node| node.try_call("/wallet/a", "getbalance", json!([])));
+        wait_until("the balance is asked for", || waits.load(Ordering::SeqCst));
+        let ended = in_background(&node, |node| node.call_at("/wallet/a", ends, json!([])));
+        if ends == "abortrescan" {
+            // It is ended with the answer for which it waits.
+            assert_eq!(ended.recv_timeout(LONG).unwrap(), json!(true));
+            go.send(()).unwrap();
+        }
+        match (balance.recv_timeout(LONG).unwrap(), answer) {
+            (Ok(balance), None) => assert_eq!(balance, json!(0.0), "its coin is immature"),
+            (Err(error), Some(code)) => {
+                assert!(error.to_string().contains(&format!("(error {code})")), "{error}");
             }
-            match (balance.recv_timeout(LONG).unwrap(), answer) {
-                (Ok(balance), None) => assert_eq!(balance, json!(0.0), "its coin is immature"),
-                (Err(error), Some(code)) => {
-                    assert!(error.to_string().contains(&format!("(error {code})")), "{error}");
-                }
-                other => panic!("{ends}: {other:?}"),
-            }
-            drop(go);
-        });
+            other => panic!("{ends}: {other:?}"),
+        }
+        drop(go);
+        if ends == "unloadwallet" {
+            assert_eq!(ended.recv_timeout(LONG).unwrap(), json!({}));
+        }
         process.lose_node();
     }
+}
+
+#[test]
+fn commands_do_not_wait_for_a_rescan() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Arc::new(Node::new(dir.path()));
+    left_behind(&node, 120);
+    // Its second question for blocks is answered when this is said.
+    let (go, held) = channel();
+    let (held, asked) = (Mutex::new(held), Arc::new(AtomicUsize::new(usize::MAX / 2)));
+    let counts = Arc::clone(&asked);
+    let _process = node.start_on(between(node.split.chain_handle(), move |call| {
+        if let Call::FindBlock(_) = call
+            && counts.fetch_add(1, Ordering::SeqCst) == 1
+        {
+            held.lock().unwrap().recv_timeout(LONG).unwrap();
+        }
+        Ok(())
+    }));
+    assert_eq!(node.balance(), 50.0);
+    asked.store(0, Ordering::SeqCst);
+    let rescanned = in_background(&node, |node| node.call("rescanblockchain", json!([0])));
+    wait_until("it is on its way", || {
+        node.call("getwalletinfo", json!([]))["scanning"]["progress"].as_f64() > Some(0.0)
+    });
+    assert_eq!(node.balance(), 0.0, "its coin is immature, as far as it has seen");
+    assert!(rescanned.try_recv().is_err(), "the rescan is under way");
+    go.send(()).unwrap();
+    assert_eq!(rescanned.recv_timeout(LONG).unwrap()["stop_height"], json!(120));
+    assert_eq!(node.balance(), 50.0);
 }
 
 #[test]

@@ -111,9 +111,9 @@ fn what_fails_keeps_its_number() {
     queue.rescan(from);
     queue.push(disconnected());
     // The rescan, whose place is before the event's.
-    for _ in 0..2 {
+    for times in 1..=2 {
         assert!(matches!(now(&queue), Work::CatchUp { rescan: Some(again) } if again == from));
-        queue.failed("no answer".to_owned());
+        assert_eq!(queue.failed("no answer"), times);
         assert_eq!(oldest(), 0);
     }
     // One that cannot begin is left out.
@@ -123,12 +123,12 @@ fn what_fails_keeps_its_number() {
     assert!(matches!(now(&queue), Work::CatchUp { rescan: None }));
     // What the event told is looked for.
     assert!(matches!(now(&queue), Work::Event(_)));
-    queue.failed("no room".to_owned());
+    queue.failed("no room");
     assert_eq!(oldest(), 1);
     assert!(matches!(now(&queue), Work::CatchUp { rescan: None }));
     assert_eq!(oldest(), 1);
     assert!(matches!(now(&queue), Work::Mempool));
-    queue.failed("no room".to_owned());
+    queue.failed("no room");
     assert_eq!(oldest(), 1);
     assert!(matches!(now(&queue), Work::Mempool));
     assert!(matches!(now(&queue), Work::Time));
@@ -141,7 +141,7 @@ fn what_fails_again_and_again_is_not_waited_for() {
     queue.catch_up(true);
     let fail = |problem: &str| {
         assert!(matches!(now(&queue), Work::CatchUp { .. }));
-        queue.failed(problem.to_owned());
+        queue.failed(problem);
     };
     for _ in 1..MOST_FAILURES {
         fail("no answer");
