@@ -10,7 +10,7 @@ use super::bootstrap::{bootstrap, explained};
 use super::call::Call;
 use super::interface::Interface;
 use super::slot::Slot;
-use crate::connection::{ArcConn, Disconnected, Limits, read_once};
+use crate::connection::{ArcConn, Disconnected, Limits, WeakConn, read_once};
 use crate::forked::{check_forked, is_forked};
 use crate::process::{PeerCredentials, peer_credentials};
 use crate::session::{self, Complete};
@@ -36,6 +36,11 @@ impl Connection {
     /// The socket or the driver thread cannot be used.
     pub fn new(socket: impl Into<OwnedFd>) -> Result<Connection> {
         Connection::builder().start(socket)
+    }
+
+    /// The same connection, without keeping it.
+    pub fn downgrade(&self) -> WeakConnection {
+        WeakConnection(ArcConn::downgrade(&self.0))
     }
 
     pub(super) fn conn(&self) -> &ArcConn {
@@ -213,8 +218,9 @@ impl Connection {
         self.0.on_disconnect(std::any::type_name::<F>(), Box::new(hook));
     }
 
-    /// Ends the connection if no message has come within `time`.
-    pub(super) fn expect_first_message(&self, time: Duration) {
+    /// Ends the connection if no message has come within `time`. For what accepts connections.
+    #[doc(hidden)]
+    pub fn expect_first_message(&self, time: Duration) {
         self.0.expect_first_message(time);
     }
 
@@ -257,6 +263,43 @@ impl Connection {
     /// The socket is not a unix socket.
     pub fn peer_credentials(&self) -> Result<PeerCredentials> {
         peer_credentials(self.0.socket())
+    }
+}
+
+/// A connection that is not kept by this: for what watches or carries one.
+///
+/// ```
+/// # let (socket, _theirs) = std::os::unix::net::UnixStream::pair().expect("a socket pair");
+/// let connection = multiprocess::Connection::new(socket)?;
+/// let weak = connection.downgrade();
+/// assert!(weak.upgrade().is_some());
+/// drop(connection);
+/// assert!(weak.upgrade().is_none());
+/// # Ok::<(), multiprocess::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct WeakConnection(WeakConn);
+
+impl WeakConnection {
+    /// The connection, if something keeps it still.
+    pub fn upgrade(&self) -> Option<Connection> {
+        self.0.upgrade().map(Connection)
+    }
+
+    /// For what carries the bytes of the socket's other end, before it closes that: why it does so. The connection
+    /// takes in what has been written, and then ends for this reason instead of "the other side closed the
+    /// connection". The first reason stays.
+    #[doc(hidden)]
+    pub fn explain_end(&self, reason: impl Into<String>) {
+        if let Some(conn) = self.0.upgrade() {
+            conn.explain_next_end(Error::disconnected(reason));
+        }
+    }
+}
+
+impl fmt::Debug for WeakConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakConnection").finish_non_exhaustive()
     }
 }
 
@@ -342,3 +385,24 @@ impl ConnectionBuilder<NoObject> {
 /// In a builder's type: nothing is served yet.
 #[derive(Debug)]
 pub enum NoObject {}
+
+/// A builder of a connection, whatever it serves. For layers that make the socket.
+pub trait StartConnection {
+    /// As the builder's own `start`.
+    ///
+    /// # Errors
+    /// The socket or the driver thread cannot be used.
+    fn start_connection(self, socket: OwnedFd) -> Result<Connection>;
+}
+
+impl<I: Interface> StartConnection for ConnectionBuilder<I> {
+    fn start_connection(self, socket: OwnedFd) -> Result<Connection> {
+        self.start(socket)
+    }
+}
+
+impl StartConnection for ConnectionBuilder<NoObject> {
+    fn start_connection(self, socket: OwnedFd) -> Result<Connection> {
+        self.start(socket)
+    }
+}
