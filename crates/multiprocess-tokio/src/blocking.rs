@@ -34,8 +34,8 @@ use tokio::runtime::Handle;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<()> {
-/// let market: MarketClient =
-///     multiprocess_tokio::on_blocking_pool(Arc::new(Stall), &Handle::current());
+/// let handle = Handle::current();
+/// let market = multiprocess_tokio::on_blocking_pool::<MarketClient>(Arc::new(Stall), &handle);
 /// # let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a socket pair");
 /// # let serving = Connection::builder().serve(market).start(theirs)?;
 /// # let calling = Connection::new(ours)?;

@@ -45,8 +45,8 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Pump<S> {
         let _entered = handle.enter();
         // Panics here, not in the task, where the runtime has no time.
         drop(tokio::time::sleep(Duration::ZERO));
-        let socket = UnixStream::from_std(ours)
-            .map_err(|error| io_error("watch a socket pair", error))?;
+        let socket =
+            UnixStream::from_std(ours).map_err(|error| io_error("watch a socket pair", error))?;
         let explains = Explains(WeakConnection::default());
         Ok((theirs.into(), Pump { explains, ended: None, socket, stream }))
     }

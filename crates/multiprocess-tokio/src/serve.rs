@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{guard, misuse};
-use admission::{admitted, is_of_the_peer, refuse};
+use admission::{admitted, is_of_the_peer, no_place, refuse};
 use one::serve_one;
 
 /// How long accepting pauses when the process has no descriptor left.
@@ -90,11 +90,16 @@ type Accept = Box<dyn FnMut(&PeerCredentials) -> bool + Send>;
 ///
 /// If the future of the loop is dropped instead, all of its connections end at once, and it waits for nothing.
 pub struct Serve {
+    settings: Settings,
+    accept: Accept,
+}
+
+/// What does not depend on the kind of the streams.
+struct Settings {
     limits: Limits,
     grace: Duration,
     max_connections: usize,
     first_message: Duration,
-    accept: Accept,
 }
 
 impl Serve {
@@ -103,37 +108,37 @@ impl Serve {
 
     /// The usual limits: those of [`multiprocess::Server`].
     pub fn new() -> Serve {
-        Serve {
+        let settings = Settings {
             limits: Limits::default(),
             grace: Self::GRACE,
             max_connections: Server::MAX_CONNECTIONS,
             first_message: Server::FIRST_MESSAGE,
-            accept: Box::new(PeerCredentials::is_same_user),
-        }
+        };
+        Serve { settings, accept: Box::new(PeerCredentials::is_same_user) }
     }
 
     /// Bounds on what each peer can make this process hold.
     pub fn limits(mut self, limits: Limits) -> Serve {
-        self.limits = limits;
+        self.settings.limits = limits;
         self
     }
 
     /// How long what is served may take when `shutdown` is cancelled. [`GRACE`](Self::GRACE) unless set.
     pub fn grace(mut self, time: Duration) -> Serve {
-        self.grace = time;
+        self.settings.grace = time;
         self
     }
 
     /// How many connections there are at once, at least one. A peer beyond that is told that there is no place. A
     /// connection has its place until its methods have returned. [`Server::MAX_CONNECTIONS`] unless set.
     pub fn max_connections(mut self, max: usize) -> Serve {
-        self.max_connections = max.max(1);
+        self.settings.max_connections = max.max(1);
         self
     }
 
     /// How long a peer may take from connecting to its first message. [`Server::FIRST_MESSAGE`] unless set.
     pub fn first_message(mut self, time: Duration) -> Serve {
-        self.first_message = time;
+        self.settings.first_message = time;
         self
     }
 
@@ -155,7 +160,7 @@ impl Serve {
     /// # Errors
     /// This is not within a tokio runtime.
     pub async fn unix<I, M>(
-        mut self,
+        self,
         listener: UnixListener,
         mut make_object: M,
         shutdown: CancellationToken,
@@ -164,12 +169,12 @@ impl Serve {
         I: Interface,
         M: FnMut(&UnixStream) -> Result<I>,
     {
-        let mut accept = std::mem::replace(&mut self.accept, Box::new(|_| false));
+        let Serve { settings, mut accept } = self;
         let make_object = move |stream: &UnixStream| {
             admitted(stream, &mut *accept)?;
             make_object(stream)
         };
-        self.run(Accepted(listener), make_object, shutdown).await
+        settings.run(Accepted(listener), make_object, shutdown).await
     }
 
     /// The same for streams of any kind, such as those of TLS after their handshake: for each that `incoming` gives. An
@@ -199,9 +204,28 @@ impl Serve {
                  (tokio-rustls), or a unix socket",
             ));
         }
-        self.run(incoming, make_object, shutdown).await
+        self.settings.run(incoming, make_object, shutdown).await
     }
+}
 
+impl Default for Serve {
+    fn default() -> Serve {
+        Serve::new()
+    }
+}
+
+impl fmt::Debug for Serve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve")
+            .field("limits", &self.settings.limits)
+            .field("grace", &self.settings.grace)
+            .field("max_connections", &self.settings.max_connections)
+            .field("first_message", &self.settings.first_message)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
     async fn run<L, S, I, M>(
         self,
         incoming: L,
@@ -242,8 +266,7 @@ impl Serve {
                     None => return,
                 };
                 if connections.len() >= self.max_connections {
-                    let max = self.max_connections;
-                    refuse(stream, &handle, &format!("this server has {max} connections, its maximum: try again later"));
+                    refuse(stream, &handle, &no_place(self.max_connections));
                     continue;
                 }
                 match make_object(&stream) {
@@ -261,23 +284,6 @@ impl Serve {
         guard(accepting).await;
         while connections.join_next().await.is_some() {}
         Ok(())
-    }
-}
-
-impl Default for Serve {
-    fn default() -> Serve {
-        Serve::new()
-    }
-}
-
-impl fmt::Debug for Serve {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serve")
-            .field("limits", &self.limits)
-            .field("grace", &self.grace)
-            .field("max_connections", &self.max_connections)
-            .field("first_message", &self.first_message)
-            .finish_non_exhaustive()
     }
 }
 

@@ -23,6 +23,12 @@ pub(super) fn admitted(
     Err(Error::failed("this server does not serve your user"))
 }
 
+/// What a peer beyond the maximum is told.
+pub(super) fn no_place(max: usize) -> String {
+    let s = if max == 1 { "" } else { "s" };
+    format!("this server has {max} connection{s}, its maximum: try again later")
+}
+
 /// Tells a peer that it gets no connection, and why.
 pub(super) fn refuse<S>(stream: S, handle: &Handle, reason: &str)
 where

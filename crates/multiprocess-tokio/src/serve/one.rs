@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::Serve;
+use super::Settings;
 use crate::start::start;
 
 /// How often it is looked whether a connection that is to end serves nothing any more.
@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// Starts a connection, and returns the task that ends with it; none where it cannot be started.
 pub(super) fn serve_one<S, I>(
-    serve: &Serve,
+    settings: &Settings,
     stream: S,
     object: I,
     handle: &Handle,
@@ -27,7 +27,7 @@ where
     S: AsyncRead + AsyncWrite + Send + 'static,
     I: Interface,
 {
-    let builder = Connection::builder().limits(serve.limits.clone()).serve(object);
+    let builder = Connection::builder().limits(settings.limits.clone()).serve(object);
     let (connection, carried) = match start(builder, stream, handle) {
         Ok(started) => started,
         Err(error) => {
@@ -35,8 +35,8 @@ where
             return None;
         }
     };
-    connection.expect_first_message(serve.first_message);
-    let grace = serve.grace;
+    connection.expect_first_message(settings.first_message);
+    let grace = settings.grace;
     // Made here: a task that is dropped before it has begun ends its connection, too.
     let ends = Ends(connection);
     Some(async move {
