@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 /// calls in order that have no context or are made by one thread of the peer; here only those are in order that
 /// their caller waits for, and those that stream. Calls of this process run on the calling thread, as always.
 ///
-/// If the runtime is shut down, calls that have not begun fail.
+/// If the runtime is shut down, later calls fail, and those that wait for a thread of the pool may.
 ///
 /// ```
 /// # mod market { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/generated/market.rs")); }

@@ -62,10 +62,11 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Pump<S> {
 
     pub(crate) async fn run(self) {
         let Pump { explains, ended, socket, stream } = self;
-        let (from_peer, to_peer) = split(stream);
-        let (from_here, to_here) = socket.into_split();
-        let mut incoming = pin!(incoming(from_peer, to_here));
-        let mut outgoing = pin!(outgoing(from_here, to_peer));
+        let (mut from_peer, mut to_peer) = split(stream);
+        let (mut from_here, mut to_here) = socket.into_split();
+        // They only borrow the halves: a half of the socket that is dropped is an end that the connection sees.
+        let mut incoming = pin!(incoming(&mut from_peer, &mut to_here));
+        let mut outgoing = pin!(outgoing(&mut from_here, &mut to_peer));
         let ended = async {
             match ended {
                 Some(ended) => drop(ended.await),
@@ -100,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Pump<S> {
             }
         })
         .await;
-        explains.is_over();
+        explains.end();
     }
 }
 
@@ -114,8 +115,8 @@ enum Rest {
 /// To the end of the stream, which becomes the end of the socket. What the connection does not take any more is
 /// read all the same: a TCP peer that still sends when this side closes may lose what it was sent.
 async fn incoming(
-    mut stream: impl AsyncRead + Unpin,
-    mut socket: impl AsyncWrite + Unpin,
+    stream: &mut (impl AsyncRead + Unpin),
+    socket: &mut (impl AsyncWrite + Unpin),
 ) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     let mut taken = true;
@@ -131,8 +132,8 @@ async fn incoming(
 
 /// To the end of the socket, which becomes the end of the stream. An error is the stream's.
 async fn outgoing(
-    mut socket: impl AsyncRead + Unpin,
-    mut stream: impl AsyncWrite + Unpin,
+    socket: &mut (impl AsyncRead + Unpin),
+    stream: &mut (impl AsyncWrite + Unpin),
 ) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -147,7 +148,7 @@ async fn outgoing(
     }
 }
 
-/// Tells the connection why it ends. Dropped before it [is over](Self::is_over): the runtime has dropped the task.
+/// Tells the connection why it ends. Dropped before its [end](Self::end): the runtime has dropped the task.
 struct Explains(WeakConnection);
 
 impl Explains {
@@ -158,10 +159,10 @@ impl Explains {
 
     fn because(self, error: &io::Error) {
         self.set(error);
-        self.is_over();
+        self.end();
     }
 
-    fn is_over(mut self) {
+    fn end(mut self) {
         self.0 = WeakConnection::default();
     }
 }
