@@ -142,23 +142,30 @@ async fn a_connection_that_is_dropped_ends_its_stream() {
     until("the stream is dropped", || dropped.load(Ordering::SeqCst)).await;
 }
 
-#[test]
-fn a_socket_of_tokios_outlives_the_runtime() {
-    let runtime = current_thread();
+async fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    (ours, listener.accept().await.unwrap().0)
+}
+
+/// The runtime of these streams is gone when they are used.
+fn outlives<S: AsyncRead + AsyncWrite + Send + 'static>(pair: impl Future<Output = (S, S)>) {
+    let (runtime, other) = (current_thread(), multi_thread());
+    let market = Stall::default().client(other.handle());
     let (calling, serving) = runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (theirs, _) = listener.accept().await.unwrap();
-        let other = multi_thread();
-        let market = Stall::default().client(other.handle());
+        let (ours, theirs) = pair.await;
         let serving = Connection::builder().serve(market).start_stream(theirs).unwrap();
-        (Connection::builder().start_stream(ours).unwrap(), (serving, other))
+        (Connection::builder().start_stream(ours).unwrap(), serving)
     });
     drop(runtime);
     let market: MarketClient = calling.bootstrap().unwrap();
     assert_eq!(market.price("tea").wait().unwrap(), 3);
-    let (serving, other) = serving;
-    other.shutdown_background();
     drop((market, calling));
     wait_until("the server sees the end", || !serving.is_connected());
+}
+
+#[test]
+fn a_socket_of_tokios_outlives_the_runtime() {
+    outlives(async { tokio::net::UnixStream::pair().unwrap() });
+    outlives(tcp_pair());
 }
