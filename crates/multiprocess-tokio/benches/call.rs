@@ -7,7 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use multiprocess::{Call, Connection};
+use multiprocess::Connection;
+use multiprocess_bench::generated::bench::BenchClient;
 use multiprocess_bench::{Failure, Peer, TEXT, ours, serve_if_peer};
 use multiprocess_tokio::StartStream;
 use tokio::runtime::{Builder, Runtime};
@@ -17,8 +18,14 @@ const CALLS: u32 = 200;
 /// A connection is no slower at first than later, but memory and threads are new.
 const WARM_UP: usize = 10;
 
-/// A way to make calls: makes so many, and returns how long they took.
-type Way = Box<dyn FnMut(u32) -> Duration>;
+/// A way to make calls.
+struct Way {
+    name: &'static str,
+    /// The way whose runtime makes the same calls without this crate.
+    beside: usize,
+    /// Makes so many, and returns how long they took.
+    run: Box<dyn FnMut(u32) -> Duration>,
+}
 
 fn main() -> Result<(), Failure> {
     if serve_if_peer() {
@@ -30,19 +37,21 @@ fn main() -> Result<(), Failure> {
     let mut ways = ways(&path)?;
     let mut times = vec![Vec::new(); ways.len()];
     for turn in 0..TURNS + WARM_UP {
-        for (times, (_, way)) in times.iter_mut().zip(&mut ways) {
-            let time = way(CALLS) / CALLS;
+        for (times, way) in times.iter_mut().zip(&mut ways) {
+            let time = (way.run)(CALLS).as_secs_f64() / f64::from(CALLS);
             if turn >= WARM_UP {
                 times.push(time);
             }
         }
     }
-    let compared: Vec<_> = times[0].iter().map(Duration::as_secs_f64).collect();
-    println!("{:>10}  {:>6}  way (median of {TURNS} turns of {CALLS} calls)", "us a call", "times");
-    for (times, (name, _)) in times.iter().zip(&ways) {
-        let ratios = times.iter().zip(&compared).map(|(time, first)| time.as_secs_f64() / first);
-        let micros = times.iter().map(|time| time.as_secs_f64() * 1e6);
-        println!("{:10.1}  {:6.2}  {name}", median(micros), median(ratios));
+    println!(
+        "Medians of {TURNS} turns of {CALLS} calls: microseconds a call, times the first way, times the same"
+    );
+    println!("runtime without this crate");
+    for (way, own) in ways.iter().zip(&times) {
+        let times_of = |other: usize| median(own.iter().zip(&times[other]).map(|(a, b)| a / b));
+        let micros = median(own.iter().map(|time| time * 1e6));
+        println!("{micros:8.1} {:6.2} {:6.2}  {}", times_of(0), times_of(way.beside), way.name);
     }
     Ok(())
 }
@@ -53,68 +62,57 @@ fn median(figures: impl Iterator<Item = f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-fn ways(path: &Path) -> Result<Vec<(&'static str, Way)>, Failure> {
-    let mut ways: Vec<(&'static str, Way)> = Vec::new();
-    for (name, inline) in [
-        ("async call on the executor of `futures`, without this crate", false),
-        ("the same, of a method without a context", true),
-    ] {
-        let bench = ours::connect(UnixStream::connect(path)?)?;
-        ways.push((
-            name,
-            Box::new(move |count| {
-                let call = || if inline { bench.echo_inline(TEXT) } else { bench.echo(TEXT) };
-                futures_executor::block_on(calls(count, call))
-            }),
-        ));
-    }
+fn ways(path: &Path) -> Result<Vec<Way>, Failure> {
     let bench = ours::connect(UnixStream::connect(path)?)?;
-    ways.push((
-        "call that a thread waits for, without this crate",
-        Box::new(move |count| {
-            let start = Instant::now();
-            for _ in 0..count {
-                bench.echo(TEXT).wait().expect("an answer");
-            }
-            start.elapsed()
-        }),
-    ));
-    for (name, runtime, carried) in [
-        ("tokio's UnixStream, current-thread runtime", one_thread()?, false),
-        ("tokio's UnixStream, task of a multi-thread runtime", threads()?, false),
-        ("carried stream, current-thread runtime", one_thread()?, true),
-        ("carried stream, task of a multi-thread runtime", threads()?, true),
+    let run = Box::new(move |count| futures_executor::block_on(calls(count, &bench)));
+    let mut ways = vec![Way { name: "the executor of `futures`", beside: 0, run }];
+    for (name, beside, runtime, over) in [
+        ("tokio, current-thread, without this crate", 1, one_thread()?, Over::Std),
+        ("tokio, a task of several threads, without this crate", 2, threads()?, Over::Std),
+        ("tokio's UnixStream, current-thread", 1, one_thread()?, Over::Tokio),
+        ("tokio's UnixStream, a task of several threads", 2, threads()?, Over::Tokio),
+        ("a stream that is carried, current-thread", 1, one_thread()?, Over::Carried),
+        ("a stream that is carried, a task of several threads", 2, threads()?, Over::Carried),
     ] {
-        let connection = runtime.block_on(connect(path, carried))?;
-        let bench: multiprocess_bench::generated::bench::BenchClient = connection.bootstrap()?;
-        ways.push((
-            name,
-            Box::new(move |count| {
-                let bench = bench.clone();
-                let calls = async move { calls(count, || bench.echo(TEXT)).await };
-                match runtime.metrics().num_workers() {
-                    1 => runtime.block_on(calls),
-                    _ => runtime.block_on(runtime.spawn(calls)).expect("it does not panic"),
-                }
-            }),
-        ));
+        let bench: BenchClient = runtime.block_on(connect(path, over))?.bootstrap()?;
+        let run = Box::new(move |count| {
+            let bench = bench.clone();
+            let calls = async move { calls(count, &bench).await };
+            match runtime.metrics().num_workers() {
+                1 => runtime.block_on(calls),
+                _ => runtime.block_on(runtime.spawn(calls)).expect("it does not panic"),
+            }
+        });
+        ways.push(Way { name, beside, run });
     }
     Ok(ways)
 }
 
 /// How long so many calls take, one at a time.
-async fn calls(count: u32, call: impl Fn() -> Call<String>) -> Duration {
+async fn calls(count: u32, bench: &BenchClient) -> Duration {
     let start = Instant::now();
     for _ in 0..count {
-        call().await.expect("an answer");
+        bench.echo(TEXT).await.expect("an answer");
     }
     start.elapsed()
 }
 
-/// A connection over tokio's UnixStream, as it is or as a stream that this crate does not know.
-async fn connect(path: &Path, carried: bool) -> Result<Connection, Failure> {
+/// What a connection is made of.
+#[derive(Clone, Copy)]
+enum Over {
+    /// A socket of std: this crate has no part in it.
+    Std,
+    Tokio,
+    /// The same as a stream that this crate does not know.
+    Carried,
+}
+
+async fn connect(path: &Path, over: Over) -> Result<Connection, Failure> {
+    if let Over::Std = over {
+        return Ok(Connection::new(UnixStream::connect(path)?)?);
+    }
     let stream = tokio::net::UnixStream::connect(path).await?;
-    if !carried {
+    if let Over::Tokio = over {
         return Ok(Connection::builder().start_stream(stream)?);
     }
     let (reads, writes) = stream.into_split();

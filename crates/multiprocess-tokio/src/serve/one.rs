@@ -27,7 +27,10 @@ where
     S: AsyncRead + AsyncWrite + Send + 'static,
     I: Interface,
 {
-    let builder = Connection::builder().limits(settings.limits.clone()).serve(object);
+    let builder = Connection::builder()
+        .limits(settings.limits.clone())
+        .first_message(settings.first_message)
+        .serve(object);
     let (connection, carried) = match start(builder, stream, handle) {
         Ok(started) => started,
         Err(error) => {
@@ -35,7 +38,6 @@ where
             return None;
         }
     };
-    connection.expect_first_message(settings.first_message);
     let grace = settings.grace;
     // Made here: a task that is dropped before it has begun ends its connection, too.
     let ends = Ends(connection);

@@ -8,6 +8,7 @@ mod serving;
 mod sinks;
 mod stall;
 mod streams;
+mod tls;
 mod waiting;
 
 #[path = "../doc/generated/market.rs"]

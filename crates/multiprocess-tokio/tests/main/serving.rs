@@ -154,6 +154,28 @@ async fn a_peer_that_says_nothing_loses_its_place() {
     assert_eq!(market.price("tea").await.unwrap(), 3);
 }
 
+#[tokio::test]
+async fn peers_whose_first_message_comes_at_once_keep_their_places() {
+    let serving = Serving::start(Serve::new().first_message(Duration::from_secs(2)));
+    let mut peers = Vec::new();
+    for _ in 0..100 {
+        // Nothing is called after the first message but this.
+        let (market, connection) = serving.connect().await;
+        let call = market.price("patience").start();
+        peers.push((market, connection, call));
+    }
+    // This one has its place until the time of all of them has passed.
+    let silent = UnixStream::connect(serving.directory.path().join("market.sock")).await.unwrap();
+    soon(silent.readable()).await.unwrap();
+    for (_, connection, _) in &peers {
+        assert!(connection.is_connected(), "{:?}", connection.end_reason());
+    }
+    serving.stall.0.go.notify_waiters();
+    for (_, _, call) in peers {
+        assert_eq!(soon(call).await.unwrap(), 8);
+    }
+}
+
 /// Pipes, one after the other, and the other ends of them.
 fn pipes(count: usize) -> (Vec<DuplexStream>, Vec<DuplexStream>) {
     (0..count).map(|_| tokio::io::duplex(64)).unzip()

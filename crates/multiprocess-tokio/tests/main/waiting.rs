@@ -1,13 +1,15 @@
 //! `.wait()` where a thread runs futures: refused where that is known.
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 
 use multiprocess::{Error, Result};
 use multiprocess_tokio::{block_in_place, guard, on};
 use tokio::task::spawn_blocking;
 
 use crate::market::{ListenerClient, MarketAsync, MarketClient};
-use crate::stall::{Pair, Stall, current_thread, multi_thread, pair, soon};
+use crate::stall::{LONG, Pair, Stall, current_thread, multi_thread, pair, soon, wait_until};
 
 /// Whether it says what to do, and that nothing was sent.
 fn is_refused<T: std::fmt::Debug>(outcome: &Result<T>) -> bool {
@@ -15,9 +17,9 @@ fn is_refused<T: std::fmt::Debug>(outcome: &Result<T>) -> bool {
     matches!(error, Error::ApiMisuse { .. }) && error.to_string().contains("use .await instead")
 }
 
-/// A market whose methods wait for another's.
+/// A market whose methods wait for another's. What the destructors got, and how many calls hope.
 #[derive(Clone)]
-struct Waits(MarketClient, Arc<Mutex<Vec<Result<u32>>>>);
+struct Waits(MarketClient, Arc<Mutex<Vec<Result<u32>>>>, Arc<AtomicUsize>);
 
 /// Calls when it is dropped.
 struct Last(Waits);
@@ -32,7 +34,10 @@ impl MarketAsync for Waits {
     async fn price(&self, goods: String) -> Result<u32> {
         let _last = Last(self.clone());
         match goods.as_str() {
-            "hope" => std::future::pending().await,
+            "hope" => {
+                self.2.fetch_add(1, Ordering::SeqCst);
+                std::future::pending().await
+            }
             "in place" => block_in_place(|| self.0.price(goods).wait()),
             "on another thread" => {
                 let market = self.0.clone();
@@ -52,7 +57,8 @@ fn in_a_served_method() {
     let runtime = multi_thread();
     let behind = pair(Stall::default().client(runtime.handle()));
     let seen = Arc::<Mutex<Vec<Result<u32>>>>::default();
-    let waits = Waits(behind.market.clone(), Arc::clone(&seen));
+    let hoping = Arc::<AtomicUsize>::default();
+    let waits = Waits(behind.market.clone(), Arc::clone(&seen), Arc::clone(&hoping));
     let Pair { market, serving, .. } = &pair(MarketClient::new_async(waits, on(runtime.handle())));
     for result in
         [market.price("tea").wait(), runtime.block_on(async { market.price("tea").await })]
@@ -62,16 +68,17 @@ fn in_a_served_method() {
     }
     assert_eq!(market.price("in place").wait().unwrap(), 8);
     assert_eq!(market.price("on another thread").wait().unwrap(), 17);
-    // Destructors cannot await: those of a method that ends by itself are within it, those of one that is
-    // cancelled are not.
+    // Destructors cannot await: those of a method that ends by itself are within it, and are refused; those of one
+    // that is cancelled are not.
     let outcomes = std::mem::take(&mut *seen.lock().unwrap());
     assert_eq!(outcomes.len(), 4);
+    assert!(outcomes.iter().all(is_refused));
     let call = market.price("hope").start();
+    wait_until("it runs", || hoping.load(Ordering::SeqCst) == 1);
     drop(call);
-    assert!(serving.drain(crate::stall::LONG));
-    for outcome in seen.lock().unwrap().iter() {
-        assert_eq!(*outcome.as_ref().unwrap(), 17);
-    }
+    assert!(serving.drain(LONG));
+    let outcomes = std::mem::take(&mut *seen.lock().unwrap());
+    assert_eq!(outcomes.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [17]);
 }
 
 #[test]
@@ -80,7 +87,7 @@ fn a_served_method_calls_back() {
     runtime.block_on(soon(async {
         let handle = tokio::runtime::Handle::current();
         let behind = pair(Stall::default().client(&handle));
-        let waits = Waits(behind.market.clone(), Arc::default());
+        let waits = Waits(behind.market.clone(), Arc::default(), Arc::default());
         let Pair { market, .. } = &pair(MarketClient::new_async(waits, on(&handle)));
         let listener = ListenerClient::from_fn(|_| Ok(()));
         // Without the check this would stop the only thread, which is also to make the callback possible.
@@ -91,14 +98,24 @@ fn a_served_method_calls_back() {
     }));
 }
 
-#[tokio::test]
-async fn within_a_guard_and_nowhere_else() {
+/// On a thread of its own, as a wait that is not refused would never end.
+#[test]
+fn within_a_guard_and_nowhere_else() {
+    let (done, outcome) = mpsc::channel();
+    thread::spawn(move || {
+        current_thread().block_on(within_a_guard());
+        done.send(()).unwrap();
+    });
+    outcome.recv_timeout(LONG).expect("nothing waits for ever, and no assertion fails");
+}
+
+async fn within_a_guard() {
     let Pair { market, .. } = &pair(Stall::default().client(&tokio::runtime::Handle::current()));
     let here = Stall::default().client(&tokio::runtime::Handle::current());
     let mut guarded = Box::pin(guard(async {
         assert!(is_refused(&market.price("tea").wait()));
         assert!(is_refused(&market.price("tea").start().wait()));
-        assert!(is_refused(&market.price("tea").timeout(crate::stall::LONG).wait()));
+        assert!(is_refused(&market.price("tea").timeout(LONG).wait()));
         // Methods of an object of this process that are futures would wait for this thread.
         assert!(is_refused(&here.price("tea").wait()));
         assert!(is_refused(&here.close().wait()));

@@ -27,7 +27,12 @@ pub struct Connection(ArcConn);
 impl Connection {
     /// Describes a connection: what it serves, its limits.
     pub fn builder() -> ConnectionBuilder<NoObject> {
-        ConnectionBuilder { object: None, also: Vec::new(), limits: Limits::default() }
+        ConnectionBuilder {
+            object: None,
+            also: Vec::new(),
+            limits: Limits::default(),
+            first_message: None,
+        }
     }
 
     /// Takes over a connected stream socket, to call the peer's objects.
@@ -218,9 +223,8 @@ impl Connection {
         self.0.on_disconnect(std::any::type_name::<F>(), Box::new(hook));
     }
 
-    /// Ends the connection if no message has come within `time`. For what accepts connections.
-    #[doc(hidden)]
-    pub fn expect_first_message(&self, time: Duration) {
+    /// Ends the connection if no message has come within `time`. On the driver thread.
+    pub(super) fn expect_first_message(&self, time: Duration) {
         self.0.expect_first_message(time);
     }
 
@@ -333,6 +337,7 @@ pub struct ConnectionBuilder<I> {
     object: Option<I>,
     also: Vec<Also>,
     limits: Limits,
+    first_message: Option<Duration>,
 }
 
 impl<I> ConnectionBuilder<I> {
@@ -342,9 +347,17 @@ impl<I> ConnectionBuilder<I> {
         self
     }
 
+    /// How long the peer may take to its first message, from the start of the connection, which ends otherwise. For
+    /// what accepts connections of strangers. Not bounded unless set.
+    pub fn first_message(mut self, time: Duration) -> Self {
+        self.first_message = Some(time);
+        self
+    }
+
     /// Serves `object` as what the peer's bootstrap returns.
     pub fn serve<J: Interface>(self, object: J) -> ConnectionBuilder<J> {
-        ConnectionBuilder { object: Some(object), also: self.also, limits: self.limits }
+        let ConnectionBuilder { also, limits, first_message, .. } = self;
+        ConnectionBuilder { object: Some(object), also, limits, first_message }
     }
 }
 
@@ -368,7 +381,7 @@ impl<I: Interface> ConnectionBuilder<I> {
     /// The socket or the driver thread cannot be used.
     pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
         let object = self.object.as_ref().map(|object| serve_with(object, self.also));
-        session::start(socket.into(), self.limits, object).map(Connection)
+        session::start(socket.into(), self.limits, object, self.first_message).map(Connection)
     }
 }
 
@@ -378,7 +391,7 @@ impl ConnectionBuilder<NoObject> {
     /// # Errors
     /// The socket or the driver thread cannot be used.
     pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
-        session::start(socket.into(), self.limits, None).map(Connection)
+        session::start(socket.into(), self.limits, None, self.first_message).map(Connection)
     }
 }
 
