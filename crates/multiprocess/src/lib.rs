@@ -156,7 +156,7 @@ mod wire;
 pub use calls::any_pointer::AnyPointer;
 pub use calls::call::Call;
 pub use calls::capability::Capability;
-pub use calls::connection::{Connection, ConnectionBuilder};
+pub use calls::connection::{Connection, ConnectionBuilder, WeakConnection};
 pub use calls::current::{CurrentCall, current_call};
 pub use calls::peer_version::PeerVersion;
 pub use calls::rest::Rest;

@@ -3,6 +3,7 @@
 pub use crate::calls::any_pointer::AnyPointerWire;
 pub use crate::calls::call::Call;
 pub use crate::calls::capability::{AnyObject, AnyObjectNotNull};
+pub use crate::calls::connection::StartConnection;
 pub use crate::calls::executor::Async;
 pub use crate::calls::family::Family;
 pub use crate::calls::handle::Handle;
@@ -14,8 +15,10 @@ pub use crate::calls::proxy::{call, close};
 pub use crate::calls::remote::RemoteObject;
 pub use crate::calls::rest::{Known, Rest};
 pub use crate::calls::versions::{Variant, call_versions};
+pub use crate::connection::refuse;
 pub use crate::delay::Delay;
-pub use crate::serving::{Job, Task};
+pub use crate::serving::{Job, PoolTask, Task};
+pub use crate::threads::{Waits, allow_waits, check_may_wait, refuse_waits};
 pub use crate::wire::{
     AnyBuilder, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Borrowable, BorrowableOr, Boxed,
     Builder, Data, Decoder, Encoder, Entry, Enum, Enumerant, Exception, Fields, HashMapOf,

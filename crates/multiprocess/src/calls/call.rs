@@ -18,7 +18,7 @@ use super::waiting::{Deadline, wait_for_slot};
 use crate::notes;
 use crate::panics::catch_panic;
 use crate::session::{Caller, EncodeFn};
-use crate::threads::{check_thread, innermost, innermost_future, this_inbox};
+use crate::threads::{check_may_wait, check_thread, innermost, innermost_future, this_inbox};
 use crate::wire::{AnyBuilder, Encoder, PayloadCodec};
 use crate::{Error, Result};
 
@@ -133,10 +133,12 @@ impl<T: Send + 'static> Call<T> {
     ///
     /// # Errors
     /// The method's own error, or that of the connection; see [`Error`]. [`Error::ApiMisuse`] in the
-    /// destructor of a thread-local value, once the runtime's own are gone.
+    /// destructor of a thread-local value, once the runtime's own are gone, and on a thread that polls a future
+    /// for which this is refused (the crate `multiprocess-tokio` says which).
     pub fn wait(mut self) -> Result<T> {
         if !matches!(self.state, State::Ready(_) | State::Local(_)) {
             check_thread()?;
+            check_may_wait()?;
         }
         let result = match std::mem::replace(&mut self.state, State::Done) {
             State::Ready(result) => result,

@@ -47,5 +47,5 @@ pub use limits::Limits;
 pub(crate) use parker::Parker;
 pub(crate) use reader::Pending;
 pub(crate) use reading::{IdleReader, WaitingReader, read_once};
-pub(crate) use refusal::refuse;
+pub use refusal::refuse;
 pub(crate) use registry::{register, try_connections};

@@ -98,7 +98,7 @@ impl Local {
                 return Err(error);
             }
         };
-        let (streaming, method) = (job.streaming, job.method);
+        let (streaming, method, pool) = (job.streaming, job.method, job.pool);
         let work = match job.kind {
             Kind::Immediate(mut encode) => {
                 core.followups.push(Followup::Drop(self.name, Box::new(object)));
@@ -113,7 +113,7 @@ impl Local {
                     Some(streams) => streams.run(conn, streaming, method),
                     None => method,
                 };
-                Work::Call(method, object)
+                Work::Call(method, object, pool)
             }
             Kind::Spawn(method) => {
                 let method = match self.streams(streaming) {

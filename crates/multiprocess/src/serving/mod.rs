@@ -27,7 +27,7 @@ use std::any::Any;
 use capnp_engine::MessageView;
 
 pub(crate) use borrowed::{Borrowed, look_at_results};
-pub use job::Job;
+pub use job::{Job, PoolTask};
 pub(crate) use life::{InUse, Kept, ObjectLife};
 pub(crate) use local::Local;
 pub(crate) use logged::begins;

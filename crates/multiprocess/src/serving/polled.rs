@@ -11,7 +11,7 @@ use super::life::Kept;
 use crate::connection::ArcConn;
 use crate::panics::{catch_panic, run_hook};
 use crate::session::EncodeFn;
-use crate::threads::enter_poll;
+use crate::threads::{allow_waits, enter_poll};
 use crate::{Error, Result};
 
 /// One call of the peer's, as an executor gets it.
@@ -132,8 +132,11 @@ impl Parts {
     fn let_go(self) -> (ArcConn, Answer) {
         let Parts { method, object, counted, conn, answer } = self;
         let call = enter_poll(&conn, answer.id, &answer.token);
+        // A destructor cannot await.
+        let waits = allow_waits();
         run_hook("a method's destructor", || drop(method));
         conn.cleanup().drop_values("an object's destructor", object);
+        drop(waits);
         drop(call);
         drop(counted);
         (conn, answer)

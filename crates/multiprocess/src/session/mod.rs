@@ -37,6 +37,7 @@ mod writer;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Result;
 use crate::connection::{ArcConn, Conn, Limits, SessionParts, register};
@@ -58,11 +59,13 @@ pub(crate) fn start(
     socket: OwnedFd,
     limits: Limits,
     object: Option<Arc<dyn Object>>,
+    first_message: Option<Duration>,
 ) -> Result<ArcConn> {
     let parts = SessionParts {
         session: &state::Calls,
         state: Box::new(state::State::default()),
         shared: Box::new(state::Shared::new(limits.threads)),
+        first_message,
     };
     let conn = Conn::start(socket, limits, parts, |core| {
         if let Some(object) = object {

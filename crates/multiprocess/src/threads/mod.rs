@@ -13,6 +13,7 @@ mod answering;
 mod budget;
 mod current;
 mod inbox;
+mod may_block;
 mod serial;
 mod task;
 mod token;
@@ -25,6 +26,7 @@ pub(crate) use current::{
     relayed, serving, serving_now,
 };
 pub(crate) use inbox::{Inbox, ThreadEnd, at_thread_end, check_thread, enter_wait, this_inbox};
+pub use may_block::{Waits, allow_waits, check_may_wait, refuse_waits};
 pub(crate) use serial::{SerialExecutor, Start, release_slot};
 pub(crate) use task::{Queue, RunCall, Task};
 pub use token::CancelToken;
