@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod answer;
+mod bridge;
+mod client;
+mod driver;
+mod error;
+mod message;
+mod results;
+mod served;
+mod streaming;
+
+pub use bridge::Bridge;
+pub use driver::Driver;
