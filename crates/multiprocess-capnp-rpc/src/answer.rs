@@ -1,6 +1,6 @@
 //! A call that was sent: its answer, and what can be called in it before it is there.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -24,16 +24,39 @@ pub(crate) struct Sent {
     call: Rc<RawCall>,
     answer: Shared<LocalBoxFuture<'static, Answer>>,
     /// The objects in the results that were asked for before the results were there.
-    promises: RefCell<HashMap<Vec<u16>, Capability>>,
+    promises: RefCell<HashMap<Vec<u16>, Promised>>,
     /// Its object: if it is itself in results that are to come, their call must go on.
     _target: Rc<Peer>,
+}
+
+/// An object in results that are to come, the same each time, so that calls of it keep their order.
+#[derive(Clone)]
+struct Promised {
+    object: Capability,
+    unanswered: Unanswered,
+}
+
+/// How many calls of such an object have no answer.
+#[derive(Clone, Default)]
+struct Unanswered(Rc<Cell<usize>>);
+
+/// One of them.
+pub(crate) struct UnansweredCall(Unanswered);
+
+impl Drop for UnansweredCall {
+    fn drop(&mut self) {
+        let Unanswered(count) = &self.0;
+        count.set(count.get() - 1);
+    }
 }
 
 impl Sent {
     pub(crate) fn new(bridge: Bridge, call: RawCall, target: Rc<Peer>) -> Rc<Sent> {
         let call = Rc::new(call);
         let (waits, imports) = (Rc::clone(&call), bridge.clone());
+        let unanswered = target.begin();
         let answer = async move {
+            let _unanswered = unanswered;
             let results = waits.answer().await.map_err(to_capnp)?;
             Ok(Rc::new(Message::arrived(&imports, results)))
         };
@@ -47,10 +70,10 @@ impl Sent {
 
     /// The client of an object in the results.
     fn client(self: &Rc<Self>, path: Vec<u16>) -> Box<dyn ClientHook> {
-        match self.promise(&path) {
-            Some(promise) => {
-                let pending = Pending { sent: Rc::clone(self), path };
-                Client::new(Peer::new(&self.bridge, promise.clone(), promise, Some(pending)))
+        match self.promised(&path) {
+            Some(Promised { object, unanswered }) => {
+                let pending = Pending { sent: Rc::clone(self), path, unanswered };
+                Client::new(Peer::new(&self.bridge, object.clone(), object, Some(pending)))
             }
             // The results are there.
             None => match self.answer().now_or_never() {
@@ -60,15 +83,15 @@ impl Sent {
         }
     }
 
-    /// The same object each time, so that calls of it keep their order.
-    fn promise(&self, path: &[u16]) -> Option<Capability> {
+    fn promised(&self, path: &[u16]) -> Option<Promised> {
         let known = self.promises.borrow().get(path).cloned();
         if known.is_some() || self.answer.peek().is_some() {
             return known;
         }
-        let promise = self.call.promise(path)?;
-        self.promises.borrow_mut().insert(path.to_vec(), promise.clone());
-        Some(promise)
+        let object = self.call.promise(path)?;
+        let promised = Promised { object, unanswered: Unanswered::default() };
+        self.promises.borrow_mut().insert(path.to_vec(), promised.clone());
+        Some(promised)
     }
 }
 
@@ -84,6 +107,7 @@ fn found(answer: &Answer, path: &[u16]) -> Result<Box<dyn ClientHook>, capnp::Er
 pub(crate) struct Pending {
     sent: Rc<Sent>,
     path: Vec<u16>,
+    unanswered: Unanswered,
 }
 
 impl Pending {
@@ -91,6 +115,18 @@ impl Pending {
     pub(crate) fn resolved_now(&self) -> Option<Box<dyn ClientHook>> {
         let answer = self.sent.answer.peek()?;
         Some(found(answer, &self.path).unwrap_or_else(broken))
+    }
+
+    /// Whether calls of the object are under way to it by the promise.
+    pub(crate) fn is_called(&self) -> bool {
+        self.unanswered.0.get() > 0
+    }
+
+    /// A call of the object is made by the promise.
+    pub(crate) fn begin(&self) -> UnansweredCall {
+        let Unanswered(count) = &self.unanswered;
+        count.set(count.get() + 1);
+        UnansweredCall(self.unanswered.clone())
     }
 
     pub(crate) async fn resolved(&self) -> Result<Box<dyn ClientHook>, capnp::Error> {

@@ -137,7 +137,9 @@ impl Bridge {
 
     /// The client that this bridge serves as that object.
     fn own(&self, object: &Capability) -> Option<Box<dyn ClientHook>> {
-        let object: &dyn Any = raw_object(object)?;
+        // As which a handle has it.
+        let brought = self.0.foreign.get().and_then(|inside| inside.taken_out(object));
+        let object: &dyn Any = raw_object(brought.as_ref().unwrap_or(object))?;
         let served: &ServedHook = object.downcast_ref()?;
         if !served.is_of(&self.0.sender) {
             return None;

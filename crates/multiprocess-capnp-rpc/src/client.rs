@@ -4,13 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use capnp::capability::{Promise, RemotePromise, Request};
-use capnp::private::capability::{
-    ClientHook, ParamsHook, PipelineHook, RequestHook, ResultsHook,
-};
+use capnp::private::capability::{ClientHook, ParamsHook, PipelineHook, RequestHook, ResultsHook};
 use capnp::{MessageSize, any_pointer};
 use multiprocess::Capability;
 
-use crate::answer::{Pending, Pipeline, Sent};
+use crate::answer::{Pending, Pipeline, Sent, UnansweredCall};
 use crate::bridge::Bridge;
 use crate::error::to_capnp;
 use crate::message::{Message, Response};
@@ -39,6 +37,11 @@ impl Peer {
         let peer = Rc::new(Peer { bridge, object, called, pending, streaming });
         peer.bridge.add_peer(&peer);
         peer
+    }
+
+    /// A call is made.
+    pub(crate) fn begin(&self) -> Option<UnansweredCall> {
+        self.pending.as_ref().map(Pending::begin)
     }
 }
 
@@ -99,11 +102,13 @@ impl ClientHook for Client {
         Rc::as_ptr(&self.0) as usize
     }
 
-    /// Only to what is a peer's as well: calls of an object of this process must not overtake those that
-    /// were sent to the promise.
+    /// To an object of this process only when the calls have arrived that were made by the promise: later
+    /// ones would overtake them.
     fn get_resolved(&self) -> Option<Box<dyn ClientHook>> {
-        let resolved = self.0.pending.as_ref()?.resolved_now()?;
-        (resolved.get_brand() == self.get_brand()).then_some(resolved)
+        let pending = self.0.pending.as_ref()?;
+        let resolved = pending.resolved_now()?;
+        let peers = resolved.get_brand() == self.get_brand();
+        (peers || !pending.is_called()).then_some(resolved)
     }
 
     fn when_more_resolved(&self) -> Option<Promise<Box<dyn ClientHook>, capnp::Error>> {

@@ -2,11 +2,13 @@
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 use super::call::held;
 use super::given::Passed;
 use crate::calls::capability::Capability;
 use crate::calls::connection::Connection;
+use crate::calls::served::Untyped;
 use crate::connection::Limits;
 use crate::forked::check_forked;
 use crate::{Error, Result, session};
@@ -21,7 +23,8 @@ impl Inside {
     /// # Errors
     /// There can be no socket, or no driver thread.
     pub fn new() -> Result<Inside> {
-        let (ours, other) = UnixStream::pair().map_err(|error| Error::io("make a socket", error))?;
+        let (ours, other) =
+            UnixStream::pair().map_err(|error| Error::io("make a socket", error))?;
         let connection = Connection::builder().limits(limits()).start(ours)?;
         connection.name_peer("this process");
         // The other end is open as long as the connection.
@@ -41,6 +44,22 @@ impl Inside {
             let cap = cap.ok_or_else(|| Error::failed("the object cannot be served"))?;
             Ok(held(core, conn, cap))
         })
+    }
+
+    /// The object that was brought here as this one, if it was.
+    pub fn taken_out(&self, object: &Capability) -> Option<Capability> {
+        let Untyped::There(remote) = object.untyped() else { return None };
+        let held = remote.held().filter(|held| Arc::ptr_eq(held.conn(), self.0.conn()))?;
+        let mut found = None;
+        self.0.conn().enter(|core| {
+            let object = core.object_of(held.cap())?;
+            object.is_home(&mut |served| {
+                found = served.downcast_ref::<Untyped>().cloned();
+                found.is_some()
+            });
+            Some(())
+        });
+        found.map(Capability::of_untyped)
     }
 }
 

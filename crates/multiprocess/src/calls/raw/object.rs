@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::RawPayload;
 use super::inline::inline;
+use crate::Result;
 use crate::call_log;
 use crate::calls::capability::Capability;
 use crate::calls::remote::RemoteObject;
@@ -15,7 +16,6 @@ use crate::serving::{CallContent, Job, Kept, Local, Served, Spawned, begins};
 use crate::session::{EncodeFn, NewObject};
 use crate::wire::context::Given;
 use crate::wire::{AnyBuilder, Decoder, Encoder};
-use crate::Result;
 
 /// A call that is being answered. Dropped when it is cancelled.
 pub type RawAnswer = Pin<Box<dyn Future<Output = Result<RawPayload>> + Send>>;
