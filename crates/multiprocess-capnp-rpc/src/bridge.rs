@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+#[cfg(feature = "tokio")]
+use std::collections::HashSet;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
@@ -39,6 +41,11 @@ pub(crate) struct Shared {
     foreign: OnceCell<Inside>,
     /// What the driver is to poll beside the calls.
     pub(crate) tasks: RefCell<Vec<LocalBoxFuture<'static, ()>>>,
+    /// The same, which do not keep it from ending.
+    pub(crate) readers: RefCell<Vec<LocalBoxFuture<'static, ()>>>,
+    /// The numbers of the connections that are read on this thread.
+    #[cfg(feature = "tokio")]
+    pub(crate) read_here: RefCell<HashSet<u64>>,
     pub(crate) driver: RefCell<Option<Waker>>,
 }
 
@@ -57,6 +64,9 @@ impl Bridge {
             generated: OnceCell::new(),
             foreign: OnceCell::new(),
             tasks: RefCell::default(),
+            readers: RefCell::default(),
+            #[cfg(feature = "tokio")]
+            read_here: RefCell::default(),
             driver: RefCell::default(),
         });
         let driver = Driver::new(Rc::clone(&shared), commands);
@@ -183,6 +193,13 @@ impl Bridge {
     /// Has the driver poll this to its end.
     pub(crate) fn spawn(&self, task: LocalBoxFuture<'static, ()>) {
         self.0.tasks.borrow_mut().push(task);
+        self.wake_driver();
+    }
+
+    /// Has the driver poll this as long as it runs.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn read(&self, reader: LocalBoxFuture<'static, ()>) {
+        self.0.readers.borrow_mut().push(reader);
         self.wake_driver();
     }
 

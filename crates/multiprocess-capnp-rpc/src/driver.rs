@@ -27,11 +27,13 @@ pub struct Driver {
     commands: UnboundedReceiver<Command>,
     /// Calls, each of which is polled first in the order in which they came.
     running: FuturesUnordered<LocalBoxFuture<'static, ()>>,
+    readers: FuturesUnordered<LocalBoxFuture<'static, ()>>,
 }
 
 impl Driver {
     pub(crate) fn new(shared: Rc<Shared>, commands: UnboundedReceiver<Command>) -> Driver {
-        Driver { shared, commands, running: FuturesUnordered::new() }
+        let (running, readers) = (FuturesUnordered::new(), FuturesUnordered::new());
+        Driver { shared, commands, running, readers }
     }
 
     fn take(&mut self, command: Command) {
@@ -67,6 +69,10 @@ impl Future for Driver {
         let driver = self.get_mut();
         let before = driver.shared.driver.replace(Some(cx.waker().clone()));
         drop(before);
+        let readers = std::mem::take(&mut *driver.shared.readers.borrow_mut());
+        driver.readers.extend(readers);
+        // First: it brings the calls, and the answers.
+        while let Poll::Ready(Some(())) = driver.readers.poll_next_unpin(cx) {}
         loop {
             if let Poll::Ready(Some(command)) = driver.commands.poll_next_unpin(cx) {
                 driver.take(command);

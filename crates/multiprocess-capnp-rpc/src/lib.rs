@@ -7,6 +7,8 @@ mod client;
 mod driver;
 mod error;
 mod message;
+#[cfg(feature = "tokio")]
+mod reading;
 mod results;
 mod served;
 mod streaming;

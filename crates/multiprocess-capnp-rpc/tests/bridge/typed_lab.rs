@@ -35,7 +35,9 @@ impl Lab for TypedLab {
     fn never(&self) -> Result<()> {
         let call = current_call().ok_or_else(|| Error::failed("no call"))?;
         let (cancelled, wait) = channel();
-        call.cancel_token().on_cancel(move || drop(cancelled.send(())));
+        call.cancel_token().on_cancel(move || {
+            let _ = cancelled.send(());
+        });
         self.tell("never begins");
         wait.recv_timeout(PATIENCE).map_err(|_| Error::failed("it was not cancelled"))?;
         self.tell("never is cancelled");
