@@ -25,6 +25,8 @@ pub(crate) struct Sent {
     answer: Shared<LocalBoxFuture<'static, Answer>>,
     /// The objects in the results that were asked for before the results were there.
     promises: RefCell<HashMap<Vec<u16>, Promised>>,
+    /// The driver keeps it until it has its answer.
+    kept: Cell<bool>,
     /// Its object: if it is itself in results that are to come, their call must go on.
     _target: Rc<Peer>,
 }
@@ -61,7 +63,8 @@ impl Sent {
             Ok(Rc::new(Message::arrived(&imports, results)))
         };
         let answer = answer.boxed_local().shared();
-        Rc::new(Sent { bridge, call, answer, promises: RefCell::default(), _target: target })
+        let (promises, kept) = (RefCell::default(), Cell::new(false));
+        Rc::new(Sent { bridge, call, answer, promises, kept, _target: target })
     }
 
     pub(crate) fn answer(&self) -> Shared<LocalBoxFuture<'static, Answer>> {
@@ -120,6 +123,17 @@ impl Pending {
     /// Whether calls of the object are under way to it by the promise.
     pub(crate) fn is_called(&self) -> bool {
         self.unanswered.0.get() > 0
+    }
+
+    /// The object is passed on before it is there: the call goes on, whoever lets go of it here.
+    pub(crate) fn keep(&self) {
+        let sent = Rc::clone(&self.sent);
+        if sent.answer.peek().is_some() || sent.kept.replace(true) {
+            return;
+        }
+        self.sent.bridge.spawn(Box::pin(async move {
+            let _ = sent.answer().await;
+        }));
     }
 
     /// A call of the object is made by the promise.

@@ -164,7 +164,7 @@ impl Bridge {
             hook = resolved;
         }
         if let Some(peer) = self.peer(&*hook) {
-            return peer.object.clone();
+            return peer.to_pass_on();
         }
         let object = self.0.objects.borrow_mut().serve(hook, &self.0.sender);
         raw_capability(object as Arc<dyn multiprocess::rt::RawObject>)

@@ -18,7 +18,7 @@ use crate::streaming::Streaming;
 pub(crate) struct Peer {
     bridge: Bridge,
     /// What is passed on.
-    pub(crate) object: Capability,
+    object: Capability,
     /// What is called: the same, or for an object of this process that as if it were a peer's.
     called: Capability,
     /// The call that is to return the object, where the client was made before it has.
@@ -37,6 +37,14 @@ impl Peer {
         let peer = Rc::new(Peer { bridge, object, called, pending, streaming });
         peer.bridge.add_peer(&peer);
         peer
+    }
+
+    /// The object, to be passed on.
+    pub(crate) fn to_pass_on(&self) -> Capability {
+        if let Some(pending) = &self.pending {
+            pending.keep();
+        }
+        self.object.clone()
     }
 
     /// A call is made.
