@@ -84,12 +84,15 @@ async fn comes_home(lab: lab::Client) {
 }
 
 /// Over a socket, to a peer with generated traits.
-fn over_a_socket(test: impl AsyncFnOnce(lab::Client, Receiver<&'static str>)) {
+fn over_a_socket(here: bool, test: impl AsyncFnOnce(lab::Client, Receiver<&'static str>)) {
     let (ours, theirs) = sockets();
     let (tell, events) = channel();
     let served = typed_lab::serve(theirs, tell);
     with_bridge(async |bridge: Bridge| {
         let connection = Connection::new(ours).unwrap();
+        if here {
+            bridge.read_here(&connection);
+        }
         test(bridge.bootstrap(&connection).unwrap(), events).await;
         // Nothing is left in the protocol's tables.
         assert_eq!(connection.table_sizes(), [0; 5]);
@@ -99,12 +102,18 @@ fn over_a_socket(test: impl AsyncFnOnce(lab::Client, Receiver<&'static str>)) {
 
 #[test]
 fn of_a_peer() {
-    over_a_socket(use_client);
+    over_a_socket(false, use_client);
+}
+
+#[test]
+fn of_a_peer_whose_connection_is_read_here() {
+    over_a_socket(true, use_client);
+    over_a_socket(true, async |lab, _| comes_home(lab).await);
 }
 
 #[test]
 fn an_object_comes_home_from_a_peer() {
-    over_a_socket(async |lab, _| comes_home(lab).await);
+    over_a_socket(false, async |lab, _| comes_home(lab).await);
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod handles;
 mod loops;
 mod news;
 mod order;
-mod process;
 mod raw_lab;
 mod third;
+mod threads;
 mod typed_lab;

@@ -40,6 +40,7 @@ fn from_a_client_to_a_peer() {
     let served = typed_lab::serve(theirs, channel().0);
     with_bridge(async |bridge: Bridge| {
         let connection = Connection::new(ours).unwrap();
+        bridge.read_here(&connection);
         count(&bridge.bootstrap(&connection).unwrap()).await;
     });
     drop(served);
