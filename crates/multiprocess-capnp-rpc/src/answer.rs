@@ -76,7 +76,7 @@ impl Sent {
         match self.promised(&path) {
             Some(Promised { object, unanswered }) => {
                 let pending = Pending { sent: Rc::clone(self), path, unanswered };
-                Client::new(Peer::new(&self.bridge, object.clone(), object, Some(pending)))
+                Client::hook(Peer::new(&self.bridge, object.clone(), object, Some(pending)))
             }
             // The results are there.
             None => match self.answer().now_or_never() {

@@ -54,7 +54,6 @@ impl Bridge {
     /// other executor's): it brings calls to capnp-rpc's servers, and lets streams go on. It ends when the
     /// bridge, all its clients and all objects that it serves are gone. When it is dropped before, calls of
     /// those objects are [`Error::Disconnected`](multiprocess::Error::Disconnected).
-    #[allow(clippy::new_ret_no_self, reason = "there is no use of it without the driver")]
     pub fn new() -> (Bridge, Driver) {
         let (sender, commands) = unbounded();
         let shared = Rc::new(Shared {
@@ -115,10 +114,11 @@ impl Bridge {
     }
 
     /// Takes over a connected stream socket, and serves what a capnp-rpc client refers to as the bootstrap object
-    /// for the peer.
+    /// for the peer. The connection lives as long as it is kept, or an object of the peer's or a call is.
     ///
     /// # Errors
     /// The socket or the runtime's thread cannot be used.
+    #[must_use = "the connection ends when nothing of it is kept"]
     pub fn serve(
         &self,
         socket: impl Into<OwnedFd>,
@@ -137,7 +137,7 @@ impl Bridge {
             true => inside(&self.0.generated)?.bring(object)?,
             false => object.clone(),
         };
-        Ok(Client::new(Peer::new(self, object.clone(), called, None)))
+        Ok(Client::hook(Peer::new(self, object.clone(), called, None)))
     }
 
     /// The same in a message: one that cannot be made fails its calls.

@@ -62,14 +62,14 @@ impl Drop for Peer {
 pub(crate) struct Client(Rc<Peer>);
 
 impl Client {
-    pub(crate) fn new(peer: Rc<Peer>) -> Box<dyn ClientHook> {
+    pub(crate) fn hook(peer: Rc<Peer>) -> Box<dyn ClientHook> {
         Box::new(Client(peer))
     }
 }
 
 impl ClientHook for Client {
     fn add_ref(&self) -> Box<dyn ClientHook> {
-        Client::new(Rc::clone(&self.0))
+        Client::hook(Rc::clone(&self.0))
     }
 
     fn new_call(
