@@ -119,7 +119,7 @@ fn of_an_object_that_was_made_a_client() {
         assert!(multiprocess::Capability::from(handle.clone()).is_local());
         assert_eq!(handle.next().wait().unwrap(), 7);
         let client: bridge_schemas::lab_capnp::counter::Client = bridge.client(handle).unwrap();
-        let error = bridge.handle::<LabClient>(client).err().expect("it is no lab");
+        let error = bridge.handle::<LabClient>(client).expect_err("it is no lab");
         assert_eq!(error.to_string(), "the object is a Counter, which is no Lab");
     });
 }
