@@ -26,14 +26,15 @@ impl Bridge {
     /// # Panics
     /// Outside of a tokio runtime, or in one whose `enable_io` was not called.
     pub fn read_here(&self, connection: &Connection) {
-        if !self.0.read_here.borrow_mut().insert(connection.number()) {
+        let (reader, number) = (TaskReader::new(connection), connection.number());
+        if self.0.read_here.borrow().contains(&number) {
             return;
         }
-        let (reader, number) = (TaskReader::new(connection), connection.number());
         let Ok(socket) = watched(&reader) else {
             // The system has no descriptor left: the runtime goes on reading.
             return;
         };
+        self.0.read_here.borrow_mut().insert(number);
         let shared = Rc::downgrade(&self.0);
         self.read(Box::pin(async move {
             read(&reader, &socket).await;

@@ -172,6 +172,33 @@ fn a_client_that_was_made_a_handle_is_itself_again() {
         let lab = labs.new_client(crate::raw_lab::RawLab(tell));
         let handle: LabClient = bridge.handle(lab).unwrap();
         let back: lab::Client = bridge.client(handle).unwrap();
+        assert!(labs.get_local_server(&back).await.is_some());
         use_client(back, events).await;
     });
+}
+
+/// Without tokio: the runtime's thread reads.
+#[test]
+fn on_another_executor() {
+    use futures_util::task::LocalSpawnExt;
+    let (ours, theirs) = sockets();
+    let (tell, events) = channel();
+    let mut pool = futures_executor::LocalPool::new();
+    let (bridge, driver) = Bridge::new();
+    let driver = pool.spawner().spawn_local_with_handle(driver).unwrap();
+    let served = bridge.serve(theirs, Limits::default(), raw_lab(&tell)).unwrap();
+    let connection = Connection::new(ours).unwrap();
+    let lab: lab::Client = bridge.bootstrap(&connection).unwrap();
+    pool.run_until(async move {
+        let mut request = lab.call_back_request();
+        request.get().set_callback(new_client(RawCallback("there and back")));
+        request.get().set_times(2);
+        let response = request.send().promise.await.unwrap();
+        let texts = response.get().unwrap().get_texts().unwrap();
+        assert_eq!(texts.get(1).unwrap(), "there and back 1");
+    });
+    drop((bridge, connection, served));
+    // It ends when the last object is released.
+    pool.run_until(driver);
+    drop((tell, events));
 }

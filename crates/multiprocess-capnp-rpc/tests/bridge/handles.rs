@@ -123,3 +123,21 @@ fn of_an_object_that_was_made_a_client() {
         assert_eq!(error.to_string(), "the object is a Counter, which is no Lab");
     });
 }
+
+#[test]
+fn two_handles_of_one_client_are_on_one_object() {
+    use bridge_schemas::lab_capnp::lab;
+    use multiprocess::Capability;
+
+    with_bridge(async |bridge: Bridge| {
+        let (one, other) = (raw_lab(&channel().0), raw_lab(&channel().0));
+        let object = |lab: &lab::Client| -> Capability {
+            let handle: LabClient = bridge.handle(lab.clone()).unwrap();
+            handle.into()
+        };
+        let first = object(&one);
+        assert_eq!(first, object(&one));
+        assert_ne!(first, object(&other));
+        assert_eq!(format!("{bridge:?}"), "Bridge { served: 2, clients: 0 }");
+    });
+}
