@@ -13,8 +13,7 @@ use crate::bridge::Bridge;
 
 impl Bridge {
     /// Has the bridge's driver read this connection, on this thread, as capnp-rpc reads its own: a call then
-    /// wakes no other thread of this process, and takes about half the time. Without it a thread of the runtime
-    /// reads, and wakes this one.
+    /// wakes no other thread of this process. Without it a thread of the runtime reads, and wakes this one.
     ///
     /// What arrives while this thread does something else waits for it, for other threads' futures as well;
     /// threads that `.wait()` read the connection themselves. So do not block this thread for something that a

@@ -1,7 +1,11 @@
 //! Ends: of connections, of calls, of the bridge.
 
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::ThreadId;
 
 use bridge_schemas::lab::LabClient;
 use bridge_schemas::lab_capnp::{counter, lab, sink};
@@ -165,6 +169,44 @@ fn a_connection_goes_on_without_the_driver_that_has_read_it() {
         assert!(blocked.1.recv_timeout(PATIENCE).is_err());
         assert_eq!(thread.join().unwrap(), "read there");
         assert_eq!(lab.echo("read here").await.unwrap(), "read here");
+    });
+    assert_eq!(futures_executor::block_on(lab.echo("without it")).unwrap(), "without it");
+    drop(served);
+}
+
+/// The thread on which the answer of a call wakes who waits for it: the one that reads the connection.
+async fn reading_thread(call: multiprocess::Call<String>) -> ThreadId {
+    struct Recorder(Mutex<Option<ThreadId>>, Waker);
+    impl Wake for Recorder {
+        fn wake(self: Arc<Self>) {
+            *self.0.lock().unwrap() = Some(std::thread::current().id());
+            self.1.wake_by_ref();
+        }
+    }
+    let mut call = std::pin::pin!(call);
+    let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+    let recorder = Arc::new(Recorder(Mutex::default(), waker));
+    let recording = Waker::from(Arc::clone(&recorder));
+    let answer = poll_fn(|_| call.as_mut().poll(&mut Context::from_waker(&recording)));
+    soon(answer).await.unwrap();
+    let thread = *recorder.0.lock().unwrap();
+    thread.expect("it did not have its answer at once")
+}
+
+#[test]
+fn a_connection_is_read_here_until_the_driver_ends() {
+    let (ours, theirs) = sockets();
+    let served = typed_lab::serve(theirs, channel().0);
+    let connection = Connection::new(ours).unwrap();
+    let lab: LabClient = connection.bootstrap().unwrap();
+    with_bridge(async |bridge: Bridge| {
+        bridge.read_here(&connection);
+        // The runtime's thread may have begun to read before this one.
+        assert_eq!(lab.echo("first").await.unwrap(), "first");
+        for _ in 0..10 {
+            let thread = reading_thread(lab.echo("read here")).await;
+            assert_eq!(thread, std::thread::current().id());
+        }
     });
     assert_eq!(futures_executor::block_on(lab.echo("without it")).unwrap(), "without it");
     drop(served);
