@@ -12,6 +12,10 @@ pub use crate::calls::interface::{Construct, Destroy, Interface};
 pub use crate::calls::method::{Method, MethodId, exception, exception_named, unimplemented};
 pub use crate::calls::object::{NotNull, Object, Shared, SharedNotNull};
 pub use crate::calls::proxy::{call, close};
+pub use crate::calls::raw::{
+    Inside, RawAnswer, RawCall, RawMessage, RawObject, RawPayload, TaskRead, TaskReader,
+    bootstrap_raw, raw_capability, raw_object, start_raw,
+};
 pub use crate::calls::remote::RemoteObject;
 pub use crate::calls::rest::{Known, Rest};
 pub use crate::calls::versions::{Variant, call_versions};

@@ -11,6 +11,7 @@
 //!   `family`: schemas in several versions, `peer_version`: which a peer has;
 //! - `incoming` is a call of a peer's before it runs;
 //! - `local_calls`: calls of this process's own objects that were started;
+//! - `raw`: calls and objects of which nothing is known but the messages;
 //! - `executor`: objects whose methods are futures; `current`: what a served method can ask.
 
 mod acceptor;
@@ -33,6 +34,7 @@ pub(crate) mod method;
 pub(crate) mod object;
 pub(crate) mod peer_version;
 pub(crate) mod proxy;
+pub(crate) mod raw;
 mod ready;
 pub(crate) mod remote;
 pub(crate) mod rest;

@@ -36,6 +36,7 @@ mod reading;
 mod refusal;
 mod registry;
 mod stream;
+mod task_reader;
 mod wake_fd;
 mod watch;
 
@@ -49,3 +50,5 @@ pub(crate) use reader::Pending;
 pub(crate) use reading::{IdleReader, WaitingReader, read_once};
 pub use refusal::refuse;
 pub(crate) use registry::{register, try_connections};
+pub use task_reader::TaskRead;
+pub(crate) use task_reader::TaskReader;

@@ -309,6 +309,13 @@ impl ThreadEnd for CallerEnd {
 }
 
 impl Core {
+    /// An object as a capability of this connection, with one reference, without a message.
+    pub(crate) fn capability_of(&mut self, conn: &ArcConn, object: &dyn Given) -> Option<Cap> {
+        let mut writer = Writer::new(self, conn, None);
+        writer.object(object);
+        writer.caps.pop().flatten()
+    }
+
     /// Writes a call of the user's.
     pub(crate) fn write_call(
         &mut self,
