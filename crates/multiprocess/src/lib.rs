@@ -117,6 +117,7 @@ mod opaque;
 mod call_log;
 mod call_span;
 mod calls;
+mod carried;
 mod cleanup;
 mod connection;
 mod count;
@@ -149,6 +150,7 @@ mod thread_list;
 mod thread_start;
 mod threads;
 mod timed_out;
+mod trace_context;
 mod unwind;
 mod wakers;
 mod wire;
@@ -167,8 +169,10 @@ pub use limits_met::Limit;
 pub use process_limits::ProcessLimits;
 pub use reconnect::{Connected, Current, Reconnect, ReconnectState, Reconnecting};
 pub use rt::{Interface, capnp};
+pub use session::{CallEnd, IncomingCall, Interceptor, OutgoingCall};
 pub use threads::CancelToken;
 pub use timed_out::TimedOut;
+pub use trace_context::TraceContext;
 /// The types of schemas, as markers: for the items of a list's view ([`ListView`]`<'_, Text>`), and as
 /// arguments for type parameters ([`Argument`](schema::Argument)).
 pub mod schema {

@@ -13,7 +13,7 @@ use super::slot::Slot;
 use crate::connection::{ArcConn, Disconnected, Limits, read_once};
 use crate::forked::{check_forked, is_forked};
 use crate::process::{PeerCredentials, peer_credentials};
-use crate::session::{self, Complete};
+use crate::session::{self, Complete, Interceptor};
 use crate::threads::this_inbox;
 use crate::{Error, Result};
 
@@ -27,7 +27,12 @@ pub struct Connection(ArcConn);
 impl Connection {
     /// Describes a connection: what it serves, its limits.
     pub fn builder() -> ConnectionBuilder<NoObject> {
-        ConnectionBuilder { object: None, also: Vec::new(), limits: Limits::default() }
+        ConnectionBuilder {
+            object: None,
+            also: Vec::new(),
+            limits: Limits::default(),
+            interceptors: Vec::new(),
+        }
     }
 
     /// Takes over a connected stream socket, to call the peer's objects.
@@ -291,6 +296,7 @@ pub struct ConnectionBuilder<I> {
     object: Option<I>,
     also: Vec<Also>,
     limits: Limits,
+    interceptors: Vec<Arc<dyn Interceptor>>,
 }
 
 impl<I> fmt::Debug for ConnectionBuilder<I> {
@@ -308,7 +314,15 @@ impl<I> ConnectionBuilder<I> {
 
     /// Serves `object` as what the peer's bootstrap returns.
     pub fn serve<J: Interface>(self, object: J) -> ConnectionBuilder<J> {
-        ConnectionBuilder { object: Some(object), also: self.also, limits: self.limits }
+        let ConnectionBuilder { also, limits, interceptors, .. } = self;
+        ConnectionBuilder { object: Some(object), also, limits, interceptors }
+    }
+
+    /// Has `interceptor` see each call of the connection, within those that were set before it: see
+    /// [`Interceptor`].
+    pub fn intercept(mut self, interceptor: Arc<dyn Interceptor>) -> Self {
+        self.interceptors.push(interceptor);
+        self
     }
 }
 
@@ -332,7 +346,7 @@ impl<I: Interface> ConnectionBuilder<I> {
     /// The socket or the driver thread cannot be used.
     pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
         let object = self.object.as_ref().map(|object| serve_with(object, self.also));
-        session::start(socket.into(), self.limits, object).map(Connection)
+        session::start(socket.into(), self.limits, self.interceptors, object).map(Connection)
     }
 }
 
@@ -342,7 +356,7 @@ impl ConnectionBuilder<NoObject> {
     /// # Errors
     /// The socket or the driver thread cannot be used.
     pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
-        session::start(socket.into(), self.limits, None).map(Connection)
+        session::start(socket.into(), self.limits, self.interceptors, None).map(Connection)
     }
 }
 
