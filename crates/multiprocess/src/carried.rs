@@ -30,8 +30,8 @@ impl Carried {
     pub(crate) fn told(&self, level: u16) -> Told {
         let remaining = |deadline: Instant| {
             let left = deadline.saturating_duration_since(Instant::now());
-            // A deadline that has just passed is one nevertheless.
-            u64::try_from(left.as_micros()).unwrap_or(u64::MAX).max(1)
+            // Rounded up: whoever serves the call gives up after its caller has.
+            u64::try_from(left.as_micros()).unwrap_or(u64::MAX).saturating_add(1)
         };
         Told { level, remaining: self.deadline.map_or(0, remaining), trace: self.trace }
     }
@@ -68,11 +68,11 @@ mod tests {
         let trace = Some(TraceContext::root(true));
         let sent = Carried { deadline: Some(now + Duration::from_secs(100)), trace };
         let told = sent.told(7);
-        assert!(told.remaining <= 100_000_000 && told.remaining > 40_000_000, "{told:?}");
+        assert!(told.remaining <= 100_000_001 && told.remaining > 40_000_000, "{told:?}");
         assert_eq!((told.level, told.trace), (7, trace));
         let arrived = Carried::arrived(&told).unwrap();
         assert_eq!(arrived.trace, trace);
-        assert!(arrived.remaining().unwrap() <= Duration::from_secs(100) && !arrived.is_late());
+        assert!(arrived.deadline.unwrap() > sent.deadline.unwrap() && !arrived.is_late());
     }
 
     #[test]

@@ -60,35 +60,50 @@ fn the_calls_that_a_method_makes_have_its_deadline() {
     assert_eq!(seen.wait().unwrap(), -1);
 }
 
-/// What a method got from a call that it made.
-fn nested(
-    run: impl Fn(&LabClient) -> Result<()> + Send + Sync + 'static,
-) -> (Result<i32>, Result<()>, Arc<LabServer>) {
-    let Pair { lab: far, server, serving, calling, .. } = pair();
-    let (lab, _ends) = tells();
-    let (tell, told) = mpsc::channel();
-    let callback = Relay::client(move |_, _| {
-        tell.send(run(&far)).unwrap();
-        Ok(0)
-    });
-    let outer = lab.call_back(callback, 0).timeout(Duration::from_millis(50)).wait();
-    let inner = told.recv_timeout(Duration::from_secs(60)).unwrap();
-    drop((serving, calling));
-    (outer, inner, server)
+/// A method that was called with a timeout, and made a call.
+struct Nested {
+    timeout: Duration,
+    outer: Result<i32>,
+    inner: Result<()>,
+    server: Arc<LabServer>,
+    _ends: [Connection; 2],
+}
+
+fn nested(run: impl Fn(&LabClient) -> Result<()> + Send + Sync + 'static) -> Nested {
+    let Pair { lab: far, server, serving, calling } = pair();
+    let (lab, _own_ends) = tells();
+    assert_eq!(lab.add(0, 0).wait().unwrap() + far.add(-5, 5).wait().unwrap(), -1);
+    let run = Arc::new(run);
+    let mut timeout = Duration::from_millis(25);
+    // On a busy machine the callback may not begin in time.
+    loop {
+        timeout *= 2;
+        let (tell, told) = mpsc::channel();
+        let (run, far) = (Arc::clone(&run), far.clone());
+        let callback = Relay::client(move |_, _| {
+            tell.send(run(&far)).unwrap();
+            Ok(0)
+        });
+        let outer = lab.call_back(callback, 0).timeout(timeout).wait();
+        if let Ok(inner) = told.recv_timeout(Duration::from_secs(60)) {
+            return Nested { timeout, outer, inner, server, _ends: [serving, calling] };
+        }
+        assert!(timeout < HOUR, "no callback has begun");
+    }
 }
 
 #[test]
 fn a_wait_within_a_call_ends_with_its_deadline() {
     for own in [None, Some(HOUR)] {
-        let (outer, inner, server) = nested(move |far| {
+        let Nested { timeout, outer, inner, server, _ends } = nested(move |far| {
             let call = far.block("for ever");
             let call = if let Some(own) = own { call.timeout(own) } else { call };
             call.wait().map(drop)
         });
-        // Its own, or that of the call in between: the thread that waits runs the callback meanwhile.
-        assert!(outer.unwrap_err().to_string().contains("no answer within"));
+        // Although the call in between has failed for the same reason, and was answered.
+        assert!(matches!(outer, Err(Error::Timeout(_))), "{outer:?}");
         let Err(Error::Timeout(late)) = inner else { panic!("{inner:?}") };
-        assert!(late.after() <= Duration::from_millis(50), "{late}");
+        assert!(late.after() <= timeout, "{late} of {timeout:?}");
         assert_eq!(late.method(), Some("Lab.block"));
         wait_until("the cancel has gone on", || server.was_cancelled("for ever"));
     }
@@ -96,7 +111,7 @@ fn a_wait_within_a_call_ends_with_its_deadline() {
 
 #[test]
 fn a_call_after_the_deadline_is_not_sent() {
-    let (_, inner, server) = nested(|far| {
+    let Nested { inner, server, _ends, .. } = nested(|far| {
         let late = || current_call().and_then(|call| call.remaining()) == Some(Duration::ZERO);
         wait_until("the deadline has passed", late);
         assert!(matches!(far.add(1, 1).start().wait(), Err(Error::Timeout(_))));
@@ -104,13 +119,13 @@ fn a_call_after_the_deadline_is_not_sent() {
     });
     let Err(Error::Timeout(late)) = inner else { panic!("{inner:?}") };
     assert_eq!(late.method(), Some("Lab.add"));
-    assert!(server.sums().is_empty());
+    assert_eq!(server.sums(), [-5], "only that of before");
 }
 
 /// It is closed however late it is: nothing else would end it.
 #[test]
 fn an_object_is_closed_after_the_deadline_as_well() {
-    let (_, inner, server) = nested(|far| {
+    let Nested { inner, server, _ends, .. } = nested(|far| {
         let counter: CounterClient = far.make_counter(1).wait()?;
         let late = || current_call().and_then(|call| call.remaining()) == Some(Duration::ZERO);
         wait_until("the deadline has passed", late);

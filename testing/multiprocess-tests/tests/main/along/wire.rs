@@ -50,7 +50,7 @@ fn a_peer_of_another_kind_gets_neither_once_that_is_known() {
     });
     let (question, words, (remaining, traced)) = next_call(&mut peer);
     assert_eq!((words, traced.as_str()), (5 + 2, EXAMPLE));
-    assert!((1_800_000_000..=3_600_000_000).contains(&remaining), "{remaining} us");
+    assert!((1_800_000_000..=3_600_000_001).contains(&remaining), "{remaining} us");
 
     // Its answers are the first that it says, and no limits are among them.
     peer.answer(bootstrap, &[Cap::Here(0)], |mut content| content.set_as_capability(cap()));
