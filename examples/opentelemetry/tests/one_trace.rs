@@ -27,7 +27,7 @@ fn one_trace_goes_through_both_processes() {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
     let said: Vec<_> = printed.lines().filter(|line| !line.starts_with("span: ")).collect();
-    assert_eq!(said, ["served: soup", "soup, enjoy", "not on the menu"]);
+    assert_eq!(said, ["served: soup", "soup, enjoy", "the other side failed: not on the menu"]);
 
     let spans: Vec<_> =
         printed.lines().filter_map(|line| line.strip_prefix("span: ")).map(span).collect();

@@ -1,14 +1,19 @@
 //! Deadline and trace in messages: other implementations neither get nor tell them.
 
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use capnp_rpc::rpc_capnp::message;
-use multiprocess::{Connection, TraceContext};
+use multiprocess::rt::{Interface, Task};
+use multiprocess::{Connection, Result, TraceContext};
 use multiprocess_tests::generated::lab::LabClient;
 use multiprocess_tests::generated::lab_capnp::lab;
+use multiprocess_tests::generated::proxy_capnp::thread_map::make_thread_params;
 use multiprocess_tests::generated::told_capnp as told;
-use multiprocess_tests::raw::{Cap, LAB, RawPeer, Target, cap};
+use multiprocess_tests::generated::waits::{SumAsync, SumClient, WaitsAsync, WaitsClient};
+use multiprocess_tests::raw::{Cap, LAB, RawPeer, THREAD_MAP, Target, cap};
 use multiprocess_tests::{LabServer, wait_until};
 
 use super::Tells;
@@ -111,6 +116,54 @@ fn a_call_whose_deadline_passes_in_a_queue_is_not_begun() {
     peer.wait(never).results();
     peer.wait(endless).results();
     assert_eq!(server.sums(), [2, 3]);
+}
+
+struct Adds(Arc<AtomicBool>);
+
+impl SumAsync for Adds {
+    async fn add(&self, a: i32, b: i32) -> Result<i32> {
+        self.0.store(true, Ordering::SeqCst);
+        Ok(a + b)
+    }
+}
+
+impl WaitsAsync for Adds {}
+
+/// The same where the method is a future, in its executor's queue.
+#[test]
+fn a_future_whose_deadline_passes_before_it_is_polled_is_not_begun() {
+    let (begun, (queue, tasks)) = (Arc::new(AtomicBool::new(false)), mpsc::channel());
+    let spawn = move |task| queue.send(task).unwrap();
+    let waits = WaitsClient::new_async(Adds(Arc::clone(&begun)), spawn);
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let _serving = Connection::builder().serve(waits).start(theirs).unwrap();
+    let mut peer = RawPeer::new(ours);
+    say_limits(&mut peer);
+    let first = Target::Bootstrap(peer.bootstrap());
+    let map = peer.ask(first, (WaitsClient::ID, 0), &[], |content| {
+        content.init_as::<lab::construct_params::Builder<'_>>();
+    });
+    let map = Target::Export(map.export());
+    let thread = peer.ask(map, (THREAD_MAP, 0), &[], |content| {
+        content.init_as::<make_thread_params::Builder<'_>>().set_name("raw");
+    });
+    let thread = [Cap::There(thread.export())];
+    for (remaining, runs) in [(1, false), (u64::MAX, true)] {
+        let question = peer.call(first, (SumClient::ID, 0), &thread, |content| {
+            let mut context = content.init_as::<told::sum::Builder<'_>>().init_context();
+            context.set_remaining(remaining);
+            context.get_thread().set_as_capability(cap());
+        });
+        let task: Task = tasks.recv_timeout(Duration::from_secs(60)).unwrap();
+        // Longer than the deadline of the first.
+        std::thread::sleep(Duration::from_millis(1));
+        futures_executor::block_on(task);
+        match runs {
+            true => drop(peer.wait(question).results()),
+            false => assert!(peer.wait(question).exception().contains("cancel")),
+        }
+        assert_eq!(begun.load(Ordering::SeqCst), runs);
+    }
 }
 
 fn serve(lab: LabClient) -> (RawPeer, Connection) {
