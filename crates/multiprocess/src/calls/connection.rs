@@ -13,7 +13,7 @@ use super::slot::Slot;
 use crate::connection::{ArcConn, Disconnected, Limits, WeakConn, read_once};
 use crate::forked::{check_forked, is_forked};
 use crate::process::{PeerCredentials, peer_credentials};
-use crate::session::{self, Complete};
+use crate::session::{self, Complete, Interceptor};
 use crate::threads::this_inbox;
 use crate::{Error, Result};
 
@@ -32,6 +32,7 @@ impl Connection {
             also: Vec::new(),
             limits: Limits::default(),
             first_message: None,
+            interceptors: Vec::new(),
         }
     }
 
@@ -339,6 +340,7 @@ pub struct ConnectionBuilder<I> {
     also: Vec<Also>,
     limits: Limits,
     first_message: Option<Duration>,
+    interceptors: Vec<Arc<dyn Interceptor>>,
 }
 
 impl<I> fmt::Debug for ConnectionBuilder<I> {
@@ -363,8 +365,15 @@ impl<I> ConnectionBuilder<I> {
 
     /// Serves `object` as what the peer's bootstrap returns.
     pub fn serve<J: Interface>(self, object: J) -> ConnectionBuilder<J> {
-        let ConnectionBuilder { also, limits, first_message, .. } = self;
-        ConnectionBuilder { object: Some(object), also, limits, first_message }
+        let ConnectionBuilder { also, limits, first_message, interceptors, .. } = self;
+        ConnectionBuilder { object: Some(object), also, limits, first_message, interceptors }
+    }
+
+    /// Has `interceptor` see each call of the connection, within those that were set before it: see
+    /// [`Interceptor`].
+    pub fn intercept(mut self, interceptor: Arc<dyn Interceptor>) -> Self {
+        self.interceptors.push(interceptor);
+        self
     }
 }
 
@@ -388,7 +397,8 @@ impl<I: Interface> ConnectionBuilder<I> {
     /// The socket or the driver thread cannot be used.
     pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
         let object = self.object.as_ref().map(|object| serve_with(object, self.also));
-        session::start(socket.into(), self.limits, object, self.first_message).map(Connection)
+        let (first, interceptors) = (self.first_message, self.interceptors);
+        session::start(socket.into(), self.limits, interceptors, object, first).map(Connection)
     }
 }
 
@@ -398,7 +408,8 @@ impl ConnectionBuilder<NoObject> {
     /// # Errors
     /// The socket or the driver thread cannot be used.
     pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
-        session::start(socket.into(), self.limits, None, self.first_message).map(Connection)
+        let (first, interceptors) = (self.first_message, self.interceptors);
+        session::start(socket.into(), self.limits, interceptors, None, first).map(Connection)
     }
 }
 

@@ -12,7 +12,8 @@
 //! - `incoming` is a call of a peer's before it runs;
 //! - `local_calls`: calls of this process's own objects that were started;
 //! - `raw`: calls and objects of which nothing is known but the messages;
-//! - `executor`: objects whose methods are futures; `current`: what a served method can ask.
+//! - `executor`: objects whose methods are futures; `current`: what a served method can ask;
+//! - `traced`: the trace that is in force on a thread.
 
 mod acceptor;
 pub(crate) mod any_pointer;
@@ -43,6 +44,7 @@ pub(crate) mod server;
 mod slot;
 mod start;
 mod streaming;
+mod traced;
 mod unknown;
 pub(crate) mod versions;
 mod waiting;

@@ -52,7 +52,7 @@ impl Spawned {
         let Spawned { method, spawn } = self;
         answer.token.is_polled();
         answer.begin_span(&conn);
-        let parts = Parts { method, object, counted, conn, answer };
+        let parts = Parts { method, begun: false, object, counted, conn, answer };
         run_hook("an executor", move || spawn(Box::pin(Polled(State::Runs(parts)))));
     }
 }
@@ -70,6 +70,8 @@ enum State {
 
 struct Parts {
     method: Method,
+    /// It was polled: it runs to its end unless it is cancelled.
+    begun: bool,
     object: Kept,
     counted: Use,
     conn: ArcConn,
@@ -119,7 +121,8 @@ impl Parts {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<EncodeFn>> {
         let Answer { id, token, span, .. } = &self.answer;
         // Registered first, so that a call that is cancelled meanwhile is polled again.
-        if token.is_fired_or_wakes(context.waker()) {
+        let begun = std::mem::replace(&mut self.begun, true);
+        if token.is_fired_or_wakes(context.waker()) || (!begun && token.is_late()) {
             return Poll::Ready(Err(Error::Cancelled));
         }
         let _span = span.enter();
@@ -130,7 +133,7 @@ impl Parts {
 
     /// Drops the user's values, before the answer is sent.
     fn let_go(self) -> (ArcConn, Answer) {
-        let Parts { method, object, counted, conn, answer } = self;
+        let Parts { method, object, counted, conn, answer, .. } = self;
         let call = enter_poll(&conn, answer.id, &answer.token);
         // A destructor cannot await.
         let waits = allow_waits();

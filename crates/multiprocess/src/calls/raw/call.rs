@@ -11,6 +11,7 @@ use crate::calls::capability::Capability;
 use crate::calls::connection::Connection;
 use crate::calls::remote::RemoteObject;
 use crate::calls::served::Untyped;
+use crate::carried::Carried;
 use crate::connection::{ArcConn, Core, Flush, Followup};
 use crate::forked::check_forked;
 use crate::panics::catch_panic;
@@ -30,6 +31,8 @@ pub struct RawCall {
     conn: ArcConn,
     id: WaiterId,
 }
+
+opaque!(RawCall, impl std::fmt::Debug for RawCall);
 
 impl Capability {
     /// Sends a call of a method (its interface and ordinal), after all calls of the object before it. It does not
@@ -55,7 +58,8 @@ impl Capability {
             }
             core.admit(cap, CallKind::Ordinary)?;
             let mut write = |cx: &mut Encoder<'_>, to: AnyBuilder<'_>| params.write(cx, to);
-            let written = core.write_call(conn, method, (0, 0), None, &mut write)?;
+            let written =
+                core.write_call(conn, method, (0, 0), (None, &Carried::NONE), &mut write)?;
             let written = core.check_size(conn, written)?;
             let complete = Complete::Shared(Arc::clone(&slot) as Arc<dyn TakeAnswer>);
             core.call(cap, written, How::default(), complete).map(|(id, _)| id)

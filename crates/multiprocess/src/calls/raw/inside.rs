@@ -17,6 +17,8 @@ use crate::{Error, Result, session};
 /// messages, and through any interface's handle. Nothing of its calls is written to the socket.
 pub struct Inside(Connection);
 
+opaque!(Inside, impl std::fmt::Debug for Inside);
+
 impl Inside {
     /// A new one. It lives as long as it is held, or an object that was brought there.
     ///
@@ -78,5 +80,5 @@ pub fn start_raw(
     object: &Capability,
 ) -> Result<Connection> {
     let served = Passed(object).new_object().map(|new| new.object);
-    session::start(socket.into(), limits, served).map(Connection::from_conn)
+    session::start(socket.into(), limits, Vec::new(), served, None).map(Connection::from_conn)
 }

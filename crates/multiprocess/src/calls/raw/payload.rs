@@ -22,6 +22,8 @@ pub struct RawPayload {
     pub capabilities: Vec<Option<Capability>>,
 }
 
+opaque!(RawPayload, impl std::fmt::Debug for RawPayload);
+
 impl RawPayload {
     /// Copies what has arrived.
     pub(super) fn read(cx: &mut Decoder<'_>, from: AnyReader<'_>) -> Result<RawPayload> {
