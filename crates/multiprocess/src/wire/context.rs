@@ -4,6 +4,7 @@
 //! The layers above decide what a capability is. They are reached through the traits here.
 
 use std::any::Any;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use capnp::private::capability::ClientHook;
 use capnp::private::layout::{PointerReader, StructSize};
@@ -40,6 +41,8 @@ pub(crate) trait Given {
 pub(crate) trait WriteCapabilities {
     /// Adds an object, of this process or of a peer.
     fn object(&mut self, object: &dyn Given) -> Hook;
+    /// Adds an object that is nothing but a copy of this file descriptor.
+    fn descriptor(&mut self, descriptor: BorrowedFd<'_>) -> Result<Hook>;
     /// The thread that is to run the call, and the one that is to run its callbacks.
     fn threads(&mut self) -> (Option<Hook>, Option<Hook>);
     /// How many calls this one is made to serve, where the peer reads that; 0 else.
@@ -54,6 +57,10 @@ pub(crate) struct NoCapabilities;
 impl WriteCapabilities for NoCapabilities {
     fn object(&mut self, _: &dyn Given) -> Hook {
         cap_hook(usize::MAX)
+    }
+
+    fn descriptor(&mut self, _: BorrowedFd<'_>) -> Result<Hook> {
+        Err(Error::misuse("a file descriptor is sent with a call or its results, and nowhere else"))
     }
 
     fn threads(&mut self) -> (Option<Hook>, Option<Hook>) {
@@ -79,6 +86,8 @@ pub(crate) trait ReadCapabilities {
         hook: &dyn ClientHook,
         home: &mut dyn FnMut(&dyn Any) -> bool,
     ) -> Option<Box<dyn Any>>;
+    /// A copy of the file descriptor that came with the object that a hook stands for, if one did.
+    fn descriptor(&mut self, hook: &dyn ClientHook) -> Result<Option<OwnedFd>>;
     /// Takes in the threads that a call names, and its level.
     fn threads(&mut self, thread: Option<Hook>, callback: Option<Hook>, level: u16);
     /// Takes in the peer's ThreadMap.
@@ -168,6 +177,11 @@ impl<'a> Encoder<'a> {
     /// Adds an object, and returns the hook that stands for it.
     pub(crate) fn object(&mut self, object: &dyn Given) -> Hook {
         self.capabilities.object(object)
+    }
+
+    /// Adds a copy of a file descriptor, and returns the hook of the object that carries it.
+    pub(crate) fn descriptor(&mut self, descriptor: BorrowedFd<'_>) -> Result<Hook> {
+        self.capabilities.descriptor(descriptor)
     }
 }
 
@@ -288,6 +302,11 @@ impl<'a> Decoder<'a> {
         home: &mut dyn FnMut(&dyn Any) -> bool,
     ) -> Result<Option<Box<dyn Any>>> {
         Ok(self.capabilities()?.object(hook, home))
+    }
+
+    /// A copy of the file descriptor that came with an object of the message.
+    pub(crate) fn descriptor(&mut self, hook: &dyn ClientHook) -> Result<Option<OwnedFd>> {
+        self.capabilities()?.descriptor(hook)
     }
 }
 
