@@ -30,7 +30,7 @@ interface Porter {
     call @8 (context :Proxy.Context, porter :Porter, text :Text) -> (text :Text);
     # Has the caller's porter read a file with this text.
 
-    readAny @9 (context :Proxy.Context, object :Capability) -> (text :Text);
+    readAny @9 (object :Capability) -> (text :Text);
     # What is in the file that came with the object.
 }
 

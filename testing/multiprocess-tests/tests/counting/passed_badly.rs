@@ -23,6 +23,7 @@ use super::{RawPeer, alone, descriptors, settled_descriptors};
 const PORTER: u64 = <PorterClient as multiprocess::Interface>::ID;
 const READ_INLINE: (u64, u16) = (PORTER, 6);
 const OPEN_INLINE: (u64, u16) = (PORTER, 7);
+const READ_ANY: (u64, u16) = (PORTER, 9);
 
 /// A desk that is served to a raw peer.
 struct Raw {
@@ -119,6 +120,24 @@ fn as_it_should_be() {
     raw.assert_reads(question, "second");
     // The first that an object had stays, as the protocol says, while the object is held; then it is a new one.
     raw.assert_serves();
+    raw.end(before);
+}
+
+/// An object whose interface the schema leaves open has the file that came with it.
+#[test]
+fn an_object_of_any_interface_with_a_file() {
+    let _alone = alone();
+    let before = settled_descriptors();
+    let mut raw = raw(allowing(2));
+    for (cap, expected) in [(Cap::Carrying(1, 0), "its own"), (Cap::Here(2), "")] {
+        let question = raw.peer.question();
+        let bytes = call_bytes(question, raw.target, READ_ANY, &[cap], |content| {
+            let mut params = content.init_as::<porter::read_any_params::Builder<'_>>();
+            params.reborrow().get_object().set_as_capability(placeholder());
+        });
+        raw.peer.send_with(&bytes, &[file("its own").as_fd()]);
+        raw.assert_reads(question, expected);
+    }
     raw.end(before);
 }
 
