@@ -27,7 +27,7 @@ interface Porter {
     openInline @7 (text :Text) -> (file :Capability $Rust.fd $Rust.notNull);
     # As above, on any thread.
 
-    call @8 (context :Proxy.Context, porter :Porter, text :Text) -> (text :Text);
+    call @8 (porter :Porter, text :Text) -> (text :Text);
     # Has the caller's porter read a file with this text.
 
     readAny @9 (object :Capability) -> (text :Text);
