@@ -186,6 +186,7 @@ impl User {
                     assert_eq!(self.open.remove(&tag), Some(true), "over after a cancel, once");
                 }
                 Effect::Cancelled { tag } => assert!(self.begun.contains(&tag)),
+                Effect::WriteWith(_) => panic!("nothing has a descriptor here"),
                 Effect::Resolved { .. } | Effect::Refused { .. } => {}
                 Effect::Released { object } => {
                     assert!(self.released.insert(object), "an object is released once");
@@ -305,7 +306,7 @@ impl User {
 
 fn run(data: &[u8]) -> arbitrary::Result<()> {
     let mut data = Unstructured::new(data);
-    let limits = Limits { unanswered: 6, unfinished: 12, bytes: 4096, objects: 12, message: 2048, capabilities: 5 };
+    let limits = Limits { unanswered: 6, unfinished: 12, bytes: 4096, objects: 12, message: 2048, capabilities: 5, descriptors: 2, held_descriptors: 4 };
     let mut user = User {
         engine: Engine::new(&Heap, limits),
         caps: Vec::new(),

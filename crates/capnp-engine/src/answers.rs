@@ -22,6 +22,8 @@ pub(crate) struct Answers {
     pending: usize,
     /// The sum of all `bytes`.
     held: usize,
+    /// The sum of all `descriptors`.
+    held_descriptors: usize,
 }
 
 enum Answer {
@@ -34,6 +36,8 @@ enum Answer {
 struct Pending {
     /// The size of the call.
     bytes: usize,
+    /// How many file descriptors came with the call.
+    descriptors: usize,
     /// It is served here: the tag that the user gave with [`Engine::begin`].
     serving: Option<u64>,
     /// The question of this side as which the call was forwarded to the peer.
@@ -80,6 +84,7 @@ impl Answers {
             Some(Answer::Pending(pending)) => {
                 self.pending -= 1;
                 self.held -= pending.bytes;
+                self.held_descriptors -= pending.descriptors;
                 Some(pending)
             }
             _ => None,
@@ -91,11 +96,17 @@ impl Answers {
         self.held
     }
 
-    /// Counts the size of a call, from now on until it is answered.
-    pub(crate) fn hold(&mut self, id: u32, bytes: usize) {
+    /// How many file descriptors came with calls that are not answered.
+    pub(crate) fn held_descriptors(&self) -> usize {
+        self.held_descriptors
+    }
+
+    /// Counts the size of a call and its file descriptors, from now on until it is answered.
+    pub(crate) fn hold(&mut self, id: u32, bytes: usize, descriptors: usize) {
         if let Some(pending) = self.pending(id) {
-            pending.bytes = bytes;
+            (pending.bytes, pending.descriptors) = (bytes, descriptors);
             self.held += bytes;
+            self.held_descriptors += descriptors;
         }
     }
 
@@ -328,7 +339,7 @@ impl Engine {
         {
             exports = self.describe_all(payload, caps);
         }
-        self.effect(Effect::Write(message));
+        self.write(message);
         exports
     }
 

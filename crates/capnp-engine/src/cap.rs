@@ -330,8 +330,14 @@ impl Engine {
     /// Moves its references to `unheld`, and tells those who have to know of its end.
     fn take_apart(&mut self, cap: Cap, entry: Entry, unheld: &mut Vec<Cap>) {
         match entry.kind {
-            Kind::Local { object, .. } => self.released(object),
-            Kind::Import { id } => self.release_import(id, cap),
+            Kind::Local { object, .. } => {
+                self.descriptors.forget(cap);
+                self.released(object);
+            }
+            Kind::Import { id } => {
+                self.descriptors.forget(cap);
+                self.release_import(id, cap);
+            }
             Kind::Promise(promise) => {
                 self.caps.promises -= usize::from(promise.of_peer);
                 // Also for a resolved promise: its import id remains while there are other

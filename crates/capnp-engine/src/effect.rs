@@ -1,6 +1,8 @@
 //! What the engine's user has to do.
 
 use std::fmt;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use crate::error::Failure;
 use crate::memory::Message;
@@ -13,6 +15,9 @@ use crate::questions::CallId;
 pub enum Effect {
     /// Write this message to the peer, after the messages before it.
     Write(Message),
+    /// The same for a message with file descriptors. They are sent with its first byte, and with no message's
+    /// before it.
+    WriteWith(Box<Carrying>),
     /// An object of this side is called. The user must answer with
     /// [`Engine::answer`](crate::Engine::answer), at any time and in any order.
     Deliver(Delivery),
@@ -65,7 +70,20 @@ pub enum Exceeded {
     Bytes,
     /// [`Limits::objects`](crate::Limits::objects).
     Objects,
+    /// [`Limits::held_descriptors`](crate::Limits::held_descriptors). The descriptor was closed; a call that it
+    /// came with is refused.
+    Descriptors,
 }
+
+/// A message with file descriptors.
+pub struct Carrying {
+    /// The message.
+    pub message: Message,
+    /// The descriptors, in the order in which the message names them.
+    pub descriptors: Vec<Arc<OwnedFd>>,
+}
+
+opaque!(Carrying, impl std::fmt::Debug for Carrying);
 
 /// A call of an object of this side.
 pub struct Delivery {
@@ -87,6 +105,10 @@ impl fmt::Debug for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Effect::Write(message) => write!(f, "Write({} words)", message.size_in_words()),
+            Effect::WriteWith(carrying) => {
+                let (words, count) = (carrying.message.size_in_words(), carrying.descriptors.len());
+                write!(f, "WriteWith({words} words, {count} descriptors)")
+            }
             Effect::Deliver(Delivery { object, call, interface, method, .. }) => {
                 write!(f, "Deliver({call:?} of object {object}: {interface:#x}.{method})")
             }

@@ -6,6 +6,7 @@ use slab::Slab;
 
 use crate::answers::Answers;
 use crate::cap::{Cap, Caps, Kind};
+use crate::descriptors::Descriptors;
 use crate::effect::Effect;
 use crate::error::Failure;
 use crate::exports::{Export, Imported};
@@ -33,6 +34,8 @@ pub struct Sizes {
     pub embargoes: usize,
     /// Capabilities of all kinds.
     pub capabilities: usize,
+    /// File descriptors: see [`Engine::held_descriptors`].
+    pub descriptors: usize,
 }
 
 impl Sizes {
@@ -54,6 +57,7 @@ pub struct Engine {
     /// What the peer's Bootstrap returns.
     pub(crate) bootstrap: Option<Cap>,
     pub(crate) caps: Caps,
+    pub(crate) descriptors: Descriptors,
     pub(crate) questions: Questions,
     pub(crate) answers: Answers,
     pub(crate) exports: Slab<Export>,
@@ -92,6 +96,7 @@ impl Engine {
             heard: false,
             bootstrap: None,
             caps: Caps::default(),
+            descriptors: Descriptors::default(),
             questions: Questions::default(),
             answers: Answers::default(),
             exports: Slab::new(),
@@ -131,6 +136,7 @@ impl Engine {
             imports: self.imports.len(),
             embargoes: self.embargoes.len(),
             capabilities: self.caps.len(),
+            descriptors: self.held_descriptors(),
         }
     }
 
@@ -191,6 +197,7 @@ impl Engine {
         self.imports = IdMap::default();
         self.embargoes = Slab::new();
         self.disembargoes = 0;
+        self.descriptors.close_all();
         self.work = VecDeque::new();
         let entries = self.caps.drain();
         for entry in entries {

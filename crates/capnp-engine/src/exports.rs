@@ -5,7 +5,6 @@ use capnp_rpc::rpc_capnp::{cap_descriptor, message, payload};
 use smallvec::SmallVec;
 
 use crate::cap::{Cap, Kind, PeerPath, Promise, Target};
-use crate::effect::Effect;
 use crate::engine::Engine;
 use crate::error::{Failure, Fatal};
 use crate::memory::new_message;
@@ -78,6 +77,9 @@ impl Engine {
         match promised {
             true => to.set_sender_promise(id),
             false => to.set_sender_hosted(id),
+        }
+        if let Some(index) = self.send_descriptor(cap) {
+            to.set_attached_fd(index);
         }
         Some(id)
     }
@@ -152,7 +154,7 @@ impl Engine {
                 self.describe(resolve.init_cap(), cap);
             }
         }
-        self.effect(Effect::Write(message));
+        self.write(message);
         match self.exports.get_mut(id as usize) {
             Some(export) => {
                 let before = std::mem::replace(&mut export.cap, cap);
@@ -201,7 +203,7 @@ impl Engine {
         &mut self,
         descriptor: cap_descriptor::Reader<'_>,
     ) -> Result<Option<Cap>, Fatal> {
-        Ok(Some(match descriptor.which()? {
+        let cap = match descriptor.which()? {
             cap_descriptor::None(()) => return Ok(None),
             cap_descriptor::SenderHosted(id) => self.import(id, false),
             cap_descriptor::SenderPromise(id) => self.import(id, true),
@@ -221,7 +223,9 @@ impl Engine {
             }
             // Objects of third parties are reached through the peer.
             cap_descriptor::ThirdPartyHosted(third) => self.import(third?.get_vine_id(), false),
-        }))
+        };
+        self.attach_received(cap, descriptor.get_attached_fd());
+        Ok(Some(cap))
     }
 
     /// Wraps a capability of this side that the peer named, with the reference on it. If its calls

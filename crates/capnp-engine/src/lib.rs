@@ -48,7 +48,7 @@
 //! `engine` has the tables, the effects and the end; `receive` handles one message; `questions` and
 //! `returns` handle calls of this side, `answers` calls of the peer; `exports` has the exports and
 //! imports; `promises` routes calls, in order; `life` handles the end of objects; `cap` has the
-//! capabilities and their reference counts; `limits` what the peer can make this side hold. The others
+//! capabilities and their reference counts, `descriptors` the file descriptors that are attached to them; `limits` what the peer can make this side hold. The others
 //! use `cap_index`, `draft`, `idmap`, `incoming`, `memory`, `outgoing`, `payload`, `pending_call`,
 //! `segments` and `shared_message`.
 //!
@@ -139,6 +139,7 @@ mod opaque;
 mod answers;
 mod cap;
 mod cap_index;
+mod descriptors;
 mod draft;
 mod effect;
 mod engine;
@@ -164,7 +165,7 @@ mod told;
 pub use cap::{Cap, Path, Stage, State};
 pub use cap_index::{cap_hook, find_cap};
 pub use draft::Draft;
-pub use effect::{Delivery, Effect, Exceeded};
+pub use effect::{Carrying, Delivery, Effect, Exceeded};
 pub use engine::{Engine, Sizes};
 pub use error::{Exception, ExceptionKind, Failure, Fatal};
 pub use incoming::Incoming;

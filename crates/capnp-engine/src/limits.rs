@@ -34,6 +34,13 @@ pub struct Limits {
     /// Capabilities in one message. A message of the peer's with more ends the connection, and one of this
     /// side is not sent.
     pub capabilities: usize,
+    /// File descriptors in one message; 0 for none. Of a message of the peer's the others are closed, and one of
+    /// this side with more is not sent. A lower limit counts instead where the peer has told that it has one.
+    pub descriptors: usize,
+    /// File descriptors that came with what the peer has sent and are held: by objects of the peer, or with a
+    /// call that is not answered, beside those of this side's objects. Others are closed, and a call that they
+    /// came with is refused as overloaded.
+    pub held_descriptors: usize,
 }
 
 impl Limits {
@@ -45,6 +52,8 @@ impl Limits {
         objects: usize::MAX,
         message: usize::MAX,
         capabilities: usize::MAX,
+        descriptors: usize::MAX,
+        held_descriptors: usize::MAX,
     };
 }
 
@@ -57,6 +66,8 @@ impl Default for Limits {
             objects: 16384,
             message: 64 << 20,
             capabilities: 10_000,
+            descriptors: 0,
+            held_descriptors: 64,
         }
     }
 }
@@ -67,6 +78,11 @@ impl Engine {
     pub fn exceeds_bytes(&self, bytes: usize) -> bool {
         let held = self.answers.held();
         held > self.limits.bytes && bytes > SMALL
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The bytes of the peer's calls that are not answered, and of results that are kept.
@@ -115,6 +131,7 @@ impl Engine {
                 "a message of {bytes} bytes was not sent: {limit} is {whose} limit (Limits::message)"
             )));
         }
+        self.check_sent(draft)?;
         let (mut all, mut new) = (0, 0);
         for cap in draft.caps() {
             all += 1;
@@ -195,6 +212,6 @@ impl Engine {
     }
 }
 
-fn overloaded(reason: String) -> Failure {
+pub(crate) fn overloaded(reason: String) -> Failure {
     Exception::new(ExceptionKind::Overloaded, reason).into()
 }

@@ -263,7 +263,7 @@ impl Engine {
                 exports = self.describe_all(params, &caps);
             }
         }
-        self.effect(Effect::Write(message));
+        self.write(message);
         // After the message, which names them: this may release the last reference on an import.
         self.release_all(caps);
         self.caps.retain(target);

@@ -108,8 +108,10 @@ impl Engine {
         message.set_content(params.get_content());
         let (bytes, imports) = (message.view().len(), self.imports.len());
         let caps = self.receive_caps(params, bytes)?;
-        self.answers.hold(id, bytes);
-        if let Err(failure) = self.check_call(target, bytes, self.imports.len() > imports) {
+        self.answers.hold(id, bytes, self.received_descriptors());
+        let checked = self.check_received();
+        let more = self.imports.len() > imports;
+        if let Err(failure) = checked.and_then(|()| self.check_call(target, bytes, more)) {
             self.release_all(caps);
             self.release(target);
             self.answer_call(Serving(Asker::Peer(id)), Err(failure));

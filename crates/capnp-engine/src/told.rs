@@ -20,6 +20,8 @@ pub struct PeerLimits {
     pub message: usize,
     /// Bytes of calls that wait or run there at once.
     pub bytes: usize,
+    /// File descriptors in one message. An older engine tells none, and takes none.
+    pub descriptors: usize,
 }
 
 /// Marks the words that follow it.
@@ -27,7 +29,7 @@ const MARK: u64 = 0x6c69_6d69_7473_0001;
 /// The place of the mark in a Bootstrap, in words. What Cap'n Proto may add to a Bootstrap comes first.
 const IN_BOOTSTRAP: usize = 8;
 /// The mark and the limits.
-const WORDS: usize = 3;
+const WORDS: usize = 4;
 
 /// The kind of the message with the limits, among those of Cap'n Proto.
 const KIND: u16 = 0xffff;
@@ -66,14 +68,18 @@ impl PeerLimits {
         to.set_data_field(place, MARK);
         to.set_data_field(place + 1, self.message as u64);
         to.set_data_field(place + 2, self.bytes as u64);
+        to.set_data_field(place + 3, self.descriptors as u64);
     }
 
     /// The limits at this place, if there are some.
     fn read(from: &StructReader<'_>, place: usize) -> Option<PeerLimits> {
         let field = |place| from.get_data_field::<u64>(place);
         let bytes = |place| usize::try_from(field(place)).unwrap_or(usize::MAX);
-        (field(place) == MARK)
-            .then(|| PeerLimits { message: bytes(place + 1), bytes: bytes(place + 2) })
+        (field(place) == MARK).then(|| PeerLimits {
+            message: bytes(place + 1),
+            bytes: bytes(place + 2),
+            descriptors: bytes(place + 3),
+        })
     }
 }
 

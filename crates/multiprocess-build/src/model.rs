@@ -96,8 +96,10 @@ pub(crate) struct Struct {
     pub attributes: String,
     /// Whether it lies within another struct: a group, or a union that is not a struct's only content.
     pub group: bool,
-    /// False where it holds handles, which have no equality.
+    /// False where it holds handles or file descriptors, which have no equality.
     pub comparable: bool,
+    /// False where it holds file descriptors: a copy would be a system call that can fail.
+    pub cloneable: bool,
     pub default: Defaults,
     /// Whether it is the entry of a map somewhere: it has two fields, key and value.
     pub entry: bool,
@@ -199,6 +201,8 @@ pub(crate) enum Type {
     AnyPointer,
     /// An object of any interface; whether it may be null, so that it is an Option.
     Capability(bool),
+    /// A file descriptor, which travels as an object; whether there may be none, so that it is an Option.
+    Descriptor(bool),
     Enum(Named),
     Struct(Named, Vec<Type>),
     /// A group or union, which lies within the struct around it.
@@ -437,6 +441,7 @@ impl Type {
             | Type::Data
             | Type::AnyPointer
             | Type::Capability(_)
+            | Type::Descriptor(_)
             | Type::Struct(..)
             | Type::Interface(_)
             | Type::Parameter(_)

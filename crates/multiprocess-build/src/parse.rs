@@ -70,6 +70,7 @@ pub(crate) mod id {
     // Annotations of rust-multiprocess.capnp.
     pub(crate) const NOT_NULL: u64 = 0xd5e1_b8c0_734f_a926;
     pub(crate) const NULLABLE: u64 = 0xa7c9_3e5d_10f4_8b62;
+    pub(crate) const FD: u64 = 0xb3d7_4f16_92ce_805a;
     pub(crate) const SHARED: u64 = 0xc41f_86d9_b3a2_507e;
     pub(crate) const TYPE: u64 = 0x9e7d_25b4_c60f_1a83;
     pub(crate) const CODEC: u64 = 0xe308_6c1f_d57b_94a2;

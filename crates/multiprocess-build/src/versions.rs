@@ -159,6 +159,7 @@ fn copy(item: &Struct, label: &str) -> Struct {
         attributes: item.attributes.clone(),
         group: item.group,
         comparable: item.comparable,
+        cloneable: item.cloneable,
         default: item.default,
         entry: item.entry,
         view: item.view.clone(),

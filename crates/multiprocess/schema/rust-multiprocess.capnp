@@ -11,6 +11,11 @@ annotation notNull @0xd5e1b8c0734fa926 (param, field) :Void;
 annotation nullable @0xa7c93e5d10f48b62 (param, field) :Void;
 # The struct, list, text or data may be absent (a null pointer): the Rust type is an Option.
 
+annotation fd @0xb3d74f1692ce805a (param, field) :Void;
+# A file descriptor: the `Capability` is an `OwnedFd` (with `notNull`) or an `Option` of one. It is passed with
+# the message, over a unix socket whose two sides both set `Limits::descriptors`. In the message it is an object
+# without methods that has the descriptor attached, as Cap'n Proto's C++ implementation passes them.
+
 annotation shared @0xc41f86d9b3a2507e (param, field) :Void;
 # The Rust type is an `Arc` of the interface's trait rather than the handle: for an object of the
 # same process that is the object itself.

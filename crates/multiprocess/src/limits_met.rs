@@ -36,6 +36,10 @@ pub enum Limit {
     /// Objects that a peer has or gives ([`Limits::objects`](crate::Limits::objects)), or those whose
     /// destructors wait: a call was refused.
     Objects,
+    /// File descriptors of a peer's ([`Limits::descriptors`](crate::Limits::descriptors),
+    /// [`Limits::held_descriptors`](crate::Limits::held_descriptors)): some were closed, and a call that they
+    /// came with was refused.
+    Descriptors,
     /// The time for a thread to be known ([`Limits::unknown_thread`](crate::Limits::unknown_thread)): a call
     /// was refused.
     UnknownThread,
@@ -61,6 +65,7 @@ pub(crate) const ALL: [Limit; COUNT] = [
     Limit::Calls,
     Limit::CallBytes,
     Limit::Objects,
+    Limit::Descriptors,
     Limit::UnknownThread,
     Limit::Stalled,
     Limit::Threads,

@@ -25,10 +25,11 @@ pub use crate::serving::{Job, PoolTask, Task};
 pub use crate::threads::{Waits, allow_waits, check_may_wait, refuse_waits};
 pub use crate::wire::{
     AnyBuilder, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Borrowable, BorrowableOr, Boxed,
-    Builder, Data, Decoder, Encoder, Entry, Enum, Enumerant, Exception, Fields, HashMapOf,
-    HashSetOf, If, List, ListView, Message, Nullable, PayloadCodec, PointerWire, Reader, Shown,
-    Size, Slot, Struct, Text, View, Viewed, Void, Wire, code, decoded, default_of, default_with,
-    encoded, encoded_here, field, fields, owned, raising, show_view, streamed, unread, view,
+    Builder, Data, Decoder, Descriptor, DescriptorNotNull, Encoder, Entry, Enum, Enumerant,
+    Exception, Fields, HashMapOf, HashSetOf, If, List, ListView, Message, Nullable, PayloadCodec,
+    PointerWire, Reader, Shown, Size, Slot, Struct, Text, View, Viewed, Void, Wire, code, decoded,
+    default_of, default_with, encoded, encoded_here, field, fields, owned, raising, show_view,
+    streamed, unread, view,
 };
 pub use crate::{__handle as handle, AnyPointer, Capability, Error, Result};
 pub use capnp;

@@ -10,7 +10,9 @@ pub use message::{bytes_of, call_bytes, which};
 pub use placeholder::{Placeholder, cap, placeholder};
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use capnp::any_pointer;
 use capnp::message::{Builder, HeapAllocator};
 use capnp::serialize::OwnedSegments;
 use capnp_rpc::rpc_capnp::message as rpc_message;
+use rustix::cmsg_space;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use message::{fill_payload, write_cap, write_target};
 
@@ -61,6 +65,8 @@ pub enum Target {
 pub enum Cap {
     /// An object here.
     Here(u32),
+    /// An object here, with the message's file descriptor of this index.
+    Carrying(u32, u8),
     /// A promise of this side's.
     Promise(u32),
     /// An object of the other side's.
@@ -110,6 +116,16 @@ impl RawPeer {
             }
             None => self.stream.write_all(bytes),
         }
+    }
+
+    /// Writes bytes, and file descriptors with the first of them.
+    pub fn send_with(&mut self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
+        let mut space = vec![MaybeUninit::uninit(); cmsg_space!(ScmRights(descriptors.len()))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        assert!(control.push(SendAncillaryMessage::ScmRights(descriptors)));
+        let slices = &[IoSlice::new(bytes)];
+        let sent = sendmsg(&self.stream, slices, &mut control, SendFlags::NOSIGNAL);
+        assert_eq!(sent, Ok(bytes.len()));
     }
 
     /// The number of the next question.

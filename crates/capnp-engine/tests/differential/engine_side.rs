@@ -241,6 +241,7 @@ impl EngineSide {
                     }
                 }
                 Effect::Resolved { .. } => self.watched -= 1,
+                Effect::WriteWith(_) => panic!("nothing has a descriptor here"),
                 Effect::Refused { limit, .. } => panic!("{limit:?} is not reached here"),
                 Effect::Released { object: FACTORY } => {}
                 Effect::Released { .. } => {

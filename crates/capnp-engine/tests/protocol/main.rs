@@ -2,6 +2,7 @@
 //! exchange, and messages that no honest peer sends.
 
 mod deep;
+mod descriptors;
 mod end;
 mod kept;
 mod limits;

@@ -1,5 +1,7 @@
 //! The peer: sends the messages that it is told to, and records the messages of the engine.
 
+use std::os::fd::OwnedFd;
+
 use capnp::message::{Builder, HeapAllocator, ReaderOptions};
 use capnp::private::layout::CapTable;
 use capnp::traits::ImbueMut;
@@ -46,12 +48,21 @@ impl Peer {
 
     /// Sends the engine a message.
     pub(crate) fn send(&mut self, write: impl FnOnce(message::Builder<'_>)) -> Result<(), Fatal> {
+        self.send_with(&mut Vec::new(), write)
+    }
+
+    /// The same with these file descriptors.
+    pub(crate) fn send_with(
+        &mut self,
+        descriptors: &mut Vec<OwnedFd>,
+        write: impl FnOnce(message::Builder<'_>),
+    ) -> Result<(), Fatal> {
         let mut message = Builder::new(HeapAllocator::new());
         write(message.init_root());
         let shared = to_shared(&message);
         let segments = shared.view().segments().unwrap();
         let incoming = Incoming::new(shared.view(), &segments);
-        let result = self.engine.receive(&incoming);
+        let result = self.engine.receive_with(&incoming, descriptors);
         self.drain();
         result
     }
@@ -61,6 +72,11 @@ impl Peer {
         while let Some(effect) = self.engine.next_effect() {
             match effect {
                 Effect::Write(message) => self.written.push(describe(&to_shared(&message))),
+                Effect::WriteWith(carrying) => {
+                    let count = carrying.descriptors.len();
+                    let text = describe(&to_shared(&carrying.message));
+                    self.written.push(format!("{text} with {count}"));
+                }
                 Effect::Deliver(delivery) => self.delivered.push(delivery),
                 Effect::Answered { tag, answer, .. } => self.answers.push((tag, answer)),
                 Effect::Over { tag } => self.over.push(tag),

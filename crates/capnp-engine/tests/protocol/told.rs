@@ -9,7 +9,7 @@ use crate::peer::{INTERFACE, Peer};
 
 fn engine(message: usize, bytes: usize) -> Engine {
     let mut engine = Engine::new(&Heap, Limits { message, bytes, ..Limits::default() });
-    engine.tell_limits(PeerLimits { message, bytes });
+    engine.tell_limits(PeerLimits { message, bytes, descriptors: 3 });
     let object = engine.object(0);
     engine.set_bootstrap(object);
     engine
@@ -38,10 +38,16 @@ fn both_sides_learn_of_each_other() {
     let (_, first) = small.ask_bootstrap(1).unwrap();
     assert_eq!((small.peer_limits(), large.peer_limits()), (None, None));
     assert_eq!(bring(&mut small, &mut large), 1);
-    assert_eq!(large.peer_limits(), Some(PeerLimits { message: 1000, bytes: 5000 }));
+    assert_eq!(
+        large.peer_limits(),
+        Some(PeerLimits { message: 1000, bytes: 5000, descriptors: 3 })
+    );
     // The limits, and the Return after them.
     assert_eq!(bring(&mut large, &mut small), 2);
-    assert_eq!(small.peer_limits(), Some(PeerLimits { message: 9000, bytes: 70_000 }));
+    assert_eq!(
+        small.peer_limits(),
+        Some(PeerLimits { message: 9000, bytes: 70_000, descriptors: 3 })
+    );
     // Neither sends more than both allow.
     assert_eq!((small.most_message(), large.most_message()), (1000, 1000));
     // Once is enough.
@@ -80,7 +86,7 @@ fn what_is_too_large_for_the_other_side_is_not_sent() {
 #[test]
 fn others_see_nothing_of_it() {
     let mut peer = Peer::new();
-    peer.engine.tell_limits(PeerLimits { message: 7, bytes: 7 });
+    peer.engine.tell_limits(PeerLimits { message: 7, bytes: 7, descriptors: 7 });
     peer.bootstrap(3);
     assert_eq!(peer.written(), Vec::<String>::new());
     assert_eq!(peer.engine.peer_limits(), None);

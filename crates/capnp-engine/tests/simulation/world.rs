@@ -139,6 +139,7 @@ impl<'a> World<'a> {
                 Effect::Resolved { tag } => {
                     assert!(self.sides[side].watched.remove(&tag), "{tag} was not watched");
                 }
+                Effect::WriteWith(_) => panic!("nothing has a descriptor here"),
                 Effect::Refused { limit, .. } => panic!("{limit:?} is not reached here"),
                 Effect::Released { object } => {
                     let object = &mut self.model.objects[object as usize];

@@ -154,12 +154,16 @@ impl Context<'_> {
         let versions = bits(versions);
         let may_be_absent = match &field.ty {
             Type::Interface(object) => object.nullable || field.presence != Presence::Always,
-            Type::Capability(nullable) => *nullable || field.presence != Presence::Always,
+            Type::Capability(nullable) | Type::Descriptor(nullable) => {
+                *nullable || field.presence != Presence::Always
+            }
             _ => field.presence != Presence::Always,
         };
         Some(Write::Result(match &field.ty {
             _ if may_be_absent => quote!(#cx.lacks_some(#versions, #name, #value)),
-            Type::Interface(_) | Type::Capability(_) => quote!(#cx.lacks_member(#versions, #name)),
+            Type::Interface(_) | Type::Capability(_) | Type::Descriptor(_) => {
+                quote!(#cx.lacks_member(#versions, #name))
+            }
             Type::Group(..) => {
                 let ty = self.ty(&field.ty);
                 quote!(#cx.lacks_group::<#ty>(#versions, #name, #value))

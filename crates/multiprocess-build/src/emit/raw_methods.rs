@@ -96,8 +96,10 @@ fn raw(method: &Method) -> Option<Method> {
 fn strip(field: &mut Field) {
     if let Type::As { wire, .. } = &field.ty {
         // What travels has a default, unless it is an object or holds one.
-        field.required &=
-            matches!(**wire, Type::Interface(_) | Type::Capability(_) | Type::Struct(..));
+        field.required &= matches!(
+            **wire,
+            Type::Interface(_) | Type::Capability(_) | Type::Descriptor(_) | Type::Struct(..)
+        );
         field.ty = wire.as_ref().clone();
     }
 }

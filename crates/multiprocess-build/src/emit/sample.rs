@@ -73,6 +73,7 @@ pub(super) fn structure(name: &str, body: Body) -> Struct {
         attributes: String::new(),
         group: false,
         comparable: true,
+        cloneable: true,
         default: Defaults::Derived,
         entry: false,
         view: None,

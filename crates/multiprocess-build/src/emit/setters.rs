@@ -120,7 +120,7 @@ fn converts(field: &Field) -> bool {
         _ if field.presence != Presence::Always => true,
         Type::Text | Type::Data => !field.boxed,
         Type::Interface(object) => object.nullable,
-        Type::Capability(nullable) => *nullable,
+        Type::Capability(nullable) | Type::Descriptor(nullable) => *nullable,
         _ => false,
     }
 }

@@ -22,6 +22,7 @@ pub(super) struct Shape<'a> {
     /// Further attributes.
     pub attributes: &'a str,
     pub comparable: bool,
+    pub cloneable: bool,
     pub default: Defaults,
     pub member_docs: &'a dyn Fn(&Field) -> String,
     /// The field that keeps what the schema does not know, if there is one.
@@ -124,7 +125,10 @@ impl Shape<'_> {
     }
 
     fn derive(&self, debug_written: bool) -> TokenStream {
-        let mut derives = vec!["Clone"];
+        let mut derives = Vec::new();
+        if self.cloneable {
+            derives.push("Clone");
+        }
         if !debug_written {
             derives.push("Debug");
         }

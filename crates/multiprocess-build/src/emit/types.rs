@@ -32,6 +32,8 @@ impl Context<'_> {
             Type::AnyPointer => quote!(rt::AnyPointer),
             Type::Capability(true) => quote!(Option<rt::Capability>),
             Type::Capability(false) => quote!(rt::Capability),
+            Type::Descriptor(true) => quote!(Option<::std::os::fd::OwnedFd>),
+            Type::Descriptor(false) => quote!(::std::os::fd::OwnedFd),
             Type::Enum(named) => self.named(named),
             Type::Struct(named, arguments) | Type::Group(named, arguments) => {
                 let (name, arguments) = (self.named(named), self.arguments(arguments));
@@ -105,6 +107,8 @@ impl Context<'_> {
             Type::AnyPointer => quote!(rt::AnyPointerWire),
             Type::Capability(true) => quote!(rt::AnyObject),
             Type::Capability(false) => quote!(rt::AnyObjectNotNull),
+            Type::Descriptor(true) => quote!(rt::Descriptor),
+            Type::Descriptor(false) => quote!(rt::DescriptorNotNull),
             Type::Enum(_) => {
                 let name = self.ty(ty);
                 quote!(rt::Enum<#name>)
@@ -165,7 +169,7 @@ impl Context<'_> {
     /// Whether the Rust type has `PartialEq`.
     pub(super) fn comparable(&self, ty: &Type) -> bool {
         let incomparable = |ty: &Type| match ty {
-            Type::Interface(_) => true,
+            Type::Interface(_) | Type::Descriptor(_) => true,
             Type::Struct(named, _) | Type::Group(named, _) => {
                 !self.structure(named).is_some_and(|item| item.comparable)
             }
@@ -173,6 +177,19 @@ impl Context<'_> {
         };
         !contains(ty, &incomparable)
     }
+
+    /// Whether the Rust type has `Clone`.
+    pub(super) fn cloneable(&self, ty: &Type) -> bool {
+        let unique = |ty: &Type| match ty {
+            Type::Descriptor(_) => true,
+            Type::Struct(named, _) | Type::Group(named, _) => {
+                self.structure(named).is_some_and(|item| !item.cloneable)
+            }
+            _ => false,
+        };
+        !contains(ty, &unique)
+    }
+
     fn handle(&self, object: &Object) -> TokenStream {
         let (name, arguments) = (self.named(&object.named), self.arguments(&object.arguments));
         quote!(#name #arguments)

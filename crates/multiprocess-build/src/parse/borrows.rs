@@ -86,6 +86,7 @@ fn check_type(schema: &Schema, ty: &Type, viewed: &mut HashSet<u64>) -> Result<(
         Type::Void => Err("a list of Void"),
         Type::Group(..) => Err("a group or union"),
         Type::Interface(_) | Type::Capability(_) => Err("an interface"),
+        Type::Descriptor(_) => Err("a file descriptor"),
         Type::Set(..) | Type::Map(..) => Err("a map or set"),
         Type::As { .. } => Err("a Rust type of its own"),
         Type::AnyPointer | Type::Parameter(_) => Err("what has no type"),

@@ -124,6 +124,7 @@ impl Pass<'_> {
         match ty {
             Type::Float32 | Type::Float64 => Err("a floating point number".to_owned()),
             Type::Interface(_) | Type::Capability(_) => Err("an interface".to_owned()),
+            Type::Descriptor(_) => Err("a file descriptor".to_owned()),
             Type::Parameter(_) => Err("a type parameter".to_owned()),
             Type::AnyPointer if order == Order::Ordered => Err("an AnyPointer".to_owned()),
             Type::Set(Order::Hashed, _) | Type::Map(Order::Hashed, _) => {

@@ -1,4 +1,4 @@
-//! Whether each struct has an equality and a default, which depends on the types of all values in it, at
+//! Whether each struct has an equality, a `Clone` and a default, which depends on the types of all values in it, at
 //! any depth; and which fields have none.
 
 use std::collections::HashMap;
@@ -8,13 +8,14 @@ use super::visit::{each_field, fields, fields_mut, initial, structs};
 use super::{Place, Report};
 use crate::model::{Body, Defaults, Field, Presence, Schema, Struct, Type, Value};
 
-/// Fills in whether each struct has an equality and a default, and whether each field needs a value.
+/// Fills in whether each struct has an equality, a `Clone` and a default, and whether each field needs a value.
 pub(super) fn complete(schema: &mut Schema) {
     let all = facts(schema);
     for file in schema.files.iter_mut().chain(&mut schema.outside) {
         for item in &mut file.structs {
             let facts = all.get(&item.named.id).copied().unwrap_or_default();
-            item.comparable = !facts.holds_handle;
+            item.comparable = !facts.holds_handle && !facts.holds_descriptor;
+            item.cloneable = !facts.holds_descriptor;
             item.default = match (facts.no_default, &item.body) {
                 (true, _) => Defaults::Absent,
                 (false, Body::Union(_)) => Defaults::Written,
@@ -46,6 +47,7 @@ pub(super) fn complete(schema: &mut Schema) {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Facts {
     holds_handle: bool,
+    holds_descriptor: bool,
     no_default: bool,
 }
 
@@ -53,6 +55,7 @@ impl Facts {
     fn and(self, other: Facts) -> Facts {
         Facts {
             holds_handle: self.holds_handle || other.holds_handle,
+            holds_descriptor: self.holds_descriptor || other.holds_descriptor,
             no_default: self.no_default || other.no_default,
         }
     }
@@ -74,13 +77,11 @@ fn facts(schema: &Schema) -> HashMap<u64, Facts> {
 }
 
 fn of_struct(item: &Struct, all: &HashMap<u64, Facts>) -> Facts {
-    let holds = |ty: &Type| of_type(ty, all).holds_handle;
+    let held = fields(&item.body).iter().map(|field| of_type(&field.ty, all));
+    let held = held.fold(Facts::default(), Facts::and);
     let promised = is_promised(item);
     let mut first = initial(&item.body).iter();
-    Facts {
-        holds_handle: fields(&item.body).iter().any(|field| holds(&field.ty)),
-        no_default: first.any(|field| lacks_default(field, promised, all)),
-    }
+    Facts { no_default: first.any(|field| lacks_default(field, promised, all)), ..held }
 }
 
 /// Whether the schema's author says that the Rust types of the struct's fields have a default.
@@ -110,8 +111,13 @@ fn depends(field: &Field) -> bool {
 
 fn of_type(ty: &Type, all: &HashMap<u64, Facts>) -> Facts {
     match ty {
-        Type::Capability(nullable) => Facts { holds_handle: false, no_default: !nullable },
-        Type::Interface(object) => Facts { holds_handle: true, no_default: !object.nullable },
+        Type::Capability(nullable) => Facts { no_default: !nullable, ..Facts::default() },
+        Type::Descriptor(nullable) => {
+            Facts { holds_descriptor: true, no_default: !nullable, ..Facts::default() }
+        }
+        Type::Interface(object) => {
+            Facts { holds_handle: true, no_default: !object.nullable, ..Facts::default() }
+        }
         Type::Struct(named, arguments) | Type::Group(named, arguments) => {
             let own = all.get(&named.id).copied().unwrap_or_default();
             arguments.iter().fold(own, |facts, argument| facts.and(of_type(argument, all)))
@@ -122,7 +128,7 @@ fn of_type(ty: &Type, all: &HashMap<u64, Facts>) -> Facts {
             Facts { no_default: false, ..of_type(key, all).and(of_type(value, all)) }
         }
         // The schema does not say whether the type has an equality; it is assumed to have one.
-        Type::As { .. } => Facts { holds_handle: false, no_default: true },
+        Type::As { .. } => Facts { no_default: true, ..Facts::default() },
         _ => Facts::default(),
     }
 }

@@ -185,7 +185,7 @@ fn wanted(params: &Message, results: &mut Message) {
             match &mut result.ty {
                 // An absent reference is null.
                 Type::Interface(object) => object.nullable = true,
-                Type::Capability(nullable) => *nullable = true,
+                Type::Capability(nullable) | Type::Descriptor(nullable) => *nullable = true,
                 _ => result.presence = Presence::Wanted(param.name.clone()),
             }
         }

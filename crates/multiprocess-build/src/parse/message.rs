@@ -154,7 +154,7 @@ impl<'a> Parser<'a> {
             let what = "a typed exception can be a result only";
             self.report.add(place, what, "no annotation exception");
         } else if !field.ty.is_pointer()
-            || matches!(field.ty, Type::Interface(_) | Type::Capability(_))
+            || matches!(field.ty, Type::Interface(_) | Type::Capability(_) | Type::Descriptor(_))
         {
             let what = "a typed exception of this type is not supported";
             self.report.add(place, what, "a struct");
@@ -255,7 +255,7 @@ impl<'a> Parser<'a> {
         while let Type::As { wire: inner, .. } = wire {
             wire = inner;
         }
-        let object = matches!(wire, Type::Interface(_) | Type::Capability(_));
+        let object = matches!(wire, Type::Interface(_) | Type::Capability(_) | Type::Descriptor(_));
         if object || matches!(wire, Type::AnyPointer | Type::Parameter(_)) || !wire.is_pointer() {
             let instead = "a Bool beside it whose name is `has` and this name";
             let what = "nullable is for structs, lists, text and data only";
@@ -300,7 +300,7 @@ impl<'a> Parser<'a> {
             // as well.
             match &mut field.ty {
                 Type::Interface(object) => object.nullable = false,
-                Type::Capability(nullable) => *nullable = false,
+                Type::Capability(nullable) | Type::Descriptor(nullable) => *nullable = false,
                 _ => {}
             }
             folded.push(flag);

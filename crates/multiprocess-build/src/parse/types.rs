@@ -22,7 +22,8 @@ impl<'a> Parser<'a> {
             innermost = item;
         }
         let interface = matches!(innermost, Type::Interface(_));
-        let object = interface || matches!(innermost, Type::Capability(_));
+        let descriptor = matches!(innermost, Type::Descriptor(_));
+        let object = interface || descriptor || matches!(innermost, Type::Capability(_));
         let misplaced =
             [(marks.not_null && !object, "notNull"), (marks.shared && !interface, "shared")];
         for (wrong, name) in misplaced {
@@ -30,6 +31,10 @@ impl<'a> Parser<'a> {
                 let what = format!("{name} is for interfaces only");
                 self.report.add(place, what, "it without the annotation");
             }
+        }
+        if marks.fd && !descriptor {
+            let what = "fd is for the type Capability only";
+            self.report.add(place, what, "Capability, or no annotation fd");
         }
         if let Some(collection) = marks.collection {
             ty = self.collection(ty, collection, place);
@@ -113,7 +118,9 @@ impl<'a> Parser<'a> {
                 let Some(item) = self.map_type(list.get_element_type()?, marks, place)? else {
                     return Ok(None);
                 };
-                if self.options.raw && matches!(item, Type::AnyPointer | Type::Capability(_)) {
+                if self.options.raw
+                    && matches!(item, Type::AnyPointer | Type::Capability(_) | Type::Descriptor(_))
+                {
                     let what = "capnpc has no lists of AnyPointer or Capability";
                     self.report.add(place, what, "a list of structs with one; or no raw code");
                 }
@@ -134,7 +141,11 @@ impl<'a> Parser<'a> {
         if let type_::any_pointer::Unconstrained(kind) = any.which()?
             && let type_::any_pointer::unconstrained::Capability(()) = kind.which()?
         {
-            return Ok(Some(Type::Capability(!marks.not_null)));
+            let nullable = !marks.not_null;
+            return Ok(Some(match marks.fd {
+                true => Type::Descriptor(nullable),
+                false => Type::Capability(nullable),
+            }));
         }
         Ok(Some(Type::AnyPointer))
     }

@@ -73,7 +73,7 @@ impl<'a> Parser<'a> {
         }
         let refused = match innermost {
             Type::AnyPointer => Some("an AnyPointer"),
-            Type::Interface(_) | Type::Capability(_) => Some("an interface"),
+            Type::Interface(_) | Type::Capability(_) | Type::Descriptor(_) => Some("an interface"),
             _ => None,
         };
         if let Some(what) = refused {

@@ -115,6 +115,8 @@ marks! {
     nullable = NULLABLE, VALUE;
     /// `$Rust.shared`: an `Arc` of the interface's trait instead of the handle.
     shared = SHARED, VALUE;
+    /// `$Rust.fd`: a `Capability` is an `OwnedFd`, which is passed with the call.
+    fd = FD, VALUE;
     /// `$Rust.type`: the Rust type of a value, or of all results of a method.
     rust_type(path: text) = TYPE, RESULTS;
     /// `$Rust.codec`: the type that implements `multiprocess::Codec` for the Rust type.

@@ -150,7 +150,7 @@ impl WithDefaults {
         }
         match &field.ty {
             Type::Interface(object) => object.nullable,
-            Type::Capability(nullable) => *nullable,
+            Type::Capability(nullable) | Type::Descriptor(nullable) => *nullable,
             Type::As { .. } => false,
             Type::Struct(named, _) | Type::Group(named, _) => {
                 self.0.contains(&(named.id, named.name.clone()))

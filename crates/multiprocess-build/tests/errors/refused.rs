@@ -19,6 +19,26 @@ interface I, method m, result f
     instead: a struct",
     ),
     (
+        "fd",
+        "interface I { m @0 (a :I $Rust.fd, b :Text $Rust.fd, c :Capability $Rust.fd $Rust.hashSet); \
+         n @1 (d :Capability $Rust.fd) $Rust.borrowed; e @2 () -> (e :Capability $Rust.fd $Proxy.exception(\"E\")); }",
+        "interface I, method m, parameter a
+    fd is for the type Capability only
+    instead: Capability, or no annotation fd
+interface I, method m, parameter b
+    fd is for the type Capability only
+    instead: Capability, or no annotation fd
+interface I, method m, parameter c
+    hashSet and btreeSet are for lists only
+    instead: a list
+interface I, method e, result e
+    a typed exception of this type is not supported
+    instead: a struct
+interface I, method n, parameter d
+    a method cannot borrow a file descriptor
+    instead: the method without borrowed",
+    ),
+    (
         "type_of_results",
         "interface I { a @0 () $Rust.type(\"A\"); b @1 () -> stream $Rust.type(\"B\");\n\
          c @2 (wantX :Bool) -> (x :Text) $Rust.type(\"C\"); d @3 () -> (r :Int32) $Rust.codec(\"D\"); }",

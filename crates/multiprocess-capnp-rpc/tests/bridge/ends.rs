@@ -127,7 +127,7 @@ fn more_calls_than_the_limit_are_refused() {
     let (ours, theirs) = sockets();
     let (tell, events) = channel();
     let server = bridge_thread(async move |bridge: Bridge| {
-        let limits = Limits { calls: 2, ..Limits::default() };
+        let limits = Limits::default().calls(2);
         let connection = bridge.serve(theirs, limits, raw_lab(&tell)).unwrap();
         connection.disconnected().await;
     });

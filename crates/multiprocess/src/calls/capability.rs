@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::os::fd::OwnedFd;
 
 use capnp::private::capability::ClientHook;
 use capnp::private::layout::{PointerBuilder, PointerReader};
@@ -63,6 +64,22 @@ impl Capability {
 
     pub(super) fn untyped(&self) -> &Untyped {
         &self.0
+    }
+
+    /// A copy of the file descriptor that came with the object, if one did: Cap'n Proto's `getFd`. None for an
+    /// object of this process. It does not go along when the object is passed to a third process: pass the
+    /// descriptor there (`$Rust.fd` in the schema).
+    ///
+    /// # Errors
+    /// The process has no descriptor left.
+    pub fn fd(&self) -> Result<Option<OwnedFd>> {
+        let Untyped::There(object) = &self.0 else { return Ok(None) };
+        let (conn, cap) = object.place()?;
+        conn.enter(|core| {
+            let descriptor = core.engine.descriptor(cap);
+            let copy = descriptor.map(|descriptor| descriptor.try_clone_to_owned());
+            copy.transpose().map_err(|error| Error::io("copy a file descriptor", error))
+        })
     }
 
     pub(super) fn as_given(&self) -> &dyn Given {

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use capnp::serialize;
 
-use capnp_engine::Message;
+use capnp_engine::{Carrying, Message};
 
 /// A message of more bytes is written from the memory in which it was built. Shorter ones are copied
 /// into one buffer.
@@ -33,12 +35,15 @@ enum Piece {
     Short(Vec<u8>),
     /// A long message: its segment table, and the message itself.
     Long(Vec<u8>, Box<Message>),
+    /// One message, and the file descriptors that are sent with its first byte. It is written by itself: so
+    /// they belong to no other message.
+    Carrying(Vec<u8>, Vec<Arc<OwnedFd>>),
 }
 
 impl Piece {
     fn length(&self) -> usize {
         match self {
-            Piece::Short(bytes) => bytes.len(),
+            Piece::Short(bytes) | Piece::Carrying(bytes, _) => bytes.len(),
             Piece::Long(table, message) => table.len() + 8 * message.size_in_words(),
         }
     }
@@ -68,6 +73,22 @@ impl Batch {
         let _ = serialize::write_message(&mut *bytes, &message);
         let more = bytes.len() - before;
         self.length += more;
+    }
+
+    /// Adds a message with file descriptors.
+    pub(crate) fn push_with(&mut self, carrying: Carrying) {
+        let Carrying { message, descriptors } = carrying;
+        let bytes = serialize::write_message_to_words(&message);
+        self.length += bytes.len();
+        self.pieces.push_back(Piece::Carrying(bytes, descriptors));
+    }
+
+    /// The file descriptors that the next write is to send with its first byte.
+    pub(crate) fn descriptors(&self) -> &[Arc<OwnedFd>] {
+        match self.pieces.front() {
+            Some(Piece::Carrying(_, descriptors)) if self.written == 0 => descriptors,
+            _ => &[],
+        }
     }
 
     /// The buffer to which the next short message is added.
@@ -111,6 +132,12 @@ impl Batch {
                 break;
             }
             match piece {
+                Piece::Carrying(bytes, _) => {
+                    if slices.is_empty() {
+                        push_slice(&mut slices, bytes, &mut left);
+                    }
+                    break;
+                }
                 Piece::Short(bytes) => push_slice(&mut slices, bytes, &mut left),
                 Piece::Long(table, message) => {
                     push_slice(&mut slices, table, &mut left);

@@ -14,6 +14,7 @@ use capnp_engine::{Effect, Engine, Fatal, Incoming};
 
 use super::batching::Batching;
 use super::core::Core;
+use super::descriptors;
 use super::disconnected::EndWatch;
 use super::followup::{Followup, Followups};
 use super::frame::Frames;
@@ -141,9 +142,10 @@ impl Conn {
         let driver = driver()?;
         let source = driver.new_id();
         let SessionParts { session, state, shared, first_message } = parts;
-        let mut engine = Engine::new(&MEMORY, limits.of_engine());
-        engine.tell_limits(limits.told());
-        let bytes = limits.of_engine().bytes;
+        let descriptors = descriptors::most(&socket, limits.descriptors);
+        let mut engine = Engine::new(&MEMORY, limits.of_engine(descriptors));
+        engine.tell_limits(limits.told(descriptors));
+        let bytes = engine.limits().bytes;
         let mut core = Core::new(engine, state, bytes);
         begin(&mut core);
         let cleanup = Arc::clone(&core.cleanup);
@@ -152,7 +154,7 @@ impl Conn {
             core: Mutex::new(core),
             deferred: Mutex::default(),
             outbox: Outbox::default(),
-            frames: Mutex::new(Frames::new(limits.message)),
+            frames: Mutex::new(Frames::new(limits.message, descriptors)),
             socket: Arc::new(socket),
             watch: Mutex::default(),
             full: AtomicBool::new(false),
@@ -349,9 +351,15 @@ impl Conn {
     }
 
     /// Takes in one message of the peer's and has done what follows from it.
-    pub(super) fn receive(self: &ArcConn, core: &mut Core, message: &Incoming<'_>) -> Result<()> {
+    /// `descriptors`: those that may have come with it.
+    pub(super) fn receive(
+        self: &ArcConn,
+        core: &mut Core,
+        message: &Incoming<'_>,
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> Result<()> {
         core.allow(message.view().len());
-        let received = core.engine.receive(message).map_err(fatal);
+        let received = core.engine.receive_with(message, descriptors).map_err(fatal);
         self.do_effects(core, Some(message));
         match core.take_fatal() {
             Some(error) => Err(error),
@@ -366,6 +374,7 @@ impl Conn {
             while let Some(effect) = core.next_effect() {
                 match effect {
                     Effect::Write(message) => core.out.push(message),
+                    Effect::WriteWith(carrying) => core.out.push_with(*carrying),
                     effect => session.effect(core, self, effect, message),
                 }
             }

@@ -114,8 +114,10 @@ impl Core {
         if let Error::PeerMisbehaved { .. } = error {
             self.engine.abort(&Exception::failed(error.to_string()));
             while let Some(effect) = self.engine.next_effect() {
-                if let Effect::Write(message) = effect {
-                    self.out.push(message);
+                match effect {
+                    Effect::Write(message) => self.out.push(message),
+                    Effect::WriteWith(carrying) => self.out.push_with(*carrying),
+                    _ => {}
                 }
             }
         }

@@ -257,6 +257,7 @@ fn end_core(session: &dyn Session, core: &mut Core, conn: Option<&ArcConn>, erro
     while let Some(effect) = core.engine.next_effect() {
         match (effect, conn) {
             (Effect::Write(message), _) => core.out.push(message),
+            (Effect::WriteWith(carrying), _) => core.out.push_with(*carrying),
             (effect, Some(conn)) => session.effect(core, conn, effect, None),
             (_, None) => {}
         }

@@ -14,6 +14,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
+use super::descriptors::Arriving;
 use crate::memory::{give_bytes, take_bytes};
 use crate::{Error, Result};
 
@@ -37,6 +38,8 @@ pub(super) struct Frames {
     long: Option<usize>,
     /// The largest message that is taken, in bytes.
     limit: usize,
+    /// Where file descriptors are taken, those that came with what was read.
+    arriving: Option<Box<Arriving>>,
 }
 
 /// A message that has arrived completely.
@@ -55,15 +58,19 @@ impl Frame<'_> {
 }
 
 impl Frames {
-    /// `limit`: the largest message in bytes.
-    pub(super) fn new(limit: usize) -> Frames {
-        Frames { buffer: Vec::new(), start: 0, long: None, limit }
+    /// `limit`: the largest message in bytes. `descriptors`: how many file descriptors may come with one.
+    pub(super) fn new(limit: usize, descriptors: usize) -> Frames {
+        let arriving = (descriptors > 0).then(|| Box::new(Arriving::new(descriptors)));
+        Frames { buffer: Vec::new(), start: 0, long: None, limit, arriving }
     }
 
     /// Reads once. Returns how many bytes: 0 at the end of the stream. `NOMEM` if there is no memory for
     /// what arrives: how much that is was the peer's choice, so it may not end the process.
     pub(super) fn read(&mut self, socket: &OwnedFd) -> rustix::io::Result<usize> {
         self.make_room()?;
+        if let Some(arriving) = &mut self.arriving {
+            return arriving.read(socket, &mut self.buffer);
+        }
         let (_, count) = recv(socket, spare_capacity(&mut self.buffer), RecvFlags::DONTWAIT)?;
         Ok(count)
     }
@@ -128,6 +135,27 @@ impl Frames {
         (self.buffer, self.start) = (moved, start);
     }
 
+    /// The file descriptors that may belong to the next message, and where that begins in the stream.
+    pub(super) fn take_descriptors(&mut self) -> (u64, Vec<OwnedFd>) {
+        self.arriving
+            .as_mut()
+            .map_or((0, Vec::new()), |arriving| (arriving.place(), arriving.take()))
+    }
+
+    /// Puts back what the message that begins there did not take.
+    pub(super) fn put_back(&mut self, place: u64, descriptors: Vec<OwnedFd>) {
+        if let (Some(arriving), false) = (&mut self.arriving, descriptors.is_empty()) {
+            arriving.put_back(place, descriptors);
+        }
+    }
+
+    /// Closes the descriptors that belong to no message: all that have arrived are taken.
+    pub(super) fn settle_descriptors(&mut self) {
+        if let Some(arriving) = &mut self.arriving {
+            arriving.settle();
+        }
+    }
+
     /// The next message, if it has arrived completely.
     pub(super) fn next(&mut self) -> Result<Option<Frame<'_>>> {
         let Some(length) = self.next_length()? else { return Ok(None) };
@@ -135,6 +163,9 @@ impl Frames {
         if self.buffer.len() < end {
             self.long = (length > BUFFER_SIZE).then_some(length);
             return Ok(None);
+        }
+        if let Some(arriving) = &mut self.arriving {
+            arriving.passed(length);
         }
         if length <= BUFFER_SIZE {
             self.start = end;
@@ -168,6 +199,7 @@ impl Frames {
     /// Gives the memory back: nothing more is read.
     pub(super) fn give_up(&mut self) {
         (self.buffer, self.start, self.long) = (Vec::new(), 0, None);
+        self.arriving = None;
     }
 
     /// The length in bytes of the message that begins at `start`, once its table has arrived.
@@ -230,7 +262,7 @@ mod tests {
             let length = sent.len();
             std::thread::scope(|scope| {
                 scope.spawn(|| theirs.write_all(&sent).unwrap());
-                let mut frames = Frames::new(1 << 20);
+                let mut frames = Frames::new(1 << 20, 0);
                 let mut there = 0;
                 while there < length {
                     there += frames.read(&ours).unwrap_or(0);

@@ -47,6 +47,16 @@ pub struct Limits {
     /// ends the connection, because taking it in would delay others; one of this side is refused. 10,000
     /// unless set.
     pub capabilities: usize,
+    /// File descriptors in one message: among the parameters of a call, or its results (`$Rust.fd`). The peer's
+    /// beyond it are closed, and the call that names them fails; one of this side's with more fails, and nothing
+    /// is sent. Only unix sockets carry descriptors, and both sides have to set this. 253 at most; 0, so none,
+    /// unless set.
+    pub descriptors: usize,
+    /// File descriptors that the peer can make this side hold: with its calls that are not answered and
+    /// objects that it has given, and for objects that it was given and has not released. A call that would bring
+    /// one more is refused as overloaded, and a method's results with one more are. What a method keeps after its
+    /// end does not count. 64 unless set.
+    pub held_descriptors: usize,
     /// Threads that the peer can make this process have: those that it asks for, and those that its calls
     /// take because others before them wait. Of the first more are refused as overloaded; for want of
     /// the second calls wait until one of those before them ends, and are refused if none does for a
@@ -92,6 +102,8 @@ setters! {
     call_bytes: usize,
     objects: usize,
     capabilities: usize,
+    descriptors: usize,
+    held_descriptors: usize,
     threads: usize,
     unsent: usize,
     unknown_thread: Duration,
@@ -122,9 +134,9 @@ impl Limits {
         bytes.min(self.send_window()).max(message.min(self.message))
     }
 
-    /// What the peer is told of them.
-    pub(super) fn told(&self) -> capnp_engine::PeerLimits {
-        capnp_engine::PeerLimits { message: self.message, bytes: self.window() }
+    /// What the peer is told of them. `descriptors`: how many this connection takes in one message.
+    pub(super) fn told(&self, descriptors: usize) -> capnp_engine::PeerLimits {
+        capnp_engine::PeerLimits { message: self.message, bytes: self.window(), descriptors }
     }
 
     /// Bytes that wait for a peer at most: the connection ends beyond it.
@@ -134,7 +146,7 @@ impl Limits {
 
     /// Calls that are served are refused at their limit. Beside them there are those that wait for
     /// other calls' answers, and those that were answered and are kept for what they returned.
-    pub(super) fn of_engine(&self) -> capnp_engine::Limits {
+    pub(super) fn of_engine(&self, descriptors: usize) -> capnp_engine::Limits {
         capnp_engine::Limits {
             unanswered: self.calls.saturating_mul(2),
             unfinished: self.calls.saturating_mul(4).saturating_add(1024),
@@ -143,6 +155,8 @@ impl Limits {
             objects: self.objects,
             message: self.message,
             capabilities: self.capabilities,
+            descriptors,
+            held_descriptors: self.held_descriptors,
         }
     }
 }
@@ -155,6 +169,8 @@ impl Default for Limits {
             call_bytes: 128 << 20,
             objects: 16384,
             capabilities: 10_000,
+            descriptors: 0,
+            held_descriptors: 64,
             threads: 256,
             unsent: 128 << 20,
             unknown_thread: Duration::from_secs(10),

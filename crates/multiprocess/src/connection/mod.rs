@@ -6,7 +6,7 @@
 //! ```
 //!
 //! - `core` is what the lock guards: the engine, and what the session above keeps beside it;
-//! - `frame`, `batch`, `outbox` carry messages; `batching`: calls of many futures are written together;
+//! - `frame`, `batch`, `outbox` carry messages; `descriptors`: file descriptors that come with them; `batching`: calls of many futures are written together;
 //! - `conn` ties them together, `stream` reads and writes, `followup` is what is done outside the lock;
 //! - `end` is how a connection ends, `disconnected` the same as a future; `handshake`: an end that comes before
 //!   the peer's first answer is explained; `refusal`: a peer gets no connection; `registry`: the connections of
@@ -22,6 +22,7 @@ mod batch;
 mod batching;
 mod conn;
 mod core;
+mod descriptors;
 mod disconnected;
 mod end;
 mod followup;

@@ -6,13 +6,15 @@
 //! as well.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 
+use rustix::cmsg_space;
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
 
 use super::batch::Batch;
 use crate::panics::run_hook;
@@ -249,7 +251,7 @@ fn write(socket: BorrowedFd<'_>, batch: &mut Batch) -> io::Result<bool> {
     while !batch.is_empty() {
         let sent = match batch.as_one() {
             Some(bytes) => send(socket, bytes, FLAGS),
-            None => sendmsg(socket, &batch.slices(), &mut SendAncillaryBuffer::default(), FLAGS),
+            None => send_slices(socket, batch, FLAGS),
         };
         match sent {
             Ok(count) => batch.advance(count),
@@ -259,6 +261,23 @@ fn write(socket: BorrowedFd<'_>, batch: &mut Batch) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Writes once, with the descriptors that go with what is written.
+fn send_slices(
+    socket: BorrowedFd<'_>,
+    batch: &Batch,
+    flags: SendFlags,
+) -> rustix::io::Result<usize> {
+    let descriptors = batch.descriptors();
+    if descriptors.is_empty() {
+        return sendmsg(socket, &batch.slices(), &mut SendAncillaryBuffer::default(), flags);
+    }
+    let descriptors: Vec<_> = descriptors.iter().map(|descriptor| descriptor.as_fd()).collect();
+    let mut space = vec![MaybeUninit::uninit(); cmsg_space!(ScmRights(descriptors.len()))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    sendmsg(socket, &batch.slices(), &mut control, flags)
 }
 
 #[cfg(test)]

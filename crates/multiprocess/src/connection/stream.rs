@@ -220,15 +220,22 @@ impl Conn {
         // Other threads may read, too. Messages are taken in under the lock of the frames, so that they
         // keep their order.
         let round = self.take_in(|core| {
-            while let Some(frame) = frames.next()? {
+            loop {
+                let (place, mut descriptors) = frames.take_descriptors();
+                let Some(frame) = frames.next()? else {
+                    frames.put_back(place, descriptors);
+                    break;
+                };
                 some = true;
                 let view = frame.view();
                 let segments = view
                     .segments()
                     .map_err(|error| Error::PeerMisbehaved { problem: error.to_string() })?;
                 let message = Incoming::new(view, &segments);
-                self.receive(core, &message)?;
+                self.receive(core, &message, &mut descriptors)?;
+                frames.put_back(place, descriptors);
             }
+            frames.settle_descriptors();
             Ok(())
         });
         if let Some(failure) = &round.failed {

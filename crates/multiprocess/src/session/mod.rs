@@ -11,7 +11,7 @@
 //! - `threads`: the peer's threads that run this side's calls; `thread_server`: one of this side's that
 //!   the peer can name, `thread_map`: how the peer is given them;
 //! - `writer`, `reader`: the capabilities of messages; `held_cap`: an object of the peer's as it is held
-//!   outside the lock;
+//!   outside the lock; `descriptor`: an object that is nothing but its file descriptor;
 //! - `evidence`: what calls have told of the version of a schema that the peer has;
 //! - `interceptor`: what the program does around each call;
 //! - `errors`: errors as they travel; `under_way`: what there is, for the dump.
@@ -20,6 +20,7 @@
 
 mod calls;
 mod cancels;
+mod descriptor;
 mod errors;
 mod evidence;
 mod held_cap;

@@ -1,6 +1,7 @@
 //! Reads the capabilities of messages of the peer's.
 
 use std::any::Any;
+use std::os::fd::OwnedFd;
 
 use capnp::private::capability::ClientHook;
 use capnp_engine::{Cap, find_cap};
@@ -10,6 +11,7 @@ use super::held_cap::HeldCap;
 use crate::carried::{Carried, Told};
 use crate::connection::{ArcConn, Core};
 use crate::wire::context::{Hook, ReadCapabilities};
+use crate::{Error, Result};
 
 /// Reads the capabilities of one message. Under the lock.
 pub(crate) struct CapReader<'a> {
@@ -70,6 +72,14 @@ impl ReadCapabilities for CapReader<'_> {
         }
         self.core.engine.retain(cap);
         Some(Box::new(HeldCap::new(self.core, self.conn, cap)))
+    }
+
+    fn descriptor(&mut self, hook: &dyn ClientHook) -> Result<Option<OwnedFd>> {
+        let cap = find_cap(hook, self.caps);
+        let descriptor = cap.and_then(|cap| self.core.engine.descriptor(cap));
+        let copy = descriptor.map(|descriptor| descriptor.try_clone_to_owned());
+        copy.transpose()
+            .map_err(|error| Error::io("take a file descriptor that has arrived", error))
     }
 
     fn threads(&mut self, thread: Option<Hook>, callback: Option<Hook>, told: Told) {

@@ -121,6 +121,12 @@ impl Core {
                 let text = format!("more than {objects} on one connection (Limits::objects)");
                 (Limit::Objects, text)
             }
+            Exceeded::Descriptors => {
+                let held = Count(conn.limits().held_descriptors, "file descriptor");
+                let text =
+                    format!("more than {held} held on one connection (Limits::held_descriptors)");
+                (Limit::Descriptors, text)
+            }
         };
         limit.met(|| format!("a call was refused: {what}"));
         let object = object.and_then(|key| self.state().objects.get(key as usize).cloned());
@@ -163,7 +169,7 @@ impl Session for Calls {
     ) {
         match effect {
             // The connection does that.
-            Effect::Write(_) => {}
+            Effect::Write(_) | Effect::WriteWith(_) => {}
             Effect::Deliver(call) => {
                 match core.state().objects.get(call.object as usize).cloned() {
                     Some(object) => object.deliver(core, conn, call, message),

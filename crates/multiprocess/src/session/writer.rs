@@ -1,5 +1,6 @@
 //! Writes the capabilities of messages of this side's: objects, and the threads that calls run on.
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use capnp_engine::{Cap, Draft, cap_hook};
@@ -59,6 +60,8 @@ pub(crate) struct Writer<'a> {
     caller: Option<&'a Caller>,
     /// One reference on each, by their index in the capability table.
     caps: Vec<Option<Cap>>,
+    /// How many file descriptors are among them.
+    descriptors: usize,
     busy: Option<BusyGuard>,
     /// The thread that callbacks of the call run on.
     callback: Option<Cap>,
@@ -79,6 +82,7 @@ impl<'a> Writer<'a> {
             conn,
             caller,
             caps: Vec::new(),
+            descriptors: 0,
             busy: None,
             callback: None,
             level: Level::default(),
@@ -251,6 +255,13 @@ impl WriteCapabilities for Writer<'_> {
         };
         let cap = self.core.export(served.object, served.keeps);
         self.give(cap)
+    }
+
+    fn descriptor(&mut self, descriptor: BorrowedFd<'_>) -> Result<Hook> {
+        self.conn.check_descriptors(self.core, self.descriptors)?;
+        let cap = self.core.export_descriptor(self.conn, descriptor)?;
+        self.descriptors += 1;
+        Ok(self.give(cap))
     }
 
     fn threads(&mut self) -> (Option<Hook>, Option<Hook>) {

@@ -4,6 +4,7 @@
 //! The layers above decide what a capability is. They are reached through the traits here.
 
 use std::any::Any;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use capnp::private::capability::ClientHook;
 use capnp::private::layout::{PointerReader, StructBuilder, StructReader, StructSize};
@@ -46,6 +47,8 @@ pub(crate) trait Given {
 pub(crate) trait WriteCapabilities {
     /// Adds an object, of this process or of a peer.
     fn object(&mut self, object: &dyn Given) -> Hook;
+    /// Adds an object that is nothing but a copy of this file descriptor.
+    fn descriptor(&mut self, descriptor: BorrowedFd<'_>) -> Result<Hook>;
     /// The thread that is to run the call, and the one that is to run its callbacks.
     fn threads(&mut self) -> (Option<Hook>, Option<Hook>);
     /// What travels with the call, where the peer reads that; nothing else.
@@ -60,6 +63,10 @@ pub(crate) struct NoCapabilities;
 impl WriteCapabilities for NoCapabilities {
     fn object(&mut self, _: &dyn Given) -> Hook {
         cap_hook(usize::MAX)
+    }
+
+    fn descriptor(&mut self, _: BorrowedFd<'_>) -> Result<Hook> {
+        Err(Error::misuse("a file descriptor is sent with a call or its results, and nowhere else"))
     }
 
     fn threads(&mut self) -> (Option<Hook>, Option<Hook>) {
@@ -85,6 +92,8 @@ pub(crate) trait ReadCapabilities {
         hook: &dyn ClientHook,
         home: &mut dyn FnMut(&dyn Any) -> bool,
     ) -> Option<Box<dyn Any>>;
+    /// A copy of the file descriptor that came with the object that a hook stands for, if one did.
+    fn descriptor(&mut self, hook: &dyn ClientHook) -> Result<Option<OwnedFd>>;
     /// Takes in the threads that a call names, and what travels with it.
     fn threads(&mut self, thread: Option<Hook>, callback: Option<Hook>, told: Told);
     /// Takes in the peer's ThreadMap.
@@ -180,6 +189,11 @@ impl<'a> Encoder<'a> {
     /// Adds an object, and returns the hook that stands for it.
     pub(crate) fn object(&mut self, object: &dyn Given) -> Hook {
         self.capabilities.object(object)
+    }
+
+    /// Adds a copy of a file descriptor, and returns the hook of the object that carries it.
+    pub(crate) fn descriptor(&mut self, descriptor: BorrowedFd<'_>) -> Result<Hook> {
+        self.capabilities.descriptor(descriptor)
     }
 }
 
@@ -299,6 +313,11 @@ impl<'a> Decoder<'a> {
         home: &mut dyn FnMut(&dyn Any) -> bool,
     ) -> Result<Option<Box<dyn Any>>> {
         Ok(self.capabilities()?.object(hook, home))
+    }
+
+    /// A copy of the file descriptor that came with an object of the message.
+    pub(crate) fn descriptor(&mut self, hook: &dyn ClientHook) -> Result<Option<OwnedFd>> {
+        self.capabilities()?.descriptor(hook)
     }
 }
 

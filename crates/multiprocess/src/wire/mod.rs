@@ -12,6 +12,7 @@
 //!       structure  structs, boxed or absent
 //!       view       values that methods borrow instead of getting a copy
 //!       convert    Rust types that the schema's author chooses, through a codec
+//!       descriptor file descriptors
 //!       lacks      values that an older peer does not have
 //!       argument   Rust types that stand for a type parameter
 //! ```
@@ -25,6 +26,7 @@
 mod argument;
 pub(crate) mod context;
 mod convert;
+mod descriptor;
 mod flagged;
 pub(crate) mod helpers;
 mod lacks;
@@ -44,6 +46,7 @@ pub use convert::{
     As, Codec, CodecError, Each, TryConvert, decoded, default_of, default_with, encoded,
     encoded_here,
 };
+pub use descriptor::{Descriptor, DescriptorNotNull};
 pub use flagged::If;
 pub use lacks::Enumerant;
 pub use list::{BTreeMapOf, BTreeSetOf, Entry, HashMapOf, HashSetOf, List};

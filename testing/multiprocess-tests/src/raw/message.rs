@@ -71,6 +71,10 @@ pub(super) fn fill_payload(
 pub(super) fn write_cap(mut descriptor: cap_descriptor::Builder<'_>, cap: Cap) {
     match cap {
         Cap::Here(id) => descriptor.set_sender_hosted(id),
+        Cap::Carrying(id, index) => {
+            descriptor.set_sender_hosted(id);
+            descriptor.set_attached_fd(index);
+        }
         Cap::Promise(id) => descriptor.set_sender_promise(id),
         Cap::There(id) => descriptor.set_receiver_hosted(id),
         Cap::Answer(question) => {

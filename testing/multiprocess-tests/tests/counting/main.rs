@@ -4,11 +4,14 @@
 mod announced;
 mod cancelled;
 mod connects;
+mod desk;
 mod hung_up;
 mod killed;
 mod limited;
 mod many;
 mod memory;
+mod passed_badly;
+mod passing;
 mod reconnecting;
 mod spawning;
 mod stress;

@@ -5,6 +5,11 @@
 #[rustfmt::skip]
 pub mod borrowed;
 
+/// What `descriptors.capnp` declares.
+#[allow(dead_code, unreachable_pub, clippy::enum_variant_names, clippy::large_enum_variant, clippy::too_many_arguments, clippy::should_implement_trait, clippy::type_complexity, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
+#[rustfmt::skip]
+pub mod descriptors;
+
 /// Comments \[with\] \<marks\>; see <https://example.org/a_b>.
 #[allow(dead_code, unreachable_pub, clippy::enum_variant_names, clippy::large_enum_variant, clippy::too_many_arguments, clippy::should_implement_trait, clippy::type_complexity, clippy::upper_case_acronyms, clippy::wrong_self_convention)]
 #[rustfmt::skip]

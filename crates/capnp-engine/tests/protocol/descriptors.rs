@@ -1,0 +1,196 @@
+//! File descriptors that come and go with capabilities (`attachedFd`).
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+
+use capnp::private::layout::CapTable;
+use capnp_engine::{Cap, Exceeded, Limits};
+use capnp_rpc::rpc_capnp::{cap_descriptor, message};
+
+use crate::peer::{INTERFACE, Peer, set_cap};
+
+/// One end of a pipe, and the other: it ends when all copies of this one are closed.
+fn pipe() -> (OwnedFd, impl Read) {
+    let (read, write) = std::io::pipe().unwrap();
+    (write.into(), File::from(OwnedFd::from(read)))
+}
+
+/// Whether all copies of the other end are closed. Waits if some are not, so only for what has to be.
+fn is_closed(mut end: impl Read) -> bool {
+    end.read(&mut [0]).unwrap() == 0
+}
+
+fn ready(limits: Limits) -> Peer {
+    let mut peer = Peer::limited(limits);
+    peer.bootstrap(7);
+    peer
+}
+
+/// Writes a call of the first object with one parameter, which `describe` describes.
+fn write_call(
+    root: message::Builder<'_>,
+    question: u32,
+    describe: impl FnOnce(cap_descriptor::Builder<'_>),
+) {
+    let mut call = root.init_call();
+    call.set_question_id(question);
+    call.set_interface_id(INTERFACE);
+    call.reborrow().init_target().set_imported_cap(0);
+    let mut params = call.init_params();
+    describe(params.reborrow().init_cap_table(1).get(0));
+    let mut table = CapTable::new();
+    set_cap(params.reborrow().get_content(), &mut table);
+}
+
+/// The same; `cap`: the parameter, by the peer's id and with the descriptor of this index.
+fn call(question: u32, cap: u32, index: u8) -> impl FnOnce(message::Builder<'_>) {
+    move |root| {
+        write_call(root, question, |mut to| {
+            to.set_sender_hosted(cap);
+            to.set_attached_fd(index);
+        });
+    }
+}
+
+/// The parameter of the call that was delivered last.
+fn given(peer: &Peer) -> Cap {
+    peer.delivered.last().unwrap().params.caps[0].unwrap()
+}
+
+#[test]
+fn a_message_takes_the_list_if_it_names_one_of_it() {
+    let mut peer = ready(Limits::NONE);
+    let ((first, first_end), (second, second_end)) = (pipe(), pipe());
+    let mut list = vec![first, second];
+    peer.send_with(&mut list, call(1, 5, 0xff)).unwrap();
+    assert_eq!(list.len(), 2, "it names none");
+    assert!(peer.engine.descriptor(given(&peer)).is_none());
+
+    peer.send_with(&mut list, call(2, 6, 1)).unwrap();
+    assert!(list.is_empty());
+    assert!(is_closed(first_end), "what it does not name is closed");
+    let cap = given(&peer);
+    assert!(peer.engine.descriptor(cap).is_some());
+    // With the call, and with the object.
+    assert_eq!(peer.engine.held_descriptors(), 2);
+    let delivery = peer.delivered.pop().unwrap();
+    peer.engine.release_all(delivery.params.caps);
+    assert_eq!(peer.engine.held_descriptors(), 1);
+    assert!(is_closed(second_end), "nothing refers to its object any more");
+    peer.answer(delivery.call, vec![]);
+    assert_eq!(peer.engine.held_descriptors(), 0);
+}
+
+#[test]
+fn an_object_keeps_the_first() {
+    let mut peer = ready(Limits::NONE);
+    let ((first, first_end), (second, second_end)) = (pipe(), pipe());
+    peer.send_with(&mut vec![first], call(1, 5, 0)).unwrap();
+    peer.send_with(&mut vec![second], call(2, 5, 0)).unwrap();
+    assert!(is_closed(second_end));
+    assert!(peer.engine.descriptor(given(&peer)).is_some());
+    peer.engine.end(capnp_engine::Failure::Cancelled);
+    assert!(is_closed(first_end), "the end closes all");
+    assert_eq!(peer.engine.held_descriptors(), 0);
+}
+
+#[test]
+fn beyond_the_limits_they_are_closed_and_the_call_is_refused() {
+    let mut peer = ready(Limits { descriptors: 1, held_descriptors: 2, ..Limits::NONE });
+    let ((first, first_end), (second, second_end)) = (pipe(), pipe());
+    // One beyond what a message may have.
+    peer.send_with(&mut vec![first, second], call(1, 5, 1)).unwrap();
+    assert!(is_closed(first_end) && is_closed(second_end));
+    assert!(peer.engine.descriptor(given(&peer)).is_none());
+    assert_eq!(peer.delivered.len(), 1);
+
+    let (held, _end) = pipe();
+    peer.send_with(&mut vec![held], call(2, 6, 0)).unwrap();
+    assert_eq!((peer.delivered.len(), peer.engine.held_descriptors()), (2, 2));
+    let (third, third_end) = pipe();
+    peer.send_with(&mut vec![third], call(3, 7, 0)).unwrap();
+    assert!(is_closed(third_end));
+    assert_eq!(peer.delivered.len(), 2);
+    let text = "return 3: more than 2 file descriptors are held on one connection \
+                (Limits::held_descriptors)";
+    assert!(peer.written().iter().any(|written| written == text));
+    assert_eq!(peer.refused, [(None, Exceeded::Descriptors)]);
+    // The next call has none, and is not refused for that of another.
+    peer.send_with(&mut vec![], call(4, 8, 0xff)).unwrap();
+    assert_eq!(peer.delivered.len(), 3);
+}
+
+/// A promise has the descriptor of what it resolves to.
+#[test]
+fn a_resolve_brings_one() {
+    let mut peer = ready(Limits::NONE);
+    peer.send(|root| write_call(root, 1, |mut to| to.set_sender_promise(5))).unwrap();
+    let promise = given(&peer);
+    assert!(peer.engine.descriptor(promise).is_none());
+    let (file, _end) = pipe();
+    peer.send_with(&mut vec![file], |root| {
+        let mut resolve = root.init_resolve();
+        resolve.set_promise_id(5);
+        let mut to = resolve.init_cap();
+        to.set_sender_hosted(6);
+        to.set_attached_fd(0);
+    })
+    .unwrap();
+    assert!(peer.engine.descriptor(promise).is_some());
+}
+
+/// What was attached here goes with the object each time that it is given, also as the results of a call, and
+/// comes back with it.
+#[test]
+fn an_object_of_this_side_brings_its_own() {
+    let mut peer = ready(Limits { descriptors: 1, ..Limits::NONE });
+    let (file, end) = pipe();
+    let object = peer.engine.object(8);
+    peer.engine.attach(object, file);
+    for question in [1, 2] {
+        peer.send(call(question, 5, 0xff)).unwrap();
+        let delivery = peer.delivered.pop().unwrap();
+        peer.engine.release_all(delivery.params.caps);
+        peer.engine.retain(object);
+        peer.written.clear();
+        peer.answer(delivery.call, vec![object]);
+        let written = peer.written();
+        assert!(written.contains(&format!("return {question}: results with 1")), "{written:?}");
+    }
+    // More than may be in one message.
+    let (more, more_end) = pipe();
+    let other = peer.engine.object(9);
+    peer.engine.attach(other, more);
+    peer.send(call(3, 5, 0xff)).unwrap();
+    let delivery = peer.delivered.pop().unwrap();
+    peer.engine.release_all(delivery.params.caps);
+    peer.engine.retain(object);
+    peer.written.clear();
+    peer.answer(delivery.call, vec![object, other]);
+    let refused = "return 3: a message with 2 file descriptors was not sent: 1 is the limit (Limits::descriptors)";
+    assert!(peer.written().iter().any(|text| text == refused));
+    assert!(is_closed(more_end));
+    // The peer names it, whatever it attaches itself.
+    peer.send_with(&mut vec![pipe().0], |root| {
+        write_call(root, 4, |mut to| {
+            to.set_receiver_hosted(1);
+            to.set_attached_fd(0);
+        });
+    })
+    .unwrap();
+    assert_eq!(peer.engine.resolved(given(&peer)), object);
+    peer.engine.release_all(peer.delivered.pop().unwrap().params.caps);
+    for question in [1, 2] {
+        peer.finish(question);
+    }
+    peer.engine.release(object);
+    assert!(peer.engine.descriptor(object).is_some());
+    peer.send(|root| {
+        let mut release = root.init_release();
+        release.set_id(1);
+        release.set_reference_count(2);
+    })
+    .unwrap();
+    assert!(is_closed(end), "the peer has released it");
+}

@@ -1,0 +1,164 @@
+//! File descriptors on their way in: which message those that came with a read can belong to.
+//!
+//! Cap'n Proto's senders attach the descriptors of a message to its first byte, and write nothing before it with
+//! the same system call. The kernel gives them with a read that has this byte, and lets that read end with what
+//! was written in that system call. So they belong to a message that begins in this read: to the first that names
+//! one of its descriptors. Descriptors that belong to none are closed, with the last message that begins there.
+
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+
+use rustix::cmsg_space;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, getsockname,
+    recvmsg,
+};
+
+use super::conn::Conn;
+use super::core::Core;
+use crate::limits_met::Limit;
+use crate::{Error, Result};
+
+/// What Linux sends with one message at most (SCM_MAX_FD).
+const MOST: usize = 253;
+/// How much is read at once. It is zeroed once, because the system call that gets descriptors is wrapped for
+/// initialized memory only.
+const READ_SIZE: usize = 64 << 10;
+
+/// How many descriptors a connection may take in one message: so many, or none if its stream carries none.
+pub(super) fn most(socket: &OwnedFd, limit: usize) -> usize {
+    if limit == 0 {
+        return 0;
+    }
+    let family = getsockname(socket).map(|address| address.address_family());
+    if family == Ok(AddressFamily::UNIX) { limit.min(MOST) } else { 0 }
+}
+
+impl Conn {
+    /// Fails if the connection sends no more than `count` file descriptors in one message, and says what to do.
+    pub(crate) fn check_descriptors(&self, core: &Core, count: usize) -> Result<()> {
+        let most = core.engine.most_descriptors();
+        if count < most {
+            return Ok(());
+        }
+        let (own, usable) = (self.limits().descriptors, most_of(core));
+        Err(Error::misuse(match (own, usable, most) {
+            (0, ..) => "a file descriptor cannot be sent: this side has to set Limits::descriptors, and so has the \
+                        other"
+                .to_owned(),
+            (_, 0, _) => "a file descriptor cannot be sent: only a unix socket carries descriptors, and this \
+                          connection is none"
+                .to_owned(),
+            (_, _, 0) => "a file descriptor cannot be sent: the other side takes none until it sets \
+                          Limits::descriptors"
+                .to_owned(),
+            _ => format!(
+                "a call or its results cannot have more than {most} file descriptors: the lower one of both \
+                 sides' Limits::descriptors"
+            ),
+        }))
+    }
+}
+
+/// What this side alone allows.
+fn most_of(core: &Core) -> usize {
+    core.engine.limits().descriptors
+}
+
+/// The descriptors that have arrived on one connection, and in which bytes.
+pub(super) struct Arriving {
+    /// How many one message may have.
+    limit: usize,
+    buffer: Vec<u8>,
+    /// How many bytes were read of the stream.
+    read: u64,
+    /// Where in the stream the next message begins.
+    next: u64,
+    /// Each with the read that they came with.
+    lists: Vec<List>,
+}
+
+/// The descriptors of one read.
+struct List {
+    from: u64,
+    to: u64,
+    descriptors: Vec<OwnedFd>,
+}
+
+impl List {
+    fn has(&self, place: u64) -> bool {
+        (self.from..self.to).contains(&place)
+    }
+}
+
+impl Arriving {
+    pub(super) fn new(limit: usize) -> Arriving {
+        Arriving { limit, buffer: vec![0; READ_SIZE], read: 0, next: 0, lists: Vec::new() }
+    }
+
+    /// Reads once, to the end of `to`, and no more than it has room for. Returns how many bytes.
+    pub(super) fn read(&mut self, socket: &OwnedFd, to: &mut Vec<u8>) -> rustix::io::Result<usize> {
+        let room = (to.capacity() - to.len()).min(READ_SIZE);
+        let mut space = vec![MaybeUninit::uninit(); cmsg_space!(ScmRights(self.limit))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        // Not inherited by programs that other threads start.
+        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        let slices = &mut [IoSliceMut::new(&mut self.buffer[..room])];
+        let received = recvmsg(socket, slices, &mut control, flags)?;
+        to.extend_from_slice(&self.buffer[..received.bytes]);
+        let mut descriptors = Vec::new();
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = message {
+                descriptors.extend(rights);
+            }
+        }
+        // The kernel has closed those that had no room; the room is that of a few more where the limit is odd.
+        if received.flags.contains(ReturnFlags::CTRUNC) || descriptors.len() > self.limit {
+            descriptors.truncate(self.limit);
+            let limit = self.limit;
+            Limit::Descriptors.met(|| {
+                format!(
+                    "file descriptors of a peer's were closed: more than {limit} came in one message \
+                     (Limits::descriptors)"
+                )
+            });
+        }
+        let from = self.read;
+        self.read += received.bytes as u64;
+        if !descriptors.is_empty() {
+            self.lists.push(List { from, to: self.read, descriptors });
+        }
+        Ok(received.bytes)
+    }
+
+    /// The descriptors that may belong to the message that begins next.
+    pub(super) fn take(&mut self) -> Vec<OwnedFd> {
+        let next = self.next;
+        let list = self.lists.iter_mut().find(|list| list.has(next));
+        list.map(|list| std::mem::take(&mut list.descriptors)).unwrap_or_default()
+    }
+
+    /// Puts back what the message at `place` did not take, for the next one.
+    pub(super) fn put_back(&mut self, place: u64, descriptors: Vec<OwnedFd>) {
+        if let Some(list) = self.lists.iter_mut().find(|list| list.has(place)) {
+            list.descriptors = descriptors;
+        }
+    }
+
+    /// Where in the stream the next message begins.
+    pub(super) fn place(&self) -> u64 {
+        self.next
+    }
+
+    /// A message of this length was taken.
+    pub(super) fn passed(&mut self, length: usize) {
+        self.next += length as u64;
+    }
+
+    /// Closes what belongs to no message: all that was read is taken, but for the beginning of one.
+    pub(super) fn settle(&mut self) {
+        let next = self.next;
+        self.lists.retain(|list| list.has(next) && !list.descriptors.is_empty());
+    }
+}

@@ -1,0 +1,56 @@
+//! A file descriptor on its way to the peer: an object that has no methods, to which the descriptor is attached.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use capnp_engine::{Cap, Delivery, Incoming};
+
+use super::errors::to_exception;
+use super::object::Object;
+use crate::connection::{ArcConn, Core};
+use crate::limits_met::Limit;
+use crate::wire::helpers::unknown_method;
+use crate::{Error, Result};
+
+/// What the peer gets: it releases it when it has taken the descriptor.
+struct Carrier;
+
+impl Core {
+    /// A new capability with a copy of this descriptor.
+    ///
+    /// # Errors
+    /// The process has no descriptor left, or the peer has as many that it has not released as it may.
+    pub(super) fn export_descriptor(
+        &mut self,
+        conn: &ArcConn,
+        descriptor: BorrowedFd<'_>,
+    ) -> Result<Cap> {
+        let most = conn.limits().held_descriptors;
+        if self.engine.held_descriptors() >= most {
+            let message = format!(
+                "more than {most} file descriptors are held on one connection (Limits::held_descriptors)"
+            );
+            Limit::Descriptors.met(|| format!("a file descriptor was not sent: {message}"));
+            return Err(Error::Overloaded { message });
+        }
+        let copy = descriptor.try_clone_to_owned();
+        let copy = copy.map_err(|error| Error::io("copy a file descriptor to be sent", error))?;
+        let cap = self.export(Arc::new(Carrier), false);
+        self.engine.attach(cap, copy);
+        Ok(cap)
+    }
+}
+
+impl Object for Carrier {
+    fn deliver(
+        self: Arc<Self>,
+        core: &mut Core,
+        _conn: &ArcConn,
+        call: Delivery,
+        _message: Option<&Incoming<'_>>,
+    ) {
+        let error = unknown_method("file descriptor", call.interface, call.method);
+        core.engine.release_all(call.params.caps);
+        core.engine.answer(call.call, Err(to_exception(error)));
+    }
+}
