@@ -93,7 +93,11 @@ fn when_a_promise_comes_home() {
         request.get().set_counter(own);
         let sent = request.send();
         let early = sent.pipeline.get_counter();
-        let mut values: Vec<_> = (0..CALLS).map(|_| early.next_request().send().promise).collect();
+        let mut values = Vec::new();
+        for _ in 0..CALLS {
+            values.push(early.next_request().send().promise);
+            values.push(sent.pipeline.get_counter().next_request().send().promise);
+        }
         let response = sent.promise.await.unwrap();
         assert_eq!(response.get().unwrap().get_value(), 1);
         // What it has resolved to now is called after what was called by the promise; so is the same by the
@@ -107,7 +111,7 @@ fn when_a_promise_comes_home() {
         let values = join_all(values).await.into_iter();
         let values: Vec<_> =
             values.map(|value| value.unwrap().get().unwrap().get_value()).collect();
-        assert_eq!(values, (2..2 + 4 * CALLS).collect::<Vec<_>>());
+        assert_eq!(values, (2..2 + 5 * CALLS).collect::<Vec<_>>());
     });
     server.join();
 }
