@@ -118,7 +118,7 @@
 //! | span | `call` |
 //! | its fields | `side`, `method`, `connection`, `peer`, `number`, `parameter_bytes`, `trace_id`, `parent_id`, `outcome`, `result_bytes`, `duration_us` |
 //! | fields of the log of calls | `connection`, `peer`, `number`, `bytes`, `waited`, `outcome`, `took`, `thread` |
-//! | fields of other lines | `pid`, `exit`, `error`, `name`, `path`, `signal` |
+//! | fields of other lines | `pid`, `exit`, `error`, `generation`, `name`, `path`, `signal` |
 //! | counters of `metrics` | `multiprocess_calls_total`, `multiprocess_parameter_bytes_total`, `multiprocess_result_bytes_total`, `multiprocess_limits_met_total` |
 //! | histogram | `multiprocess_call_duration_seconds` |
 //! | gauges | `multiprocess_connections`, `multiprocess_calls_under_way`, `multiprocess_threads`, `multiprocess_objects`, `multiprocess_held_bytes`, `multiprocess_unsent_bytes` |

@@ -109,7 +109,7 @@ fn fields_of_the_log() {
     written.extend(fields(&code, "tracing::trace!("));
     written.extend(set(&["bytes", "waited"]));
     // What the texts are made of.
-    for part in ["method", "parameters", "end"] {
+    for part in ["called", "method", "parameters", "end"] {
         written.remove(part);
     }
     assert_eq!(own, written);

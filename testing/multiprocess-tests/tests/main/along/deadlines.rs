@@ -1,6 +1,6 @@
 //! The time that is left travels with a call, and bounds what it calls.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -79,8 +79,10 @@ fn nested(run: impl Fn(&LabClient) -> Result<()> + Send + Sync + 'static) -> Nes
     loop {
         timeout *= 2;
         let (tell, told) = mpsc::channel();
-        let (run, far) = (Arc::clone(&run), far.clone());
+        let (run, far, begun) = (Arc::clone(&run), far.clone(), Arc::new(AtomicBool::new(false)));
+        let begins = Arc::clone(&begun);
         let callback = Relay::client(move |_, _| {
+            begins.store(true, Ordering::SeqCst);
             tell.send(run(&far)).unwrap();
             Ok(0)
         });
@@ -88,6 +90,7 @@ fn nested(run: impl Fn(&LabClient) -> Result<()> + Send + Sync + 'static) -> Nes
         if let Ok(inner) = told.recv_timeout(Duration::from_secs(60)) {
             return Nested { timeout, outer, inner, server, _ends: [serving, calling] };
         }
+        assert!(!begun.load(Ordering::SeqCst), "the callback has failed");
         assert!(timeout < HOUR, "no callback has begun");
     }
 }
