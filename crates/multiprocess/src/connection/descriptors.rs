@@ -15,10 +15,7 @@ use rustix::net::{
     recvmsg,
 };
 
-use super::conn::Conn;
-use super::core::Core;
 use crate::limits_met::Limit;
-use crate::{Error, Result};
 
 /// What Linux sends with one message at most (SCM_MAX_FD).
 const MOST: usize = 253;
@@ -33,37 +30,6 @@ pub(super) fn most(socket: &OwnedFd, limit: usize) -> usize {
     }
     let family = getsockname(socket).map(|address| address.address_family());
     if family == Ok(AddressFamily::UNIX) { limit.min(MOST) } else { 0 }
-}
-
-impl Conn {
-    /// Fails if the connection sends no more than `count` file descriptors in one message, and says what to do.
-    pub(crate) fn check_descriptors(&self, core: &Core, count: usize) -> Result<()> {
-        let most = core.engine.most_descriptors();
-        if count < most {
-            return Ok(());
-        }
-        let (own, usable) = (self.limits().descriptors, most_of(core));
-        Err(Error::misuse(match (own, usable, most) {
-            (0, ..) => "a file descriptor cannot be sent: this side has to set Limits::descriptors, and so has the \
-                        other"
-                .to_owned(),
-            (_, 0, _) => "a file descriptor cannot be sent: only a unix socket carries descriptors, and this \
-                          connection is none"
-                .to_owned(),
-            (_, _, 0) => "a file descriptor cannot be sent: the other side takes none until it sets \
-                          Limits::descriptors"
-                .to_owned(),
-            _ => format!(
-                "a call or its results cannot have more than {most} file descriptors: the lower one of both \
-                 sides' Limits::descriptors"
-            ),
-        }))
-    }
-}
-
-/// What this side alone allows.
-fn most_of(core: &Core) -> usize {
-    core.engine.limits().descriptors
 }
 
 /// The descriptors that have arrived on one connection, and in which bytes.

@@ -16,6 +16,32 @@ use crate::{Error, Result};
 struct Carrier;
 
 impl Core {
+    /// Fails if a message that has `count` descriptors already can have no more, and says what to do.
+    pub(super) fn check_descriptors(&self, conn: &ArcConn, count: usize) -> Result<()> {
+        let most = self.engine.most_descriptors();
+        if count < most {
+            return Ok(());
+        }
+        // What was set here, and what of it the stream allows.
+        let (set, usable) = (conn.limits().descriptors, self.engine.limits().descriptors);
+        Err(Error::misuse(match (set, usable, most) {
+            (0, ..) => {
+                "a file descriptor cannot be sent: this side has to set Limits::descriptors, and so has the other"
+                    .to_owned()
+            }
+            (_, 0, _) => "a file descriptor cannot be sent: only a unix socket carries descriptors, and this \
+                          connection is none"
+                .to_owned(),
+            (_, _, 0) => "a file descriptor cannot be sent: the other side takes none until it sets \
+                          Limits::descriptors"
+                .to_owned(),
+            _ => format!(
+                "a call or its results cannot have more than {most} file descriptors: the lower one of both \
+                 sides' Limits::descriptors"
+            ),
+        }))
+    }
+
     /// A new capability with a copy of this descriptor.
     ///
     /// # Errors

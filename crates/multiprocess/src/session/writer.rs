@@ -258,7 +258,7 @@ impl WriteCapabilities for Writer<'_> {
     }
 
     fn descriptor(&mut self, descriptor: BorrowedFd<'_>) -> Result<Hook> {
-        self.conn.check_descriptors(self.core, self.descriptors)?;
+        self.core.check_descriptors(self.conn, self.descriptors)?;
         let cap = self.core.export_descriptor(self.conn, descriptor)?;
         self.descriptors += 1;
         Ok(self.give(cap))
