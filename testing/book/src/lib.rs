@@ -1,13 +1,13 @@
 //! The programs of `docs/book`, compiled and run with the tests: those of each chapter are documentation tests here,
 //! and the schemas that the chapters show are those of this crate.
 
-pub mod gallery {
-    //! The schema of a C++ program, of the chapter on libmultiprocess.
-    multiprocess::include_generated!("gallery");
-}
 pub mod generated {
     //! The schema of the other chapters.
     multiprocess::include_generated!();
+}
+pub mod messages {
+    //! The schema of a C++ program, of the chapter on libmultiprocess.
+    multiprocess::include_generated!("gallery");
 }
 mod seconds;
 
