@@ -75,9 +75,15 @@ impl Thread {
             let height = *height;
             let bytes: usize = blocks.iter().map(|(block, _)| block.total_size()).sum();
             count = (BATCH_BYTES * blocks.len() / bytes.max(1)).clamp(1, MOST_BLOCKS);
-            self.vault
-                .get()?
-                .connect_blocks(blocks.iter().map(|(block, height)| (block, *height)))?;
+            let vault = self.vault.get()?;
+            vault.connect_blocks(blocks.iter().map(|(block, height)| (block, *height)))?;
+            if vault.tip() == tip {
+                return Err(Trouble::Again(
+                    "the node gives blocks that the wallet has already: use a node that you trust"
+                        .to_owned(),
+                ));
+            }
+            drop(vault);
             if let Some(progress) = progress {
                 self.advance(progress, height);
                 if self.scan.is_aborted() {
@@ -91,11 +97,15 @@ impl Thread {
     fn step_back(&self) -> Result<(), Trouble> {
         let hashes = self.vault.get()?.locator_hashes();
         for hash in hashes {
-            let asked = FoundBlockParam::default().want_in_active_chain(true).want_height(true);
+            let asked = FoundBlockParam::default().want_in_active_chain(true);
             let found = self.chain.find_block(hash, asked).timeout(ANSWER).wait()?;
             if found.result && found.block.in_active_chain {
-                let height = u32::try_from(found.block.height).unwrap_or_default();
-                return Ok(self.vault.get()?.rewind_to(BlockId { height, hash })?);
+                let vault = self.vault.get()?;
+                // The wallet's own height: it need not rely on the node's.
+                return match vault.height_of(hash) {
+                    Some(height) => Ok(vault.rewind_to(BlockId { height, hash })?),
+                    None => Ok(()),
+                };
             }
         }
         Err(Trouble::Again(

@@ -4,6 +4,7 @@ mod commands;
 mod encryption;
 mod february;
 mod gaps;
+mod hostile;
 mod life;
 mod objects;
 mod paying;
