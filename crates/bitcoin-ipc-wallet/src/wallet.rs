@@ -8,7 +8,7 @@ use std::time::Duration;
 use bitcoin_ipc::bitcoin::{Transaction, Txid};
 use bitcoin_ipc_draft::Passphrase;
 use bitcoin_ipc_draft::chain::ChainHandle;
-use bitcoin_ipc_draft::values::Broadcast;
+use bitcoin_ipc_draft::values::{Broadcast, RemovalReason};
 use bitcoin_ipc_draft::wallet::{CoinControl, Recipient};
 use multiprocess::Error;
 
@@ -175,7 +175,7 @@ impl LoadedWallet {
     fn give_to_node(&self, tx: &Transaction) -> Result<(), WalletError> {
         let sent = self.chain.broadcast_transaction(tx.clone(), MAX_FEE, Broadcast::MempoolAndAll);
         match sent.wait() {
-            Ok(sent) if sent.result => Ok(self.vault()?.transaction_added(tx)?),
+            Ok(sent) if sent.result => self.is_given(tx),
             Ok(sent) => {
                 let txid = tx.compute_txid();
                 tracing::warn!(
@@ -188,6 +188,26 @@ impl LoadedWallet {
                 tracing::warn!(
                     "a transaction is stored and could not be given to the node: {error}"
                 );
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes that the node has taken it. That it has left the memory pool since, as where another has replaced it, may
+    /// have been told before this: so the node is asked.
+    fn is_given(&self, tx: &Transaction) -> Result<(), WalletError> {
+        self.vault()?.transaction_added(tx)?;
+        let txid = tx.compute_txid();
+        match self.chain.is_in_mempool(txid).wait() {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                // Why it has left is not known; what has replaced it is in the memory pool.
+                self.vault()?.transaction_removed(txid, RemovalReason::Expiry)?;
+                self.follower.look_at_mempool();
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!("the node does not say whether it still has {txid}: {error}");
                 Ok(())
             }
         }
