@@ -49,6 +49,8 @@ pub struct Engine {
     /// What the peer is told of this side's limits, and what it has told of its own.
     pub(crate) tells: Option<PeerLimits>,
     pub(crate) told: Option<PeerLimits>,
+    /// A message of the peer's has come.
+    pub(crate) heard: bool,
     /// What the peer's Bootstrap returns.
     pub(crate) bootstrap: Option<Cap>,
     pub(crate) caps: Caps,
@@ -87,6 +89,7 @@ impl Engine {
             limits,
             tells: None,
             told: None,
+            heard: false,
             bootstrap: None,
             caps: Caps::default(),
             questions: Questions::default(),

@@ -5,13 +5,14 @@
 //! overtake those. So the later calls wait here (an embargo) until the peer has sent back a
 //! Disembargo, which comes after the earlier calls.
 
-use crate::cap::{Cap, Kind, PeerPath, Target, Waiting, released};
+use crate::cap::{Cap, Kind, Path, PeerPath, Target, Waiting, released};
 use crate::effect::{Delivery, Effect};
 use crate::engine::Engine;
 use crate::error::{Failure, Fatal};
 use crate::exports::write_way;
 use crate::incoming::Incoming;
 use crate::pending_call::{Asker, CallKind, PendingCall};
+use crate::questions::{CallId, Wanted};
 
 /// A promise whose calls wait for a Disembargo, and the capability it has resolved to, with a
 /// reference on each.
@@ -95,6 +96,22 @@ impl Engine {
         } else {
             self.release_all(call.params.caps);
         }
+    }
+
+    /// A promise of the capability at a path of the results of a call that was made, with one reference:
+    /// what [`CallOptions::pipeline`](crate::CallOptions::pipeline) requests with the call. None once the call has returned or was
+    /// cancelled.
+    pub fn promise_in(&mut self, call: CallId, path: Path) -> Option<Cap> {
+        let question = self.questions.get(call)?;
+        if question.wanted == Wanted::No {
+            return None;
+        }
+        let sent = question.sent;
+        let promise = self.promise_of(call, path.clone());
+        if let (true, Some(state)) = (sent, self.caps.promise(promise)) {
+            state.target = Target::Answer { question: call.place, path, called: false };
+        }
+        Some(promise)
     }
 
     /// Resolves a promise. Takes over the reference on `to`.

@@ -230,7 +230,7 @@ impl Engine {
     }
 
     /// A promise of the capability at a path of a call's results, with one reference.
-    fn promise_of(&mut self, call: CallId, path: Path) -> Cap {
+    pub(crate) fn promise_of(&mut self, call: CallId, path: Path) -> Cap {
         let promise = self.caps.add(Kind::Promise(Box::new(Promise::new(Target::Here))));
         if let Some(question) = self.questions.get(call) {
             question.more().promises.push((path, promise));

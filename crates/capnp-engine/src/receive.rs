@@ -25,6 +25,7 @@ impl Engine {
             return Ok(());
         }
         self.receive_one(message)?;
+        self.heard = true;
         self.settle();
         Ok(())
     }

@@ -88,6 +88,12 @@ impl Engine {
         self.told
     }
 
+    /// Whether the peer is known to be another implementation: it has sent a message, and has not told its limits
+    /// before that.
+    pub fn is_peer_other(&self) -> bool {
+        self.heard && self.told.is_none()
+    }
+
     /// The size of the largest message that this side may send: its own limit, or what the peer has told
     /// if that is less.
     pub fn most_message(&self) -> usize {

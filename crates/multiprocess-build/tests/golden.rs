@@ -52,6 +52,16 @@ fn types_of_another_crate() -> Result {
     })
 }
 
+/// Checked in, as a build script of the crate would be run for all of its users, for tests and examples alone.
+#[test]
+fn the_examples_of_the_tokio_layer() -> Result {
+    let golden = here().join("../multiprocess-tokio/tests/doc/generated");
+    compare_with("tokio", &golden, |builder, _| {
+        let schema = here().join("../multiprocess-tokio/tests/doc/market.capnp");
+        builder.file(schema).async_traits(true)
+    })
+}
+
 /// The runtime's own schema: it cannot have its code made when it is built, as the generator's tests need it.
 #[test]
 fn the_monitor_of_the_runtime() -> Result {

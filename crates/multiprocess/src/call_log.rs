@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::{Level, enabled};
 
 use crate::Error;
-use crate::stats::End;
+use crate::stats::CallOutcome;
 use crate::thread_list;
 
 /// The most characters of the parameters that are shown, as libmultiprocess has it.
@@ -117,13 +117,13 @@ impl<'a> Outcome<'a> {
     }
 
     /// The same for the statistics.
-    pub(crate) fn end(&self) -> End {
+    pub(crate) fn end(&self) -> CallOutcome {
         match self {
-            Outcome::Answered(_) => End::Answered,
-            Outcome::Failed(_) => End::Failed,
-            Outcome::Cancelled => End::Cancelled,
-            Outcome::TimedOut(_) => End::TimedOut,
-            Outcome::Lost(_) => End::Lost,
+            Outcome::Answered(_) => CallOutcome::Answered,
+            Outcome::Failed(_) => CallOutcome::Failed,
+            Outcome::Cancelled => CallOutcome::Cancelled,
+            Outcome::TimedOut(_) => CallOutcome::TimedOut,
+            Outcome::Lost(_) => CallOutcome::Lost,
         }
     }
 

@@ -10,6 +10,7 @@ use tracing::{Level, Span, debug_span, span_enabled};
 
 use crate::call_log::Outcome;
 use crate::stats::Side;
+use crate::trace_context::TraceContext;
 
 /// The target of the spans.
 macro_rules! target {
@@ -34,20 +35,30 @@ pub(crate) struct Begun<'a> {
     pub(crate) number: u64,
     /// Of the message with the parameters.
     pub(crate) bytes: usize,
+    /// The trace that it is part of, if one is known.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// A span for a call that begins.
 #[cold]
 pub(crate) fn begin(begun: &Begun<'_>) -> Span {
-    let Begun { side, method, connection, peer, number, bytes } = *begun;
+    let Begun { side, method, connection, peer, number, bytes, trace } = *begun;
     let side = match side {
         Side::Called => "called",
         Side::Served => "served",
     };
-    debug_span!(
+    let span = debug_span!(
         target: target!(), "call", side, method, connection, peer = peer.unwrap_or("unnamed"), number,
-        parameter_bytes = bytes, outcome = Empty, result_bytes = Empty, duration_us = Empty
-    )
+        parameter_bytes = bytes, trace_id = Empty, parent_id = Empty, outcome = Empty, result_bytes = Empty,
+        duration_us = Empty
+    );
+    if let Some(trace) = trace {
+        let (id, parent) =
+            (u128::from_be_bytes(trace.trace_id()), u64::from_be_bytes(trace.span_id()));
+        span.record("trace_id", tracing::field::display(format_args!("{id:032x}")));
+        span.record("parent_id", tracing::field::display(format_args!("{parent:016x}")));
+    }
+    span
 }
 
 /// The call has ended. The span ends when it is dropped.

@@ -30,6 +30,8 @@
 //! - [`Reconnect`]: a connection that is made again when it is lost;
 //! - [`process`]: children, inherited sockets, listening;
 //! - [`current_call`]: information for a served method about its caller;
+//! - [`TraceContext`]: which trace a call belongs to;
+//! - [`Interceptor`]: authorization, logging, metrics and traces around each call;
 //! - [`stats`]: how often each method was called, how its calls ended and how long they took;
 //! - [`diagnostics`]: what is under way, for a person who looks for a call that is stuck;
 //! - [`monitor`]: both for another process, over a socket;
@@ -77,6 +79,7 @@
 //! |---|---|
 //! | `side` | `called` or `served` |
 //! | `method`, `connection`, `peer`, `number` | as in the log; the parameters are never told |
+//! | `trace_id`, `parent_id` | of a call with a [`TraceContext`]: the trace, and the span that made the call |
 //! | `parameter_bytes`, `result_bytes` | the sizes of the messages; the second is recorded at the end, if there are results |
 //! | `outcome`, `duration_us` | as in the log, recorded at the end; microseconds from sending or arrival |
 //!
@@ -86,6 +89,40 @@
 //!
 //! Everything else (limits that were met, hooks that are slow, children that do not exit) is at the levels warn
 //! and error, with the modules as targets. What a process is doing at this moment is told by [`diagnostics`].
+//!
+//! # Deadlines and traces
+//!
+//! Between peers that use this crate, two things travel with a call beside its parameters, for methods that have a
+//! `Context`:
+//!
+//! - **Its deadline**, which its [`timeout`](Call::timeout) sets. The method can ask [`CurrentCall::remaining`]. The calls
+//!   that it makes are bounded by it, on the thread that runs it or where it is polled, also those of objects of this
+//!   process that it starts; after the deadline none is sent. A call whose deadline passes before its method begins is
+//!   not begun. What ends a method that runs is the cancel that the caller sends at its deadline, as before:
+//!   [`CurrentCall::is_cancelled`], [`CurrentCall::cascade`], or the end of its future. The time that is left is sent,
+//!   because clocks differ. Calls that [stream](Call#streaming) or are [pipelined](Call::pipelined) to have none, nor has
+//!   the end of an object.
+//! - **Its trace**, a [`TraceContext`] as W3C has it, that [`Call::trace`], a [scope](TraceContext::in_scope) or an
+//!   [`Interceptor`] sets, and that the calls of the method inherit.
+//!
+//! They are in data of the Context that no other implementation has. Another implementation gets them with the calls that
+//! go out before it has said anything, where it ignores them, and never again; what it writes there is not read.
+//!
+//! # Names
+//!
+//! All names by which others find what is told, in one place. Fields are explained above, labels and units in [`stats`].
+//!
+//! | what | names |
+//! |---|---|
+//! | targets of `tracing` | `multiprocess::calls`, `multiprocess::call`; else those of the modules |
+//! | span | `call` |
+//! | its fields | `side`, `method`, `connection`, `peer`, `number`, `parameter_bytes`, `trace_id`, `parent_id`, `outcome`, `result_bytes`, `duration_us` |
+//! | fields of the log of calls | `connection`, `peer`, `number`, `bytes`, `waited`, `outcome`, `took`, `thread` |
+//! | fields of other lines | `pid`, `exit`, `error`, `name`, `path`, `signal` |
+//! | counters of `metrics` | `multiprocess_calls_total`, `multiprocess_parameter_bytes_total`, `multiprocess_result_bytes_total`, `multiprocess_limits_met_total` |
+//! | histogram | `multiprocess_call_duration_seconds` |
+//! | gauges | `multiprocess_connections`, `multiprocess_calls_under_way`, `multiprocess_threads`, `multiprocess_objects`, `multiprocess_held_bytes`, `multiprocess_unsent_bytes` |
+//! | labels | `method`, `side`, `outcome`, `limit`, `kind` |
 //!
 //! # Two objects, one socket
 //!
@@ -117,6 +154,7 @@ mod opaque;
 mod call_log;
 mod call_span;
 mod calls;
+mod carried;
 mod cleanup;
 mod connection;
 mod count;
@@ -149,6 +187,7 @@ mod thread_list;
 mod thread_start;
 mod threads;
 mod timed_out;
+mod trace_context;
 mod unwind;
 mod wakers;
 mod wire;
@@ -156,7 +195,7 @@ mod wire;
 pub use calls::any_pointer::AnyPointer;
 pub use calls::call::Call;
 pub use calls::capability::Capability;
-pub use calls::connection::{Connection, ConnectionBuilder};
+pub use calls::connection::{Connection, ConnectionBuilder, WeakConnection};
 pub use calls::current::{CurrentCall, current_call};
 pub use calls::peer_version::PeerVersion;
 pub use calls::rest::Rest;
@@ -167,8 +206,10 @@ pub use limits_met::Limit;
 pub use process_limits::ProcessLimits;
 pub use reconnect::{Connected, Current, Reconnect, ReconnectState, Reconnecting};
 pub use rt::{Interface, capnp};
+pub use session::{CallEnd, IncomingCall, Interceptor, OutgoingCall};
 pub use threads::CancelToken;
 pub use timed_out::TimedOut;
+pub use trace_context::TraceContext;
 /// The types of schemas, as markers: for the items of a list's view ([`ListView`]`<'_, Text>`), and as
 /// arguments for type parameters ([`Argument`](schema::Argument)).
 pub mod schema {

@@ -3,6 +3,7 @@
 pub use crate::calls::any_pointer::AnyPointerWire;
 pub use crate::calls::call::Call;
 pub use crate::calls::capability::{AnyObject, AnyObjectNotNull};
+pub use crate::calls::connection::StartConnection;
 pub use crate::calls::executor::Async;
 pub use crate::calls::family::Family;
 pub use crate::calls::handle::Handle;
@@ -11,11 +12,17 @@ pub use crate::calls::interface::{Construct, Destroy, Interface};
 pub use crate::calls::method::{Method, MethodId, exception, exception_named, unimplemented};
 pub use crate::calls::object::{NotNull, Object, Shared, SharedNotNull};
 pub use crate::calls::proxy::{call, close};
+pub use crate::calls::raw::{
+    Inside, RawAnswer, RawCall, RawMessage, RawObject, RawPayload, TaskRead, TaskReader,
+    bootstrap_raw, raw_capability, raw_object, start_raw,
+};
 pub use crate::calls::remote::RemoteObject;
 pub use crate::calls::rest::{Known, Rest};
 pub use crate::calls::versions::{Variant, call_versions};
+pub use crate::connection::refuse;
 pub use crate::delay::Delay;
-pub use crate::serving::{Job, Task};
+pub use crate::serving::{Job, PoolTask, Task};
+pub use crate::threads::{Waits, allow_waits, check_may_wait, refuse_waits};
 pub use crate::wire::{
     AnyBuilder, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Borrowable, BorrowableOr, Boxed,
     Builder, Data, Decoder, Encoder, Entry, Enum, Enumerant, Exception, Fields, HashMapOf,

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 /// From the lowest to the highest. What a file imports from the crate is in its own layer or below.
 const LAYERS: &[&[&str]] = &[
     &["count", "opaque", "timed_out"],
-    &["error", "sync"],
-    &["forked", "moment", "panics", "wakers"],
+    &["error", "sync", "trace_context"],
+    &["carried", "forked", "moment", "panics", "wakers"],
     &["stats"],
     &["call_log", "limits_met", "process_limits", "thread_list"],
     &["call_span"],

@@ -94,6 +94,22 @@ fn a_call_has_a_span_on_either_side() {
     assert!(!String::from_utf8_lossy(&LOG.lock().unwrap()).contains("a secret"));
 }
 
+/// As `trace_id` and `parent_id`, on either side.
+#[test]
+fn a_span_has_the_trace_of_its_call() {
+    let Pair { serving, calling, lab, .. } = pair_with_spans();
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+    lab.add(1, 2).trace(trace).wait().unwrap();
+    lab.text("none").wait().unwrap();
+    for conn in [&calling, &serving] {
+        let traced = line(conn, &["close", r#"method="Lab.add""#]);
+        assert!(traced.contains(" trace_id=4bf92f3577b34da6a3ce929d0e0e4736 "), "{traced}");
+        assert!(traced.contains(" parent_id=00f067aa0ba902b7 "), "{traced}");
+        let other = line(conn, &["close", r#"method="Lab.text""#]);
+        assert!(!other.contains("trace_id") && !other.contains("parent_id"), "{other}");
+    }
+}
+
 #[test]
 fn it_says_how_the_call_ended() {
     let Pair { serving, calling, lab, .. } = pair_with_spans();

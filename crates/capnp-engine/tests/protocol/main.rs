@@ -9,6 +9,7 @@ mod misbehaves;
 mod older;
 mod order;
 mod peer;
+mod promised;
 mod tail;
 mod texts;
 mod told;

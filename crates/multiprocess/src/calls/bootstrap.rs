@@ -4,6 +4,7 @@ use super::handle::Handle;
 use super::interface::Interface;
 use super::start::object_of;
 use crate::Result;
+use crate::carried::Carried;
 use crate::connection::ArcConn;
 use crate::session::{Complete, HeldCap, How};
 use crate::wire::{AnyBuilder, Builder, Encoder};
@@ -25,7 +26,7 @@ pub(super) fn bootstrap<I: Interface>(conn: &ArcConn, answered: Complete) -> Res
             Ok(())
         };
         let target = (id.interface, id.ordinal);
-        let written = core.write_call(conn, target, (0, 0), None, &mut fill)?;
+        let written = core.write_call(conn, target, (0, 0), (None, &Carried::NONE), &mut fill)?;
         let how = How { pipeline: Some(vec![id.pipeline]), ..How::default() };
         let (_, map) = core.call(first, written, how, answered)?;
         if let Some(map) = map {

@@ -1,5 +1,6 @@
 //! A method call: waited for by a thread or a future, bounded, cancelled, pipelined.
 
+mod begin;
 mod pipelined;
 mod poll;
 
@@ -8,6 +9,8 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use begin::given;
+
 use super::local_calls::start_local;
 use super::method::MethodId;
 use super::remote::RemoteObject;
@@ -15,10 +18,14 @@ use super::slot::Slot;
 use super::start::{RoomToSend, SentCall, Started, start_call, wait_for};
 use super::streaming::{Room, start_stream};
 use super::waiting::{Deadline, wait_for_slot};
+use crate::carried::Carried;
 use crate::notes;
 use crate::panics::catch_panic;
-use crate::session::{Caller, EncodeFn};
-use crate::threads::{check_thread, innermost, innermost_future, this_inbox};
+use crate::session::{Caller, EncodeFn, Ends};
+use crate::threads::{
+    check_may_wait, check_thread, enter_scope, innermost, innermost_future, this_inbox,
+};
+use crate::trace_context::TraceContext;
 use crate::wire::{AnyBuilder, Encoder, PayloadCodec};
 use crate::{Error, Result};
 
@@ -90,6 +97,12 @@ pub struct Call<T: 'static> {
     likely: bool,
     adjust: Option<Adjust<T>>,
     then: Option<Box<dyn FnOnce() + Send>>,
+    /// What travels with it: until it has begun, the trace that it was given. Mostly none.
+    carried: Option<Box<Carried>>,
+    /// It has begun: it has what it inherits, and the interceptors know of it.
+    begun: bool,
+    /// What the interceptors run when it has ended.
+    ends: Option<Box<Ends>>,
 }
 
 type Adjust<T> = Box<dyn FnOnce(&mut T) + Send>;
@@ -133,14 +146,19 @@ impl<T: Send + 'static> Call<T> {
     ///
     /// # Errors
     /// The method's own error, or that of the connection; see [`Error`]. [`Error::ApiMisuse`] in the
-    /// destructor of a thread-local value, once the runtime's own are gone.
+    /// destructor of a thread-local value, once the runtime's own are gone, and on a thread that polls a future
+    /// for which this is refused (the crate `multiprocess-tokio` says which).
     pub fn wait(mut self) -> Result<T> {
         if !matches!(self.state, State::Ready(_) | State::Local(_)) {
             check_thread()?;
+            check_may_wait()?;
         }
         let result = match std::mem::replace(&mut self.state, State::Done) {
             State::Ready(result) => result,
-            State::Local(run) => catch_panic(run),
+            State::Local(run) => {
+                let _scope = self.carried.take().map(|carried| enter_scope(given(&carried)));
+                catch_panic(run)
+            }
             State::Remote(call) => self.wait_remote(call, None),
             State::Full(mut call, room, deadline) => match room.wait(&deadline) {
                 Ok(()) => {
@@ -234,22 +252,26 @@ impl<T: Send + 'static> Call<T> {
         if let Err(error) = &mut result {
             error.name_method(self.method);
         }
+        if let Some(ends) = self.ends.take() {
+            ends.end(result.as_ref().err());
+        }
         result
     }
 
     /// Makes the call from this thread, in older forms as well if that is needed.
     /// `room`: what is reserved for the call.
     fn wait_remote(&mut self, mut call: RemoteCall<T>, mut room: Option<RoomToSend>) -> Result<T> {
+        self.prepare(&call)?;
         loop {
             let deadline = self.deadline();
             if let Some(done) = self.streams(&call) {
-                return match call.stream()? {
+                return match call.stream(self.carries())? {
                     Some(room) => room.wait(&deadline).map(|()| done()),
                     None => Ok(done()),
                 };
             }
             let closed = call.results.closed;
-            let started = call.send_from_thread();
+            let started = call.send_from_thread(self.carries());
             drop(room.take());
             let result = match started {
                 Ok(Started::Sent(sent)) => wait_for(sent, deadline, true),
@@ -283,9 +305,15 @@ impl<T: Send + 'static> Call<T> {
 
     /// Sends the call for a future, which is being polled if `polled`.
     fn begin(&mut self, waker: &Waker, polled: bool) {
-        self.state = match std::mem::replace(&mut self.state, State::Done) {
+        let mut state = std::mem::replace(&mut self.state, State::Done);
+        if let State::Remote(call) = &state
+            && let Err(error) = self.prepare(call)
+        {
+            state = State::Ready(Err(error));
+        }
+        self.state = match state {
             State::Remote(mut call) => match self.streams(&call) {
-                Some(done) => match call.stream() {
+                Some(done) => match call.stream(self.carries()) {
                     Ok(Some(room)) => {
                         let deadline = self.deadline().watched(room.slot());
                         State::Streamed(room, done, deadline)
@@ -295,7 +323,7 @@ impl<T: Send + 'static> Call<T> {
                 },
                 None => {
                     let closed = call.results.closed;
-                    match call.send_from_future(waker, polled) {
+                    match call.send_from_future(self.carries(), waker, polled) {
                         Ok(Started::Sent(sent)) => {
                             let deadline = self.deadline().watched(&sent.slot);
                             State::Sent(sent, deadline)
@@ -312,6 +340,7 @@ impl<T: Send + 'static> Call<T> {
             },
             State::Local(run) => {
                 let slot = Arc::new(Slot::for_future(waker));
+                let run = self.within(run);
                 let deadline = self.deadline().watched(&slot);
                 start_local(&slot, run);
                 State::Pooled(slot, deadline)
@@ -332,6 +361,9 @@ impl<T> Call<T> {
             likely: false,
             adjust: None,
             then: None,
+            carried: None,
+            begun: false,
+            ends: None,
         }
     }
 
@@ -405,25 +437,30 @@ impl<T: 'static> RemoteCall<T> {
 }
 
 impl<T: Send + 'static> RemoteCall<T> {
-    fn send_from_thread(&mut self) -> Result<Started<T>> {
+    fn send_from_thread(&mut self, carried: &Carried) -> Result<Started<T>> {
         let RemoteCall { method, object, encode, results, told, shown } = self;
         let (conn, _) = object.place()?;
-        let caller = Caller::Thread(this_inbox(), innermost(conn));
+        let caller = (Caller::Thread(this_inbox(), innermost(conn)), carried);
         let started = start_call(object, *method, caller, None, encode, *results, *told);
-        noted(started, method, shown)
+        noted(started, method, carried.trace, shown)
     }
 
-    fn send_from_future(&mut self, waker: &Waker, polled: bool) -> Result<Started<T>> {
+    fn send_from_future(
+        &mut self,
+        carried: &Carried,
+        waker: &Waker,
+        polled: bool,
+    ) -> Result<Started<T>> {
         let RemoteCall { method, object, encode, results, told, shown } = self;
         let (conn, _) = object.place()?;
         // Only for a call that is awaited. A started call may outlive the call that is being
         // served, and then no thread of the peer would wait to run its callbacks.
         let running = if polled { innermost_future(conn) } else { None };
-        let caller = Caller::Future { running, long: method.long };
+        let caller = (Caller::Future { running, long: method.long }, carried);
         // A started call wakes nobody before it is waited for.
         let waker = polled.then_some(waker);
         let started = start_call(object, *method, caller, waker, encode, *results, *told);
-        noted(started, method, shown)
+        noted(started, method, carried.trace, shown)
     }
 
     /// Whether the object's streaming calls are to be answered first.
@@ -431,9 +468,11 @@ impl<T: Send + 'static> RemoteCall<T> {
         self.object.streamed().is_some_and(|streaming| streaming.is_busy() || streaming.is_failed())
     }
 
-    fn stream(self) -> Result<Option<Room>> {
+    fn stream(self, carried: &Carried) -> Result<Option<Room>> {
         let RemoteCall { method, object, encode, .. } = self;
-        start_stream(object.place()?, object.streaming(), method, encode)
+        // It has no deadline: once it was sent it runs.
+        let carried = Carried { deadline: None, ..*carried };
+        start_stream(object.place()?, object.streaming(), method, &carried, encode)
     }
 }
 
@@ -441,12 +480,13 @@ impl<T: Send + 'static> RemoteCall<T> {
 fn noted<T: Send + 'static>(
     mut started: Result<Started<T>>,
     method: &MethodId,
+    trace: Option<TraceContext>,
     shown: &Option<Arc<str>>,
 ) -> Result<Started<T>> {
     if notes::are_on()
         && let Ok(Started::Sent(sent)) = &mut started
     {
-        sent.note(method.name, shown.as_deref());
+        sent.note(method.name, trace, shown.as_deref());
     }
     started
 }

@@ -57,6 +57,14 @@ impl Capability {
         matches!(self.0, Untyped::Here(_))
     }
 
+    pub(super) fn of_untyped(object: Untyped) -> Capability {
+        Capability(object)
+    }
+
+    pub(super) fn untyped(&self) -> &Untyped {
+        &self.0
+    }
+
     pub(super) fn as_given(&self) -> &dyn Given {
         match &self.0 {
             Untyped::Here(home) => &**home,

@@ -10,10 +10,10 @@ use super::bootstrap::{bootstrap, explained};
 use super::call::Call;
 use super::interface::Interface;
 use super::slot::Slot;
-use crate::connection::{ArcConn, Disconnected, Limits, read_once};
+use crate::connection::{ArcConn, Disconnected, Limits, WeakConn, read_once};
 use crate::forked::{check_forked, is_forked};
 use crate::process::{PeerCredentials, peer_credentials};
-use crate::session::{self, Complete};
+use crate::session::{self, Complete, Interceptor};
 use crate::threads::this_inbox;
 use crate::{Error, Result};
 
@@ -27,7 +27,13 @@ pub struct Connection(ArcConn);
 impl Connection {
     /// Describes a connection: what it serves, its limits.
     pub fn builder() -> ConnectionBuilder<NoObject> {
-        ConnectionBuilder { object: None, also: Vec::new(), limits: Limits::default() }
+        ConnectionBuilder {
+            object: None,
+            also: Vec::new(),
+            limits: Limits::default(),
+            first_message: None,
+            interceptors: Vec::new(),
+        }
     }
 
     /// Takes over a connected stream socket, to call the peer's objects.
@@ -36,6 +42,11 @@ impl Connection {
     /// The socket or the driver thread cannot be used.
     pub fn new(socket: impl Into<OwnedFd>) -> Result<Connection> {
         Connection::builder().start(socket)
+    }
+
+    /// The same connection, without keeping it.
+    pub fn downgrade(&self) -> WeakConnection {
+        WeakConnection(ArcConn::downgrade(&self.0))
     }
 
     pub(super) fn conn(&self) -> &ArcConn {
@@ -213,7 +224,7 @@ impl Connection {
         self.0.on_disconnect(std::any::type_name::<F>(), Box::new(hook));
     }
 
-    /// Ends the connection if no message has come within `time`.
+    /// Ends the connection if no message has come within `time`. On the driver thread.
     pub(super) fn expect_first_message(&self, time: Duration) {
         self.0.expect_first_message(time);
     }
@@ -260,6 +271,43 @@ impl Connection {
     }
 }
 
+/// A connection that is not kept by this: for what watches or carries one.
+///
+/// ```
+/// # let (socket, _theirs) = std::os::unix::net::UnixStream::pair().expect("a socket pair");
+/// let connection = multiprocess::Connection::new(socket)?;
+/// let weak = connection.downgrade();
+/// assert!(weak.upgrade().is_some());
+/// drop(connection);
+/// assert!(weak.upgrade().is_none());
+/// # Ok::<(), multiprocess::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct WeakConnection(WeakConn);
+
+impl WeakConnection {
+    /// The connection, if something keeps it still.
+    pub fn upgrade(&self) -> Option<Connection> {
+        self.0.upgrade().map(Connection)
+    }
+
+    /// For what carries the bytes of the socket's other end, before it closes that: why it does so. The connection
+    /// takes in what has been written, and then ends for this reason instead of "the other side closed the
+    /// connection". The first reason stays.
+    #[doc(hidden)]
+    pub fn explain_end(&self, reason: impl Into<String>) {
+        if let Some(conn) = self.0.upgrade() {
+            conn.explain_next_end(Error::disconnected(reason));
+        }
+    }
+}
+
+impl fmt::Debug for WeakConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakConnection").finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("connected", &self.is_connected()).finish()
@@ -291,6 +339,8 @@ pub struct ConnectionBuilder<I> {
     object: Option<I>,
     also: Vec<Also>,
     limits: Limits,
+    first_message: Option<Duration>,
+    interceptors: Vec<Arc<dyn Interceptor>>,
 }
 
 impl<I> fmt::Debug for ConnectionBuilder<I> {
@@ -306,9 +356,24 @@ impl<I> ConnectionBuilder<I> {
         self
     }
 
+    /// How long the peer may take to its first message, from the start of the connection, which ends otherwise. For
+    /// what accepts connections of strangers. Not bounded unless set.
+    pub fn first_message(mut self, time: Duration) -> Self {
+        self.first_message = Some(time);
+        self
+    }
+
     /// Serves `object` as what the peer's bootstrap returns.
     pub fn serve<J: Interface>(self, object: J) -> ConnectionBuilder<J> {
-        ConnectionBuilder { object: Some(object), also: self.also, limits: self.limits }
+        let ConnectionBuilder { also, limits, first_message, interceptors, .. } = self;
+        ConnectionBuilder { object: Some(object), also, limits, first_message, interceptors }
+    }
+
+    /// Has `interceptor` see each call of the connection, within those that were set before it: see
+    /// [`Interceptor`].
+    pub fn intercept(mut self, interceptor: Arc<dyn Interceptor>) -> Self {
+        self.interceptors.push(interceptor);
+        self
     }
 }
 
@@ -332,7 +397,8 @@ impl<I: Interface> ConnectionBuilder<I> {
     /// The socket or the driver thread cannot be used.
     pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
         let object = self.object.as_ref().map(|object| serve_with(object, self.also));
-        session::start(socket.into(), self.limits, object).map(Connection)
+        let (first, interceptors) = (self.first_message, self.interceptors);
+        session::start(socket.into(), self.limits, interceptors, object, first).map(Connection)
     }
 }
 
@@ -342,10 +408,32 @@ impl ConnectionBuilder<NoObject> {
     /// # Errors
     /// The socket or the driver thread cannot be used.
     pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
-        session::start(socket.into(), self.limits, None).map(Connection)
+        let (first, interceptors) = (self.first_message, self.interceptors);
+        session::start(socket.into(), self.limits, interceptors, None, first).map(Connection)
     }
 }
 
 /// In a builder's type: nothing is served yet.
 #[derive(Debug)]
 pub enum NoObject {}
+
+/// A builder of a connection, whatever it serves. For layers that make the socket.
+pub trait StartConnection {
+    /// As the builder's own `start`.
+    ///
+    /// # Errors
+    /// The socket or the driver thread cannot be used.
+    fn start_connection(self, socket: OwnedFd) -> Result<Connection>;
+}
+
+impl<I: Interface> StartConnection for ConnectionBuilder<I> {
+    fn start_connection(self, socket: OwnedFd) -> Result<Connection> {
+        self.start(socket)
+    }
+}
+
+impl StartConnection for ConnectionBuilder<NoObject> {
+    fn start_connection(self, socket: OwnedFd) -> Result<Connection> {
+        self.start(socket)
+    }
+}

@@ -8,7 +8,7 @@ use super::waiting::{Deadline, wait_for_slot};
 use crate::Result;
 use crate::panics::catch_panics;
 use crate::serving::{Spawn, Task, dropped};
-use crate::threads::this_inbox;
+use crate::threads::{check_may_wait, this_inbox};
 
 /// An object whose methods are futures, with the function that gives them to an executor.
 pub struct Async<T> {
@@ -41,12 +41,16 @@ impl<T: Send + Sync + 'static> Async<T> {
     /// On a thread of the executor this waits forever if the executor has no other free thread.
     ///
     /// # Errors
-    /// The method's own error; also if it panics, or if the executor drops the task.
+    /// The method's own error; also if it panics, or if the executor drops the task. [`Error::ApiMisuse`]
+    /// where a thread polls a future for which waiting is refused.
+    ///
+    /// [`Error::ApiMisuse`]: crate::Error::ApiMisuse
     pub fn wait<R, F>(&self, method: impl FnOnce(Arc<T>) -> F) -> Result<R>
     where
         R: Send + 'static,
         F: Future<Output = Result<R>> + Send + 'static,
     {
+        check_may_wait()?;
         let slot = Arc::new(Slot::for_thread(&this_inbox()));
         let answer = Answer(Some(Arc::clone(&slot)));
         let method = method(self.object());

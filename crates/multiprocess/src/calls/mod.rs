@@ -11,7 +11,9 @@
 //!   `family`: schemas in several versions, `peer_version`: which a peer has;
 //! - `incoming` is a call of a peer's before it runs;
 //! - `local_calls`: calls of this process's own objects that were started;
-//! - `executor`: objects whose methods are futures; `current`: what a served method can ask.
+//! - `raw`: calls and objects of which nothing is known but the messages;
+//! - `executor`: objects whose methods are futures; `current`: what a served method can ask;
+//! - `traced`: the trace that is in force on a thread.
 
 mod acceptor;
 pub(crate) mod any_pointer;
@@ -33,6 +35,7 @@ pub(crate) mod method;
 pub(crate) mod object;
 pub(crate) mod peer_version;
 pub(crate) mod proxy;
+pub(crate) mod raw;
 mod ready;
 pub(crate) mod remote;
 pub(crate) mod rest;
@@ -41,6 +44,7 @@ pub(crate) mod server;
 mod slot;
 mod start;
 mod streaming;
+mod traced;
 mod unknown;
 pub(crate) mod versions;
 mod waiting;

@@ -15,7 +15,7 @@ use super::waiting::{Deadline, wait_for_slot};
 use crate::Result;
 use crate::call_log;
 use crate::serving::ObjectLife;
-use crate::threads::{depth, this_inbox};
+use crate::threads::{check_may_wait, depth, this_inbox};
 use crate::wire::{AnyBuilder, Builder, Encoder, Size, fields};
 
 /// Calls a method: straight on an object that is here, through a message where it is not.
@@ -84,6 +84,7 @@ fn close_local(name: &'static str, life: &Arc<ObjectLife>) -> Call<()> {
     let life = Arc::clone(life);
     let within = depth() > 0;
     Call::local(MethodId::new(0, 0, name), move || {
+        check_may_wait()?;
         let slot = Arc::new(Slot::for_thread(&this_inbox()));
         let ended = Arc::clone(&slot);
         life.close(Box::new(move || ended.fill_and_wake(Ok(()))), within);

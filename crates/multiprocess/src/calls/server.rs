@@ -13,6 +13,7 @@ use crate::Result;
 use crate::connection::Limits;
 use crate::forked::is_forked;
 use crate::process::{Listener, PeerCredentials};
+use crate::session::Interceptor;
 
 /// Accepts connections on a unix socket and serves each the same object. Dropped, it stops
 /// listening and ends its connections.
@@ -70,6 +71,7 @@ impl Server {
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             limits: Limits::default(),
+            interceptors: Vec::new(),
             also: Vec::new(),
             admission: Admission {
                 max_connections: Self::MAX_CONNECTIONS,
@@ -167,6 +169,7 @@ type Who = Box<dyn Fn(&PeerCredentials) -> bool + Send + Sync>;
 #[must_use = "it does nothing before it is started"]
 pub struct ServerBuilder {
     limits: Limits,
+    interceptors: Vec<Arc<dyn Interceptor>>,
     also: Vec<(Also, Who)>,
     admission: Admission,
 }
@@ -175,6 +178,12 @@ impl ServerBuilder {
     /// Bounds on what each peer can make this process hold.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Has `interceptor` see each call of each connection, within those that were set before it: see [`Interceptor`].
+    pub fn intercept(mut self, interceptor: Arc<dyn Interceptor>) -> Self {
+        self.interceptors.push(interceptor);
         self
     }
 
@@ -232,10 +241,14 @@ impl ServerBuilder {
     /// # Errors
     /// The descriptor or the driver thread cannot be used.
     pub fn start<I: Interface>(self, listener: Listener, object: I) -> Result<Server> {
-        let ServerBuilder { limits, also, admission } = self;
+        let ServerBuilder { limits, interceptors, also, admission } = self;
         let start = move |stream, peer: &PeerCredentials| {
             let also = also.iter().filter(|(_, who)| who(peer)).map(|(also, _)| also.clone());
-            let connection = Connection::builder().limits(limits.clone()).serve(object.clone());
+            let mut connection = Connection::builder().limits(limits.clone());
+            for interceptor in &interceptors {
+                connection = connection.intercept(Arc::clone(interceptor));
+            }
+            let connection = connection.serve(object.clone());
             connection.also(also.collect()).start(stream)
         };
         Acceptor::start(admission, listener, Box::new(start)).map(Server)

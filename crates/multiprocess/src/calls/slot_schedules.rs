@@ -34,7 +34,7 @@ fn relay(slot: &Arc<Slot<i32>>, token: &Token) -> Option<i32> {
 
 fn token() -> (Arc<Token>, thread::JoinHandle<()>) {
     let about = About { method: "Test.test", bytes: 0, since: Moment::coarse() };
-    let token = Arc::new(Token::new(about));
+    let token = Arc::new(Token::new(about, None));
     let fired = Arc::clone(&token);
     (token, thread::spawn(move || fired.fire(Cleanup::unconnected())))
 }

@@ -15,6 +15,7 @@ use super::streaming::{Behind, Streaming};
 use super::waiting::{Deadline, run_earlier, wait_for_slot};
 use crate::call_log::{self, Called, Outcome};
 use crate::call_span::{self, Begun};
+use crate::carried::Carried;
 use crate::connection::{ArcConn, Core, Flush};
 use crate::moment::Moment;
 use crate::session::{
@@ -23,6 +24,7 @@ use crate::session::{
 };
 use crate::stats::{self, Side};
 use crate::threads::{RunningId, innermost, this_inbox};
+use crate::trace_context::TraceContext;
 use crate::wire::{AnyBuilder, Builder, Encoder, PayloadCodec};
 use crate::{Error, Result};
 
@@ -59,7 +61,12 @@ impl<T> SentCall<T> {
 
     /// Says in the log that it was sent, where it is on, and from now on notes how it ends.
     #[cold]
-    pub(super) fn note(&mut self, method: &'static str, parameters: Option<&str>) {
+    pub(super) fn note(
+        &mut self,
+        method: &'static str,
+        trace: Option<TraceContext>,
+        parameters: Option<&str>,
+    ) {
         let called = call_log::is_on().then(|| {
             let peer = self.conn.peer_name().map(str::to_owned);
             let number = self.id.number();
@@ -76,6 +83,7 @@ impl<T> SentCall<T> {
                 peer: self.conn.peer_name(),
                 number: self.id.number(),
                 bytes: self.bytes,
+                trace,
             }),
             false => Span::none(),
         };
@@ -186,7 +194,7 @@ pub(super) enum Started<T: 'static> {
 pub(super) fn start_call<T: Send + 'static>(
     object: &RemoteObject,
     method: MethodId,
-    caller: Caller,
+    (caller, carried): (Caller, &Carried),
     waker: Option<&Waker>,
     // Called under the lock. It owns what the user passed, so it is dropped elsewhere.
     encode: &mut EncodeFn,
@@ -221,7 +229,8 @@ pub(super) fn start_call<T: Send + 'static>(
         let lost = streamed.filter(|_| closes).cloned();
         let complete = complete(&slot, lost);
         let target = (method.interface, method.ordinal);
-        let written = core.write_call(conn, target, method.form(), Some(&caller), encode)?;
+        let written =
+            core.write_call(conn, target, method.form(), (Some(&caller), carried), encode)?;
         let written = core.check_size(conn, written)?;
         let (level, bytes) = (written.level, written.draft.bytes());
         size = bytes;
@@ -300,6 +309,7 @@ pub(super) fn start_pipelined(
     conn: &ArcConn,
     cap: Cap,
     method: MethodId,
+    carried: &Carried,
     // Called under the lock. It owns what the user passed, so it is dropped elsewhere.
     encode: &mut EncodeFn,
     // It has waited for room and was told that there is some.
@@ -309,7 +319,8 @@ pub(super) fn start_pipelined(
         check_connected(conn)?;
         let caller = Caller::Future { running: None, long: method.long };
         let target = (method.interface, method.ordinal);
-        let written = core.write_call(conn, target, method.form(), Some(&caller), encode)?;
+        let written =
+            core.write_call(conn, target, method.form(), (Some(&caller), carried), encode)?;
         let written = core.check_size(conn, written)?;
         let (level, bytes) = (written.level, written.draft.bytes());
         if !told && !core.has_room_for(conn, level, bytes, WhoQueues::Blocks) {
@@ -353,7 +364,8 @@ fn send_destroy<I: Interface>(
         Ok(())
     };
     let method = (destroy.id.interface, destroy.id.ordinal);
-    let written = core.write_call(conn, method, (0, 0), Some(&caller), &mut encode);
+    let caller = (Some(&caller), &Carried::NONE);
+    let written = core.write_call(conn, method, (0, 0), caller, &mut encode);
     let Ok(written) = written else { return };
     let how = How { kind: CallKind::Destroy, pipeline: None, within: running };
     // Errors are ignored: nothing more can be done to end the object.

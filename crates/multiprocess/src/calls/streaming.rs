@@ -17,6 +17,7 @@ use super::errors::{in_method, without_threads};
 use super::method::MethodId;
 use super::slot::Slot;
 use super::waiting::{Deadline, wait_for_slot};
+use crate::carried::Carried;
 use crate::connection::{ArcConn, Core};
 use crate::session::{Caller, Complete, How, Level, QueuePlace, WaiterId, WhoQueues, Written};
 use crate::threads::{RunningId, this_inbox};
@@ -340,6 +341,7 @@ pub(super) fn start_stream(
     (conn, cap): (&ArcConn, Cap),
     streaming: &Arc<Streaming>,
     method: MethodId,
+    carried: &Carried,
     // Called under the lock, dropped here outside it: it owns what the user passed.
     mut encode: impl FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
 ) -> Result<Option<Room>> {
@@ -366,7 +368,8 @@ pub(super) fn start_stream(
         };
         let caller = Caller::Stream { object: streaming.address(), long: method.long };
         let target = (method.interface, method.ordinal);
-        let written = core.write_call(conn, target, method.form(), Some(&caller), &mut fill);
+        let written =
+            core.write_call(conn, target, method.form(), (Some(&caller), carried), &mut fill);
         let sent = written.and_then(|written| {
             let written = core.check_size(conn, written)?;
             let (level, bytes) = (written.level, written.draft.bytes());

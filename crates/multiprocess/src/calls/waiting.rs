@@ -33,7 +33,7 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
     let mut reader = conn.map(|conn| WaitingReader::new(conn, inbox.parker(), &waits));
     loop {
         if let Some(answer) = slot.take() {
-            return answer;
+            return deadline.judge(answer, conn);
         }
         if cancelled() {
             return Err(Error::Cancelled);
@@ -119,6 +119,15 @@ impl Deadline {
 
     pub(super) fn passed(&self) -> bool {
         self.at.is_some_and(|at| at <= Instant::now())
+    }
+
+    /// An answer that has come. The peer knows the deadline as well, gives up when it has passed, and may say so before
+    /// this side has noticed: that is the timeout, and no failure of the peer's.
+    pub(super) fn judge<T>(&self, answer: Result<T>, conn: Option<&ArcConn>) -> Result<T> {
+        match answer {
+            Err(Error::Remote { .. }) if self.passed() => Err(self.error(conn)),
+            answer => answer,
+        }
     }
 
     /// The error of a wait for `conn`'s peer.

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::task::Waker;
+use std::time::Duration;
 
 use capnp_engine::{Effect, Engine, Fatal, Incoming};
 
@@ -65,6 +66,8 @@ pub(crate) struct SessionParts {
     pub(crate) session: &'static dyn Session,
     pub(crate) state: Box<dyn Any + Send>,
     pub(crate) shared: Box<dyn Any + Send + Sync>,
+    /// How long the peer may take to its first message, if that is bounded.
+    pub(crate) first_message: Option<Duration>,
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -141,7 +144,7 @@ impl Conn {
             .map_err(|error| Error::io("use the socket", error.into()))?;
         let driver = driver()?;
         let source = driver.new_id();
-        let SessionParts { session, state, shared } = parts;
+        let SessionParts { session, state, shared, first_message } = parts;
         let mut engine = Engine::new(&MEMORY, limits.of_engine());
         engine.tell_limits(limits.told());
         let bytes = limits.of_engine().bytes;
@@ -180,6 +183,10 @@ impl Conn {
             partial_timer: Mutex::default(),
             has_partial: AtomicBool::new(false),
         });
+        // Before anything can come.
+        if let Some(time) = first_message {
+            conn.expect_first_message(time);
+        }
         let weak: WeakConn = Arc::downgrade(&conn);
         driver.add(source, conn.socket.as_fd(), weak)?;
         Ok(conn)

@@ -71,6 +71,11 @@ impl Conn {
         }
     }
 
+    /// The next end that the socket brings about has this reason, unless there is one already.
+    pub(crate) fn explain_next_end(&self, reason: Error) {
+        let _ = self.failure.set(reason);
+    }
+
     /// The same, by this side and at once.
     pub(crate) fn end_now(self: &ArcConn, error: Error) {
         drop(self.handshake.take());

@@ -36,6 +36,7 @@ mod reading;
 mod refusal;
 mod registry;
 mod stream;
+mod task_reader;
 mod wake_fd;
 mod watch;
 
@@ -47,5 +48,7 @@ pub use limits::Limits;
 pub(crate) use parker::Parker;
 pub(crate) use reader::Pending;
 pub(crate) use reading::{IdleReader, WaitingReader, read_once};
-pub(crate) use refusal::refuse;
+pub use refusal::refuse;
 pub(crate) use registry::{register, try_connections};
+pub use task_reader::TaskRead;
+pub(crate) use task_reader::TaskReader;

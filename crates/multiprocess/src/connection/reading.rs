@@ -187,7 +187,7 @@ impl Drop for IdleReader {
 
 impl Conn {
     /// Releases the reader role or a caller's wait for it, and sees to it that somebody reads.
-    fn release_role(self: &ArcConn, release: Release) {
+    pub(super) fn release_role(self: &ArcConn, release: Release) {
         match self.with_role(|role| role.release(release, Instant::now())) {
             Some(HandOver::ToCaller(parker)) => parker.wake(),
             Some(HandOver::ToNobody { start_ticks: true }) => {

@@ -9,7 +9,7 @@ use super::outbox::Outbox;
 use crate::memory::MEMORY;
 
 /// Sends the reason, as far as the socket takes it at once, and closes the socket.
-pub(crate) fn refuse(socket: OwnedFd, reason: &str) {
+pub fn refuse(socket: OwnedFd, reason: &str) {
     let mut engine = Engine::new(&MEMORY, capnp_engine::Limits::default());
     engine.abort(&Exception::new(ExceptionKind::Overloaded, reason));
     let (mut batch, outbox) = (Batch::default(), Outbox::default());

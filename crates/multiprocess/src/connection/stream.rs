@@ -250,7 +250,8 @@ impl Conn {
         if some { Read::Messages } else { Read::Incomplete }
     }
 
-    /// Starts the deadline for the first message.
+    /// Starts the deadline for the first message. Before anything is read, or on the driver thread: or else the
+    /// message may have come.
     pub(crate) fn expect_first_message(self: &ArcConn, time: Duration) {
         let mut timer = self.partial_timer.lock().unwrap_or_else(PoisonError::into_inner);
         if timer.is_none() {

@@ -33,12 +33,12 @@ impl Answer {
     #[inline]
     pub(super) fn begin_span(&mut self, conn: &ArcConn) {
         if call_span::is_on() {
-            self.span = logged::span(conn, self.id, &self.token.about);
+            self.span = logged::span(conn, self.id, &self.token);
         }
     }
 
-    /// Runs a method here. One that was cancelled before it started is not, nor one whose connection has
-    /// ended: nobody waits for what it would do.
+    /// Runs a method here. One that was cancelled before it started is not, nor one whose deadline has passed or whose
+    /// connection has ended: nobody waits for what it would do.
     pub(super) fn run(
         &mut self,
         conn: &ArcConn,
@@ -49,7 +49,7 @@ impl Answer {
         let _span = self.span.enter();
         let _call = enter_call(conn, self.id, &self.token, relayed);
         self.token.runs_here();
-        if self.token.is_fired() || conn.ended().is_some() {
+        if self.token.is_fired() || self.token.is_late() || conn.ended().is_some() {
             conn.cleanup().drop_values("an argument's destructor", method);
             return Err(Error::Cancelled);
         }

@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use super::answer::Answer;
 use super::ending::{RunningCalls, Use};
-use super::job::Run;
+use super::job::{Pool, Run};
 use super::life::Kept;
 use super::polled::Spawned;
 use crate::cleanup::Cleanup;
 use crate::connection::{ArcConn, WeakConn};
-use crate::panics::catch_panic;
+use crate::panics::{catch_panic, run_hook};
 use crate::session::{EncodeFn, Schedule, ThreadAddress};
 use crate::threads::RunCall;
 use crate::{Error, Result};
 
 /// What a call does outside the lock.
 pub(super) enum Work {
-    /// Runs the user's method, and then drops `Kept`, which kept the object from ending.
-    Call(Run, Kept),
+    /// Runs the user's method, and then drops `Kept`, which kept the object from ending. On the call's thread, or
+    /// in a pool.
+    Call(Run, Kept, Option<Pool>),
     /// The same where the method is a future: gives it to its executor.
     Spawn(Spawned, Kept),
     /// Drops the user's object: its destructor and cleanup hooks run here, when the other calls of
@@ -62,7 +63,8 @@ impl Schedule for ServedCall {
     }
 
     fn takes_no_thread(&self) -> bool {
-        self.parts.as_ref().is_some_and(|parts| matches!(parts.work, Work::Spawn(..)))
+        let elsewhere = |work: &Work| matches!(work, Work::Spawn(..) | Work::Call(_, _, Some(_)));
+        self.parts.as_ref().is_some_and(|parts| elsewhere(&parts.work))
     }
 
     fn refuse(self: Box<Self>, error: Error) {
@@ -77,10 +79,16 @@ impl Schedule for ServedCall {
 
 impl RunCall for ServedCall {
     fn run(mut self: Box<Self>) {
+        if let Some(Parts { work: Work::Call(_, _, pool @ Some(_)), .. }) = &mut self.parts
+            && let Some(pool) = pool.take()
+        {
+            // A task that the pool drops answers its call as this is dropped.
+            return run_hook("a pool of threads", move || pool(Box::new(move || self.run())));
+        }
         let Some(Parts { mut answer, work, counted, relayed }) = self.parts.take() else { return };
         let Some(conn) = self.conn.take() else { return };
         match work {
-            Work::Call(method, mut object) => {
+            Work::Call(method, mut object, _) => {
                 if let Some(object) = &mut object {
                     object.on_this_thread();
                 }

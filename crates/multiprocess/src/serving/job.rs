@@ -1,9 +1,17 @@
 //! A decoded call: the user's method with its arguments, ready to run on any thread.
 
+use std::sync::Arc;
+
 use super::polled::Spawned;
 use crate::session::EncodeFn;
 use crate::wire::{AnyBuilder, Encoder};
 use crate::{Error, Result};
+
+/// A call of the peer's that blocks, for a pool of threads.
+pub type PoolTask = Box<dyn FnOnce() + Send>;
+
+/// Gives it to the pool.
+pub(crate) type Pool = Arc<dyn Fn(PoolTask) + Send + Sync>;
 
 /// Runs a method.
 pub(super) type Run = Box<dyn FnOnce() -> Result<EncodeFn> + Send>;
@@ -15,6 +23,8 @@ pub struct Job {
     pub(super) streaming: bool,
     /// `Interface.method`.
     pub(super) method: &'static str,
+    /// Where a method that blocks is to run, if not on the call's thread.
+    pub(super) pool: Option<Pool>,
 }
 
 opaque!(Job, impl std::fmt::Debug for Job);
@@ -32,7 +42,7 @@ pub(super) enum Kind {
 
 impl Job {
     fn of(kind: Kind) -> Job {
-        Job { kind, streaming: false, method: "" }
+        Job { kind, streaming: false, method: "", pool: None }
     }
 
     /// The same, of a method that streams or does not.
@@ -44,6 +54,16 @@ impl Job {
     /// The same with the name of the method.
     pub(crate) fn named(mut self, method: &'static str) -> Job {
         self.method = method;
+        self
+    }
+
+    /// The same, where a method that blocks runs in a pool of threads, and not on the call's own. The calls of one
+    /// thread of the peer's are not in order then, but for those that it waits for, and for streaming ones.
+    ///
+    /// `pool` is called on threads of the runtime that others depend on: it must not block. A task that it drops
+    /// answers its call with an error.
+    pub fn on_pool(mut self, pool: Arc<dyn Fn(PoolTask) + Send + Sync>) -> Job {
+        self.pool = Some(pool);
         self
     }
 

@@ -8,6 +8,7 @@ use capnp_engine::{Content, Delivery, Incoming, Serving};
 use super::answer::Answer;
 use super::call::{ServedCall, Work};
 use super::ending::RunningCalls;
+use super::intercepted;
 use super::job::{Kind, destroyed};
 use super::logged;
 use super::streams::Streams;
@@ -15,6 +16,7 @@ use super::{CallContent, Served};
 use crate::connection::{ArcConn, Core, Followup};
 use crate::count::Count;
 use crate::limits_met::Limit;
+use crate::moment::Moment;
 use crate::notes;
 use crate::panics::catch_panic;
 use crate::session::{CallThreads, CapReader, EncodeFn, Object};
@@ -91,14 +93,15 @@ impl Local {
             let job = catch_panic(|| served.dispatch(method, &mut cx, content));
             job.map(|job| (job, caps.take_context()))
         };
-        let (job, context) = match decoded {
+        let (job, mut context) = match decoded {
             Ok(decoded) => decoded,
             Err(error) => {
                 core.followups.push(Followup::Drop(self.name, Box::new(object)));
                 return Err(error);
             }
         };
-        let (streaming, method) = (job.streaming, job.method);
+        let (streaming, method, pool) = (job.streaming, job.method, job.pool);
+        let intercepted = !conn.session().interceptors().is_empty();
         let work = match job.kind {
             Kind::Immediate(mut encode) => {
                 core.followups.push(Followup::Drop(self.name, Box::new(object)));
@@ -109,13 +112,15 @@ impl Local {
                 return Ok(());
             }
             Kind::Run(method) => {
+                let method = if intercepted { intercepted::run(method) } else { method };
                 let method = match self.streams(streaming) {
                     Some(streams) => streams.run(conn, streaming, method),
                     None => method,
                 };
-                Work::Call(method, object)
+                Work::Call(method, object, pool)
             }
             Kind::Spawn(method) => {
+                let method = if intercepted { intercepted::spawn(method) } else { method };
                 let method = match self.streams(streaming) {
                     Some(streams) => streams.spawn(conn, streaming, method),
                     None => method,
@@ -128,6 +133,7 @@ impl Local {
         // lock.
         drop(served);
         // The end of an object may run on any thread.
+        let carried = context.as_mut().and_then(|context| context.carried.take());
         let context = match context {
             Some(CallThreads { thread: None, callback, .. })
                 if matches!(work, Work::Destroy(_)) =>
@@ -137,8 +143,9 @@ impl Local {
             }
             context => context,
         };
-        let about = About { method, bytes: content.message.len(), since: notes::moment() };
-        let token = Arc::new(Token::new(about));
+        let since = if intercepted { Moment::exact() } else { notes::moment() };
+        let about = About { method, bytes: content.message.len(), since };
+        let token = Arc::new(Token::new(about, carried));
         let (thread, callback, level) = context
             .as_ref()
             .map_or((None, None, 0), |threads| (threads.thread, threads.callback, threads.level));

@@ -8,7 +8,7 @@ use crate::call_log::{self, Called, Outcome};
 use crate::call_span::{self, Begun};
 use crate::connection::{ArcConn, Followup};
 use crate::stats::{self, Side};
-use crate::threads::{About, RunningId, serving_now};
+use crate::threads::{About, RunningId, Token, serving_now};
 use crate::{Error, Result};
 
 fn called(conn: &ArcConn, id: RunningId, method: &'static str) -> Called {
@@ -26,7 +26,8 @@ pub(crate) fn begins(parameters: Option<&str>) {
 
 /// The span of a call that begins.
 #[cold]
-pub(super) fn span(conn: &ArcConn, id: RunningId, about: &About) -> Span {
+pub(super) fn span(conn: &ArcConn, id: RunningId, token: &Token) -> Span {
+    let about = &token.about;
     call_span::begin(&Begun {
         side: Side::Served,
         method: about.method,
@@ -34,6 +35,7 @@ pub(super) fn span(conn: &ArcConn, id: RunningId, about: &About) -> Span {
         peer: conn.peer_name(),
         number: id as u64,
         bytes: about.bytes,
+        trace: token.carried.as_ref().and_then(|carried| carried.trace),
     })
 }
 

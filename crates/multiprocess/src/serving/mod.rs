@@ -9,12 +9,15 @@
 //! object's streaming calls. `life` is the state that all handles on an object share. `borrowed`:
 //! parameters that are read in the message.
 //!
+//! `intercepted`: the program's interceptors around a method.
+//!
 //! The user's object is reached through [`Served`].
 
 mod answer;
 mod borrowed;
 mod call;
 mod ending;
+mod intercepted;
 mod job;
 mod life;
 mod local;
@@ -27,7 +30,7 @@ use std::any::Any;
 use capnp_engine::MessageView;
 
 pub(crate) use borrowed::{Borrowed, look_at_results};
-pub use job::Job;
+pub use job::{Job, PoolTask};
 pub(crate) use life::{InUse, Kept, ObjectLife};
 pub(crate) use local::Local;
 pub(crate) use logged::begins;

@@ -11,7 +11,7 @@ use super::life::Kept;
 use crate::connection::ArcConn;
 use crate::panics::{catch_panic, run_hook};
 use crate::session::EncodeFn;
-use crate::threads::enter_poll;
+use crate::threads::{allow_waits, enter_poll};
 use crate::{Error, Result};
 
 /// One call of the peer's, as an executor gets it.
@@ -52,7 +52,7 @@ impl Spawned {
         let Spawned { method, spawn } = self;
         answer.token.is_polled();
         answer.begin_span(&conn);
-        let parts = Parts { method, object, counted, conn, answer };
+        let parts = Parts { method, begun: false, object, counted, conn, answer };
         run_hook("an executor", move || spawn(Box::pin(Polled(State::Runs(parts)))));
     }
 }
@@ -70,6 +70,8 @@ enum State {
 
 struct Parts {
     method: Method,
+    /// It was polled: it runs to its end unless it is cancelled.
+    begun: bool,
     object: Kept,
     counted: Use,
     conn: ArcConn,
@@ -119,7 +121,8 @@ impl Parts {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<EncodeFn>> {
         let Answer { id, token, span, .. } = &self.answer;
         // Registered first, so that a call that is cancelled meanwhile is polled again.
-        if token.is_fired_or_wakes(context.waker()) {
+        let begun = std::mem::replace(&mut self.begun, true);
+        if token.is_fired_or_wakes(context.waker()) || (!begun && token.is_late()) {
             return Poll::Ready(Err(Error::Cancelled));
         }
         let _span = span.enter();
@@ -130,10 +133,13 @@ impl Parts {
 
     /// Drops the user's values, before the answer is sent.
     fn let_go(self) -> (ArcConn, Answer) {
-        let Parts { method, object, counted, conn, answer } = self;
+        let Parts { method, object, counted, conn, answer, .. } = self;
         let call = enter_poll(&conn, answer.id, &answer.token);
+        // A destructor cannot await.
+        let waits = allow_waits();
         run_hook("a method's destructor", || drop(method));
         conn.cleanup().drop_values("an object's destructor", object);
+        drop(waits);
         drop(call);
         drop(counted);
         (conn, answer)

@@ -293,6 +293,13 @@ impl Core {
         WaiterId { tag, serial }
     }
 
+    /// A promise of the capability at a path of the results of a call that was made, with one reference. None
+    /// once it has its answer.
+    pub(crate) fn promise_in(&mut self, id: WaiterId, path: Path) -> Option<Cap> {
+        let call = self.state().waiters.get(id)?.call?;
+        self.engine.promise_in(call, path)
+    }
+
     /// Makes a call that somebody waits for.
     pub(crate) fn send(
         &mut self,

@@ -107,7 +107,7 @@ mod tests {
         let (cancels, cleanup) = (Cancels::default(), Cleanup::new());
         let queues = [Arc::new(Counted::default()), Arc::new(Counted::default())];
         let about = About { method: "Test.test", bytes: 0, since: Moment::coarse() };
-        let tokens: Vec<_> = (0..100).map(|_| Arc::new(Token::new(about))).collect();
+        let tokens: Vec<_> = (0..100).map(|_| Arc::new(Token::new(about, None))).collect();
         for (number, token) in tokens.iter().enumerate() {
             let queues: Vec<_> =
                 queues.iter().map(|queue| Arc::clone(queue) as Arc<dyn Queue>).collect();

@@ -13,6 +13,7 @@
 //! - `writer`, `reader`: the capabilities of messages; `held_cap`: an object of the peer's as it is held
 //!   outside the lock;
 //! - `evidence`: what calls have told of the version of a schema that the peer has;
+//! - `interceptor`: what the program does around each call;
 //! - `errors`: errors as they travel; `under_way`: what there is, for the dump.
 //!
 //! User objects are reached through [`Object`] (`object`), whose calls are brought to threads as [`Schedule`]s.
@@ -22,6 +23,7 @@ mod cancels;
 mod errors;
 mod evidence;
 mod held_cap;
+mod interceptor;
 mod interrupts;
 mod object;
 mod reader;
@@ -37,6 +39,7 @@ mod writer;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Result;
 use crate::connection::{ArcConn, Conn, Limits, SessionParts, register};
@@ -45,6 +48,8 @@ pub(crate) use calls::{Asked, Complete, How, TakeAnswer, WaiterId, WhoWaits, Wri
 pub(crate) use errors::closed;
 pub(crate) use evidence::{Choice, Evidence, Form, MethodKey, evidence_of};
 pub(crate) use held_cap::{Destroy, HeldCap};
+pub use interceptor::{CallEnd, IncomingCall, Interceptor, OutgoingCall};
+pub(crate) use interceptor::{Ends, before_call, before_serve};
 pub(crate) use object::Object;
 pub(crate) use reader::{CallThreads, CapReader};
 pub(crate) use room::{Level, QueuePlace, WhoQueues};
@@ -57,12 +62,15 @@ pub(crate) use writer::{Caller, NewObject};
 pub(crate) fn start(
     socket: OwnedFd,
     limits: Limits,
+    interceptors: Vec<Arc<dyn Interceptor>>,
     object: Option<Arc<dyn Object>>,
+    first_message: Option<Duration>,
 ) -> Result<ArcConn> {
     let parts = SessionParts {
         session: &state::Calls,
         state: Box::new(state::State::default()),
-        shared: Box::new(state::Shared::new(limits.threads)),
+        shared: Box::new(state::Shared::new(limits.threads, interceptors)),
+        first_message,
     };
     let conn = Conn::start(socket, limits, parts, |core| {
         if let Some(object) = object {

@@ -7,6 +7,7 @@ use capnp_engine::{Cap, find_cap};
 
 use super::evidence::evidence_of;
 use super::held_cap::HeldCap;
+use crate::carried::{Carried, Told};
 use crate::connection::{ArcConn, Core};
 use crate::wire::context::{Hook, ReadCapabilities};
 
@@ -24,6 +25,8 @@ pub(crate) struct CallThreads {
     pub(crate) callback: Option<Cap>,
     /// How many calls this one is made to serve, as far as the peer has told.
     pub(crate) level: u16,
+    /// What came with the call, if something did.
+    pub(crate) carried: Option<Box<Carried>>,
 }
 
 impl<'a> CapReader<'a> {
@@ -69,10 +72,14 @@ impl ReadCapabilities for CapReader<'_> {
         Some(Box::new(HeldCap::new(self.core, self.conn, cap)))
     }
 
-    fn threads(&mut self, thread: Option<Hook>, callback: Option<Hook>, level: u16) {
+    fn threads(&mut self, thread: Option<Hook>, callback: Option<Hook>, told: Told) {
         let thread = thread.and_then(|hook| self.take(&*hook));
         let callback = callback.and_then(|hook| self.take(&*hook));
-        let before = self.context.replace(CallThreads { thread, callback, level });
+        // What others have there is not known.
+        let is_ours = self.core.engine.peer_limits().is_some();
+        let carried = is_ours.then(|| Carried::arrived(&told)).flatten();
+        let level = told.level;
+        let before = self.context.replace(CallThreads { thread, callback, level, carried });
         if let Some(CallThreads { thread, callback, .. }) = before {
             self.core.engine.release_all([thread, callback]);
         }

@@ -9,6 +9,7 @@ use slab::Slab;
 use super::calls::Waiters;
 use super::cancels::Cancels;
 use super::evidence::Evidence;
+use super::interceptor::Interceptor;
 use super::interrupts::Interrupts;
 use super::object::Object;
 use super::running::{Idle, RunningCalls};
@@ -46,17 +47,24 @@ pub(crate) struct Shared {
     pub(super) idle: Idle,
     /// What is known of the peer's version of each family of schemas.
     pub(crate) versions: Mutex<Vec<(u64, Evidence)>>,
+    interceptors: Vec<Arc<dyn Interceptor>>,
 }
 
 impl Shared {
     /// Of the threads that the peer can make this process have there are so many at most.
-    pub(super) fn new(threads: usize) -> Shared {
+    pub(super) fn new(threads: usize, interceptors: Vec<Arc<dyn Interceptor>>) -> Shared {
         let budget = ThreadBudget::new(threads);
         // One thread each is reserved, so that the connection is never without.
         let inline = SerialExecutor::new(1, 1, &budget);
         let callbacks = SerialExecutor::new(threads.max(1), 1, &budget);
         let (idle, versions) = (Idle::default(), Mutex::default());
-        Shared { budget, inline, callbacks, idle, versions }
+        Shared { budget, inline, callbacks, idle, versions, interceptors }
+    }
+
+    /// What the program has set around each call, from the outermost on.
+    #[inline]
+    pub(crate) fn interceptors(&self) -> &[Arc<dyn Interceptor>] {
+        &self.interceptors
     }
 }
 

@@ -11,6 +11,7 @@ use super::room::Level;
 use super::thread_map::{ServedThreadMap, THREAD_MAP};
 use super::thread_server::ThreadServer;
 use super::threads::{ASYNC_THREADS, BusyGuard, PeerPool, ThreadPair};
+use crate::carried::{Carried, Told};
 use crate::connection::{ArcConn, Core, WeakConn};
 use crate::memory::MEMORY;
 use crate::panics::catch_panic;
@@ -62,6 +63,8 @@ pub(crate) struct Writer<'a> {
     /// The thread that callbacks of the call run on.
     callback: Option<Cap>,
     level: Level,
+    /// What travels with the call.
+    carried: Carried,
 }
 
 impl<'a> Writer<'a> {
@@ -79,6 +82,7 @@ impl<'a> Writer<'a> {
             busy: None,
             callback: None,
             level: Level::default(),
+            carried: Carried::default(),
         }
     }
 
@@ -271,9 +275,14 @@ impl WriteCapabilities for Writer<'_> {
         }
     }
 
-    fn level(&self) -> u16 {
-        let reads = self.core.engine.peer_limits().is_some();
-        if reads { self.level.number() } else { 0 }
+    fn told(&self) -> Told {
+        let engine = &self.core.engine;
+        let level = if engine.peer_limits().is_some() { self.level.number() } else { 0 };
+        match engine.is_peer_other() {
+            true => Told { level, ..Told::default() },
+            // Also to a peer that has said nothing yet: the first calls go out with the question for its first object.
+            false => self.carried.told(level),
+        }
     }
 
     fn thread_map(&mut self) -> Hook {
@@ -309,20 +318,27 @@ impl ThreadEnd for CallerEnd {
 }
 
 impl Core {
-    /// Writes a call of the user's.
+    /// An object as a capability of this connection, with one reference, without a message.
+    pub(crate) fn capability_of(&mut self, conn: &ArcConn, object: &dyn Given) -> Option<Cap> {
+        let mut writer = Writer::new(self, conn, None);
+        writer.object(object);
+        writer.caps.pop().flatten()
+    }
+
+    /// Writes a call of the user's. `carried`: what travels with it.
     pub(crate) fn write_call(
         &mut self,
         conn: &ArcConn,
         method: (u64, u16),
         (version, peers): (u8, u32),
-        caller: Option<&Caller>,
+        (caller, carried): (Option<&Caller>, &Carried),
         encode: &mut dyn FnMut(&mut Encoder<'_>, AnyBuilder<'_>) -> Result<()>,
     ) -> Result<Written> {
         let (mut busy, mut callback) = (None, None);
         let level = self.level(conn);
         let draft = Draft::call(&MEMORY, method, |to| {
             let mut writer = Writer::new(self, conn, caller);
-            writer.level = level;
+            (writer.level, writer.carried) = (level, *carried);
             let written =
                 catch_panic(|| encode(&mut Encoder::new(&mut writer, version, peers), to));
             (busy, callback) = (writer.busy.take(), writer.callback);

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use metrics::{counter, histogram};
 
-use super::call::{End, Side};
+use super::call::{CallOutcome, Side};
 
 /// A call has ended. The recorder is the user's code: not under a lock.
 pub(super) fn record(
     method: &'static str,
     side: Side,
-    end: End,
+    end: CallOutcome,
     took: Duration,
     (parameters, results): (usize, usize),
 ) {
@@ -18,14 +18,7 @@ pub(super) fn record(
         Side::Called => "called",
         Side::Served => "served",
     };
-    let outcome = match end {
-        End::Answered => "answered",
-        End::Failed => "failed",
-        End::Cancelled => "cancelled",
-        End::TimedOut => "timed_out",
-        End::Lost => "lost",
-    };
-    let ended = [("method", method), ("side", side), ("outcome", outcome)];
+    let ended = [("method", method), ("side", side), ("outcome", end.as_str())];
     counter!("multiprocess_calls_total", &ended).increment(1);
     histogram!("multiprocess_call_duration_seconds", &ended).record(took.as_secs_f64());
     let of_method = [("method", method), ("side", side)];

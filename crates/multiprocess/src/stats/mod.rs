@@ -71,8 +71,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-pub(crate) use call::End;
-pub use call::Side;
+pub use call::{CallOutcome, Side};
 pub use latency::Latency;
 pub(crate) use latency::quantile;
 pub(crate) use table::record;

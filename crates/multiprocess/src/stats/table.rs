@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::call::{End, Side};
+use super::call::{CallOutcome, Side};
 use super::latency::Latency;
 use crate::forked::is_forked;
 
@@ -65,7 +65,7 @@ impl MethodStats {
 pub(crate) fn record(
     method: &'static str,
     side: Side,
-    end: End,
+    end: CallOutcome,
     took: Duration,
     (parameters, results): (usize, usize),
 ) {
@@ -78,11 +78,11 @@ pub(crate) fn record(
     let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
     let entry = table.entry((method, side)).or_insert_with(|| MethodStats::new(method, side));
     let counter = match end {
-        End::Answered => &mut entry.answered,
-        End::Failed => &mut entry.failed,
-        End::Cancelled => &mut entry.cancelled,
-        End::TimedOut => &mut entry.timed_out,
-        End::Lost => &mut entry.lost,
+        CallOutcome::Answered => &mut entry.answered,
+        CallOutcome::Failed => &mut entry.failed,
+        CallOutcome::Cancelled => &mut entry.cancelled,
+        CallOutcome::TimedOut => &mut entry.timed_out,
+        CallOutcome::Lost => &mut entry.lost,
     };
     *counter += 1;
     entry.parameter_bytes += parameters as u64;

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::token::{About, CancelToken, Token};
+use crate::carried::Carried;
 use crate::connection::ArcConn;
 
 thread_local! {
@@ -66,6 +67,11 @@ pub(crate) fn cascade() {
         Some(())
     };
     let _ = CALLS.try_with(mark);
+}
+
+/// What came with the call that this thread is serving now.
+pub(super) fn served() -> Carried {
+    look(|calls| calls.last().map(|entry| entry.token.carried())).flatten().unwrap_or_default()
 }
 
 /// How many calls deep this thread is: a callback of a callback is two.

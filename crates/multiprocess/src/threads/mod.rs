@@ -6,13 +6,15 @@
 //!
 //! `budget` bounds how many threads one peer can make this process have.
 //!
-//! What they run is a [`Task`]; `current` is the call that a thread serves now, `token` says whether
-//! that call was cancelled, `answering` batches the answers of calls that arrived at once.
+//! What they run is a [`Task`]; `current` is the call that a thread serves now, `scope` what the calls that it makes
+//! inherit, `token` says whether that call was cancelled, `answering` batches the answers of calls that arrived at once.
 
 mod answering;
 mod budget;
 mod current;
 mod inbox;
+mod may_block;
+mod scope;
 mod serial;
 mod task;
 mod token;
@@ -25,6 +27,8 @@ pub(crate) use current::{
     relayed, serving, serving_now,
 };
 pub(crate) use inbox::{Inbox, ThreadEnd, at_thread_end, check_thread, enter_wait, this_inbox};
+pub use may_block::{Waits, allow_waits, check_may_wait, refuse_waits};
+pub(crate) use scope::{enter_scope, inherited};
 pub(crate) use serial::{SerialExecutor, Start, release_slot};
 pub(crate) use task::{Queue, RunCall, Task};
 pub use token::CancelToken;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
+use crate::carried::Carried;
 use crate::cleanup::Cleanup;
 use crate::moment::Moment;
 use crate::sync::{AtomicBool, Mutex, MutexGuard};
@@ -36,6 +37,11 @@ impl CancelToken {
         self.0.about
     }
 
+    /// What came with the call.
+    pub(crate) fn carried(&self) -> Carried {
+        self.0.carried.as_deref().copied().unwrap_or_default()
+    }
+
     /// For the runtime's own: see [`Token::on_fire`].
     pub(crate) fn on_fire(&self, wake: impl FnOnce() + Send + 'static) {
         self.0.on_fire(wake);
@@ -58,6 +64,8 @@ pub(crate) struct Token {
     fired: AtomicBool,
     waiting: Mutex<Waiting>,
     pub(crate) about: About,
+    /// What came with the call, if something did.
+    pub(crate) carried: Option<Box<Carried>>,
     /// The number of the thread that runs the method; 0 before, [`POLLED`] where it is a future.
     thread: AtomicU64,
 }
@@ -96,9 +104,14 @@ struct Waiting {
 }
 
 impl Token {
-    pub(crate) fn new(about: About) -> Token {
+    pub(crate) fn new(about: About, carried: Option<Box<Carried>>) -> Token {
         let (fired, waiting) = (AtomicBool::new(false), Mutex::default());
-        Token { fired, waiting, about, thread: AtomicU64::new(0) }
+        Token { fired, waiting, about, carried, thread: AtomicU64::new(0) }
+    }
+
+    /// Whether the caller's deadline has passed, as far as it is known: it has given up.
+    pub(crate) fn is_late(&self) -> bool {
+        self.carried.as_ref().is_some_and(|carried| carried.is_late())
     }
 
     /// This thread runs the method from now on.

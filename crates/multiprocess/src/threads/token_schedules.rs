@@ -15,7 +15,7 @@ use crate::sync::{explore, thread};
 /// A token that another thread fires.
 fn fired() -> (Arc<Token>, thread::JoinHandle<()>) {
     let about = About { method: "Test.test", bytes: 0, since: Moment::coarse() };
-    let token = Arc::new(Token::new(about));
+    let token = Arc::new(Token::new(about, None));
     let fired = Arc::clone(&token);
     (token, thread::spawn(move || fired.fire(Cleanup::unconnected())))
 }

@@ -6,19 +6,25 @@
 use std::any::Any;
 
 use capnp::private::capability::ClientHook;
-use capnp::private::layout::{PointerReader, StructSize};
+use capnp::private::layout::{PointerReader, StructBuilder, StructReader, StructSize};
 use capnp_engine::{cap_hook, nesting_limit};
 
 use super::helpers::malformed;
 use super::slots::{Builder, Reader};
+use crate::carried::Told;
+use crate::trace_context::TraceContext;
 use crate::{Error, Result};
 
 /// The slots of proxy.capnp's struct Context.
 const THREAD_SLOT: usize = 0;
 const CALLBACK_THREAD_SLOT: usize = 1;
-/// Where a Context has data, which only peers with this runtime write and read: its first two bytes are the
-/// level of the call.
+/// Where a Context has data, which only peers with this runtime write and read. In its first word the level of the call
+/// (two bytes) and the flags of its trace (one byte), then the time until its deadline, then its trace: the two halves
+/// of the trace's id, and the id of the span. What is zero at the end is left out, and so is all of it mostly.
 const LEVEL_SLOT: usize = 0;
+const FLAGS_SLOT: usize = 2;
+const REMAINING_SLOT: usize = 1;
+const TRACE_SLOTS: [usize; 3] = [2, 3, 4];
 
 /// A capability in a message, in the form that capnp's readers and builders take it: it stands for an
 /// index in the message's capability table.
@@ -42,8 +48,8 @@ pub(crate) trait WriteCapabilities {
     fn object(&mut self, object: &dyn Given) -> Hook;
     /// The thread that is to run the call, and the one that is to run its callbacks.
     fn threads(&mut self) -> (Option<Hook>, Option<Hook>);
-    /// How many calls this one is made to serve, where the peer reads that; 0 else.
-    fn level(&self) -> u16;
+    /// What travels with the call, where the peer reads that; nothing else.
+    fn told(&self) -> Told;
     /// This side's ThreadMap.
     fn thread_map(&mut self) -> Hook;
 }
@@ -60,8 +66,8 @@ impl WriteCapabilities for NoCapabilities {
         (None, None)
     }
 
-    fn level(&self) -> u16 {
-        0
+    fn told(&self) -> Told {
+        Told::default()
     }
 
     fn thread_map(&mut self) -> Hook {
@@ -79,8 +85,8 @@ pub(crate) trait ReadCapabilities {
         hook: &dyn ClientHook,
         home: &mut dyn FnMut(&dyn Any) -> bool,
     ) -> Option<Box<dyn Any>>;
-    /// Takes in the threads that a call names, and its level.
-    fn threads(&mut self, thread: Option<Hook>, callback: Option<Hook>, level: u16);
+    /// Takes in the threads that a call names, and what travels with it.
+    fn threads(&mut self, thread: Option<Hook>, callback: Option<Hook>, told: Told);
     /// Takes in the peer's ThreadMap.
     fn thread_map(&mut self, hook: &dyn ClientHook);
     /// The versions of a family of schemas that the peer may have (bit 0 is the newest of so many). `heard`: what
@@ -125,15 +131,21 @@ impl<'a> Encoder<'a> {
         self.version
     }
 
-    /// Names the threads on which this call and its callbacks run, in the Context in this slot.
+    /// Names the threads on which this call and its callbacks run, in the Context in this slot, and writes what travels
+    /// with the call.
     ///
     /// Where the peer has given no ThreadMap the context stays empty.
     pub fn context(&mut self, to: &mut Builder<'_>, slot: u32) {
-        let level = self.capabilities.level();
-        let data = if level == 0 { 0 } else { 1 };
+        let told = self.capabilities.told();
+        let data = match told {
+            Told { trace: Some(_), .. } => 5,
+            Told { remaining: 1.., .. } => 2,
+            Told { level: 1.., .. } => 1,
+            Told { .. } => 0,
+        };
         let mut context = to.pointer(slot).init_struct(StructSize { data, pointers: 2 });
-        if level != 0 {
-            context.reborrow().set_data_field(LEVEL_SLOT, level);
+        if data > 0 {
+            write_told(context.reborrow(), &told);
         }
         let (thread, callback) = self.capabilities.threads();
         if let Some(thread) = thread {
@@ -253,8 +265,7 @@ impl<'a> Decoder<'a> {
         let thread = capability(context.get_pointer_field(THREAD_SLOT))?;
         let callback = capability(context.get_pointer_field(CALLBACK_THREAD_SLOT))?;
         self.context = usize::from(thread.is_some()) + usize::from(callback.is_some());
-        let level = context.get_data_field(LEVEL_SLOT);
-        self.capabilities()?.threads(thread, callback, level);
+        self.capabilities()?.threads(thread, callback, read_told(&context));
         Ok(())
     }
 
@@ -288,6 +299,30 @@ impl<'a> Decoder<'a> {
         home: &mut dyn FnMut(&dyn Any) -> bool,
     ) -> Result<Option<Box<dyn Any>>> {
         Ok(self.capabilities()?.object(hook, home))
+    }
+}
+
+#[cold]
+fn write_told(context: StructBuilder<'_>, told: &Told) {
+    context.set_data_field(LEVEL_SLOT, told.level);
+    if told.remaining != 0 {
+        context.set_data_field(REMAINING_SLOT, told.remaining);
+    }
+    if let Some(trace) = told.trace {
+        context.set_data_field(FLAGS_SLOT, trace.flags());
+        for (slot, number) in TRACE_SLOTS.into_iter().zip(trace.to_numbers()) {
+            context.set_data_field(slot, number);
+        }
+    }
+}
+
+/// Nothing where the peer has not written it.
+fn read_told(context: &StructReader<'_>) -> Told {
+    let trace = TRACE_SLOTS.map(|slot| context.get_data_field::<u64>(slot));
+    Told {
+        level: context.get_data_field(LEVEL_SLOT),
+        remaining: context.get_data_field(REMAINING_SLOT),
+        trace: TraceContext::from_numbers(trace, context.get_data_field(FLAGS_SLOT)),
     }
 }
 

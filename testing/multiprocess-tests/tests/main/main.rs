@@ -2,6 +2,7 @@
 //! process, over a socket pair, or one end is a raw socket that breaks the protocol.
 
 mod admission;
+mod along;
 mod asyncs;
 mod asyncs_served;
 mod back_pressure;
@@ -20,6 +21,7 @@ mod faults;
 mod flagged;
 mod handover;
 mod handshake;
+mod intercepted;
 mod interrupt;
 mod kept;
 mod kinds;

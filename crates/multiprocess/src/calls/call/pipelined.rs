@@ -6,6 +6,7 @@ use super::super::remote::RemoteObject;
 use super::super::start::{object_of, start_pipelined};
 use super::super::waiting::Deadline;
 use super::{Call, RemoteCall, State};
+use crate::carried::Carried;
 use crate::{Error, Result};
 
 impl<I: Interface> Call<I> {
@@ -20,12 +21,11 @@ impl<I: Interface> Call<I> {
     /// than 1,024 bytes waits for room before it is sent ([`Limits::call_bytes`](crate::Limits)), as long as
     /// its [`timeout`](Call::timeout) says.
     pub fn pipelined(mut self) -> I {
-        let deadline = self.deadline();
-        match self.state {
+        match std::mem::replace(&mut self.state, State::Done) {
             State::Remote(call)
                 if (self.retry.is_none() || self.likely) && !call.is_behind_stream() =>
             {
-                I::from_handle(Handle::remote_object(call.pipeline::<I>(&deadline)))
+                I::from_handle(Handle::remote_object(self.pipeline::<I>(call)))
             }
             state => Call { state, ..self }.wait().unwrap_or_else(broken),
         }
@@ -44,12 +44,11 @@ impl<I: Interface> Call<Option<I>> {
     /// than 1,024 bytes waits for room before it is sent ([`Limits::call_bytes`](crate::Limits)), as long as
     /// its [`timeout`](Call::timeout) says.
     pub fn pipelined(mut self) -> I {
-        let deadline = self.deadline();
-        match self.state {
+        match std::mem::replace(&mut self.state, State::Done) {
             State::Remote(call)
                 if (self.retry.is_none() || self.likely) && !call.is_behind_stream() =>
             {
-                I::from_handle(Handle::remote_object(call.pipeline::<I>(&deadline)))
+                I::from_handle(Handle::remote_object(self.pipeline::<I>(call)))
             }
             state => match (Call { state, ..self }).wait() {
                 Ok(Some(handle)) => handle,
@@ -60,18 +59,33 @@ impl<I: Interface> Call<Option<I>> {
     }
 }
 
-impl<T> RemoteCall<T> {
-    fn pipeline<I: Interface>(mut self, deadline: &Deadline) -> RemoteObject {
-        self.send_pipelined::<I>(deadline).unwrap_or_else(RemoteObject::broken)
+impl<T: Send + 'static> Call<T> {
+    /// The object that the call promises. For the interceptors the call ends when it was sent.
+    fn pipeline<I: Interface>(mut self, mut call: RemoteCall<T>) -> RemoteObject {
+        let prepared = self.prepare(&call);
+        let deadline = self.deadline();
+        // It has no deadline itself: nobody waits for its end.
+        let carried = Carried { deadline: None, ..*self.carries() };
+        let sent = prepared.and_then(|()| call.send_pipelined::<I>(&carried, &deadline));
+        if let Some(ends) = self.ends.take() {
+            ends.end(sent.as_ref().err());
+        }
+        sent.unwrap_or_else(RemoteObject::broken)
     }
+}
 
-    fn send_pipelined<I: Interface>(&mut self, deadline: &Deadline) -> Result<RemoteObject> {
+impl<T> RemoteCall<T> {
+    fn send_pipelined<I: Interface>(
+        &mut self,
+        carried: &Carried,
+        deadline: &Deadline,
+    ) -> Result<RemoteObject> {
         let (conn, cap) = self.object.place()?;
         // What was reserved for the call while it waited for room.
         let mut room = None;
         loop {
             let told = room.is_some();
-            let started = start_pipelined(conn, cap, self.method, &mut self.encode, told);
+            let started = start_pipelined(conn, cap, self.method, carried, &mut self.encode, told);
             drop(room);
             match started? {
                 Ok(promised) => return Ok(object_of::<I>(promised)),

@@ -44,6 +44,7 @@ impl<T: Send + 'static> Call<T> {
         let result = match &mut self.state {
             State::Sent(sent, deadline) => match sent.slot.take_or_wake(context.waker()) {
                 Some(answer) => {
+                    let answer = deadline.judge(answer, Some(sent.conn()));
                     sent.note_end(answer.as_ref().err());
                     sent.set_over();
                     answer
@@ -56,7 +57,7 @@ impl<T: Send + 'static> Call<T> {
                 None => return Poll::Pending,
             },
             State::Pooled(slot, deadline) => match slot.take_or_wake(context.waker()) {
-                Some(answer) => answer,
+                Some(answer) => deadline.judge(answer, None),
                 None if deadline.passed() => Err(deadline.error(None)),
                 None => return Poll::Pending,
             },

@@ -30,7 +30,8 @@ impl Session for Panics {
 
 fn start() -> (ArcConn, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let parts = SessionParts { session: &Panics, state: Box::new(()), shared: Box::new(()) };
+    let (state, shared) = (Box::new(()), Box::new(()));
+    let parts = SessionParts { session: &Panics, state, shared, first_message: None };
     let conn = Conn::start(ours.into(), Limits::default(), parts, |core| {
         let cap = core.engine.object(7);
         core.engine.set_bootstrap(cap);

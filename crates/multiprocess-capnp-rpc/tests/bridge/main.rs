@@ -1,0 +1,14 @@
+//! The bridge in both directions, over sockets and within the process.
+
+mod calculator;
+mod clients;
+mod ends;
+mod errors;
+mod handles;
+mod loops;
+mod news;
+mod order;
+mod raw_lab;
+mod third;
+mod threads;
+mod typed_lab;

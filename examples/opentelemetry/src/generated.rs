@@ -1,0 +1,3 @@
+//! The code that the build script generates from `schema/`.
+
+multiprocess::include_generated!();
