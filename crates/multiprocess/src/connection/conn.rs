@@ -139,6 +139,10 @@ impl Conn {
     ) -> Result<ArcConn> {
         rustix::io::ioctl_fionbio(&socket, true)
             .map_err(|error| Error::io("use the socket", error.into()))?;
+        // Elsewhere each write says that it raises no SIGPIPE.
+        #[cfg(target_vendor = "apple")]
+        rustix::net::sockopt::set_socket_nosigpipe(&socket, true)
+            .map_err(|error| Error::io("use the socket", error.into()))?;
         let driver = driver()?;
         let source = driver.new_id();
         let SessionParts { session, state, shared, first_message } = parts;

@@ -247,7 +247,11 @@ fn wake(tasks: Vec<(usize, Waker)>) {
 
 /// Writes until the batch is empty or the socket is full. Whether it is empty. Never raises SIGPIPE.
 fn write(socket: BorrowedFd<'_>, batch: &mut Batch) -> io::Result<bool> {
+    #[cfg(not(target_vendor = "apple"))]
     const FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
+    // Apple's systems have no such flag: the socket itself has that as an option (`Conn::start`).
+    #[cfg(target_vendor = "apple")]
+    const FLAGS: SendFlags = SendFlags::DONTWAIT;
     while !batch.is_empty() {
         let sent = match batch.as_one() {
             Some(bytes) => send(socket, bytes, FLAGS),
