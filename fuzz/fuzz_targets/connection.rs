@@ -71,7 +71,7 @@ fn run(data: &[u8]) -> arbitrary::Result<()> {
 
     let (mut ours, theirs) = UnixStream::pair().expect("sockets");
     let lab = LabServer::new();
-    let limits = Limits { message: 1 << 20, calls: 16, threads: 8, ..Limits::default() };
+    let limits = Limits::default().message(1 << 20).calls(16).threads(8);
     let builder = Connection::builder().limits(limits).serve(lab.client());
     let serving = builder.start(theirs).expect("a connection");
     // The other side may have closed already, because of earlier bytes.

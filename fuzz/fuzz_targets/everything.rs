@@ -49,7 +49,7 @@ impl Session {
         let (ours, theirs) = UnixStream::pair().expect("sockets");
         let server = EverythingServer::new();
         // The content may name a thread that is promised and never known.
-        let limits = Limits { unknown_thread: Duration::from_millis(20), ..Limits::default() };
+        let limits = Limits::default().unknown_thread(Duration::from_millis(20));
         let builder = Connection::builder().limits(limits).serve(server.client());
         let serving = builder.start(theirs).expect("it");
         let mut peer = RawPeer::new(ours);

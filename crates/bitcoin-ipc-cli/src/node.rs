@@ -16,7 +16,8 @@ use signal_hook::iterator::Signals;
 use super::{Failure, Outcome, output, signals};
 use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::{
-    Chain as ChainName, Ipc, IpcOptions, StartSpawnedProcess, default_base_datadir, network_datadir,
+    Address, Chain as ChainName, Ipc, IpcOptions, StartSpawnedProcess, default_base_datadir,
+    network_datadir,
 };
 use bitcoin_ipc_draft::init::InitClient as SplitInitClient;
 use bitcoin_regtest::{Chain, NodeInit};
@@ -35,7 +36,11 @@ Usage: bitcoin-node -ipcbind=ADDRESS [-datadir=DIR] [-wallet]
                     given several times. Wallets that were made or loaded are loaded again by themselves.
   -walletprogram=PROGRAM
                     The wallet process [default: this program itself, as bitcoin-wallet].
-  -keepchain        Keep the chain in DIR/regtest/chain.dat, which -wallet does, too.
+  -walletbind[=ADDRESS]
+                    Start no wallet process, but let one connect: unix (DIR/regtest/wallet.sock, the
+                    default) or unix:PATH; bitcoin-wallet -ipcconnect does. -wallet=NAME names its wallets.
+  -keepchain        Keep the chain in DIR/regtest/chain.dat, which -wallet and
+                    -walletbind do, too.
   -ipcfd N          Serve the parent process on its inherited socket N until it closes.
   -datadir=DIR      Data directory [default: ~/.bitcoin].
   -chain=regtest    The only chain there is; -regtest says the same.
@@ -49,17 +54,29 @@ threads on stderr. BITCOIN_IPC_LOG=debug logs each call there, trace its paramet
 /// The file that the chain is kept in.
 const CHAIN_FILE: &str = "chain.dat";
 
+/// The wallet process's program, by whose name its socket is called, too.
+const WALLET: &str = "bitcoin-wallet";
+
 /// The options of the command line.
 #[derive(Default)]
 struct Options {
     bind: Vec<String>,
     datadir: Option<PathBuf>,
     keep_chain: bool,
-    /// The wallets to load, if there is to be a wallet process.
+    /// The wallets to load; none unless a wallet process is to be started.
     wallets: Option<Vec<String>>,
     wallet_program: Option<PathBuf>,
+    /// Where a wallet process may connect, in place of one that is started.
+    wallet_bind: Option<String>,
     /// The number of the socket to the parent.
     parent: Option<String>,
+}
+
+impl Options {
+    /// Whether there is to be a wallet process.
+    fn has_wallets(&self) -> bool {
+        self.wallets.is_some() || self.wallet_bind.is_some()
+    }
 }
 
 pub(super) fn run(args: Vec<OsString>) -> Outcome {
@@ -87,7 +104,7 @@ fn serve(options: &Options) -> Outcome {
     })?;
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     signals::end_on_second_interrupt()?;
-    let (chain, kept) = if options.keep_chain || options.wallets.is_some() {
+    let (chain, kept) = if options.keep_chain || options.has_wallets() {
         let file = datadir.join(CHAIN_FILE);
         (Chain::open(&file)?, format!("a regtest chain, kept in {}", file.display()))
     } else {
@@ -101,8 +118,7 @@ fn serve(options: &Options) -> Outcome {
     let options_of_ipc = IpcOptions::with_bootstrap("bitcoin-node", init.clone());
     let ipc = Ipc::new(options_of_ipc.datadir(datadir).monitor(true));
     // Before there are clients, who can then ask for it.
-    let wallet = options.wallets.as_ref().map(|wallets| start_wallet(&node, options, wallets));
-    let wallet = wallet.transpose()?;
+    let wallet = options.has_wallets().then(|| start_wallet(&node, options)).transpose()?;
     for address in &options.bind {
         let path = ipc.listen_address(address)?;
         output::note(format_args!("serving {kept}, at {}", path.display()));
@@ -134,23 +150,29 @@ fn serve_parent(number: &str, init: SplitInitClient) -> Result<Connection, Failu
     Ok(parent)
 }
 
-fn start_wallet(
-    node: &SplitNode,
-    options: &Options,
-    wallets: &[String],
-) -> Result<WalletProcess, Failure> {
-    if !wallets.is_empty() {
+/// Starts the wallet process, or lets one connect.
+fn start_wallet(node: &SplitNode, options: &Options) -> Result<WalletProcess, Failure> {
+    if let Some(wallets) = options.wallets.as_ref().filter(|wallets| !wallets.is_empty()) {
         let names = wallets.iter().map(|name| json!(name)).collect();
         node.settings().set_command_line("wallet", names);
     }
+    if let Some(address) = &options.wallet_bind {
+        let path = Address::parse_listen(address, node.datadir(), WALLET)?;
+        let process = WalletProcess::accept(node.clone(), &path, |event| tell(WALLET, event))?;
+        output::note(format_args!("waiting for a wallet process, at {}", path.display()));
+        return Ok(process);
+    }
     let (command, name) = wallet_command(options)?;
-    let process = WalletProcess::start(node.clone(), WalletOptions::of(command), move |event| {
-        // The rest is in the log.
-        if matches!(event, WalletEvent::Failed(_) | WalletEvent::Exited(_)) {
-            output::note(format_args!("{}: {event}", name.display()));
-        }
-    })?;
-    Ok(process)
+    let name = name.display().to_string();
+    let options = WalletOptions::of(command);
+    Ok(WalletProcess::start(node.clone(), options, move |event| tell(&name, event))?)
+}
+
+/// Tells the user what is wrong with the wallet process; the rest is in the log.
+fn tell(name: &str, event: &WalletEvent) {
+    if matches!(event, WalletEvent::Failed(_) | WalletEvent::Exited(_) | WalletEvent::Gone(_)) {
+        output::note(format_args!("{name}: {event}"));
+    }
 }
 
 /// The wallet's program: as asked for, or this one by another name, so that both are of one version.
@@ -160,8 +182,13 @@ fn wallet_command(options: &Options) -> Result<(process::Command, PathBuf), Fail
     }
     let own = std::env::current_exe()
         .map_err(|error| Failure(format!("cannot find this program's own file: {error}")))?;
-    let name = "bitcoin-wallet";
-    Ok((process::Command::new(own).arg0(name), PathBuf::from(name)))
+    Ok((process::Command::new(own).arg0(WALLET), PathBuf::from(WALLET)))
+}
+
+/// The parts of an option of Bitcoin's programs, which take one dash or two: `-name=value`, `--name`.
+pub(super) fn name_and_value(text: &str) -> (&str, &str) {
+    let option = text.strip_prefix("--").or_else(|| text.strip_prefix('-')).unwrap_or_default();
+    option.split_once('=').unwrap_or((option, ""))
 }
 
 /// None if the arguments asked for help or the version, which has been printed.
@@ -170,10 +197,7 @@ fn parse(args: &[OsString]) -> Result<Option<Options>, Failure> {
     let mut args = args.iter().skip(1);
     while let Some(arg) = args.next() {
         let text = arg.to_string_lossy();
-        // Bitcoin's programs take one dash or two.
-        let option = text.strip_prefix("--").or_else(|| text.strip_prefix('-')).unwrap_or_default();
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
-        match (name, value) {
+        match name_and_value(&text) {
             ("help" | "h" | "?", _) => {
                 anstream::print!("{HELP}");
                 return Ok(None);
@@ -190,6 +214,8 @@ fn parse(args: &[OsString]) -> Result<Option<Options>, Failure> {
             ("walletprogram", program) if !program.is_empty() => {
                 options.wallet_program = Some(PathBuf::from(program));
             }
+            ("walletbind", "") => options.wallet_bind = Some("unix".to_owned()),
+            ("walletbind", address) => options.wallet_bind = Some(address.to_owned()),
             ("ipcfd", "") => match args.next() {
                 Some(number) => options.parent = Some(number.to_string_lossy().into_owned()),
                 None => return Err(Failure("-ipcfd takes the number of a socket".to_owned())),
@@ -201,6 +227,11 @@ fn parse(args: &[OsString]) -> Result<Option<Options>, Failure> {
             }
             _ => return Err(Failure(format!("{text} is not an option; -help lists them"))),
         }
+    }
+    if options.wallet_bind.is_some() && options.wallet_program.is_some() {
+        return Err(Failure(
+            "-walletbind lets a wallet process connect, -walletprogram starts one: give one of them".to_owned(),
+        ));
     }
     if options.bind.is_empty() && options.parent.is_none() {
         return Err(Failure(

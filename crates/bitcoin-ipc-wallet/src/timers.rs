@@ -64,6 +64,12 @@ impl Timers {
         self.shared.lock().jobs.retain(|(_, other), _| *other != id);
     }
 
+    /// How many jobs wait.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.shared.lock().jobs.len()
+    }
+
     /// Runs now what is due within this time, and the rest so much sooner.
     pub(crate) fn forward(&self, by: Duration) {
         let mut state = self.shared.lock();
@@ -143,7 +149,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::{RecvTimeoutError, channel};
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -165,7 +171,70 @@ mod tests {
         timers.after(LONG, job(4));
         drop(timers);
         drop(sender);
-        assert!(ran.recv_timeout(LONG).is_err(), "what is not due never runs");
+        let ended = ran.recv_timeout(LONG);
+        assert_eq!(ended, Err(RecvTimeoutError::Disconnected), "what is not due never runs");
+    }
+
+    #[test]
+    fn a_job_runs_when_its_time_has_come_by_itself() {
+        let timers = Timers::start().unwrap();
+        let (sender, ran) = channel();
+        timers.after(Duration::from_millis(20), move || sender.send(()).unwrap());
+        assert_eq!(ran.recv_timeout(LONG), Ok(()));
+    }
+
+    /// So long that the thread surely waits by then. If it does not, the tests show less, and do not fail.
+    fn let_it_wait() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+
+    #[test]
+    fn a_thread_that_waits_is_woken_by_what_is_new_or_due_sooner() {
+        let timers = Timers::start().unwrap();
+        let (sender, ran) = channel();
+        let job = |number| {
+            let sender = sender.clone();
+            move || sender.send(number).unwrap()
+        };
+        // While there is no job, and while the first is due much later.
+        let_it_wait();
+        timers.after(Duration::ZERO, job(1));
+        assert_eq!(ran.recv_timeout(LONG), Ok(1));
+        timers.after(LONG * 60, job(3));
+        let_it_wait();
+        timers.after(Duration::ZERO, job(2));
+        assert_eq!(ran.recv_timeout(LONG), Ok(2));
+        let_it_wait();
+        timers.forward(LONG * 61);
+        assert_eq!(ran.recv_timeout(LONG), Ok(3));
+    }
+
+    #[test]
+    fn all_of_time_is_not_too_far_to_go_forward() {
+        let timers = Timers::start().unwrap();
+        let (sender, ran) = channel();
+        timers.after(LONG * 60, move || sender.send(()).unwrap());
+        timers.forward(Duration::MAX);
+        assert_eq!(ran.recv_timeout(LONG), Ok(()));
+    }
+
+    #[test]
+    fn a_job_may_add_another_and_be_the_last_to_have_the_timers() {
+        let timers = Arc::new(Timers::start().unwrap());
+        let (go, may_go) = channel::<()>();
+        let (sender, ran) = channel();
+        let own = Arc::clone(&timers);
+        timers.after(Duration::ZERO, move || {
+            may_go.recv().unwrap();
+            let last = Arc::clone(&own);
+            own.after(Duration::ZERO, move || {
+                drop(last);
+                sender.send(()).unwrap();
+            });
+        });
+        drop(timers);
+        go.send(()).unwrap();
+        assert_eq!(ran.recv_timeout(LONG), Ok(()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bitcoin_ipc::bitcoin::{Transaction, Txid};
 use bitcoin_ipc_draft::Passphrase;
 use bitcoin_ipc_draft::chain::ChainHandle;
-use bitcoin_ipc_draft::values::Broadcast;
+use bitcoin_ipc_draft::values::{Broadcast, RemovalReason};
 use bitcoin_ipc_draft::wallet::{CoinControl, Recipient};
 use multiprocess::Error;
 
@@ -28,7 +28,11 @@ pub(crate) struct LoadedWallet {
     pub(crate) events: Arc<Events>,
     pub(crate) follower: Follower,
     timers: Arc<Timers>,
+    /// Held while the wallet is unlocked or locked, which takes long.
     relock: Mutex<Relock>,
+    /// When it is locked again, in seconds since 1970. Nothing is waited for while this is held, so that who holds the
+    /// vault may ask for it.
+    until: Mutex<Option<u64>>,
 }
 
 /// When a wallet that is unlocked is locked again.
@@ -36,8 +40,8 @@ pub(crate) struct LoadedWallet {
 struct Relock {
     /// Counts the times that this was changed, so that a timer that is late knows that it was replaced.
     changes: u64,
-    /// The timer, and its time in seconds since 1970.
-    timer: Option<(TimerId, u64)>,
+    /// The timer.
+    timer: Option<TimerId>,
 }
 
 impl LoadedWallet {
@@ -53,6 +57,7 @@ impl LoadedWallet {
             events,
             timers,
             relock: Mutex::default(),
+            until: Mutex::default(),
         })
     }
 
@@ -92,8 +97,9 @@ impl LoadedWallet {
         self.no_relock(&mut relock);
         if let Some(after) = until_after {
             let (wallet, change) = (Arc::downgrade(self), relock.changes);
-            let id = self.timers.after(after, move || lock_again(&wallet, change));
-            relock.timer = Some((id, self.timers.now().saturating_add(after.as_secs())));
+            let until = self.timers.now().saturating_add(after.as_secs());
+            self.set_until(Some(until));
+            relock.timer = Some(self.timers.after(after, move || lock_again(&wallet, change)));
         }
         Ok(())
     }
@@ -107,7 +113,11 @@ impl LoadedWallet {
 
     /// When it is locked again, in seconds since 1970; none if that is not said.
     pub(crate) fn unlocked_until(&self) -> Option<u64> {
-        self.relock().timer.map(|(_, at)| at)
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_until(&self, until: Option<u64>) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
 
     fn relock(&self) -> MutexGuard<'_, Relock> {
@@ -116,7 +126,8 @@ impl LoadedWallet {
 
     fn no_relock(&self, relock: &mut Relock) {
         relock.changes += 1;
-        if let Some((id, _)) = relock.timer.take() {
+        self.set_until(None);
+        if let Some(id) = relock.timer.take() {
             self.timers.cancel(id);
         }
     }
@@ -164,7 +175,7 @@ impl LoadedWallet {
     fn give_to_node(&self, tx: &Transaction) -> Result<(), WalletError> {
         let sent = self.chain.broadcast_transaction(tx.clone(), MAX_FEE, Broadcast::MempoolAndAll);
         match sent.wait() {
-            Ok(sent) if sent.result => Ok(self.vault()?.transaction_added(tx)?),
+            Ok(sent) if sent.result => self.is_given(tx),
             Ok(sent) => {
                 let txid = tx.compute_txid();
                 tracing::warn!(
@@ -181,6 +192,26 @@ impl LoadedWallet {
             }
         }
     }
+
+    /// Notes that the node has taken it. That it has left the memory pool since, as where another has replaced it, may
+    /// have been told before this: so the node is asked.
+    fn is_given(&self, tx: &Transaction) -> Result<(), WalletError> {
+        self.vault()?.transaction_added(tx)?;
+        let txid = tx.compute_txid();
+        match self.chain.is_in_mempool(txid).wait() {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                // Why it has left is not known; what has replaced it is in the memory pool.
+                self.vault()?.transaction_removed(txid, RemovalReason::Expiry)?;
+                self.follower.look_at_mempool();
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!("the node does not say whether it still has {txid}: {error}");
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Locks a wallet when its time is over.
@@ -191,6 +222,7 @@ fn lock_again(wallet: &Weak<LoadedWallet>, change: u64) {
         return;
     }
     relock.timer = None;
+    wallet.set_until(None);
     if let Ok(vault) = wallet.vault()
         && let Err(error) = vault.lock()
     {
@@ -201,5 +233,87 @@ fn lock_again(wallet: &Weak<LoadedWallet>, change: u64) {
 impl fmt::Debug for LoadedWallet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoadedWallet").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::WalletsDir;
+    use bitcoin_ipc::bitcoin::Network;
+    use bitcoin_ipc_draft::chain::Chain;
+    use tempfile::TempDir;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// A chain that is never asked.
+    struct NoChain;
+
+    impl Chain for NoChain {}
+
+    fn open() -> Passphrase {
+        Passphrase::from("open".to_owned())
+    }
+
+    /// A wallet with the passphrase "open", which is locked.
+    fn wallet() -> (TempDir, Arc<LoadedWallet>) {
+        let datadir = tempfile::tempdir().unwrap();
+        let dir = WalletsDir::open(datadir.path(), Network::Regtest).unwrap();
+        let vault = Vault::create(&dir, "a", &open(), 0, None).unwrap();
+        let timers = Arc::new(Timers::start().unwrap());
+        (datadir, LoadedWallet::new(vault, ChainHandle::new(NoChain), timers))
+    }
+
+    fn is_locked(wallet: &LoadedWallet) -> bool {
+        wallet.vault().unwrap().is_locked()
+    }
+
+    #[test]
+    fn a_timer_that_comes_too_late_locks_nothing() {
+        let (_datadir, wallet) = wallet();
+        wallet.unlock(&open(), Some(HOUR)).unwrap();
+        let late = wallet.relock().changes;
+        wallet.unlock(&open(), Some(HOUR)).unwrap();
+        lock_again(&Arc::downgrade(&wallet), late);
+        assert!(!is_locked(&wallet) && wallet.unlocked_until().is_some());
+        let current = wallet.relock().changes;
+        lock_again(&Arc::downgrade(&wallet), current);
+        assert!(is_locked(&wallet));
+        assert_eq!(wallet.unlocked_until(), None);
+    }
+
+    #[test]
+    fn who_asks_for_the_deadline_does_not_wait_for_who_unlocks() {
+        let (_datadir, wallet) = wallet();
+        let vault = wallet.vault().unwrap();
+        let unlocking = wallet.relock();
+        let (sender, told) = std::sync::mpsc::channel();
+        let asks = Arc::clone(&wallet);
+        // One that waits while it has the vault would have who unlocks wait for the vault.
+        std::thread::spawn(move || sender.send(asks.unlocked_until()).unwrap());
+        assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(None));
+        drop(unlocking);
+        drop(vault);
+    }
+
+    #[test]
+    fn a_timer_that_was_replaced_is_gone() {
+        let (_datadir, wallet) = wallet();
+        assert!(wallet.unlock(&Passphrase::from("opem".to_owned()), Some(HOUR)).is_err());
+        assert_eq!(wallet.timers.waiting(), 0);
+        for _ in 0..2 {
+            wallet.unlock(&open(), Some(HOUR)).unwrap();
+            assert_eq!(wallet.timers.waiting(), 1);
+        }
+        assert!(wallet.unlock(&Passphrase::from("opem".to_owned()), None).is_err());
+        assert_eq!(wallet.timers.waiting(), 1, "the deadline of the one before stays");
+        wallet.unlock(&open(), None).unwrap();
+        assert_eq!((wallet.timers.waiting(), wallet.unlocked_until()), (0, None));
+        wallet.unlock(&open(), Some(HOUR)).unwrap();
+        wallet.lock().unwrap();
+        assert_eq!((wallet.timers.waiting(), wallet.unlocked_until()), (0, None));
+        wallet.unlock(&open(), Some(HOUR)).unwrap();
+        wallet.close();
+        assert_eq!(wallet.timers.waiting(), 0);
     }
 }

@@ -12,7 +12,7 @@
 //! node: Node served, from chain, rpc, messages -> subscribers: a thread for each
 //!   '----> split_node -> settings, messages, commands
 //! init: the bootstrap object -> chain, node, rpc
-//! wallet_process: starts a wallet process, and gives split_node its wallets
+//! wallet_process: starts a wallet process or lets one connect, and gives split_node its wallets
 //! ```
 
 #![forbid(unsafe_code)]

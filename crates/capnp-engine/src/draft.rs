@@ -29,6 +29,8 @@ pub struct Draft {
     order: Option<Box<Order>>,
 }
 
+opaque!(Draft, impl std::fmt::Debug for Draft);
+
 /// For each entry of a message's capability table its index in [`Draft::given`].
 struct Order(Vec<Option<usize>>);
 

@@ -81,6 +81,8 @@ pub struct Delivery {
     pub params: Payload,
 }
 
+opaque!(Delivery, impl std::fmt::Debug for Delivery);
+
 impl fmt::Debug for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

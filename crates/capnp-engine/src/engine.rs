@@ -65,6 +65,8 @@ pub struct Engine {
     ended: Option<Failure>,
 }
 
+opaque!(Engine, impl std::fmt::Debug for Engine);
+
 /// Work for the end of the current entry point. It is queued and not called recursively, because it
 /// can cause more of the same without bound: a failed call fails the calls on its results, and so
 /// on.

@@ -17,6 +17,8 @@ pub struct Incoming<'a> {
     content: Cell<Option<any_pointer::Reader<'a>>>,
 }
 
+opaque!(Incoming, impl std::fmt::Debug for Incoming<'_>);
+
 impl<'a> Incoming<'a> {
     /// `segments`: those of this message.
     pub fn new(view: MessageView<'a>, segments: &'a Segments<'a>) -> Incoming<'a> {

@@ -130,7 +130,11 @@
 //! }
 //! ```
 
+#![warn(missing_debug_implementations)]
 #![deny(unsafe_code)]
+
+#[macro_use]
+mod opaque;
 
 mod answers;
 mod cap;

@@ -105,6 +105,8 @@ pub struct Segments {
     next: u32,
 }
 
+opaque!(Segments, impl std::fmt::Debug for Segments);
+
 #[derive(Default)]
 struct Further(Vec<Vec<u64>>);
 

@@ -31,6 +31,8 @@ pub struct Content<'a> {
     pub message: MessageView<'a>,
 }
 
+opaque!(Content, impl std::fmt::Debug for Content<'_>);
+
 impl Payload {
     /// Calls `look` with the content. `current`: the message that was received last.
     pub fn with<R>(

@@ -18,6 +18,8 @@ pub struct SliceSegments<'a> {
     more: Vec<&'a [u8]>,
 }
 
+opaque!(SliceSegments, impl std::fmt::Debug for SliceSegments<'_>);
+
 impl<'a> SliceSegments<'a> {
     /// Locates the segments by the table at the message's start: the number of segments minus one,
     /// then the size of each in words, all as little-endian u32, padded to a whole word.

@@ -89,6 +89,8 @@ pub struct MessageView<'a> {
     shared: Option<&'a SharedMessage>,
 }
 
+opaque!(MessageView, impl std::fmt::Debug for MessageView<'_>);
+
 impl<'a> MessageView<'a> {
     /// A view of a message in a larger buffer, aligned to words.
     pub fn new(bytes: &'a [u8]) -> MessageView<'a> {

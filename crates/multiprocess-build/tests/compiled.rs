@@ -20,6 +20,7 @@ mod sharing;
 mod versions;
 
 /// For durations: whole milliseconds.
+#[derive(Debug)]
 pub struct Millis;
 
 impl Codec<Duration> for Millis {

@@ -106,9 +106,13 @@
 //! ```
 
 #![deny(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 // Generated code names the runtime so, that of this crate as well.
 extern crate self as multiprocess;
+
+#[macro_use]
+mod opaque;
 
 mod call_log;
 mod call_span;
@@ -135,6 +139,7 @@ mod pool;
 pub mod process;
 mod process_limits;
 mod reconnect;
+#[doc(hidden)]
 pub mod rt;
 mod serving;
 mod session;
@@ -144,6 +149,7 @@ mod thread_list;
 mod thread_start;
 mod threads;
 mod timed_out;
+mod unwind;
 mod wakers;
 mod wire;
 

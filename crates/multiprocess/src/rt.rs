@@ -24,7 +24,7 @@ pub use crate::wire::{
     Builder, Data, Decoder, Encoder, Entry, Enum, Enumerant, Exception, Fields, HashMapOf,
     HashSetOf, If, List, ListView, Message, Nullable, PayloadCodec, PointerWire, Reader, Shown,
     Size, Slot, Struct, Text, View, Viewed, Void, Wire, code, decoded, default_of, default_with,
-    encoded, encoded_here, field, fields, owned, raising, streamed, unread, view,
+    encoded, encoded_here, field, fields, owned, raising, show_view, streamed, unread, view,
 };
 pub use crate::{__handle as handle, AnyPointer, Capability, Error, Result};
 pub use capnp;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// From the lowest to the highest. What a file imports from the crate is in its own layer or below.
 const LAYERS: &[&[&str]] = &[
-    &["count", "timed_out"],
+    &["count", "opaque", "timed_out"],
     &["error", "sync"],
     &["forked", "moment", "panics", "wakers"],
     &["stats"],
@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["reconnect"],
     &["diagnostics"],
     &["monitor"],
-    &["rt"],
+    &["rt", "unwind"],
 ];
 
 /// The names that the root exports for users, and their layers.

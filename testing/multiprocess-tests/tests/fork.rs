@@ -219,7 +219,7 @@ fn a_fork_starts_no_children_and_no_local_calls_where_its_parent_did() -> ExitCo
         });
         assert_eq!(lab.add(1, 2).start().wait().unwrap(), 3);
         drop(mine);
-        lasting().unwrap();
+        drop(lasting().unwrap());
         status
     })
 }

@@ -89,7 +89,7 @@ impl Listen {
 
     /// What one client can make the relay hold.
     pub(crate) fn limits(&self) -> Limits {
-        Limits { calls: self.calls, objects: OBJECTS, ..Limits::default() }
+        Limits::default().calls(self.calls).objects(OBJECTS)
     }
 
     /// Whether a process may connect.

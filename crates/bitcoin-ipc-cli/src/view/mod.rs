@@ -1,9 +1,10 @@
 //! `bitcoin-ipc view`: a node and its wallets, as a user interface in a process of its own sees them.
 //!
 //! `source` has the objects of both processes, asks them and is told by them, over their losses; `wallets` is its part for
-//! the wallet process. `look` is what is shown, `news` what happened, both as plain data; `table` and `json` write them,
+//! the wallet process, which `asking` asks on a thread of its own. `look` is what is shown, `news` what happened, both as plain data; `table` and `json` write them,
 //! and `screen` draws them on a terminal.
 
+mod asking;
 mod json;
 mod look;
 mod news;

@@ -22,9 +22,10 @@ use multiprocess::process::connect_timeout;
 use multiprocess::{Call, Connection, Error, PeerVersion, Result};
 use serde_json::json;
 
+use super::asking::{Asking, Wait};
 use super::look::{Look, NodeLook};
 use super::news::{News, What, of_wallets};
-use super::wallets::Wallets;
+use super::wallets::{Wallets, Wanted};
 use crate::Failure;
 use crate::args::Args;
 use crate::output::one_line;
@@ -53,12 +54,16 @@ pub(super) enum Noticed {
     },
     /// All of this wallet is to be asked for.
     Wallet(String),
+    /// This wallet is unloaded.
+    Unloaded(String),
     /// The node has another wallet process, or none.
     Process,
     /// Something for the user.
     Said(String),
     /// What is asked for each time is to be asked for now.
     Look,
+    /// The wallet process has answered.
+    Answered,
 }
 
 /// Where callbacks put what they are told.
@@ -102,7 +107,7 @@ pub(super) struct Source {
 /// What there is of a node that is connected.
 struct Connected {
     node: NodeClient,
-    wallets: Wallets,
+    wallets: Asking,
     /// Its tip when the wallets were asked.
     hash: String,
     connection: Connection,
@@ -126,7 +131,7 @@ impl Source {
 
     /// The first look. A node that cannot be looked at now will hardly be later.
     pub(super) fn first(&mut self) -> Result<Look, Failure> {
-        let look = self.look(&[]).map_err(|error| match error {
+        let look = self.look(&[], Wait::Long).map_err(|error| match error {
             Error::Unimplemented { .. } | Error::PeerTooOld { .. } => Failure(self.has_none()),
             other => other.into(),
         })?;
@@ -145,8 +150,13 @@ impl Source {
             noticed.extend(self.noticed.recv_timeout(most));
         }
         noticed.extend(self.noticed.try_iter());
+        let answered = noticed.iter().all(|it| matches!(it, Noticed::Answered));
+        if answered && !noticed.is_empty() && !self.away && !self.waits_for_wallets() {
+            // The look that asked has waited for it.
+            return Vec::new();
+        }
         let mut news: Vec<What> = noticed.iter().filter_map(what).collect();
-        let looked = self.look(&noticed);
+        let looked = self.look(&noticed, Wait::Short);
         match &looked {
             Ok(now) => {
                 if std::mem::take(&mut self.away) {
@@ -171,17 +181,23 @@ impl Source {
         updates
     }
 
+    fn waits_for_wallets(&self) -> bool {
+        self.connected.as_ref().is_some_and(|connected| connected.wallets.is_under_way())
+    }
+
     /// Asks both processes. The node is connected to first, if it is not.
-    fn look(&mut self, noticed: &[Noticed]) -> Result<Look> {
-        let missed = self.tell.missed.swap(false, Ordering::AcqRel);
+    fn look(&mut self, noticed: &[Noticed], wait: Wait) -> Result<Look> {
+        let mut wanted = Wanted::of(noticed);
+        if self.tell.missed.swap(false, Ordering::AcqRel) {
+            wanted.forget();
+        }
         let looked = self.connected().and_then(|(connected, patience)| {
             let node = look_at(&connected.node, patience)?;
-            if missed {
-                connected.wallets.forget();
+            if connected.hash != node.hash {
+                connected.hash.clone_from(&node.hash);
+                wanted.want_all();
             }
-            let all = connected.hash != node.hash;
-            connected.hash.clone_from(&node.hash);
-            let wallets = connected.wallets.look(&connected.node, noticed, all);
+            let wallets = connected.wallets.look(wanted, wait);
             // If it is the node that is gone, nothing of this counts.
             if let Some(end) = connected.connection.end_reason() {
                 return Err(end);
@@ -213,6 +229,7 @@ impl Source {
         let handlers = subscribe(&node, self.patience, &self.tell)?;
         let network = network(&node, self.patience)?;
         let wallets = Wallets::new(self.patience, self.tell.clone(), network);
+        let wallets = Asking::start(wallets, node.clone(), self.tell.clone())?;
         let hash = String::new();
         Ok(Connected { node, wallets, hash, connection, _handlers: handlers })
     }
@@ -247,7 +264,11 @@ fn what(noticed: &Noticed) -> Option<What> {
             Some(What::Transaction { wallet: wallet.clone(), txid: *txid, change: *change })
         }
         Noticed::Said(text) => Some(What::Said(one_line(text))),
-        Noticed::Wallet(_) | Noticed::Process | Noticed::Look => None,
+        Noticed::Wallet(_)
+        | Noticed::Unloaded(_)
+        | Noticed::Process
+        | Noticed::Look
+        | Noticed::Answered => None,
     }
 }
 

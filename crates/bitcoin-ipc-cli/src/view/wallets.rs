@@ -2,7 +2,7 @@
 //! on.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bitcoin_ipc::bitcoin::consensus::deserialize;
 use bitcoin_ipc::bitcoin::{Network, OutPoint, TxOut};
@@ -17,6 +17,65 @@ use multiprocess::{Call, Error, Result};
 use super::look::{CoinRow, Keys, ROWS, TransactionRow, WalletLook};
 use super::source::{Noticed, Patience, Tell};
 use crate::output::one_line;
+
+/// What is to be asked for.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    /// Which wallets there are.
+    names: bool,
+    /// All of each wallet.
+    all: bool,
+    /// All of these.
+    of: BTreeSet<String>,
+    /// These were unloaded: one of the name that is there now is another.
+    unloaded: BTreeSet<String>,
+    /// What is held may be of a process that the node has no more.
+    forget: bool,
+}
+
+impl Wanted {
+    /// What is to be asked for after this, and if nothing has happened for long.
+    pub(super) fn of(noticed: &[Noticed]) -> Wanted {
+        let mut wanted = Wanted { names: noticed.is_empty(), ..Wanted::default() };
+        for noticed in noticed {
+            wanted.names |= !matches!(noticed, Noticed::Answered);
+            match noticed {
+                Noticed::Transaction { wallet, .. } | Noticed::Wallet(wallet) => {
+                    wanted.of.insert(wallet.clone());
+                }
+                Noticed::Unloaded(wallet) => {
+                    wanted.unloaded.insert(wallet.clone());
+                }
+                Noticed::Process => wanted.forget = true,
+                Noticed::Tip(_) | Noticed::Said(_) | Noticed::Look | Noticed::Answered => {}
+            }
+        }
+        wanted
+    }
+
+    /// All of each wallet, too.
+    pub(super) fn want_all(&mut self) {
+        (self.names, self.all) = (true, true);
+    }
+
+    /// And nothing of what is held.
+    pub(super) fn forget(&mut self) {
+        (self.names, self.forget) = (true, true);
+    }
+
+    pub(super) fn add(&mut self, other: Wanted) {
+        self.names |= other.names;
+        self.all |= other.all;
+        self.of.extend(other.of);
+        self.unloaded.extend(other.unloaded);
+        self.forget |= other.forget;
+    }
+
+    /// Whether anything is.
+    pub(super) fn is_any(&self) -> bool {
+        self.names
+    }
+}
 
 /// What this process has of the wallet process.
 pub(super) struct Wallets {
@@ -47,28 +106,22 @@ impl Wallets {
         Wallets { patience, tell, network, loader: None }
     }
 
-    /// What is held may be of a process that the node has no more: another look asks the node.
-    pub(super) fn forget(&mut self) {
-        self.loader = None;
-    }
-
-    /// Asks the wallet process: for the names of its wallets, and for all of those that have told something; with `all`,
-    /// of each.
+    /// Asks the wallet process: for the names of its wallets, and for all of those of which that is wanted.
     ///
     /// # Errors
     /// Why there are none.
     pub(super) fn look(
         &mut self,
         node: &NodeClient,
-        noticed: &[Noticed],
-        all: bool,
+        wanted: &Wanted,
     ) -> Result<Vec<WalletLook>, String> {
-        if noticed.iter().any(|noticed| matches!(noticed, Noticed::Process)) {
-            self.forget();
+        if wanted.forget {
+            // The node is asked for its wallet process again.
+            self.loader = None;
         }
-        let looked = self.try_look(node, noticed, all);
+        let looked = self.try_look(node, wanted);
         looked.map_err(|why| {
-            self.forget();
+            self.loader = None;
             match why.is_disconnect() {
                 true => "the wallet process is gone".to_owned(),
                 false => one_line(&reason(&why)),
@@ -76,17 +129,13 @@ impl Wallets {
         })
     }
 
-    fn try_look(
-        &mut self,
-        node: &NodeClient,
-        noticed: &[Noticed],
-        all: bool,
-    ) -> Result<Vec<WalletLook>> {
+    fn try_look(&mut self, node: &NodeClient, wanted: &Wanted) -> Result<Vec<WalletLook>> {
         let (patience, network) = (self.patience, self.network);
         let mut loader = match self.loader.take() {
             Some(loader) => loader,
             None => self.find(node)?,
         };
+        loader.held.retain(|name, _| !wanted.unloaded.contains(name));
         let mut held = BTreeMap::new();
         for wallet in patience.ask(loader.client.get_wallets())?.into_iter().flatten() {
             let name = patience.ask(wallet.get_wallet_name())?;
@@ -95,7 +144,7 @@ impl Wallets {
                 Some(known) => known,
                 None => self.hold(wallet, &name)?,
             };
-            if all || known.seen.is_none() || noticed.iter().any(|it| is_of(it, &name)) {
+            if wanted.all || known.seen.is_none() || wanted.of.contains(&name) {
                 known.seen = Some(look_at(&known.wallet, &name, patience, network)?);
             }
             held.insert(name, known);
@@ -130,9 +179,9 @@ impl Wallets {
             tell.tell(Noticed::Wallet(of.clone()));
             Ok(())
         });
-        let tell = self.tell.clone();
+        let (tell, of) = (self.tell.clone(), name.to_owned());
         let unloaded = UnloadWalletCallbackClient::from_fn(move || {
-            tell.tell(Noticed::Look);
+            tell.tell(Noticed::Unloaded(of.clone()));
             Ok(())
         });
         let handlers = [
@@ -150,13 +199,6 @@ impl Wallets {
             Err(Error::Unimplemented { .. }) => Ok(None),
             other => other,
         }
-    }
-}
-
-fn is_of(noticed: &Noticed, name: &str) -> bool {
-    match noticed {
-        Noticed::Transaction { wallet, .. } | Noticed::Wallet(wallet) => wallet == name,
-        Noticed::Tip(_) | Noticed::Process | Noticed::Said(_) | Noticed::Look => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod cli;
 mod client30;
+mod connecting;
 mod kills;
 mod log;
 mod node;

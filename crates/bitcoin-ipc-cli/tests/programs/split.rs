@@ -30,12 +30,15 @@ fn socket_in(datadir: &Path) -> PathBuf {
 
 impl Split {
     pub(crate) fn start(datadir: &Path) -> Split {
-        Split::start_with(datadir, &[])
+        let split = Split::start_with(datadir, &["-wallet"]);
+        split.wait_for_wallet();
+        split
     }
 
-    fn start_with(datadir: &Path, args: &[&str]) -> Split {
+    /// Does not wait for the wallet.
+    pub(crate) fn start_with(datadir: &Path, args: &[&str]) -> Split {
         let mut command = Command::new(&*NODE);
-        command.arg("-ipcbind=unix").arg(format!("-datadir={}", datadir.display())).arg("-wallet");
+        command.arg("-ipcbind=unix").arg(format!("-datadir={}", datadir.display()));
         command.args(args).stderr(Stdio::piped());
         let node = Running(command.spawn().unwrap());
         let ipc = Ipc::new(IpcOptions::client("test").datadir(datadir.join("regtest")));
@@ -45,9 +48,17 @@ impl Split {
             init.is_some()
         });
         let rpc = init.flatten().unwrap().make_rpc().wait().unwrap().unwrap();
-        let split = Split { node, rpc };
-        split.wait_for_wallet();
-        split
+        Split { node, rpc }
+    }
+
+    /// Ends the node in order; what it wrote to stderr.
+    pub(crate) fn end(self) -> String {
+        let Split { node, rpc } = self;
+        node.signal(Signal::TERM);
+        drop(rpc);
+        let (status, errors) = node.end();
+        assert!(status.success(), "{errors}");
+        errors
     }
 
     fn try_call(&self, wallet: &str, method: &str, params: Value) -> Result<Value, RpcError> {
@@ -62,7 +73,7 @@ impl Split {
         self.try_call(wallet, method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
-    fn wait_for_wallet(&self) {
+    pub(crate) fn wait_for_wallet(&self) {
         wait_until("the wallet is ready", || {
             self.try_call("", "getwalletprocess", json!([])).unwrap()["ready"] == true
         });
@@ -74,13 +85,13 @@ impl Split {
     }
 
     /// Mines to a wallet, and so many blocks more that it can spend that.
-    fn fund(&self, wallet: &str) {
+    pub(crate) fn fund(&self, wallet: &str) {
         let address = self.call(wallet, "getnewaddress", json!([]));
         self.call("", "generatetoaddress", json!([1, address]));
         self.call("", "generatetodescriptor", json!([100, "raw(51)"]));
     }
 
-    fn balance(&self, wallet: &str) -> Value {
+    pub(crate) fn balance(&self, wallet: &str) -> Value {
         self.call(wallet, "getbalance", json!([]))
     }
 }
@@ -124,11 +135,7 @@ fn they_pay_each_other() {
 
     // In order: both end, and both are there again.
     let wallet = split.wallet_process().unwrap();
-    split.node.signal(Signal::TERM);
-    let Split { node, rpc } = split;
-    drop(rpc);
-    let (status, errors) = node.end();
-    assert!(status.success(), "{errors}");
+    split.end();
     assert!(is_gone(wallet), "the wallet outlives its node");
     let split = Split::start(dir.path());
     assert_eq!(split.call("", "listwallets", json!([])), json!(["alice", "bob"]));

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -17,9 +18,9 @@ use bitcoin_ipc_draft::chain::ChainClient;
 use bitcoin_ipc_draft::handler::{Handler, HandlerClient};
 use bitcoin_ipc_draft::values::ChangeType;
 use bitcoin_ipc_draft::wallet::{
-    TransactionChangedCallbackClient, TxDestination, Wallet, WalletBalances, WalletClient,
-    WalletLoader, WalletLoaderClient, WalletTryGetTxStatusResults, WalletTx, WalletTxOut,
-    WalletTxStatus,
+    TransactionChangedCallbackClient, TxDestination, UnloadWalletCallbackClient, Wallet,
+    WalletBalances, WalletClient, WalletLoader, WalletLoaderClient, WalletTryGetTxStatusResults,
+    WalletTx, WalletTxOut, WalletTxStatus,
 };
 use bitcoin_regtest::{Chain, RegtestNode, anyone_can_spend, mine_block};
 use bitcoin_split::{Message, SplitNode};
@@ -48,7 +49,8 @@ struct Shown {
 
 impl Shown {
     fn start(socket: &Path) -> Shown {
-        let mut view = view(socket, &["--json", "--interval", "0.05"]);
+        // Longer than what a test waits for: nothing is shown because something was waited for too long.
+        let mut view = view(socket, &["--timeout", "600", "--json", "--interval", "0.05"]);
         let mut program =
             Running(view.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
         let lines = BufReader::new(program.0.stdout.take().unwrap()).lines();
@@ -85,21 +87,29 @@ type Subscribers = Arc<Mutex<Vec<TransactionChangedCallbackClient>>>;
 struct Wallets {
     names: Arc<Mutex<Vec<&'static str>>>,
     subscribers: Subscribers,
+    unloads: Arc<Mutex<Vec<UnloadWalletCallbackClient>>>,
+    /// What is immature in the wallets that are given out from now on, in bitcoins.
+    immature: Arc<AtomicU64>,
+    /// While it is held, the process does not say which wallets it has.
+    stopped: Arc<Mutex<()>>,
 }
 
 impl ChainClient for Wallets {}
 
 impl WalletLoader for Wallets {
     fn get_wallets(&self) -> Result<Vec<Option<WalletClient>>> {
+        drop(self.stopped.lock().unwrap());
         let names = self.names.lock().unwrap().clone();
-        let wallet = |name| Purse { name, subscribers: self.subscribers.clone() };
+        let immature = 50 + self.immature.load(Ordering::SeqCst);
+        let wallet = |name| Purse { name, immature, wallets: self.clone() };
         Ok(names.into_iter().map(|name| Some(WalletClient::new(wallet(name)))).collect())
     }
 }
 
 struct Purse {
     name: &'static str,
-    subscribers: Subscribers,
+    immature: u64,
+    wallets: Wallets,
 }
 
 /// It pays the wallet 1.5 BTC and has cost it 0.25.
@@ -128,7 +138,7 @@ impl Wallet for Purse {
 
     fn get_balances(&self) -> Result<WalletBalances> {
         let balances = WalletBalances::default().balance(Amount::from_sat(150_000_000));
-        Ok(balances.immature_balance(Amount::from_int_btc(50)))
+        Ok(balances.immature_balance(Amount::from_int_btc(self.immature)))
     }
 
     fn get_wallet_txs(&self) -> Result<Vec<WalletTx>> {
@@ -156,7 +166,15 @@ impl Wallet for Purse {
         &self,
         callback: Option<TransactionChangedCallbackClient>,
     ) -> Result<Option<HandlerClient>> {
-        self.subscribers.lock().unwrap().extend(callback);
+        self.wallets.subscribers.lock().unwrap().extend(callback);
+        Ok(Some(HandlerClient::new(Subscribed)))
+    }
+
+    fn handle_unload(
+        &self,
+        callback: Option<UnloadWalletCallbackClient>,
+    ) -> Result<Option<HandlerClient>> {
+        self.wallets.unloads.lock().unwrap().extend(callback);
         Ok(Some(HandlerClient::new(Subscribed)))
     }
 }
@@ -275,6 +293,36 @@ fn what_happens_in_both_processes_is_a_line_each() {
     shown.kind("wallets there");
     let state = shown.kind("state");
     assert_eq!(state["wallets"][0]["name"], "spending", "{state:#}");
+    shown.program.ends_on_interrupt();
+}
+
+#[test]
+fn a_wallet_that_is_unloaded_and_loaded_between_two_looks_is_another() {
+    let served = serve();
+    let mut shown = Shown::start(&served.socket);
+    let immature = |it: &Value| it["wallets"][0]["immature"].as_u64();
+    assert_eq!(immature(&shown.kind("state")), Some(5_000_000_000));
+    served.wallets.immature.store(25, Ordering::SeqCst);
+    let unloaded = served.wallets.unloads.lock().unwrap()[0].clone();
+    unloaded.call().wait().unwrap();
+    shown.line("the coins of the other", |it| immature(it) == Some(7_500_000_000));
+    shown.program.ends_on_interrupt();
+}
+
+#[test]
+fn a_wallet_process_that_does_not_answer_does_not_hold_up_the_node() {
+    let served = serve();
+    let mut shown = Shown::start(&served.socket);
+    shown.kind("state");
+    let stopped = served.wallets.stopped.lock().unwrap();
+    for height in 1..4 {
+        served.mine();
+        let state = shown.line("the block", |it| it["kind"] == "state" && it["height"] == height);
+        assert_eq!(state["wallets"][0]["name"], "savings", "as it was: {state:#}");
+    }
+    served.wallets.names.lock().unwrap().push("spending");
+    drop(stopped);
+    assert_eq!(shown.kind("wallet loaded")["wallet"], "spending");
     shown.program.ends_on_interrupt();
 }
 

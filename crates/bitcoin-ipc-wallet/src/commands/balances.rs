@@ -1,12 +1,13 @@
 //! Commands that tell what the wallet has.
 
-use bitcoin_ipc::bitcoin::{Amount, SignedAmount};
+use bitcoin_ipc::bitcoin::SignedAmount;
 use bitcoin_ipc::rpc::code;
 use serde_json::json;
 
 use super::params::Params;
 use super::reply::{Reply, fail, refused};
 use super::{Command, Run, Target, amount, last_block};
+use crate::vault::total;
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -45,7 +46,7 @@ fn balance(target: &Target, params: &mut Params) -> Reply {
             && coin.available
             && i64::from(coin.depth) >= least
     });
-    Ok(amount::to_json(counts.map(|coin| coin.txout.value).sum::<Amount>()))
+    Ok(amount::to_json(total(counts.map(|coin| coin.txout.value))))
 }
 
 fn balances(target: &Target, _params: &mut Params) -> Reply {

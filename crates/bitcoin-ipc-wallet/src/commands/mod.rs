@@ -27,14 +27,13 @@ use bitcoin_ipc_draft::chain::{
     ActorCallbackCallResults, ActorCallbackClient, JsonRpcRequest, RpcArg, RpcCommand,
 };
 use bitcoin_ipc_draft::handler::HandlerClient;
-use multiprocess::Result;
 use serde_json::json;
 
 use crate::loader::Wallets;
 use crate::open::InUse;
 use crate::wallet::LoadedWallet;
 use params::{Params, first, wipe};
-use reply::{Reply, refused};
+use reply::{Reply, fail, refused, wallet_code};
 
 /// Bitcoin Core's numbers for what a request wants besides to be carried out: its help, and its arguments' names.
 const MODE_HELP: i32 = 1;
@@ -52,15 +51,22 @@ struct Command {
     run: Run,
 }
 
+/// Carries a command of a wallet out.
+type WalletRun = fn(&Target, &mut Params) -> Reply;
+/// What a wallet does before that.
+type Before = fn(&Target) -> Result<(), CommandError>;
+
 /// What a command needs.
 #[derive(Clone, Copy)]
 enum Run {
     /// No wallet; or it finds its wallet itself, by the request's path.
     Process(fn(&Arc<Wallets>, &str, &mut Params) -> Reply),
     /// A wallet.
-    Wallet(fn(&Target, &mut Params) -> Reply),
+    Wallet(WalletRun),
     /// A wallet that has taken in all that has happened so far.
-    Synced(fn(&Target, &mut Params) -> Reply),
+    Synced(WalletRun),
+    /// The same, unless it looks at the chain for long: for commands that tell of that.
+    SyncedUnlessScanning(WalletRun),
 }
 
 /// The wallet that a command is for.
@@ -70,7 +76,7 @@ struct Target {
 }
 
 impl Target {
-    fn vault(&self) -> std::result::Result<InUse<'_>, CommandError> {
+    fn vault(&self) -> Result<InUse<'_>, CommandError> {
         self.wallet.vault().map_err(refused)
     }
 
@@ -104,7 +110,7 @@ fn all() -> impl Iterator<Item = &'static Command> {
 }
 
 /// Adds all commands to the node's. They are there until the handles are dropped.
-pub(crate) fn register(wallets: &Arc<Wallets>) -> Result<Vec<HandlerClient>> {
+pub(crate) fn register(wallets: &Arc<Wallets>) -> multiprocess::Result<Vec<HandlerClient>> {
     let mut handlers = Vec::new();
     for (number, command) in (1..).zip(all()) {
         let weak = Arc::downgrade(wallets);
@@ -142,16 +148,33 @@ fn answer(command: &Command, wallets: &Weak<Wallets>, mut request: JsonRpcReques
     let wallets = wallets.upgrade().ok_or_else(|| {
         CommandError::Failed("the wallet process is ending: start it again".to_owned())
     })?;
-    let (run, sync) = match command.run {
+    let (before, run): (Before, WalletRun) = match command.run {
         Run::Process(run) => return run(&wallets, &request.uri, &mut params),
-        Run::Wallet(run) => (run, false),
-        Run::Synced(run) => (run, true),
+        Run::Wallet(run) => (|_| Ok(()), run),
+        Run::Synced(run) => (sync, run),
+        Run::SyncedUnlessScanning(run) => (sync_unless_scanning, run),
     };
     let wallet = select::wallet(&wallets, &request.uri)?;
-    if sync {
-        wallet.follower.sync();
+    let target = Target { wallets, wallet };
+    before(&target)?;
+    run(&target, &mut params)
+}
+
+/// Waits until the wallet has taken in all that has happened so far.
+fn sync(target: &Target) -> Result<(), CommandError> {
+    target.follower.sync().map_err(|problem| match target.vault() {
+        Ok(_) => fail(wallet_code::WALLET_ERROR, problem),
+        // It was unloaded meanwhile.
+        Err(closed) => closed,
+    })
+}
+
+/// The same unless the wallet looks at the chain for long, or cannot.
+fn sync_unless_scanning(target: &Target) -> Result<(), CommandError> {
+    if let Err(problem) = target.follower.sync_unless_scanning() {
+        tracing::debug!("a wallet tells how it is now: {problem}");
     }
-    run(&Target { wallets, wallet }, &mut params)
+    Ok(())
 }
 
 /// How a command is called.

@@ -15,7 +15,7 @@ pub(super) const COMMANDS: &[Command] = &[
         args: &["start_height", "stop_height"],
         required: 0,
         about: "Looks at the chain again from a height on. It always goes on to the tip.",
-        run: Run::Synced(rescan),
+        run: Run::SyncedUnlessScanning(rescan),
     },
     Command {
         name: "abortrescan",
@@ -27,6 +27,12 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 fn rescan(target: &Target, params: &mut Params) -> Reply {
+    if target.follower.scanning().is_some() {
+        return Err(fail(
+            wallet_code::WALLET_ERROR,
+            "Wallet is currently rescanning. Abort existing rescan or wait.",
+        ));
+    }
     let tip = target.vault()?.tip().height;
     let start = params.integer(0)?.unwrap_or(0);
     let start = u32::try_from(start).ok().filter(|start| *start <= tip);
@@ -35,12 +41,6 @@ fn rescan(target: &Target, params: &mut Params) -> Reply {
         && !(i64::from(start)..=i64::from(tip)).contains(&stop)
     {
         return Err(invalid("Invalid stop_height"));
-    }
-    if target.follower.scanning().is_some() {
-        return Err(fail(
-            wallet_code::WALLET_ERROR,
-            "Wallet is currently rescanning. Abort existing rescan or wait.",
-        ));
     }
     // The last block that is not looked at again.
     let height = start.saturating_sub(1);

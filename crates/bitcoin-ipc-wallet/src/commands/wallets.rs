@@ -70,7 +70,7 @@ pub(super) const COMMANDS: &[Command] = &[
         args: &[],
         required: 0,
         about: "What the wallet is, and how far it has followed the chain.",
-        run: Run::Synced(info),
+        run: Run::SyncedUnlessScanning(info),
     },
     Command {
         name: "backupwallet",

@@ -33,17 +33,18 @@ struct Progress {
 }
 
 impl Thread {
-    /// Follows the chain from the wallet's tip to the chain's. `long`: it counts as one that takes long in any case.
-    pub(super) fn catch_up(&self, long: bool) -> Result<(), Trouble> {
+    /// Follows the chain from the wallet's tip to the chain's. `rescan`: somebody has asked for that, and it counts as
+    /// one that takes long in any case.
+    pub(super) fn catch_up(&self, rescan: bool) -> Result<(), Trouble> {
         let mut progress = None;
-        let done = self.follow_blocks(long, &mut progress);
+        let done = self.follow_blocks(rescan, &mut progress);
         if let Some(progress) = progress {
             self.show(&progress, 100);
         }
         done
     }
 
-    fn follow_blocks(&self, long: bool, progress: &mut Option<Progress>) -> Result<(), Trouble> {
+    fn follow_blocks(&self, rescan: bool, progress: &mut Option<Progress>) -> Result<(), Trouble> {
         let mut count = MOST_BLOCKS;
         loop {
             if self.queue.is_stopped() {
@@ -51,7 +52,7 @@ impl Thread {
             }
             let tip = self.vault.get()?.tip();
             if progress.is_none() {
-                *progress = self.begin(tip.height, long)?;
+                *progress = self.begin(tip.height, rescan)?;
             }
             let found =
                 self.chain.find_block(tip.hash, with_blocks_after(count)).timeout(ANSWER).wait()?;
@@ -75,9 +76,15 @@ impl Thread {
             let height = *height;
             let bytes: usize = blocks.iter().map(|(block, _)| block.total_size()).sum();
             count = (BATCH_BYTES * blocks.len() / bytes.max(1)).clamp(1, MOST_BLOCKS);
-            self.vault
-                .get()?
-                .connect_blocks(blocks.iter().map(|(block, height)| (block, *height)))?;
+            let vault = self.vault.get()?;
+            vault.connect_blocks(blocks.iter().map(|(block, height)| (block, *height)))?;
+            if vault.tip() == tip {
+                return Err(Trouble::Again(
+                    "the node gives blocks that the wallet has already: use a node that you trust"
+                        .to_owned(),
+                ));
+            }
+            drop(vault);
             if let Some(progress) = progress {
                 self.advance(progress, height);
                 if self.scan.is_aborted() {
@@ -91,11 +98,15 @@ impl Thread {
     fn step_back(&self) -> Result<(), Trouble> {
         let hashes = self.vault.get()?.locator_hashes();
         for hash in hashes {
-            let asked = FoundBlockParam::default().want_in_active_chain(true).want_height(true);
+            let asked = FoundBlockParam::default().want_in_active_chain(true);
             let found = self.chain.find_block(hash, asked).timeout(ANSWER).wait()?;
             if found.result && found.block.in_active_chain {
-                let height = u32::try_from(found.block.height).unwrap_or_default();
-                return Ok(self.vault.get()?.rewind_to(BlockId { height, hash })?);
+                let vault = self.vault.get()?;
+                // The wallet's own height: it need not rely on the node's.
+                return match vault.height_of(hash) {
+                    Some(height) => Ok(vault.rewind_to(BlockId { height, hash })?),
+                    None => Ok(()),
+                };
             }
         }
         Err(Trouble::Again(
@@ -105,14 +116,14 @@ impl Thread {
     }
 
     /// Shows that it begins, if it takes long.
-    fn begin(&self, from: u32, long: bool) -> Result<Option<Progress>, Trouble> {
+    fn begin(&self, from: u32, rescan: bool) -> Result<Option<Progress>, Trouble> {
         let height = self.chain.get_height().timeout(ANSWER).wait()?.unwrap_or(0);
         let to = u32::try_from(height).unwrap_or(0);
-        if !long && to.saturating_sub(from) < LONG {
+        if !rescan && to.saturating_sub(from) < LONG {
             return Ok(None);
         }
-        self.scan.begin();
-        // Those who wait for a short one do not any more.
+        self.scan.begin(rescan);
+        // Not everybody waits for that.
         self.queue.wake();
         let progress = Progress { from, to, shown: None };
         self.show(&progress, 0);

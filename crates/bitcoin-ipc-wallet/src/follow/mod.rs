@@ -6,6 +6,9 @@
 //! wallet has seen it already or has missed one before it, makes it look at the chain itself again. So there is one
 //! way by which a wallet gets to the chain's tip, whatever has happened, and notifications are only the quick one.
 //!
+//! What is in the queue has numbers, by which commands wait for what has happened before them. What fails is tried
+//! again under its number, so they wait on, until it has failed too often.
+//!
 //! The thread ends with [`Follower::stop`], or when the node is gone.
 
 mod catch_up;
@@ -47,7 +50,10 @@ pub(crate) struct Follower {
 impl Follower {
     /// One that does not follow yet.
     pub(crate) fn new(chain: ChainHandle) -> Follower {
-        Follower { chain, queue: Arc::default(), scan: Arc::default(), thread: Mutex::default() }
+        let queue = Arc::<Queue>::default();
+        // For who asks before it begins.
+        queue.catch_up(true);
+        Follower { chain, queue, scan: Arc::default(), thread: Mutex::default() }
     }
 
     /// Begins.
@@ -64,7 +70,6 @@ impl Follower {
         if thread.is_some() {
             return Ok(());
         }
-        self.queue.catch_up(true);
         let follows = Thread {
             name: name.to_owned(),
             vault,
@@ -92,12 +97,26 @@ impl Follower {
         }
     }
 
-    /// Waits until the wallet has taken in what has happened so far. Does not wait for a look at the chain that takes
-    /// long.
-    pub(crate) fn sync(&self) {
-        let scans = || self.scan.under_way().is_some();
-        if !self.follows() || scans() {
-            return;
+    /// Waits until the wallet has taken in what has happened so far; if it is far behind, as after a restart, for as
+    /// long as that takes. Does not wait for a rescan that somebody has asked for.
+    ///
+    /// # Errors
+    /// It does not get there: a text of one line.
+    pub(crate) fn sync(&self) -> Result<(), String> {
+        self.sync_unless(|| self.scan.is_rescan())
+    }
+
+    /// The same for who wants to know how it is: does not wait for any look at the chain that takes long.
+    ///
+    /// # Errors
+    /// It does not get there: a text of one line.
+    pub(crate) fn sync_unless_scanning(&self) -> Result<(), String> {
+        self.sync_unless(|| self.scan.under_way().is_some())
+    }
+
+    fn sync_unless(&self, enough: impl Fn() -> bool) -> Result<(), String> {
+        if enough() {
+            return Ok(());
         }
         // So that all of it is in the queue.
         let mut waited = self.chain.wait_for_notifications().timeout(ANSWER).wait();
@@ -111,13 +130,17 @@ impl Follower {
             tracing::debug!("the node's notifications are not waited for: {error}");
             self.queue.catch_up(false);
         }
-        self.queue.wait_done(scans);
+        self.queue.wait_done(enough).map_err(|why| why.to_string())
     }
 
     /// Waits until the first look at the chain has ended, however long it takes.
-    pub(crate) fn wait_caught_up(&self) {
-        if self.follows() {
-            self.queue.wait_done(|| false);
+    ///
+    /// # Errors
+    /// The wallet does not get to the chain's tip: a text of one line. That is tried again.
+    pub(crate) fn wait_caught_up(&self) -> Result<(), String> {
+        match self.follows() {
+            true => self.queue.wait_done(|| false).map_err(|why| why.to_string()),
+            false => Ok(()),
         }
     }
 
@@ -127,11 +150,10 @@ impl Follower {
             return Outcome::Failed("the wallet does not follow the chain yet".to_owned());
         }
         self.queue.rescan(from);
-        self.queue.wait_done(|| false);
-        if self.queue.is_stopped() {
-            return Outcome::Failed("the wallet was unloaded".to_owned());
+        match self.queue.wait_done(|| false) {
+            Ok(()) => self.scan.outcome().unwrap_or(Outcome::Done),
+            Err(why) => Outcome::Failed(why.to_string()),
         }
-        self.scan.outcome().unwrap_or(Outcome::Done)
     }
 
     /// A look at the chain that takes long, if one is under way.
@@ -144,6 +166,11 @@ impl Follower {
         self.scan.abort()
     }
 
+    /// Has it look at the memory pool again.
+    pub(crate) fn look_at_mempool(&self) {
+        self.queue.catch_up(true);
+    }
+
     /// Has it do now what is due later: to give the node again what is not confirmed.
     pub(crate) fn hurry(&self) {
         self.queue.hurry();
@@ -153,3 +180,6 @@ impl Follower {
         self.thread.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! from its own tip, which finds the same and more.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -16,6 +17,8 @@ use crate::vault::BlockId;
 const MOST_EVENTS: usize = 10_000;
 /// Bytes of the blocks and transactions in a queue at most.
 const MOST_BYTES: usize = 32 << 20;
+/// So often the same may fail, one time after the other, until nobody waits for it any more.
+const MOST_FAILURES: u32 = 4;
 
 /// Something that the node tells a wallet of.
 #[derive(Debug)]
@@ -43,15 +46,46 @@ impl Event {
 /// What a wallet's thread has to do next.
 #[derive(Debug)]
 pub(super) enum Work {
-    /// Follow the chain from the wallet's own tip to the chain's. `rescan`: first go back to this block. `mempool`:
-    /// look at the whole memory pool afterwards.
-    CatchUp { rescan: Option<BlockId>, mempool: bool },
+    /// Follow the chain from the wallet's own tip to the chain's. `rescan`: first go back to this block.
+    CatchUp { rescan: Option<BlockId> },
+    /// Look at the whole memory pool.
+    Mempool,
     /// Take in what the node has told.
     Event(Event),
     /// Nothing until this moment.
     Time,
     /// End.
     Stop,
+}
+
+/// What the thread is doing, to be done again if it fails.
+#[derive(Debug, Clone, Copy)]
+enum Doing {
+    CatchUp { rescan: Option<BlockId> },
+    Mempool,
+    Event,
+}
+
+/// Why something that is waited for is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NotDone {
+    /// The thread has ended.
+    Stopped,
+    /// It fails again and again, the last time for this reason. It is still tried again.
+    Failing(String),
+}
+
+impl fmt::Display for NotDone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotDone::Stopped => {
+                f.write_str("the wallet does not follow the chain any more: load it again")
+            }
+            NotDone::Failing(problem) => {
+                write!(f, "the wallet does not get on with the chain, and tries again: {problem}")
+            }
+        }
+    }
 }
 
 /// A wallet's queue. Whoever puts something in never waits.
@@ -69,10 +103,14 @@ struct State {
     catch_up: Option<u64>,
     /// It is to begin with this block.
     rescan: Option<BlockId>,
-    /// The memory pool is to be looked at after that.
-    mempool: bool,
-    /// The number of what the thread is doing.
-    under_way: Option<u64>,
+    /// The memory pool is to be looked at after that, for everything from this number on.
+    mempool: Option<u64>,
+    /// What the thread is doing, and its number.
+    under_way: Option<(u64, Doing)>,
+    /// How often something has failed, until it was done: its number, and why the last time.
+    failures: u32,
+    failed: u64,
+    problem: String,
     /// The number of what comes next.
     next: u64,
     hurry: bool,
@@ -87,11 +125,29 @@ impl State {
     /// The number of the oldest that is not done.
     fn oldest(&self) -> u64 {
         let waiting = self.events.front().map(|(number, _)| *number);
-        [self.under_way, self.catch_up, waiting].into_iter().flatten().min().unwrap_or(self.next)
+        let under_way = self.under_way.map(|(number, _)| number);
+        let all = [under_way, self.catch_up, self.mempool, waiting];
+        all.into_iter().flatten().min().unwrap_or(self.next)
+    }
+
+    fn new_number(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
     }
 
     fn want_catch_up(&mut self, from: u64) {
         self.catch_up = Some(self.catch_up.map_or(from, |wanted| wanted.min(from)));
+    }
+
+    fn want_rescan(&mut self, from: BlockId) {
+        // Of several the lowest: it has the others in it.
+        if self.rescan.is_none_or(|other| from.height < other.height) {
+            self.rescan = Some(from);
+        }
+    }
+
+    fn want_mempool(&mut self, from: u64) {
+        self.mempool = Some(self.mempool.map_or(from, |wanted| wanted.min(from)));
     }
 }
 
@@ -115,12 +171,11 @@ impl Queue {
             );
             state.events.clear();
             state.bytes = 0;
-            state.next += 1;
+            state.new_number();
             state.want_catch_up(oldest);
-            state.mempool = true;
+            state.want_mempool(oldest);
         } else {
-            let number = state.next;
-            state.next += 1;
+            let number = state.new_number();
             state.bytes += size;
             state.events.push_back((number, event));
         }
@@ -130,23 +185,20 @@ impl Queue {
     /// Has the thread follow the chain from the wallet's own tip; and look at the memory pool then, if that is said.
     pub(super) fn catch_up(&self, mempool: bool) {
         let mut state = self.lock();
-        let number = state.next;
-        state.next += 1;
+        let number = state.new_number();
         state.want_catch_up(number);
-        state.mempool |= mempool;
+        if mempool {
+            state.want_mempool(number);
+        }
         self.changed.notify_all();
     }
 
     /// Has the thread go back to this block and follow the chain from there.
     pub(super) fn rescan(&self, from: BlockId) {
         let mut state = self.lock();
-        let number = state.next;
-        state.next += 1;
+        let number = state.new_number();
         state.want_catch_up(number);
-        // Of several the lowest: it has the others in it.
-        if state.rescan.is_none_or(|other| from.height < other.height) {
-            state.rescan = Some(from);
-        }
+        state.want_rescan(from);
         self.changed.notify_all();
     }
 
@@ -183,10 +235,47 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// What is next for the thread, which has done what it got before. Waits for it until `until`.
+    /// What the thread is doing has failed: it is to be done again. It keeps its number, so that those who wait for it
+    /// wait on. What an event told is found by looking at the chain and the memory pool. Returns how often that has failed
+    /// until now; 0 for what is not to be done again.
+    pub(super) fn failed(&self, problem: &str) -> u32 {
+        let mut state = self.lock();
+        let Some((number, doing)) = state.under_way.take() else { return 0 };
+        match doing {
+            Doing::CatchUp { rescan } => {
+                state.want_catch_up(number);
+                if let Some(from) = rescan {
+                    state.want_rescan(from);
+                }
+            }
+            Doing::Mempool => state.want_mempool(number),
+            Doing::Event => {
+                state.want_catch_up(number);
+                state.want_mempool(number);
+            }
+        }
+        state.failures = state.failures.saturating_add(1);
+        (state.failed, state.problem) = (number, problem.to_owned());
+        self.changed.notify_all();
+        state.failures
+    }
+
+    /// The rescan that the thread was to do cannot begin: it is to follow the chain from the wallet's own tip instead.
+    pub(super) fn refused(&self) {
+        let mut state = self.lock();
+        if let Some((number, _)) = state.under_way.take() {
+            state.want_catch_up(number);
+        }
+    }
+
+    /// What is next for the thread, which has done what it got before, unless it said otherwise. Waits for it until
+    /// `until`.
     pub(super) fn next(&self, until: Instant) -> Work {
         let mut state = self.lock();
         state.under_way = None;
+        if state.oldest() > state.failed {
+            state.failures = 0;
+        }
         self.changed.notify_all();
         loop {
             if state.stopped {
@@ -196,13 +285,20 @@ impl Queue {
                 return Work::Time;
             }
             if let Some(number) = state.catch_up.take() {
-                state.under_way = Some(number);
-                let (rescan, mempool) = (state.rescan.take(), std::mem::take(&mut state.mempool));
-                return Work::CatchUp { rescan, mempool };
+                let rescan = state.rescan.take();
+                state.under_way = Some((number, Doing::CatchUp { rescan }));
+                return Work::CatchUp { rescan };
+            }
+            // Where something fails it does not hold up what the node tells.
+            if (state.failures == 0 || state.events.is_empty())
+                && let Some(number) = state.mempool.take()
+            {
+                state.under_way = Some((number, Doing::Mempool));
+                return Work::Mempool;
             }
             if let Some((number, event)) = state.events.pop_front() {
                 state.bytes -= event.size();
-                state.under_way = Some(number);
+                state.under_way = Some((number, Doing::Event));
                 return Work::Event(event);
             }
             let Some(left) =
@@ -215,12 +311,24 @@ impl Queue {
         }
     }
 
-    /// Waits until all that is in the queue now is done, or the queue was stopped, or `enough`, which is asked again
-    /// after each [`wake`](Queue::wake).
-    pub(super) fn wait_done(&self, enough: impl Fn() -> bool) {
+    /// Waits until all that is in the queue now is done, or `enough`, which is asked again after each
+    /// [`wake`](Queue::wake).
+    ///
+    /// # Errors
+    /// The queue was stopped, or what is waited for fails again and again.
+    pub(super) fn wait_done(&self, enough: impl Fn() -> bool) -> Result<(), NotDone> {
         let mut state = self.lock();
         let before = state.next;
-        while state.oldest() < before && !state.stopped && !enough() {
+        loop {
+            if state.stopped {
+                return Err(NotDone::Stopped);
+            }
+            if state.oldest() >= before || enough() {
+                return Ok(());
+            }
+            if state.failures >= MOST_FAILURES {
+                return Err(NotDone::Failing(state.problem.clone()));
+            }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -261,106 +369,4 @@ impl Queue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use bitcoin_ipc::bitcoin::Network;
-    use bitcoin_ipc::bitcoin::constants::genesis_block;
-    use bitcoin_ipc::bitcoin::hashes::Hash;
-    use std::sync::Arc;
-    use std::thread;
-    use std::time::Duration;
-
-    fn disconnected() -> Event {
-        Event::Disconnected { hash: BlockHash::all_zeros(), previous: BlockHash::all_zeros() }
-    }
-
-    fn now(queue: &Queue) -> Work {
-        queue.next(Instant::now())
-    }
-
-    #[test]
-    fn events_come_out_in_order_and_catching_up_first() {
-        let queue = Queue::default();
-        assert!(matches!(now(&queue), Work::Time));
-        queue.push(Event::Connected { block: genesis_block(Network::Regtest), height: 0 });
-        queue.push(disconnected());
-        queue.catch_up(false);
-        queue.catch_up(true);
-        assert!(matches!(now(&queue), Work::CatchUp { mempool: true, rescan: None }));
-        assert!(matches!(now(&queue), Work::Event(Event::Connected { height: 0, .. })));
-        queue.hurry();
-        assert!(matches!(now(&queue), Work::Time));
-        assert!(matches!(now(&queue), Work::Event(Event::Disconnected { .. })));
-        assert!(matches!(now(&queue), Work::Time));
-        queue.stop();
-        queue.push(disconnected());
-        assert!(matches!(now(&queue), Work::Stop));
-    }
-
-    #[test]
-    fn what_does_not_fit_becomes_catching_up() {
-        let queue = Queue::default();
-        for _ in 0..=MOST_EVENTS {
-            queue.push(disconnected());
-        }
-        assert!(queue.lock().events.is_empty());
-        queue.push(disconnected());
-        assert!(matches!(now(&queue), Work::CatchUp { mempool: true, rescan: None }));
-        assert!(matches!(now(&queue), Work::Event(_)));
-        assert!(matches!(now(&queue), Work::Time));
-    }
-
-    #[test]
-    fn bytes_are_bounded_too() {
-        let mut block = genesis_block(Network::Regtest);
-        let tx = block.txdata[0].clone();
-        block.txdata = vec![tx; 50_000];
-        let size = block.total_size();
-        let queue = Queue::default();
-        for _ in 0..=MOST_BYTES / size {
-            queue.push(Event::Connected { block: block.clone(), height: 1 });
-        }
-        assert!(queue.lock().bytes <= MOST_BYTES);
-        assert!(matches!(now(&queue), Work::CatchUp { mempool: true, rescan: None }));
-    }
-
-    #[test]
-    fn only_the_end_of_the_last_subscription_counts() {
-        let queue = Queue::default();
-        let (first, second) = (queue.new_subscription(), queue.new_subscription());
-        queue.unsubscribed(first);
-        assert!(!queue.take_unsubscribed());
-        assert!(matches!(now(&queue), Work::Time));
-        queue.unsubscribed(second);
-        assert!(matches!(now(&queue), Work::CatchUp { mempool: true, rescan: None }));
-        assert!(queue.take_unsubscribed() && !queue.take_unsubscribed());
-        queue.unsubscribed(second);
-        assert_eq!(queue.new_subscription(), 3);
-        assert!(!queue.take_unsubscribed(), "another has taken its place");
-    }
-
-    #[test]
-    fn who_waits_is_woken_when_what_was_there_is_done() {
-        let queue = Arc::new(Queue::default());
-        queue.wait_done(|| false);
-        queue.push(disconnected());
-        queue.push(disconnected());
-        let waiting = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || {
-                queue.wait_done(|| false);
-                queue.lock().oldest()
-            }
-        });
-        assert!(matches!(now(&queue), Work::Event(_)));
-        assert!(matches!(now(&queue), Work::Event(_)));
-        // The second is under way: it ends with the next question.
-        assert_eq!(queue.lock().oldest(), 1);
-        assert!(matches!(now(&queue), Work::Time));
-        assert_eq!(waiting.join().unwrap(), 2);
-        assert!(queue.pause(Instant::now()));
-        queue.stop();
-        assert!(!queue.pause(Instant::now() + Duration::from_secs(60)));
-        queue.wait_done(|| false);
-    }
-}
+mod tests;

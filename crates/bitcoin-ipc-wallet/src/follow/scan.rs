@@ -29,9 +29,18 @@ pub(super) struct Scan {
     abort: AtomicBool,
 }
 
+/// A look that takes long.
+#[derive(Debug)]
+struct Long {
+    began: Instant,
+    progress: f64,
+    /// Somebody has asked for it.
+    rescan: bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    under_way: Option<(Instant, f64)>,
+    under_way: Option<Long>,
     outcome: Option<Outcome>,
 }
 
@@ -40,15 +49,15 @@ impl Scan {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One begins that takes long.
-    pub(super) fn begin(&self) {
-        self.lock().under_way = Some((Instant::now(), 0.0));
+    /// One begins that takes long. `rescan`: because somebody has asked for that.
+    pub(super) fn begin(&self, rescan: bool) {
+        self.lock().under_way = Some(Long { began: Instant::now(), progress: 0.0, rescan });
     }
 
     /// How much is done: 0 to 1.
     pub(super) fn progress(&self, done: f64) {
-        if let Some((_, progress)) = &mut self.lock().under_way {
-            *progress = done;
+        if let Some(long) = &mut self.lock().under_way {
+            long.progress = done;
         }
     }
 
@@ -64,8 +73,14 @@ impl Scan {
 
     /// The one that takes long, if there is one.
     pub(super) fn under_way(&self) -> Option<Scanning> {
-        let (began, progress) = self.lock().under_way?;
-        Some(Scanning { duration: began.elapsed(), progress })
+        let state = self.lock();
+        let Long { began, progress, .. } = state.under_way.as_ref()?;
+        Some(Scanning { duration: began.elapsed(), progress: *progress })
+    }
+
+    /// Whether one is under way that somebody has asked for.
+    pub(super) fn is_rescan(&self) -> bool {
+        self.lock().under_way.as_ref().is_some_and(|long| long.rescan)
     }
 
     /// How the last rescan ended.

@@ -27,7 +27,7 @@ pub(super) enum Trouble {
     End,
     /// Somebody ended it early.
     Aborted,
-    /// A rescan cannot begin where it was to begin: it is not tried again.
+    /// A rescan cannot begin where it was to begin: it is not tried again, and the chain is followed without it.
     Refused(String),
     /// The node's answer, or the wallet's database: it is tried again.
     Again(String),
@@ -52,6 +52,11 @@ impl From<Closed> for Trouble {
     fn from(_: Closed) -> Trouble {
         Trouble::End
     }
+}
+
+/// How long the thread does nothing after so many failures of the same.
+fn pause_after(failures: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(MOST_PAUSE)
 }
 
 /// What the thread has.
@@ -92,47 +97,37 @@ impl Thread {
     /// Returns the subscription, if it was made.
     fn follow(&self) -> Option<HandlerClient> {
         let mut subscription = None;
-        let mut pause = FIRST_PAUSE;
         let mut rebroadcast = Instant::now() + REBROADCAST;
         loop {
             let work = self.queue.next(rebroadcast);
-            // What is to be done again if it fails: an event is found by looking at chain and memory pool.
-            let mut again = (None, true);
             let done = match work {
                 Work::Stop => return subscription,
-                Work::CatchUp { rescan, mempool } => {
-                    again = (rescan, mempool);
-                    self.subscribe(&mut subscription).and_then(|()| self.look(rescan, mempool))
+                Work::CatchUp { rescan } => {
+                    self.subscribe(&mut subscription).and_then(|()| self.look(rescan))
                 }
+                Work::Mempool => self.look_at_mempool(),
                 Work::Event(event) => self.take_in(event),
                 Work::Time => {
                     rebroadcast = Instant::now() + REBROADCAST;
-                    again = (None, false);
                     self.rebroadcast_if_ready()
                 }
             };
             match done {
-                Ok(()) => pause = FIRST_PAUSE,
+                Ok(()) => {}
                 Err(Trouble::End) => return subscription,
                 Err(Trouble::Aborted) => {
                     tracing::info!("{}: the rescan was ended early", self.title())
                 }
                 Err(Trouble::Refused(problem)) => {
                     tracing::warn!("{}: no rescan: {problem}", self.title());
-                    // What else it was to do, from the wallet's own tip.
-                    self.queue.catch_up(true);
+                    self.queue.refused();
                 }
                 Err(Trouble::Again(problem)) => {
-                    tracing::warn!("{}: {problem}; tried again in {pause:?}", self.title());
+                    let pause = pause_after(self.queue.failed(&problem));
+                    tracing::warn!("{}: {problem}; goes on in {pause:?}", self.title());
                     if !self.queue.pause(Instant::now() + pause) {
                         return subscription;
                     }
-                    pause = (pause * 2).min(MOST_PAUSE);
-                    let (rescan, mempool) = again;
-                    if let Some(from) = rescan {
-                        self.queue.rescan(from);
-                    }
-                    self.queue.catch_up(mempool);
                 }
             }
         }
@@ -163,14 +158,12 @@ impl Thread {
     }
 
     /// Looks at the chain itself, and says how that ended.
-    fn look(&self, rescan: Option<BlockId>, mempool: bool) -> Result<(), Trouble> {
+    fn look(&self, rescan: Option<BlockId>) -> Result<(), Trouble> {
         let back = rescan.map_or(Ok(()), |from| {
             let refused = |error: VaultError| Trouble::Refused(error.to_string());
             self.vault.get()?.rewind_to(from).map_err(refused)
         });
-        let looked = back
-            .and_then(|()| self.catch_up(rescan.is_some()))
-            .and_then(|()| if mempool { self.look_at_mempool() } else { Ok(()) });
+        let looked = back.and_then(|()| self.catch_up(rescan.is_some()));
         let outcome = match &looked {
             Ok(()) => Outcome::Done,
             Err(Trouble::Aborted) => Outcome::Aborted,
@@ -199,7 +192,7 @@ impl Thread {
                     // Seen already, or something before it was missed.
                     _ => {
                         drop(vault);
-                        self.look(None, false)
+                        self.look(None)
                     }
                 }
             }
@@ -209,7 +202,7 @@ impl Thread {
                     return Ok(vault.disconnect_block(hash, tip.height, previous)?);
                 }
                 drop(vault);
-                self.look(None, false)
+                self.look(None)
             }
             Event::Added(tx) => Ok(vault.transaction_added(&tx)?),
             Event::Removed(tx, reason) => Ok(vault.transaction_removed(tx.compute_txid(), reason)?),

@@ -238,10 +238,10 @@ impl Wallets {
 
     fn add_and_tell(&self, vault: Vault, remember: Option<bool>) -> Result<Loaded, LoadError> {
         let wallet = self.add(vault)?;
-        let warnings = self.remember(wallet.name(), remember);
+        let mut warnings = self.remember(wallet.name(), remember);
         self.loads.tell(&wallet);
         // As Bitcoin Core, whose wallets are at the chain's tip when they are loaded.
-        wallet.follower.wait_caught_up();
+        warnings.extend(wallet.follower.wait_caught_up().err());
         Ok(Loaded { wallet, warnings })
     }
 

@@ -1,5 +1,11 @@
 //! A wallet as an object for other processes.
 
+mod addresses;
+mod callbacks;
+mod coins;
+mod keys;
+mod life;
+mod paying;
 mod transactions;
 mod wallet;
 
@@ -10,6 +16,7 @@ use multiprocess::Error;
 
 use crate::error::WalletError;
 use crate::loader::Wallets;
+use crate::open::InUse;
 use crate::vault::VaultError;
 use crate::wallet::LoadedWallet;
 
@@ -21,6 +28,11 @@ pub(crate) fn wallet(wallets: &Arc<Wallets>, wallet: Arc<LoadedWallet>) -> Walle
 /// The error of a subscription without a callback.
 pub(crate) fn no_callback() -> Error {
     Error::failed("the callback is lacking: give one")
+}
+
+/// The wallet's vault, unless it was unloaded.
+fn vault(wallet: &LoadedWallet) -> multiprocess::Result<InUse<'_>> {
+    wallet.vault().map_err(failed)
 }
 
 /// An error as the caller gets it.

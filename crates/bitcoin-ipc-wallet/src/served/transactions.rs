@@ -1,12 +1,78 @@
-//! Transactions and coins as they travel.
+//! The wallet's transactions.
 
-use bitcoin_ipc::bitcoin::consensus::encode::serialize;
-use bitcoin_ipc_draft::wallet::{TxDestination, WalletTx, WalletTxOut, WalletTxStatus};
+use bitcoin_ipc::bitcoin::{Transaction, Txid};
+use bitcoin_ipc::common::Pair;
+use bitcoin_ipc_draft::chain::FoundBlockParam;
+use bitcoin_ipc_draft::wallet::{
+    TxDestination, WalletGetWalletTxDetailsResults, WalletTryGetTxStatusResults, WalletTx,
+    WalletTxStatus,
+};
+use multiprocess::Result;
 
-use crate::vault::{Coin, TxState, WalletTransaction};
+use super::{failed, unless, vault};
+use crate::vault::{TxState, VaultError, WalletTransaction};
+use crate::wallet::LoadedWallet;
+
+/// A transaction as it is.
+pub(super) fn raw(wallet: &LoadedWallet, txid: Txid) -> Result<Option<Transaction>> {
+    let own = vault(wallet)?.transaction(txid).map_err(failed)?;
+    Ok(own.map(|own| (*own.tx).clone()))
+}
+
+/// A transaction and what it means to the wallet; an empty one if there is none.
+pub(super) fn get(wallet: &LoadedWallet, txid: Txid) -> Result<WalletTx> {
+    let own = vault(wallet)?.transaction(txid).map_err(failed)?;
+    Ok(own.as_ref().map(wallet_tx).unwrap_or_default())
+}
+
+/// All of them.
+pub(super) fn all(wallet: &LoadedWallet) -> Result<Vec<WalletTx>> {
+    Ok(vault(wallet)?.transactions().map_err(failed)?.iter().map(wallet_tx).collect())
+}
+
+/// How far a transaction is confirmed, and the chain's tip.
+pub(super) fn try_status(wallet: &LoadedWallet, txid: Txid) -> Result<WalletTryGetTxStatusResults> {
+    let Some(own) = vault(wallet)?.transaction(txid).map_err(failed)? else {
+        return Ok(WalletTryGetTxStatusResults::default());
+    };
+    let tip = vault(wallet)?.tip();
+    let asked = FoundBlockParam::default().want_time(true);
+    let block = wallet.chain.find_block(tip.hash, asked).wait()?.block;
+    Ok(WalletTryGetTxStatusResults::default()
+        .tx_status(status(&own))
+        .num_blocks(i32::try_from(tip.height).unwrap_or(i32::MAX))
+        .block_time(if block.found { block.time } else { -1 })
+        .result(true))
+}
+
+/// All that is known of a transaction.
+pub(super) fn details(
+    wallet: &LoadedWallet,
+    txid: Txid,
+) -> Result<WalletGetWalletTxDetailsResults> {
+    let Some(own) = vault(wallet)?.transaction(txid).map_err(failed)? else {
+        return Ok(WalletGetWalletTxDetailsResults::default());
+    };
+    let order = own.order_form.iter().cloned().map(|(key, value)| Pair::new(key, value));
+    let height = vault(wallet)?.tip().height;
+    Ok(WalletGetWalletTxDetailsResults::default()
+        .tx_status(status(&own))
+        .order_form(order.collect())
+        .in_mempool(own.state == TxState::InMempool)
+        .num_blocks(i32::try_from(height).unwrap_or(i32::MAX))
+        .result(wallet_tx(&own)))
+}
+
+/// False if it cannot be given up.
+pub(super) fn abandon(wallet: &LoadedWallet, txid: Txid) -> Result<bool> {
+    let done = vault(wallet)?.abandon(txid).map_err(Into::into);
+    unless(done, |error| {
+        matches!(error, VaultError::NotAbandonable(_) | VaultError::UnknownTransaction)
+    })
+}
 
 /// A transaction, and what it means to the wallet.
-pub(super) fn wallet_tx(own: &WalletTransaction) -> WalletTx {
+fn wallet_tx(own: &WalletTransaction) -> WalletTx {
     let outputs = &own.tx.output;
     WalletTx::default()
         .tx(Some((*own.tx).clone()))
@@ -26,7 +92,7 @@ pub(super) fn wallet_tx(own: &WalletTransaction) -> WalletTx {
 }
 
 /// How far a transaction is confirmed.
-pub(super) fn status(own: &WalletTransaction) -> WalletTxStatus {
+fn status(own: &WalletTransaction) -> WalletTxStatus {
     let height = match own.state {
         TxState::Confirmed { height, .. } => i32::try_from(height).unwrap_or(i32::MAX),
         // As Bitcoin Core.
@@ -44,21 +110,7 @@ pub(super) fn status(own: &WalletTransaction) -> WalletTxStatus {
         .is_in_main_chain(own.depth > 0)
 }
 
-/// An output of the wallet's.
-pub(super) fn coin(coin: &Coin) -> WalletTxOut {
-    WalletTxOut::default()
-        .txout(serialize(&coin.txout))
-        .time(time(coin.time))
-        .depth_in_main_chain(coin.depth)
-        .is_spent(coin.spent)
-}
-
-/// One that the wallet does not know.
-pub(super) fn unknown_coin() -> WalletTxOut {
-    WalletTxOut::default().depth_in_main_chain(-1)
-}
-
 /// A time in seconds since 1970.
-fn time(seconds: u64) -> i64 {
+pub(super) fn time(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }

@@ -76,7 +76,8 @@ impl Blocks {
 
     /// Whether they have to be written with the next write, even if that changes nothing else.
     pub(super) fn is_due(&self) -> bool {
-        self.due || self.unsaved.is_some_and(|from| self.tip().height >= from + UNSAVED)
+        self.due
+            || self.unsaved.is_some_and(|from| self.tip().height.saturating_sub(from) >= UNSAVED)
     }
 
     /// They have to be, if the database does not have them.

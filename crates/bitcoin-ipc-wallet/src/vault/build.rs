@@ -11,6 +11,7 @@ use bitcoin::{
     Amount, FeeRate, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Weight, Witness,
 };
 
+use super::amounts::checked_total;
 use super::{CreatedTransaction, Result, VaultError};
 
 /// The most that a fee may be, as in Bitcoin Core: more is taken for a mistake.
@@ -71,13 +72,24 @@ impl Plan {
                 "there is no such place for the change: give one from 0 to {most}"
             )));
         }
-        let total = self.outputs.iter().try_fold(Amount::ZERO, |sum, txout| {
-            sum.checked_add(txout.value).filter(|sum| *sum <= Amount::MAX_MONEY)
-        });
-        if total.is_none() {
+        if checked_total(self.outputs.iter().map(|txout| txout.value)).is_none() {
             return Err(VaultError::BadRequest(
                 "the amounts are more than all bitcoin there are: check them".to_owned(),
             ));
+        }
+        let coins = self.required.iter().chain(&self.optional);
+        if checked_total(coins.map(|coin| coin.utxo.txout().value)).is_none() {
+            return Err(VaultError::BadRequest(
+                "the wallet's coins are more than all bitcoin there are: use a node that you trust"
+                    .to_owned(),
+            ));
+        }
+        // With one input alone the fee would be too high. This also keeps all fees here from overflowing.
+        if self.rate.fee_wu(INPUT).is_none_or(|fee| fee > MAX_FEE) {
+            return Err(VaultError::BadRequest(format!(
+                "a fee rate of {} sat/vB makes a fee of more than {MAX_FEE}: give a lower fee rate",
+                self.rate.to_sat_per_vb_ceil()
+            )));
         }
         for txout in &self.outputs {
             check_dust(txout)?;

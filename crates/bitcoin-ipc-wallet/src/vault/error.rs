@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use bitcoin::{Amount, FeeRate, Network, OutPoint};
+use bitcoin::{Amount, FeeRate, Network, OutPoint, Txid};
 use rusqlite::ErrorCode;
 
 /// Why a wallet cannot do something. Each is one line that says what to do, and none has a key or a passphrase.
@@ -43,6 +43,8 @@ pub enum VaultError {
     EmptyPassphrase,
     /// It is encrypted already.
     AlreadyEncrypted,
+    /// It is encrypted now, and its files still have the keys as they were before. Why.
+    NotScrubbed(String),
     /// It is not encrypted.
     NotEncrypted,
     /// The coins are not enough.
@@ -88,6 +90,15 @@ pub enum VaultError {
     NoKey,
     /// A PSBT asks for signatures that do not sign everything.
     SighashMismatch,
+    /// A transaction that pays more than all bitcoin there are.
+    TooMuch(Txid),
+    /// A block with such a transaction.
+    BadBlock {
+        /// The block's height.
+        height: u32,
+        /// The transaction.
+        txid: Txid,
+    },
     /// A block that does not follow the wallet's tip.
     NotNext {
         /// The block's height.
@@ -134,6 +145,10 @@ impl fmt::Display for VaultError {
             EmptyPassphrase => f.write_str("the passphrase is empty: enter one"),
             AlreadyEncrypted => f
                 .write_str("the wallet is encrypted already: change its passphrase, if that is what you want"),
+            NotScrubbed(problem) => write!(
+                f,
+                "the wallet is encrypted, and its file still has the unencrypted keys ({problem}): end the programs that read the file, and load the wallet again"
+            ),
             NotEncrypted => {
                 f.write_str("the wallet is not encrypted and has no passphrase: encrypt it first")
             }
@@ -170,6 +185,14 @@ impl fmt::Display for VaultError {
             NoKey => f.write_str("the wallet does not have the key of this address: use one of its own"),
             SighashMismatch => f.write_str(
                 "the PSBT asks for signatures that do not sign everything: make it with sighash ALL",
+            ),
+            TooMuch(txid) => write!(
+                f,
+                "the transaction {txid} pays more than all bitcoin there are: check its amounts, and use a node that you trust"
+            ),
+            BadBlock { height, txid } => write!(
+                f,
+                "the block at height {height} cannot be valid, because its transaction {txid} pays more than all bitcoin there are: use a node that you trust"
             ),
             NotNext { height, tip } => write!(
                 f,

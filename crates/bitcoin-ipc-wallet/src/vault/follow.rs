@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 use super::blocks::Blocks;
 use super::state::{Event, Events, State, now};
 use super::view::View;
-use super::{Result, TxState, Vault, VaultError, records};
+use super::{Result, TxState, Vault, VaultError, amounts, records};
 
 impl Vault {
     /// The last block that was looked at.
@@ -44,7 +44,7 @@ impl Vault {
     /// themselves, so that some may have to be connected again after a restart: see [`flush`](Vault::flush).
     ///
     /// # Errors
-    /// It does not follow the tip, or cannot be written.
+    /// It does not follow the tip, has a transaction that pays more than all bitcoin there are, or cannot be written.
     pub fn connect_block(&self, block: &Block, height: u32) -> Result<()> {
         self.connect_blocks([(block, height)])
     }
@@ -52,7 +52,8 @@ impl Vault {
     /// The next blocks, with one write for all.
     ///
     /// # Errors
-    /// One does not follow the one before, or they cannot be written. Then none of them is connected.
+    /// One does not follow the one before, or has a transaction that pays more than all bitcoin there are; or they
+    /// cannot be written. Then none of them is connected.
     pub fn connect_blocks<'a>(
         &self,
         blocks: impl IntoIterator<Item = (&'a Block, u32)>,
@@ -110,13 +111,18 @@ impl Vault {
     }
 
     /// A transaction that is in the node's memory pool now. Most are none of the wallet's, and nothing happens. Also
-    /// to be called with an own one as soon as the node took it.
+    /// to be called with an own one as soon as the node took it. One that pays more than all bitcoin there are is left
+    /// out, with a warning in the log: a node has made it up.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn transaction_added(&self, tx: &Transaction) -> Result<()> {
         self.with(|state, events| {
             if tx.is_coinbase() || !is_relevant(&state.bdk, tx) {
+                return Ok(());
+            }
+            if let Err(error) = amounts::check(tx) {
+                tracing::warn!("a transaction of the memory pool is ignored: {error}");
                 return Ok(());
             }
             let txid = tx.compute_txid();
@@ -197,11 +203,14 @@ impl Vault {
     }
 }
 
-/// Whether a block is the next one; false if it was connected already.
+/// Whether a block is the next one; false if it was connected already. An error if it is neither, or cannot be valid.
 fn is_new(blocks: &Blocks, block: &Block, height: u32) -> Result<bool> {
     let tip = blocks.tip();
-    if height == tip.height + 1 && block.header.prev_blockhash == tip.hash {
-        return Ok(true);
+    if tip.height.checked_add(1) == Some(height) && block.header.prev_blockhash == tip.hash {
+        return match block.txdata.iter().find(|tx| amounts::check(tx).is_err()) {
+            Some(tx) => Err(VaultError::BadBlock { height, txid: tx.compute_txid() }),
+            None => Ok(true),
+        };
     }
     match blocks.at(height) == Some(block.block_hash()) {
         true => Ok(false),

@@ -9,7 +9,7 @@ use bitcoin_ipc_draft::values::ChangeType;
 use super::records::{self, Record};
 use super::state::{Event, Events, State, now};
 use super::view::View;
-use super::{Result, TxState, Vault, VaultError};
+use super::{Result, TxState, Vault, VaultError, amounts};
 
 impl Vault {
     /// Stores a transaction, with what the user notes on it. From now on its inputs are spent, also after a crash. The
@@ -17,7 +17,7 @@ impl Vault {
     /// only then does its change count.
     ///
     /// # Errors
-    /// It has nothing to do with the wallet, spends what another transaction spends or an output of one that was given
+    /// It has nothing to do with the wallet, pays more than all bitcoin there are, spends what another transaction spends or an output of one that was given
     /// up meanwhile, or cannot be written.
     pub fn commit_transaction(
         &self,
@@ -103,6 +103,7 @@ pub(super) fn store(
     written: &[Record],
     events: &mut Events,
 ) -> Result<()> {
+    amounts::check(tx)?;
     let time = state.next_time();
     state.write(|bdk, _, db| {
         bdk.apply_unconfirmed_txs([(tx.clone(), time)]);

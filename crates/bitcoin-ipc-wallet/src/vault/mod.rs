@@ -17,6 +17,7 @@
 //!        v
 //! records, blocks, keys -> seal          what the tables beside bdk's have
 //! store, dir                             the database; files, names, locks
+//! amounts                                sums that do not overflow, whatever a node tells
 //! ```
 //!
 //! A wallet that gets paid:
@@ -39,6 +40,7 @@
 //! # Ok::<(), bitcoin_ipc_wallet::vault::VaultError>(())
 //! ```
 
+mod amounts;
 mod backup;
 mod blocks;
 mod book;
@@ -79,6 +81,8 @@ pub use types::{
     AddressEntry, BumpedTransaction, Coin, CreatedTransaction, FillOptions, Filled, Inspected,
     ScriptInfo, TxState, WalletTransaction,
 };
+
+pub(crate) use amounts::total;
 
 use blocks::Blocks;
 use dir::Place;
@@ -147,8 +151,8 @@ impl Vault {
         let blocks = Blocks::load(&db)?;
         let keys = Keys::load(&db, dir.network())?;
         let state = State::new(db, bdk, blocks, keys);
-        // If it was killed while it was encrypted.
-        passphrase::scrub(&state)?;
+        // If it was killed while it was encrypted, or another program read the file.
+        passphrase::scrub_or_warn(&state, &place.name);
         Ok(Vault {
             name: place.name.clone(),
             file: place.file(),

@@ -23,15 +23,19 @@ impl Vault {
     /// sectors are beyond this program: on a disk that is not encrypted, send the coins to a new wallet instead.)
     ///
     /// # Errors
-    /// It is encrypted already, the passphrase is empty, or it cannot be written. If only the last step failed, which
-    /// takes the old key out of the files, the wallet is encrypted, and the step is taken when it is opened again.
+    /// It is encrypted already, the passphrase is empty, or it cannot be written. [`VaultError::NotScrubbed`] if only the
+    /// last step failed, which takes the old key out of the files, as while another program reads them. Then the wallet is
+    /// encrypted and locked, and whoever gets the file needs no passphrase all the same: so that is an error. The step is
+    /// taken when the wallet is opened again.
     pub fn encrypt(&self, passphrase: &Passphrase) -> Result<()> {
-        self.with_status(|state| {
+        let scrubbed = self.with_status(|state| {
             if state.keys.is_encrypted() {
                 return Err(VaultError::AlreadyEncrypted);
             }
-            replace(state, Sealed::seal(state.keys.seed()?, passphrase)?)
-        })
+            replace(state, Sealed::seal(state.keys.seed()?, passphrase)?)?;
+            Ok(scrub(state))
+        })?;
+        scrubbed.map_err(VaultError::NotScrubbed)
     }
 
     /// Makes the keys usable, until [`lock`](Vault::lock) or the end. Takes some tenths of a second, during which others
@@ -64,7 +68,9 @@ impl Vault {
         })
     }
 
-    /// Encrypts the keys with another passphrase. It stays locked or unlocked.
+    /// Encrypts the keys with another passphrase. It stays locked or unlocked. The keys as they were encrypted before are
+    /// taken out of the files; if that fails, the passphrase is changed all the same, with a warning in the log: until the
+    /// wallet is opened again, who gets the file and knows the old passphrase has the keys.
     ///
     /// # Errors
     /// The old passphrase is another, the new one is empty, the wallet is not encrypted, or it cannot be written.
@@ -76,33 +82,49 @@ impl Vault {
             if !locked {
                 state.keys.unlock(seed);
             }
+            scrub_or_warn(state, &self.name);
             Ok(())
         })
     }
 
     /// Runs something after which listeners ask for the status again.
-    fn with_status(&self, run: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {
+    fn with_status<T>(&self, run: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         self.with(|state, events| {
-            run(state)?;
+            let result = run(state)?;
             events.push(Event::Status);
-            Ok(())
+            Ok(result)
         })
     }
 }
 
-/// Writes the keys encrypted like this, and nothing of how they were before is left. They are locked then.
+/// Writes the keys encrypted like this, and locks them. How they were before may still be in the files: see [`scrub`].
 fn replace(state: &mut State, sealed: Sealed) -> Result<()> {
     state.write(|_, _, db| keys::save_sealed(db, &sealed))?;
     state.keys.set_sealed(sealed);
     state.keys.lock();
-    scrub(state)
+    Ok(())
 }
 
-/// Takes what was deleted out of the files, if keys are among it.
-pub(super) fn scrub(state: &State) -> Result<()> {
-    if store::number(&state.db, "scrub")? == Some(1) {
-        store::scrub(&state.db)?;
-        store::set_number(&state.db, "scrub", 0)?;
+/// The same as [`scrub`], where a wallet that keeps what was deleted for a while is better than none.
+pub(super) fn scrub_or_warn(state: &State, name: &str) {
+    if let Err(problem) = scrub(state) {
+        tracing::warn!(
+            "the wallet {name:?} is encrypted, and its file still has its keys as they were before ({problem}): end the programs that read the file, and load the wallet again"
+        );
     }
-    Ok(())
+}
+
+/// Takes what was deleted out of the files, if keys are among it; or tells why it cannot.
+fn scrub(state: &State) -> std::result::Result<(), String> {
+    let scrubbed = (|| {
+        if store::number(&state.db, "scrub")? == Some(1) {
+            store::scrub(&state.db)?;
+            store::set_number(&state.db, "scrub", 0)?;
+        }
+        Ok(())
+    })();
+    scrubbed.map_err(|error| match error {
+        VaultError::Storage(problem) | VaultError::Damaged(problem) => problem,
+        other => other.to_string(),
+    })
 }

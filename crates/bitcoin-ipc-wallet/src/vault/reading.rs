@@ -9,11 +9,12 @@ use bitcoin_ipc_draft::wallet::{CoinControl, WalletBalances};
 
 use super::spend::may_spend;
 use super::view::View;
-use super::{Coin, Result, ScriptInfo, Vault, VaultError, WalletTransaction, records};
+use super::{Coin, Result, ScriptInfo, Vault, VaultError, WalletTransaction, records, total};
 
 impl Vault {
     /// What the wallet has. `balance` and `unconfirmed_balance` count what is in the chain or the memory pool, as
-    /// Bitcoin Core's do; `nonmempool_balance` is what its other valid transactions would bring.
+    /// Bitcoin Core's do; `nonmempool_balance` is what its other valid transactions would bring. None is more than all
+    /// bitcoin there are, whatever the node has told.
     ///
     /// # Errors
     /// The wallet cannot be used any more.
@@ -31,7 +32,7 @@ impl Vault {
                     Coin { trusted: true, .. } => &mut balances.balance,
                     _ => &mut balances.unconfirmed_balance,
                 };
-                *place += coin.txout.value;
+                *place = total([*place, coin.txout.value]);
             }
             let elsewhere = elsewhere.to_signed().unwrap_or(bitcoin::SignedAmount::MAX_MONEY);
             balances.nonmempool_balance = elsewhere.to_sat();
@@ -52,7 +53,7 @@ impl Vault {
                 let others = control.set_selected.is_empty() || control.allow_other_inputs;
                 selected && !coin.spent && !coin.immature || others && may_spend(coin, control)
             });
-            Ok(wanted.map(|coin| coin.txout.value).sum())
+            Ok(total(wanted.map(|coin| coin.txout.value)))
         })
     }
 

@@ -26,7 +26,8 @@ impl Vault {
     /// asked, and finalizes those that have all their signatures if asked.
     ///
     /// # Errors
-    /// It is to be signed and the wallet is locked, or an input asks for signatures that do not sign everything.
+    /// It is to be signed and the wallet is locked, an input asks for signatures that do not sign everything, or comes
+    /// with another transaction than the one that it spends from.
     pub fn fill_psbt(&self, psbt: &mut Psbt, options: FillOptions) -> Result<Filled> {
         self.with(|state, _| state.fill(psbt, options))
     }
@@ -65,6 +66,23 @@ fn derivation(state: &State, hash: PubkeyHash) -> Option<(KeychainKind, u32)> {
     state.bdk.derivation_of_spk(script(hash))
 }
 
+/// Refuses a PSBT that has for an input another transaction than the one that it spends from, or one without that output.
+/// What signs takes for granted that they fit.
+fn check_spent(psbt: &Psbt) -> Result<()> {
+    for (place, (txin, input)) in psbt.unsigned_tx.input.iter().zip(&psbt.inputs).enumerate() {
+        let outpoint = txin.previous_output;
+        let fits = |tx: &Transaction| {
+            tx.compute_txid() == outpoint.txid && tx.tx_out(outpoint.vout as usize).is_ok()
+        };
+        if input.non_witness_utxo.as_ref().is_some_and(|tx| !fits(tx)) {
+            return Err(VaultError::BadRequest(format!(
+                "the PSBT's input {place} does not have the transaction that it spends from: make the PSBT again"
+            )));
+        }
+    }
+    Ok(())
+}
+
 impl State {
     /// Signs the inputs that spend from the wallet. Whether all inputs have their signatures then.
     pub(super) fn sign(&self, tx: &mut Transaction) -> Result<bool> {
@@ -90,6 +108,7 @@ impl State {
         if options.sign {
             self.keys.seed()?;
         }
+        check_spent(psbt)?;
         let own = self.describe(psbt)?;
         let signed = if options.sign { self.sign_inputs(psbt, &own)? } else { 0 };
         let secp = self.bdk.secp_ctx();

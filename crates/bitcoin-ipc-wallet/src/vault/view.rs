@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use bdk_wallet::chain::{ChainPosition, ConfirmationBlockTime};
 use bdk_wallet::{KeychainKind, LocalOutput};
 use bitcoin::constants::COINBASE_MATURITY;
-use bitcoin::{Amount, OutPoint, Transaction, TxOut, Txid};
+use bitcoin::{Amount, OutPoint, Transaction, TxIn, TxOut, Txid};
 
+use super::amounts::{checked_total, total};
 use super::records::Record;
 use super::state::State;
 use super::{Coin, TxState, WalletTransaction};
@@ -55,8 +56,8 @@ impl<'a> View<'a> {
 
     /// How many blocks there are from this height on.
     fn depth_at(&self, height: u32) -> i32 {
-        let tip = self.state.blocks.tip().height;
-        i32::try_from((tip + 1).saturating_sub(height)).unwrap_or(i32::MAX)
+        let tip = i64::from(self.state.blocks.tip().height);
+        i32::try_from((tip + 1 - i64::from(height)).max(0)).unwrap_or(i32::MAX)
     }
 
     /// Its confirmations; 0 if it is in no block.
@@ -207,6 +208,15 @@ impl<'a> View<'a> {
         before.flatten().chain(own).max()
     }
 
+    /// The fee of a transaction, if all that it spends is known. Not by bdk, which panics where sums overflow.
+    fn fee(&self, tx: &Transaction) -> Option<Amount> {
+        let spent =
+            |txin: &TxIn| Some(self.state.bdk.tx_graph().get_txout(txin.previous_output)?.value);
+        let spent: Vec<Amount> = tx.input.iter().map(spent).collect::<Option<_>>()?;
+        let paid = checked_total(tx.output.iter().map(|txout| txout.value))?;
+        checked_total(spent)?.checked_sub(paid)
+    }
+
     /// A transaction, as far as bdk has it.
     pub(super) fn transaction(&self, record: Record) -> Option<WalletTransaction> {
         let (graph, index) = (self.state.bdk.tx_graph(), self.state.bdk.spk_index());
@@ -219,7 +229,7 @@ impl<'a> View<'a> {
         let sum = |wanted: &dyn Fn(KeychainKind) -> bool| {
             let own = tx.output.iter().zip(&outputs);
             let wanted = own.filter(|(_, own)| own.is_some_and(|(keychain, _)| wanted(*keychain)));
-            wanted.map(|(txout, _)| txout.value).sum::<Amount>()
+            total(wanted.map(|(txout, _)| txout.value))
         };
         let conflicts = graph.direct_conflicts(&tx).map(|(_, txid)| txid);
         let conflicts = conflicts.filter(|txid| {
@@ -236,9 +246,9 @@ impl<'a> View<'a> {
             blocks_to_maturity: self.blocks_to_maturity(&tx, depth),
             trusted: self.is_trusted(record.txid),
             credit: sum(&|_| true),
-            debit: inputs.iter().flatten().map(|(_, txout)| txout.value).sum(),
+            debit: total(inputs.iter().flatten().map(|(_, txout)| txout.value)),
             change: sum(&|keychain| keychain == KeychainKind::Internal),
-            fee: graph.calculate_fee(&tx).ok().filter(|_| !tx.is_coinbase()),
+            fee: self.fee(&tx),
             inputs_mine: inputs.iter().map(Option::is_some).collect(),
             outputs_mine: outputs.iter().map(Option::is_some).collect(),
             outputs_change: outputs

@@ -143,8 +143,7 @@ fn a_node_that_vanishes_at_any_step_leaves_nothing_behind() {
     }
     // The file is free, and nothing is lost.
     let _process = node.start();
-    // So many blocks count as a rescan, which calls do not wait for.
-    wait_until("its balance is there", || node.balance() == 50.0);
+    assert_eq!(node.balance(), 50.0);
     assert_eq!(threads_of("vanish"), 1);
 }
 

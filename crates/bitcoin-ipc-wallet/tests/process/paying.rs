@@ -1,7 +1,10 @@
 //! A wallet gets paid, pays, and comes back with what it had.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::json;
 
+use super::between::{Call, between};
 use super::split::{Node, nobody, wait_until};
 
 #[test]
@@ -109,4 +112,45 @@ fn a_payment_that_the_node_has_lost_is_given_to_it_again() {
     let node = Node::with(dir.path(), chain);
     let _process = node.start();
     wait_until("the payment is in the memory pool", || node.chain.mempool() == sent);
+}
+
+#[test]
+fn a_payment_that_is_replaced_while_it_is_sent_is_not_in_the_memory_pool() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::new(dir.path());
+    // The node has the payment, and has not answered yet.
+    let replaced = Arc::new(Mutex::new(None));
+    let (split, noted) = (node.split.clone(), Arc::clone(&replaced));
+    let process = node.start_on(between(node.split.chain_handle(), move |call| {
+        if let Call::Sent(tx) = call
+            && tx.input.len() == 1
+            && noted.lock().unwrap().replace(json!("soon")).is_none()
+        {
+            let call = |name, params| split.commands().execute(name, params, "/", "");
+            let txid = tx.compute_txid().to_string();
+            let bumped = call("bumpfee", json!([txid, { "fee_rate": 50 }])).unwrap().unwrap();
+            // The wallet has taken in all that the node has told of that.
+            call("getbalance", json!([])).unwrap().unwrap();
+            *noted.lock().unwrap() = Some(bumped);
+        }
+        Ok(())
+    }));
+    node.call("createwallet", json!(["a"]));
+    node.mine(1, &node.address().script_pubkey());
+    node.mine_empty(100);
+    let other = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+    let txid = node.call("sendtoaddress", json!([other, 1]));
+    let bumped = replaced.lock().unwrap().clone().unwrap();
+    assert_eq!(node.chain.mempool()[0].compute_txid().to_string(), bumped["txid"]);
+
+    let fee = bumped["fee"].as_f64().unwrap();
+    assert_eq!(node.balance(), ((49.0 - fee) * 1e8).round() / 1e8, "the replacement counts");
+    let told = node.call("gettransaction", json!([txid]));
+    assert_eq!(
+        (&told["trusted"], &told["walletconflicts"]),
+        (&json!(false), &json!([bumped["txid"]]))
+    );
+    let told = node.call("gettransaction", json!([bumped["txid"]]));
+    assert_eq!(told["trusted"], json!(true));
+    drop(process);
 }

@@ -1,8 +1,12 @@
 //! The chain changes its past: while a wallet watches, while it is away, and while it catches up.
 
+use std::sync::{Arc, Mutex};
+
+use bitcoin_regtest::mine_block;
 use serde_json::json;
 
-use super::split::{Node, wait_until};
+use super::between::{Call, between};
+use super::split::{Node, nobody, wait_until};
 
 /// A wallet `a` that was paid in the last of `before` blocks, and its node.
 fn paid(node: &Node) -> String {
@@ -78,21 +82,32 @@ fn reorganizations_while_the_wallet_catches_up() {
     let process = node.start();
     let txid = paid(&node);
     process.lose_node();
-    let mut blocks = node.mine_empty(400);
-    let process = node.start();
-    // It begins at block 101; the chain is cut below where it is, again and again, and grows.
-    for round in 0..20 {
-        let cut = blocks.len() - 1 - 15 * (round % 3);
-        assert!(node.chain.invalidate_block(&blocks[cut]));
-        blocks.truncate(cut);
-        blocks.extend(node.mine_empty(16 * (round % 3) + 1));
-    }
-    process.wallet("a").try_get_balances().wait().unwrap();
-    wait_until("the wallet is at the tip", || {
-        let last = node.call("getbalances", json!([]))["lastprocessedblock"].clone();
-        last["hash"] == json!(node.chain.tip().hash.to_string())
-    });
-    // It was in the first block after the wallet had left.
+    node.mine_empty(400);
+    // Whenever it asks for the next blocks, the chain is cut there: above its own tip, at it, and below it; and grows.
+    let (chain, cuts) = (Arc::clone(&node.chain), Mutex::new(Vec::new()));
+    let cuts = Arc::new(cuts);
+    let noted = Arc::clone(&cuts);
+    let reorganizes = move |call: Call<'_>| {
+        let Call::FindBlock(own) = call else { return Ok(()) };
+        let mut cuts = noted.lock().unwrap();
+        // It asks for blocks of a branch that was left, too, to find the way back.
+        if let Some(height) = chain.height_of(&own).filter(|height| *height >= 110)
+            && cuts.len() < 20
+        {
+            let cut = height + 8 - u32::try_from(cuts.len() % 3 * 8).unwrap();
+            assert!(chain.invalidate_block(&chain.hash_at(cut).unwrap()));
+            for _ in 0..40 {
+                mine_block(&chain, nobody()).unwrap();
+            }
+            cuts.push(cut);
+        }
+        Ok(())
+    };
+    let _process = node.start_on(between(node.split.chain_handle(), reorganizes));
+    let last = node.call("getbalances", json!([]))["lastprocessedblock"].clone();
+    assert_eq!(last["hash"], json!(node.chain.tip().hash.to_string()));
+    assert_eq!(cuts.lock().unwrap().len(), 20);
+    // It is in the first block after the wallet had left.
     let told = node.call("gettransaction", json!([txid]));
     assert_eq!(told["confirmations"], json!(node.chain.tip().height - 101));
     assert_eq!(told["blockhash"], json!(node.chain.hash_at(102).unwrap().to_string()));

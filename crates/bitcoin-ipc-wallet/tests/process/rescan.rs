@@ -4,9 +4,11 @@ use std::fs;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
+use bitcoin_ipc_draft::chain::ChainHandle;
 use bitcoin_ipc_draft::wallet::ShowWalletProgressCallbackClient;
 use serde_json::json;
 
+use super::between::{Call, between};
 use super::split::{LONG, Node, wait_until};
 
 /// How many blocks the wallet has missed; `WALLET_RESCAN_BLOCKS` says another number.
@@ -92,31 +94,60 @@ fn a_rescan_finds_what_is_there_and_shows_how_far_it_is() {
     );
 }
 
+/// The node's chain, where a look at the chain that takes long is ended as soon as its progress is shown for the first
+/// time: the wallet is in that call then.
+fn aborting(node: &Node) -> ChainHandle {
+    let split = node.split.clone();
+    between(node.split.chain_handle(), move |call| {
+        if let Call::Progress(0) = call {
+            let aborted = split.commands().execute("abortrescan", json!([]), "/", "");
+            assert_eq!(aborted.unwrap().unwrap(), json!(true));
+        }
+        Ok(())
+    })
+}
+
 #[test]
 fn a_rescan_can_be_ended_early_and_goes_on_with_the_next_block() {
     let dir = tempfile::tempdir().unwrap();
     let node = Node::new(dir.path());
-    let process = node.start();
+    let process = node.start_on(aborting(&node));
     node.call("createwallet", json!(["a"]));
     node.mine(3, &node.address().script_pubkey());
-    node.mine_empty(600);
+    node.mine_empty(100);
     let wallet = process.wallet("a");
-    // Aborted from within: when the first progress is shown the rescan is under way.
-    let aborts = wallet.clone();
-    let callback = ShowWalletProgressCallbackClient::from_fn(move |_, percent| {
-        if percent == 0 { aborts.abort_rescan().wait() } else { Ok(()) }
-    });
-    let handler = wallet.handle_show_progress(Some(callback)).wait().unwrap().unwrap();
-    let ended = node.try_call("/", "rescanblockchain", json!([0]));
-    handler.disconnect().wait().unwrap();
-    if let Err(error) = ended {
-        assert_eq!(error.to_string(), "Rescan aborted. (error -1)");
-        let block = wallet.try_get_balances().wait().unwrap().block_hash;
-        assert_ne!(block, Some(node.chain.tip().hash), "it has ended early");
-    }
+    let error = node.try_call("/", "rescanblockchain", json!([0])).unwrap_err();
+    assert_eq!(error.to_string(), "Rescan aborted. (error -1)");
+    // After the first blocks that it asked for.
+    assert_eq!(node.call("getwalletinfo", json!([]))["lastprocessedblock"]["height"], json!(15));
     node.mine_empty(1);
     wait_until("the wallet is at the tip", || {
         wallet.try_get_balances().wait().unwrap().block_hash == Some(node.chain.tip().hash)
     });
     assert_eq!(node.call("getbalances", json!([]))["mine"]["trusted"], json!(150.0));
+}
+
+#[test]
+fn a_wallet_whose_first_look_is_ended_early_has_looked_at_the_memory_pool() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::new(dir.path());
+    let process = node.start();
+    node.call("createwallet", json!({ "wallet_name": "a", "load_on_startup": true }));
+    node.mine(1, &node.address().script_pubkey());
+    node.mine_empty(100);
+    node.call("sendtoaddress", json!(["bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", 1]));
+    let sent = node.chain.mempool();
+    process.lose_node();
+
+    // A node with the same blocks and 200 more, which has lost the payment.
+    let chain = bitcoin_regtest::Chain::regtest();
+    for height in 1..=node.chain.tip().height {
+        chain.submit_block(&node.chain.block_by_height(height).unwrap()).unwrap();
+    }
+    let node = Node::with(dir.path(), chain);
+    node.mine_empty(200);
+    let process = node.start_on(aborting(&node));
+    wait_until("the payment is in the memory pool", || node.chain.mempool() == sent);
+    let block = process.wallet("a").try_get_balances().wait().unwrap().block_hash;
+    assert_eq!(block, node.chain.hash_at(116), "it was ended early");
 }

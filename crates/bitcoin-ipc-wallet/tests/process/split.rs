@@ -79,7 +79,12 @@ impl Node {
 
     /// Starts a wallet process, in the order in which a node does.
     pub(crate) fn start(&self) -> Process {
-        let process = self.connect();
+        self.start_on(self.split.chain_handle())
+    }
+
+    /// The same with another chain than the node's own.
+    pub(crate) fn start_on(&self, chain: ChainHandle) -> Process {
+        let process = self.connect_to(chain);
         process.loader.register_rpcs().wait().unwrap();
         assert!(process.loader.verify().wait().unwrap());
         assert!(process.loader.load().wait().unwrap());

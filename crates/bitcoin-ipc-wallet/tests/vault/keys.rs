@@ -10,7 +10,7 @@ use bitcoin::{Amount, CompressedPublicKey, Network, ScriptBuf};
 use bitcoin_ipc_draft::Passphrase;
 use bitcoin_ipc_wallet::vault::{FillOptions, Vault, VaultError};
 
-use super::world::{COIN, Told, World, control, passphrase, recipient, stranger};
+use super::world::{COIN, Told, World, control, logged, passphrase, recipient, stranger};
 
 /// The seed of the wallet "w", which is not encrypted.
 fn seed(world: &World) -> Vec<u8> {
@@ -200,9 +200,14 @@ fn encrypting_is_one_step_and_a_missing_scrub_is_told() {
     let mut reader = rusqlite::Connection::open(dir.join("wallet.sqlite")).unwrap();
     let reading = reader.transaction().unwrap();
     let _seen: i64 = reading.query_row("SELECT count(*) FROM keys", [], |row| row.get(0)).unwrap();
+    let told = Arc::new(Told::default());
+    world.vault().set_listener(Some(told.clone()));
     let error = world.vault().encrypt(&passphrase("right")).unwrap_err();
-    assert!(error.to_string().contains("another program reads it"), "{error}");
+    assert_eq!(error, VaultError::NotScrubbed("another program reads it".to_owned()));
+    let text = error.to_string();
+    assert!(text.contains("the wallet is encrypted") && text.contains("load the wallet again"));
     assert!(world.vault().is_encrypted() && world.vault().is_locked());
+    assert_eq!(told.take(), ["status"]);
 
     let log = fs::read(dir.join("wallet.sqlite-wal")).unwrap();
     let ends = commits(&log);
@@ -229,4 +234,43 @@ fn encrypting_is_one_step_and_a_missing_scrub_is_told() {
     drop(reader);
     world.reopen();
     assert!(!has(&dir, &seed));
+}
+
+#[test]
+fn a_wallet_whose_file_is_read_opens_and_changes_its_passphrase_with_a_warning() {
+    let mut world = World::new();
+    let dir = world.wallets().path().join("w");
+    let (old, new) = (passphrase("old"), passphrase("new"));
+    world.vault().encrypt(&old).unwrap();
+    world.vault().unlock(&old).unwrap();
+    let told = Arc::new(Told::default());
+    world.vault().set_listener(Some(told.clone()));
+    let mut reader = rusqlite::Connection::open(dir.join("wallet.sqlite")).unwrap();
+    let reading = reader.transaction().unwrap();
+    let sealed: Vec<u8> =
+        reading.query_row("SELECT sealed FROM keys", [], |row| row.get(0)).unwrap();
+    assert!(has(&dir, &sealed));
+
+    let is_warning = |log: &str| {
+        assert_eq!(log.lines().count(), 1, "{log}");
+        assert!(log.contains("WARN") && log.contains("another program reads it"), "{log}");
+        assert!(log.contains("load the wallet again"), "{log}");
+    };
+    let (changed, log) = logged(|| world.vault().change_passphrase(&old, &new));
+    changed.unwrap();
+    is_warning(&log);
+    assert_eq!(told.take(), ["status"]);
+    assert!(!world.vault().is_locked(), "it stays unlocked");
+    let ((), log) = logged(|| world.reopen());
+    is_warning(&log);
+    assert!(has(&dir, &sealed), "the old keys are still there");
+    assert_eq!(world.vault().unlock(&old), Err(VaultError::WrongPassphrase));
+    world.vault().unlock(&new).unwrap();
+
+    drop(reading);
+    drop(reader);
+    let ((), log) = logged(|| world.reopen());
+    assert_eq!(log, "");
+    assert!(!has(&dir, &sealed));
+    world.vault().unlock(&new).unwrap();
 }

@@ -13,7 +13,8 @@ use bitcoin_ipc_wallet::vault::{Vault, VaultError, WalletsDir};
 
 use super::world::{COIN, World, control, recipient, stranger};
 
-fn message<T: std::fmt::Debug>(result: Result<T, VaultError>) -> String {
+/// The text of an error, which is one line.
+pub(super) fn message<T: std::fmt::Debug>(result: Result<T, VaultError>) -> String {
     let text = result.unwrap_err().to_string();
     assert!(!text.contains('\n'), "{text}");
     text
@@ -169,39 +170,6 @@ fn addresses_are_checked() {
     assert!(wrong.contains("typing errors"));
     let main = message(world.vault().parse_address("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"));
     assert!(main.contains("ask for one of regtest"), "{main}");
-}
-
-#[test]
-fn backups_are_whole_and_checked() {
-    let world = World::rich(1);
-    let wallets = world.wallets();
-    let file = world.datadir.path().join("copy");
-    world.vault().backup(&file).unwrap();
-    world.vault().backup(&file).unwrap();
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let dir = tempfile::tempdir().unwrap();
-    world.vault().backup(dir.path()).unwrap();
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    let own = wallets.path().join("w/wallet.sqlite");
-    assert!(message(world.vault().backup(&own)).contains("own file"));
-    let nowhere = message(world.vault().backup(Path::new("/nonexistent/x")));
-    assert!(nowhere.contains("cannot be read or written"), "{nowhere}");
-
-    let restored = Vault::restore(&wallets, "again", &file).unwrap();
-    assert_eq!(restored.balances().unwrap().balance.to_sat(), 50 * COIN);
-    assert_eq!(restored.tip(), world.tip());
-    drop(restored);
-    assert!(message(Vault::restore(&wallets, "again", &file)).contains("use another name"));
-
-    fs::write(dir.path().join("bad"), b"SQLite format 3\0 or not").unwrap();
-    let bad = message(Vault::restore(&wallets, "bad", &dir.path().join("bad")));
-    assert!(bad.contains("damaged"), "{bad}");
-    message(Vault::restore(&wallets, "bad", &dir.path().join("none")));
-    let signet = WalletsDir::open(dir.path(), Network::Signet).unwrap();
-    assert!(message(Vault::restore(&signet, "s", &file)).contains("node is on signet"));
-    assert_eq!(wallets.list().unwrap(), ["again", "w"]);
-    assert!(!wallets.path().join("bad/wallet.sqlite.new").exists());
-    assert_eq!(signet.list().unwrap().len(), 0);
 }
 
 #[test]

@@ -156,6 +156,29 @@ pub(super) fn passphrase(text: &str) -> Passphrase {
     Passphrase::from(text.to_owned())
 }
 
+/// Runs something, and gives what it logs on this thread.
+pub(super) fn logged<T>(run: impl FnOnce() -> T) -> (T, String) {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let result = tracing::subscriber::with_default(subscriber, run);
+    let text = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
+    (result, text)
+}
+
 /// A script of somebody else's.
 pub(super) fn stranger() -> ScriptBuf {
     let address: Address<_> = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080".parse().unwrap();

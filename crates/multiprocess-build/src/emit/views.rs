@@ -110,6 +110,12 @@ pub(super) fn view(cx: &Context<'_>, item: &Struct) -> Option<TokenStream> {
             fn from(view: rt::View<'a, #struct_name>) -> Self { Self(view) }
         }
 
+        impl std::fmt::Debug for #name<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                rt::show_view(<#struct_name as rt::Viewed>::owned(*self), f)
+            }
+        }
+
         impl rt::Viewed for #struct_name {
             type View<'a> = #name<'a>;
 

@@ -181,6 +181,7 @@ impl Argument for AnyPointer {
 }
 
 /// `AnyPointer`.
+#[derive(Debug)]
 pub struct AnyPointerWire;
 
 impl PointerWire for AnyPointerWire {

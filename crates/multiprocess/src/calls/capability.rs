@@ -122,9 +122,11 @@ impl Given for RemoteObject {
 }
 
 /// `Capability`, which may be null.
+#[derive(Debug)]
 pub struct AnyObject;
 
 /// `Capability`, which is never null.
+#[derive(Debug)]
 pub struct AnyObjectNotNull;
 
 impl AnyObject {

@@ -324,7 +324,7 @@ impl fmt::Debug for Connection {
 /// # fn main() -> Result<()> {
 /// let (ours, theirs) = UnixStream::pair().expect("a socket pair");
 /// let greeter = HelloClient::from_fn(|name| Ok(format!("Hello, {name}!")));
-/// let limits = Limits { message: 1 << 20, ..Limits::default() };
+/// let limits = Limits::default().message(1 << 20);
 /// let serving = Connection::builder().limits(limits).serve(greeter).start(theirs)?;
 ///
 /// let hello: HelloClient = Connection::new(ours)?.bootstrap()?;
@@ -333,11 +333,18 @@ impl fmt::Debug for Connection {
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "it does nothing before it is started"]
 pub struct ConnectionBuilder<I> {
     object: Option<I>,
     also: Vec<Also>,
     limits: Limits,
     first_message: Option<Duration>,
+}
+
+impl<I> fmt::Debug for ConnectionBuilder<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionBuilder").field("limits", &self.limits).finish_non_exhaustive()
+    }
 }
 
 impl<I> ConnectionBuilder<I> {

@@ -4,6 +4,7 @@ use super::connection::Connection;
 use crate::threads::{CancelToken, cascade, current};
 
 /// The call that the current thread is serving, for the method that runs in it.
+#[derive(Debug)]
 pub struct CurrentCall {
     connection: Connection,
     token: CancelToken,

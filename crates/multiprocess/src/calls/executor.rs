@@ -16,6 +16,8 @@ pub struct Async<T> {
     spawn: Spawn,
 }
 
+opaque!(Async, impl<T> std::fmt::Debug for Async<T>);
+
 impl<T: Send + Sync + 'static> Async<T> {
     /// Serves `object` by tasks that `spawn` gives to an executor.
     ///

@@ -22,6 +22,8 @@ pub struct Incoming<'a, 'b> {
     params: CallContent<'a>,
 }
 
+opaque!(Incoming, impl std::fmt::Debug for Incoming<'_, '_>);
+
 impl<'a, 'b> Incoming<'a, 'b> {
     pub(crate) fn new(
         interface: u64,

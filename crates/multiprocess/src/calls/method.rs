@@ -113,6 +113,8 @@ pub struct Method<O: ?Sized, P: 'static, R: 'static> {
     pub results: PayloadCodec<R>,
 }
 
+opaque!(Method, impl<O: ?Sized, P, R> std::fmt::Debug for Method<O, P, R>);
+
 impl<O: ?Sized, P: 'static, R: 'static> Clone for Method<O, P, R> {
     fn clone(&self) -> Self {
         *self

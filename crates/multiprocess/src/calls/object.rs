@@ -16,15 +16,19 @@ use crate::wire::{Argument, Decoder, Encoder, PointerWire};
 use crate::{Error, Result};
 
 /// An object that may be null, through its handle.
+#[derive(Debug)]
 pub struct Object<I>(PhantomData<I>);
 
 /// An object that is never null, through its handle.
+#[derive(Debug)]
 pub struct NotNull<I>(PhantomData<I>);
 
 /// An object that may be null, as what implements its trait.
+#[derive(Debug)]
 pub struct Shared<I>(PhantomData<I>);
 
 /// An object that is never null, as what implements its trait.
+#[derive(Debug)]
 pub struct SharedNotNull<I>(PhantomData<I>);
 
 impl<I: Interface> PointerWire for Object<I> {

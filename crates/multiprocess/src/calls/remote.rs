@@ -18,6 +18,8 @@ type Hook = Box<dyn FnOnce() + Send>;
 #[derive(Clone)]
 pub struct RemoteObject(Arc<RemoteInner>);
 
+opaque!(RemoteObject, impl std::fmt::Debug for RemoteObject);
+
 struct RemoteInner {
     /// The capability, or why there is none: the call that was to return it could not be sent.
     place: Result<HeldCap>,

@@ -147,7 +147,7 @@ type Who = Box<dyn Fn(&PeerCredentials) -> bool + Send + Sync>;
 /// let server = Server::builder()
 ///     .max_connections(1)
 ///     .first_message(Duration::from_secs(5))
-///     .limits(Limits { calls: 64, ..Limits::default() })
+///     .limits(Limits::default().calls(64))
 ///     // Everyone but the user that is to have access to nothing.
 ///     .accept_if(|peer| peer.uid != 65_534)
 ///     .listen(&path, HelloClient::from_fn(|name| Ok(format!("Hello, {name}!"))))?;
@@ -164,6 +164,7 @@ type Who = Box<dyn Fn(&PeerCredentials) -> bool + Send + Sync>;
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "it does nothing before it is started"]
 pub struct ServerBuilder {
     limits: Limits,
     also: Vec<(Also, Who)>,

@@ -32,6 +32,8 @@ pub struct Variant<P: 'static, R: 'static> {
     pub results: PayloadCodec<R>,
 }
 
+opaque!(Variant, impl<P, R> std::fmt::Debug for Variant<P, R>);
+
 impl<P: 'static, R: 'static> Clone for Variant<P, R> {
     fn clone(&self) -> Self {
         *self

@@ -9,10 +9,11 @@ use std::time::Duration;
 /// use multiprocess::Limits;
 ///
 /// // For peers that are not trusted with much.
-/// let limits = Limits { message: 1 << 20, calls: 64, threads: 8, ..Limits::default() };
+/// let limits = Limits::default().message(1 << 20).calls(64).threads(8);
 /// # assert!(limits.call_bytes > limits.message);
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Limits {
     /// The largest message, in bytes: a call with its parameters, or its results, and some 200 bytes. A
     /// larger one of the peer's ends the connection, so that each side has to allow what it is to get. A
@@ -67,6 +68,36 @@ pub struct Limits {
     /// makes calls fast, as no other thread has to wake it. Off, one thread of the process reads all
     /// sockets; that is for comparison and tests. On unless set.
     pub callers_read: bool,
+}
+
+/// Methods that set a field each: a struct that may get further fields cannot be written out elsewhere.
+macro_rules! setters {
+    ($($field:ident: $kind:ty),* $(,)?) => {
+        impl Limits {
+            $(
+                #[doc = concat!("The same with another [`", stringify!($field), "`](field@Limits::", stringify!($field), ").")]
+                #[must_use]
+                pub fn $field(mut self, $field: $kind) -> Limits {
+                    self.$field = $field;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+setters! {
+    message: usize,
+    calls: usize,
+    call_bytes: usize,
+    objects: usize,
+    capabilities: usize,
+    threads: usize,
+    unsent: usize,
+    unknown_thread: Duration,
+    stalled: Duration,
+    partial_message: Duration,
+    callers_read: bool,
 }
 
 impl Limits {

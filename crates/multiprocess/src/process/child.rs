@@ -32,6 +32,7 @@ use crate::{Error, Result};
 /// it: methods that return a [`Result`] fail with [`Error::ApiMisuse`](crate::Error::ApiMisuse), the state is
 /// exited with [`Exit::Unknown`], hooks are dropped, and dropping it does nothing.
 #[derive(Debug)]
+#[must_use = "dropped, it ends the process"]
 pub struct Child {
     process: Arc<Process>,
     program: PathBuf,

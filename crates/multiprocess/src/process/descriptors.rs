@@ -1,4 +1,4 @@
-//! Which descriptors a child gets: 0, 1, 2 and one more, whatever else is open here.
+//! Which descriptors a child gets: 0, 1, 2, its socket and what it is given, whatever else is open here.
 //!
 //! Everything named `*_in_child` runs between fork and exec, where locks of other threads are never
 //! released: so it makes only system calls, without allocation or logging.
@@ -41,11 +41,20 @@ pub(super) fn is_open(fd: RawFd) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
+/// Makes `number` another descriptor for the same as `descriptor`, which is not `number`. Exec does not close it.
+pub(super) fn put_in_child(descriptor: RawFd, number: RawFd) -> io::Result<()> {
+    // SAFETY: dup2 changes this process's own table of descriptors; no memory is touched, and a closed one is an error.
+    match unsafe { libc::dup2(descriptor, number) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// Makes exec close everything but 0, 1, 2 and `kept`.
 ///
 /// Closing right here would be simpler, but would close the pipe of `std::process` that tells
 /// the parent why exec failed.
-pub(super) fn keep_only_in_child(kept: RawFd) -> io::Result<()> {
+pub(super) fn keep_only_in_child(kept: &[RawFd]) -> io::Result<()> {
     let marked = mark_range_in_child() || mark_listed_in_child();
     if !marked {
         mark_to_limit_in_child();
@@ -54,7 +63,7 @@ pub(super) fn keep_only_in_child(kept: RawFd) -> io::Result<()> {
         // A closed one was filled before the fork; closed since then, it stays closed.
         let _ = set_flags(fd, 0);
     }
-    set_flags(kept, 0)
+    kept.iter().try_for_each(|&fd| set_flags(fd, 0))
 }
 
 fn set_flags(fd: RawFd, flags: libc::c_int) -> io::Result<()> {

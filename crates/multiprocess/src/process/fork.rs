@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use rustix::process::Pid;
 
 use super::pid::Process;
-use super::start::{Start, prepare_in_child};
+use super::start::{EnvChange, Start, prepare_in_child};
 
 /// Returns after exec, or with the errno of what failed; the child is reaped then.
 pub(super) fn start(start: &Start) -> io::Result<Process> {
@@ -19,11 +19,17 @@ pub(super) fn start(start: &Start) -> io::Result<Process> {
     if let [name, args @ ..] = &start.args[..] {
         command.arg0(name).args(args);
     }
-    command.envs(start.env.iter().map(|(key, value)| (key, value)));
-    let (socket, at_parents_death) = (start.socket, start.at_parents_death);
+    for change in &start.env {
+        match change {
+            EnvChange::Set(key, value) => command.env(key, value),
+            EnvChange::Remove(key) => command.env_remove(key),
+            EnvChange::Clear => command.env_clear(),
+        };
+    }
+    let in_child = start.in_child.clone();
     // SAFETY: the closure runs after fork, where only async-signal-safe calls are allowed.
     // It makes system calls only, and allocates nothing: its errors are bare errno values.
-    unsafe { command.pre_exec(move || prepare_in_child(socket, at_parents_death)) };
+    unsafe { command.pre_exec(move || prepare_in_child(&in_child)) };
     // It has no pipes and nobody waits through this value, so the pid is all that is needed of it.
     let child = command.spawn()?;
     Ok(Process::new(Pid::from_child(&child)))

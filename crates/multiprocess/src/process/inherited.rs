@@ -1,4 +1,4 @@
-//! The child's side: taking the socket that the parent left open, and leaving Ctrl-C to it.
+//! The child's side: taking the socket and the descriptors that the parent left open, and leaving Ctrl-C to it.
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -23,21 +23,37 @@ use crate::{Error, Result};
 /// or more, or is not an open unix stream socket that this process inherited and has not taken
 /// yet.
 pub fn inherited_socket(fd: &str) -> Result<UnixStream> {
-    take_inherited(fd).map_err(|problem| Error::Address {
+    take_socket(fd).map_err(|problem| wrong(fd, "socket", &problem))
+}
+
+/// The same for a descriptor of any kind, which the parent gave by [`Command::fd`](super::Command::fd).
+///
+/// # Errors
+///
+/// [`Error::Address`], in one line that says what to do, where `fd` is not a decimal number of 3 or more, or
+/// is not an open descriptor that this process inherited and has not taken yet.
+pub fn inherited_fd(fd: &str) -> Result<OwnedFd> {
+    open_number(fd).and_then(own).map_err(|problem| wrong(fd, "descriptor", &problem))
+}
+
+fn wrong(fd: &str, kind: &str, problem: &str) -> Error {
+    Error::Address {
         address: fd.to_owned(),
         problem: format!(
-            "the number of a socket inherited from a parent process is wanted, and {fd:?} \
+            "the number of a {kind} inherited from a parent process is wanted, and {fd:?} \
              {problem}; the parent program gives this argument when it starts this one, \
              it is not for use by hand"
         ),
-    })
+    }
 }
 
-fn take_inherited(text: &str) -> Result<UnixStream, String> {
+fn open_number(text: &str) -> Result<RawFd, String> {
     let fd = parse_number(text)?;
-    if !is_open(fd) {
-        return Err("is not open".into());
-    }
+    if is_open(fd) { Ok(fd) } else { Err("is not open".into()) }
+}
+
+fn take_socket(text: &str) -> Result<UnixStream, String> {
+    let fd = open_number(text)?;
     let (family, kind) = family_and_type(fd).ok_or("is not a socket")?;
     if family != AddressFamily::UNIX {
         return Err("is not a unix socket".into());

@@ -47,6 +47,7 @@ const ATTEMPTS: u32 = 16;
 /// # }
 /// ```
 #[derive(Debug)]
+#[must_use = "dropped, it stops listening"]
 pub struct Listener {
     socket: UnixListener,
     path: PathBuf,

@@ -5,7 +5,8 @@
 //! - The parent: [`Command`] starts a program and gives a [`Child`] and the parent's end of the
 //!   socket. Closing that end asks the child to exit; [`Child::end`] makes sure of it, and
 //!   [`Child::on_exit`] tells of it. A [`Supervisor`] starts a program again whenever it ends.
-//! - The child: [`inherited_socket`] takes the other end, whose number came on the command line,
+//! - The child: [`inherited_socket`] takes the other end, whose number came on the command line
+//!   (and [`inherited_fd`] whatever else it was given),
 //!   and [`ignore_sigint`] leaves Ctrl-C to the parent.
 //! - Strangers: [`Listener`] makes a socket at a path that only this user can reach,
 //!   [`connect_timeout`] reaches one, and [`peer_credentials`] tells who is at the other end.
@@ -49,6 +50,7 @@ mod reaper;
 mod socket;
 mod spawn;
 mod start;
+mod stdio;
 mod supervisor;
 #[cfg(target_os = "linux")]
 mod vfork;
@@ -60,13 +62,14 @@ pub use child_state::ChildState;
 pub use exit::Exit;
 pub use exited::Exited;
 pub use grace::Grace;
-pub use inherited::{ignore_sigint, inherited_socket};
+pub use inherited::{ignore_sigint, inherited_fd, inherited_socket};
 pub use listener::Listener;
 pub use socket::{
     ConnectError, ConnectFailure, MAX_SOCKET_PATH, PeerCredentials, connect, connect_raw,
     connect_raw_timeout, connect_timeout, peer_credentials,
 };
 pub use spawn::{Command, FdArgs, sibling_executable};
+pub use stdio::Stdio;
 pub use supervisor::Supervisor;
 
 /// What the tests of this module share.

@@ -1,24 +1,27 @@
 //! Starting a child that inherits one end of a socket pair.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use super::child::Child;
 use super::descriptors;
 #[cfg(not(target_os = "linux"))]
 use super::fork::start;
 use super::grace::Grace;
-use super::start::{AtParentsDeath, Start};
+use super::pid::Process;
+use super::start::{AtParentsDeath, EnvChange, InChild, Start};
+use super::stdio::{Stdio, above_standard};
 #[cfg(target_os = "linux")]
 use super::vfork::start;
 use crate::forked::check_forked;
 use crate::{Error, Result, thread_start};
 
-/// How the number of the child's socket is put on its command line.
+/// How the number of a child's descriptor is put on its command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FdArgs {
@@ -30,14 +33,19 @@ pub enum FdArgs {
 
 /// A program to run with one end of a socket pair.
 ///
-/// The child has descriptors 0, 1 and 2 as they are here, its end of the socket, and no other,
-/// whatever this process has open. See the [module](super) for an example.
+/// The child has descriptors 0, 1 and 2 as they are here ([`stdin`](Command::stdin), [`stdout`](Command::stdout) and
+/// [`stderr`](Command::stderr) give it others), its end of the socket, those that it is given by
+/// [`fd`](Command::fd), and no other, whatever this process has open. See the [module](super) for an
+/// example.
 #[derive(Debug, Clone)]
+#[must_use = "it does nothing before it is spawned"]
 pub struct Command {
     program: PathBuf,
     arg0: Option<OsString>,
     args: Vec<Arg>,
-    env: Vec<(OsString, OsString)>,
+    env: Vec<EnvChange>,
+    dir: Option<PathBuf>,
+    stdio: [Stdio; 3],
     at_parents_death: Option<AtParentsDeath>,
     grace: Grace,
 }
@@ -45,7 +53,10 @@ pub struct Command {
 #[derive(Debug, Clone)]
 enum Arg {
     Text(OsString),
-    Fd(FdArgs),
+    /// The number of the socket.
+    Socket(FdArgs),
+    /// The number that this descriptor has in the child.
+    Given(Arc<OwnedFd>, FdArgs),
 }
 
 impl Command {
@@ -56,6 +67,8 @@ impl Command {
             arg0: None,
             args: Vec::new(),
             env: Vec::new(),
+            dir: None,
+            stdio: [const { Stdio::inherit() }; 3],
             at_parents_death: None,
             grace: Grace::default(),
         }
@@ -80,7 +93,7 @@ impl Command {
     /// Puts the socket's number at this place among the arguments. Without a call of this it is
     /// the last argument, [`FdArgs::Bare`].
     pub fn fd_args(mut self, form: FdArgs) -> Command {
-        self.args.push(Arg::Fd(form));
+        self.args.push(Arg::Socket(form));
         self
     }
 
@@ -90,9 +103,74 @@ impl Command {
         self
     }
 
+    /// Gives the child a further descriptor, such as a file, a pipe or another socket, and puts its number
+    /// at this place among the arguments. The command keeps the descriptor open for each child that it starts.
+    ///
+    /// A program that uses this library takes a socket by [`inherited_socket`](super::inherited_socket), and
+    /// anything else by [`inherited_fd`](super::inherited_fd).
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use multiprocess::process::{Command, FdArgs};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (mut told, theirs) = std::io::pipe()?;
+    /// let script = "echo ready >/dev/fd/$1"; // $0 is -readyfd
+    /// let command = Command::new("/bin/sh").arg("-c").arg(script);
+    /// let (child, _socket) = command.fd(theirs, FdArgs::Flag("-readyfd")).spawn()?;
+    /// let mut text = String::new();
+    /// told.read_to_string(&mut text)?;
+    /// assert_eq!(text, "ready\n");
+    /// assert!(child.wait()?.success());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn fd(mut self, descriptor: impl Into<OwnedFd>, form: FdArgs) -> Command {
+        self.args.push(Arg::Given(Arc::new(descriptor.into()), form));
+        self
+    }
+
     /// Sets an environment variable of the child, which inherits the others.
     pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Command {
-        self.env.push((key.into(), value.into()));
+        self.env.push(EnvChange::Set(key.into(), value.into()));
+        self
+    }
+
+    /// Leaves an environment variable out, whether this process has it or it was set before.
+    pub fn env_remove(mut self, key: impl Into<OsString>) -> Command {
+        self.env.push(EnvChange::Remove(key.into()));
+        self
+    }
+
+    /// The child inherits no environment variables, and those that were set before are gone. A program without
+    /// a `/` is looked up in `/bin` and `/usr/bin` then, unless `PATH` is set.
+    pub fn env_clear(mut self) -> Command {
+        self.env.push(EnvChange::Clear);
+        self
+    }
+
+    /// The directory in which the child begins; that of this process unless set. A program that is given by
+    /// a relative path with a `/` is looked for there.
+    pub fn current_dir(mut self, dir: impl Into<PathBuf>) -> Command {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// The child's standard input: see [`Stdio`].
+    pub fn stdin(mut self, from: impl Into<Stdio>) -> Command {
+        self.stdio[0] = from.into();
+        self
+    }
+
+    /// The child's standard output: see [`Stdio`].
+    pub fn stdout(mut self, to: impl Into<Stdio>) -> Command {
+        self.stdio[1] = to.into();
+        self
+    }
+
+    /// The child's standard error: see [`Stdio`].
+    pub fn stderr(mut self, to: impl Into<Stdio>) -> Command {
+        self.stdio[2] = to.into();
         self
     }
 
@@ -151,33 +229,63 @@ impl Command {
     fn spawn_here(&self) -> io::Result<(Child, UnixStream)> {
         let filled = descriptors::fill_standard()?;
         let (ours, theirs) = UnixStream::pair()?;
-        let process = start(&self.with_socket(theirs.as_raw_fd()))?;
+        let process = self.start_with(&theirs, start)?;
         let child = Child::new(process, self.name(), self.grace);
         // Not before: the child's pidfd must not get the number of a closed standard input.
         drop(filled);
         Ok((child, ours))
     }
 
-    fn with_socket(&self, socket: RawFd) -> Start {
-        let mut args = vec![self.arg0.clone().unwrap_or_else(|| self.program.clone().into())];
-        let at_end = [Arg::Fd(FdArgs::Bare)];
-        let placed = self.args.iter().any(|arg| matches!(arg, Arg::Fd(_)));
-        for arg in self.args.iter().chain(if placed { &[][..] } else { &at_end }) {
-            match arg {
-                Arg::Text(text) => args.push(text.clone()),
-                Arg::Fd(FdArgs::Flag(flag)) => {
-                    args.extend([flag.into(), socket.to_string().into()])
-                }
-                Arg::Fd(FdArgs::Bare) => args.push(socket.to_string().into()),
-            };
+    /// Starts the program in this way, with this socket.
+    fn start_with(
+        &self,
+        socket: &UnixStream,
+        start: impl FnOnce(&Start) -> io::Result<Process>,
+    ) -> io::Result<Process> {
+        // Copies that are this child's alone, until it has them.
+        let mut copies = Vec::new();
+        let mut stdio = [None; 3];
+        for (place, to) in stdio.iter_mut().zip(&self.stdio) {
+            let copy = to.open()?;
+            *place = copy.as_ref().map(AsRawFd::as_raw_fd);
+            copies.extend(copy);
         }
-        Start {
+        let mut kept = vec![socket.as_raw_fd()];
+        let mut args = vec![self.arg0.clone().unwrap_or_else(|| self.program.clone().into())];
+        let at_end = [Arg::Socket(FdArgs::Bare)];
+        let placed = self.args.iter().any(|arg| matches!(arg, Arg::Socket(_)));
+        for arg in self.args.iter().chain(if placed { &[][..] } else { &at_end }) {
+            let (number, form) = match arg {
+                Arg::Text(text) => {
+                    args.push(text.clone());
+                    continue;
+                }
+                Arg::Socket(form) => (socket.as_raw_fd(), form),
+                Arg::Given(descriptor, form) => {
+                    let copy = above_standard(descriptor)?;
+                    let number = copy.as_raw_fd();
+                    kept.push(number);
+                    copies.push(copy);
+                    (number, form)
+                }
+            };
+            if let FdArgs::Flag(flag) = form {
+                args.push(flag.into());
+            }
+            args.push(number.to_string().into());
+        }
+        let dir = self.dir.as_ref().map(|dir| CString::new(dir.as_os_str().as_bytes()));
+        start(&Start {
             program: self.program.clone(),
             args,
             env: self.env.clone(),
-            socket,
-            at_parents_death: self.at_parents_death.map(|what| (what, std::process::id())),
-        }
+            in_child: InChild {
+                dir: dir.transpose()?,
+                stdio,
+                kept,
+                at_parents_death: self.at_parents_death.map(|what| (what, std::process::id())),
+            },
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What has to be known to start a program, and what has to be right between the new process and its
 //! exec, whichever way the process is made: [`vfork`](super::vfork) on Linux, fork elsewhere.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
@@ -14,10 +14,28 @@ pub(super) struct Start {
     pub(super) program: PathBuf,
     /// All of them, `argv[0]` first.
     pub(super) args: Vec<OsString>,
-    /// The changes to this process's environment.
-    pub(super) env: Vec<(OsString, OsString)>,
-    /// The one descriptor that the child has beside 0, 1 and 2.
-    pub(super) socket: RawFd,
+    /// The changes to this process's environment, in order.
+    pub(super) env: Vec<EnvChange>,
+    pub(super) in_child: InChild,
+}
+
+/// A change to the environment that a child inherits.
+#[derive(Debug, Clone)]
+pub(super) enum EnvChange {
+    Set(OsString, OsString),
+    Remove(OsString),
+    Clear,
+}
+
+/// What is right between the new process and its exec: everything that takes memory is made before.
+#[derive(Debug, Clone)]
+pub(super) struct InChild {
+    /// The directory to go to.
+    pub(super) dir: Option<CString>,
+    /// What becomes 0, 1 and 2, where that is not as in this process. The numbers are others than these three.
+    pub(super) stdio: [Option<RawFd>; 3],
+    /// The descriptors that the child has beside 0, 1 and 2.
+    pub(super) kept: Vec<RawFd>,
     /// What the child gets when this process dies, and this process's number.
     pub(super) at_parents_death: Option<(AtParentsDeath, u32)>,
 }
@@ -32,14 +50,19 @@ pub(super) enum AtParentsDeath {
 
 /// What the child does before exec, whichever way it was made. System calls only, see
 /// [`descriptors`].
-pub(super) fn prepare_in_child(
-    socket: RawFd,
-    at_parents_death: Option<(AtParentsDeath, u32)>,
-) -> io::Result<()> {
-    if let Some((what, parent)) = at_parents_death {
+pub(super) fn prepare_in_child(start: &InChild) -> io::Result<()> {
+    if let Some((what, parent)) = start.at_parents_death {
         set_death_signal_in_child(what, parent)?;
     }
-    descriptors::keep_only_in_child(socket)
+    if let Some(dir) = &start.dir {
+        rustix::process::chdir(dir)?;
+    }
+    for (number, descriptor) in (0..).zip(start.stdio) {
+        if let Some(descriptor) = descriptor {
+            descriptors::put_in_child(descriptor, number)?;
+        }
+    }
+    descriptors::keep_only_in_child(&start.kept)
 }
 
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]

@@ -59,6 +59,7 @@ use crate::{Error, Result, panics, thread_start};
 /// # }
 /// ```
 #[derive(Debug)]
+#[must_use = "dropped, it ends the process"]
 pub struct Supervisor {
     shared: Arc<Shared>,
     /// The process that supervises.

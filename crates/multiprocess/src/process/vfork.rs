@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use rustix::process::Pid;
 
 use super::pid::Process;
-use super::start::{Start, prepare_in_child};
+use super::start::{EnvChange, Start, prepare_in_child};
 
 /// Where programs are where no `PATH` is set: as in C.
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
@@ -95,7 +95,7 @@ impl Plan<'_> {
     /// Returns only if something failed.
     fn run(&self) -> io::Error {
         forget_handlers_in_child();
-        if let Err(error) = prepare_in_child(self.start.socket, self.start.at_parents_death) {
+        if let Err(error) = prepare_in_child(&self.start.in_child) {
             return error;
         }
         set_mask(&self.mask);
@@ -171,9 +171,15 @@ struct Exec {
 impl Exec {
     fn new(start: &Start) -> io::Result<Exec> {
         let mut env: Vec<_> = std::env::vars_os().collect();
-        for (key, value) in &start.env {
-            env.retain(|(other, _)| other != key);
-            env.push((key.clone(), value.clone()));
+        for change in &start.env {
+            match change {
+                EnvChange::Set(key, value) => {
+                    env.retain(|(other, _)| other != key);
+                    env.push((key.clone(), value.clone()));
+                }
+                EnvChange::Remove(key) => env.retain(|(other, _)| other != key),
+                EnvChange::Clear => env.clear(),
+            }
         }
         let path = env.iter().find(|(key, _)| key == "PATH").map(|(_, path)| path.as_bytes());
         let programs = programs(&start.program, path.unwrap_or(DEFAULT_PATH))?;

@@ -17,6 +17,7 @@ use crate::{Error, Result};
 /// [`close`](Self::close) does. It may be closed and dropped anywhere, also in its own functions.
 ///
 /// In a fork of the process every use is an [`Error::ApiMisuse`].
+#[must_use = "dropped, it ends the connection"]
 pub struct Reconnecting<T: Send + Sync + 'static>(Arc<Owner<T>>);
 
 impl<T: Send + Sync + 'static> Reconnecting<T> {

@@ -27,6 +27,8 @@ pub struct Job {
     pub(super) pool: Option<Pool>,
 }
 
+opaque!(Job, impl std::fmt::Debug for Job);
+
 pub(super) enum Kind {
     /// User code, run outside the lock.
     Run(Run),

@@ -1,5 +1,6 @@
 //! Tells a running method that nobody waits for its answer any more.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
@@ -15,6 +16,15 @@ type Hook = Box<dyn FnOnce() + Send>;
 /// or the connection ended.
 #[derive(Clone)]
 pub struct CancelToken(Arc<Token>);
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelToken")
+            .field("method", &self.0.about.method)
+            .field("is_cancelled", &self.is_cancelled())
+            .finish()
+    }
+}
 
 impl CancelToken {
     pub(crate) fn new(token: Arc<Token>) -> CancelToken {

@@ -98,6 +98,8 @@ pub struct Encoder<'a> {
     depth: u16,
 }
 
+opaque!(Encoder, impl std::fmt::Debug for Encoder<'_>);
+
 impl<'a> Encoder<'a> {
     /// For a message in the form of this version, to a peer that has one of `peers`.
     pub(crate) fn new(
@@ -181,6 +183,8 @@ pub struct Decoder<'a> {
     /// How many capabilities the Context has.
     context: usize,
 }
+
+opaque!(Decoder, impl std::fmt::Debug for Decoder<'_>);
 
 /// Up to so many bytes of memory for lists are allowed for any message.
 const FREE_BYTES: usize = 1 << 20;

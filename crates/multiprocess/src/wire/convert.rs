@@ -78,6 +78,7 @@ pub trait Codec<T = Self> {
 /// A codec for a `Vec`, from the codec `C` of its items.
 ///
 /// `$Rust.type("Vec<bitcoin::Txid>") $Rust.codec("multiprocess::Each<crate::Consensus>")`
+#[derive(Debug)]
 pub struct Each<C>(PhantomData<C>);
 
 impl<T, C: Codec<T>> Codec<Vec<T>> for Each<C> {
@@ -130,6 +131,7 @@ fn refused(path: &str, mut error: CodecError, what: &str) -> Error {
 /// A codec through the standard conversions: `T: TryFrom<W>` one way, `W: TryFrom<T>` the other.
 ///
 /// `$Rust.type("std::num::NonZeroU32") $Rust.codec("multiprocess::TryConvert<u32>")`
+#[derive(Debug)]
 pub struct TryConvert<W>(PhantomData<W>);
 
 impl<W, T> Codec<T> for TryConvert<W>
@@ -193,6 +195,7 @@ pub fn default_of<T, C: Codec<T>>(wire: C::Wire) -> T {
 }
 
 /// `T` in place of what `W` maps to, through the codec `C`.
+#[derive(Debug)]
 pub struct As<T, C, W>(PhantomData<(T, C, W)>);
 
 impl<T: 'static, C, W> As<T, C, W>

@@ -10,6 +10,7 @@ use super::{Builder, Reader, Wire};
 use crate::{Error, Result};
 
 /// `W`, present if the Bool in the slot `FLAG` is true.
+#[derive(Debug)]
 pub struct If<const FLAG: u32, W>(PhantomData<W>);
 
 impl<const FLAG: u32, W: Wire> Wire for If<FLAG, W> {

@@ -16,6 +16,7 @@ use super::{Builder, Message, PointerWire, Reader, Wire};
 use crate::{Error, Result};
 
 /// `List(T)`.
+#[derive(Debug)]
 pub struct List<W>(PhantomData<W>);
 
 impl<W: Wire> PointerWire for List<W> {
@@ -85,6 +86,7 @@ impl<E: Entry> Message for Pair<E> {
 macro_rules! maps {
     ($($name:ident $map:ident [$($bound:tt)*] $what:literal)*) => { $(
         #[doc = concat!("A list of entries with different keys, as ", $what, ".")]
+        #[derive(Debug)]
         pub struct $name<E>(PhantomData<E>);
 
         impl<E: Entry> PointerWire for $name<E>
@@ -130,6 +132,7 @@ maps! {
 macro_rules! sets {
     ($($name:ident $set:ident [$($bound:tt)*] $what:literal)*) => { $(
         #[doc = concat!("A list of different items, as ", $what, ".")]
+        #[derive(Debug)]
         pub struct $name<W>(PhantomData<W>);
 
         impl<W: Wire> PointerWire for $name<W>

@@ -56,7 +56,7 @@ pub use shown::Shown;
 pub use slots::{AnyBuilder, AnyReader, Builder, Reader, Size};
 pub use structure::{Boxed, Nullable, Struct};
 pub use value::{Enum, Void};
-pub use view::{Borrowable, BorrowableOr, ListView, View, Viewed, owned, view};
+pub use view::{Borrowable, BorrowableOr, ListView, View, Viewed, owned, show_view, view};
 
 pub(crate) use helpers::At;
 pub(crate) use slots::Pointer;

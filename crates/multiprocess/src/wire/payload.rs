@@ -31,6 +31,8 @@ pub struct PayloadCodec<T: 'static> {
     pub(crate) closed: Option<fn() -> T>,
 }
 
+opaque!(PayloadCodec, impl<T> std::fmt::Debug for PayloadCodec<T>);
+
 type WriteFields<T> = fn(&mut Encoder<'_>, &mut Builder<'_>, &T, &[Slot]) -> Result<()>;
 type ReadFields<T> = fn(&mut Decoder<'_>, Reader<'_>, &[Slot]) -> Result<T>;
 type ShowFields<T> = fn(&T, &[Slot], &mut Shown<'_>) -> fmt::Result;

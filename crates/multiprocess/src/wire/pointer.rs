@@ -38,9 +38,11 @@ pub trait PointerWire {
 }
 
 /// `Text`.
+#[derive(Debug)]
 pub struct Text;
 
 /// `Data`.
+#[derive(Debug)]
 pub struct Data;
 
 impl PointerWire for Text {

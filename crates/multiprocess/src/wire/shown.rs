@@ -10,6 +10,8 @@ pub struct Shown<'a> {
     some: bool,
 }
 
+opaque!(Shown, impl std::fmt::Debug for Shown<'_>);
+
 impl Shown<'_> {
     fn name(&mut self, name: &str) -> fmt::Result {
         let before = if std::mem::replace(&mut self.some, true) { ", " } else { "" };

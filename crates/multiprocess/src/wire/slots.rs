@@ -35,6 +35,8 @@ impl From<Size> for StructSize {
 #[derive(Clone, Copy)]
 pub struct Reader<'a>(pub(super) StructReader<'a>);
 
+opaque!(Reader, impl std::fmt::Debug for Reader<'_>);
+
 impl<'a> Reader<'a> {
     /// The struct that is a message's content: a call's parameters or results.
     pub(crate) fn content(content: AnyReader<'a>) -> Result<Reader<'a>> {
@@ -71,6 +73,8 @@ impl<'a> Reader<'a> {
 
 /// A struct in a message that is being written.
 pub struct Builder<'a>(pub(super) StructBuilder<'a>);
+
+opaque!(Builder, impl std::fmt::Debug for Builder<'_>);
 
 impl<'a> Builder<'a> {
     /// The struct that becomes a message's content.

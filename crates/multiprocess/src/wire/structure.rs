@@ -19,12 +19,15 @@ use super::{Builder, Message, PointerWire, Reader};
 use crate::Result;
 
 /// A struct behind a pointer.
+#[derive(Debug)]
 pub struct Struct<M>(PhantomData<M>);
 
 /// A struct in a `Box`, for fields through which a struct contains itself.
+#[derive(Debug)]
 pub struct Boxed<W>(PhantomData<W>);
 
 /// A value that may be absent: a null pointer.
+#[derive(Debug)]
 pub struct Nullable<W>(PhantomData<W>);
 
 impl<M: Message + 'static> PointerWire for Struct<M> {
@@ -140,13 +143,18 @@ pub(super) fn each_struct<M: Message, T>(
 /// A list's item as capnp's own list of structs wants it: generated types cannot be one, because
 /// the struct's fields are read here and not by capnpc's accessors.
 #[doc(hidden)]
+#[derive(Debug)]
 pub struct Item<M>(PhantomData<M>);
 
 #[doc(hidden)]
 pub struct ItemReader<'a, M>(StructReader<'a>, PhantomData<M>);
 
+opaque!(ItemReader, impl<M> std::fmt::Debug for ItemReader<'_, M>);
+
 #[doc(hidden)]
 pub struct ItemBuilder<'a, M>(StructBuilder<'a>, PhantomData<M>);
+
+opaque!(ItemBuilder, impl<M> std::fmt::Debug for ItemBuilder<'_, M>);
 
 impl<M: Message> OwnedStruct for Item<M> {
     type Reader<'a> = ItemReader<'a, M>;

@@ -11,9 +11,11 @@ use super::{Builder, Enumerant, Reader, Wire};
 use crate::Result;
 
 /// An enum, as its number. `E` keeps numbers that the schema does not name.
+#[derive(Debug)]
 pub struct Enum<E>(PhantomData<E>);
 
 /// `Void`.
+#[derive(Debug)]
 pub struct Void;
 
 macro_rules! numbers {

@@ -5,6 +5,8 @@ mod pointers;
 mod scalars;
 mod structs;
 
+use std::fmt;
+
 use capnp::private::layout::PointerReader;
 
 use super::helpers::At;
@@ -79,6 +81,14 @@ pub fn owned<W: Borrowable>(view: W::View<'_>) -> Result<W::Value> {
     W::owned(view)
 }
 
+/// Shows a view as what it is a view of, or says what is wrong with that. It is copied for this.
+pub fn show_view(owned: Result<impl fmt::Debug>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match owned {
+        Ok(value) => value.fmt(f),
+        Err(error) => write!(f, "<{error}>"),
+    }
+}
+
 /// Where a borrowed struct is.
 pub enum View<'a, M> {
     /// In this process.
@@ -86,6 +96,8 @@ pub enum View<'a, M> {
     /// In a message.
     There(Reader<'a>),
 }
+
+opaque!(View, impl<M> std::fmt::Debug for View<'_, M>);
 
 impl<M> Clone for View<'_, M> {
     fn clone(&self) -> Self {
@@ -97,6 +109,8 @@ impl<M> Copy for View<'_, M> {}
 
 /// A borrowed list.
 pub struct ListView<'a, W: Borrowable>(Place<'a, W>);
+
+opaque!(ListView, impl<W: Borrowable> std::fmt::Debug for ListView<'_, W>);
 
 enum Place<'a, W: Borrowable> {
     Here(&'a [W::Value]),

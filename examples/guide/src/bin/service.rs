@@ -18,7 +18,7 @@ impl Hello for Greeter {
 }
 
 fn serve(path: &Path) -> Result<Server> {
-    let limits = Limits { message: 1 << 20, calls: 64, ..Limits::default() };
+    let limits = Limits::default().message(1 << 20).calls(64);
     Server::builder()
         .limits(limits)
         .max_connections(1)

@@ -148,7 +148,7 @@ fn a_failure_on_the_way_is_that_of_the_rest() {
 
 /// Little room, so that little suffices to fill it.
 fn narrow() -> Limits {
-    Limits { message: 2 << 20, call_bytes: 4 << 20, unsent: 4 << 20, ..Limits::default() }
+    Limits::default().message(2 << 20).call_bytes(4 << 20).unsent(4 << 20)
 }
 
 fn long_name(number: usize) -> String {

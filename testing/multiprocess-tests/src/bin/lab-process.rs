@@ -33,7 +33,7 @@ fn main() {
 /// the threads that wait, or by the driver alone.
 fn interrupted(callers_read: bool) -> Limits {
     ignore_sigint().expect("a handler");
-    Limits { callers_read, ..Limits::default() }
+    Limits::default().callers_read(callers_read)
 }
 
 fn serve(socket: UnixStream, limits: Limits) {

@@ -74,7 +74,7 @@ fn calls_cancelled_at_any_time_leave_nothing() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let server = LabServer::new();
     // Each call that left its place taken would be one of these ten.
-    let limits = Limits { calls: 10, ..Limits::default() };
+    let limits = Limits::default().calls(10);
     let _serving =
         Connection::builder().limits(limits).serve(server.client()).start(theirs).unwrap();
     let mut peer = RawPeer::new(ours);

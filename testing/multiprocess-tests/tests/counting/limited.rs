@@ -31,7 +31,7 @@ impl Door {
 #[test]
 fn calls_without_a_context_that_wait_take_threads_within_the_limit() {
     let _alone = alone();
-    let pair = pair_with(Limits { threads: 10, ..Limits::default() });
+    let pair = pair_with(Limits::default().threads(10));
     let before = all_threads().len();
     let (door, inside) = (Arc::new(Door::default()), Arc::new(AtomicUsize::new(0)));
     let started: Vec<_> = (0..300)
@@ -80,7 +80,7 @@ fn calls_in_a_pool_that_wait_take_threads_within_the_limit() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let server = multiprocess_tests::LabServer::new();
     let _serving = multiprocess::Connection::builder()
-        .limits(Limits { threads: 10, ..Limits::default() })
+        .limits(Limits::default().threads(10))
         .serve(server.client())
         .start(theirs)
         .unwrap();

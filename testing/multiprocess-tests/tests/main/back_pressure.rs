@@ -18,7 +18,7 @@ const MIB: usize = 1 << 20;
 
 /// Little room, so that little suffices to fill it.
 fn narrow() -> Limits {
-    Limits { message: 2 * MIB, call_bytes: 4 * MIB, unsent: 4 * MIB, ..Limits::default() }
+    Limits::default().message(2 * MIB).call_bytes(4 * MIB).unsent(4 * MIB)
 }
 
 #[test]

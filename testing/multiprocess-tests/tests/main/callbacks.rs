@@ -76,7 +76,7 @@ fn inline_methods_and_callbacks_within_each_other_end_at_the_limit_of_threads() 
     fn deeper(lab: Option<LabClient>, depth: i32) -> Result<i32> {
         lab.unwrap().call_back_inline(Relay::client(deeper), depth).wait()
     }
-    let pair = pair_with(Limits { threads: 8, ..Limits::default() });
+    let pair = pair_with(Limits::default().threads(8));
     assert_eq!(pair.lab.call_back_inline(Relay::client(deeper), 4).wait().unwrap(), 4);
     let error = pair.lab.call_back_inline(Relay::client(deeper), 100).wait().unwrap_err();
     assert!(error.to_string().contains("threads on one connection"), "{error}");

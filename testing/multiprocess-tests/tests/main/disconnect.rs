@@ -349,11 +349,11 @@ fn a_peer_that_has_no_object_fails_the_bootstrap() {
 
 #[test]
 fn the_side_that_does_not_read_is_let_go() {
-    let pair = pair_with(Limits { unsent: 1 << 20, ..Limits::default() });
+    let pair = pair_with(Limits::default().unsent(1 << 20));
     // Nobody reads the far end of this one.
     let (ours, theirs) = UnixStream::pair().unwrap();
     let stalled = std::time::Duration::from_millis(200);
-    let limits = Limits { unsent: 1 << 20, stalled, ..Limits::default() };
+    let limits = Limits::default().unsent(1 << 20).stalled(stalled);
     let calling = Connection::builder().limits(limits).start(ours).unwrap();
     let lab: LabClient = calling.bootstrap().unwrap();
     let calls: Vec<_> = (0..64).map(|_| lab.bytes(vec![0; 100_000]).start()).collect();

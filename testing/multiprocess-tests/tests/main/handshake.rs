@@ -17,7 +17,7 @@ use multiprocess_tests::{LONG, Pair, pair, wait_until};
 /// A connection, and the peer's end of it, which has answered nothing yet.
 fn connection(callers_read: bool) -> (Connection, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let limits = Limits { callers_read, ..Limits::default() };
+    let limits = Limits::default().callers_read(callers_read);
     (Connection::builder().limits(limits).start(ours).unwrap(), theirs)
 }
 

@@ -161,7 +161,7 @@ fn answers_that_are_never_finished_are_bounded() {
 
 #[test]
 fn no_deadline_for_a_message_is_a_choice() {
-    let limits = Limits { partial_message: Duration::MAX, ..Limits::default() };
+    let limits = Limits::default().partial_message(Duration::MAX);
     let (ours, theirs) = UnixStream::pair().unwrap();
     let server = LabServer::new();
     let _serving =

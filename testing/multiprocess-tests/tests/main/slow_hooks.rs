@@ -241,7 +241,7 @@ fn a_result_that_cannot_be_given_holds_up_no_answer() {
     let door = Arc::new(Door::default());
     let flow = FlowClient::new(Opens(Arc::clone(&door)));
     // Some are for threads and the bootstrap object.
-    let limits = Limits { objects: 8, ..Limits::default() };
+    let limits = Limits::default().objects(8);
     let _serving = Connection::builder().limits(limits).serve(flow).start(theirs).unwrap();
     let flow: FlowClient = Connection::new(ours).unwrap().bootstrap().unwrap();
     let mut held = Vec::new();
@@ -263,7 +263,7 @@ fn destructors_that_wait_are_bounded_in_number() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let door = Arc::new(Door::default());
     let flow = FlowClient::new(Opens(Arc::clone(&door)));
-    let limits = Limits { objects: 20, ..Limits::default() };
+    let limits = Limits::default().objects(20);
     let _serving = Connection::builder().limits(limits).serve(flow).start(theirs).unwrap();
     let flow: FlowClient = Connection::new(ours).unwrap().bootstrap().unwrap();
     let (other, met) = (pair(), Limit::Objects.times_met());

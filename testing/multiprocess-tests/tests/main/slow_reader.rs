@@ -16,7 +16,7 @@ const MIB: usize = 1 << 20;
 const CALLS: usize = 24;
 
 fn narrow() -> Limits {
-    Limits { message: 2 * MIB, call_bytes: 4 * MIB, unsent: 4 * MIB, ..Limits::default() }
+    Limits::default().message(2 * MIB).call_bytes(4 * MIB).unsent(4 * MIB)
 }
 
 /// Answers with a MiB when all its calls run.

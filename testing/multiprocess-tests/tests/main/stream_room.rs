@@ -84,7 +84,7 @@ fn bench() -> Bench {
 
 /// With so many bytes under way at once.
 fn bench_with(call_bytes: usize) -> Bench {
-    let limits = Limits { message: 2 * MIB, call_bytes, ..Limits::default() };
+    let limits = Limits::default().message(2 * MIB).call_bytes(call_bytes);
     let (ours, theirs) = UnixStream::pair().unwrap();
     let seen = Arc::new(Seen::default());
     let flow = FlowClient::new(Opens(Arc::clone(&seen)));

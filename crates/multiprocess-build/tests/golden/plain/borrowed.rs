@@ -306,6 +306,12 @@ impl<'a> From<rt::View<'a, Row>> for RowView<'a> {
     fn from(view: rt::View<'a, Row>) -> Self { Self(view) }
 }
 
+impl std::fmt::Debug for RowView<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        rt::show_view(<Row as rt::Viewed>::owned(*self), f)
+    }
+}
+
 impl rt::Viewed for Row {
     type View<'a> = RowView<'a>;
 

@@ -84,7 +84,7 @@ fn child_has_its_socket_and_the_standard_three() {
 /// As systems other than Linux do it.
 fn spawn_by_fork(command: &Command) -> io::Result<(Child, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
-    let process = fork::start(&command.with_socket(theirs.as_raw_fd()))?;
+    let process = command.start_with(&theirs, fork::start)?;
     Ok((Child::new(process, command.name(), command.grace), ours))
 }
 
@@ -167,6 +167,127 @@ fn program_is_found_in_the_childs_path_and_has_its_environment() {
     assert_eq!(child.wait().unwrap().code(), Some(7));
     let error = Command::new("sh").env("MP_TEST_ENV", "a\0b").spawn().unwrap_err();
     assert!(error.to_string().starts_with("cannot run sh: "), "{error}");
+}
+
+/// Runs it in either way; what it wrote to standard output, which a pipe is.
+fn outputs(make: impl Fn() -> Command) -> [String; 2] {
+    let output = |spawn: &dyn Fn(&Command) -> (Child, UnixStream)| {
+        let (mut output, theirs) = std::io::pipe().unwrap();
+        let command = make().stdout(theirs);
+        let (child, _socket) = spawn(&command);
+        drop(command);
+        let mut text = String::new();
+        output.read_to_string(&mut text).unwrap();
+        assert!(child.wait().unwrap().success(), "{text}");
+        text
+    };
+    [
+        output(&|command| command.spawn().unwrap()),
+        output(&|command| spawn_by_fork(command).unwrap()),
+    ]
+}
+
+#[test]
+fn variables_are_left_out_and_all_of_them() {
+    let shell = |script: &str| Command::new("/bin/sh").arg("-c").arg(script);
+    // Cargo sets it for tests.
+    assert!(std::env::var_os("CARGO_PKG_NAME").is_some());
+    let script = "echo ${CARGO_PKG_NAME-none} ${A-none} ${B-none}";
+    let some =
+        || shell(script).env("A", "a").env("B", "b").env_remove("A").env_remove("CARGO_PKG_NAME");
+    assert_eq!(outputs(some), ["none none b\n"; 2]);
+    let last = || shell(script).env_remove("A").env("A", "a");
+    assert_eq!(outputs(last), ["multiprocess a none\n"; 2]);
+    let all = || shell(script).env("A", "a").env_clear().env("B", "b");
+    assert_eq!(outputs(all), ["none none b\n"; 2]);
+    // Without a PATH it is looked up where programs are.
+    assert_eq!(outputs(|| Command::new("true").env_clear()), ["", ""]);
+}
+
+#[test]
+fn a_child_begins_in_its_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
+    std::fs::write(dir.join("mp-here"), "#!/bin/sh\npwd -P\n").unwrap();
+    let here = std::env::current_dir().unwrap();
+    std::process::Command::new("/bin/chmod").arg("+x").arg(dir.join("mp-here")).status().unwrap();
+    // Also the program is looked for there.
+    let there = outputs(|| Command::new("./mp-here").current_dir(&dir));
+    assert_eq!(there, [format!("{}\n", dir.display()), format!("{}\n", dir.display())]);
+    assert_eq!(std::env::current_dir().unwrap(), here);
+    let nowhere = Command::new("/bin/true").current_dir(dir.join("none"));
+    let error = nowhere.spawn().unwrap_err().to_string();
+    assert_eq!(error, "cannot run /bin/true: No such file or directory (os error 2)");
+    assert_eq!(spawn_by_fork(&nowhere).unwrap_err().raw_os_error(), Some(libc::ENOENT));
+}
+
+/// Standard descriptors and further ones, of one command for several children.
+#[test]
+fn a_child_has_the_descriptors_that_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("told");
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
+    std::fs::write(dir.path().join("input"), "in").unwrap();
+    let input = || std::fs::File::open(dir.path().join("input")).unwrap();
+    // Both are the same file; $3 is the number of it again, and $1 that of the socket.
+    let script = r#"test "$0" = -fd && test "$2" = -told || exit 1
+        echo told >>"/dev/fd/$3"; echo error >&2; read -r word; echo "out $word"
+        test -e "/dev/fd/$1" || exit 2"#;
+    let numbered = || {
+        let command = Command::new("/bin/sh").arg("-c").arg(script).fd_args(FdArgs::Flag("-fd"));
+        let told = file.try_clone().unwrap();
+        command.stdin(input()).stderr(told.try_clone().unwrap()).fd(told, FdArgs::Flag("-told"))
+    };
+    assert_eq!(outputs(numbered), ["out in\n", "out in\n"]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "told\nerror\n".repeat(2));
+
+    // Nothing of it is left open here, and nothing else gets there.
+    let pipe = std::io::pipe().unwrap();
+    let command = sleeper().stdin(Stdio::null()).stderr(pipe.1).fd_args(FdArgs::Bare);
+    let (mut reader, first) = (pipe.0, command.spawn().unwrap().0);
+    let (second, _socket) = command.spawn().unwrap();
+    drop(command);
+    #[cfg(target_os = "linux")]
+    for child in [&first, &second] {
+        wait_until("the child has 0, 1, 2 and its socket", || has_only_its_own(child));
+        let input = std::fs::read_link(format!("/proc/{}/fd/0", child.id())).unwrap();
+        assert_eq!(input, Path::new("/dev/null"));
+    }
+    first.shutdown(Duration::ZERO).unwrap();
+    second.shutdown(Duration::ZERO).unwrap();
+    let mut nothing = Vec::new();
+    assert_eq!(reader.read_to_end(&mut nothing).unwrap(), 0);
+}
+
+/// The child takes a descriptor that is no socket.
+#[test]
+fn a_given_descriptor_is_taken_once() {
+    let (mut told, theirs) = std::io::pipe().unwrap();
+    let mut command = Command::new("/bin/sh")
+        .arg("-c")
+        .arg("MP_TEST_FD=\"$1\" exec \"$2\" \"$3\" \"$4\" \"$5\" \"$6\" \"$7\" >/dev/null")
+        .fd_args(FdArgs::Bare)
+        .fd(theirs, FdArgs::Bare)
+        .arg(std::env::current_exe().unwrap());
+    for arg in only_test("spawn::tests::helper_tells") {
+        command = command.arg(arg);
+    }
+    let (child, _socket) = command.spawn().unwrap();
+    drop(command);
+    let mut text = String::new();
+    told.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "is in use in this process already");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn helper_tells() {
+    let Ok(number) = std::env::var("MP_TEST_FD") else { return };
+    let mut told = std::fs::File::from(super::super::inherited_fd(&number).unwrap());
+    let again = super::super::inherited_fd(&number).unwrap_err().to_string();
+    let known = "is in use in this process already";
+    told.write_all(if again.contains(known) { known } else { &again }.as_bytes()).unwrap();
+    assert!(super::super::inherited_fd("1").unwrap_err().to_string().contains("is standard input"));
 }
 
 #[cfg(target_os = "linux")]

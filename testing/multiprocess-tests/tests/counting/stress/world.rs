@@ -19,11 +19,8 @@ impl CallersRead {
     /// A connection of this kind. Its limits are higher than needed here, so that no call may be
     /// refused as overloaded.
     pub(super) fn pair(self) -> Pair {
-        let limits = |callers_read| Limits {
-            callers_read,
-            calls: 1 << 16,
-            threads: 1 << 12,
-            ..Limits::default()
+        let limits = |callers_read| {
+            Limits::default().callers_read(callers_read).calls(1 << 16).threads(1 << 12)
         };
         pair_of(limits(self.calling), limits(self.serving))
     }

@@ -71,7 +71,7 @@ fn damaged_messages() {
 
 #[test]
 fn a_message_that_begins_and_does_not_go_on() {
-    let limits = Limits { partial_message: Duration::from_millis(50), ..Limits::default() };
+    let limits = Limits::default().partial_message(Duration::from_millis(50));
     for bytes in [
         // One segment of 63 MiB.
         [0, 0, 0, 0].into_iter().chain((63u32 << 17).to_le_bytes()).collect(),
@@ -88,7 +88,7 @@ fn a_message_that_begins_and_does_not_go_on() {
 #[test]
 fn a_peer_whose_messages_always_come_in_halves_is_not_cut_off() {
     let limit = Duration::from_secs(2);
-    let mut bench = bench_with(Limits { partial_message: limit, ..Limits::default() });
+    let mut bench = bench_with(Limits::default().partial_message(limit));
     let lab = bench.lab();
     let call = |question| call_bytes(question, lab, (LAB, 2), &[], add_inline);
     let mut question = bench.peer.question();
@@ -131,7 +131,7 @@ fn too_many_segments() {
 
 #[test]
 fn an_oversized_message() {
-    let mut bench = bench_with(Limits { message: 1 << 20, ..Limits::default() });
+    let mut bench = bench_with(Limits::default().message(1 << 20));
     let lab = bench.lab();
     let data = vec![0u8; 2 << 20];
     let _ = bench.peer.try_call(lab, (LAB, 16), &[], |content| {

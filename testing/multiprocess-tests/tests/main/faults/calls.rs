@@ -41,7 +41,7 @@ fn arguments_of_the_wrong_shape() {
 
 #[test]
 fn too_many_calls_at_once_are_refused() {
-    let mut bench = bench_with(Limits { calls: 10, ..Limits::default() });
+    let mut bench = bench_with(Limits::default().calls(10));
     let lab = bench.lab();
     let threads = bench.thread_map(lab);
     let thread = Cap::There(bench.make_thread(threads).export());
@@ -62,7 +62,7 @@ fn too_many_calls_at_once_are_refused() {
 
 #[test]
 fn calls_on_an_answer_that_is_not_there_yet_are_bounded() {
-    let mut bench = bench_with(Limits { calls: 100, unsent: 1 << 20, ..Limits::default() });
+    let mut bench = bench_with(Limits::default().calls(100).unsent(1 << 20));
     let lab = bench.lab();
     let threads = bench.thread_map(lab);
     let thread = Cap::There(bench.make_thread(threads).export());
@@ -81,7 +81,7 @@ fn calls_on_an_answer_that_is_not_there_yet_are_bounded() {
 
 #[test]
 fn answers_that_nobody_reads_are_bounded() {
-    let mut bench = bench_with(Limits { unsent: 1 << 20, ..Limits::default() });
+    let mut bench = bench_with(Limits::default().unsent(1 << 20));
     let lab = bench.lab();
     let mut sent = 0;
     for _ in 0..200_000 {
@@ -96,7 +96,7 @@ fn answers_that_nobody_reads_are_bounded() {
 
 #[test]
 fn ten_thousand_cancelled_calls() {
-    let mut bench = bench_with(Limits { calls: 50, ..Limits::default() });
+    let mut bench = bench_with(Limits::default().calls(50));
     let lab = bench.lab();
     let threads = bench.thread_map(lab);
     let thread = Cap::There(bench.make_thread(threads).export());
@@ -124,7 +124,7 @@ fn ten_thousand_cancelled_calls() {
 
 #[test]
 fn ten_thousand_futures_dropped() {
-    let pair = pair_with(Limits { calls: 2000, ..Limits::default() });
+    let pair = pair_with(Limits::default().calls(2000));
     for round in 0..10_000 {
         let call = match round % 4 {
             0 => pair.lab.add_inline(1, 2).start(),

@@ -73,7 +73,7 @@ impl PeekOne for UnixStream {
 /// The end is seen where this side writes, too.
 #[test]
 fn a_peer_that_stops_reading_and_then_goes_holds_no_thread() {
-    let mut bench = bench_with(Limits { unsent: 64 << 20, ..Limits::default() });
+    let mut bench = bench_with(Limits::default().unsent(64 << 20));
     let lab = bench.lab();
     let threads = bench.thread_map(lab);
     let thread = Cap::There(bench.make_thread(threads).export());

@@ -19,7 +19,7 @@ const MIB: usize = 1 << 20;
 #[test]
 fn bytes_of_calls_that_wait_for_a_busy_thread() {
     // With 1/64 of it for what does not count.
-    let limits = Limits { message: MIB * 2, call_bytes: 8 * MIB, ..Limits::default() };
+    let limits = Limits::default().message(MIB * 2).call_bytes(8 * MIB);
     let mut bench = bench_with(limits);
     let lab = bench.lab();
     let threads = bench.thread_map(lab);
@@ -55,7 +55,7 @@ fn bytes_of_calls_that_wait_for_a_busy_thread() {
 
 #[test]
 fn objects_that_a_peer_has() {
-    let pair = pair_of(Limits::default(), Limits { objects: 50, ..Limits::default() });
+    let pair = pair_of(Limits::default(), Limits::default().objects(50));
     let mut counters = Vec::new();
     let refused = loop {
         match pair.lab.make_counter(1).wait() {
@@ -74,7 +74,7 @@ fn objects_that_a_peer_has() {
 
 #[test]
 fn objects_that_a_peer_gives() {
-    let limits = Limits { objects: 50, ..Limits::default() };
+    let limits = Limits::default().objects(50);
     let mut bench = bench_with(limits);
     let lab = bench.lab();
     // They are never let go, because the calls wait for their callbacks.
@@ -97,7 +97,7 @@ fn objects_that_a_peer_gives() {
 #[test]
 fn capabilities_of_one_message() {
     // The context has two of its own.
-    let mut bench = bench_with(Limits { capabilities: 10, ..Limits::default() });
+    let mut bench = bench_with(Limits::default().capabilities(10));
     let lab = bench.lab();
     let many: Vec<_> = (0..10).map(Cap::Here).collect();
     let question = bench.peer.call(lab, (LAB, 2), &many, super::add_inline);
@@ -140,7 +140,7 @@ fn names_of_threads_are_cut() {
 /// Honest calls that are refused say so and leave the connection as it is.
 #[test]
 fn a_call_that_is_refused_for_its_size_ends_nothing() {
-    let limits = Limits { message: 2 * MIB, call_bytes: 2 * MIB, ..Limits::default() };
+    let limits = Limits::default().message(2 * MIB).call_bytes(2 * MIB);
     let pair = pair_with(limits);
     let first = pair.lab.bytes(vec![1; MIB]).start();
     assert_eq!(first.wait().unwrap().len(), MIB);
@@ -152,7 +152,7 @@ fn a_call_that_is_refused_for_its_size_ends_nothing() {
 fn a_refused_streaming_call_ends_its_stream() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let pair = multiprocess_tests::sink();
-    let limits = Limits { objects: 8, ..Limits::default() };
+    let limits = Limits::default().objects(8);
     let serving = Connection::builder().limits(limits).serve(pair.sink.clone()).start(theirs);
     let mut peer = RawPeer::new(ours);
     let sink = Target::Bootstrap(peer.bootstrap());

@@ -64,7 +64,7 @@ fn converse(limits: &Limits, bytes: usize, sizes: impl Fn() -> usize + Sync) {
 fn both_ways_of_reading(converse: impl Fn(&Limits)) {
     let other = pair();
     for callers_read in [true, false] {
-        converse(&Limits { callers_read, ..Limits::default() });
+        converse(&Limits::default().callers_read(callers_read));
     }
     other.assert_alive();
 }

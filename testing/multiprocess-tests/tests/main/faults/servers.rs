@@ -58,14 +58,14 @@ fn more_segments_than_allowed_end_the_clients_calls() {
 #[test]
 fn a_message_larger_than_allowed_ends_the_clients_calls() {
     let header = [0_u32.to_le_bytes(), (1_u32 << 17).to_le_bytes()].concat();
-    assert_ends(Limits { message: (1 << 20) - 1, ..Limits::default() }, &header);
+    assert_ends(Limits::default().message((1 << 20) - 1), &header);
 }
 
 #[test]
 fn a_message_that_does_not_go_on_ends_the_clients_calls() {
     let header = [0_u32.to_le_bytes(), (63_u32 << 17).to_le_bytes()].concat();
     let soon = Duration::from_millis(50);
-    assert_ends(Limits { partial_message: soon, ..Limits::default() }, &header);
+    assert_ends(Limits::default().partial_message(soon), &header);
 }
 
 /// A server that answers the call for a thread never: the caller's deadline passes.

@@ -107,7 +107,7 @@ fn a_thread_that_never_resolves_holds_up_only_its_call() {
 #[test]
 fn a_call_on_a_thread_that_never_resolves_has_a_deadline() {
     let time = std::time::Duration::from_millis(50);
-    let mut bench = bench_with(Limits { unknown_thread: time, ..Limits::default() });
+    let mut bench = bench_with(Limits::default().unknown_thread(time));
     let lab = bench.lab();
     let caps = [Cap::Promise(3)];
     let calls: Vec<_> = (0..20)
@@ -216,7 +216,7 @@ fn calls_on_a_thread_that_is_not_there_yet_run_first_in_first_out() {
 
 #[test]
 fn too_many_threads_are_refused() {
-    let limits = Limits { threads: 20, ..Limits::default() };
+    let limits = Limits::default().threads(20);
     let mut bench = bench_with(limits);
     let lab = bench.lab();
     let threads = bench.thread_map(lab);
@@ -235,7 +235,7 @@ fn too_many_threads_are_refused() {
 
 #[test]
 fn a_client_with_too_many_threads_is_told_so_and_goes_on_later() {
-    let pair = pair_with(Limits { threads: 2, ..Limits::default() });
+    let pair = pair_with(Limits::default().threads(2));
     let hold = |name: &'static str| {
         let lab = pair.lab.clone();
         std::thread::spawn(move || lab.block(name).wait())

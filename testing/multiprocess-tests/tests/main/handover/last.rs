@@ -55,7 +55,7 @@ fn last_answer(callers_read: bool, usual_rounds: usize) {
         format!("{SEED_VARIABLE}={seed}, callers_read {callers_read}, the last answer"),
         2,
     );
-    let limits = Limits { callers_read, ..Limits::default() };
+    let limits = Limits::default().callers_read(callers_read);
     let (gate, (ours, theirs)) = (Arc::<Gate>::default(), UnixStream::pair().unwrap());
     let served =
         Connection::builder().limits(limits.clone()).serve(LabClient::new(Deaf(gate.clone())));

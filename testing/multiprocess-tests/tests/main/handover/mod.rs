@@ -25,7 +25,7 @@ const STEPS_VARIABLE: &str = "MULTIPROCESS_STRESS_STEPS";
 
 /// A served lab. Its limits are high because calls that have timed out are still being served.
 fn served(callers_read: bool) -> Pair {
-    pair_with(Limits { callers_read, calls: 1 << 16, threads: 1 << 12, ..Limits::default() })
+    pair_with(Limits::default().callers_read(callers_read).calls(1 << 16).threads(1 << 12))
 }
 
 fn rounds(usual: usize) -> usize {
