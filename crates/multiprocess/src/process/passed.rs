@@ -61,7 +61,9 @@ impl Listener {
             return Err(wrong("is not a stream socket".to_owned()));
         }
         if !listens(&socket).map_err(cannot)? {
-            return Err(wrong("does not listen (with Accept=yes it would be a connection)".to_owned()));
+            return Err(wrong(
+                "does not listen (with Accept=yes it would be a connection)".to_owned(),
+            ));
         }
         rustix::io::fcntl_setfd(&socket, FdFlags::CLOEXEC).map_err(cannot)?;
         let socket = UnixListener::from(socket);
