@@ -68,7 +68,9 @@ pub(super) fn run(args: &Args, sockets: &[Listen], log: bool) -> Outcome {
             None => Listener::bind(&listen.path)?,
         };
         let path = listener.path().to_owned();
-        let policy = Arc::new(Policy::new(listen.clone(), log));
+        let mut rules = listen.clone();
+        rules.path.clone_from(&path);
+        let policy = Arc::new(Policy::new(rules, log));
         let init = InitClient::new(Relay { upstream: Arc::clone(&upstream), policy });
         let (who, shows) = (listen.clone(), listen.shows_monitor());
         let server = Server::builder()

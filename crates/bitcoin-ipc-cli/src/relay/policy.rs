@@ -54,7 +54,7 @@ const MAKERS: [&str; 3] = ["Init.makeEcho", "Init.makeMining", "Init.makeRpc"];
 /// `unix:PATH[,read-only][,allow=METHOD]...`, or `fd:NAME` for `unix:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listen {
-    /// Or its address, where it was passed.
+    /// Until it is served its address, where it was passed.
     pub(crate) path: PathBuf,
     /// Which of the sockets that systemd has passed it is.
     pub(crate) passed: Option<String>,
