@@ -80,6 +80,10 @@ fn of_certificate(other: &str, error: &CertificateError) -> String {
             "the {other}'s certificate is for another name ({error}): connect by a name that it has, or it is not the \
              {other} that is meant"
         ),
+        E::BadSignature => format!(
+            "the {other}'s certificate is signed by another authority that has the name of one of this side's: it is not the \
+             {other} that is meant, or the authority has a new key, to be added"
+        ),
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => {
             format!("the {other}'s certificate is not for a {other} (extended key usage)")
         }

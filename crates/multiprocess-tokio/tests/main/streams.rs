@@ -68,7 +68,7 @@ async fn the_end_of_the_stream_in_the_middle_of_a_message_ends_the_connection() 
 #[tokio::test]
 async fn a_peer_that_reads_nothing_stops_the_connection() {
     let (ours, _theirs) = tokio::io::duplex(1024);
-    let limits = Limits { stalled: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits::default().stalled(Duration::from_millis(100));
     let calling = Connection::builder().limits(limits).start_stream(ours).unwrap();
     let market: MarketClient = calling.bootstrap().unwrap();
     let error = soon(market.pack(vec![0; 4 << 20])).await.unwrap_err();

@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use multiprocess_tokio::tls::Identity;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use tempfile::TempDir;
 
 /// An authority, and the directory in which its certificates are.
@@ -28,8 +30,9 @@ pub(super) fn expired(name: &str) -> CertificateParams {
 }
 
 impl Authority {
-    pub(super) fn new() -> Authority {
+    pub(super) fn new(name: &str) -> Authority {
         let mut params = params("authority.example");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let authority = Authority { dir: TempDir::new().unwrap(), issuer };

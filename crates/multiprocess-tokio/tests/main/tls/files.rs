@@ -21,7 +21,7 @@ fn refusal(authority: &Authority, [certificate, key, authorities]: [&str; 3]) ->
 
 #[test]
 fn what_cannot_be_used_is_told_with_its_file() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     authority.sign("a", &params("a"));
     authority.sign("b", &params("b"));
     authority.write("empty", "");
@@ -47,7 +47,7 @@ fn what_cannot_be_used_is_told_with_its_file() {
 
 #[test]
 fn a_key_that_others_can_read_is_refused() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     authority.sign("a", &params("a"));
     let (certificate, key) = (authority.path("a.pem"), authority.path("a.key"));
     let read = || Identity::from_pem_files(&certificate, &key, &authority.path("authorities"));

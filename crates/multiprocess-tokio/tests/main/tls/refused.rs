@@ -78,7 +78,7 @@ async fn both(server: &Identity, client: &Identity) -> [String; 2] {
 
 #[tokio::test]
 async fn a_client_of_an_unknown_authority() {
-    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let stranger = theirs.identity(&params("b"), &ours);
     contain(
         both(&ours.member(HOST), &stranger).await,
@@ -91,7 +91,7 @@ async fn a_client_of_an_unknown_authority() {
 
 #[tokio::test]
 async fn a_server_of_an_unknown_authority() {
-    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     contain(
         both(&theirs.identity(&params(HOST), &ours), &ours.member("b")).await,
         [
@@ -102,8 +102,21 @@ async fn a_server_of_an_unknown_authority() {
 }
 
 #[tokio::test]
+async fn a_client_whose_authority_only_has_the_name_of_one_that_is_known() {
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("ours"));
+    let stranger = theirs.identity(&params("b"), &ours);
+    contain(
+        both(&ours.member(HOST), &stranger).await,
+        [
+            "the client's certificate is signed by another authority that has the name of one of this side's",
+            "the server refuses this side's certificate (DecryptError)",
+        ],
+    );
+}
+
+#[tokio::test]
 async fn a_client_or_server_whose_certificate_has_expired() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let old = authority.identity(&expired("b"), &authority);
     contain(
         both(&authority.member(HOST), &old).await,
@@ -124,7 +137,7 @@ async fn a_client_or_server_whose_certificate_has_expired() {
 
 #[tokio::test]
 async fn a_client_with_the_certificate_of_a_server_only() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let mut other = params("b");
     other.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let other = authority.identity(&other, &authority);
@@ -140,7 +153,7 @@ async fn a_client_with_the_certificate_of_a_server_only() {
 /// By a client that is not of this crate, which makes none.
 #[tokio::test]
 async fn a_client_without_a_certificate() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let (listener, address) = listen(&authority.member(HOST)).await;
     let next = next(listener);
     let mut roots = RootCertStore::empty();
@@ -165,7 +178,7 @@ async fn a_client_without_a_certificate() {
 
 #[tokio::test]
 async fn a_client_that_does_not_speak_tls() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     for garbage in [&[0; 64][..], b"GET / HTTP/1.1\r\n\r\n", &[0xff; 5000]] {
         let (listener, address) = listen(&authority.member(HOST)).await;
         let next = next(listener);
@@ -184,7 +197,7 @@ async fn a_client_that_does_not_speak_tls() {
 
 #[tokio::test]
 async fn a_server_that_does_not_speak_tls_or_is_not_there() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let listener = TcpListener::bind((HOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let address = Address::Tls { host: HOST.to_owned(), port };
@@ -208,7 +221,7 @@ async fn a_server_that_does_not_speak_tls_or_is_not_there() {
 
 #[tokio::test]
 async fn a_client_that_says_nothing_loses_its_place() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let (listener, address) = listen(&authority.member(HOST)).await;
     let mut silent = tcp(&address).await;
     let why = why(next(listener.handshake(Duration::from_millis(20)))).await;
@@ -218,7 +231,7 @@ async fn a_client_that_says_nothing_loses_its_place() {
 
 #[tokio::test]
 async fn clients_beyond_the_most_handshakes_wait_for_their_turn() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let (listener, address) = listen(&authority.member(HOST)).await;
     let mut listener = listener.handshake(LONG * 10).max_handshakes(2);
     let silent = [tcp(&address).await, tcp(&address).await];

@@ -69,7 +69,7 @@ async fn market(address: &Address, client: &Identity) -> (Connection, MarketClie
 
 #[tokio::test]
 async fn who_has_a_certificate_is_served_and_known() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let serving = Serving::start(&authority.member(HOST), |listener| listener).await;
     let client = authority.identity(&params("customer.example"), &authority);
     let (calling, market) = market(&serving.address, &client).await;
@@ -93,7 +93,7 @@ async fn who_has_a_certificate_is_served_and_known() {
 
 #[tokio::test]
 async fn the_peer_is_its_certificate() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let certificate = authority.sign("server", &params(HOST));
     let at = |name: &str| authority.path(name);
     let server =
@@ -106,7 +106,7 @@ async fn the_peer_is_its_certificate() {
 
 #[tokio::test]
 async fn who_may_not_connect_is_told_so() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let only = |listener: Listener| listener.accept_if(|peer| peer.has_name("customer.example"));
     let serving = Serving::start(&authority.member(HOST), only).await;
     let (_calling, refused) = market(&serving.address, &authority.member("thief.example")).await;
@@ -120,7 +120,7 @@ async fn who_may_not_connect_is_told_so() {
 
 #[tokio::test]
 async fn a_server_of_another_name_by_order_only() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let serving = Serving::start(&authority.member("market.example"), |listener| listener).await;
     let client = authority.member("b");
     let error = soon(connect(&serving.address, &client)).await.unwrap_err().to_string();
@@ -153,7 +153,7 @@ async fn cuttable(server: &Address) -> (Address, JoinHandle<()>) {
 
 #[tokio::test]
 async fn a_connection_that_is_cut_in_a_call_fails_it_on_both_sides() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let serving = Serving::start(&authority.member(HOST), |listener| listener).await;
     let (address, way) = cuttable(&serving.address).await;
     let (_calling, market) = market(&address, &authority.member("b")).await;
@@ -174,7 +174,7 @@ fn a_client_whose_runtime_dies_in_a_call_takes_nothing_with_it() {
     use crate::stall::multi_thread;
     let runtime = multi_thread();
     runtime.block_on(async {
-        let authority = Authority::new();
+        let authority = Authority::new("ours");
         let serving = Serving::start(&authority.member(HOST), |listener| listener).await;
         let client = multi_thread();
         let (address, identity) = (serving.address.clone(), authority.member("b"));
