@@ -223,7 +223,16 @@ impl Ipc {
     /// [`Error::Address`] for an unknown form or a path that cannot be listened at.
     pub fn listen_address(&self, address: &str) -> Result<PathBuf> {
         let path = Address::parse_listen(address, &self.datadir()?, &self.context.program)?;
-        let listener = Listener::bind(&path)?;
+        self.listen_on(Listener::bind(&path)?)?;
+        Ok(path)
+    }
+
+    /// Serves this process's Init at a socket that listens already, such as one that systemd has made
+    /// ([`Listener::from_socket`]).
+    ///
+    /// # Errors
+    /// The descriptor cannot be used.
+    pub fn listen_on(&self, listener: Listener) -> Result<()> {
         let IpcContext { limits, max_connections, monitor, .. } = &self.context;
         let mut server = Server::builder().limits(limits.clone()).max_connections(*max_connections);
         if *monitor {
@@ -232,7 +241,7 @@ impl Ipc {
         }
         let server = self.init.listen(server, listener)?;
         self.servers.lock().unwrap_or_else(PoisonError::into_inner).push(server);
-        Ok(path)
+        Ok(())
     }
 
     /// Ends the connections that others made to this process. It goes on listening, and its

@@ -161,7 +161,7 @@ pub(super) enum Command {
     /// Share one connection to the node among any number of clients: serve its interfaces at sockets, each with
     /// rules of its own. Clients keep their objects while the node is away, but for templates
     Relay {
-        /// Serve at unix:PATH (absolute), with rules after commas: read-only (no submitBlock, submitSolution,
+        /// Serve at unix:PATH (absolute), or fd:NAME (or fd:0, the first) for a socket that systemd has made and passed, with rules after commas: read-only (no submitBlock, submitSolution,
         /// executeRpc), mining (only Mining and BlockTemplate), allow=METHOD (only these; such as Mining.getTip), uid=N, gid=N, pid=N (who may connect
         /// instead of this user and root; the socket's mode is 0600, so open it to them by chmod),
         /// monitor (they can see by `top` who else is connected and what is called; a socket without rules for

@@ -17,6 +17,7 @@ mod output;
 mod peer;
 mod relay;
 mod signals;
+mod systemd;
 mod tables;
 mod terminal;
 mod top;

@@ -13,6 +13,7 @@ use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::systemd::{self, Sockets};
 use super::{Failure, Outcome, output, signals};
 use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::{
@@ -31,7 +32,8 @@ Usage: bitcoin-node -ipcbind=ADDRESS [-datadir=DIR] [-wallet]
        bitcoin-node -ipcfd N      (how another process starts it)
 
   -ipcbind=ADDRESS  Serve on a unix socket: unix (DIR/regtest/node.sock) or unix:PATH (relative
-                    paths are below DIR/regtest). May be given several times.
+                    paths are below DIR/regtest). fd:NAME (or fd:0, the first): a socket that systemd has
+                    made and passed. May be given several times.
   -wallet[=NAME]    Start the wallet process, and again whenever it ends; load the wallet NAME. May be
                     given several times. Wallets that were made or loaded are loaded again by themselves.
   -walletprogram=PROGRAM
@@ -92,6 +94,7 @@ pub(super) fn run(args: Vec<OsString>) -> Outcome {
 }
 
 fn serve(options: &Options) -> Outcome {
+    let mut sockets = Sockets::passed()?;
     let base = match &options.datadir {
         Some(datadir) => datadir.clone(),
         None => default_base_datadir()?,
@@ -120,13 +123,24 @@ fn serve(options: &Options) -> Outcome {
     // Before there are clients, who can then ask for it.
     let wallet = options.has_wallets().then(|| start_wallet(&node, options)).transpose()?;
     for address in &options.bind {
-        let path = ipc.listen_address(address)?;
+        let path = match address.strip_prefix("fd:") {
+            Some(which) => {
+                let listener = sockets.take(which)?;
+                let path = listener.path().to_owned();
+                ipc.listen_on(listener)?;
+                path
+            }
+            None => ipc.listen_address(address)?,
+        };
         output::note(format_args!("serving {kept}, at {}", path.display()));
     }
+    sockets.all_are_used()?;
     let parent = options.parent.as_deref().map(|number| serve_parent(number, init)).transpose()?;
+    systemd::ready();
     // Runs until a signal arrives, or the parent is gone; dropping the Ipc then ends the connections and
     // removes the sockets.
     signals.forever().next();
+    systemd::stopping();
     // Its last calls are still answered.
     if let Some(exit) = wallet.and_then(WalletProcess::stop) {
         tracing::info!("the wallet process ended: {exit}");

@@ -4,6 +4,7 @@
 //!
 //! - [`StartStream`]: connections over anything that is read and written asynchronously;
 //! - [`serve`] and [`Serve`]: accept loops that end gracefully;
+//! - `tls`, with the feature of this name: connections to other machines, with certificates of both sides;
 //! - [`on`]: objects whose methods are futures, on a runtime; [`on_blocking_pool`]: those whose methods block;
 //! - [`sink()`]: a streaming method as a [`Sink`](futures_sink::Sink);
 //! - [`callback`] and [`channel`]: calls of a callback as a [`Stream`](futures_core::Stream);
@@ -35,6 +36,8 @@ mod pump;
 mod serve;
 mod sink;
 mod start;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use blocking::on_blocking_pool;
 pub use callback::{CallbackSender, Callbacks, Receives, callback, channel};

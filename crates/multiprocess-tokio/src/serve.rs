@@ -2,6 +2,8 @@
 
 mod admission;
 mod one;
+#[cfg(feature = "tls")]
+mod remote;
 
 use std::any::TypeId;
 use std::fmt;
@@ -200,8 +202,8 @@ impl Serve {
     {
         if TypeId::of::<S>() == TypeId::of::<TcpStream>() {
             return Err(misuse(
-                "plain TCP is not served, as everyone could call: accept TLS streams with client certificates \
-                 (tokio-rustls), or a unix socket",
+                "plain TCP is not served, as everyone could call: serve TLS with client certificates (Serve::tls, with \
+                 the feature `tls`), or a unix socket",
             ));
         }
         self.settings.run(incoming, make_object, shutdown).await

@@ -16,11 +16,13 @@ use std::time::Duration;
 use bitcoin_ipc::ipc::IpcOptions;
 use bitcoin_ipc::session::{Event, NodeSession};
 use multiprocess::Server;
+use multiprocess::process::Listener;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::args::Args;
 use super::peer::datadir;
+use super::systemd::{self, Sockets};
 use super::{Failure, Outcome, output, signals};
 use generated::init::InitClient;
 use objects::Relay;
@@ -49,6 +51,7 @@ fn watch(session: &NodeSession) {
 
 /// Runs until SIGINT or SIGTERM.
 pub(super) fn run(args: &Args, sockets: &[Listen], log: bool) -> Outcome {
+    let mut passed = Sockets::passed()?;
     // They are seen below; a second Ctrl-C ends it at once.
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     signals::end_on_second_interrupt()?;
@@ -60,7 +63,14 @@ pub(super) fn run(args: &Args, sockets: &[Listen], log: bool) -> Outcome {
     std::thread::Builder::new().name("node".to_owned()).spawn(move || watch(&watched))?;
     let upstream = Arc::new(Upstream::new(session));
     let serve = |listen: &Listen| -> Result<Server, Failure> {
-        let policy = Arc::new(Policy::new(listen.clone(), log));
+        let listener = match &listen.passed {
+            Some(which) => passed.take(which)?,
+            None => Listener::bind(&listen.path)?,
+        };
+        let path = listener.path().to_owned();
+        let mut rules = listen.clone();
+        rules.path.clone_from(&path);
+        let policy = Arc::new(Policy::new(rules, log));
         let init = InitClient::new(Relay { upstream: Arc::clone(&upstream), policy });
         let (who, shows) = (listen.clone(), listen.shows_monitor());
         let server = Server::builder()
@@ -68,12 +78,15 @@ pub(super) fn run(args: &Args, sockets: &[Listen], log: bool) -> Outcome {
             .max_connections(listen.max_connections)
             .accept_if(move |peer| who.admits(peer))
             .serve_also(multiprocess::monitor::of_this_process(), move |_| shows)
-            .listen(&listen.path, init)?;
-        output::note(format_args!("relaying at {}", listen.path.display()));
+            .start(listener, init)?;
+        output::note(format_args!("relaying at {}", path.display()));
         Ok(server)
     };
     let servers = sockets.iter().map(serve).collect::<Result<Vec<_>, _>>()?;
+    passed.all_are_used()?;
+    systemd::ready();
     signals.forever().next();
+    systemd::stopping();
     for server in &servers {
         server.disconnect_all(PATIENCE);
     }

@@ -51,10 +51,13 @@ const OBJECTS: usize = 1024;
 const MAKERS: [&str; 3] = ["Init.makeEcho", "Init.makeMining", "Init.makeRpc"];
 
 /// A socket of the relay: where it is, and what its clients may do. Written as
-/// `unix:PATH[,read-only][,allow=METHOD]...`.
+/// `unix:PATH[,read-only][,allow=METHOD]...`, or `fd:NAME` for `unix:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listen {
+    /// Until it is served its address, where it was passed.
     pub(crate) path: PathBuf,
+    /// Which of the sockets that systemd has passed it is.
+    pub(crate) passed: Option<String>,
     read_only: bool,
     /// Only these, if there are any.
     allow: BTreeSet<&'static str>,
@@ -75,6 +78,7 @@ impl Listen {
     fn at(path: PathBuf) -> Listen {
         Listen {
             path,
+            passed: None,
             read_only: false,
             allow: BTreeSet::new(),
             uids: Vec::new(),
@@ -130,11 +134,19 @@ impl FromStr for Listen {
 
     fn from_str(text: &str) -> std::result::Result<Listen, String> {
         let mut parts = text.split(',');
-        let path = parts.next().and_then(|address| address.strip_prefix("unix:"));
-        let path = path.filter(|path| path.starts_with('/'));
-        let path =
-            path.ok_or("give unix:PATH with an absolute path, such as unix:/run/relay.sock")?;
-        let mut listen = Listen::at(path.into());
+        let address = parts.next().unwrap_or_default();
+        let path = address.strip_prefix("unix:").filter(|path| path.starts_with('/'));
+        let mut listen = match (path, address.strip_prefix("fd:")) {
+            (Some(path), _) => Listen::at(path.into()),
+            (None, Some(which)) => {
+                Listen { passed: Some(which.to_owned()), ..Listen::at(address.into()) }
+            }
+            (None, None) => {
+                return Err("give unix:PATH with an absolute path, such as unix:/run/relay.sock, or fd:NAME for a socket \
+                            that systemd has made"
+                    .to_owned());
+            }
+        };
         for part in parts {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let number = || value.parse::<usize>().map_err(|_| format!("{name} takes a number"));
@@ -266,6 +278,8 @@ mod tests {
         let plain = listen("unix:/run/x.sock");
         assert_eq!(plain, Listen::at("/run/x.sock".into()));
         assert!(METHODS.iter().all(|(method, _)| plain.allows(method)));
+        let passed = listen("fd:pool,read-only");
+        assert_eq!((passed.passed.as_deref(), passed.read_only), (Some("pool"), true));
         let read_only = listen("unix:/x,read-only,max-connections=3,calls=9,templates=2");
         assert_eq!((read_only.max_connections, read_only.limits().calls), (3, 9));
         for (method, changes) in METHODS {
@@ -335,6 +349,7 @@ mod tests {
         for (text, told) in [
             ("/x", "give unix:PATH"),
             ("unix:x", "absolute path"),
+            ("tcp:127.0.0.1:80", "give unix:PATH"),
             ("unix:/x,readonly", "is none of read-only, mining, allow=METHOD"),
             ("unix:/x,read-only=1", "is none of"),
             ("unix:/x,allow=Mining.tip", "there are Init.makeEcho"),

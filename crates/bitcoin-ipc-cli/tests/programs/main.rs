@@ -12,6 +12,7 @@ mod running;
 mod split;
 mod steps;
 mod stuck;
+mod systemd;
 mod terminal;
 mod top;
 mod view;

@@ -25,7 +25,7 @@ const BACKLOG: i32 = 4096;
 const ATTEMPTS: u32 = 16;
 
 /// A unix stream socket that listens at a path. Its file is removed when this is dropped, if it
-/// is still this socket's own.
+/// is still this socket's own and was made by [`bind`](Listener::bind).
 ///
 /// ```
 /// use std::time::Duration;
@@ -51,9 +51,8 @@ const ATTEMPTS: u32 = 16;
 pub struct Listener {
     socket: UnixListener,
     path: PathBuf,
-    place: Place,
-    /// The socket's file; none once it is removed.
-    own: Option<Identity>,
+    /// The socket's file; none once it is removed, or if others have made it.
+    own: Option<(Place, Identity)>,
     /// The process that listens.
     made_by: u32,
 }
@@ -85,10 +84,14 @@ impl Listener {
         Ok(Listener {
             socket: socket.into(),
             path: path.to_owned(),
-            place,
-            own: Some(own),
+            own: Some((place, own)),
             made_by: std::process::id(),
         })
+    }
+
+    /// With a socket that others have made, whose file is theirs.
+    pub(super) fn of_others(socket: UnixListener, path: PathBuf) -> Listener {
+        Listener { socket, path, own: None, made_by: std::process::id() }
     }
 
     /// Waits for the next connection.
@@ -114,7 +117,7 @@ impl Listener {
         set.map_err(|error| Error::io("make a listener non-blocking", error))
     }
 
-    /// The path as it was given.
+    /// The path as it was given, or of the [socket](Listener::from_socket).
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -130,8 +133,8 @@ impl Listener {
     }
 
     fn remove_own(&mut self) -> Result<()> {
-        let Some(own) = self.own.take() else { return Ok(()) };
-        self.place.remove_if(own).map_err(|error| {
+        let Some((place, own)) = self.own.take() else { return Ok(()) };
+        place.remove_if(own).map_err(|error| {
             Error::io(format!("remove the socket {}", self.path.display()), error.into())
         })
     }

@@ -8,7 +8,7 @@
 //! - The child: [`inherited_socket`] takes the other end, whose number came on the command line
 //!   (and [`inherited_fd`] whatever else it was given),
 //!   and [`ignore_sigint`] leaves Ctrl-C to the parent.
-//! - Strangers: [`Listener`] makes a socket at a path that only this user can reach,
+//! - Strangers: [`Listener`] makes a socket at a path that only this user can reach, or takes one that systemd made,
 //!   [`connect_timeout`] reaches one, and [`peer_credentials`] tells who is at the other end.
 //!
 //! ```
@@ -43,6 +43,7 @@ mod grace;
 mod hooks;
 mod inherited;
 mod listener;
+mod passed;
 mod pid;
 mod pidfd;
 mod place;
