@@ -3,7 +3,6 @@
 pub use crate::calls::any_pointer::AnyPointerWire;
 pub use crate::calls::call::Call;
 pub use crate::calls::capability::{AnyObject, AnyObjectNotNull};
-pub use crate::calls::connection::StartConnection;
 pub use crate::calls::executor::Async;
 pub use crate::calls::family::Family;
 pub use crate::calls::handle::Handle;
@@ -18,6 +17,7 @@ pub use crate::calls::raw::{
 };
 pub use crate::calls::remote::RemoteObject;
 pub use crate::calls::rest::{Known, Rest};
+pub use crate::calls::start_connection::StartConnection;
 pub use crate::calls::versions::{Variant, call_versions};
 pub use crate::connection::refuse;
 pub use crate::delay::Delay;

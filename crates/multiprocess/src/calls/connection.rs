@@ -416,24 +416,3 @@ impl ConnectionBuilder<NoObject> {
 /// In a builder's type: nothing is served yet.
 #[derive(Debug)]
 pub enum NoObject {}
-
-/// A builder of a connection, whatever it serves. For layers that make the socket.
-pub trait StartConnection {
-    /// As the builder's own `start`.
-    ///
-    /// # Errors
-    /// The socket or the driver thread cannot be used.
-    fn start_connection(self, socket: OwnedFd) -> Result<Connection>;
-}
-
-impl<I: Interface> StartConnection for ConnectionBuilder<I> {
-    fn start_connection(self, socket: OwnedFd) -> Result<Connection> {
-        self.start(socket)
-    }
-}
-
-impl StartConnection for ConnectionBuilder<NoObject> {
-    fn start_connection(self, socket: OwnedFd) -> Result<Connection> {
-        self.start(socket)
-    }
-}

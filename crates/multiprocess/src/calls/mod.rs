@@ -1,6 +1,7 @@
 //! The public API: connections, handles on objects, and calls.
 //!
-//! - `connection`, `server`: what a process does with a socket; `acceptor` accepts for a server;
+//! - `connection`, `server`: what a process does with a socket; `start_connection`: for layers that make
+//!   it; `acceptor` accepts for a server;
 //!   `bootstrap` asks for the first object, `ready` waits for it, `child` that of a child process;
 //! - `handle` is an object here or far away, `remote` one far away, `object` how it travels, `served` how
 //!   it is served, and without its type; `beside`: with further interfaces; `capability` is one whose interface the
@@ -43,6 +44,7 @@ mod served;
 pub(crate) mod server;
 mod slot;
 mod start;
+pub(crate) mod start_connection;
 mod streaming;
 mod traced;
 mod unknown;

@@ -1,0 +1,28 @@
+//! Starts a connection whatever it serves, for layers that make its socket.
+
+use std::os::fd::OwnedFd;
+
+use super::connection::{Connection, ConnectionBuilder, NoObject};
+use super::interface::Interface;
+use crate::Result;
+
+/// A builder of a connection, whatever it serves. For layers that make the socket.
+pub trait StartConnection {
+    /// As the builder's own `start`.
+    ///
+    /// # Errors
+    /// The socket or the driver thread cannot be used.
+    fn start_connection(self, socket: OwnedFd) -> Result<Connection>;
+}
+
+impl<I: Interface> StartConnection for ConnectionBuilder<I> {
+    fn start_connection(self, socket: OwnedFd) -> Result<Connection> {
+        self.start(socket)
+    }
+}
+
+impl StartConnection for ConnectionBuilder<NoObject> {
+    fn start_connection(self, socket: OwnedFd) -> Result<Connection> {
+        self.start(socket)
+    }
+}
