@@ -54,7 +54,7 @@ fn parent() -> Result<()> {
     in_span(&tracer, "dinner", || {
         println!("{}", kitchen.cook("soup", waiter.clone()).wait()?);
         let refused = kitchen.cook("a unicorn", waiter).wait();
-        println!("{}", refused.map_or_else(|error| error.to_string(), |dish| dish));
+        println!("{}", refused.unwrap_or_else(|error| error.to_string()));
         Ok(())
     })?;
 

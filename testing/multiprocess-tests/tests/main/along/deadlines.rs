@@ -66,6 +66,7 @@ struct Nested {
     outer: Result<i32>,
     inner: Result<()>,
     server: Arc<LabServer>,
+    far: LabClient,
     _ends: [Connection; 2],
 }
 
@@ -79,16 +80,18 @@ fn nested(run: impl Fn(&LabClient) -> Result<()> + Send + Sync + 'static) -> Nes
     loop {
         timeout *= 2;
         let (tell, told) = mpsc::channel();
-        let (run, far, begun) = (Arc::clone(&run), far.clone(), Arc::new(AtomicBool::new(false)));
+        let (run, called) = (Arc::clone(&run), far.clone());
+        let begun = Arc::new(AtomicBool::new(false));
         let begins = Arc::clone(&begun);
         let callback = Relay::client(move |_, _| {
             begins.store(true, Ordering::SeqCst);
-            tell.send(run(&far)).unwrap();
+            tell.send(run(&called)).unwrap();
             Ok(0)
         });
         let outer = lab.call_back(callback, 0).timeout(timeout).wait();
         if let Ok(inner) = told.recv_timeout(Duration::from_secs(60)) {
-            return Nested { timeout, outer, inner, server, _ends: [serving, calling] };
+            let _ends = [serving, calling];
+            return Nested { timeout, outer, inner, server, far, _ends };
         }
         assert!(!begun.load(Ordering::SeqCst), "the callback has failed");
         assert!(timeout < HOUR, "no callback has begun");
@@ -98,7 +101,7 @@ fn nested(run: impl Fn(&LabClient) -> Result<()> + Send + Sync + 'static) -> Nes
 #[test]
 fn a_wait_within_a_call_ends_with_its_deadline() {
     for own in [None, Some(HOUR)] {
-        let Nested { timeout, outer, inner, server, _ends } = nested(move |far| {
+        let Nested { timeout, outer, inner, server, _ends, .. } = nested(move |far| {
             let call = far.block("for ever");
             let call = if let Some(own) = own { call.timeout(own) } else { call };
             call.wait().map(drop)
@@ -114,14 +117,18 @@ fn a_wait_within_a_call_ends_with_its_deadline() {
 
 #[test]
 fn a_call_after_the_deadline_is_not_sent() {
-    let Nested { inner, server, _ends, .. } = nested(|far| {
+    let Nested { inner, server, far, _ends, .. } = nested(|far| {
         let late = || current_call().and_then(|call| call.remaining()) == Some(Duration::ZERO);
         wait_until("the deadline has passed", late);
         assert!(matches!(far.add(1, 1).start().wait(), Err(Error::Timeout(_))));
-        far.add(2, 2).wait().map(drop)
+        // Without a Context the peer would not know that it is late, and run it.
+        far.call_back_inline(Relay::client(|_, _| Ok(0)), 0).wait().map(drop)
     });
     let Err(Error::Timeout(late)) = inner else { panic!("{inner:?}") };
-    assert_eq!(late.method(), Some("Lab.add"));
+    assert_eq!(late.method(), Some("Lab.callBackInline"));
+    // Behind it, if it had been sent.
+    assert_eq!(far.add_inline(1, 1).wait().unwrap(), 2);
+    assert_eq!(server.take_threads().len(), 1);
     assert_eq!(server.sums(), [-5], "only that of before");
 }
 
