@@ -69,7 +69,10 @@ impl Arriving {
         let mut space = vec![MaybeUninit::uninit(); cmsg_space!(ScmRights(self.limit))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         // Not inherited by programs that other threads start.
+        #[cfg(not(target_vendor = "apple"))]
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        #[cfg(target_vendor = "apple")]
+        let flags = RecvFlags::DONTWAIT;
         let slices = &mut [IoSliceMut::new(&mut self.buffer[..room])];
         let received = recvmsg(socket, slices, &mut control, flags)?;
         to.extend_from_slice(&self.buffer[..received.bytes]);
@@ -78,6 +81,11 @@ impl Arriving {
             if let RecvAncillaryMessage::ScmRights(rights) = message {
                 descriptors.extend(rights);
             }
+        }
+        // Apple's systems have no such flag, so that there a program which starts at this moment inherits them.
+        #[cfg(target_vendor = "apple")]
+        for descriptor in &descriptors {
+            rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC)?;
         }
         // The kernel has closed those that had no room; the room is that of a few more where the limit is odd.
         if received.flags.contains(ReturnFlags::CTRUNC) || descriptors.len() > self.limit {
