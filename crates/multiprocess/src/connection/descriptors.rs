@@ -136,3 +136,46 @@ impl Arriving {
         self.lists.retain(|list| list.has(next) && !list.descriptors.is_empty());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{IoSlice, Write};
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::os::unix::net::UnixStream;
+
+    use rustix::io::{FdFlags, fcntl_getfd};
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+    use super::*;
+
+    /// Between their arrival and the call that takes them another thread may start a program.
+    #[test]
+    fn what_arrives_is_not_inherited_and_is_for_its_own_bytes_only() {
+        let (mut theirs, ours) = UnixStream::pair().unwrap();
+        let ours = OwnedFd::from(ours);
+        let (mut arriving, mut bytes) = (Arriving::new(2), Vec::with_capacity(100));
+        theirs.write_all(&[0; 10]).unwrap();
+        assert_eq!(arriving.read(&ours, &mut bytes), Ok(10));
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let sent = [theirs.as_fd()];
+        assert!(control.push(SendAncillaryMessage::ScmRights(&sent)));
+        sendmsg(&theirs, &[IoSlice::new(&[0; 5])], &mut control, SendFlags::empty()).unwrap();
+        assert_eq!(arriving.read(&ours, &mut bytes), Ok(5));
+        assert!(arriving.take().is_empty(), "the first message begins before");
+        arriving.passed(10);
+        let mut list = arriving.take();
+        assert_eq!(list.len(), 1);
+        assert!(fcntl_getfd(&list[0]).unwrap().contains(FdFlags::CLOEXEC));
+        let place = arriving.place();
+        arriving.passed(2);
+        arriving.put_back(place, std::mem::take(&mut list));
+        arriving.settle();
+        list = arriving.take();
+        assert_eq!(list.len(), 1, "one that begins in its bytes may have them as well");
+        arriving.put_back(arriving.place(), list);
+        arriving.passed(3);
+        arriving.settle();
+        assert!(arriving.lists.is_empty() && arriving.take().is_empty());
+    }
+}
