@@ -196,6 +196,22 @@ async fn a_client_that_does_not_speak_tls() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_refused_can_read_why() {
+    let authority = Authority::new("ours");
+    let (listener, address) = listen(&authority.member(HOST)).await;
+    let next = next(listener);
+    let mut stranger = tcp(&address).await;
+    // More than the server reads before it refuses: the system must not reset the connection for the rest.
+    stranger.write_all(&[0xff; 100_000]).await.unwrap();
+    let mut told = Vec::new();
+    soon(stranger.read_to_end(&mut told)).await.unwrap();
+    // An alert of TLS.
+    assert_eq!(told.first(), Some(&21), "{told:?}");
+    drop(stranger);
+    assert!(why(next).await.contains("does not speak TLS"));
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_speak_tls_or_is_not_there() {
     let authority = Authority::new("ours");
     let listener = TcpListener::bind((HOST, 0)).await.unwrap();
