@@ -3,6 +3,9 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use capnp::private::layout::CapTable;
 use capnp_engine::{Cap, Exceeded, Limits};
@@ -11,14 +14,16 @@ use capnp_rpc::rpc_capnp::{cap_descriptor, message};
 use crate::peer::{INTERFACE, Peer, set_cap};
 
 /// One end of a pipe, and the other: it ends when all copies of this one are closed.
-fn pipe() -> (OwnedFd, impl Read) {
+fn pipe() -> (OwnedFd, File) {
     let (read, write) = std::io::pipe().unwrap();
     (write.into(), File::from(OwnedFd::from(read)))
 }
 
-/// Whether all copies of the other end are closed. Waits if some are not, so only for what has to be.
-fn is_closed(mut end: impl Read) -> bool {
-    end.read(&mut [0]).unwrap() == 0
+/// Whether all copies of the other end are closed. Waits a minute for it, so only for what has to be.
+fn is_closed(mut end: File) -> bool {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || tell.send(end.read(&mut [0]).unwrap() == 0));
+    told.recv_timeout(Duration::from_secs(60)).unwrap_or(false)
 }
 
 fn ready(limits: Limits) -> Peer {

@@ -200,8 +200,8 @@ impl Drop for Slow {
     }
 }
 
-/// Opens an object when it is allowed to.
-struct OpensLate(Arc<Door>, Mutex<mpsc::Receiver<()>>);
+/// Says that it has begun, and opens an object when it is allowed to.
+struct OpensLate(Arc<Door>, mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>);
 
 impl Flow for OpensLate {
     fn open(&self) -> Result<SinkClient> {
@@ -209,7 +209,8 @@ impl Flow for OpensLate {
     }
 
     fn open_plain(&self) -> Result<PlainSinkClient> {
-        let _ = self.1.lock().unwrap().recv();
+        self.1.send(()).unwrap();
+        let _ = self.2.lock().unwrap().recv();
         Ok(PlainSinkClient::new(Slow(Arc::clone(&self.0))))
     }
 }
@@ -219,12 +220,14 @@ impl Flow for OpensLate {
 #[test]
 fn a_result_that_nobody_gets_holds_up_no_thread() {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let (door, (let_go, gate)) = (Arc::new(Door::default()), mpsc::channel());
-    let flow = FlowClient::new(OpensLate(Arc::clone(&door), Mutex::new(gate)));
+    let door = Arc::new(Door::default());
+    let ((begins, begun), (let_go, gate)) = (mpsc::channel(), mpsc::channel());
+    let flow = FlowClient::new(OpensLate(Arc::clone(&door), begins, Mutex::new(gate)));
     let _serving = Connection::builder().serve(flow).start(theirs).unwrap();
     let flow: FlowClient = Connection::new(ours).unwrap().bootstrap().unwrap();
-    let cancelled = flow.open_plain().timeout(Duration::from_millis(50)).wait().unwrap_err();
-    assert!(matches!(cancelled, Error::Timeout(_)), "{cancelled}");
+    let cancelled = flow.open_plain().start();
+    begun.recv_timeout(LONG).unwrap();
+    drop(cancelled);
     let_go.send(()).unwrap();
     wait_until("the destructor waits", || door.waiting.load(Ordering::SeqCst) == 1);
     let next = flow.open().timeout(LONG).wait().unwrap_err();
