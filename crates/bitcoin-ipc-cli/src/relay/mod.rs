@@ -32,6 +32,8 @@ use upstream::Upstream;
 
 /// How long the node may take before it is said that it is not there.
 const SOON: Duration = Duration::from_secs(1);
+/// How long the first attempt to reach the node is waited for before clients are let in.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(2);
 /// How long the calls that are under way may take when it ends.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -62,6 +64,8 @@ pub(super) fn run(args: &Args, sockets: &[Listen], log: bool) -> Outcome {
     let watched = session.clone();
     std::thread::Builder::new().name("node".to_owned()).spawn(move || watch(&watched))?;
     let upstream = Arc::new(Upstream::new(session));
+    // Else the first clients could be told that the node is away while it is only not reached yet.
+    upstream.wait_first_attempt(FIRST_ATTEMPT);
     let serve = |listen: &Listen| -> Result<Server, Failure> {
         let listener = match &listen.passed {
             Some(which) => passed.take(which)?,

@@ -1,6 +1,7 @@
 //! The node behind the relay, which may be away for a while.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::session::NodeSession;
@@ -15,6 +16,16 @@ pub(super) struct Upstream(NodeSession);
 impl Upstream {
     pub(super) fn new(session: NodeSession) -> Upstream {
         Upstream(session)
+    }
+
+    /// Waits until the first attempt to connect has ended, in either way, for this time at most.
+    pub(super) fn wait_first_attempt(&self, most: Duration) {
+        let end = Instant::now() + most;
+        while matches!(self.0.state(), ReconnectState::Connecting { last_error: None, .. })
+            && Instant::now() < end
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Its Init now, with the number of the connection.
