@@ -103,24 +103,32 @@ impl MarketClient {
     ) -> rt::Result<rt::Job> {
         match call.method() {
             (0xc4d03973ed2c1504, 1) => {
-                call.serve_async(Self::PRICE, object, |object, (goods,)| async move {
-                    object.price(goods).await
-                })
+                call.serve_async(
+                    Self::PRICE,
+                    object,
+                    |object, (goods,)| async move { object.price(goods).await },
+                )
             }
             (0xc4d03973ed2c1504, 2) => {
-                call.serve_async(Self::WATCH, object, |object, (on_sale,)| async move {
-                    object.watch(on_sale).await
-                })
+                call.serve_async(
+                    Self::WATCH,
+                    object,
+                    |object, (on_sale,)| async move { object.watch(on_sale).await },
+                )
             }
-            (0xc4d03973ed2c1504, 3) => call.serve_async(
-                Self::ORDER,
-                object,
-                |object, ()| async move { object.order().await },
-            ),
+            (0xc4d03973ed2c1504, 3) => {
+                call.serve_async(
+                    Self::ORDER,
+                    object,
+                    |object, ()| async move { object.order().await },
+                )
+            }
             (0xc4d03973ed2c1504, 4) => {
-                call.serve_async(Self::PACK, object, |object, (bytes,)| async move {
-                    object.pack(bytes).await
-                })
+                call.serve_async(
+                    Self::PACK,
+                    object,
+                    |object, (bytes,)| async move { object.pack(bytes).await },
+                )
             }
             _ => call.unknown(<Self as rt::Interface>::NAME),
         }
@@ -128,18 +136,10 @@ impl MarketClient {
 }
 
 impl Market for MarketClient {
-    fn price(&self, goods: String) -> rt::Result<u32> {
-        self.price(goods).wait()
-    }
-    fn watch(&self, on_sale: ListenerClient) -> rt::Result<()> {
-        self.watch(on_sale).wait()
-    }
-    fn order(&self) -> rt::Result<OrderClient> {
-        self.order().wait()
-    }
-    fn pack(&self, bytes: Vec<u8>) -> rt::Result<Vec<u8>> {
-        self.pack(bytes).wait()
-    }
+    fn price(&self, goods: String) -> rt::Result<u32> { self.price(goods).wait() }
+    fn watch(&self, on_sale: ListenerClient) -> rt::Result<()> { self.watch(on_sale).wait() }
+    fn order(&self) -> rt::Result<OrderClient> { self.order().wait() }
+    fn pack(&self, bytes: Vec<u8>) -> rt::Result<Vec<u8>> { self.pack(bytes).wait() }
 }
 
 impl<T: MarketAsync> Market for rt::Async<T> {
@@ -200,15 +200,9 @@ impl rt::Interface for MarketClient {
         results: (rt::Size(0, 1), 0),
     });
 
-    fn from_handle(handle: rt::Handle<dyn Market>) -> Self {
-        Self(handle)
-    }
-    fn handle(&self) -> &rt::Handle<dyn Market> {
-        &self.0
-    }
-    fn into_object(self) -> ::std::sync::Arc<dyn Market> {
-        ::std::sync::Arc::new(self)
-    }
+    fn from_handle(handle: rt::Handle<dyn Market>) -> Self { Self(handle) }
+    fn handle(&self) -> &rt::Handle<dyn Market> { &self.0 }
+    fn into_object(self) -> ::std::sync::Arc<dyn Market> { ::std::sync::Arc::new(self) }
 
     fn dispatch(
         call: rt::Incoming<'_, '_>,
@@ -254,10 +248,9 @@ impl ListenerClient {
     pub fn from_fn(function: impl Fn(u32) -> rt::Result<()> + Send + Sync + 'static) -> Self {
         struct Function<F>(F);
 
-        impl<F: Fn(u32) -> rt::Result<()> + Send + Sync + 'static> Listener for Function<F> {
-            fn sold(&self, total: u32) -> rt::Result<()> {
-                (self.0)(total)
-            }
+        impl<F: Fn(u32) -> rt::Result<()> + Send + Sync + 'static> Listener
+        for Function<F> {
+            fn sold(&self, total: u32) -> rt::Result<()> { (self.0)(total) }
         }
         Self::new(Function(function))
     }
@@ -289,9 +282,11 @@ impl ListenerClient {
     ) -> rt::Result<rt::Job> {
         match call.method() {
             (0x8e64d8d959486132, 0) => {
-                call.serve_async(Self::SOLD, object, |object, (total,)| async move {
-                    object.sold(total).await
-                })
+                call.serve_async(
+                    Self::SOLD,
+                    object,
+                    |object, (total,)| async move { object.sold(total).await },
+                )
             }
             _ => call.unknown(<Self as rt::Interface>::NAME),
         }
@@ -299,9 +294,7 @@ impl ListenerClient {
 }
 
 impl Listener for ListenerClient {
-    fn sold(&self, total: u32) -> rt::Result<()> {
-        self.sold(total).wait()
-    }
+    fn sold(&self, total: u32) -> rt::Result<()> { self.sold(total).wait() }
 }
 
 impl<T: ListenerAsync> Listener for rt::Async<T> {
@@ -324,15 +317,9 @@ impl rt::Interface for ListenerClient {
     const ID: u64 = 0x8e64d8d959486132;
     const NAME: &'static str = "Listener";
 
-    fn from_handle(handle: rt::Handle<dyn Listener>) -> Self {
-        Self(handle)
-    }
-    fn handle(&self) -> &rt::Handle<dyn Listener> {
-        &self.0
-    }
-    fn into_object(self) -> ::std::sync::Arc<dyn Listener> {
-        ::std::sync::Arc::new(self)
-    }
+    fn from_handle(handle: rt::Handle<dyn Listener>) -> Self { Self(handle) }
+    fn handle(&self) -> &rt::Handle<dyn Listener> { &self.0 }
+    fn into_object(self) -> ::std::sync::Arc<dyn Listener> { ::std::sync::Arc::new(self) }
 
     fn dispatch(
         call: rt::Incoming<'_, '_>,
@@ -415,27 +402,27 @@ impl OrderClient {
     ) -> rt::Result<rt::Job> {
         match call.method() {
             (0xd40f641c2eec3ae5, 0) => {
-                call.serve_async(Self::ADD, object, |object, (goods,)| async move {
-                    object.add(goods).await
-                })
+                call.serve_async(
+                    Self::ADD,
+                    object,
+                    |object, (goods,)| async move { object.add(goods).await },
+                )
             }
-            (0xd40f641c2eec3ae5, 1) => call.serve_async(
-                Self::TOTAL,
-                object,
-                |object, ()| async move { object.total().await },
-            ),
+            (0xd40f641c2eec3ae5, 1) => {
+                call.serve_async(
+                    Self::TOTAL,
+                    object,
+                    |object, ()| async move { object.total().await },
+                )
+            }
             _ => call.unknown(<Self as rt::Interface>::NAME),
         }
     }
 }
 
 impl Order for OrderClient {
-    fn add(&self, goods: String) -> rt::Result<()> {
-        self.add(goods).wait()
-    }
-    fn total(&self) -> rt::Result<u32> {
-        self.total().wait()
-    }
+    fn add(&self, goods: String) -> rt::Result<()> { self.add(goods).wait() }
+    fn total(&self) -> rt::Result<u32> { self.total().wait() }
 }
 
 impl<T: OrderAsync> Order for rt::Async<T> {
@@ -469,15 +456,9 @@ impl rt::Interface for OrderClient {
     const ID: u64 = 0xd40f641c2eec3ae5;
     const NAME: &'static str = "Order";
 
-    fn from_handle(handle: rt::Handle<dyn Order>) -> Self {
-        Self(handle)
-    }
-    fn handle(&self) -> &rt::Handle<dyn Order> {
-        &self.0
-    }
-    fn into_object(self) -> ::std::sync::Arc<dyn Order> {
-        ::std::sync::Arc::new(self)
-    }
+    fn from_handle(handle: rt::Handle<dyn Order>) -> Self { Self(handle) }
+    fn handle(&self) -> &rt::Handle<dyn Order> { &self.0 }
+    fn into_object(self) -> ::std::sync::Arc<dyn Order> { ::std::sync::Arc::new(self) }
 
     fn dispatch(
         call: rt::Incoming<'_, '_>,
