@@ -50,12 +50,13 @@ impl Running {
         (status.unwrap(), errors.unwrap())
     }
 
-    /// It gives up by itself, and says why in its last line.
-    /// Its last line is returned.
+    /// It gives up by itself, and says why in its last line, but for what a thread that watches a child logs at the same
+    /// moment. The line is returned.
     pub(crate) fn gives_up(self, why: &str) -> String {
         let (status, errors) = self.end();
         assert_eq!(status.code(), Some(1), "{errors}");
-        let last = errors.lines().last().unwrap_or_default();
+        let logged = |line: &&str| line.contains(" WARN ") && line.contains(" ended with ");
+        let last = errors.lines().rev().find(|line| !logged(line)).unwrap_or_default();
         assert!(last.starts_with("bitcoin-ipc: error: ") && last.contains(why), "{errors}");
         last.to_owned()
     }
