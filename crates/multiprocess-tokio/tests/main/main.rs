@@ -11,6 +11,7 @@ mod streams;
 mod tls;
 mod waiting;
 
+#[rustfmt::skip]
 #[path = "../doc/generated/market.rs"]
 #[allow(dead_code, unreachable_pub, reason = "generated for users of a crate")]
 mod market;
