@@ -4,7 +4,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
 
 use multiprocess::process::Listener;
 use multiprocess::{Connection, Error, Limit, Limits, Result, Server};
