@@ -33,8 +33,9 @@ impl Acceptor {
         let thread = Builder::new()
             .name("wallet-accept".to_owned())
             .spawn(move || accept(&listener, &served, &ends))
-            .map_err(|error| {
-                Error::failed(format!("no thread that waits for wallets could be started: {error}"))
+            .map_err(|error| Error::Io {
+                doing: "start a thread that waits for wallet processes".to_owned(),
+                source: Arc::new(error),
             })?;
         Ok(Acceptor { path, closed, thread: Some(thread) })
     }

@@ -55,9 +55,8 @@ fn clone(plan: &Plan<'_>, stack: &Stack, pidfd_flag: c_int) -> io::Result<Proces
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | pidfd_flag;
     let argument = (&raw const *plan).cast_mut().cast();
     let (none, mut pidfd) = (ptr::null_mut::<c_void>(), -1);
-    // SAFETY: the function gets a stack that nobody else uses, and the plan; both live until this
-    // returns, which CLONE_VFORK makes after the child has left this memory. Signals are blocked,
-    // and what it does is limited to system calls, see above. The kernel writes a number to `pidfd`.
+    // SAFETY: the stack is nobody else's, and it and the plan live until CLONE_VFORK lets this return, when the child has
+    // left this memory. Signals are blocked, the child makes system calls only, the kernel writes a number to `pidfd`.
     let pid =
         unsafe { libc::clone(in_child, stack.top(), flags, argument, &raw mut pidfd, none, none) };
     if pid == -1 {

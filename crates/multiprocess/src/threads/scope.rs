@@ -1,12 +1,12 @@
 //! The deadline and the trace of the calls that this thread makes.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 
 use super::current::{depth, served};
 use crate::carried::Carried;
 
 thread_local! {
-    static SCOPE: RefCell<Option<Scope>> = const { RefCell::new(None) };
+    static SCOPE: Cell<Option<Scope>> = const { Cell::new(None) };
 }
 
 /// The innermost scope that was entered on this thread.
@@ -20,8 +20,7 @@ struct Scope {
 /// What a call that this thread makes now inherits: that of the scope, or else of the call that the thread serves.
 #[inline]
 pub(crate) fn inherited() -> Carried {
-    let scope = SCOPE.try_with(|scope| scope.try_borrow().ok().and_then(|scope| *scope));
-    match scope {
+    match SCOPE.try_with(Cell::get) {
         Ok(Some(scope)) if scope.depth == depth() => scope.carried,
         _ => served(),
     }
