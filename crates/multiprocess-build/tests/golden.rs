@@ -9,6 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use multiprocess_build::Builder;
+use snapbox::assert::Action;
+use snapbox::data::DataFormat;
+use snapbox::report::Palette;
+use snapbox::{Assert, Data};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -86,22 +90,30 @@ fn compare_with(
     let builder = Builder::new().import_path(here().join("../multiprocess/schema")).out_dir(&out);
     describe(builder, here().join("tests/schema").join(name)).compile()?;
 
-    let made = rust_files(&out)?;
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    if update {
         fs::create_dir_all(golden)?;
-        for name in rust_files(golden)? {
-            fs::remove_file(golden.join(name))?;
-        }
-        for name in &made {
-            fs::copy(out.join(name), golden.join(name))?;
-        }
-        return Ok(());
     }
-
+    let made = rust_files(&out)?;
+    let written = rust_files(golden)?;
+    let assert = Assert::new()
+        .action(if update { Action::Overwrite } else { Action::Verify })
+        .palette(Palette::plain());
     let mut report = String::new();
-    for name in made.union(&rust_files(golden)?) {
-        let read = |directory: &Path| fs::read_to_string(directory.join(name)).unwrap_or_default();
-        report += &difference(name, &read(golden), &read(&out));
+    for name in &made {
+        // Raw: nothing in it is a pattern, not even `[..]`.
+        let expected = Data::read_from(&golden.join(name), Some(DataFormat::Text)).raw();
+        let actual = Data::text(fs::read_to_string(out.join(name))?);
+        if let Err(error) = assert.try_eq(Some(name), actual, expected) {
+            report += &error.to_string();
+        }
+    }
+    for name in written.difference(&made) {
+        if update {
+            fs::remove_file(golden.join(name))?;
+        } else {
+            report += &format!("{} is not made any more\n", golden.join(name).display());
+        }
     }
     assert!(report.is_empty(), "{report}\nUPDATE_GOLDEN=1 takes the new text over\n");
     Ok(())
@@ -113,26 +125,4 @@ fn rust_files(directory: &Path) -> Result<BTreeSet<String>> {
         names.extend(entry?.file_name().into_string().ok().filter(|name| name.ends_with(".rs")));
     }
     Ok(names)
-}
-
-/// The lines that differ, with three lines around them, as `diff -u` shows them.
-fn difference(name: &str, old: &str, new: &str) -> String {
-    const AROUND: usize = 3;
-    let (old, new): (Vec<_>, Vec<_>) = (old.lines().collect(), new.lines().collect());
-    let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
-    let rest = (old.len() - head).min(new.len() - head);
-    let tail = (0..rest).take_while(|i| old[old.len() - 1 - i] == new[new.len() - 1 - i]).count();
-    if head == old.len() && head == new.len() {
-        return String::new();
-    }
-    let from = head.saturating_sub(AROUND);
-    let mut text = format!("\n{name}, line {}:\n", head + 1);
-    let mut show = |mark, lines: &[&str]| {
-        lines.iter().for_each(|line| text += &format!("{mark} {line}\n"));
-    };
-    show(' ', &old[from..head]);
-    show('-', &old[head..old.len() - tail]);
-    show('+', &new[head..new.len() - tail]);
-    show(' ', &new[new.len() - tail..(new.len() - tail + AROUND).min(new.len())]);
-    text
 }
