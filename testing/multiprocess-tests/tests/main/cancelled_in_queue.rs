@@ -40,15 +40,15 @@ fn cancel_some(Pair { server, serving, lab, .. }: &Pair, running: Vec<Call<bool>
     let ran = || !server.sums().is_empty();
     let arrived = || answers() == begun + 30 && server.blocked() > 0;
     wait_until("all have arrived", || arrived() || ran());
+    drop(cancelled);
+    // Although the gate is closed. One that runs shows that threads were free: also one whose turn came only
+    // after all had arrived.
+    wait_until("the cancelled calls are answered", || answers() == begun + 20 || ran());
     if ran() {
         server.let_go("gate");
         return false;
     }
-    drop(cancelled);
-    // Although the gate is closed.
-    wait_until("the cancelled calls are answered", || answers() == begun + 20);
     assert!(server.blocked() < begun, "some wait");
-    assert!(server.sums().is_empty(), "and so do these");
 
     server.let_go("gate");
     for call in running {
