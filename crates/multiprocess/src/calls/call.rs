@@ -185,7 +185,8 @@ impl<T: Send + 'static> Call<T> {
     }
 
     /// Bounds the call: [`Error::Timeout`] if there is no answer within `timeout` of its start, or
-    /// from now if it is under way. The call is then cancelled.
+    /// from now if it is under way. The call is then cancelled. A call that is under way is not prolonged by it, nor
+    /// one that is made within another beyond the time of that one.
     ///
     /// What runs on the waiting thread is not interrupted: a method of an object of this process that
     /// `wait` runs directly, and a callback of the peer that is called, or of one that is waited for around
@@ -194,7 +195,8 @@ impl<T: Send + 'static> Call<T> {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         let now = Instant::now();
         (self.timeout, self.started) = (Some(timeout), Some(now));
-        let from_now = Deadline::new(timeout, now);
+        // What the call has told the peer, and inherits, holds as well.
+        let from_now = Deadline::new(timeout, now).within(self.carries().deadline, now);
         match &mut self.state {
             State::Sent(sent, deadline) => *deadline = from_now.watched(&sent.slot),
             State::Pooled(slot, deadline) => *deadline = from_now.watched(slot),
@@ -209,7 +211,10 @@ impl<T: Send + 'static> Call<T> {
     /// How long the call may take, which begins now unless it has begun.
     fn deadline(&mut self) -> Deadline {
         match self.timeout {
-            Some(timeout) => Deadline::new(timeout, *self.started.get_or_insert_with(Instant::now)),
+            Some(timeout) => {
+                let started = *self.started.get_or_insert_with(Instant::now);
+                Deadline::new(timeout, started).within(self.carries().deadline, started)
+            }
             None => Deadline::never(),
         }
     }

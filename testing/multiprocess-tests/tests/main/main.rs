@@ -44,6 +44,7 @@ mod relay;
 mod serving_older;
 mod slow_hooks;
 mod slow_reader;
+mod stream_cancelled;
 mod stream_order;
 mod stream_room;
 mod streaming;

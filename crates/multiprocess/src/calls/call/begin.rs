@@ -95,6 +95,7 @@ impl<T: Send + 'static> Call<T> {
         if carried == Carried::NONE {
             return run;
         }
+        self.carried = Some(Box::new(carried));
         Box::new(move || {
             let _scope = enter_scope(carried);
             run()
