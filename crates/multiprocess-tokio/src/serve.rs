@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use multiprocess::process::PeerCredentials;
-use multiprocess::{Interface, Limits, Result, Server};
+use multiprocess::{Error, Interface, Limits, Result, Server};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Handle;
