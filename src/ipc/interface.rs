@@ -80,6 +80,7 @@ pub struct Ipc {
 
 /// A process that this one started.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Spawned {
     /// Its bootstrap object.
     pub init: InitClient,
@@ -259,13 +260,14 @@ impl Ipc {
 
     fn init_of(&self, socket: UnixStream, path: PathBuf, within: Duration) -> Result<InitClient> {
         let at_path = move |error| match error {
-            Error::PeerMisbehaved { problem } => Error::PeerMisbehaved {
-                problem: format!("{problem}; is {} the socket of a node?", path.display()),
-            },
-            Error::Disconnected { reason } => {
-                Error::Disconnected { reason: format!("{reason} (at {})", path.display()) }
+            Error::PeerMisbehaved { problem, .. } => Error::peer_misbehaved(format!(
+                "{problem}; is {} the socket of a node?",
+                path.display()
+            )),
+            Error::Disconnected { reason, .. } => {
+                Error::disconnected(format!("{reason} (at {})", path.display()))
             }
-            late => Error::Disconnected { reason: format!("{late} (at {})", path.display()) },
+            late => Error::disconnected(format!("{late} (at {})", path.display())),
         };
         let connection = self.start(socket)?;
         connection.bootstrap_within(within, at_path.clone()).map_err(at_path)
@@ -292,13 +294,11 @@ impl StartSpawnedProcess for Ipc {
             return Ok(None);
         }
         let [_, _, fd] = args else {
-            return Err(Error::ApiMisuse {
-                problem: format!(
-                    "-ipcfd takes one number and nothing else, here are {} arguments; \
-                     it is for programs that another process starts",
-                    args.len().saturating_sub(2)
-                ),
-            });
+            return Err(Error::misuse(format!(
+                "-ipcfd takes one number and nothing else, here are {} arguments; \
+                 it is for programs that another process starts",
+                args.len().saturating_sub(2)
+            )));
         };
         let socket = inherited_socket(&fd.to_string_lossy())?;
         ignore_sigint()?;

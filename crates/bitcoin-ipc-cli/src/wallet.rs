@@ -80,7 +80,7 @@ fn serve_node_at(socket: PathBuf, process: &WalletProcess) -> Outcome {
     if let Err(problem) = node.get(FIRST) {
         match node.state() {
             // Such as a path that is too long.
-            ReconnectState::Ended { reason } => return Err(reason.into()),
+            ReconnectState::Ended { reason, .. } => return Err(reason.into()),
             _ => output::note(format_args!("{problem}; trying again")),
         }
     }

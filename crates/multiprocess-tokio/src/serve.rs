@@ -15,14 +15,14 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use multiprocess::process::PeerCredentials;
-use multiprocess::{Interface, Limits, Result, Server};
+use multiprocess::{Error, Interface, Limits, Result, Server};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{guard, misuse};
+use crate::guard;
 use admission::{admitted, is_of_the_peer, no_place, refuse};
 use one::serve_one;
 
@@ -201,7 +201,7 @@ impl Serve {
         M: FnMut(&S) -> Result<I>,
     {
         if TypeId::of::<S>() == TypeId::of::<TcpStream>() {
-            return Err(misuse(
+            return Err(Error::misuse(
                 "plain TCP is not served, as everyone could call: serve TLS with client certificates (Serve::tls, with \
                  the feature `tls`), or a unix socket",
             ));
@@ -241,7 +241,7 @@ impl Settings {
         M: FnMut(&S) -> Result<I>,
     {
         let handle = Handle::try_current()
-            .map_err(|_| misuse("connections are served within a tokio runtime only"))?;
+            .map_err(|_| Error::misuse("connections are served within a tokio runtime only"))?;
         // Dropped, it ends the connections.
         let mut connections = JoinSet::new();
         let accepting = async {

@@ -154,5 +154,6 @@ fn not_pem(file: &Path, error: &pem::Error) -> Error {
 
 fn wrong(file: &Path, problem: impl fmt::Display) -> Error {
     let file = file.display().to_string();
-    Error::Address { problem: format!("{file} {problem}"), address: file }
+    let problem = format!("{file} {problem}");
+    Error::address(file, problem)
 }

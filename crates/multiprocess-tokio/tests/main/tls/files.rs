@@ -13,7 +13,7 @@ use super::authority::{Authority, params};
 fn refusal(authority: &Authority, [certificate, key, authorities]: [&str; 3]) -> String {
     let at = |name| authority.path(name);
     let error = Identity::from_pem_files(&at(certificate), &at(key), &at(authorities)).unwrap_err();
-    let Error::Address { address, problem } = error else { panic!("{error}") };
+    let Error::Address { address, problem, .. } = error else { panic!("{error}") };
     assert!(problem.starts_with(&format!("{address} ")), "{problem}");
     assert_eq!(problem.lines().count(), 1, "{problem}");
     problem

@@ -162,7 +162,7 @@ async fn a_connection_that_is_cut_in_a_call_fails_it_on_both_sides() {
     way.abort();
     let error = soon(call).await.unwrap_err();
     // An end without the message of TLS is no end that the other side meant.
-    let Error::Disconnected { reason } = &error else { panic!("{error}") };
+    let Error::Disconnected { reason, .. } = &error else { panic!("{error}") };
     assert!(reason.contains("the stream to the other side failed"), "{reason}");
     serving.dropped().await;
     serving.shutdown.cancel();
