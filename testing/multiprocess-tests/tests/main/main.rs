@@ -4,6 +4,7 @@
 mod admission;
 mod along;
 mod asyncs;
+mod asyncs_here;
 mod asyncs_served;
 mod back_pressure;
 mod borrowed;
