@@ -51,10 +51,12 @@
 mod address;
 mod client;
 mod failure;
+mod files;
 mod handshakes;
 mod identity;
 mod listener;
 mod peer;
+mod revocation;
 mod stream;
 
 pub use address::Address;
