@@ -86,16 +86,13 @@ impl Handshakes {
                     // A handshake that panicked is that client's.
                     Err(error) => (error.id(), Err(io::Error::other(error))),
                 };
-                self.origins.remove(&id);
+                if let Some(origin) = self.origins.remove(&id) {
+                    self.begin_next_of(origin);
+                }
                 return Poll::Ready(outcome);
             }
             if self.running.len() >= self.max {
                 return Poll::Pending;
-            }
-            let next = self.waiting.iter().position(|client| self.has_place(client.origin));
-            if let Some(client) = next.and_then(|next| self.waiting.remove(next)) {
-                self.begin(client);
-                continue;
             }
             match accept(context) {
                 Poll::Ready(Ok(client)) if self.has_place(client.origin) => self.begin(client),
@@ -116,6 +113,14 @@ impl Handshakes {
 
     fn has_place(&self, origin: Origin) -> bool {
         self.origins.values().filter(|other| **other == origin).count() < self.max_of_address
+    }
+
+    /// One of this address has ended: the one of the same that has waited longest has its place.
+    fn begin_next_of(&mut self, origin: Origin) {
+        let next = self.waiting.iter().position(|client| client.origin == origin);
+        if let Some(client) = next.and_then(|next| self.waiting.remove(next)) {
+            self.begin(client);
+        }
     }
 
     fn begin(&mut self, client: Client) {
