@@ -7,7 +7,7 @@ use std::time::Duration;
 use bitcoin_ipc_draft::init::InitClient;
 use bitcoin_ipc_wallet::WalletProcess;
 use multiprocess::process::Backoff;
-use multiprocess::{Connection, Reconnect, ReconnectState, Reconnecting};
+use multiprocess::{Reconnect, ReconnectState, Reconnecting};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
