@@ -10,12 +10,13 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
 use multiprocess::process::PeerCredentials;
-use multiprocess::{Error, Interface, Limits, Result, Server};
+use multiprocess::{Error, Interceptor, Interface, Limits, Result, Server};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Handle;
@@ -99,6 +100,7 @@ pub struct Serve {
 /// What does not depend on the kind of the streams.
 struct Settings {
     limits: Limits,
+    interceptors: Vec<Arc<dyn Interceptor>>,
     grace: Duration,
     max_connections: usize,
     first_message: Duration,
@@ -112,6 +114,7 @@ impl Serve {
     pub fn new() -> Serve {
         let settings = Settings {
             limits: Limits::default(),
+            interceptors: Vec::new(),
             grace: Self::GRACE,
             max_connections: Server::MAX_CONNECTIONS,
             first_message: Server::FIRST_MESSAGE,
@@ -122,6 +125,12 @@ impl Serve {
     /// Bounds on what each peer can make this process hold.
     pub fn limits(mut self, limits: Limits) -> Serve {
         self.settings.limits = limits;
+        self
+    }
+
+    /// Has `interceptor` see each call of each connection, within those that were set before it: see [`Interceptor`].
+    pub fn intercept(mut self, interceptor: Arc<dyn Interceptor>) -> Serve {
+        self.settings.interceptors.push(interceptor);
         self
     }
 

@@ -116,10 +116,25 @@ where
     B: StartConnection,
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
+    #[cfg(feature = "tls")]
+    let builder = identified(builder, &stream);
     let Socket { descriptor, carry } = Socket::of(stream, handle)?;
     let connection = builder.start_connection(descriptor)?;
     let carried = carry.map(|carry| carry(Some(&connection)));
     Ok((connection, carried))
+}
+
+/// With what is known of the peer of a TLS stream.
+#[cfg(feature = "tls")]
+fn identified<B: StartConnection, S: 'static>(builder: B, stream: &S) -> B {
+    let stream: &dyn Any = stream;
+    match stream.downcast_ref::<crate::tls::TlsStream>() {
+        Some(stream) => {
+            let peer = std::sync::Arc::new(stream.peer().clone());
+            builder.identified(stream.peer_name(), peer)
+        }
+        None => builder,
+    }
 }
 
 /// A socket that stands for a stream.

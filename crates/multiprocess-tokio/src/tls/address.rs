@@ -32,7 +32,7 @@ pub enum Address {
     /// `vsock:CID:PORT`: TLS over vsock, between a virtual machine and its host. A server's certificate has to be for
     /// the name `vsock-CID`, unless [`connect_to_name`](super::connect_to_name) says another.
     Vsock {
-        /// The context: 2 is the host.
+        /// The context: 2 is the host. To listen, 4294967295 is whatever this machine has.
         cid: u32,
         /// The port of vsock.
         port: u32,

@@ -15,7 +15,7 @@ use crate::market::MarketClient;
 use crate::stall::{Stall, soon, until};
 
 /// What tests connect to.
-const HOST: &str = "127.0.0.1";
+pub(super) const HOST: &str = "127.0.0.1";
 
 fn at(port: u16) -> Address {
     Address::Tls { host: HOST.to_owned(), port }

@@ -5,6 +5,7 @@ mod ends;
 mod functions;
 mod hostile;
 mod program;
+mod settings;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
