@@ -175,13 +175,13 @@ impl Pending {
     /// The object is passed on before it is there: the call goes on, whoever lets go of it here.
     pub(crate) fn keep(&self) {
         self.settle();
-        if let Stage::Waits { sent, .. } = &*self.stage.borrow() {
-            if !sent.kept.replace(true) {
-                let kept = Rc::clone(sent);
-                sent.bridge.spawn(async move {
-                    let _ = kept.answer().await;
-                });
-            }
+        if let Stage::Waits { sent, .. } = &*self.stage.borrow()
+            && !sent.kept.replace(true)
+        {
+            let kept = Rc::clone(sent);
+            sent.bridge.spawn(async move {
+                let _ = kept.answer().await;
+            });
         }
     }
 

@@ -11,9 +11,9 @@ use tokio::net::UnixStream;
 
 use crate::bridge::Bridge;
 
-/// How many reads, of up to 64 KiB, before the other tasks of this thread have their turn: a peer that always has
-/// sent something more would have the thread to itself.
-const TURNS: usize = 4;
+/// How many reads with something in them, one after the other, before the other tasks of this thread have their turn: a
+/// peer that always has sent something more would have the thread to itself. After one call there is one.
+const READS: usize = 2;
 
 impl Bridge {
     /// Has the bridge's driver read this connection, on this thread, as capnp-rpc reads its own: a call then
@@ -54,7 +54,7 @@ fn watched(reader: &TaskReader) -> io::Result<UnixStream> {
 }
 
 async fn read(reader: &TaskReader, socket: &UnixStream) {
-    let mut turns = 0;
+    let mut reads = 0;
     while reader.acquire() && socket.readable().await.is_ok() {
         // Within tokio's own, so that it notices what arrives after there was nothing.
         let read = socket.try_io(Interest::READABLE, || match reader.read() {
@@ -63,13 +63,15 @@ async fn read(reader: &TaskReader, socket: &UnixStream) {
         });
         match read {
             Ok(TaskRead::Over) => return,
-            Ok(_) if turns < TURNS => turns += 1,
             Ok(_) => {
-                turns = 0;
-                // Until tokio has looked after its timers and the other sockets.
-                tokio::task::yield_now().await;
+                reads += 1;
+                if reads == READS {
+                    reads = 0;
+                    // Until tokio has looked after its timers and the other sockets.
+                    tokio::task::yield_now().await;
+                }
             }
-            Err(_) => turns = 0,
+            Err(_) => reads = 0,
         }
     }
 }
