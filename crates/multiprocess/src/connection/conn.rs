@@ -58,6 +58,9 @@ pub(crate) trait Session: Sync {
     /// Something may have changed that calls wait for here: at the end of each entry.
     fn settle(&self, core: &mut Core, conn: &ArcConn);
 
+    /// This side ends the connection: what the peer is to be told before that.
+    fn last_words(&self, core: &mut Core);
+
     /// Drops everything: the engine has ended. Without a connection nobody is left who waits.
     fn end(&self, core: &mut Core, conn: Option<&ArcConn>);
 }

@@ -67,7 +67,7 @@ impl Conn {
         let error = self.failure.get().cloned().unwrap_or(error);
         match self.handshake.take() {
             Some(explain) => self.explain_end(error, explain),
-            None => self.complete_end(error),
+            None => self.complete_end(error, false),
         }
     }
 
@@ -80,7 +80,7 @@ impl Conn {
     pub(crate) fn end_now(self: &ArcConn, error: Error) {
         drop(self.handshake.take());
         self.close();
-        self.complete_end(error);
+        self.complete_end(error, true);
     }
 
     /// From now on nobody waits for the socket. False if that was so before.
@@ -102,15 +102,16 @@ impl Conn {
         // In a queue of its own: it must not wait for destructors and hooks.
         Cleanup::new().run("the function that explains why a connection ended", move || {
             let explained = catch_panic(|| Ok(explain(error.clone()))).unwrap_or(error);
-            conn.complete_end(match explained {
+            let error = match explained {
                 Error::Timeout(late) => Error::disconnected(late.to_string()),
                 other => other,
-            });
+            };
+            conn.complete_end(error, false);
         });
     }
 
-    /// The last part of the end, once.
-    fn complete_end(self: &ArcConn, error: Error) {
+    /// The last part of the end, once. `by_this_side`: the peer still reads, and is told what it has to know.
+    fn complete_end(self: &ArcConn, error: Error, by_this_side: bool) {
         let (mut round, first) = {
             let mut core = self.lock();
             self.take_deferred(&mut core);
@@ -120,6 +121,9 @@ impl Conn {
             if first {
                 // A panic in the core may have torn it: then the pieces are leaked.
                 let _ = catch_unwind(AssertUnwindSafe(|| {
+                    if by_this_side {
+                        self.session.last_words(&mut core);
+                    }
                     end_core(self.session, &mut core, Some(self), &error)
                 }));
             } else {
@@ -224,7 +228,15 @@ impl Drop for Conn {
         registry::remove(self.number());
         self.driver.remove(self.source, self.socket.as_fd());
         self.forget_partial();
-        // What the driver was to write soon.
+        if self.ended().is_none() {
+            let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                self.session.last_words(core);
+                core.write_effects();
+            }));
+            self.outbox.add(&mut core.out);
+        }
+        // That, and what the driver was to write soon.
         let _ = self.outbox.flush(&self.socket);
         // A worker may still wait for the socket: it sees the end, and that there is no connection.
         let _ = shutdown(&*self.socket, Shutdown::Both);

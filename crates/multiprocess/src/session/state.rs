@@ -192,6 +192,10 @@ impl Session for Calls {
         core.tell_room(conn);
     }
 
+    fn last_words(&self, core: &mut Core) {
+        core.interrupt_last();
+    }
+
     fn end(&self, core: &mut Core, conn: Option<&ArcConn>) {
         core.end_running();
         if let Some((conn, error)) = conn.and_then(|conn| Some((conn, conn.ended()?))) {

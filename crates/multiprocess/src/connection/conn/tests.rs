@@ -25,6 +25,8 @@ impl Session for Panics {
 
     fn settle(&self, _: &mut Core, _: &ArcConn) {}
 
+    fn last_words(&self, _: &mut Core) {}
+
     fn end(&self, _: &mut Core, _: Option<&ArcConn>) {}
 }
 
