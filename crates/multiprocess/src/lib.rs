@@ -165,6 +165,7 @@ mod error;
 #[allow(unsafe_code, reason = "noticing forks")]
 mod forked;
 mod limits_met;
+mod may_block;
 mod memory;
 mod moment;
 pub mod monitor;

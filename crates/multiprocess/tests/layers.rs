@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["count", "opaque", "timed_out"],
     &["error", "sync", "trace_context"],
-    &["carried", "forked", "moment", "panics", "wakers"],
+    &["carried", "forked", "may_block", "moment", "panics", "wakers"],
     &["stats"],
     &["call_log", "limits_met", "process_limits", "thread_list"],
     &["call_span"],

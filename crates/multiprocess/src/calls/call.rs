@@ -20,12 +20,11 @@ use super::start::{RoomToSend, SentCall, Started, start_call, wait_for};
 use super::streaming::{Room, start_stream};
 use super::waiting::{Deadline, wait_for_slot};
 use crate::carried::Carried;
+use crate::may_block::check_may_wait;
 use crate::notes;
 use crate::panics::catch_panic;
 use crate::session::{Caller, EncodeFn, Ends};
-use crate::threads::{
-    check_may_wait, check_thread, enter_scope, innermost, innermost_future, this_inbox,
-};
+use crate::threads::{check_thread, enter_scope, innermost, innermost_future, this_inbox};
 use crate::trace_context::TraceContext;
 use crate::wire::{AnyBuilder, Encoder, PayloadCodec};
 use crate::{Error, Result};
