@@ -22,7 +22,9 @@ pub use crate::calls::versions::{Variant, call_versions};
 pub use crate::connection::refuse;
 pub use crate::delay::Delay;
 pub use crate::serving::{Job, PoolTask, Task};
-pub use crate::threads::{Waits, allow_waits, check_may_wait, refuse_waits};
+pub use crate::threads::{
+    Cancelled, Waits, allow_waits, block, cancelled, check_may_wait, refuse_waits,
+};
 pub use crate::wire::{
     AnyBuilder, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Borrowable, BorrowableOr, Boxed,
     Builder, Data, Decoder, Descriptor, DescriptorNotNull, Encoder, Entry, Enum, Enumerant,
