@@ -10,7 +10,7 @@ use super::bootstrap::{bootstrap, explained};
 use super::call::Call;
 use super::interface::Interface;
 use super::slot::Slot;
-use crate::connection::{ArcConn, Disconnected, Limits, WeakConn, read_once};
+use crate::connection::{ArcConn, Disconnected, Limits, StartOptions, WeakConn, read_once};
 use crate::forked::{check_forked, is_forked};
 use crate::process::{PeerCredentials, peer_credentials};
 use crate::session::{self, Complete, Interceptor};
@@ -31,7 +31,7 @@ impl Connection {
             object: None,
             also: Vec::new(),
             limits: Limits::default(),
-            first_message: None,
+            options: StartOptions::default(),
             interceptors: Vec::new(),
         }
     }
@@ -339,7 +339,7 @@ pub struct ConnectionBuilder<I> {
     object: Option<I>,
     also: Vec<Also>,
     limits: Limits,
-    first_message: Option<Duration>,
+    options: StartOptions,
     interceptors: Vec<Arc<dyn Interceptor>>,
 }
 
@@ -359,14 +359,20 @@ impl<I> ConnectionBuilder<I> {
     /// How long the peer may take to its first message, from the start of the connection, which ends otherwise. For
     /// what accepts connections of strangers. Not bounded unless set.
     pub fn first_message(mut self, time: Duration) -> Self {
-        self.first_message = Some(time);
+        self.options.first_message = Some(time);
         self
     }
 
     /// Serves `object` as what the peer's bootstrap returns.
     pub fn serve<J: Interface>(self, object: J) -> ConnectionBuilder<J> {
-        let ConnectionBuilder { also, limits, first_message, interceptors, .. } = self;
-        ConnectionBuilder { object: Some(object), also, limits, first_message, interceptors }
+        let ConnectionBuilder { also, limits, options, interceptors, .. } = self;
+        ConnectionBuilder { object: Some(object), also, limits, options, interceptors }
+    }
+
+    /// Its socket only stands for a stream.
+    pub(super) fn carried(mut self) -> Self {
+        self.options.carried = true;
+        self
     }
 
     /// Has `interceptor` see each call of the connection, within those that were set before it: see
@@ -397,8 +403,8 @@ impl<I: Interface> ConnectionBuilder<I> {
     /// The socket or the driver thread cannot be used.
     pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
         let object = self.object.as_ref().map(|object| serve_with(object, self.also));
-        let (first, interceptors) = (self.first_message, self.interceptors);
-        session::start(socket.into(), self.limits, interceptors, object, first).map(Connection)
+        let (options, interceptors) = (self.options, self.interceptors);
+        session::start(socket.into(), self.limits, interceptors, object, options).map(Connection)
     }
 }
 
@@ -408,8 +414,8 @@ impl ConnectionBuilder<NoObject> {
     /// # Errors
     /// The socket or the driver thread cannot be used.
     pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
-        let (first, interceptors) = (self.first_message, self.interceptors);
-        session::start(socket.into(), self.limits, interceptors, None, first).map(Connection)
+        let (options, interceptors) = (self.options, self.interceptors);
+        session::start(socket.into(), self.limits, interceptors, None, options).map(Connection)
     }
 }
 

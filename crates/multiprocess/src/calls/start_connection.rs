@@ -13,16 +13,31 @@ pub trait StartConnection {
     /// # Errors
     /// The socket or the driver thread cannot be used.
     fn start_connection(self, socket: OwnedFd) -> Result<Connection>;
+
+    /// The same where the socket only stands for a stream, to which something copies its bytes: file descriptors
+    /// cannot go that way, so neither side is to rely on them.
+    ///
+    /// # Errors
+    /// The socket or the driver thread cannot be used.
+    fn start_carried(self, socket: OwnedFd) -> Result<Connection>;
 }
 
 impl<I: Interface> StartConnection for ConnectionBuilder<I> {
     fn start_connection(self, socket: OwnedFd) -> Result<Connection> {
         self.start(socket)
     }
+
+    fn start_carried(self, socket: OwnedFd) -> Result<Connection> {
+        self.carried().start(socket)
+    }
 }
 
 impl StartConnection for ConnectionBuilder<NoObject> {
     fn start_connection(self, socket: OwnedFd) -> Result<Connection> {
         self.start(socket)
+    }
+
+    fn start_carried(self, socket: OwnedFd) -> Result<Connection> {
+        self.carried().start(socket)
     }
 }

@@ -67,8 +67,16 @@ pub(crate) struct SessionParts {
     pub(crate) session: &'static dyn Session,
     pub(crate) state: Box<dyn Any + Send>,
     pub(crate) shared: Box<dyn Any + Send + Sync>,
+    pub(crate) options: StartOptions,
+}
+
+/// How a connection starts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct StartOptions {
     /// How long the peer may take to its first message, if that is bounded.
     pub(crate) first_message: Option<Duration>,
+    /// Its socket stands for a stream, to which something copies its bytes: no file descriptor goes that way.
+    pub(crate) carried: bool,
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -145,8 +153,9 @@ impl Conn {
             .map_err(|error| Error::io("use the socket", error.into()))?;
         let driver = driver()?;
         let source = driver.new_id();
-        let SessionParts { session, state, shared, first_message } = parts;
-        let descriptors = descriptors::most(&socket, limits.descriptors);
+        let SessionParts { session, state, shared, options } = parts;
+        let StartOptions { first_message, carried } = options;
+        let descriptors = if carried { 0 } else { descriptors::most(&socket, limits.descriptors) };
         let mut engine = Engine::new(&MEMORY, limits.of_engine(descriptors));
         engine.tell_limits(limits.told(descriptors));
         let bytes = engine.limits().bytes;

@@ -144,8 +144,14 @@ mod tests {
     #[test]
     fn where_a_lock_is_held_it_says_busy() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let conn =
-            crate::session::start(ours.into(), Limits::default(), Vec::new(), None, None).unwrap();
+        let conn = crate::session::start(
+            ours.into(),
+            Limits::default(),
+            Vec::new(),
+            None,
+            Default::default(),
+        )
+        .unwrap();
         let number = conn.number();
         let find = |busy: bool| {
             let snapshot = snapshot();

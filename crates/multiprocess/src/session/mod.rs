@@ -40,10 +40,9 @@ mod writer;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::Result;
-use crate::connection::{ArcConn, Conn, Limits, SessionParts, register};
+use crate::connection::{ArcConn, Conn, Limits, SessionParts, StartOptions, register};
 
 pub(crate) use calls::{Asked, Complete, How, TakeAnswer, WaiterId, WhoWaits, Written};
 pub(crate) use errors::closed;
@@ -65,13 +64,13 @@ pub(crate) fn start(
     limits: Limits,
     interceptors: Vec<Arc<dyn Interceptor>>,
     object: Option<Arc<dyn Object>>,
-    first_message: Option<Duration>,
+    options: StartOptions,
 ) -> Result<ArcConn> {
     let parts = SessionParts {
         session: &state::Calls,
         state: Box::new(state::State::default()),
         shared: Box::new(state::Shared::new(limits.threads, interceptors)),
-        first_message,
+        options,
     };
     let conn = Conn::start(socket, limits, parts, |core| {
         if let Some(object) = object {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use capnp_engine::{CallOptions, Draft, Effect, Engine, Incoming};
 
 use super::super::{Core, Limits};
-use super::{ArcConn, Conn, Session, SessionParts};
+use super::{ArcConn, Conn, Session, SessionParts, StartOptions};
 use crate::Error;
 use crate::memory::MEMORY;
 
@@ -31,7 +31,8 @@ impl Session for Panics {
 fn start() -> (ArcConn, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (state, shared) = (Box::new(()), Box::new(()));
-    let parts = SessionParts { session: &Panics, state, shared, first_message: None };
+    let options = StartOptions::default();
+    let parts = SessionParts { session: &Panics, state, shared, options };
     let conn = Conn::start(ours.into(), Limits::default(), parts, |core| {
         let cap = core.engine.object(7);
         core.engine.set_bootstrap(cap);
