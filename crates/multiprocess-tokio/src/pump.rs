@@ -104,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Pump<S> {
         // Nobody is told whether the rest succeeds: the connection has ended, or ends now.
         let _ = timeout(time, async {
             match rest {
-                Rest::Incoming => drop(incoming.await),
+                Rest::Incoming => incoming.await,
                 Rest::Outgoing => drop(outgoing.await),
                 Rest::Both => drop(tokio::join!(incoming, outgoing)),
             }

@@ -363,7 +363,8 @@ async fn those_who_are_refused_are_bounded_and_gone_at_the_end() {
     // The one that has just come, and those that are being told.
     assert!(most.load(Ordering::SeqCst) <= 17, "{most:?}");
     let (mut told, mut last) = (0, None);
-    for mut end in std::mem::take(&mut *refused.lock().unwrap()) {
+    let refused = std::mem::take(&mut *refused.lock().unwrap());
+    for mut end in refused {
         let mut words = Vec::new();
         soon(end.read_to_end(&mut words)).await.unwrap();
         let why = b"you have no certificate";

@@ -429,7 +429,7 @@ impl Drop for Blocked {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
 

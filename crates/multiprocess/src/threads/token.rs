@@ -293,7 +293,7 @@ impl Token {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
 mod tests {
     use std::future::Future;
     use std::pin::pin;
