@@ -6,7 +6,9 @@
 //! method that waits for an answer must not hold up the calls behind it, or two peers that call each other
 //! could wait for ever: before it waits, its thread releases its slot to another thread. That one more
 //! thread counts in the connection's [`ThreadBudget`]; if there is none left, the calls wait until one of
-//! the methods has ended, and are refused if none has for a second: they may be what the methods wait for.
+//! the methods has ended, and are refused if none has for a second: they may be what the methods wait for. A
+//! method that blocks for something else ([`block`]) releases its slot as well, but as long as one does the calls
+//! are not refused: it is slow, and they wait for it.
 //!
 //! A thread with a slot that has no call to run reads the socket for a while, so that it runs the next
 //! call at once. Calls that arrive together are run one after the other by as few threads as keep up.
