@@ -1,6 +1,8 @@
 //! Starts a connection whatever it serves, for layers that make its socket.
 
+use std::any::Any;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use super::connection::{Connection, ConnectionBuilder, NoObject};
 use super::interface::Interface;
@@ -14,12 +16,14 @@ pub trait StartConnection {
     /// The socket or the driver thread cannot be used.
     fn start_connection(self, socket: OwnedFd) -> Result<Connection>;
 
-    /// The same where the socket only stands for a stream, to which something copies its bytes: file descriptors
-    /// cannot go that way, so neither side is to rely on them.
-    ///
-    /// # Errors
-    /// The socket or the driver thread cannot be used.
-    fn start_carried(self, socket: OwnedFd) -> Result<Connection>;
+    /// Says who the peer is ([`ConnectionBuilder::peer_identity`]), and names it unless the program has done so.
+    #[must_use]
+    fn identified(self, name: String, identity: Arc<dyn Any + Send + Sync>) -> Self;
+
+    /// The socket will only stand for a stream, to which something copies its bytes: file descriptors cannot go that
+    /// way, so neither side is to rely on them.
+    #[must_use]
+    fn carried(self) -> Self;
 }
 
 impl<I: Interface> StartConnection for ConnectionBuilder<I> {
@@ -27,8 +31,12 @@ impl<I: Interface> StartConnection for ConnectionBuilder<I> {
         self.start(socket)
     }
 
-    fn start_carried(self, socket: OwnedFd) -> Result<Connection> {
-        self.carried().start(socket)
+    fn identified(self, name: String, identity: Arc<dyn Any + Send + Sync>) -> Self {
+        ConnectionBuilder::identified(self, name, identity)
+    }
+
+    fn carried(self) -> Self {
+        ConnectionBuilder::carried(self)
     }
 }
 
@@ -37,7 +45,11 @@ impl StartConnection for ConnectionBuilder<NoObject> {
         self.start(socket)
     }
 
-    fn start_carried(self, socket: OwnedFd) -> Result<Connection> {
-        self.carried().start(socket)
+    fn identified(self, name: String, identity: Arc<dyn Any + Send + Sync>) -> Self {
+        ConnectionBuilder::identified(self, name, identity)
+    }
+
+    fn carried(self) -> Self {
+        ConnectionBuilder::carried(self)
     }
 }

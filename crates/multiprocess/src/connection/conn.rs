@@ -67,17 +67,17 @@ pub(crate) struct SessionParts {
     pub(crate) session: &'static dyn Session,
     pub(crate) state: Box<dyn Any + Send>,
     pub(crate) shared: Box<dyn Any + Send + Sync>,
-    pub(crate) options: StartOptions,
-}
-
-/// How a connection starts.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct StartOptions {
     /// How long the peer may take to its first message, if that is bounded.
     pub(crate) first_message: Option<Duration>,
-    /// Its socket stands for a stream, to which something copies its bytes: no file descriptor goes that way.
+    /// What the program calls the peer, if that is known by now.
+    pub(crate) peer_name: Option<String>,
+    pub(crate) peer_identity: Option<PeerIdentity>,
+    /// No file descriptor goes through the socket, which stands for a stream of another kind.
     pub(crate) carried: bool,
 }
+
+/// Who the peer is, as whoever has made the socket has found out.
+pub(crate) type PeerIdentity = Arc<dyn Any + Send + Sync>;
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
@@ -107,6 +107,7 @@ pub(crate) struct Conn {
     peer_name: OnceLock<String>,
     /// Its process, once somebody has asked.
     peer_process: OnceLock<Option<String>>,
+    peer_identity: Option<PeerIdentity>,
     limits: Limits,
     /// The session's state outside the lock.
     pub(super) shared: Box<dyn Any + Send + Sync>,
@@ -153,8 +154,15 @@ impl Conn {
             .map_err(|error| Error::io("use the socket", error.into()))?;
         let driver = driver()?;
         let source = driver.new_id();
-        let SessionParts { session, state, shared, options } = parts;
-        let StartOptions { first_message, carried } = options;
+        let SessionParts {
+            session,
+            state,
+            shared,
+            first_message,
+            peer_name,
+            peer_identity,
+            carried,
+        } = parts;
         let descriptors = if carried { 0 } else { descriptors::most(&socket, limits.descriptors) };
         let mut engine = Engine::new(&MEMORY, limits.of_engine(descriptors));
         engine.tell_limits(limits.told(descriptors));
@@ -178,8 +186,9 @@ impl Conn {
             source,
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             since: Moment::coarse(),
-            peer_name: OnceLock::new(),
+            peer_name: peer_name.map(OnceLock::from).unwrap_or_default(),
             peer_process: OnceLock::new(),
+            peer_identity,
             limits,
             shared,
             ended: OnceLock::new(),
@@ -239,6 +248,11 @@ impl Conn {
             (pid != std::process::id()).then(|| format!("{}[{pid}]", name.trim_end()))
         };
         self.peer_process.get_or_init(find).as_deref()
+    }
+
+    /// Who the peer is, if whoever has made the socket has told.
+    pub(crate) fn peer_identity(&self) -> Option<&PeerIdentity> {
+        self.peer_identity.as_ref()
     }
 
     /// How many bytes are not written yet.

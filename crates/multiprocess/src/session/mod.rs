@@ -40,9 +40,10 @@ mod writer;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Result;
-use crate::connection::{ArcConn, Conn, Limits, SessionParts, StartOptions, register};
+use crate::connection::{ArcConn, Conn, Limits, PeerIdentity, SessionParts, register};
 
 pub(crate) use calls::{Asked, Complete, How, TakeAnswer, WaiterId, WhoWaits, Written};
 pub(crate) use errors::closed;
@@ -58,19 +59,36 @@ pub(crate) use schedule::{Schedule, ThreadAddress};
 pub(crate) use under_way::UnderWay;
 pub(crate) use writer::{Caller, NewObject};
 
+/// What a connection is started with, beside its socket and the object that it serves.
+#[derive(Clone, Default)]
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    /// How long the peer may take to its first message, if that is bounded.
+    pub(crate) first_message: Option<Duration>,
+    /// From the outermost on.
+    pub(crate) interceptors: Vec<Arc<dyn Interceptor>>,
+    pub(crate) peer_name: Option<String>,
+    pub(crate) peer_identity: Option<PeerIdentity>,
+    /// Its socket stands for a stream, to which something copies its bytes: no file descriptor goes that way.
+    pub(crate) carried: bool,
+}
+
 /// Takes over a connected stream socket. `object` is the bootstrap object for the peer.
 pub(crate) fn start(
     socket: OwnedFd,
-    limits: Limits,
-    interceptors: Vec<Arc<dyn Interceptor>>,
+    settings: Settings,
     object: Option<Arc<dyn Object>>,
-    options: StartOptions,
 ) -> Result<ArcConn> {
+    let Settings { limits, first_message, interceptors, peer_name, peer_identity, carried } =
+        settings;
     let parts = SessionParts {
         session: &state::Calls,
         state: Box::new(state::State::default()),
         shared: Box::new(state::Shared::new(limits.threads, interceptors)),
-        options,
+        first_message,
+        peer_name,
+        peer_identity,
+        carried,
     };
     let conn = Conn::start(socket, limits, parts, |core| {
         if let Some(object) = object {

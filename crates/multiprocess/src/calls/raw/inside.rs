@@ -9,7 +9,7 @@ use super::given::Passed;
 use crate::calls::capability::Capability;
 use crate::calls::connection::Connection;
 use crate::calls::served::Untyped;
-use crate::connection::{Limits, StartOptions};
+use crate::connection::Limits;
 use crate::forked::check_forked;
 use crate::{Error, Result, session};
 
@@ -80,6 +80,10 @@ pub fn start_raw(
     object: &Capability,
 ) -> Result<Connection> {
     let served = Passed(object).new_object().map(|new| new.object);
-    session::start(socket.into(), limits, Vec::new(), served, StartOptions::default())
-        .map(Connection::from_conn)
+    session::start(
+        socket.into(),
+        session::Settings { limits, ..session::Settings::default() },
+        served,
+    )
+    .map(Connection::from_conn)
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use capnp_engine::{CallOptions, Draft, Effect, Engine, Incoming};
 
 use super::super::{Core, Limits};
-use super::{ArcConn, Conn, Session, SessionParts, StartOptions};
+use super::{ArcConn, Conn, Session, SessionParts};
 use crate::Error;
 use crate::memory::MEMORY;
 
@@ -31,8 +31,15 @@ impl Session for Panics {
 fn start() -> (ArcConn, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (state, shared) = (Box::new(()), Box::new(()));
-    let options = StartOptions::default();
-    let parts = SessionParts { session: &Panics, state, shared, options };
+    let parts = SessionParts {
+        session: &Panics,
+        state,
+        shared,
+        first_message: None,
+        peer_name: None,
+        peer_identity: None,
+        carried: false,
+    };
     let conn = Conn::start(ours.into(), Limits::default(), parts, |core| {
         let cap = core.engine.object(7);
         core.engine.set_bootstrap(cap);
