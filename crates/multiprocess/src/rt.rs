@@ -24,6 +24,7 @@ pub use crate::delay::Delay;
 pub use crate::may_block::{Waits, allow_waits, check_may_wait, refuse_waits};
 pub use crate::panics::{catch_panics, run_hook};
 pub use crate::serving::{Job, PoolTask, Task};
+pub use crate::threads::{Cancelled, block, cancelled};
 pub use crate::wire::{
     AnyBuilder, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Borrowable, BorrowableOr, Boxed,
     Builder, Data, Decoder, Descriptor, DescriptorNotNull, Encoder, Entry, Enum, Enumerant,

@@ -142,6 +142,15 @@ async fn in_place_within_a_guard() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn in_place_within_a_local_set_is_a_panic() {
+    let panic = tokio::task::LocalSet::new()
+        .run_until(async { tokio::task::spawn_local(async { block_in_place(|| ()) }).await })
+        .await
+        .unwrap_err();
+    assert!(panic.is_panic());
+}
+
 #[test]
 fn in_place_on_a_thread_of_no_runtime() {
     let runtime = multi_thread();

@@ -444,6 +444,12 @@ impl<I> ConnectionBuilder<I> {
         self
     }
 
+    /// Its socket only stands for a stream.
+    pub(super) fn carried(mut self) -> Self {
+        self.settings.carried = true;
+        self
+    }
+
     /// With settings that were made elsewhere.
     pub(crate) fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;

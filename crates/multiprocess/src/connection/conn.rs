@@ -75,6 +75,8 @@ pub(crate) struct SessionParts {
     /// What the program calls the peer, if that is known by now.
     pub(crate) peer_name: Option<String>,
     pub(crate) peer_identity: Option<PeerIdentity>,
+    /// No file descriptor goes through the socket, which stands for a stream of another kind.
+    pub(crate) carried: bool,
 }
 
 /// Who the peer is, as whoever has made the socket has found out.
@@ -155,9 +157,16 @@ impl Conn {
             .map_err(|error| Error::io("use the socket", error.into()))?;
         let driver = driver()?;
         let source = driver.new_id();
-        let SessionParts { session, state, shared, first_message, peer_name, peer_identity } =
-            parts;
-        let descriptors = descriptors::most(&socket, limits.descriptors);
+        let SessionParts {
+            session,
+            state,
+            shared,
+            first_message,
+            peer_name,
+            peer_identity,
+            carried,
+        } = parts;
+        let descriptors = if carried { 0 } else { descriptors::most(&socket, limits.descriptors) };
         let mut engine = Engine::new(&MEMORY, limits.of_engine(descriptors));
         engine.tell_limits(limits.told(descriptors));
         let bytes = engine.limits().bytes;

@@ -30,7 +30,7 @@ impl Core {
                     .to_owned()
             }
             (_, 0, _) => "a file descriptor cannot be sent: only a unix socket carries descriptors, and this \
-                          connection is none"
+                          connection is over something else"
                 .to_owned(),
             (_, _, 0) => "a file descriptor cannot be sent: the other side takes none until it sets \
                           Limits::descriptors"

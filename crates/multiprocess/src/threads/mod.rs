@@ -27,10 +27,11 @@ pub(crate) use current::{
 };
 pub(crate) use inbox::{Inbox, ThreadEnd, at_thread_end, check_thread, enter_wait, this_inbox};
 pub(crate) use scope::{enter_scope, inherited};
+pub use serial::block;
 pub(crate) use serial::{SerialExecutor, Start, release_slot};
 pub(crate) use task::{Queue, RunCall, Task};
-pub use token::CancelToken;
 pub(crate) use token::{About, Place, Token};
+pub use token::{CancelToken, Cancelled, cancelled};
 pub(crate) use worker::Worker;
 
 #[cfg(all(test, shuttle))]

@@ -40,6 +40,7 @@ fn start() -> (ArcConn, UnixStream) {
         first_message: None,
         peer_name: None,
         peer_identity: None,
+        carried: false,
     };
     let conn = Conn::start(ours.into(), Limits::default(), parts, |core| {
         let cap = core.engine.object(7);
