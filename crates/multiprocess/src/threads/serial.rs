@@ -25,10 +25,10 @@ use std::time::{Duration, Instant};
 use super::answering::{Batch, end_batch};
 use super::budget::{ThreadBudget, ThreadClaim};
 use super::inbox::{Inbox, release_peers_threads, this_inbox};
-use super::may_block::check_may_wait;
 use super::task::{Queue, Task, take_cancelled};
 use crate::connection::{IdleReader, WeakConn};
 use crate::driver::{Source, driver};
+use crate::may_block::check_may_wait;
 use crate::{Result, pool};
 
 /// How long a thread without a call reads the socket before it ends.
