@@ -110,6 +110,14 @@ impl Answers {
         }
     }
 
+    /// Counts more file descriptors with a call, if it is not answered.
+    pub(crate) fn hold_descriptors(&mut self, id: u32, more: usize) {
+        if let Some(pending) = self.pending(id) {
+            pending.descriptors += more;
+            self.held_descriptors += more;
+        }
+    }
+
     fn keep(&mut self, id: u32, done: Done) {
         self.held += done.bytes;
         self.map.insert(id, Answer::Done(done));
