@@ -110,9 +110,10 @@ impl Answers {
         }
     }
 
-    /// Counts more file descriptors with a call, if it is not answered.
-    pub(crate) fn hold_descriptors(&mut self, id: u32, more: usize) {
+    /// Counts so many file descriptors with a call at least, if it is not answered.
+    pub(crate) fn hold_descriptors(&mut self, id: u32, count: usize) {
         if let Some(pending) = self.pending(id) {
+            let more = count.saturating_sub(pending.descriptors);
             pending.descriptors += more;
             self.held_descriptors += more;
         }

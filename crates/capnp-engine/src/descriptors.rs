@@ -124,25 +124,27 @@ impl Engine {
 
     /// The file descriptor that is attached to a capability. It is the engine's: to keep it, duplicate it.
     pub fn descriptor(&self, cap: Cap) -> Option<BorrowedFd<'_>> {
+        Some(self.descriptors.attached.get(&self.bearer(cap)?)?.as_fd())
+    }
+
+    /// The object whose file descriptor a capability has: itself, or what it resolves to. None where there is none.
+    pub fn bearer(&self, cap: Cap) -> Option<Cap> {
         if self.descriptors.attached.is_empty() {
             return None;
         }
-        Some(self.descriptors.attached.get(&self.carrier(cap)?)?.as_fd())
+        self.carrier(cap).filter(|cap| self.descriptors.attached.contains_key(cap))
     }
 
     /// Takes out the file descriptor that came with an object of the peer's: the object has none from then on. None
     /// for an object of this side, which keeps its own.
     pub fn take_descriptor(&mut self, cap: Cap) -> Option<Descriptor> {
-        if self.descriptors.attached.is_empty() {
-            return None;
-        }
-        let cap = self.carrier(cap).filter(|cap| !self.is_local(*cap))?;
+        let cap = self.bearer(cap).filter(|cap| !self.is_local(*cap))?;
         // No message shares it: a peer's object goes back to the peer without it.
         Arc::into_inner(self.descriptors.attached.remove(&cap)?)
     }
 
-    /// Counts so many more file descriptors with a call of the peer's, until it is answered: copies that were made
-    /// for it.
+    /// Counts so many file descriptors with a call of the peer's until it is answered, if that is more than came with
+    /// it: those that were taken out and copied for it.
     pub fn hold_descriptors(&mut self, call: &Serving, count: usize) {
         if let Asker::Peer(id) = call.0 {
             self.answers.hold_descriptors(id, count);

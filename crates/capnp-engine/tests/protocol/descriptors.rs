@@ -252,7 +252,9 @@ fn a_descriptor_is_taken_out_once() {
     assert!(peer.engine.take_descriptor(cap).is_none());
     assert_eq!(peer.engine.held_descriptors(), 1);
     let delivery = peer.delivered.pop().unwrap();
-    peer.engine.hold_descriptors(&delivery.call, 2);
+    peer.engine.hold_descriptors(&delivery.call, 1);
+    assert_eq!(peer.engine.held_descriptors(), 1);
+    peer.engine.hold_descriptors(&delivery.call, 3);
     assert_eq!(peer.engine.held_descriptors(), 3);
     peer.engine.release_all(delivery.params.caps);
     peer.answer(delivery.call, vec![]);

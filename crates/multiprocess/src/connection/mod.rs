@@ -36,6 +36,7 @@ mod reader;
 mod reading;
 mod refusal;
 mod registry;
+mod socket;
 mod stream;
 mod task_reader;
 mod wake_fd;
