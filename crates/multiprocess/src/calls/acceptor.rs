@@ -88,7 +88,8 @@ impl Acceptor {
     }
 
     pub(super) fn connections(&self) -> Vec<Connection> {
-        self.accepted().values().map(|accepted| accepted.connection.clone()).collect()
+        let present = |one: &Connection| one.is_connected();
+        self.accepted().values().map(|one| one.connection.clone()).filter(present).collect()
     }
 
     fn accepted(&self) -> MutexGuard<'_, HashMap<u64, Accepted>> {

@@ -226,16 +226,23 @@ fn who_sends_more_than_can_be_closed_loses_the_connection() {
     }
     let desk = PorterClient::from(Arc::new(Desk::default()) as Arc<dyn Porter>);
     let server = Server::builder().max_connections(1).start(listener, desk).unwrap();
-    let connected = || server.connections().iter().filter(|one| one.is_connected()).count();
-    wait_until("it is accepted", || server.connections().len() == 1);
-    wait_until("the connection is over", || connected() == 0);
-    let reason = server.connections()[0].end_reason().unwrap().to_string();
+    wait_until("it is accepted", || !server.connections().is_empty());
+    let connection = server.connections().remove(0);
+    connection.wait_disconnected();
+    let reason = connection.end_reason().unwrap().to_string();
     assert!(reason.contains("file descriptors of which none could be closed"), "{reason}");
+    assert!(server.connections().is_empty());
     assert_others_are_served();
-    assert_eq!(server.connections().len(), 1, "its descriptors are not closed yet");
+    let call = || {
+        let porter: PorterClient =
+            Connection::new(UnixStream::connect(&path).unwrap()).unwrap().bootstrap().unwrap();
+        porter.echo(None).timeout(Duration::from_secs(60)).wait()
+    };
+    let refused = call().unwrap_err().to_string();
+    assert!(refused.contains("this server has 1 connection, its maximum"), "{refused}");
     drop(end);
-    wait_until("its place is free", || server.connections().is_empty());
-    drop((server, peer, many));
+    wait_until("its place is free", || call().is_ok());
+    drop((server, peer, many, connection));
     assert_none_left(before);
 }
 
