@@ -178,8 +178,16 @@ impl Frames {
     }
 
     /// Puts back what the message that begins there did not take.
+    #[inline(always)]
     pub(super) fn put_back(&mut self, place: u64, descriptors: Vec<Descriptor>) {
-        if let (Some(arriving), false) = (self.arriving(), descriptors.is_empty()) {
+        if !descriptors.is_empty() {
+            self.put_back_some(place, descriptors);
+        }
+    }
+
+    #[cold]
+    fn put_back_some(&mut self, place: u64, descriptors: Vec<Descriptor>) {
+        if let Some(arriving) = self.arriving() {
             arriving.put_back(place, descriptors);
         }
     }

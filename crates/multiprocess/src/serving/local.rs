@@ -99,7 +99,9 @@ impl Local {
                 return Err(error);
             }
         };
-        core.engine.hold_descriptors(&serving, descriptors);
+        if descriptors > 0 {
+            core.engine.hold_descriptors(&serving, descriptors);
+        }
         let (streaming, method, pool) = (job.streaming, job.method, job.pool);
         let intercepted = !conn.session().interceptors().is_empty();
         let work = match job.kind {

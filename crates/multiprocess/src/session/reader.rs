@@ -50,13 +50,30 @@ pub(crate) fn decode<T>(
     (length, version): (usize, u8),
     read: impl Fn(&mut Decoder<'_>) -> Result<T>,
 ) -> Result<Decoded<T>> {
-    let mut bears = caps.iter().flatten().filter(|cap| core.engine.bearer(**cap).is_some());
-    if core.engine.held_descriptors() > 0 && bears.next().is_some() {
-        decode_once(core, conn, caps, (length, version), &read, true)?;
+    if core.engine.held_descriptors() > 0 {
+        try_decode(core, conn, caps, (length, version), &read)?;
     }
     decode_once(core, conn, caps, (length, version), &read, false)
 }
 
+/// Finds out whether a message is good that has file descriptors.
+#[cold]
+fn try_decode<T>(
+    core: &mut Core,
+    conn: &ArcConn,
+    caps: &[Option<Cap>],
+    of: (usize, u8),
+    read: impl Fn(&mut Decoder<'_>) -> Result<T>,
+) -> Result<()> {
+    let mut bears = caps.iter().flatten().filter(|cap| core.engine.bearer(**cap).is_some());
+    match bears.next() {
+        Some(_) => decode_once(core, conn, caps, of, read, true).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Inlined, as most calls are decoded by this alone.
+#[inline(always)]
 fn decode_once<T>(
     core: &mut Core,
     conn: &ArcConn,
