@@ -156,6 +156,7 @@ mod call_span;
 mod calls;
 mod carried;
 mod cleanup;
+mod closer;
 mod connection;
 mod count;
 mod delay;

@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["process", "wire", "poller", "pool"],
     &["driver"],
     &["cleanup", "delay", "memory"],
+    &["closer"],
     &["connection"],
     &["threads"],
     &["session"],

@@ -271,7 +271,7 @@ impl Connection {
     /// # Errors
     /// The socket is not a unix socket.
     pub fn peer_credentials(&self) -> Result<PeerCredentials> {
-        peer_credentials(self.0.socket())
+        peer_credentials(&***self.0.socket())
     }
 }
 

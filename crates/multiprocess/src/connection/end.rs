@@ -4,7 +4,7 @@
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use capnp_engine::{Effect, Exception, ExceptionKind, Failure};
@@ -97,7 +97,7 @@ impl Conn {
     /// down at once.
     fn explain_end(self: &ArcConn, error: Error, explain: Explain) {
         self.enter(|core| core.abort(&error));
-        let _ = shutdown(&**self.socket(), Shutdown::Both);
+        let _ = shutdown(&**self.socket, Shutdown::Both);
         let conn = ArcConn::clone(self);
         // In a queue of its own: it must not wait for destructors and hooks.
         Cleanup::new().run("the function that explains why a connection ended", move || {
@@ -138,7 +138,8 @@ impl Conn {
         // What was said before the end is sent if the socket takes it at once.
         let _ = self.outbox.flush(&self.socket);
         self.outbox.close();
-        let _ = shutdown(&*self.socket, Shutdown::Both);
+        let _ = shutdown(&**self.socket, Shutdown::Both);
+        self.give_up_frames();
         if round.in_order {
             self.run_in_order();
         }
@@ -147,11 +148,25 @@ impl Conn {
         self.disconnected.tell(&error);
         self.watch_partial(false);
         self.forget_partial();
-        // A thread that reads now sees the end next.
-        if let Ok(mut frames) = self.frames.try_lock() {
-            frames.give_up();
-        }
         self.poke();
+    }
+
+    /// Drops what was read and not taken in: its memory, and its file descriptors.
+    fn give_up_frames(self: &ArcConn) {
+        /// What a thread does that has them now is soon done.
+        const SOON: Duration = Duration::from_millis(1);
+        match self.frames.try_lock() {
+            Ok(mut frames) => return frames.give_up(),
+            Err(TryLockError::Poisoned(frames)) => return frames.into_inner().give_up(),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let conn = ArcConn::downgrade(self);
+        let again = move || {
+            if let Some(conn) = conn.upgrade() {
+                conn.give_up_frames();
+            }
+        };
+        self.driver.add_timer(Instant::now() + SOON, Box::new(again));
     }
 
     /// Runs `hook`, the user's, when the connection has ended, at once if it has. `what` says in the log
@@ -239,7 +254,7 @@ impl Drop for Conn {
         // That, and what the driver was to write soon.
         let _ = self.outbox.flush(&self.socket);
         // A worker may still wait for the socket: it sees the end, and that there is no connection.
-        let _ = shutdown(&*self.socket, Shutdown::Both);
+        let _ = shutdown(&**self.socket, Shutdown::Both);
         if let Some(timer) =
             self.partial_timer.get_mut().unwrap_or_else(PoisonError::into_inner).take()
         {

@@ -52,7 +52,7 @@ pub(crate) use held_cap::{Destroy, HeldCap};
 pub use interceptor::{CallEnd, IncomingCall, Interceptor, OutgoingCall};
 pub(crate) use interceptor::{Ends, before_call, before_serve};
 pub(crate) use object::Object;
-pub(crate) use reader::{CallThreads, CapReader};
+pub(crate) use reader::{CallThreads, CapReader, Decoded, decode};
 pub(crate) use room::{Level, QueuePlace, WhoQueues};
 pub(crate) use running::{EncodeFn, Served};
 pub(crate) use schedule::{Schedule, ThreadAddress};
