@@ -29,7 +29,7 @@ fn for_a_server_of_this_thread() {
         refused(lab.counter(0).pipelined().next().wait());
         let counter = lab.counter(0).await.unwrap().expect("a counter");
         let sink = lab.sink().await.unwrap().expect("a sink");
-        refused(sink.write(&[1]).wait());
+        refused(sink.write([1]).wait());
         // What is refused has not run.
         assert_eq!(counter.next().await.unwrap(), 1);
         refused(counter.next().wait());
