@@ -33,6 +33,7 @@ pub(crate) struct Local {
     destroy: Option<(u64, u16)>,
     /// Identifies the user's object.
     address: usize,
+    drops_in_order: bool,
     /// The object's running calls.
     running: Arc<RunningCalls>,
     /// The object's streaming calls over this connection, from the first one on: most objects have none.
@@ -45,6 +46,7 @@ impl Local {
             name: served.name(),
             destroy: served.destroy_method(),
             address: served.address(),
+            drops_in_order: served.drops_in_order(),
             served: Mutex::new(Some(served)),
             running: Arc::default(),
             streams: OnceLock::new(),
@@ -229,6 +231,10 @@ impl Object for Local {
 
     fn released(&self) -> Option<Box<dyn Any + Send>> {
         self.place().take().map(remains)
+    }
+
+    fn drops_in_order(&self) -> bool {
+        self.drops_in_order
     }
 }
 

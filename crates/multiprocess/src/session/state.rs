@@ -145,8 +145,12 @@ impl Core {
         {
             self.state().exported.remove(&address);
         }
-        let what = object.name();
-        self.followups.extend(object.released().map(|rest| Followup::Drop(what, rest)));
+        let Some(rest) = object.released() else { return };
+        if object.drops_in_order() {
+            self.in_order.push(Box::new(move || drop(rest)));
+        } else {
+            self.followups.push(Followup::Drop(object.name(), rest));
+        }
     }
 }
 
