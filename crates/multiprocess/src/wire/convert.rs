@@ -58,6 +58,10 @@ pub type CodecError = Box<dyn std::error::Error + Send + Sync>;
 /// assert_eq!(Age::decode(7).unwrap(), Age(7));
 /// assert!(Age::decode(-1).is_err());
 /// ```
+#[diagnostic::on_unimplemented(
+    note = "a type of another crate needs a codec of its own, which the schema names: `$Rust.codec(\"crate::Name\")` \
+            beside `$Rust.type`, or `Mark::codec(\"crate::Name\")` in the build script"
+)]
 pub trait Codec<T = Self> {
     /// The Rust type that the schema's type maps to without a codec, such as `Vec<u8>` for Data.
     type Wire;
