@@ -59,8 +59,8 @@ pub type CodecError = Box<dyn std::error::Error + Send + Sync>;
 /// assert!(Age::decode(-1).is_err());
 /// ```
 #[diagnostic::on_unimplemented(
-    note = "a type of another crate needs a codec of its own, which the schema names: `$Rust.codec(\"crate::Name\")` \
-            beside `$Rust.type`, or `Mark::codec(\"crate::Name\")` in the build script"
+    note = "name a codec for it: `$Rust.codec(\"..\")` beside `$Rust.type` in the schema, or \
+            `Mark::codec(\"..\")` in the build script; a type of this crate can be its own codec"
 )]
 pub trait Codec<T = Self> {
     /// The Rust type that the schema's type maps to without a codec, such as `Vec<u8>` for Data.
