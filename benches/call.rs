@@ -169,7 +169,7 @@ impl<T> Started for (Child, T) {
 
 impl Started for Spawned {
     fn end(self) {
-        let Spawned { init, child, connection } = self;
+        let Spawned { init, child, connection, .. } = self;
         drop((init, connection));
         child.shutdown(GRACE).expect("the server's end");
     }

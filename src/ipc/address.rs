@@ -50,10 +50,7 @@ impl Address {
             Some("" | ":") => Ok(default_socket(datadir, program)),
             // An absolute path replaces the directory in `join`.
             Some(rest) if rest.starts_with(':') => Ok(datadir.join(&rest[1..])),
-            _ => Err(Error::Address {
-                address: text.to_owned(),
-                problem: format!("Unrecognized address '{text}'"),
-            }),
+            _ => Err(Error::address(text, format!("Unrecognized address '{text}'"))),
         }
     }
 }
@@ -116,12 +113,9 @@ impl FromStr for Chain {
 
     fn from_str(text: &str) -> Result<Chain> {
         let found = Chain::ALL.into_iter().find(|chain| chain.name() == text);
-        found.ok_or_else(|| Error::Address {
-            address: text.to_owned(),
-            problem: format!(
-                "Unknown chain '{text}': use {}",
-                Chain::ALL.map(Chain::name).join(", ")
-            ),
+        found.ok_or_else(|| {
+            let known = Chain::ALL.map(Chain::name).join(", ");
+            Error::address(text, format!("Unknown chain '{text}': use {known}"))
         })
     }
 }
@@ -141,11 +135,10 @@ fn base_datadir_in(home: Option<OsString>) -> Result<PathBuf> {
         if cfg!(target_os = "macos") { "Library/Application Support/Bitcoin" } else { ".bitcoin" };
     match home {
         Some(home) if !home.is_empty() => Ok(Path::new(&home).join(within)),
-        _ => Err(Error::Address {
-            address: format!("~/{within}"),
-            problem: "HOME is not set, so the data directory is not known: give it with -datadir"
-                .to_owned(),
-        }),
+        _ => Err(Error::address(
+            format!("~/{within}"),
+            "HOME is not set, so the data directory is not known: give it with -datadir",
+        )),
     }
 }
 

@@ -5,7 +5,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use multiprocess::process::Listener;
-use multiprocess::{Connection, Interface, Limits, Result, Server, ServerBuilder};
+use multiprocess::{
+    Connection, ConnectionBuilder, Interface, Reconnect, Result, Server, ServerBuilder,
+};
+
+use super::IpcContext;
 
 /// The bootstrap object of a process.
 #[derive(Clone)]
@@ -17,8 +21,13 @@ impl Bootstrap {
     }
 
     /// Serves it to the peer at the other end of a socket.
-    pub(super) fn connect(&self, socket: OwnedFd, limits: Limits) -> Result<Connection> {
-        self.0.connect(socket, limits)
+    pub(super) fn connect(&self, socket: OwnedFd, context: &IpcContext) -> Result<Connection> {
+        self.0.connect(socket, context)
+    }
+
+    /// The same on each connection that is made again.
+    pub(super) fn reconnect(&self, reconnect: Reconnect) -> Reconnect {
+        self.0.reconnect(reconnect)
     }
 
     /// Serves it to all who connect.
@@ -35,7 +44,8 @@ impl fmt::Debug for Bootstrap {
 
 trait Served: Send + Sync {
     fn name(&self) -> &'static str;
-    fn connect(&self, socket: OwnedFd, limits: Limits) -> Result<Connection>;
+    fn connect(&self, socket: OwnedFd, context: &IpcContext) -> Result<Connection>;
+    fn reconnect(&self, reconnect: Reconnect) -> Reconnect;
     fn listen(&self, server: ServerBuilder, listener: Listener) -> Result<Server>;
 }
 
@@ -44,8 +54,15 @@ impl<I: Interface> Served for I {
         I::NAME
     }
 
-    fn connect(&self, socket: OwnedFd, limits: Limits) -> Result<Connection> {
-        Connection::builder().limits(limits).serve(self.clone()).start(socket)
+    fn connect(&self, socket: OwnedFd, context: &IpcContext) -> Result<Connection> {
+        let IpcContext { limits, interceptors, .. } = context;
+        let connection = Connection::builder().limits(limits.clone()).serve(self.clone());
+        let interceptors = interceptors.iter().cloned();
+        interceptors.fold(connection, ConnectionBuilder::intercept).start(socket)
+    }
+
+    fn reconnect(&self, reconnect: Reconnect) -> Reconnect {
+        reconnect.serve(self.clone())
     }
 
     fn listen(&self, server: ServerBuilder, listener: Listener) -> Result<Server> {

@@ -11,7 +11,9 @@ use multiprocess::process::{
     Child, Command, ConnectError, ConnectFailure, FdArgs, Listener, PeerCredentials,
     connect_raw_timeout, ignore_sigint, inherited_socket, sibling_executable,
 };
-use multiprocess::{Connection, Error, Interface, Reconnect, Result, Server, monitor};
+use multiprocess::{
+    Connection, Error, Interface, Reconnect, Result, Server, ServerBuilder, monitor,
+};
 
 use super::bootstrap::Bootstrap;
 use super::{Address, Chain, IpcContext, IpcOptions, default_base_datadir, network_datadir};
@@ -80,6 +82,7 @@ pub struct Ipc {
 
 /// A process that this one started.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Spawned {
     /// Its bootstrap object.
     pub init: InitClient,
@@ -211,10 +214,10 @@ impl Ipc {
             Address::None => return Ok(None),
             Address::Unix(path) | Address::Auto(path) => path,
         };
-        let (limits, init) = (self.context.limits.clone(), self.init.clone());
-        let open = move |socket: UnixStream| init.connect(socket.into(), limits.clone());
-        let reconnect = Reconnect::to_path(path).connection(open);
-        Ok(Some(reconnect.deadline(self.context.connect_timeout)))
+        let IpcContext { limits, interceptors, connect_timeout, .. } = &self.context;
+        let reconnect = self.init.reconnect(Reconnect::to_path(path).limits(limits.clone()));
+        let reconnect = interceptors.iter().cloned().fold(reconnect, Reconnect::intercept);
+        Ok(Some(reconnect.deadline(*connect_timeout)))
     }
 
     /// Listens at an address (`unix` or `unix:PATH`) and serves this process's Init there.
@@ -234,8 +237,9 @@ impl Ipc {
     /// # Errors
     /// The descriptor cannot be used.
     pub fn listen_on(&self, listener: Listener) -> Result<()> {
-        let IpcContext { limits, max_connections, monitor, .. } = &self.context;
-        let mut server = Server::builder().limits(limits.clone()).max_connections(*max_connections);
+        let IpcContext { limits, interceptors, max_connections, monitor, .. } = &self.context;
+        let server = Server::builder().limits(limits.clone()).max_connections(*max_connections);
+        let mut server = interceptors.iter().cloned().fold(server, ServerBuilder::intercept);
         if *monitor {
             let own = monitor::of_this_process();
             server = server.serve_also(own, PeerCredentials::is_same_user);
@@ -255,18 +259,19 @@ impl Ipc {
     }
 
     fn start(&self, socket: impl Into<std::os::fd::OwnedFd>) -> Result<Connection> {
-        self.init.connect(socket.into(), self.context.limits.clone())
+        self.init.connect(socket.into(), &self.context)
     }
 
     fn init_of(&self, socket: UnixStream, path: PathBuf, within: Duration) -> Result<InitClient> {
         let at_path = move |error| match error {
-            Error::PeerMisbehaved { problem } => Error::PeerMisbehaved {
-                problem: format!("{problem}; is {} the socket of a node?", path.display()),
-            },
-            Error::Disconnected { reason } => {
-                Error::Disconnected { reason: format!("{reason} (at {})", path.display()) }
+            Error::PeerMisbehaved { problem, .. } => Error::peer_misbehaved(format!(
+                "{problem}; is {} the socket of a node?",
+                path.display()
+            )),
+            Error::Disconnected { reason, .. } => {
+                Error::disconnected(format!("{reason} (at {})", path.display()))
             }
-            late => Error::Disconnected { reason: format!("{late} (at {})", path.display()) },
+            late => Error::disconnected(format!("{late} (at {})", path.display())),
         };
         let connection = self.start(socket)?;
         connection.bootstrap_within(within, at_path.clone()).map_err(at_path)
@@ -293,13 +298,11 @@ impl StartSpawnedProcess for Ipc {
             return Ok(None);
         }
         let [_, _, fd] = args else {
-            return Err(Error::ApiMisuse {
-                problem: format!(
-                    "-ipcfd takes one number and nothing else, here are {} arguments; \
-                     it is for programs that another process starts",
-                    args.len().saturating_sub(2)
-                ),
-            });
+            return Err(Error::misuse(format!(
+                "-ipcfd takes one number and nothing else, here are {} arguments; \
+                 it is for programs that another process starts",
+                args.len().saturating_sub(2)
+            )));
         };
         let socket = inherited_socket(&fd.to_string_lossy())?;
         ignore_sigint()?;

@@ -1,9 +1,11 @@
 //! The settings of an [`Ipc`](super::Ipc): its process's name, data directory, Init and timeouts.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use multiprocess::{Interface, Limits, Server};
+use multiprocess::{Interceptor, Interface, Limits, Server};
 
 use super::bootstrap::Bootstrap;
 use crate::init::{EmptyInit, InitClient};
@@ -21,11 +23,12 @@ pub struct IpcOptions {
 }
 
 /// Settings that all parts of a process's IPC use.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct IpcContext {
     pub(super) program: String,
     pub(super) datadir: Option<PathBuf>,
     pub(super) limits: Limits,
+    pub(super) interceptors: Vec<Arc<dyn Interceptor>>,
     pub(super) max_connections: usize,
     pub(super) monitor: bool,
     pub(super) spawn_timeout: Duration,
@@ -48,6 +51,7 @@ impl IpcOptions {
                 program: program.into(),
                 datadir: None,
                 limits: Limits::default(),
+                interceptors: Vec::new(),
                 max_connections: Server::MAX_CONNECTIONS,
                 monitor: false,
                 spawn_timeout: SPAWN_TIMEOUT,
@@ -71,6 +75,13 @@ impl IpcOptions {
     /// Bounds on what one peer can make this process hold.
     pub fn limits(mut self, limits: Limits) -> IpcOptions {
         self.context.limits = limits;
+        self
+    }
+
+    /// Has `interceptor` see each call of each connection, to a parent, to children, and with those who connect or are
+    /// connected to, also when one is made again; within those that were set before it: see [`Interceptor`].
+    pub fn intercept(mut self, interceptor: Arc<dyn Interceptor>) -> IpcOptions {
+        self.context.interceptors.push(interceptor);
         self
     }
 
@@ -112,5 +123,15 @@ impl IpcContext {
     /// The data directory that addresses are relative to, if one was given.
     pub fn datadir(&self) -> Option<&Path> {
         self.datadir.as_deref()
+    }
+}
+
+impl fmt::Debug for IpcContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IpcContext")
+            .field("program", &self.program)
+            .field("datadir", &self.datadir)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }

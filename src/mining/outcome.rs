@@ -37,6 +37,7 @@ pub enum Outcome {
 /// Bitcoin Core 30 and 31, and 32 before its last changes, answer submitSolution with true or false only:
 /// then both are absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Rejection {
     /// BIP 22's word or Bitcoin Core's, such as `high-hash`; [`reason`](super::reason) has the known ones.
     pub reason: Option<String>,

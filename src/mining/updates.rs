@@ -196,11 +196,9 @@ impl Updates {
         };
         let live = self.live();
         if live >= self.max_live {
-            return Err(Error::Overloaded {
-                message: format!(
-                    "{live} templates of this stream are kept, its maximum: drop those that are not needed"
-                ),
-            });
+            return Err(Error::overloaded(format!(
+                "{live} templates of this stream are kept, its maximum: drop those that are not needed"
+            )));
         }
         let now = Instant::now();
         let left = until.map(|until| until.saturating_duration_since(now));

@@ -150,7 +150,7 @@ fn request(method: &str, params: impl Serialize) -> Result<String, RpcError> {
 }
 
 fn misuse(problem: String) -> RpcError {
-    RpcError::Call(Error::ApiMisuse { problem })
+    RpcError::Call(Error::misuse(problem))
 }
 
 /// The path of a wallet's endpoint. The node decodes what is escaped.

@@ -34,6 +34,7 @@ pub enum RpcError {
     /// The node's own error: the method failed, or there is none of this name.
     Node(NodeError),
     /// The answer is not what the program expects, such as a text where it wants a number.
+    #[non_exhaustive]
     Answer {
         /// The method.
         method: String,

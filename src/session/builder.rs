@@ -152,7 +152,7 @@ impl SessionBuilder {
         });
         match got {
             // It was lost before that was noted.
-            Ok(ReconnectState::Ended { reason }) => Err(reason),
+            Ok(ReconnectState::Ended { reason, .. }) => Err(reason),
             Ok(_) => Ok(session),
             Err(error) => {
                 session.close();
@@ -189,10 +189,10 @@ impl SessionBuilder {
     ) -> Result<(NodeSession<T>, Arc<AtomicBool>)> {
         let SessionBuilder { options, address, backoff, give_up_after, on_loss, .. } = self;
         let reconnect = Ipc::new(options).reconnect_address(&address)?;
-        let mut reconnect = reconnect.ok_or_else(|| Error::ApiMisuse {
-            problem: format!(
+        let mut reconnect = reconnect.ok_or_else(|| {
+            Error::misuse(format!(
                 "the address {address:?} asks for no connection: give unix or unix:PATH"
-            ),
+            ))
         })?;
         let was_connected = Arc::new(AtomicBool::new(false));
         let (connected, noted) = (Arc::clone(&was_connected), Arc::clone(&was_connected));

@@ -204,7 +204,7 @@ impl<T> Followed<T> {
                     Waited::ShutDown => {
                         let end = link.connection.disconnected();
                         let ending = Phase::Ending(link.clone(), end, Delay::new(ENDS_WITHIN));
-                        self.lose(ending, Error::Disconnected { reason: ENDS.to_owned() })
+                        self.lose(ending, Error::disconnected(ENDS))
                     }
                     Waited::Failed(error) => {
                         self.end();
@@ -249,7 +249,7 @@ impl<T> Stream for Follow<T> {
 /// What a loss says of itself.
 fn reason_of(why: &Error) -> String {
     match why {
-        Error::Disconnected { reason } => reason.clone(),
+        Error::Disconnected { reason, .. } => reason.clone(),
         other => other.to_string(),
     }
 }

@@ -57,7 +57,7 @@ impl Link {
 
 impl<T> Node<T> {
     pub(super) fn of(current: &Current<Made<T>>) -> Result<Node<T>> {
-        let closed = || Error::Disconnected { reason: "this side closed it".to_owned() };
+        let closed = || Error::disconnected("this side closed it");
         let value = current.value().clone().ok_or_else(closed)?;
         Ok(Node { value, link: Link::of(current) })
     }

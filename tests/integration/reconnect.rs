@@ -1,13 +1,16 @@
 //! A connection to a node that is killed and started again.
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 
 use bitcoin_ipc::Error;
 use bitcoin_ipc::init::InitClient;
 use bitcoin_ipc::ipc::{Ipc, IpcOptions};
 use bitcoin_ipc::mining::MiningClient;
-use multiprocess::{ReconnectState, process::Backoff};
+use bitcoin_regtest::{Chain, NodeInit};
+use multiprocess::process::Backoff;
+use multiprocess::{IncomingCall, Interceptor, OutgoingCall, ReconnectState};
 use tempfile::TempDir;
 
 use crate::nodes::NodeProcess;
@@ -66,4 +69,61 @@ fn addresses_without_a_connection() {
     }
     let error = client.reconnect_address("tcp:1").unwrap_err();
     assert_eq!(error.to_string(), "Unrecognized address 'tcp:1'");
+}
+
+/// Counts the calls that it sees, on either side.
+#[derive(Default)]
+struct Counts {
+    calls: AtomicUsize,
+    served: AtomicUsize,
+}
+
+impl Counts {
+    fn seen(&self) -> (usize, usize) {
+        (self.calls.load(Ordering::SeqCst), self.served.load(Ordering::SeqCst))
+    }
+}
+
+impl Interceptor for Counts {
+    fn before_call(&self, _call: &mut OutgoingCall<'_>) -> bitcoin_ipc::Result<()> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn before_serve(&self, _call: &mut IncomingCall<'_>) -> bitcoin_ipc::Result<()> {
+        self.served.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// On those that are made once and those that are made again, and where others connect.
+#[test]
+fn an_interceptor_sees_the_calls_of_all_connections() {
+    let dir = TempDir::new().unwrap();
+    let (ours, theirs) = (Arc::<Counts>::default(), Arc::<Counts>::default());
+    let init = InitClient::new(NodeInit::new(Chain::regtest()));
+    let node = IpcOptions::new("bitcoin-node", init).datadir(dir.path()).intercept(theirs.clone());
+    let node = Ipc::new(node);
+    node.listen_address("unix").unwrap();
+    let options = IpcOptions::client("client").datadir(dir.path()).connect_timeout(LONG);
+    let client = Ipc::new(options.intercept(ours.clone()));
+
+    let init = client.connect_address("unix").unwrap().expect("an address");
+    assert_eq!((ours.seen(), theirs.seen()), ((0, 0), (0, 0)));
+    init.make_echo().wait().unwrap();
+    assert_eq!((ours.seen(), theirs.seen()), ((1, 0), (0, 1)));
+
+    let again = client.reconnect_address("unix").unwrap().expect("an address");
+    let again = again.start(|init: &InitClient| Ok(init.clone())).unwrap();
+    for generation in 1..=2 {
+        let mut current = again.get(LONG).unwrap();
+        wait_until("it has connected", || {
+            current = again.get(LONG).unwrap();
+            current.generation() == generation
+        });
+        current.make_echo().wait().unwrap();
+        let calls = 1 + usize::try_from(generation).unwrap();
+        assert_eq!((ours.seen(), theirs.seen()), ((calls, 0), (0, calls)));
+        node.disconnect_incoming();
+    }
 }

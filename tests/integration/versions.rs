@@ -181,8 +181,7 @@ fn a_template_of_30_answers_at_its_own_ordinals() {
     asked.take();
 
     let (coinbase, bytes) = coinbase();
-    for (nonce, outcome) in
-        [(3, Outcome::Accepted), (4, Outcome::Rejected(Rejection { reason: None, debug: None }))]
+    for (nonce, outcome) in [(3, Outcome::Accepted), (4, Outcome::Rejected(Rejection::new("", "")))]
     {
         let call = template.submit_solution(VERSION, 2, nonce, coinbase.clone());
         assert_eq!(call.wait().unwrap(), outcome);

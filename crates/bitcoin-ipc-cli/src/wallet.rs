@@ -7,7 +7,7 @@ use std::time::Duration;
 use bitcoin_ipc_draft::init::InitClient;
 use bitcoin_ipc_wallet::WalletProcess;
 use multiprocess::process::Backoff;
-use multiprocess::{Connection, Reconnect, ReconnectState, Reconnecting};
+use multiprocess::{Reconnect, ReconnectState, Reconnecting};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -64,7 +64,7 @@ fn serve_node_at(socket: PathBuf, process: &WalletProcess) -> Outcome {
     signals::end_on_second_interrupt()?;
     let (init, stops) = (process.init(), process.clone());
     let node: Reconnecting<()> = Reconnect::to_path(&socket)
-        .connection(move |socket| Connection::builder().serve(init.clone()).start(socket))
+        .serve(init)
         .backoff(Backoff {
             longest: LONGEST_PAUSE,
             reset_after: LONGEST_PAUSE,
@@ -80,7 +80,7 @@ fn serve_node_at(socket: PathBuf, process: &WalletProcess) -> Outcome {
     if let Err(problem) = node.get(FIRST) {
         match node.state() {
             // Such as a path that is too long.
-            ReconnectState::Ended { reason } => return Err(reason.into()),
+            ReconnectState::Ended { reason, .. } => return Err(reason.into()),
             _ => output::note(format_args!("{problem}; trying again")),
         }
     }

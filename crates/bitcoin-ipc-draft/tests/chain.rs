@@ -472,7 +472,7 @@ fn what_is_not_served_says_so_with_its_name() {
         (chain.get_rw_setting("a").wait().unwrap_err(), "Chain.getRwSetting"),
     ] {
         assert!(
-            matches!(&error, Error::Unimplemented { method } if method.contains(name)),
+            matches!(&error, Error::Unimplemented { method, .. } if method.contains(name)),
             "{error}"
         );
     }

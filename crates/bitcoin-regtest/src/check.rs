@@ -24,6 +24,7 @@ const LOCKTIME_THRESHOLD: u32 = 500_000_000;
 
 /// What the next block's header has to contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NextBlock {
     /// The block it builds on.
     pub previous: BlockHash,

@@ -43,6 +43,7 @@ pub enum Removal {
 
 /// A block that was kept, of any branch.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct BlockEntry {
     /// The block.
     pub block: Arc<Block>,

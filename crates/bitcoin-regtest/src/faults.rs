@@ -43,7 +43,7 @@ const METHODS: &[&str] = &[
 /// let node = RegtestNode::start()?;
 /// let mining = node.init().make_mining().wait()?.expect("the node has Mining");
 /// node.faults().fail("Mining.getTip", 1, "the disk is full");
-/// assert!(matches!(mining.get_tip().wait(), Err(Error::Remote { message }) if message == "the disk is full"));
+/// assert!(matches!(mining.get_tip().wait(), Err(Error::Remote { message, .. }) if message == "the disk is full"));
 /// assert!(mining.get_tip().wait().is_ok(), "only once");
 /// assert_eq!(node.faults().calls("Mining.getTip"), 2);
 /// # Ok(())

@@ -26,6 +26,7 @@ pub(super) struct Mempool {
 
 /// A transaction of the memory pool.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct MempoolEntry {
     /// Its id.
     pub txid: Txid,
@@ -37,6 +38,7 @@ pub struct MempoolEntry {
 
 /// What would become of a transaction.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Acceptance {
     /// Its fee.
     pub fee: Amount,

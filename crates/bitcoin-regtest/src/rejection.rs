@@ -5,6 +5,7 @@ use std::fmt;
 
 /// Why a block was refused, in Bitcoin Core's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rejection {
     /// The reject reason of BIP 22, such as `high-hash`.
     pub reason: Cow<'static, str>,

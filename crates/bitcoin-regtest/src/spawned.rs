@@ -87,13 +87,13 @@ impl SpawnedNode {
         let program = std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
         let program = program.unwrap_or_else(|| OsString::from(PROGRAM));
         SpawnedNode::start_program(program).map_err(|error| match error {
-            Error::Spawn { program, problem } => Error::Spawn {
+            Error::Spawn { program, problem, .. } => Error::spawn(
                 program,
-                problem: format!(
+                format!(
                     "{problem}; install it (in a checkout: `cargo install --path \
                      crates/{PROGRAM}`), or set {VARIABLE} to its path"
                 ),
-            },
+            ),
             other => other,
         })
     }
@@ -166,9 +166,7 @@ impl SpawnedNode {
 
     fn order_within(&self, patience: Duration, method: &str, params: Value) -> Result<Value> {
         let rpc = self.process().as_ref().map(|process| process.rpc.clone());
-        let rpc = rpc.ok_or_else(|| Error::Disconnected {
-            reason: "the node is killed: restart it first".to_owned(),
-        })?;
+        let rpc = rpc.ok_or_else(|| Error::disconnected("the node is killed: restart it first"))?;
         rpc.call(method, params).timeout(patience).wait().map_err(|error| match error {
             RpcError::Node(error) => Error::failed(error.message),
             other => other.into(),

@@ -60,7 +60,10 @@ fn delays_and_errors_to_order() {
     node.faults().fail("Mining.getTip", 2, "no disk");
     for _ in 0..2 {
         let failed = mining.get_tip().wait().unwrap_err();
-        assert!(matches!(&failed, Error::Remote { message } if message == "no disk"), "{failed}");
+        assert!(
+            matches!(&failed, Error::Remote { message, .. } if message == "no disk"),
+            "{failed}"
+        );
     }
     mining.get_tip().wait().unwrap();
     node.faults().delay("Mining.getTip", LONG);

@@ -87,7 +87,10 @@ fn time_delays_and_errors() {
         let mining = mining(node);
         node.fail("Mining.getTip", 1, "no disk").unwrap();
         let failed = mining.get_tip().wait().unwrap_err();
-        assert!(matches!(&failed, Error::Remote { message } if message == "no disk"), "{failed}");
+        assert!(
+            matches!(&failed, Error::Remote { message, .. } if message == "no disk"),
+            "{failed}"
+        );
         node.delay("Mining.getTip", LONG).unwrap();
         let cut = mining.get_tip().timeout(Duration::from_millis(30)).wait();
         assert!(matches!(cut, Err(Error::Timeout(_))), "{cut:?}");

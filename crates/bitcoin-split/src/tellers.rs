@@ -42,7 +42,7 @@ impl Place {
             let message = format!(
                 "your connection has {MOST} subscriptions, its maximum: end one of them first, by its handler"
             );
-            return Err(Error::Overloaded { message });
+            return Err(Error::overloaded(message));
         }
         *taken += 1;
         Ok(Place { connection })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use capnp_rpc::rpc_capnp::exception;
 
-/// The kinds of exceptions in Cap'n Proto.
+/// The kinds of exceptions in Cap'n Proto: the protocol has these four and no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExceptionKind {
     /// The method failed, or the caller asked for something impossible.
@@ -21,6 +21,7 @@ pub enum ExceptionKind {
 
 /// The error of a call, as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Exception {
     /// The kind.
     pub kind: ExceptionKind,

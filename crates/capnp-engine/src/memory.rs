@@ -45,6 +45,7 @@ const ASKED: usize = 64 << 10;
 /// This is what a thread unwinds with, as the code that writes messages has no other way out: who runs such code
 /// catches it, and reports it as an error of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NoMemory {
     /// What was asked for.
     pub bytes: usize,

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 pub enum Error {
     /// The schema compiler found mistakes in a schema, or could not run.
     #[error("the schema compiler failed\n\n{output}")]
+    #[non_exhaustive]
     Compiler {
         /// The compiler's messages, or where they are.
         output: String,
@@ -25,6 +26,7 @@ pub enum Error {
 
     /// The builder was called in a way that cannot work; the text says what to do instead.
     #[error("{problem}")]
+    #[non_exhaustive]
     Builder {
         /// What was wrong and what to do.
         problem: String,
@@ -35,6 +37,7 @@ pub enum Error {
     #[error(
         "multiprocess-build failed: {problem}. This is a defect of the generator; please report it"
     )]
+    #[non_exhaustive]
     Generator {
         /// What happened.
         problem: String,
@@ -42,6 +45,7 @@ pub enum Error {
 
     /// A file could not be read or written.
     #[error("cannot {doing} {}: {source}", path.display())]
+    #[non_exhaustive]
     Io {
         /// What was done, such as `read`.
         doing: &'static str,

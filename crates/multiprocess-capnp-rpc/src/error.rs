@@ -5,10 +5,10 @@ use multiprocess::Error;
 /// An error of a call as capnp-rpc has it.
 pub(crate) fn to_capnp(error: Error) -> capnp::Error {
     match error {
-        Error::Unimplemented { method } => capnp::Error::unimplemented(method),
-        Error::Overloaded { message } => capnp::Error::overloaded(message),
-        Error::Remote { message } => capnp::Error::failed(message),
-        Error::Disconnected { reason } => capnp::Error::disconnected(reason),
+        Error::Unimplemented { method, .. } => capnp::Error::unimplemented(method),
+        Error::Overloaded { message, .. } => capnp::Error::overloaded(message),
+        Error::Remote { message, .. } => capnp::Error::failed(message),
+        Error::Disconnected { reason, .. } => capnp::Error::disconnected(reason),
         other if other.is_disconnect() => capnp::Error::disconnected(other.to_string()),
         other => capnp::Error::failed(other.to_string()),
     }
@@ -23,9 +23,9 @@ pub(crate) fn from_capnp(error: capnp::Error) -> Error {
     };
     match error.kind {
         Failed => Error::failed(text(error)),
-        Overloaded => Error::Overloaded { message: text(error) },
-        Disconnected => Error::Disconnected { reason: text(error) },
-        Unimplemented => Error::Unimplemented { method: text(error) },
+        Overloaded => Error::overloaded(text(error)),
+        Disconnected => Error::disconnected(text(error)),
+        Unimplemented => Error::unimplemented(text(error)),
         // What is wrong with a message, each a kind of its own.
         _ => Error::failed(error.to_string()),
     }

@@ -65,9 +65,10 @@ impl Drop for ServedHook {
 }
 
 fn gone() -> Error {
-    let reason = "the bridge to capnp-rpc has ended with its thread: keep its driver running as long as \
-                  its objects are called";
-    Error::Disconnected { reason: reason.to_owned() }
+    Error::disconnected(
+        "the bridge to capnp-rpc has ended with its thread: keep its driver running as long as its \
+         objects are called",
+    )
 }
 
 /// The clients that a bridge serves.

@@ -46,8 +46,3 @@ pub use objects::on;
 pub use serve::{Serve, serve};
 pub use sink::{CallSink, sink};
 pub use start::StartStream;
-
-/// What is wrong and what to do.
-fn misuse(problem: impl Into<String>) -> multiprocess::Error {
-    multiprocess::Error::ApiMisuse { problem: problem.into() }
-}

@@ -14,13 +14,11 @@ use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::time::Duration;
 
-use multiprocess::{Connection, Disconnected, Result, WeakConnection};
+use multiprocess::{Connection, Disconnected, Error, Result, WeakConnection};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::UnixStream;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-
-use crate::start::io as io_error;
 
 /// How long the rest may take when one side has ended: to write what the connection had written before its end,
 /// and to see the end of the peer.
@@ -40,13 +38,13 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Pump<S> {
     /// The socket for the connection, and what carries its bytes.
     pub(crate) fn new(stream: S, handle: &Handle) -> Result<(OwnedFd, Pump<S>)> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()
-            .map_err(|error| io_error("make a socket pair", error))?;
-        ours.set_nonblocking(true).map_err(|error| io_error("use a socket pair", error))?;
+            .map_err(|error| Error::io("make a socket pair", error))?;
+        ours.set_nonblocking(true).map_err(|error| Error::io("use a socket pair", error))?;
         let _entered = handle.enter();
         // Panics here, not in the task, where the runtime has no time.
         drop(tokio::time::sleep(Duration::ZERO));
         let socket =
-            UnixStream::from_std(ours).map_err(|error| io_error("watch a socket pair", error))?;
+            UnixStream::from_std(ours).map_err(|error| Error::io("watch a socket pair", error))?;
         let explains = Explains(WeakConnection::default());
         Ok((theirs.into(), Pump { explains, ended: None, socket, stream }))
     }

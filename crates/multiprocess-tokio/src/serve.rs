@@ -10,19 +10,20 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
 use multiprocess::process::PeerCredentials;
-use multiprocess::{Interface, Limits, Result, Server};
+use multiprocess::{Error, Interceptor, Interface, Limits, Result, Server};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{guard, misuse};
+use crate::guard;
 use admission::{admitted, is_of_the_peer, no_place, refuse};
 use one::serve_one;
 
@@ -99,6 +100,7 @@ pub struct Serve {
 /// What does not depend on the kind of the streams.
 struct Settings {
     limits: Limits,
+    interceptors: Vec<Arc<dyn Interceptor>>,
     grace: Duration,
     max_connections: usize,
     first_message: Duration,
@@ -112,6 +114,7 @@ impl Serve {
     pub fn new() -> Serve {
         let settings = Settings {
             limits: Limits::default(),
+            interceptors: Vec::new(),
             grace: Self::GRACE,
             max_connections: Server::MAX_CONNECTIONS,
             first_message: Server::FIRST_MESSAGE,
@@ -122,6 +125,12 @@ impl Serve {
     /// Bounds on what each peer can make this process hold.
     pub fn limits(mut self, limits: Limits) -> Serve {
         self.settings.limits = limits;
+        self
+    }
+
+    /// Has `interceptor` see each call of each connection, within those that were set before it: see [`Interceptor`].
+    pub fn intercept(mut self, interceptor: Arc<dyn Interceptor>) -> Serve {
+        self.settings.interceptors.push(interceptor);
         self
     }
 
@@ -201,7 +210,7 @@ impl Serve {
         M: FnMut(&S) -> Result<I>,
     {
         if TypeId::of::<S>() == TypeId::of::<TcpStream>() {
-            return Err(misuse(
+            return Err(Error::misuse(
                 "plain TCP is not served, as everyone could call: serve TLS with client certificates (Serve::tls, with \
                  the feature `tls`), or a unix socket",
             ));
@@ -241,7 +250,7 @@ impl Settings {
         M: FnMut(&S) -> Result<I>,
     {
         let handle = Handle::try_current()
-            .map_err(|_| misuse("connections are served within a tokio runtime only"))?;
+            .map_err(|_| Error::misuse("connections are served within a tokio runtime only"))?;
         // Dropped, it ends the connections.
         let mut connections = JoinSet::new();
         let accepting = async {

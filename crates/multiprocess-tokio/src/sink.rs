@@ -9,8 +9,6 @@ use std::task::{Context, Poll, ready};
 use futures_sink::Sink;
 use multiprocess::{Call, Error, Interface, Result, rt};
 
-use crate::misuse;
-
 /// A method of `object` that the schema declares `-> stream`, as a [`Sink`] of what `write` gives it.
 ///
 /// - An item is sent in `start_send`. The sink is ready for the next when the peer's flow control lets it: at most 64
@@ -119,8 +117,8 @@ where
                 *last = Some((this.write)(&this.object, item).start());
                 Ok(())
             }
-            State::Open(Some(_)) => Err(misuse("poll_ready comes before each start_send")),
-            State::Closing(_) | State::Closed => Err(misuse("the sink was closed")),
+            State::Open(Some(_)) => Err(Error::misuse("poll_ready comes before each start_send")),
+            State::Closing(_) | State::Closed => Err(Error::misuse("the sink was closed")),
         }
     }
 

@@ -11,7 +11,6 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::misuse;
 use crate::pump::Pump;
 
 /// Starts connections over streams of tokio: a method of [`Connection::builder`]'s.
@@ -81,7 +80,7 @@ pub trait StartStream: StartConnection + Sized {
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
         let handle = Handle::try_current().map_err(|_| {
-            misuse(
+            Error::misuse(
                 "a stream was given to a connection outside of a tokio runtime: call start_stream in a task, or \
                  start_stream_on(stream, &handle)",
             )
@@ -117,10 +116,25 @@ where
     B: StartConnection,
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
+    #[cfg(feature = "tls")]
+    let builder = identified(builder, &stream);
     let Socket { descriptor, carry } = Socket::of(stream, handle)?;
     let connection = builder.start_connection(descriptor)?;
     let carried = carry.map(|carry| carry(Some(&connection)));
     Ok((connection, carried))
+}
+
+/// With what is known of the peer of a TLS stream.
+#[cfg(feature = "tls")]
+fn identified<B: StartConnection, S: 'static>(builder: B, stream: &S) -> B {
+    let stream: &dyn Any = stream;
+    match stream.downcast_ref::<crate::tls::TlsStream>() {
+        Some(stream) => {
+            let peer = std::sync::Arc::new(stream.peer().clone());
+            builder.identified(stream.peer_name(), peer)
+        }
+        None => builder,
+    }
 }
 
 /// A socket that stands for a stream.
@@ -141,13 +155,15 @@ impl Socket {
         let mut stream = Some(stream);
         let any: &mut dyn Any = &mut stream;
         if let Some(socket) = any.downcast_mut::<Option<UnixStream>>().and_then(Option::take) {
-            let socket = socket.into_std().map_err(|error| io("take over a socket", error))?;
+            let socket =
+                socket.into_std().map_err(|error| Error::io("take over a socket", error))?;
             return Ok(Socket { descriptor: socket.into(), carry: None });
         }
         if let Some(socket) = any.downcast_mut::<Option<TcpStream>>().and_then(Option::take) {
             // A call must not wait for others to fill a packet. Where it cannot be set, it is only slower.
             let _ = socket.set_nodelay(true);
-            let socket = socket.into_std().map_err(|error| io("take over a socket", error))?;
+            let socket =
+                socket.into_std().map_err(|error| Error::io("take over a socket", error))?;
             return Ok(Socket { descriptor: socket.into(), carry: None });
         }
         let Some(stream) = stream else { unreachable!("a stream is taken once") };
@@ -157,8 +173,4 @@ impl Socket {
             Box::new(move |connection| handle.spawn(pump.carrying(connection).run()));
         Ok(Socket { descriptor, carry: Some(carry) })
     }
-}
-
-pub(crate) fn io(doing: &str, source: std::io::Error) -> Error {
-    Error::Io { doing: doing.to_owned(), source: source.into() }
 }

@@ -44,17 +44,46 @@
 //! ```
 //!
 //! Both sides speak TLS 1.3 only, and make the whole handshake for each connection: a certificate is looked at each
-//! time, and one that has expired is refused from then on. Connections that are there go on. Revocation lists are not
-//! read: an authority that is to let a peer go should sign for short times, or [`Listener::accept_if`] refuse it by its
-//! [fingerprint](Peer::fingerprint).
+//! time, and one that has expired is refused from then on. Connections that are there go on. A certificate that is not to
+//! be accepted any more is revoked by its authority ([`Identity::revocation_lists`]), or [`Listener::accept_if`] refuses it
+//! by its [fingerprint](Peer::fingerprint).
+//!
+//! Methods and interceptors are told [who calls](Peer::of).
+//!
+//! A connection that is made again when it is lost:
+//!
+//! ```no_run
+//! use multiprocess::{Connection, Error, Reconnect, Reconnecting, Result};
+//! use multiprocess_tokio::{StartStream, tls};
+//! use tokio::runtime::Handle;
+//! # mod market { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/generated/market.rs")); }
+//! # use market::MarketClient;
+//!
+//! fn market(to: tls::Address, identity: tls::Identity, handle: Handle) -> Result<Reconnecting<MarketClient>> {
+//!     let name = to.to_string();
+//!     // It runs on a thread of multiprocess's, which may block.
+//!     let connect = move || {
+//!         let stream = handle.block_on(tls::connect(&to, &identity))?;
+//!         // Here are interceptors, limits and what is served set, for each connection.
+//!         Connection::builder().start_stream_on(stream, &handle)
+//!     };
+//!     Reconnect::with(connect)
+//!         .name(name)
+//!         // Otherwise it would end when the server cannot be reached.
+//!         .retry_if(|error| !matches!(error, Error::ApiMisuse { .. }))
+//!         .start(|market: &MarketClient| Ok(market.clone()))
+//! }
+//! ```
 
 mod address;
 mod client;
 mod failure;
+mod files;
 mod handshakes;
 mod identity;
 mod listener;
 mod peer;
+mod revocation;
 mod stream;
 
 pub use address::Address;

@@ -53,6 +53,15 @@ const TICK: Duration = Duration::from_millis(1);
 /// How long the driver waits for the calls of the futures that it has woken, to write them at once.
 const WRITE_DELAY: Duration = Duration::from_micros(50);
 
+/// The longest time that is waited for at once. epoll fails for what does not fit in its milliseconds, where the kernel
+/// or a sandbox does not have its newer form; and a peer may tell a deadline as far away as it likes.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// How long to wait at once for what is due after `left`: it is looked at again then.
+fn one_wait(left: Duration) -> Duration {
+    left.min(LONGEST_WAIT)
+}
+
 /// The process's driver, started on first use. Where that fails, the next use tries again. In a fork of the
 /// process it is an error.
 pub(crate) fn driver() -> Result<&'static Driver> {
@@ -246,7 +255,7 @@ impl Driver {
             let left = when.saturating_duration_since(Instant::now());
             timeout = Some(timeout.map_or(left, |timeout| timeout.min(left)));
         }
-        let waited = self.poller.wait(happened, timeout, later.is_some());
+        let waited = self.poller.wait(happened, timeout.map(one_wait), later.is_some());
         self.waits.store(false, Ordering::SeqCst);
         waited
     }
@@ -293,6 +302,22 @@ impl Driver {
                 }
             };
             crate::panics::run_hook("a timer", timer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::one_wait;
+
+    /// However far away a peer's deadline is.
+    #[test]
+    fn a_wait_fits_in_the_milliseconds_of_every_system_call() {
+        assert_eq!(one_wait(Duration::from_micros(7)), Duration::from_micros(7));
+        for left in [Duration::from_secs(30 * 86_400), Duration::MAX] {
+            assert!(i32::try_from(one_wait(left).as_millis()).is_ok(), "{left:?}");
         }
     }
 }

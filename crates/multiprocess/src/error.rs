@@ -18,6 +18,42 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// [`Error::Spawn`] that there never was one; after any other error the connection and its objects go
 /// on working. They also go on working if only something behind the peer is gone:
 /// [`Connection::is_connected`](crate::Connection::is_connected) distinguishes the two.
+///
+/// Variants can get more fields in later versions. So a pattern ends with `..`, and an error is made by the
+/// function of its variant. Most methods need [`failed`](Error::failed) and [`raised`](Error::raised) only; the
+/// others are for servers that pass calls on, for bridges, and for tests of what a program does about an error.
+///
+/// What a method returns arrives at a caller in another process as the same variant if that is `Remote`,
+/// `Disconnected`, `Unimplemented`, `Overloaded`, or a `Raised` that the schema declares. Any other arrives as
+/// `Remote` with its text, or as `Disconnected` where [`is_disconnect`](Error::is_disconnect) is true.
+///
+/// | variant | made by |
+/// |---|---|
+/// | `Disconnected` | [`disconnected`](Error::disconnected) |
+/// | `Unimplemented` | [`unimplemented`](Error::unimplemented) |
+/// | `Overloaded` | [`overloaded`](Error::overloaded) |
+/// | `Cancelled` | itself |
+/// | `Timeout` | `Error::Timeout(duration.into())` |
+/// | `Remote` | [`failed`](Error::failed) |
+/// | `Raised` | [`raised`](Error::raised), [`raised_in`](Error::raised_in) |
+/// | `PeerMisbehaved` | [`peer_misbehaved`](Error::peer_misbehaved) |
+/// | `Decode` | [`decode`](Error::decode) |
+/// | `PeerTooOld` | [`peer_too_old`](Error::peer_too_old) |
+/// | `ApiMisuse` | [`misuse`](Error::misuse) |
+/// | `Spawn` | [`spawn`](Error::spawn) |
+/// | `Address` | [`address`](Error::address) |
+/// | `Io` | [`io`](Error::io) |
+///
+/// ```
+/// use multiprocess::Error;
+///
+/// let error = Error::failed("no such wallet");
+/// assert!(matches!(&error, Error::Remote { message, .. } if message == "no such wallet"));
+/// ```
+///
+/// ```compile_fail,E0639
+/// let error = multiprocess::Error::Remote { message: "no such wallet".to_owned() };
+/// ```
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -31,6 +67,7 @@ pub enum Error {
     /// If a method returns this, or another error for which [`is_disconnect`](Error::is_disconnect) is
     /// true, its caller receives this.
     #[error("disconnected: {reason}")]
+    #[non_exhaustive]
     Disconnected {
         /// What ended the connection, or the peer's text about its loss.
         reason: String,
@@ -38,6 +75,7 @@ pub enum Error {
 
     /// The peer's object does not have the method, or the local object left the trait's default.
     #[error("not implemented by the other side: {method}")]
+    #[non_exhaustive]
     Unimplemented {
         /// The method, or the peer's own text.
         method: String,
@@ -45,6 +83,7 @@ pub enum Error {
 
     /// A limit of the peer or of this side was reached; the call was not run.
     #[error("overloaded: {message}")]
+    #[non_exhaustive]
     Overloaded {
         /// Which limit.
         message: String,
@@ -64,6 +103,7 @@ pub enum Error {
 
     /// The method failed with a message, or panicked. Only that call is lost.
     #[error("the other side failed: {message}")]
+    #[non_exhaustive]
     Remote {
         /// Its text. A C++ exception arrives as `std::exception: WHAT`.
         message: String,
@@ -76,6 +116,7 @@ pub enum Error {
 
     /// The peer broke the protocol; the connection was closed.
     #[error("the other side broke the protocol: {problem}")]
+    #[non_exhaustive]
     PeerMisbehaved {
         /// What it did.
         problem: String,
@@ -83,6 +124,7 @@ pub enum Error {
 
     /// A value that arrived does not fit its type. Only that call is lost.
     #[error("cannot decode {}: {problem}", if path.is_empty() { "the message" } else { path })]
+    #[non_exhaustive]
     Decode {
         /// The field, as the schema spells it, from the method down, like `Mining.getTip.result.hash`.
         /// Empty where the message as a whole is wrong, and no method is known.
@@ -99,6 +141,7 @@ pub enum Error {
     /// ([`PeerVersion`](crate::PeerVersion) says what is known). The schema's author can mark a field
     /// `$Rust.mayBeLost`.
     #[error("the other side is too old for {path}: {problem}")]
+    #[non_exhaustive]
     PeerTooOld {
         /// The field, as the schema spells it, from the method down.
         path: String,
@@ -109,6 +152,7 @@ pub enum Error {
     /// This program used the API in a way that cannot work, such as to call an object that it has closed;
     /// the text says what to do instead. Nothing was sent.
     #[error("{problem}")]
+    #[non_exhaustive]
     ApiMisuse {
         /// What was wrong and what to do.
         problem: String,
@@ -116,6 +160,7 @@ pub enum Error {
 
     /// A child process could not be started, or did not serve.
     #[error("cannot run {}: {problem}", program.display())]
+    #[non_exhaustive]
     Spawn {
         /// The program.
         program: PathBuf,
@@ -125,6 +170,7 @@ pub enum Error {
 
     /// An address to listen on or connect to is wrong or unusable.
     #[error("{problem}")]
+    #[non_exhaustive]
     Address {
         /// The address as it was given.
         address: String,
@@ -134,6 +180,7 @@ pub enum Error {
 
     /// The system refused an operation.
     #[error("cannot {doing}: {source}")]
+    #[non_exhaustive]
     Io {
         /// The operation, such as `accept a connection`.
         doing: String,
@@ -220,7 +267,7 @@ impl Error {
         matches!(self, Disconnected { .. } | PeerMisbehaved { .. } | Spawn { .. })
     }
 
-    /// An error for a user's own method to return: the caller receives it as
+    /// An error for a user's own method to return: it could not do what it was asked. The caller receives it as
     /// [`Error::Remote`] with this message.
     ///
     /// ```
@@ -274,14 +321,120 @@ impl Error {
         }
     }
 
-    /// The error that a trait's default method returns.
-    pub fn unimplemented(method: &str) -> Error {
-        Error::Unimplemented { method: method.to_owned() }
+    /// Something that the call needs is gone for good, such as a process to which the method passes calls on.
+    /// Nobody did anything wrong. The caller's own connection stays.
+    ///
+    /// ```
+    /// let error = multiprocess::Error::disconnected("the node behind this relay has gone");
+    /// assert!(error.is_disconnect());
+    /// assert_eq!(error.to_string(), "disconnected: the node behind this relay has gone");
+    /// ```
+    pub fn disconnected(reason: impl Into<String>) -> Error {
+        Error::Disconnected { reason: reason.into() }
     }
 
-    /// A field that does not decode.
+    /// The object does not have the method, and may be older than its caller. Generated traits return it from
+    /// the methods that a server leaves out.
+    ///
+    /// ```
+    /// let error = multiprocess::Error::unimplemented("Wallet.bumpFee");
+    /// assert_eq!(error.to_string(), "not implemented by the other side: Wallet.bumpFee");
+    /// ```
+    pub fn unimplemented(method: impl Into<String>) -> Error {
+        Error::Unimplemented { method: method.into() }
+    }
+
+    /// A limit is reached, and the call was not run: the caller asks for too much, or too many do. It can try
+    /// again later. The text names the limit and says what makes room.
+    ///
+    /// ```
+    /// let error = multiprocess::Error::overloaded("you have 10 subscriptions, the maximum: end one first");
+    /// assert!(matches!(error, multiprocess::Error::Overloaded { .. }));
+    /// ```
+    pub fn overloaded(message: impl Into<String>) -> Error {
+        Error::Overloaded { message: message.into() }
+    }
+
+    /// This program, or the caller of the method, uses something in a way that cannot work; the text says what
+    /// to do instead. It says that nothing was done, so it is not for what fails halfway.
+    ///
+    /// ```
+    /// let error = multiprocess::Error::misuse("the stream has ended: make a new one");
+    /// assert_eq!(error.to_string(), "the stream has ended: make a new one");
+    /// ```
+    pub fn misuse(problem: impl Into<String>) -> Error {
+        Error::ApiMisuse { problem: problem.into() }
+    }
+
+    /// A value that does not fit its type: whoever sent it is at fault. `path` is the field, as the schema
+    /// spells it, and empty where the message as a whole is wrong.
+    ///
+    /// ```
+    /// let error = multiprocess::Error::decode("Mining.getTip.result.hash", "it has 31 bytes and not 32");
+    /// assert_eq!(error.to_string(), "cannot decode Mining.getTip.result.hash: it has 31 bytes and not 32");
+    /// ```
     pub fn decode(path: impl Into<String>, problem: impl Into<String>) -> Error {
         Error::Decode { path: path.into(), problem: problem.into() }
+    }
+
+    /// The peer's version of the schema does not have what would be sent. Nobody is at fault: leave the value
+    /// at its default. `path` is the field, as the schema spells it.
+    ///
+    /// ```
+    /// let error = multiprocess::Error::peer_too_old("Mining.createNewBlock.options", "it ignores them");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "the other side is too old for Mining.createNewBlock.options: it ignores them",
+    /// );
+    /// ```
+    pub fn peer_too_old(path: impl Into<String>, problem: impl Into<String>) -> Error {
+        Error::PeerTooOld { path: path.into(), problem: problem.into() }
+    }
+
+    /// The peer broke the protocol: for code that speaks a protocol of its own. It closes no connection by
+    /// itself, but [`is_disconnect`](Error::is_disconnect) is true for it.
+    ///
+    /// ```
+    /// let error = multiprocess::Error::peer_misbehaved("its greeting has no version");
+    /// assert_eq!(error.to_string(), "the other side broke the protocol: its greeting has no version");
+    /// ```
+    pub fn peer_misbehaved(problem: impl Into<String>) -> Error {
+        Error::PeerMisbehaved { problem: problem.into() }
+    }
+
+    /// A program could not be started, or did not serve. `problem` is the system's reason or the exit status.
+    ///
+    /// ```
+    /// let error = multiprocess::Error::spawn("bitcoin-node", "it is not in PATH");
+    /// assert_eq!(error.to_string(), "cannot run bitcoin-node: it is not in PATH");
+    /// ```
+    pub fn spawn(program: impl Into<PathBuf>, problem: impl Into<String>) -> Error {
+        Error::Spawn { program: program.into(), problem: problem.into() }
+    }
+
+    /// An address is wrong or cannot be used. `problem` is the whole text that is shown: it names the address and
+    /// says what to do.
+    ///
+    /// ```
+    /// let text = "unx";
+    /// let error = multiprocess::Error::address(text, format!("{text:?} is no address: give unix or unix:PATH"));
+    /// assert_eq!(error.to_string(), "\"unx\" is no address: give unix or unix:PATH");
+    /// ```
+    pub fn address(address: impl Into<String>, problem: impl Into<String>) -> Error {
+        Error::Address { address: address.into(), problem: problem.into() }
+    }
+
+    /// The system refused an operation. `doing` follows the word "cannot".
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// let refused = io::Error::from(io::ErrorKind::PermissionDenied);
+    /// let error = multiprocess::Error::io("read the wallet", refused);
+    /// assert_eq!(error.to_string(), "cannot read the wallet: permission denied");
+    /// ```
+    pub fn io(doing: impl Into<String>, source: io::Error) -> Error {
+        Error::Io { doing: doing.into(), source: Arc::new(source) }
     }
 
     /// The text where it follows what has the word "disconnected" in it already, or the like.
@@ -310,18 +463,6 @@ impl Error {
             other => other,
         }
     }
-
-    pub(crate) fn disconnected(reason: impl Into<String>) -> Error {
-        Error::Disconnected { reason: reason.into() }
-    }
-
-    pub(crate) fn misuse(problem: impl Into<String>) -> Error {
-        Error::ApiMisuse { problem: problem.into() }
-    }
-
-    pub(crate) fn io(doing: impl Into<String>, source: io::Error) -> Error {
-        Error::Io { doing: doing.into(), source: Arc::new(source) }
-    }
 }
 
 /// A field's path behind what the field is in.
@@ -342,7 +483,7 @@ mod tests {
     fn debug_names_the_variant_and_no_word_stands_twice() {
         let cases = [
             (Error::disconnected("this side closed it"), "Disconnected: this side closed it"),
-            (Error::Overloaded { message: "no room".to_owned() }, "Overloaded: no room"),
+            (Error::overloaded("no room"), "Overloaded: no room"),
             (Error::Cancelled, "Cancelled: the call was cancelled"),
             (Error::misuse("it is closed"), "ApiMisuse: it is closed"),
             (Error::raised(7), "Raised: 7"),

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// memory that a message does not get.
 pub(crate) fn catch_panic<T>(method: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(method)).unwrap_or_else(|panic| {
-        if let Some(NoMemory { bytes }) = panic.downcast_ref() {
+        if let Some(NoMemory { bytes, .. }) = panic.downcast_ref() {
             let message = format!("no memory is left for a message of {bytes} bytes");
             return Err(Error::Overloaded { message });
         }

@@ -9,7 +9,7 @@ $Proxy.includeTypes("gallery/types.h");
 interface GalleryInterface $Proxy.wrap("gallery::Gallery") {
     construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap);
     makeRoom @1 (context :Proxy.Context, name :Text) -> (result :Room);
-    hang @2 (context :Proxy.Context, picture :Picture, labels :List(Label)) -> (result :Bool, error :Text $Proxy.exception("std::exception"));
+    hang @2 (context :Proxy.Context, picture :Picture, labels :List(Label)) -> (error :Text $Proxy.exception("std::exception"), result :Bool);
 }
 
 interface Room $Proxy.wrap("gallery::Room") {
@@ -29,7 +29,7 @@ struct Picture $Proxy.wrap("gallery::Picture") {
     internalId @2 :UInt32 $Proxy.skip;
 }
 
-struct Label $Proxy.wrap("std::pair<std::string, std::string>") {
+struct Label {
     key @0 :Text;
     value @1 :Text;
 }

@@ -5,6 +5,9 @@ interface Counters {
 
     open @0 (name :Text) -> (counter :Counter);
     # The counter of that name, which is made if there is none.
+
+    forget @1 (counter :Counter) -> (total :Int64);
+    # Forgets one of its counters, and tells where it stood.
 }
 
 interface Counter {

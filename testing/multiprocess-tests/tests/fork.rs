@@ -31,7 +31,7 @@ fn in_a_fork(child: impl FnOnce() -> bool) -> i32 {
 }
 
 fn says_why(error: &Error) -> bool {
-    matches!(error, Error::ApiMisuse { problem } if problem.contains("was forked from one"))
+    matches!(error, Error::ApiMisuse { problem, .. } if problem.contains("was forked from one"))
 }
 
 #[test]

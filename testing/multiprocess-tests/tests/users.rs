@@ -57,7 +57,7 @@ fn another_users_connection_is_refused_twice_over() {
     // And where somebody has changed that, by who connects.
     set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
     match call(connect_as(OTHER, &path).unwrap()) {
-        Err(Error::Disconnected { reason }) => {
+        Err(Error::Disconnected { reason, .. }) => {
             assert!(reason.contains("this server does not serve your user"), "{reason}");
         }
         other => panic!("{other:?}"),

@@ -199,7 +199,7 @@ impl Init for Relay {
     fn make_mining(&self) -> bitcoin_ipc::Result<Option<MiningClient>> {
         let away = |left: u32| left.checked_sub(1);
         match self.away.fetch_update(Ordering::AcqRel, Ordering::Acquire, away) {
-            Ok(_) => Err(Error::Disconnected { reason: "the node is away".to_owned() }),
+            Ok(_) => Err(Error::disconnected("the node is away")),
             Err(_) => self.node.make_mining(),
         }
     }
@@ -305,7 +305,7 @@ fn what_ends_a_stream_is_the_reason_of_the_loss() {
     impl Init for Gone {
         fn make_mining(&self) -> bitcoin_ipc::Result<Option<MiningClient>> {
             match self.0.fetch_add(1, Ordering::AcqRel) {
-                0 => Err(Error::Disconnected { reason: "the node has caught fire".to_owned() }),
+                0 => Err(Error::disconnected("the node has caught fire")),
                 _ => self.1.make_mining(),
             }
         }

@@ -43,11 +43,12 @@ impl Upstream {
         let why = match self.0.state() {
             ReconnectState::Connected { .. } => "it has just come back: try again".to_owned(),
             ReconnectState::Connecting { last_error: Some(why), .. }
-            | ReconnectState::Ended { reason: why } => why.to_string(),
+            | ReconnectState::Ended { reason: why, .. } => why.to_string(),
             _ => "no attempt has ended yet".to_owned(),
         };
-        let reason = format!("the node behind the relay is away; the relay connects again ({why})");
-        Error::Disconnected { reason }
+        Error::disconnected(format!(
+            "the node behind the relay is away; the relay connects again ({why})"
+        ))
     }
 
     /// Refuses a call while the node has too many that it has not ended. Clients may have given them up: Bitcoin
@@ -110,9 +111,9 @@ impl<T: Clone> Remade<T> {
 pub(super) fn to_client(error: Error) -> Error {
     match error {
         lost if lost.is_disconnect() => {
-            Error::Disconnected { reason: format!("the node behind the relay has gone: {lost}") }
+            Error::disconnected(format!("the node behind the relay has gone: {lost}"))
         }
-        Error::Remote { message } => Error::failed(message),
+        Error::Remote { message, .. } => Error::failed(message),
         other => other,
     }
 }

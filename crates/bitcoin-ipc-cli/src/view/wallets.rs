@@ -205,7 +205,7 @@ impl Wallets {
 /// The words of the process that failed, without those of the runtime.
 fn reason(error: &Error) -> String {
     match error {
-        Error::Remote { message } => message.clone(),
+        Error::Remote { message, .. } => message.clone(),
         other => other.to_string(),
     }
 }

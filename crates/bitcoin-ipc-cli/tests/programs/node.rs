@@ -85,12 +85,12 @@ fn bad_blocks_are_told_apart_from_bad_bytes() {
 
     let error = mining.submit_block_raw(vec![1, 2, 3]).wait().unwrap_err();
     assert!(
-        matches!(&error, Error::Remote { message } if message.contains("Mining.submitBlock.block: ")),
+        matches!(&error, Error::Remote { message, .. } if message.contains("Mining.submitBlock.block: ")),
         "{error:?}"
     );
     let error = mining.wait_tip_changed_raw(vec![0; 31], 0.0).wait().unwrap_err();
     assert!(
-        matches!(&error, Error::Remote { message } if message.contains("32 bytes")
+        matches!(&error, Error::Remote { message, .. } if message.contains("32 bytes")
             && message.contains("Mining.waitTipChanged.currentTip: ")),
         "{error:?}"
     );

@@ -71,7 +71,7 @@ fn template(mining: &MiningClient) -> Result<BlockTemplateClient> {
 #[track_caller]
 fn is_told<T: std::fmt::Debug>(outcome: Result<T>, told: &str) {
     let error = outcome.unwrap_err();
-    let Error::Remote { message } = &error else { panic!("{error}") };
+    let Error::Remote { message, .. } = &error else { panic!("{error}") };
     assert!(message.contains(told), "{message}");
 }
 
@@ -79,7 +79,7 @@ fn is_told<T: std::fmt::Debug>(outcome: Result<T>, told: &str) {
 #[track_caller]
 fn is_lost<T: std::fmt::Debug>(outcome: Result<T>, told: &str) {
     let error = outcome.unwrap_err();
-    let Error::Disconnected { reason } = &error else { panic!("{error}") };
+    let Error::Disconnected { reason, .. } = &error else { panic!("{error}") };
     assert!(reason.contains(told), "{reason}");
 }
 

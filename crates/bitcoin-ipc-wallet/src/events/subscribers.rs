@@ -204,7 +204,7 @@ mod tests {
             .add(move |number: u32| {
                 let _ = &sender;
                 assert_eq!(number, 1);
-                Err(Error::Disconnected { reason: "it has died".to_owned() })
+                Err(Error::disconnected("it has died"))
             })
             .unwrap();
         subscribers.tell(&1);

@@ -20,6 +20,7 @@ pub enum VaultError {
     /// The file is damaged, or not a wallet's. What is wrong with it.
     Damaged(String),
     /// A newer version of this program wrote the file.
+    #[non_exhaustive]
     Newer {
         /// The version of the file's format.
         file: i32,
@@ -27,6 +28,7 @@ pub enum VaultError {
         known: i32,
     },
     /// The wallet is of another network.
+    #[non_exhaustive]
     OtherNetwork {
         /// The wallet's.
         wallet: Network,
@@ -48,6 +50,7 @@ pub enum VaultError {
     /// It is not encrypted.
     NotEncrypted,
     /// The coins are not enough.
+    #[non_exhaustive]
     NotEnough {
         /// What is needed, with the fee.
         needed: Amount,
@@ -55,6 +58,7 @@ pub enum VaultError {
         available: Amount,
     },
     /// An amount so small that no node relays it.
+    #[non_exhaustive]
     Dust {
         /// The amount.
         amount: Amount,
@@ -80,6 +84,7 @@ pub enum VaultError {
     /// The transaction cannot be replaced.
     NotBumpable(&'static str),
     /// The fee of the replacement is too low.
+    #[non_exhaustive]
     BumpTooLow {
         /// The least fee of such a replacement.
         least_fee: Amount,
@@ -93,6 +98,7 @@ pub enum VaultError {
     /// A transaction that pays more than all bitcoin there are.
     TooMuch(Txid),
     /// A block with such a transaction.
+    #[non_exhaustive]
     BadBlock {
         /// The block's height.
         height: u32,
@@ -100,6 +106,7 @@ pub enum VaultError {
         txid: Txid,
     },
     /// A block that does not follow the wallet's tip.
+    #[non_exhaustive]
     NotNext {
         /// The block's height.
         height: u32,

@@ -284,7 +284,7 @@ fn notifications_of_a_node_of_february_are_waited_for() {
             *told = ChainNotificationsClient::new(Held { to, transactions });
             Ok(())
         }
-        Call::Wait => Err(Error::Unimplemented { method: "waitForNotifications".to_owned() }),
+        Call::Wait => Err(Error::unimplemented("waitForNotifications")),
         Call::WaitIfTipChanged => {
             of_all.wait_for_notifications().wait()?;
             let transactions: Vec<_> = std::mem::take(&mut *transactions.lock().unwrap());

@@ -164,7 +164,7 @@ fn blocks_come_in_order_and_may_come_again() {
     world.mine(2);
     let vault = world.vault();
     let error = vault.connect_block(&world.block(2), 2).unwrap_err();
-    assert_eq!(error, VaultError::NotNext { height: 2, tip: 0 });
+    assert!(matches!(error, VaultError::NotNext { height: 2, tip: 0, .. }), "{error}");
     for height in [1, 1, 2, 1, 3, 3] {
         vault.connect_block(&world.block(height), height).unwrap();
     }
@@ -174,7 +174,7 @@ fn blocks_come_in_order_and_may_come_again() {
     world.mine_to(world.address().script_pubkey());
     let (next, old) = (world.block(4), world.block(3));
     let error = vault.connect_blocks([(&*next, 4), (&*old, 9)]).unwrap_err();
-    assert_eq!(error, VaultError::NotNext { height: 9, tip: 4 });
+    assert!(matches!(error, VaultError::NotNext { height: 9, tip: 4, .. }), "{error}");
     assert!(vault.tip().height <= 3);
     world.follow();
     assert_eq!(world.balances(), [0, 0, 100 * COIN]);
@@ -193,7 +193,8 @@ fn blocks_leave_only_from_the_end() {
     let wrong = BlockId { height: 3, hash: stranger };
     assert!(matches!(vault.rewind_to(wrong), Err(VaultError::BadRequest(_))));
     let above = BlockId { height: 6, hash: stranger };
-    assert_eq!(vault.rewind_to(above), Err(VaultError::NotNext { height: 6, tip: 5 }));
+    let error = vault.rewind_to(above).unwrap_err();
+    assert!(matches!(error, VaultError::NotNext { height: 6, tip: 5, .. }), "{error}");
     vault.rewind_to(BlockId { height: 2, hash: stranger }).unwrap();
     assert_eq!(vault.tip().height, 2);
 }

@@ -40,6 +40,14 @@ fn too_much(to: &ScriptBuf) -> Vec<Transaction> {
     paying.collect()
 }
 
+/// The block and the transaction that were refused.
+fn bad_block(error: &VaultError) -> Option<(u32, Txid)> {
+    match error {
+        VaultError::BadBlock { height, txid, .. } => Some((*height, *txid)),
+        _ => None,
+    }
+}
+
 #[test]
 fn a_transaction_of_more_than_all_bitcoin_never_gets_in() {
     let world = World::rich(1);
@@ -59,11 +67,11 @@ fn a_transaction_of_more_than_all_bitcoin_never_gets_in() {
         let good = block_after(&world, tip.hash, &[]);
         let bad = block_after(&world, good.block_hash(), std::slice::from_ref(&tx));
         let refused = vault.connect_blocks([(&good, height), (&bad, height + 1)]).unwrap_err();
-        assert_eq!(refused, VaultError::BadBlock { height: height + 1, txid });
+        assert_eq!(bad_block(&refused), Some((height + 1, txid)), "{refused}");
         assert!(refused.to_string().contains("use a node that you trust"), "{refused}");
         let bad = block_after(&world, tip.hash, std::slice::from_ref(&tx));
         let refused = vault.connect_block(&bad, height).unwrap_err();
-        assert_eq!(refused, VaultError::BadBlock { height, txid });
+        assert_eq!(bad_block(&refused), Some((height, txid)), "{refused}");
 
         // Filled and signed it is harmless: nothing of it is stored.
         let mut psbt = Psbt::from_unsigned_tx(tx.clone()).unwrap();
@@ -144,7 +152,10 @@ fn the_highest_heights_and_latest_times_are_heights_and_times() {
         if height + 1 == u32::MAX {
             for height in [0, u32::MAX] {
                 let error = vault.connect_block(&next, height).unwrap_err();
-                assert_eq!(error, VaultError::NotNext { height, tip: u32::MAX });
+                assert!(
+                    matches!(error, VaultError::NotNext { height: h, tip: u32::MAX, .. } if h == height),
+                    "{error}"
+                );
             }
         }
         let recipients = [recipient(&stranger(), Amount::from_sat(COIN))];

@@ -144,7 +144,7 @@ fn hashes(mined: Result<Vec<BlockHash>>) -> Reply {
 
 fn refused(error: Error) -> Failure {
     match error {
-        Error::Remote { message } => fail(MISC_ERROR, message),
+        Error::Remote { message, .. } => fail(MISC_ERROR, message),
         other => fail(MISC_ERROR, other.to_string()),
     }
 }

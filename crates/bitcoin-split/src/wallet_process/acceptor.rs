@@ -33,10 +33,7 @@ impl Acceptor {
         let thread = Builder::new()
             .name("wallet-accept".to_owned())
             .spawn(move || accept(&listener, &served, &ends))
-            .map_err(|error| Error::Io {
-                doing: "start a thread that waits for wallet processes".to_owned(),
-                source: Arc::new(error),
-            })?;
+            .map_err(|error| Error::io("start a thread that waits for wallet processes", error))?;
         Ok(Acceptor { path, closed, thread: Some(thread) })
     }
 

@@ -173,7 +173,7 @@ fn the_loss_of_the_process_during_a_call_is_told() {
 #[test]
 fn what_a_lost_process_may_have_done_is_not_done_again_by_another() {
     let served = serve();
-    let lost = || multiprocess::Error::Disconnected { reason: "killed".to_owned() };
+    let lost = || multiprocess::Error::disconnected("killed");
     let _old = register(&served, "send", &[], move |_, _| Err(lost()));
     let _new = register(&served, "send", &[], |_, _| panic!("a second payment"));
     let error = execute(&served, "send", json!([])).unwrap_err().to_string();

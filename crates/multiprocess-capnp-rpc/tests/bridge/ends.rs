@@ -112,7 +112,7 @@ fn calls_of_a_bridge_that_has_ended_say_so() {
         driver.abort();
         assert_eq!(event(&events).await, "never is cancelled");
         let error = blocking(move || under_way.wait().unwrap_err()).await;
-        assert!(matches!(&error, Error::Disconnected { reason } if reason.contains("driver")));
+        assert!(matches!(&error, Error::Disconnected { reason, .. } if reason.contains("driver")));
         let error = lab.echo("gone").await.unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -245,7 +245,7 @@ fn streams_go_both_ways_and_say_what_failed() {
             assert_eq!(sink.done().wait().unwrap(), 500 * 4096);
             sink.write(Vec::new()).wait().unwrap();
             let error = sink.done().wait().unwrap_err();
-            assert!(matches!(&error, Error::Remote { message } if message == "an empty write"));
+            assert!(matches!(&error, Error::Remote { message, .. } if message == "an empty write"));
         })
         .await;
     });

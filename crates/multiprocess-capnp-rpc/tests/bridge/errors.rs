@@ -61,16 +61,16 @@ fn of_a_server_come_to_a_handle() {
     let connection = Connection::new(ours).unwrap();
     let lab: LabClient = connection.bootstrap().unwrap();
     let error = |kind| lab.fail(kind, "the text").wait().unwrap_err();
-    assert!(matches!(error(Kind::Failed), Error::Remote { message } if message == "the text"));
+    assert!(matches!(error(Kind::Failed), Error::Remote { message, .. } if message == "the text"));
     assert!(
-        matches!(error(Kind::Overloaded), Error::Overloaded { message } if message == "the text")
+        matches!(error(Kind::Overloaded), Error::Overloaded { message, .. } if message == "the text")
     );
     assert!(
-        matches!(error(Kind::Disconnected), Error::Disconnected { reason } if reason == "the text")
+        matches!(error(Kind::Disconnected), Error::Disconnected { reason, .. } if reason == "the text")
     );
     let unimplemented = error(Kind::Unimplemented);
     assert!(
-        matches!(&unimplemented, Error::Unimplemented { method } if method == "Lab.fail (the text)"),
+        matches!(&unimplemented, Error::Unimplemented { method, .. } if method == "Lab.fail (the text)"),
         "{unimplemented}"
     );
     let unserved = lab.unserved().wait().unwrap_err();

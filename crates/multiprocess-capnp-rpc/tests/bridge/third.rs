@@ -59,7 +59,7 @@ fn a_peers_object_is_served_to_another_peer() {
             assert_eq!(lab.counter(4).pipelined().next().wait().unwrap(), 5);
             assert_eq!(events.recv_timeout(PATIENCE), Ok("the counter is gone"));
             let error = lab.fail(Kind::Overloaded, "the text").wait().unwrap_err();
-            assert!(matches!(error, Error::Overloaded { message } if message == "the text"));
+            assert!(matches!(error, Error::Overloaded { message, .. } if message == "the text"));
             let never = lab.never().start();
             assert_eq!(events.recv_timeout(PATIENCE), Ok("never begins"));
             drop(never);

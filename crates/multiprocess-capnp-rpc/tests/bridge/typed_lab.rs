@@ -47,9 +47,9 @@ impl Lab for TypedLab {
     fn fail(&self, kind: Kind, text: String) -> Result<()> {
         Err(match kind {
             Kind::Failed => Error::failed(text),
-            Kind::Overloaded => Error::Overloaded { message: text },
-            Kind::Disconnected => Error::Disconnected { reason: text },
-            Kind::Unimplemented => Error::Unimplemented { method: text },
+            Kind::Overloaded => Error::overloaded(text),
+            Kind::Disconnected => Error::disconnected(text),
+            Kind::Unimplemented => Error::unimplemented(text),
             Kind::Unknown(_) => Error::failed("an unknown kind"),
         })
     }

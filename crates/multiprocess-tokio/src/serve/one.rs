@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use multiprocess::{Connection, Interface};
+use multiprocess::{Connection, ConnectionBuilder, Interface};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -31,6 +31,7 @@ where
         .limits(settings.limits.clone())
         .first_message(settings.first_message)
         .serve(object);
+    let builder = settings.interceptors.iter().cloned().fold(builder, ConnectionBuilder::intercept);
     let (connection, carried) = match start(builder, stream, handle) {
         Ok(started) => started,
         Err(error) => {

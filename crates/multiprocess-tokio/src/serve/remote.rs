@@ -11,7 +11,7 @@ impl Serve {
     /// [may connect](Listener::accept_if), the object that `make_object` makes for it, until `shutdown` is cancelled. A
     /// client for which `make_object` fails is told the error. Needs the feature `tls`.
     ///
-    /// An object that has to know who calls keeps its [`Peer`]. [`accept_if`](Self::accept_if) is for unix sockets, and has
+    /// A method that has to know who calls asks for [`Peer::of_current_call`]. [`accept_if`](Self::accept_if) is for unix sockets, and has
     /// no part in this. Who is refused, and why, is in the log.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl Serve {
             if accept(peer) {
                 return make_object(peer);
             }
-            tracing::warn!("the client with the certificate {peer} was refused");
+            tracing::warn!("{} with the certificate {peer} was refused", stream.peer_name());
             Err(Error::failed("this server does not serve the owner of your certificate"))
         };
         self.incoming(listener, make_object, shutdown).await

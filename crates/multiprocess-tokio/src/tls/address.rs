@@ -32,7 +32,7 @@ pub enum Address {
     /// `vsock:CID:PORT`: TLS over vsock, between a virtual machine and its host. A server's certificate has to be for
     /// the name `vsock-CID`, unless [`connect_to_name`](super::connect_to_name) says another.
     Vsock {
-        /// The context: 2 is the host.
+        /// The context: 2 is the host. To listen, 4294967295 is whatever this machine has.
         cid: u32,
         /// The port of vsock.
         port: u32,
@@ -49,7 +49,7 @@ impl Address {
     }
 
     pub(super) fn error(&self, problem: impl Into<String>) -> Error {
-        Error::Address { address: self.to_string(), problem: problem.into() }
+        Error::address(self.to_string(), problem)
     }
 }
 
@@ -59,10 +59,7 @@ impl FromStr for Address {
     /// # Errors
     /// [`Error::Address`], which says what to give instead.
     fn from_str(text: &str) -> Result<Address> {
-        let wrong = |problem: &str| Error::Address {
-            address: text.to_owned(),
-            problem: format!("{text:?} {problem}"),
-        };
+        let wrong = |problem: &str| Error::address(text, format!("{text:?} {problem}"));
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         let parts = rest.rsplit_once(':');
         match kind {

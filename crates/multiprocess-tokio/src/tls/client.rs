@@ -41,14 +41,14 @@ pub async fn connect_to_name(
     })?;
     let connecting = async {
         let transport = transport(address).await?;
-        let connected = TlsConnector::from(identity.client.clone()).connect(name, transport).await;
+        let connected = TlsConnector::from(identity.client()).connect(name, transport).await;
         let stream = connected.map_err(|error| {
             address.error(format!(
                 "cannot connect to {address}: {}",
                 of_handshake(Side::Client, &error)
             ))
         })?;
-        TlsStream::new(stream, Side::Client).ok_or_else(|| {
+        TlsStream::new(stream, Side::Client, address.to_string()).ok_or_else(|| {
             address.error(format!("the server at {address} has shown no certificate"))
         })
     };
@@ -74,7 +74,16 @@ async fn transport(address: &Address) -> Result<Box<dyn Transport>> {
         #[cfg(feature = "vsock")]
         Address::Vsock { cid, port } => {
             let to = tokio_vsock::VsockAddr::new(*cid, *port);
-            Ok(Box::new(tokio_vsock::VsockStream::connect(to).await.map_err(failed)?))
+            let stream = tokio_vsock::VsockStream::connect(to).await.map_err(|error| {
+                // What the system says where TCP has "connection refused".
+                match error.kind() {
+                    std::io::ErrorKind::ConnectionReset => {
+                        address.error(format!("cannot connect to {address}: nobody listens there"))
+                    }
+                    _ => failed(error),
+                }
+            })?;
+            Ok(Box::new(stream))
         }
         #[cfg(not(feature = "vsock"))]
         Address::Vsock { .. } => Err(super::listener::no_vsock(address)),

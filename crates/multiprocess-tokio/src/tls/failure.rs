@@ -87,6 +87,15 @@ fn of_certificate(other: &str, error: &CertificateError) -> String {
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => {
             format!("the {other}'s certificate is not for a {other} (extended key usage)")
         }
+        E::Revoked => format!("the {other}'s certificate was revoked by its authority"),
+        E::UnknownRevocationStatus => format!(
+            "whether the {other}'s certificate was revoked is not known: this side has no revocation list of the authority \
+             that signed it (or of one above), to be added to the others"
+        ),
+        E::ExpiredRevocationList | E::ExpiredRevocationListContext { .. } => format!(
+            "whether the {other}'s certificate was revoked is not known: the revocation list of its authority has expired, \
+             get the newest and reload it (or this machine's clock is wrong)"
+        ),
         error => format!("the {other}'s certificate cannot be used: {error}"),
     }
 }
@@ -96,11 +105,17 @@ fn of_alert(other: &str, alert: AlertDescription) -> String {
     use AlertDescription as A;
     match alert {
         A::UnknownCA => format!(
-            "the {other} refuses this side's certificate: none of its authorities has signed it (UnknownCA)"
+            "the {other} refuses this side's certificate: none of its authorities has signed it, or it does not know \
+             whether it was revoked (UnknownCA)"
         ),
         A::CertificateExpired => {
             format!(
                 "the {other} refuses this side's certificate: it has expired, renew it (CertificateExpired)"
+            )
+        }
+        A::CertificateRevoked => {
+            format!(
+                "the {other} refuses this side's certificate: it was revoked (CertificateRevoked)"
             )
         }
         A::CertificateRequired => {
@@ -108,7 +123,6 @@ fn of_alert(other: &str, alert: AlertDescription) -> String {
         }
         A::BadCertificate
         | A::UnsupportedCertificate
-        | A::CertificateRevoked
         | A::CertificateUnknown
         | A::AccessDenied
         | A::DecryptError => {

@@ -10,10 +10,8 @@ use std::time::Duration;
 use futures_core::Stream;
 use multiprocess::Result;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 
-use super::handshakes::Handshakes;
-use super::stream::Transport;
+use super::handshakes::{Client, Handshakes, Origin};
 use super::{Address, Identity, Peer, TlsStream};
 
 /// Who may connect.
@@ -24,7 +22,8 @@ pub(crate) type Accept = Box<dyn FnMut(&Peer) -> bool + Send>;
 ///
 /// A failed handshake is an error in one line, with the client's address; the next stream comes after it.
 ///
-/// Polled within a tokio runtime, it makes the handshakes as tasks: a bounded number at once, each within a time.
+/// Polled within a tokio runtime, it makes the handshakes as tasks: a bounded number at once and of each address, each
+/// within a time.
 pub struct Listener {
     socket: Socket,
     handshakes: Handshakes,
@@ -42,6 +41,8 @@ impl Listener {
     pub const HANDSHAKE: Duration = Duration::from_secs(10);
     /// How many handshakes are made at once unless told otherwise.
     pub const MAX_HANDSHAKES: usize = 64;
+    /// How many handshakes of one address are made at once unless told otherwise.
+    pub const MAX_HANDSHAKES_OF_ADDRESS: usize = 16;
 
     /// Listens at an address: `tls:0.0.0.0:PORT` is any of this machine's, and port 0 is a free one.
     ///
@@ -62,8 +63,8 @@ impl Listener {
             #[cfg(not(feature = "vsock"))]
             Address::Vsock { .. } => return Err(no_vsock(address)),
         };
-        let acceptor = TlsAcceptor::from(identity.server.clone());
-        let handshakes = Handshakes::new(acceptor, Self::HANDSHAKE, Self::MAX_HANDSHAKES);
+        let max = [Self::MAX_HANDSHAKES, Self::MAX_HANDSHAKES_OF_ADDRESS];
+        let handshakes = Handshakes::new(identity.clone(), Self::HANDSHAKE, max);
         Ok(Listener { socket, handshakes, accept: Box::new(|_| true) })
     }
 
@@ -74,16 +75,25 @@ impl Listener {
         self
     }
 
-    /// How long a handshake may take. [`HANDSHAKE`](Self::HANDSHAKE) unless set.
+    /// How long a client may take from connecting to the end of its handshake. [`HANDSHAKE`](Self::HANDSHAKE) unless set.
     pub fn handshake(mut self, time: Duration) -> Listener {
-        self.handshakes.set_time(time);
+        self.handshakes.time = time;
         self
     }
 
     /// How many handshakes are made at once, at least one. Clients beyond that wait in the queue of the system.
     /// [`MAX_HANDSHAKES`](Self::MAX_HANDSHAKES) unless set.
     pub fn max_handshakes(mut self, max: usize) -> Listener {
-        self.handshakes.set_max(max.max(1));
+        self.handshakes.max = max.max(1);
+        self
+    }
+
+    /// How many handshakes of one address are made at once, at least one, so that it does not take all the places.
+    /// Clients beyond that wait for their turn, as many as there can be [handshakes](Self::max_handshakes); more are
+    /// let go at once. Of IPv6 the addresses of one network (/64) count as one, of vsock the machine (the CID) does.
+    /// [`MAX_HANDSHAKES_OF_ADDRESS`](Self::MAX_HANDSHAKES_OF_ADDRESS) unless set.
+    pub fn max_handshakes_of_address(mut self, max: usize) -> Listener {
+        self.handshakes.max_of_address = max.max(1);
         self
     }
 
@@ -112,22 +122,21 @@ impl Stream for Listener {
 }
 
 impl Socket {
-    /// The next client, and its address.
-    fn poll_accept(
-        &self,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<(Box<dyn Transport>, String)>> {
+    /// The next client.
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Client>> {
         match self {
             Socket::Tcp(listener) => listener.poll_accept(context).map(|accepted| {
                 let (stream, from): (TcpStream, _) = accepted?;
                 // Where it cannot be set, it is only slower.
                 let _ = stream.set_nodelay(true);
-                Ok((Box::new(stream) as _, format!("tls:{from}")))
+                let origin = Origin::of(from.ip());
+                Ok(Client::new(Box::new(stream), format!("tls:{from}"), origin))
             }),
             #[cfg(feature = "vsock")]
             Socket::Vsock(listener) => listener.poll_accept(context).map(|accepted| {
                 let (stream, from) = accepted?;
-                Ok((Box::new(stream) as _, format!("vsock:{}:{}", from.cid(), from.port())))
+                let address = format!("vsock:{}:{}", from.cid(), from.port());
+                Ok(Client::new(Box::new(stream), address, Origin::Cid(from.cid())))
             }),
         }
     }

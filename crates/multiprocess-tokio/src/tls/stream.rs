@@ -16,7 +16,11 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
-/// A TLS stream after its handshake: for [`start_stream`](crate::StartStream::start_stream).
+/// A TLS stream after its handshake: for [`start_stream`](crate::StartStream::start_stream), which tells the connection
+/// who the peer is ([`Peer::of`]) and calls it by the first name of its certificate and its address, such as
+/// `market.example[tls:192.0.2.1:4000]`, unless it has a [name](multiprocess::ConnectionBuilder::name_peer). (Within a
+/// stream of another type it is not recognized: there
+/// [`peer_identity`](multiprocess::ConnectionBuilder::peer_identity) is to be given its [`peer`](Self::peer).)
 ///
 /// A server that refuses the client's certificate says so after the handshake: then the first call on the connection
 /// fails, with an error that says what is wrong with the certificate.
@@ -24,6 +28,8 @@ pub struct TlsStream {
     inner: Inner<Box<dyn Transport>>,
     side: Side,
     peer: Peer,
+    /// Of the other end.
+    address: String,
 }
 
 impl TlsStream {
@@ -31,15 +37,21 @@ impl TlsStream {
     pub(super) fn new(
         inner: impl Into<Inner<Box<dyn Transport>>>,
         side: Side,
+        address: String,
     ) -> Option<TlsStream> {
         let inner = inner.into();
-        let peer = Peer::of(inner.get_ref().1.peer_certificates())?;
-        Some(TlsStream { inner, side, peer })
+        let peer = Peer::shown(inner.get_ref().1.peer_certificates())?;
+        Some(TlsStream { inner, side, peer, address })
     }
 
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// How the peer is called in the log: by its certificate and its address.
+    pub(crate) fn peer_name(&self) -> String {
+        self.peer.at(&self.address)
     }
 }
 
@@ -75,6 +87,9 @@ impl AsyncWrite for TlsStream {
 
 impl fmt::Debug for TlsStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsStream").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("TlsStream")
+            .field("peer", &self.peer)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }

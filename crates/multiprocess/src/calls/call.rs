@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use begin::given;
 
 use super::local_calls::start_local;
+use super::local_tasks::GiveUp;
 use super::method::MethodId;
 use super::remote::RemoteObject;
 use super::slot::Slot;
@@ -110,9 +111,14 @@ type Adjust<T> = Box<dyn FnOnce(&mut T) + Send>;
 /// Gets the result of a call, and returns the call to make instead, if any.
 pub(crate) type Retry<T> = Box<dyn FnMut(&Result<T>) -> Option<RemoteCall<T>> + Send>;
 
+/// Gives the method to its executor, with what is in force within it. The outcome comes to the slot.
+type StartTask<T> = Box<dyn FnOnce(&Arc<Slot<T>>, Carried) -> GiveUp + Send>;
+
 enum State<T: 'static> {
     Ready(Result<T>),
     Local(Box<dyn FnOnce() -> Result<T> + Send>),
+    /// A method of an object of this process that is a future.
+    LocalTask(StartTask<T>),
     Remote(RemoteCall<T>),
     /// It waits for room to be sent.
     Full(RemoteCall<T>, RoomToSend, Deadline),
@@ -121,8 +127,8 @@ enum State<T: 'static> {
     /// A streaming call that was sent, and its result, which is returned once there is room for the
     /// next.
     Streamed(Room, fn() -> T, Deadline),
-    /// A local object's method on a pool thread, for a future.
-    Pooled(Arc<Slot<T>>, Deadline),
+    /// A local object's method on a pool thread, for a future; or as a task, which ends where the call does.
+    Pooled(Arc<Slot<T>>, Deadline, Option<GiveUp>),
     Done,
 }
 
@@ -153,8 +159,13 @@ impl<T: Send + 'static> Call<T> {
             check_thread()?;
             check_may_wait()?;
         }
+        if matches!(self.state, State::LocalTask(_)) {
+            self.begin(Waker::noop(), false);
+        }
         let result = match std::mem::replace(&mut self.state, State::Done) {
             State::Ready(result) => result,
+            // It has begun.
+            State::LocalTask(_) => Err(Error::Cancelled),
             State::Local(run) => {
                 let _scope = self.carried.take().map(|carried| enter_scope(given(&carried)));
                 catch_panic(run)
@@ -174,7 +185,7 @@ impl<T: Send + 'static> Call<T> {
                     None => result,
                 }
             }
-            State::Pooled(slot, deadline) => {
+            State::Pooled(slot, deadline, _give_up) => {
                 slot.wake_thread(&this_inbox());
                 wait_for_slot(&slot, None, &deadline)
             }
@@ -185,7 +196,8 @@ impl<T: Send + 'static> Call<T> {
     }
 
     /// Bounds the call: [`Error::Timeout`] if there is no answer within `timeout` of its start, or
-    /// from now if it is under way. The call is then cancelled.
+    /// from now if it is under way. The call is then cancelled. A call that is under way is not prolonged by it, nor
+    /// one that is made within another beyond the time of that one.
     ///
     /// What runs on the waiting thread is not interrupted: a method of an object of this process that
     /// `wait` runs directly, and a callback of the peer that is called, or of one that is waited for around
@@ -194,10 +206,11 @@ impl<T: Send + 'static> Call<T> {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         let now = Instant::now();
         (self.timeout, self.started) = (Some(timeout), Some(now));
-        let from_now = Deadline::new(timeout, now);
+        // What the call has told the peer, and inherits, holds as well.
+        let from_now = Deadline::new(timeout, now).within(self.carries().deadline, now);
         match &mut self.state {
             State::Sent(sent, deadline) => *deadline = from_now.watched(&sent.slot),
-            State::Pooled(slot, deadline) => *deadline = from_now.watched(slot),
+            State::Pooled(slot, deadline, _) => *deadline = from_now.watched(slot),
             State::Streamed(room, _, deadline) => *deadline = from_now.watched(room.slot()),
             State::Full(_, room, deadline) => *deadline = from_now.watched(&room.slot),
             // It begins with the call.
@@ -209,7 +222,10 @@ impl<T: Send + 'static> Call<T> {
     /// How long the call may take, which begins now unless it has begun.
     fn deadline(&mut self) -> Deadline {
         match self.timeout {
-            Some(timeout) => Deadline::new(timeout, *self.started.get_or_insert_with(Instant::now)),
+            Some(timeout) => {
+                let started = *self.started.get_or_insert_with(Instant::now);
+                Deadline::new(timeout, started).within(self.carries().deadline, started)
+            }
             None => Deadline::never(),
         }
     }
@@ -343,7 +359,14 @@ impl<T: Send + 'static> Call<T> {
                 let run = self.within(run);
                 let deadline = self.deadline().watched(&slot);
                 start_local(&slot, run);
-                State::Pooled(slot, deadline)
+                State::Pooled(slot, deadline, None)
+            }
+            State::LocalTask(start) => {
+                let slot = Arc::new(Slot::for_future(waker));
+                let carried = self.in_force();
+                let deadline = self.deadline().watched(&slot);
+                let give_up = start(&slot, carried);
+                State::Pooled(slot, deadline, Some(give_up))
             }
             other => other,
         };
@@ -370,7 +393,7 @@ impl<T> Call<T> {
     /// An answer that is under way already.
     pub(crate) fn answer(slot: Arc<Slot<T>>, timeout: Duration) -> Call<T> {
         let deadline = Deadline::new(timeout, Instant::now());
-        Call::new("", State::Pooled(slot, deadline))
+        Call::new("", State::Pooled(slot, deadline, None))
     }
 
     pub(crate) fn ready(result: Result<T>) -> Call<T> {
@@ -392,6 +415,14 @@ impl<T> Call<T> {
     #[doc(hidden)]
     pub fn local(method: MethodId, run: impl FnOnce() -> Result<T> + Send + 'static) -> Call<T> {
         Call::new(method.name, State::Local(Box::new(run)))
+    }
+
+    /// The same of an object whose methods are futures.
+    pub(super) fn local_task(
+        method: MethodId,
+        start: impl FnOnce(&Arc<Slot<T>>, Carried) -> GiveUp + Send + 'static,
+    ) -> Call<T> {
+        Call::new(method.name, State::LocalTask(Box::new(start)))
     }
 
     /// A call of a peer's object. For generated code.

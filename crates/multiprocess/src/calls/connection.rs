@@ -1,5 +1,6 @@
 //! The public type of a connection.
 
+use std::any::Any;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -10,10 +11,10 @@ use super::bootstrap::{bootstrap, explained};
 use super::call::Call;
 use super::interface::Interface;
 use super::slot::Slot;
-use crate::connection::{ArcConn, Disconnected, Limits, WeakConn, read_once};
+use crate::connection::{ArcConn, Disconnected, Limits, PeerIdentity, WeakConn, read_once};
 use crate::forked::{check_forked, is_forked};
 use crate::process::{PeerCredentials, peer_credentials};
-use crate::session::{self, Complete, Interceptor};
+use crate::session::{self, Complete, Interceptor, Settings};
 use crate::threads::this_inbox;
 use crate::{Error, Result};
 
@@ -27,13 +28,7 @@ pub struct Connection(ArcConn);
 impl Connection {
     /// Describes a connection: what it serves, its limits.
     pub fn builder() -> ConnectionBuilder<NoObject> {
-        ConnectionBuilder {
-            object: None,
-            also: Vec::new(),
-            limits: Limits::default(),
-            first_message: None,
-            interceptors: Vec::new(),
-        }
+        ConnectionBuilder { object: None, also: Vec::new(), settings: Settings::default() }
     }
 
     /// Takes over a connected stream socket, to call the peer's objects.
@@ -262,6 +257,15 @@ impl Connection {
         self.0.number()
     }
 
+    /// Who the peer is, as whoever started the connection has [told](ConnectionBuilder::peer_identity). None if
+    /// nothing was told, or something of another type. With the TLS of multiprocess-tokio it is the peer's certificate.
+    ///
+    /// Methods ask by [`CurrentCall::connection`](crate::CurrentCall::connection), interceptors by
+    /// [`IncomingCall::connection`](crate::IncomingCall::connection).
+    pub fn peer_identity<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        Arc::clone(self.0.peer_identity()?).downcast().ok()
+    }
+
     /// The peer's process and user, where the socket tells.
     ///
     /// # Errors
@@ -338,41 +342,111 @@ impl fmt::Debug for Connection {
 pub struct ConnectionBuilder<I> {
     object: Option<I>,
     also: Vec<Also>,
-    limits: Limits,
-    first_message: Option<Duration>,
-    interceptors: Vec<Arc<dyn Interceptor>>,
+    settings: Settings,
 }
 
 impl<I> fmt::Debug for ConnectionBuilder<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectionBuilder").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("ConnectionBuilder")
+            .field("limits", &self.settings.limits)
+            .finish_non_exhaustive()
     }
 }
 
 impl<I> ConnectionBuilder<I> {
     /// Bounds on what the peer can make this process hold.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.settings.limits = limits;
         self
     }
 
     /// How long the peer may take to its first message, from the start of the connection, which ends otherwise. For
     /// what accepts connections of strangers. Not bounded unless set.
     pub fn first_message(mut self, time: Duration) -> Self {
-        self.first_message = Some(time);
+        self.settings.first_message = Some(time);
         self
     }
 
     /// Serves `object` as what the peer's bootstrap returns.
     pub fn serve<J: Interface>(self, object: J) -> ConnectionBuilder<J> {
-        let ConnectionBuilder { also, limits, first_message, interceptors, .. } = self;
-        ConnectionBuilder { object: Some(object), also, limits, first_message, interceptors }
+        let ConnectionBuilder { also, settings, .. } = self;
+        ConnectionBuilder { object: Some(object), also, settings }
     }
 
     /// Has `interceptor` see each call of the connection, within those that were set before it: see
     /// [`Interceptor`].
     pub fn intercept(mut self, interceptor: Arc<dyn Interceptor>) -> Self {
-        self.interceptors.push(interceptor);
+        self.settings.interceptors.push(interceptor);
+        self
+    }
+
+    /// Gives the peer a name from the first message on: see [`Connection::name_peer`].
+    pub fn name_peer(mut self, name: impl Into<String>) -> Self {
+        self.settings.peer_name = Some(name.into());
+        self
+    }
+
+    /// Who the peer is, for what the socket itself does not tell: set by whoever has made the socket and knows, such as
+    /// by the peer's certificate. Methods and interceptors ask for it with [`Connection::peer_identity`]. (Of a unix socket
+    /// the system knows: [`Connection::peer_credentials`].)
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use multiprocess::{Connection, Error, IncomingCall, Interceptor, Result, current_call};
+    /// # mod hello { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/hello.rs")); }
+    /// use hello::HelloClient; // as generated from a schema
+    ///
+    /// struct Account {
+    ///     name: String,
+    ///     blocked: bool,
+    /// }
+    ///
+    /// /// Serves nobody who is blocked.
+    /// struct Guard;
+    ///
+    /// impl Interceptor for Guard {
+    ///     fn before_serve(&self, call: &mut IncomingCall<'_>) -> Result<()> {
+    ///         match call.connection().peer_identity::<Account>() {
+    ///             Some(account) if !account.blocked => Ok(()),
+    ///             _ => Err(Error::failed(format!("you may not call {}", call.method()))),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// # let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a socket pair");
+    /// let greeter = HelloClient::from_fn(|greeting| {
+    ///     let account = current_call().and_then(|call| call.connection().peer_identity::<Account>());
+    ///     Ok(format!("{greeting}, {}", account.map_or("stranger".into(), |account| account.name.clone())))
+    /// });
+    /// let serving = Connection::builder()
+    ///     .intercept(Arc::new(Guard))
+    ///     .name_peer("ann")
+    ///     .peer_identity(Account { name: "Ann".into(), blocked: false })
+    ///     .serve(greeter)
+    ///     .start(theirs)?;
+    ///
+    /// let hello: HelloClient = Connection::new(ours)?.bootstrap()?;
+    /// assert_eq!(hello.greet("Hello").wait()?, "Hello, Ann");
+    /// # drop(serving);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn peer_identity<T: Any + Send + Sync>(mut self, identity: T) -> Self {
+        self.settings.peer_identity = Some(Arc::new(identity));
+        self
+    }
+
+    /// The same for what makes sockets: it names the peer unless the program has done so.
+    pub(super) fn identified(mut self, name: String, identity: PeerIdentity) -> Self {
+        self.settings.peer_name.get_or_insert(name);
+        self.settings.peer_identity = Some(identity);
+        self
+    }
+
+    /// With settings that were made elsewhere.
+    pub(crate) fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
         self
     }
 }
@@ -397,8 +471,7 @@ impl<I: Interface> ConnectionBuilder<I> {
     /// The socket or the driver thread cannot be used.
     pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
         let object = self.object.as_ref().map(|object| serve_with(object, self.also));
-        let (first, interceptors) = (self.first_message, self.interceptors);
-        session::start(socket.into(), self.limits, interceptors, object, first).map(Connection)
+        session::start(socket.into(), self.settings, object).map(Connection)
     }
 }
 
@@ -408,8 +481,7 @@ impl ConnectionBuilder<NoObject> {
     /// # Errors
     /// The socket or the driver thread cannot be used.
     pub fn start(self, socket: impl Into<OwnedFd>) -> Result<Connection> {
-        let (first, interceptors) = (self.first_message, self.interceptors);
-        session::start(socket.into(), self.limits, interceptors, None, first).map(Connection)
+        session::start(socket.into(), self.settings, None).map(Connection)
     }
 }
 

@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use super::local_tasks::handed;
 use super::slot::Slot;
 use super::waiting::{Deadline, wait_for_slot};
-use crate::Result;
 use crate::panics::catch_panics;
 use crate::serving::{Spawn, Task, dropped};
 use crate::threads::{check_may_wait, this_inbox};
+use crate::{Error, Result};
 
 /// An object whose methods are futures, with the function that gives them to an executor.
 pub struct Async<T> {
@@ -36,7 +37,8 @@ impl<T: Send + Sync + 'static> Async<T> {
     }
 
     /// Runs a method on the executor and blocks this thread until it has ended. Callbacks for this
-    /// thread run here meanwhile.
+    /// thread run here meanwhile. Within the beginning of a handle's call it does not block, and the outcome is the
+    /// call's.
     ///
     /// On a thread of the executor this waits forever if the executor has no other free thread.
     ///
@@ -50,6 +52,11 @@ impl<T: Send + Sync + 'static> Async<T> {
         R: Send + 'static,
         F: Future<Output = Result<R>> + Send + 'static,
     {
+        if let Some(call) = handed() {
+            call.start(&self.spawn, method(self.object()));
+            // Nobody sees it: the task has the outcome.
+            return Err(Error::Cancelled);
+        }
         check_may_wait()?;
         let slot = Arc::new(Slot::for_thread(&this_inbox()));
         let answer = Answer(Some(Arc::clone(&slot)));

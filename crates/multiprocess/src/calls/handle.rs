@@ -178,6 +178,18 @@ impl<O: ?Sized> LocalObject<O> {
         &self.1.life
     }
 
+    /// Whether its methods are futures.
+    pub(super) fn is_async(&self) -> bool {
+        self.1.dispatch.is_some()
+    }
+
+    /// The object, which is there until the second value is dropped.
+    pub(super) fn begin_task(&self) -> Result<(Arc<O>, InUse)> {
+        let in_use = self.1.life.begin(None)?;
+        let object = self.0.as_ref().and_then(Weak::upgrade).ok_or_else(closed)?;
+        Ok((object, in_use))
+    }
+
     /// Runs a method of the object on this thread. Until it has ended the object is there.
     pub(crate) fn call<R>(&self, method: impl FnOnce(&O) -> Result<R>) -> Result<R> {
         let in_use = self.1.life.begin(Some(std::thread::current().id()))?;

@@ -229,7 +229,7 @@ impl<'a, 'b> Incoming<'a, 'b> {
     /// # Errors
     /// Always [`Error::Unimplemented`].
     pub fn unknown(self, name: &str) -> Result<Job> {
-        Err(Error::unimplemented(&format!(
+        Err(Error::unimplemented(format!(
             "{name} has no method {} of interface {:#x}",
             self.ordinal, self.interface
         )))

@@ -32,6 +32,7 @@ pub(crate) mod handle;
 pub(crate) mod incoming;
 pub(crate) mod interface;
 mod local_calls;
+mod local_tasks;
 pub(crate) mod method;
 pub(crate) mod object;
 pub(crate) mod peer_version;

@@ -7,6 +7,7 @@ use capnp_engine::CallKind;
 use super::call::Call;
 use super::handle::{Handle, Target};
 use super::interface::Interface;
+use super::local_tasks::start_task;
 use super::method::{Method, MethodId, write_params};
 use super::remote::RemoteObject;
 use super::slot::Slot;
@@ -26,6 +27,11 @@ where
     R: Send + 'static,
 {
     match handle.target() {
+        Target::Local(object) if object.is_async() => {
+            Call::local_task(method.id, move |slot, carried| {
+                start_task(&object, slot, carried, |object| (method.call)(object, params))
+            })
+        }
         Target::Local(object) => {
             Call::local(method.id, move || object.call(|object| (method.call)(object, params)))
         }

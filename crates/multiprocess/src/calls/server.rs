@@ -13,7 +13,7 @@ use crate::Result;
 use crate::connection::Limits;
 use crate::forked::is_forked;
 use crate::process::{Listener, PeerCredentials};
-use crate::session::Interceptor;
+use crate::session::{Interceptor, Settings};
 
 /// Accepts connections on a unix socket and serves each the same object. Dropped, it stops
 /// listening and ends its connections.
@@ -70,8 +70,7 @@ impl Server {
     /// Describes a server: its limits, and who may connect.
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
-            limits: Limits::default(),
-            interceptors: Vec::new(),
+            settings: Settings::default(),
             also: Vec::new(),
             admission: Admission {
                 max_connections: Self::MAX_CONNECTIONS,
@@ -168,8 +167,7 @@ type Who = Box<dyn Fn(&PeerCredentials) -> bool + Send + Sync>;
 /// ```
 #[must_use = "it does nothing before it is started"]
 pub struct ServerBuilder {
-    limits: Limits,
-    interceptors: Vec<Arc<dyn Interceptor>>,
+    settings: Settings,
     also: Vec<(Also, Who)>,
     admission: Admission,
 }
@@ -177,13 +175,13 @@ pub struct ServerBuilder {
 impl ServerBuilder {
     /// Bounds on what each peer can make this process hold.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.settings.limits = limits;
         self
     }
 
     /// Has `interceptor` see each call of each connection, within those that were set before it: see [`Interceptor`].
     pub fn intercept(mut self, interceptor: Arc<dyn Interceptor>) -> Self {
-        self.interceptors.push(interceptor);
+        self.settings.interceptors.push(interceptor);
         self
     }
 
@@ -241,15 +239,11 @@ impl ServerBuilder {
     /// # Errors
     /// The descriptor or the driver thread cannot be used.
     pub fn start<I: Interface>(self, listener: Listener, object: I) -> Result<Server> {
-        let ServerBuilder { limits, interceptors, also, admission } = self;
+        let ServerBuilder { settings, also, admission } = self;
         let start = move |stream, peer: &PeerCredentials| {
             let also = also.iter().filter(|(_, who)| who(peer)).map(|(also, _)| also.clone());
-            let mut connection = Connection::builder().limits(limits.clone());
-            for interceptor in &interceptors {
-                connection = connection.intercept(Arc::clone(interceptor));
-            }
-            let connection = connection.serve(object.clone());
-            connection.also(also.collect()).start(stream)
+            let connection = Connection::builder().settings(settings.clone());
+            connection.serve(object.clone()).also(also.collect()).start(stream)
         };
         Acceptor::start(admission, listener, Box::new(start)).map(Server)
     }
@@ -266,7 +260,7 @@ impl ServerBuilder {
 impl fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerBuilder")
-            .field("limits", &self.limits)
+            .field("limits", &self.settings.limits)
             .field("max_connections", &self.admission.max_connections)
             .field("first_message", &self.admission.first_message)
             .finish_non_exhaustive()

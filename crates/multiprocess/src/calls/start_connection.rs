@@ -1,6 +1,8 @@
 //! Starts a connection whatever it serves, for layers that make its socket.
 
+use std::any::Any;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use super::connection::{Connection, ConnectionBuilder, NoObject};
 use super::interface::Interface;
@@ -13,16 +15,28 @@ pub trait StartConnection {
     /// # Errors
     /// The socket or the driver thread cannot be used.
     fn start_connection(self, socket: OwnedFd) -> Result<Connection>;
+
+    /// Says who the peer is ([`ConnectionBuilder::peer_identity`]), and names it unless the program has done so.
+    #[must_use]
+    fn identified(self, name: String, identity: Arc<dyn Any + Send + Sync>) -> Self;
 }
 
 impl<I: Interface> StartConnection for ConnectionBuilder<I> {
     fn start_connection(self, socket: OwnedFd) -> Result<Connection> {
         self.start(socket)
     }
+
+    fn identified(self, name: String, identity: Arc<dyn Any + Send + Sync>) -> Self {
+        ConnectionBuilder::identified(self, name, identity)
+    }
 }
 
 impl StartConnection for ConnectionBuilder<NoObject> {
     fn start_connection(self, socket: OwnedFd) -> Result<Connection> {
         self.start(socket)
+    }
+
+    fn identified(self, name: String, identity: Arc<dyn Any + Send + Sync>) -> Self {
+        ConnectionBuilder::identified(self, name, identity)
     }
 }

@@ -70,8 +70,8 @@ impl OutgoingCall<'_> {
 }
 
 impl IncomingCall<'_> {
-    /// The connection that it came over: with the peer's
-    /// [process and user](Connection::peer_credentials).
+    /// The connection that it came over: with the peer's [process and user](Connection::peer_credentials), or who it
+    /// is otherwise ([`Connection::peer_identity`]).
     pub fn connection(&self) -> Connection {
         Connection::from_conn(ArcConn::clone(self.conn))
     }

@@ -101,6 +101,18 @@ impl Deadline {
         Deadline { timeout, at: started.checked_add(timeout), timer: None }
     }
 
+    /// The same, but no later than this moment.
+    #[inline]
+    pub(super) fn within(mut self, limit: Option<Instant>, started: Instant) -> Deadline {
+        if let Some(limit) = limit
+            && self.at.is_none_or(|at| at > limit)
+        {
+            self.at = Some(limit);
+            self.timeout = limit.saturating_duration_since(started);
+        }
+        self
+    }
+
     /// Wakes the future that waits at `slot` when the time has come.
     pub(super) fn watched<T: Send + 'static>(mut self, slot: &Arc<Slot<T>>) -> Deadline {
         if let (Some(at), Ok(driver)) = (self.at, driver()) {

@@ -69,7 +69,13 @@ pub(crate) struct SessionParts {
     pub(crate) shared: Box<dyn Any + Send + Sync>,
     /// How long the peer may take to its first message, if that is bounded.
     pub(crate) first_message: Option<Duration>,
+    /// What the program calls the peer, if that is known by now.
+    pub(crate) peer_name: Option<String>,
+    pub(crate) peer_identity: Option<PeerIdentity>,
 }
+
+/// Who the peer is, as whoever has made the socket has found out.
+pub(crate) type PeerIdentity = Arc<dyn Any + Send + Sync>;
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
@@ -99,6 +105,7 @@ pub(crate) struct Conn {
     peer_name: OnceLock<String>,
     /// Its process, once somebody has asked.
     peer_process: OnceLock<Option<String>>,
+    peer_identity: Option<PeerIdentity>,
     limits: Limits,
     /// The session's state outside the lock.
     pub(super) shared: Box<dyn Any + Send + Sync>,
@@ -145,7 +152,8 @@ impl Conn {
             .map_err(|error| Error::io("use the socket", error.into()))?;
         let driver = driver()?;
         let source = driver.new_id();
-        let SessionParts { session, state, shared, first_message } = parts;
+        let SessionParts { session, state, shared, first_message, peer_name, peer_identity } =
+            parts;
         let descriptors = descriptors::most(&socket, limits.descriptors);
         let mut engine = Engine::new(&MEMORY, limits.of_engine(descriptors));
         engine.tell_limits(limits.told(descriptors));
@@ -169,8 +177,9 @@ impl Conn {
             source,
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             since: Moment::coarse(),
-            peer_name: OnceLock::new(),
+            peer_name: peer_name.map(OnceLock::from).unwrap_or_default(),
             peer_process: OnceLock::new(),
+            peer_identity,
             limits,
             shared,
             ended: OnceLock::new(),
@@ -230,6 +239,11 @@ impl Conn {
             (pid != std::process::id()).then(|| format!("{}[{pid}]", name.trim_end()))
         };
         self.peer_process.get_or_init(find).as_deref()
+    }
+
+    /// Who the peer is, if whoever has made the socket has told.
+    pub(crate) fn peer_identity(&self) -> Option<&PeerIdentity> {
+        self.peer_identity.as_ref()
     }
 
     /// How many bytes are not written yet.

@@ -41,7 +41,7 @@ mod task_reader;
 mod wake_fd;
 mod watch;
 
-pub(crate) use conn::{ArcConn, Conn, Flush, Session, SessionParts, WeakConn};
+pub(crate) use conn::{ArcConn, Conn, Flush, PeerIdentity, Session, SessionParts, WeakConn};
 pub(crate) use core::Core;
 pub use disconnected::Disconnected;
 pub(crate) use followup::Followup;

@@ -138,14 +138,12 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::snapshot;
-    use crate::Limits;
 
     /// Neither does it wait for a lock that is held, even by the thread that asks.
     #[test]
     fn where_a_lock_is_held_it_says_busy() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let conn =
-            crate::session::start(ours.into(), Limits::default(), Vec::new(), None, None).unwrap();
+        let conn = crate::session::start(ours.into(), Default::default(), None).unwrap();
         let number = conn.number();
         let find = |busy: bool| {
             let snapshot = snapshot();

@@ -4,7 +4,7 @@
 //! released: so it makes only system calls, without allocation or logging.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 
 use rustix::fs::{Mode, OFlags};
 
@@ -14,24 +14,21 @@ const FIRST: RawFd = 3;
 /// The highest number that the slowest way below tries.
 const HIGHEST: u64 = 1 << 20;
 
-/// Opens `/dev/null` in the place of each of 0, 1 and 2 that is closed in this process, for as
-/// long as the result lives.
+/// Opens `/dev/null` in the place of each of 0, 1 and 2 that is closed in this process. It stays there, as it does
+/// where Rust's runtime fills such a place when a program begins: another thread may be spawning a process as well, and
+/// count on it.
 ///
 /// Otherwise the socket, or the pipe over which the child tells that exec failed, could get such
 /// a number and be taken for standard output.
-pub(super) fn fill_standard() -> io::Result<Vec<OwnedFd>> {
-    let mut filled = Vec::new();
-    if (0..FIRST).all(is_open) {
-        return Ok(filled);
-    }
-    loop {
+pub(super) fn fill_standard() -> io::Result<()> {
+    while !(0..FIRST).all(is_open) {
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
         let null = rustix::fs::open(c"/dev/null", flags, Mode::empty())?;
-        if null.as_raw_fd() >= FIRST {
-            return Ok(filled);
+        if null.as_raw_fd() < FIRST {
+            let _stays = null.into_raw_fd();
         }
-        filled.push(null);
     }
+    Ok(())
 }
 
 /// Whether `fd` is open in this process.
@@ -167,10 +164,5 @@ mod tests {
             mark_to_limit_in_child();
             true
         });
-    }
-
-    #[test]
-    fn standard_descriptors_are_filled_only_when_closed() {
-        assert!(fill_standard().unwrap().is_empty());
     }
 }

@@ -21,6 +21,7 @@ pub const MAX_SOCKET_PATH: usize =
 
 /// Why there is no connection to the socket at `path`.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ConnectError {
     /// The path as it was given.
     pub path: PathBuf,

@@ -227,13 +227,10 @@ impl Command {
     }
 
     fn spawn_here(&self) -> io::Result<(Child, UnixStream)> {
-        let filled = descriptors::fill_standard()?;
+        descriptors::fill_standard()?;
         let (ours, theirs) = UnixStream::pair()?;
         let process = self.start_with(&theirs, start)?;
-        let child = Child::new(process, self.name(), self.grace);
-        // Not before: the child's pidfd must not get the number of a closed standard input.
-        drop(filled);
-        Ok((child, ours))
+        Ok((Child::new(process, self.name(), self.grace), ours))
     }
 
     /// Starts the program in this way, with this socket.

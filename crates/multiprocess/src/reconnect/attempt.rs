@@ -76,6 +76,9 @@ impl<T: Send + Sync + 'static> Shared<T> {
         let Functions { connector, open, make } = functions;
         let deadline = self.settings.deadline;
         let link = caught("connects", || connector.connect(open, deadline))?;
+        if let Some(name) = &self.settings.peer_name {
+            link.connection.name_peer(name);
+        }
         let mut state = self.state();
         if state.is_over() {
             drop(state);

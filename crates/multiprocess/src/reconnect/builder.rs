@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::attempt::Late;
-use super::connector::{Connector, Open};
+use super::connector::Connector;
 use super::handle::Reconnecting;
 use super::settings::Settings;
 use super::shared::{Functions, OnLoss, RetryIf, Shared};
 use crate::calls::connection::Connection;
 use crate::calls::interface::Interface;
+use crate::connection::Limits;
 use crate::driver::driver;
 use crate::process::{Backoff, Command};
+use crate::session::{self, Interceptor};
 use crate::{Error, Result};
 
 /// Describes a connection that is made again whenever it is lost, with the objects that a program needs
@@ -60,7 +62,13 @@ use crate::{Error, Result};
 #[must_use = "it does nothing before it is started"]
 pub struct Reconnect {
     connector: Connector,
-    open: Open,
+    /// Makes a connection of a socket, with these settings.
+    open: Box<dyn FnMut(UnixStream, session::Settings) -> Result<Connection> + Send>,
+    connection: session::Settings,
+    /// The method by which the program makes its connections itself.
+    by_program: Option<&'static str>,
+    /// A method that was called and is for the other connections only.
+    by_this: Option<&'static str>,
     on_loss: Option<OnLoss>,
     retry_if: RetryIf,
     settings: Settings,
@@ -91,34 +99,96 @@ impl Reconnect {
     /// Errors of [`process::connect`](crate::process::connect) are [`Error::Address`], with which this ends
     /// unless [`retry_if`](Self::retry_if) says otherwise: [`to_path`](Self::to_path) tries again.
     pub fn with(connect: impl FnMut() -> Result<Connection> + Send + 'static) -> Reconnect {
-        Reconnect::new(Connector::Custom(Box::new(connect)))
+        let reconnect = Reconnect::new(Connector::Custom(Box::new(connect)));
+        Reconnect { by_program: Some("with"), ..reconnect }
     }
 
     fn new(connector: Connector) -> Reconnect {
         let settings = Settings {
             name: connector.name(),
+            peer_name: None,
             backoff: Backoff::default(),
             jitter: Reconnect::JITTER,
             deadline: Reconnect::DEADLINE,
             give_up_after: None,
         };
-        let (open, retry_if) = (Box::new(Connection::new), Arc::new(may_pass));
-        Reconnect { connector, open, on_loss: None, retry_if, settings }
+        Reconnect {
+            connector,
+            open: Box::new(|socket, settings| {
+                Connection::builder().settings(settings).start(socket)
+            }),
+            connection: session::Settings::default(),
+            by_program: None,
+            by_this: None,
+            on_loss: None,
+            retry_if: Arc::new(may_pass),
+            settings,
+        }
     }
 
-    /// Makes a connection of each socket, to set its limits and what it serves. Not for
-    /// [`with`](Self::with).
-    pub fn connection(
-        mut self,
-        open: impl FnMut(UnixStream) -> Result<Connection> + Send + 'static,
-    ) -> Self {
-        self.open = Box::new(open);
+    /// Bounds on what the peer can make this process hold, on each connection. Not for connections that the program
+    /// makes itself ([`connection`](Self::connection), [`with`](Self::with)).
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.connection.limits = limits;
+        self.by_this = Some("limits");
         self
     }
 
-    /// What this connects to, for errors and the log. The path or the program unless set.
+    /// Has `interceptor` see each call of each connection, within those that were set before it: see
+    /// [`Interceptor`]. Not for connections that the program makes itself ([`connection`](Self::connection),
+    /// [`with`](Self::with)).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use multiprocess::{Interceptor, OutgoingCall, Reconnect, Result};
+    ///
+    /// /// No call takes longer.
+    /// struct Patience(Duration);
+    ///
+    /// impl Interceptor for Patience {
+    ///     fn before_call(&self, call: &mut OutgoingCall<'_>) -> Result<()> {
+    ///         call.limit(self.0);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let server = Reconnect::to_path("/run/example.sock")
+    ///     .intercept(Arc::new(Patience(Duration::from_secs(30))));
+    /// ```
+    pub fn intercept(mut self, interceptor: Arc<dyn Interceptor>) -> Self {
+        self.connection.interceptors.push(interceptor);
+        self.by_this = Some("intercept");
+        self
+    }
+
+    /// Serves `object` as what the peer's bootstrap returns, on each connection. Not for connections that the program
+    /// makes itself ([`connection`](Self::connection), [`with`](Self::with)).
+    pub fn serve<I: Interface>(mut self, object: I) -> Self {
+        self.open = Box::new(move |socket, settings| {
+            Connection::builder().settings(settings).serve(object.clone()).start(socket)
+        });
+        self.by_this = Some("serve");
+        self
+    }
+
+    /// Makes a connection of each socket with a function of the program's, for what [`serve`](Self::serve),
+    /// [`limits`](Self::limits) and [`intercept`](Self::intercept) do not do, and in place of them. Not for
+    /// [`with`](Self::with).
+    pub fn connection(
+        mut self,
+        mut open: impl FnMut(UnixStream) -> Result<Connection> + Send + 'static,
+    ) -> Self {
+        self.open = Box::new(move |socket, _settings| open(socket));
+        self.by_program.get_or_insert("connection");
+        self
+    }
+
+    /// What this connects to, for errors and the log; the peer of each connection gets this
+    /// [name](Connection::name_peer), too, unless it was given one. The path or the program unless set.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = name.into();
+        self.settings.peer_name = Some(self.settings.name.clone());
         self
     }
 
@@ -175,16 +245,25 @@ impl Reconnect {
     /// attempt, and ends that connection.
     ///
     /// # Errors
-    /// In a fork of the process, or where the driver thread cannot be used.
+    /// In a fork of the process, or where the driver thread cannot be used. [`Error::ApiMisuse`] if something was set that
+    /// has no part in connections which the program makes itself.
     pub fn start<I: Interface, T: Send + Sync + 'static>(
         self,
         mut make: impl FnMut(&I) -> Result<T> + Send + 'static,
     ) -> Result<Reconnecting<T>> {
         let driver = driver()?;
-        let Reconnect { connector, open, on_loss, retry_if, settings } = self;
+        if let (Some(program), Some(this)) = (self.by_program, self.by_this) {
+            return Err(Error::ApiMisuse {
+                problem: format!(
+                    "Reconnect::{this} has no part in connections that the program makes itself (Reconnect::{program}): \
+                     set it there, on the builder of the connection"
+                ),
+            });
+        }
+        let Reconnect { connector, mut open, connection, on_loss, retry_if, settings, .. } = self;
         let functions = Functions {
             connector,
-            open,
+            open: Box::new(move |socket| open(socket, connection.clone())),
             make: Box::new(move |link, deadline| {
                 let since = Instant::now();
                 let init = link.connection.bootstrap_in_time::<I>(link.child.as_ref(), deadline)?;

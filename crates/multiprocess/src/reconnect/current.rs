@@ -68,11 +68,13 @@ impl<T> fmt::Debug for Current<T> {
 #[non_exhaustive]
 pub enum ReconnectState {
     /// There is a connection, as far as this side knows.
+    #[non_exhaustive]
     Connected {
         /// See [`Current::generation`].
         generation: u64,
     },
     /// There is none at the moment.
+    #[non_exhaustive]
     Connecting {
         /// Attempts since there was one, with the one that is under way.
         attempt: u32,
@@ -82,6 +84,7 @@ pub enum ReconnectState {
         next_try: Option<Instant>,
     },
     /// There will be no other.
+    #[non_exhaustive]
     Ended {
         /// Why not.
         reason: Error,

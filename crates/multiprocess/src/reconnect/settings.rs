@@ -8,6 +8,8 @@ use crate::process::Backoff;
 /// Each is explained where it is set, in [`Reconnect`](super::Reconnect).
 pub(super) struct Settings {
     pub(super) name: String,
+    /// The same where the program has set it: then the peer is called so as well.
+    pub(super) peer_name: Option<String>,
     pub(super) backoff: Backoff,
     pub(super) jitter: f64,
     pub(super) deadline: Duration,
@@ -34,6 +36,7 @@ mod tests {
     fn nothing_is_said_twice() {
         let settings = Settings {
             name: "/run/x.sock".to_owned(),
+            peer_name: None,
             backoff: Backoff::default(),
             jitter: 0.0,
             deadline: Duration::ZERO,

@@ -25,7 +25,9 @@ pub(crate) type Spawn = Arc<dyn Fn(Task) + Send + Sync>;
 
 /// The error of a call whose task will not be polled to its end.
 pub(crate) fn dropped() -> Error {
-    Error::failed("the executor dropped the call's task")
+    Error::failed(
+        "the runtime that serves the object was shut down, or has dropped the call's task",
+    )
 }
 
 /// A method of the user, with its arguments and the function that encodes its results.

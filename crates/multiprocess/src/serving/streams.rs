@@ -55,7 +55,7 @@ impl Streams {
 
     /// The method of a call, run when it is its turn. The call has to [arrive](Self::arrive) next.
     pub(super) fn run(self: &Arc<Self>, conn: &ArcConn, streaming: bool, method: Run) -> Run {
-        let turn = self.turn(conn, streaming);
+        let mut turn = self.turn(conn, streaming);
         Box::new(move || {
             turn.streams.failed()?;
             turn.end(catch_panic(method))
@@ -69,7 +69,7 @@ impl Streams {
         streaming: bool,
         method: Spawned,
     ) -> Spawned {
-        let turn = self.turn(conn, streaming);
+        let mut turn = self.turn(conn, streaming);
         method.wrapped(|method| {
             Box::pin(async move {
                 turn.streams.failed()?;
@@ -79,7 +79,12 @@ impl Streams {
     }
 
     fn turn(self: &Arc<Self>, conn: &ArcConn, streaming: bool) -> Turn {
-        Turn { streams: Arc::clone(self), conn: ArcConn::downgrade(conn), streaming }
+        Turn {
+            streams: Arc::clone(self),
+            conn: ArcConn::downgrade(conn),
+            streaming,
+            returned: false,
+        }
     }
 
     /// Queues a call for its thread, or until the streaming call before it has ended.
@@ -125,10 +130,13 @@ struct Turn {
     streams: Arc<Streams>,
     conn: WeakConn,
     streaming: bool,
+    /// Its method has.
+    returned: bool,
 }
 
 impl Turn {
-    fn end<T>(self, outcome: Result<T>) -> Result<T> {
+    fn end<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        self.returned = true;
         if let (true, Err(error)) = (self.streaming, &outcome) {
             self.streams.state().failed.get_or_insert_with(|| error.clone());
         }
@@ -143,6 +151,14 @@ impl Drop for Turn {
         }
         {
             let mut state = self.streams.state();
+            if !self.returned {
+                // Cancelled or too late, before it ran or in the middle of it: what comes after it would follow a gap.
+                state.failed.get_or_insert_with(|| {
+                    Error::failed(
+                        "an earlier call of this stream was cancelled, or its deadline had passed",
+                    )
+                });
+            }
             if state.waiting.is_empty() {
                 state.running = false;
                 return;

@@ -8,7 +8,7 @@ use crate::Error;
 pub(crate) fn from_failure(failure: Failure) -> Error {
     match failure {
         Failure::Exception(exception) => {
-            let Exception { kind, reason } = (*exception).clone();
+            let Exception { kind, reason, .. } = (*exception).clone();
             match kind {
                 ExceptionKind::Failed => Error::Remote { message: reason },
                 ExceptionKind::Overloaded => Error::Overloaded { message: reason },

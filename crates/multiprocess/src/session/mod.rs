@@ -43,7 +43,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Result;
-use crate::connection::{ArcConn, Conn, Limits, SessionParts, register};
+use crate::connection::{ArcConn, Conn, Limits, PeerIdentity, SessionParts, register};
 
 pub(crate) use calls::{Asked, Complete, How, TakeAnswer, WaiterId, WhoWaits, Written};
 pub(crate) use errors::closed;
@@ -59,19 +59,32 @@ pub(crate) use schedule::{Schedule, ThreadAddress};
 pub(crate) use under_way::UnderWay;
 pub(crate) use writer::{Caller, NewObject};
 
+/// What a connection is started with, beside its socket and the object that it serves.
+#[derive(Clone, Default)]
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    /// How long the peer may take to its first message, if that is bounded.
+    pub(crate) first_message: Option<Duration>,
+    /// From the outermost on.
+    pub(crate) interceptors: Vec<Arc<dyn Interceptor>>,
+    pub(crate) peer_name: Option<String>,
+    pub(crate) peer_identity: Option<PeerIdentity>,
+}
+
 /// Takes over a connected stream socket. `object` is the bootstrap object for the peer.
 pub(crate) fn start(
     socket: OwnedFd,
-    limits: Limits,
-    interceptors: Vec<Arc<dyn Interceptor>>,
+    settings: Settings,
     object: Option<Arc<dyn Object>>,
-    first_message: Option<Duration>,
 ) -> Result<ArcConn> {
+    let Settings { limits, first_message, interceptors, peer_name, peer_identity } = settings;
     let parts = SessionParts {
         session: &state::Calls,
         state: Box::new(state::State::default()),
         shared: Box::new(state::Shared::new(limits.threads, interceptors)),
         first_message,
+        peer_name,
+        peer_identity,
     };
     let conn = Conn::start(socket, limits, parts, |core| {
         if let Some(object) = object {

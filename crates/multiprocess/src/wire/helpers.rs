@@ -101,7 +101,7 @@ fn within(error: Error, segment: &str) -> Error {
 
 /// The error for a call of a method that the schema does not have.
 pub(crate) fn unknown_method(interface_name: &str, interface: u64, method: u16) -> Error {
-    Error::unimplemented(&format!(
+    Error::unimplemented(format!(
         "{interface_name} has no method {method} of interface {interface:#x}"
     ))
 }

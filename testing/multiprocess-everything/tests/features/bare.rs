@@ -49,7 +49,7 @@ pub(crate) fn seen_as<T: Argument, U: Argument>(value: T) -> Result<U> {
 /// The path and the problem of the error with which this is refused.
 pub(crate) fn refused<T: Argument, U: Argument + Debug>(value: T) -> (String, String) {
     match seen_as::<T, U>(value) {
-        Err(Error::Decode { path, problem }) => (path, problem),
+        Err(Error::Decode { path, problem, .. }) => (path, problem),
         other => panic!("{other:?}"),
     }
 }

@@ -95,7 +95,7 @@ fn answers(age: u32) -> (Pair<ValuesClient>, Error) {
 #[test]
 fn results_that_do_not_decode_or_encode() {
     let (pair, error) = answers(130);
-    let Error::Decode { path, problem } = &error else { panic!("{error:?}") };
+    let Error::Decode { path, problem, .. } = &error else { panic!("{error:?}") };
     assert_eq!((path.as_str(), problem.as_str()), ("Values.age.age", "130 is no age"));
     assert!(pair.calling.is_connected());
     let (pair, error) = answers(151);

@@ -60,7 +60,10 @@ fn texts_panics_and_what_is_left_out() {
     let (_server, pair) = pair().unwrap();
     let calls = &pair.object;
     let error = calls.fail("on purpose").wait().unwrap_err();
-    assert!(matches!(&error, Error::Remote { message } if message == "on purpose"), "{error:?}");
+    assert!(
+        matches!(&error, Error::Remote { message, .. } if message == "on purpose"),
+        "{error:?}"
+    );
     let error = calls.panic().wait().unwrap_err();
     assert!(matches!(error, Error::Remote { .. }), "{error:?}");
     let error = calls.missing().wait().unwrap_err();

@@ -188,7 +188,7 @@ fn messages_that_have_begun_hold_a_bounded_number_of_bytes() {
         .unzip();
     let newest = servings.pop().unwrap();
     wait_until("the oldest are given up", || servings[..6].iter().all(|one| !one.is_connected()));
-    let Some(Error::PeerMisbehaved { problem }) = servings[0].end_reason() else {
+    let Some(Error::PeerMisbehaved { problem, .. }) = servings[0].end_reason() else {
         panic!("{:?}", servings[0].end_reason())
     };
     assert!(problem.contains("(ProcessLimits::partial_bytes)"), "{problem}");

@@ -100,7 +100,7 @@ fn refused(desks: &Desks, before: usize) -> String {
     // The copy that was to be sent is closed as well. Two sockets, and what threads wait with.
     assert!(super::settled_descriptors() <= before + 4);
     match error {
-        Error::ApiMisuse { problem } => problem,
+        Error::ApiMisuse { problem, .. } => problem,
         other => panic!("{other:?}"),
     }
 }

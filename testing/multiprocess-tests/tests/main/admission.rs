@@ -23,7 +23,7 @@ fn refusal(server: &Server) -> String {
     let calling = Connection::new(UnixStream::connect(server.path()).unwrap()).unwrap();
     let lab = calling.bootstrap::<LabClient>();
     match within_time(move || lab?.add(1, 2).wait()) {
-        Err(Error::Disconnected { reason }) => reason,
+        Err(Error::Disconnected { reason, .. }) => reason,
         other => panic!("{other:?}"),
     }
 }

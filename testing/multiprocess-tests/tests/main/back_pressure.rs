@@ -123,7 +123,7 @@ fn a_message_that_is_too_large_fails_only_its_call() {
     let waits = pair.lab.block("meanwhile").start();
     for _ in 0..3 {
         let error = pair.lab.bytes(vec![0; 2 * MIB]).wait().unwrap_err();
-        let Error::ApiMisuse { problem } = &error else { panic!("{error}") };
+        let Error::ApiMisuse { problem, .. } = &error else { panic!("{error}") };
         assert!(
             problem.contains("2097152 is the limit of a message (Limits::message)"),
             "{problem}"
@@ -327,7 +327,7 @@ fn the_limits_of_the_other_side_are_known() {
         // With its answer come the limits.
         pair.assert_alive();
         let error = pair.lab.bytes(vec![0; 3 * MIB]).wait().unwrap_err();
-        let Error::ApiMisuse { problem } = &error else { panic!("{error}") };
+        let Error::ApiMisuse { problem, .. } = &error else { panic!("{error}") };
         assert_eq!(problem.contains("of a message to the other side (Limits::message)"), strict);
         let lab = pair.lab.clone();
         let large = Relay::client(move |_, _| {

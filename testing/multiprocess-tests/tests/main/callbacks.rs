@@ -136,7 +136,7 @@ fn a_panic_or_error_in_a_callback_reaches_the_method() {
     assert!(error.contains("in callback"), "{error}");
     let failing = Relay::client(|_, _| Err(Error::failed("not now")));
     let error = pair.lab.call_back(failing, 1).wait().unwrap_err();
-    assert!(matches!(&error, Error::Remote { message } if message == "not now"), "{error}");
+    assert!(matches!(&error, Error::Remote { message, .. } if message == "not now"), "{error}");
     pair.assert_alive();
 }
 

@@ -22,7 +22,7 @@ fn mapped_and_inline() {
 fn a_failed_call_brings_its_text() {
     let pair = pair();
     let error = pair.lab.fail("out of ink").wait().unwrap_err();
-    assert!(matches!(&error, Error::Remote { message } if message == "out of ink"), "{error}");
+    assert!(matches!(&error, Error::Remote { message, .. } if message == "out of ink"), "{error}");
     assert!(!error.is_disconnect());
     pair.assert_alive();
 }
@@ -32,7 +32,7 @@ fn a_panic_fails_only_its_call() {
     let pair = pair();
     let before = pair.lab.thread_name().wait().unwrap();
     let error = pair.lab.panics().wait().unwrap_err();
-    let Error::Remote { message } = &error else { panic!("{error}") };
+    let Error::Remote { message, .. } = &error else { panic!("{error}") };
     assert!(message.contains("panicked: as it was asked to"), "{message}");
     // The same server thread goes on.
     assert_eq!(pair.lab.thread_name().wait().unwrap(), before);
@@ -44,7 +44,7 @@ fn a_panic_fails_only_its_call() {
 fn a_method_left_at_its_default_is_unimplemented() {
     let pair = pair();
     let error = pair.lab.missing().wait().unwrap_err();
-    let Error::Unimplemented { method } = &error else { panic!("{error}") };
+    let Error::Unimplemented { method, .. } = &error else { panic!("{error}") };
     assert!(method.contains("Lab.missing"), "{method}");
     pair.assert_alive();
 }
@@ -81,7 +81,7 @@ fn nul_and_more_in_text() {
         assert_eq!(pair.lab.text(text).wait().unwrap(), text);
     }
     let error = pair.lab.fail("a\0b").wait().unwrap_err();
-    assert!(matches!(&error, Error::Remote { message } if message == "a\0b"), "{error}");
+    assert!(matches!(&error, Error::Remote { message, .. } if message == "a\0b"), "{error}");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_result_that_does_not_decode_names_the_field() {
     });
     let lab: LabClient = calling.bootstrap().unwrap();
     let error = lab.make_counter(1).wait().unwrap_err();
-    let Error::Decode { path, problem } = &error else { panic!("{error}") };
+    let Error::Decode { path, problem, .. } = &error else { panic!("{error}") };
     assert_eq!(path, "Lab.makeCounter.result");
     assert!(problem.contains("null"), "{problem}");
     // Only that call is lost.

@@ -121,7 +121,7 @@ impl Served {
 #[track_caller]
 fn assert_panicked<T: std::fmt::Debug>(outcome: Result<T>, what: &str) {
     match outcome {
-        Err(Error::Remote { message }) if message.contains(what) => {}
+        Err(Error::Remote { message, .. }) if message.contains(what) => {}
         other => panic!("an error other than the panic: {other:?}"),
     }
 }

@@ -148,7 +148,7 @@ fn what_an_older_peer_would_drop_is_refused() {
         assert_eq!(send(known(), Parcel::Small("box".to_owned())).unwrap().letter.text, "known");
         for (letter, parcel) in [(letter(), Parcel::None), (known(), large())] {
             match send(letter, parcel) {
-                Err(Error::Remote { message }) if version == "1" => {
+                Err(Error::Remote { message, .. }) if version == "1" => {
                     assert!(message.contains("version") || message.contains("newer"), "{message}");
                 }
                 sent => assert!(version == "2" && sent.is_ok(), "{version}: {sent:?}"),

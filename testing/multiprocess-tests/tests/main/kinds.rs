@@ -20,11 +20,11 @@ struct Served(Arc<Fails>);
 impl Lab for Served {
     fn release(&self, name: String) -> Result<()> {
         Err(match name.as_str() {
-            "disconnected" => Error::Disconnected { reason: "the backend is lost".to_owned() },
-            "overloaded" => Error::Overloaded { message: "too many".to_owned() },
+            "disconnected" => Error::disconnected("the backend is lost"),
+            "overloaded" => Error::overloaded("too many"),
             "unimplemented" => Error::unimplemented("Backend.thing"),
             "cancelled" => Error::Cancelled,
-            "misuse" => Error::ApiMisuse { problem: "used wrongly".to_owned() },
+            "misuse" => Error::misuse("used wrongly"),
             text => Error::failed(text),
         })
     }
@@ -100,7 +100,7 @@ impl Bench {
 fn a_lost_backend_of_the_peers_is_a_disconnect_of_that_call() {
     let mut bench = bench();
     for error in bench.outcomes(Type::Disconnected) {
-        let Error::Disconnected { reason } = &error else { panic!("{error}") };
+        let Error::Disconnected { reason, .. } = &error else { panic!("{error}") };
         assert!(reason.contains("as it was asked to"), "{reason}");
     }
     assert!(bench.serving.is_connected(), "the connection is another one's");
@@ -111,7 +111,9 @@ fn a_lost_backend_of_the_peers_is_a_disconnect_of_that_call() {
 fn an_overloaded_peer() {
     let mut bench = bench();
     for error in bench.outcomes(Type::Overloaded) {
-        assert!(matches!(&error, Error::Overloaded { message } if message == "as it was asked to"));
+        assert!(
+            matches!(&error, Error::Overloaded { message, .. } if message == "as it was asked to")
+        );
     }
     bench.assert_alive();
 }
@@ -129,7 +131,7 @@ fn a_peer_that_does_not_have_the_method() {
 fn a_method_of_the_peers_that_failed() {
     let mut bench = bench();
     for error in bench.outcomes(Type::Failed) {
-        assert!(matches!(&error, Error::Remote { message } if message == "as it was asked to"));
+        assert!(matches!(&error, Error::Remote { message, .. } if message == "as it was asked to"));
     }
     bench.assert_alive();
 }

@@ -38,7 +38,7 @@ fn a_future_can_give_up_on_it() {
 #[test]
 fn errors_of_a_local_object_are_passed_unchanged() {
     let lab = LabServer::new().client();
-    assert!(matches!(lab.fail("x").wait(), Err(Error::Remote { message }) if message == "x"));
+    assert!(matches!(lab.fail("x").wait(), Err(Error::Remote { message, .. }) if message == "x"));
     assert!(matches!(lab.missing().wait(), Err(Error::Unimplemented { .. })));
     assert!(matches!(block_on(lab.fail("x")), Err(Error::Remote { .. })));
 }
@@ -48,7 +48,7 @@ fn a_panic_in_a_future_fails_the_call() {
     let lab = LabServer::new().client();
     let error = block_on(lab.panics().timeout(Duration::from_secs(20))).unwrap_err();
     assert!(
-        matches!(&error, Error::Remote { message } if message.contains("as it was asked")),
+        matches!(&error, Error::Remote { message, .. } if message.contains("as it was asked")),
         "{error}"
     );
 }

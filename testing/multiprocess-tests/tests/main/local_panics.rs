@@ -25,7 +25,7 @@ fn threads_and_futures_get_the_same_error() {
     let started = outcome(|| lab.panics().start().wait());
     let waited = outcome(|| lab.panics().wait());
     for error in [&awaited, &started, &waited] {
-        let Error::Remote { message } = error else { panic!("{error}") };
+        let Error::Remote { message, .. } = error else { panic!("{error}") };
         assert!(message.contains("panicked: as it was asked to"), "{message}");
     }
     assert_eq!(waited.to_string(), awaited.to_string());

@@ -4,6 +4,7 @@
 mod admission;
 mod along;
 mod asyncs;
+mod asyncs_here;
 mod asyncs_served;
 mod back_pressure;
 mod borrowed;
@@ -44,6 +45,7 @@ mod relay;
 mod serving_older;
 mod slow_hooks;
 mod slow_reader;
+mod stream_cancelled;
 mod stream_order;
 mod stream_room;
 mod streaming;

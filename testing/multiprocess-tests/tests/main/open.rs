@@ -257,7 +257,7 @@ fn exceptions_of_one_type_are_told_apart() {
     for how in ["", "other"] {
         let error = fail(how);
         assert!(
-            matches!(&error, Error::Remote { message } if message.contains("Trouble")),
+            matches!(&error, Error::Remote { message, .. } if message.contains("Trouble")),
             "{error:?}"
         );
     }

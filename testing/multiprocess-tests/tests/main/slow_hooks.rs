@@ -280,7 +280,7 @@ fn destructors_that_wait_are_bounded_in_number() {
     };
     // Four destructors run, and the release of the last objects may not have been read.
     assert!(made >= 20, "{made}: {refused}");
-    let Error::Overloaded { message } = &refused else { panic!("{refused}") };
+    let Error::Overloaded { message, .. } = &refused else { panic!("{refused}") };
     assert!(message.contains("wait for their turn (Limits::objects)"), "{message}");
     assert!(Limit::Objects.times_met() > met);
     other.assert_alive();

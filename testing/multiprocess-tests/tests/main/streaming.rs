@@ -16,7 +16,7 @@ const WINDOW: usize = 256 << 10;
 const SOON: Duration = Duration::from_millis(20);
 
 fn is_unlucky(error: &Error) -> bool {
-    matches!(error, Error::Remote { message } if message.contains("is unlucky"))
+    matches!(error, Error::Remote { message, .. } if message.contains("is unlucky"))
 }
 
 /// How many calls of this many bytes return on a thread of their own while none is answered. The

@@ -60,7 +60,7 @@ fn a_call_in_the_destructor_of_a_thread_local_value_works_or_is_an_error() {
     for outcome in &*outcomes {
         match outcome {
             Ok(sum) => assert_eq!(*sum, 3),
-            Err(Error::ApiMisuse { problem }) => {
+            Err(Error::ApiMisuse { problem, .. }) => {
                 assert!(problem.contains("thread-local value"), "{problem}");
             }
             Err(error) => panic!("{error}"),

@@ -3,10 +3,12 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use multiprocess_tokio::tls::Identity;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use tempfile::TempDir;
 
@@ -68,5 +70,31 @@ impl Authority {
     /// One that trusts its own peers.
     pub(super) fn member(&self, name: &str) -> Identity {
         self.identity(&params(name), self)
+    }
+
+    /// The certificate of the authority itself, as PEM.
+    pub(super) fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// The list of these certificates that it has revoked, by their serial numbers, as PEM; the next one is due then.
+    pub(super) fn revokes(&self, serials: &[u64], next: SystemTime) -> String {
+        let epoch = date_time_ymd(1970, 1, 1);
+        let since = next.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let revoked = serials.iter().map(|&serial| RevokedCertParams {
+            serial_number: SerialNumber::from(serial),
+            revocation_time: epoch,
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: epoch,
+            next_update: epoch + Duration::from_secs(since.as_secs()),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 }

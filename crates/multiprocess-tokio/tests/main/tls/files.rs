@@ -13,7 +13,7 @@ use super::authority::{Authority, params};
 fn refusal(authority: &Authority, [certificate, key, authorities]: [&str; 3]) -> String {
     let at = |name| authority.path(name);
     let error = Identity::from_pem_files(&at(certificate), &at(key), &at(authorities)).unwrap_err();
-    let Error::Address { address, problem } = error else { panic!("{error}") };
+    let Error::Address { address, problem, .. } = error else { panic!("{error}") };
     assert!(problem.starts_with(&format!("{address} ")), "{problem}");
     assert_eq!(problem.lines().count(), 1, "{problem}");
     problem
@@ -36,7 +36,7 @@ fn what_cannot_be_used_is_told_with_its_file() {
         (["a.pem", "a.key", "empty"], "empty", "has no certificate in PEM"),
         (["a.pem", "a.pem", "authorities"], "a.pem", "has no private key in PEM"),
         (["damaged", "a.key", "authorities"], "damaged", "is damaged"),
-        (["long", "a.key", "authorities"], "long", "is longer than a megabyte"),
+        (["long", "a.key", "authorities"], "long", "is longer than 1 MiB"),
         (["a.pem", "b.key", "authorities"], "b.key", "cannot be used with the certificate"),
     ] {
         let problem = refusal(&authority, files);

@@ -27,27 +27,27 @@ use crate::stall::{LONG, soon};
 const HOST: &str = "127.0.0.1";
 
 /// What the next client of a listener is refused for, to be asked for beside the client.
-fn next(mut listener: Listener) -> JoinHandle<String> {
+pub(super) fn next(mut listener: Listener) -> JoinHandle<String> {
     tokio::spawn(async move {
         let outcome = soon(listener.next()).await.unwrap();
         outcome.expect_err("it is refused").to_string()
     })
 }
 
-async fn why(next: JoinHandle<String>) -> String {
+pub(super) async fn why(next: JoinHandle<String>) -> String {
     let why = soon(next).await.unwrap();
     assert!(why.starts_with("tls:127.0.0.1:") && why.contains(" is refused: "), "{why}");
     assert_eq!(why.lines().count(), 1, "{why}");
     why
 }
 
-async fn tcp(address: &Address) -> TcpStream {
+pub(super) async fn tcp(address: &Address) -> TcpStream {
     let Address::Tls { host, port } = address else { panic!("{address}") };
     TcpStream::connect((host.as_str(), *port)).await.unwrap()
 }
 
 /// What the first call of a client fails with, or connecting.
-async fn told(address: &Address, client: &Identity) -> String {
+pub(super) async fn told(address: &Address, client: &Identity) -> String {
     let error = match soon(connect(address, client)).await {
         Err(error) => error,
         Ok(stream) => {
@@ -63,13 +63,13 @@ async fn told(address: &Address, client: &Identity) -> String {
 
 /// Both sides' texts where one refuses the other.
 #[track_caller]
-fn contain(texts: [String; 2], parts: [&str; 2]) {
+pub(super) fn contain(texts: [String; 2], parts: [&str; 2]) {
     for (text, part) in texts.iter().zip(parts) {
         assert!(text.contains(part), "{text:?} has not {part:?}");
     }
 }
 
-async fn both(server: &Identity, client: &Identity) -> [String; 2] {
+pub(super) async fn both(server: &Identity, client: &Identity) -> [String; 2] {
     let (listener, address) = listen(server).await;
     let next = next(listener);
     let told = told(&address, client).await;

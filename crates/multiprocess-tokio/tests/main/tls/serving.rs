@@ -15,7 +15,7 @@ use crate::market::MarketClient;
 use crate::stall::{Stall, soon, until};
 
 /// What tests connect to.
-const HOST: &str = "127.0.0.1";
+pub(super) const HOST: &str = "127.0.0.1";
 
 fn at(port: u16) -> Address {
     Address::Tls { host: HOST.to_owned(), port }
@@ -162,7 +162,7 @@ async fn a_connection_that_is_cut_in_a_call_fails_it_on_both_sides() {
     way.abort();
     let error = soon(call).await.unwrap_err();
     // An end without the message of TLS is no end that the other side meant.
-    let Error::Disconnected { reason } = &error else { panic!("{error}") };
+    let Error::Disconnected { reason, .. } = &error else { panic!("{error}") };
     assert!(reason.contains("the stream to the other side failed"), "{reason}");
     serving.dropped().await;
     serving.shutdown.cancel();

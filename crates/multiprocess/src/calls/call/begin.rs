@@ -86,12 +86,7 @@ impl<T: Send + 'static> Call<T> {
     /// The method of an object of this process, which is to run on another thread: what this call would carry elsewhere
     /// is in force there.
     pub(super) fn within(&mut self, run: LocalMethod<T>) -> LocalMethod<T> {
-        let mut carried = self.carried.take().map_or_else(inherited, |own| given(&own));
-        self.shorten(carried.deadline);
-        if let Some(timeout) = self.timeout {
-            let started = *self.started.get_or_insert_with(Instant::now);
-            carried.deadline = started.checked_add(timeout);
-        }
+        let carried = self.in_force();
         if carried == Carried::NONE {
             return run;
         }
@@ -99,6 +94,20 @@ impl<T: Send + 'static> Call<T> {
             let _scope = enter_scope(carried);
             run()
         })
+    }
+
+    /// What is in force within the method of an object of this process that this thread does not run itself.
+    pub(super) fn in_force(&mut self) -> Carried {
+        let mut carried = self.carried.take().map_or_else(inherited, |own| given(&own));
+        self.shorten(carried.deadline);
+        if let Some(timeout) = self.timeout {
+            let started = *self.started.get_or_insert_with(Instant::now);
+            carried.deadline = started.checked_add(timeout);
+        }
+        if carried != Carried::NONE {
+            self.carried = Some(Box::new(carried));
+        }
+        carried
     }
 
     /// What travels with the call, once it has begun.

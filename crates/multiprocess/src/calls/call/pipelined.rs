@@ -7,6 +7,7 @@ use super::super::start::{object_of, start_pipelined};
 use super::super::waiting::Deadline;
 use super::{Call, RemoteCall, State};
 use crate::carried::Carried;
+use crate::threads::check_may_wait;
 use crate::{Error, Result};
 
 impl<I: Interface> Call<I> {
@@ -90,6 +91,7 @@ impl<T> RemoteCall<T> {
             match started? {
                 Ok(promised) => return Ok(object_of::<I>(promised)),
                 Err(full) => {
+                    check_may_wait()?;
                     full.wait(deadline).map_err(|mut error| {
                         error.name_method(self.method.name);
                         error

@@ -56,7 +56,7 @@ impl<T: Send + 'static> Call<T> {
                 }
                 None => return Poll::Pending,
             },
-            State::Pooled(slot, deadline) => match slot.take_or_wake(context.waker()) {
+            State::Pooled(slot, deadline, _) => match slot.take_or_wake(context.waker()) {
                 Some(answer) => deadline.judge(answer, None),
                 None if deadline.passed() => Err(deadline.error(None)),
                 None => return Poll::Pending,

@@ -80,5 +80,10 @@ pub fn start_raw(
     object: &Capability,
 ) -> Result<Connection> {
     let served = Passed(object).new_object().map(|new| new.object);
-    session::start(socket.into(), limits, Vec::new(), served, None).map(Connection::from_conn)
+    session::start(
+        socket.into(),
+        session::Settings { limits, ..session::Settings::default() },
+        served,
+    )
+    .map(Connection::from_conn)
 }

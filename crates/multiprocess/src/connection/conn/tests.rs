@@ -31,7 +31,14 @@ impl Session for Panics {
 fn start() -> (ArcConn, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (state, shared) = (Box::new(()), Box::new(()));
-    let parts = SessionParts { session: &Panics, state, shared, first_message: None };
+    let parts = SessionParts {
+        session: &Panics,
+        state,
+        shared,
+        first_message: None,
+        peer_name: None,
+        peer_identity: None,
+    };
     let conn = Conn::start(ours.into(), Limits::default(), parts, |core| {
         let cap = core.engine.object(7);
         core.engine.set_bootstrap(cap);

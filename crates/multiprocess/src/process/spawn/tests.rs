@@ -372,7 +372,8 @@ fn helper_closes() {
     wait_until("the child has 0, 1, 2 and its socket", || has_only_its_own(&child));
     let target = |fd| std::fs::read_link(format!("/proc/{}/fd/{fd}", child.id())).unwrap();
     println!("child has {} {}", target(0).display(), target(2).display());
-    assert!(!descriptors::is_open(0) && !descriptors::is_open(2));
+    // Another thread that spawns a process meanwhile counts on them.
+    assert!(descriptors::is_open(0) && descriptors::is_open(2));
     child.shutdown(Duration::ZERO).unwrap();
 }
 

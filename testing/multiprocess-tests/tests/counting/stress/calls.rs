@@ -112,7 +112,7 @@ pub(super) fn errors(actor: &mut Actor) {
     };
     match expected {
         (Ok(()), _) => actor.wrong("it was to fail"),
-        (Err(Error::Remote { message }), text) if message.contains(text) => {}
+        (Err(Error::Remote { message, .. }), text) if message.contains(text) => {}
         (Err(error @ Error::Unimplemented { .. }), text) if error.to_string().contains(text) => {}
         (Err(error), _) => actor.world.check_end(&link, actor.place(), &error),
     }

@@ -139,7 +139,7 @@ pub(super) fn keep(actor: &mut Actor) {
     actor.check(&link, kept.wait(), |()| true);
     match lab.poke(value).wait() {
         // Another thread has let it go.
-        Err(Error::Remote { message }) if message.contains("no callback is kept") => {}
+        Err(Error::Remote { message, .. }) if message.contains("no callback is kept") => {}
         poked => drop(actor.check(&link, poked, |poked| *poked == value)),
     }
 }

@@ -5,10 +5,10 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use futures_executor::block_on;
-use multiprocess::{Connection, Error, Result, current_call};
+use multiprocess::{Call, Connection, Error, Result, current_call};
 use multiprocess_tests::generated::lab::{CounterClient, Lab, LabClient};
 use multiprocess_tests::generated::waits::{SumAsync, WaitsAsync, WaitsClient};
-use multiprocess_tests::{LabServer, Pair, Relay, pair, wait_until};
+use multiprocess_tests::{LabServer, Pair, Relay, pair, wait_until, within_time};
 
 use super::{seconds_left, tells};
 
@@ -100,12 +100,15 @@ fn nested(run: impl Fn(&LabClient) -> Result<()> + Send + Sync + 'static) -> Nes
 
 #[test]
 fn a_wait_within_a_call_ends_with_its_deadline() {
-    for own in [None, Some(HOUR)] {
-        let Nested { timeout, outer, inner, server, _ends, .. } = nested(move |far| {
-            let call = far.block("for ever");
-            let call = if let Some(own) = own { call.timeout(own) } else { call };
-            call.wait().map(drop)
-        });
+    let forms: [fn(Call<bool>) -> Call<bool>; 4] = [
+        |call| call,
+        |call| call.timeout(HOUR),
+        |call| call.start().timeout(HOUR),
+        |call| call.timeout(HOUR).start().timeout(HOUR * 2),
+    ];
+    for form in forms {
+        let Nested { timeout, outer, inner, server, _ends, .. } =
+            within_time(move || nested(move |far| form(far.block("for ever")).wait().map(drop)));
         // Although the call in between has failed for the same reason, and was answered.
         assert!(matches!(outer, Err(Error::Timeout(_))), "{outer:?}");
         let Err(Error::Timeout(late)) = inner else { panic!("{inner:?}") };
@@ -113,6 +116,26 @@ fn a_wait_within_a_call_ends_with_its_deadline() {
         assert_eq!(late.method(), Some("Lab.block"));
         wait_until("the cancel has gone on", || server.was_cancelled("for ever"));
     }
+}
+
+/// The method of an object of this process is told as well, and what it calls ends.
+#[test]
+fn a_wait_for_an_object_of_this_process_ends_with_it_too() {
+    struct Local(LabClient);
+    impl Lab for Local {
+        fn block(&self, gate: String) -> Result<bool> {
+            self.0.block(gate).wait()
+        }
+    }
+    let Nested { timeout, inner, server, _ends, .. } = within_time(|| {
+        nested(|far| {
+            let local = LabClient::new(Local(far.clone()));
+            local.block("for ever").start().timeout(HOUR).wait().map(drop)
+        })
+    });
+    let Err(Error::Timeout(late)) = inner else { panic!("{inner:?}") };
+    assert!(late.after() <= timeout, "{late} of {timeout:?}");
+    wait_until("the cancel has gone on", || server.was_cancelled("for ever"));
 }
 
 #[test]

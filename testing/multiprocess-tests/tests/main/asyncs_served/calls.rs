@@ -101,7 +101,7 @@ fn a_panic_fails_only_its_call() {
     let _entered = runtime.enter();
     let Served { waits, .. } = &served();
     let error = waits.panics().wait().unwrap_err();
-    let Error::Remote { message } = &error else { panic!("{error}") };
+    let Error::Remote { message, .. } = &error else { panic!("{error}") };
     assert!(message.contains("panicked: as it was asked to"), "{message}");
     assert_eq!(waits.add(1, 2).wait().unwrap(), 3);
 }

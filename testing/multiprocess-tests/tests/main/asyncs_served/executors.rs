@@ -18,7 +18,7 @@ fn an_executor_that_drops_its_tasks_answers_with_an_error() {
         waits.add_inline(1, 2).timeout(LONG).wait().unwrap_err(),
         block_on(waits.add(1, 2).timeout(LONG)).unwrap_err(),
     ] {
-        let Error::Remote { message } = &error else { panic!("{error}") };
+        let Error::Remote { message, .. } = &error else { panic!("{error}") };
         assert!(message.contains("dropped"), "{message}");
     }
     assert!(serving.drain(LONG));

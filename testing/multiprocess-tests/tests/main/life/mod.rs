@@ -243,7 +243,7 @@ fn close(guest: &GuestClient) -> JoinHandle<Result<()>> {
 
 #[track_caller]
 fn assert_misuse<T: std::fmt::Debug>(outcome: Result<T>) -> String {
-    let Err(Error::ApiMisuse { problem }) = outcome else { panic!("{outcome:?}") };
+    let Err(Error::ApiMisuse { problem, .. }) = outcome else { panic!("{outcome:?}") };
     problem
 }
 

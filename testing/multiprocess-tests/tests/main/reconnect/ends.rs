@@ -170,7 +170,7 @@ fn errors_that_cannot_pass_end_it() {
     let long = PathBuf::from(format!("/tmp/{}", "x".repeat(200)));
     assert!(matches!(ended(&start(reconnect(&long))), Error::Address { .. }));
     // From the function that connects, and from the one that makes the objects.
-    let misuse = || Error::ApiMisuse { problem: "as it was told to".to_owned() };
+    let misuse = || Error::misuse("as it was told to");
     let lab = start(Reconnect::with(move || Err(misuse())).backoff(quick()));
     assert!(ended(&lab).to_string().contains("as it was told to"));
     let place = Place::new();

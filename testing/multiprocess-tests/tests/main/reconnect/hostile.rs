@@ -132,7 +132,7 @@ fn a_server_that_flaps() {
         losses.load(Ordering::SeqCst) >= 5 && made.load(Ordering::SeqCst) >= 10
     });
     let generation = match lab.state() {
-        ReconnectState::Connected { generation } => generation,
+        ReconnectState::Connected { generation, .. } => generation,
         _ => losses.load(Ordering::SeqCst) as u64,
     };
     drop(hostile);

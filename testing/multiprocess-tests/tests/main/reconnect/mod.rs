@@ -5,6 +5,7 @@ mod ends;
 mod functions;
 mod hostile;
 mod program;
+mod settings;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
@@ -53,7 +54,7 @@ fn connecting<T: Send + Sync>(lab: &Reconnecting<T>) -> Option<(u32, String)> {
 fn ended<T: Send + Sync>(lab: &Reconnecting<T>) -> Error {
     let mut reason = None;
     wait_until("it has ended", || match lab.state() {
-        ReconnectState::Ended { reason: why } => {
+        ReconnectState::Ended { reason: why, .. } => {
             reason = Some(why);
             true
         }
@@ -85,7 +86,7 @@ fn a_server_that_goes_and_comes_back() {
         let current = objects.get(LONG).unwrap();
         assert_eq!(current.generation(), generation);
         assert!(
-            matches!(objects.state(), ReconnectState::Connected { generation: g } if g == generation)
+            matches!(objects.state(), ReconnectState::Connected { generation: g, .. } if g == generation)
         );
         assert_eq!(objects.try_get().unwrap().generation(), generation);
         // Made again: it counts from the beginning.
@@ -215,7 +216,7 @@ fn connections_of_the_programs_own_making() {
         theirs.disconnect();
         wait_until(
             "the loss is known",
-            || !matches!(lab.state(), ReconnectState::Connected { generation: g } if g == generation),
+            || !matches!(lab.state(), ReconnectState::Connected { generation: g, .. } if g == generation),
         );
     }
 }

@@ -216,7 +216,7 @@ fn a_method_that_is_another_in_some_version_is_not_called_before_it_is_known() {
             bank.wait_old().wait(),
         ];
         for outcome in outcomes {
-            let Err(Error::ApiMisuse { problem }) = outcome else { panic!("{outcome:?}") };
+            let Err(Error::ApiMisuse { problem, .. }) = outcome else { panic!("{outcome:?}") };
             assert!(problem.starts_with("the peer's version is not known yet"), "{problem}");
         }
         // Methods that are the same in all versions can be called, and do not reveal the version.
