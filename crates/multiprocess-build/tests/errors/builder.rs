@@ -148,7 +148,7 @@ fn mistakes_in_a_schema_are_the_compilers() {
 #[test]
 fn an_import_that_is_not_found_is_told_where_it_is_looked_for() {
     let told = |test: &str, builder: Builder| match builder.compile() {
-        Err(Error::Compiler { output }) => {
+        Err(Error::Compiler { output, .. }) => {
             let (_, hint) = output.split_once("(what it found is printed above)").expect(test);
             hint.to_owned()
         }

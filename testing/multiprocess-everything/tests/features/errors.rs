@@ -49,7 +49,7 @@ fn a_typed_error_that_the_method_does_not_declare_arrives_as_text() {
         let error = pair.object.look(text).wait().unwrap_err();
         // As it is, without Debug's quotes.
         assert!(
-            matches!(&error, Error::Remote { message } if message == "it is \"odd\""),
+            matches!(&error, Error::Remote { message, .. } if message == "it is \"odd\""),
             "{error:?}"
         );
     }
