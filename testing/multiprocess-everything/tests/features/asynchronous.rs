@@ -120,13 +120,13 @@ fn an_object_behind_an_arc() {
 fn an_executor_that_drops_its_tasks() {
     let object = EverythingClient::new_async(AsyncServer::default(), drop);
     let error = object.add(1, 2).wait().unwrap_err();
-    assert!(error.to_string().contains("the executor dropped"), "{error}");
+    assert!(error.to_string().contains("has dropped the call's task"), "{error}");
     let pair: Pair<EverythingClient> = serve(object).unwrap();
     for _ in 0..3 {
         let error = pair.object.add(1, 2).wait().unwrap_err();
-        assert!(error.to_string().contains("the executor dropped"), "{error}");
+        assert!(error.to_string().contains("has dropped the call's task"), "{error}");
         let error = pair.object.thread_name().wait().unwrap_err();
-        assert!(error.to_string().contains("the executor dropped"), "{error}");
+        assert!(error.to_string().contains("has dropped the call's task"), "{error}");
     }
 }
 
