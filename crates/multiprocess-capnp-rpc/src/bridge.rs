@@ -1,27 +1,28 @@
 //! The bridge: what turns clients into objects of the runtime, and back.
 
 use std::any::Any;
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 #[cfg(feature = "tokio")]
 use std::collections::HashSet;
 use std::fmt;
+use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::Waker;
 
 use capnp::capability::FromClientHook;
 use capnp::private::capability::ClientHook;
-use futures_channel::mpsc::{UnboundedSender, unbounded};
 use futures_util::future::LocalBoxFuture;
 use multiprocess::rt::{Inside, bootstrap_raw, raw_capability, raw_object, start_raw};
 use multiprocess::{Capability, Connection, Interface, Limits, Result};
 
+use crate::answer::Pending;
 use crate::client::{Client, Peer};
 use crate::driver::Driver;
 use crate::error::to_capnp;
-use crate::served::{Command, Objects, ServedHook};
+use crate::queue::Queue;
+use crate::served::{Objects, ServedHook};
 
 /// The bridge of one thread: makes capnp-rpc clients of multiprocess objects, and handles of capnp-rpc
 /// clients and servers. Clones are the same bridge.
@@ -31,7 +32,8 @@ use crate::served::{Command, Objects, ServedHook};
 pub struct Bridge(pub(crate) Rc<Shared>);
 
 pub(crate) struct Shared {
-    sender: UnboundedSender<Command>,
+    /// What is to be done on this thread, and what wakes the driver.
+    pub(crate) queue: Arc<Queue>,
     /// capnp-rpc's clients that are served.
     pub(crate) objects: RefCell<Objects>,
     /// The clients of multiprocess objects, by their addresses.
@@ -46,18 +48,22 @@ pub(crate) struct Shared {
     /// The numbers of the connections that are read on this thread.
     #[cfg(feature = "tokio")]
     pub(crate) read_here: RefCell<HashSet<u64>>,
-    pub(crate) driver: RefCell<Option<Waker>>,
+    /// The driver is gone: nothing is served or polled any more.
+    pub(crate) ended: Cell<bool>,
+    /// See [`Bridge::let_go`].
+    let_go: RefCell<Vec<Rc<Pending>>>,
+    lets_go: Cell<bool>,
 }
 
 impl Bridge {
     /// A bridge, and its driver, which is to be spawned on this thread (`tokio::task::spawn_local`, or any
     /// other executor's): it brings calls to capnp-rpc's servers, and lets streams go on. It ends when the
-    /// bridge, all its clients and all objects that it serves are gone. When it is dropped before, calls of
-    /// those objects are [`Error::Disconnected`](multiprocess::Error::Disconnected).
+    /// bridge, all its clients and all objects that it serves are gone. When it is dropped before, it drops the
+    /// servers, and calls of those objects are [`Error::Disconnected`](multiprocess::Error::Disconnected); so are
+    /// streaming calls of the clients.
     pub fn new() -> (Bridge, Driver) {
-        let (sender, commands) = unbounded();
         let shared = Rc::new(Shared {
-            sender,
+            queue: Arc::default(),
             objects: RefCell::default(),
             peers: RefCell::default(),
             generated: OnceCell::new(),
@@ -66,9 +72,11 @@ impl Bridge {
             readers: RefCell::default(),
             #[cfg(feature = "tokio")]
             read_here: RefCell::default(),
-            driver: RefCell::default(),
+            ended: Cell::default(),
+            let_go: RefCell::default(),
+            lets_go: Cell::default(),
         });
-        let driver = Driver::new(Rc::clone(&shared), commands);
+        let driver = Driver::new(Rc::clone(&shared));
         (Bridge(shared), driver)
     }
 
@@ -114,7 +122,8 @@ impl Bridge {
     }
 
     /// Takes over a connected stream socket, and serves what a capnp-rpc client refers to as the bootstrap object
-    /// for the peer. The connection lives as long as it is kept, or an object of the peer's or a call is.
+    /// for the peer. The connection lives as long as it is kept, or an object of the peer's or a call is. For other
+    /// streams and settings, or a listener, serve a [`handle`](Self::handle) on it.
     ///
     /// # Errors
     /// The socket or the runtime's thread cannot be used.
@@ -151,7 +160,7 @@ impl Bridge {
         let brought = self.0.foreign.get().and_then(|inside| inside.taken_out(object));
         let object: &dyn Any = raw_object(brought.as_ref().unwrap_or(object))?;
         let served: &ServedHook = object.downcast_ref()?;
-        if !served.is_of(&self.0.sender) {
+        if !served.is_of(&self.0.queue) {
             return None;
         }
         self.0.objects.borrow().get(served.key())
@@ -166,7 +175,11 @@ impl Bridge {
         if let Some(peer) = self.peer(&*hook) {
             return peer.to_pass_on();
         }
-        let object = self.0.objects.borrow_mut().serve(hook, &self.0.sender);
+        let object = match self.0.ended.get() {
+            // It would be kept for ever: nobody would take its release.
+            true => ServedHook::of_nobody(&self.0.queue),
+            false => self.0.objects.borrow_mut().serve(hook, &self.0.queue),
+        };
         raw_capability(object as Arc<dyn multiprocess::rt::RawObject>)
     }
 
@@ -190,23 +203,45 @@ impl Bridge {
         self.0.peers.borrow_mut().remove(&address);
     }
 
-    /// Has the driver poll this to its end.
-    pub(crate) fn spawn(&self, task: LocalBoxFuture<'static, ()>) {
-        self.0.tasks.borrow_mut().push(task);
-        self.wake_driver();
+    /// Has the driver poll this to its end. Without a driver it is dropped.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        if !self.0.ended.get() {
+            self.0.tasks.borrow_mut().push(Box::pin(task));
+            self.0.queue.wake();
+        }
     }
 
-    /// Has the driver poll this as long as it runs.
+    /// Has the driver poll this as long as it runs. Without a driver it is dropped.
     #[cfg(feature = "tokio")]
     pub(crate) fn read(&self, reader: LocalBoxFuture<'static, ()>) {
-        self.0.readers.borrow_mut().push(reader);
-        self.wake_driver();
+        if !self.0.ended.get() {
+            self.0.readers.borrow_mut().push(reader);
+            self.0.queue.wake();
+        }
     }
 
-    fn wake_driver(&self) {
-        let waker = self.0.driver.borrow().clone();
-        if let Some(waker) = waker {
-            waker.wake();
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.ended.get()
+    }
+
+    /// Drops what a promised object waits for. That may be the last of a call on another promised object, and so on:
+    /// they are dropped one after the other, as a long chain would overflow the stack.
+    pub(crate) fn let_go(&self, pending: Rc<Pending>) {
+        /// Also after a panic in a destructor.
+        struct Over<'a>(&'a Cell<bool>);
+        impl Drop for Over<'_> {
+            fn drop(&mut self) {
+                self.0.set(false);
+            }
+        }
+        self.0.let_go.borrow_mut().push(pending);
+        if self.0.lets_go.replace(true) {
+            return;
+        }
+        let _over = Over(&self.0.lets_go);
+        loop {
+            let Some(next) = self.0.let_go.borrow_mut().pop() else { return };
+            drop(next);
         }
     }
 }
@@ -221,7 +256,7 @@ impl Drop for Bridge {
     fn drop(&mut self) {
         // The last one beside the driver's: it may be over now.
         if Rc::strong_count(&self.0) == 2 {
-            self.wake_driver();
+            self.0.queue.wake();
         }
     }
 }

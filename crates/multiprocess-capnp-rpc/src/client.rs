@@ -22,7 +22,7 @@ pub(crate) struct Peer {
     /// What is called: the same, or for an object of this process that as if it were a peer's.
     called: Capability,
     /// The call that is to return the object, where the client was made before it has.
-    pending: Option<Pending>,
+    pending: Option<Rc<Pending>>,
     streaming: RefCell<Streaming>,
 }
 
@@ -31,7 +31,7 @@ impl Peer {
         bridge: &Bridge,
         object: Capability,
         called: Capability,
-        pending: Option<Pending>,
+        pending: Option<Rc<Pending>>,
     ) -> Rc<Peer> {
         let (bridge, streaming) = (bridge.clone(), RefCell::default());
         let peer = Rc::new(Peer { bridge, object, called, pending, streaming });
@@ -49,13 +49,16 @@ impl Peer {
 
     /// A call is made.
     pub(crate) fn begin(&self) -> Option<UnansweredCall> {
-        self.pending.as_ref().map(Pending::begin)
+        self.pending.as_deref().map(Pending::begin)
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
         self.bridge.remove_peer(std::ptr::from_ref(self) as usize);
+        if let Some(pending) = self.pending.take() {
+            self.bridge.let_go(pending);
+        }
     }
 }
 
@@ -184,15 +187,19 @@ impl RequestHook for Unsent {
         if let Err(error) = peer.streaming.borrow().check() {
             return Promise::err(error);
         }
+        if peer.bridge.has_ended() {
+            // Nobody would notice the answers, which make room for more.
+            return Promise::err(stopped());
+        }
         match self.start() {
             Ok(sent) => {
                 let wait = peer.streaming.borrow_mut().add(bytes);
-                let streamed = Rc::clone(&peer);
-                peer.bridge.spawn(Box::pin(async move {
-                    let outcome = sent.answer().await.map(drop);
-                    let woken = streamed.streaming.borrow_mut().answered(bytes, outcome);
-                    woken.wake();
-                }));
+                let bridge = peer.bridge.clone();
+                let streamed = Streamed { peer, bytes, outcome: None };
+                bridge.spawn(async move {
+                    let mut streamed = streamed;
+                    streamed.outcome = Some(sent.answer().await.map(drop));
+                });
                 Promise::from_future(wait)
             }
             Err(error) => Promise::err(error),
@@ -205,4 +212,27 @@ impl RequestHook for Unsent {
     ) -> Option<(u32, Promise<(), capnp::Error>, Box<dyn PipelineHook>)> {
         None
     }
+}
+
+/// A streaming call under way. Its end makes room for others.
+struct Streamed {
+    peer: Rc<Peer>,
+    bytes: usize,
+    /// None if the driver went first.
+    outcome: Option<Result<(), capnp::Error>>,
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        let outcome = self.outcome.take().unwrap_or_else(|| Err(stopped()));
+        let woken = self.peer.streaming.borrow_mut().answered(self.bytes, outcome);
+        woken.wake();
+    }
+}
+
+/// The error of streams of a bridge whose driver is gone.
+fn stopped() -> capnp::Error {
+    let reason = "the bridge to capnp-rpc has ended with its thread: keep its driver running as long as \
+                  clients stream";
+    capnp::Error::disconnected(reason.to_owned())
 }

@@ -7,6 +7,7 @@ mod client;
 mod driver;
 mod error;
 mod message;
+mod queue;
 #[cfg(feature = "tokio")]
 mod reading;
 mod results;

@@ -5,42 +5,30 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use capnp::private::capability::ClientHook;
-use futures_channel::mpsc::UnboundedSender;
-use futures_channel::oneshot;
+use multiprocess::Error;
 use multiprocess::rt::{RawAnswer, RawObject, RawPayload};
-use multiprocess::{Error, Result};
 
-/// What other threads have the bridge's thread do, in this order.
-pub(crate) enum Command {
-    /// Call a client.
-    Call(ServedCall),
-    /// Drop a client: nobody can call it any more.
-    Release(u64),
-}
-
-/// A call of a client.
-pub(crate) struct ServedCall {
-    pub(crate) key: u64,
-    pub(crate) method: (u64, u16),
-    pub(crate) params: RawPayload,
-    /// Closed when the call is cancelled.
-    pub(crate) reply: oneshot::Sender<Result<RawPayload>>,
-}
+use crate::queue::Queue;
 
 /// A client of capnp-rpc as the runtime has it.
 pub(crate) struct ServedHook {
     key: u64,
-    sender: UnboundedSender<Command>,
+    queue: Arc<Queue>,
 }
 
 impl ServedHook {
+    /// What a client is when the bridge serves no more: an object whose calls say so.
+    pub(crate) fn of_nobody(queue: &Arc<Queue>) -> Arc<ServedHook> {
+        Arc::new(ServedHook { key: u64::MAX, queue: Arc::clone(queue) })
+    }
+
     pub(crate) fn key(&self) -> u64 {
         self.key
     }
 
-    /// Whether it is served by the bridge with this sender.
-    pub(crate) fn is_of(&self, sender: &UnboundedSender<Command>) -> bool {
-        self.sender.same_receiver(sender)
+    /// Whether it is served by the bridge with this queue.
+    pub(crate) fn is_of(&self, queue: &Arc<Queue>) -> bool {
+        Arc::ptr_eq(&self.queue, queue)
     }
 }
 
@@ -50,21 +38,18 @@ impl RawObject for ServedHook {
     }
 
     fn call(&self, method: (u64, u16), params: RawPayload) -> RawAnswer {
-        let (reply, answer) = oneshot::channel();
-        let call = ServedCall { key: self.key, method, params, reply };
-        // If the bridge's thread has ended, the reply is dropped with the call.
-        let _ = self.sender.unbounded_send(Command::Call(call));
-        Box::pin(async move { answer.await.unwrap_or_else(|_| Err(gone())) })
+        Box::pin(self.queue.call(self.key, method, params))
     }
 }
 
 impl Drop for ServedHook {
     fn drop(&mut self) {
-        let _ = self.sender.unbounded_send(Command::Release(self.key));
+        self.queue.release(self.key);
     }
 }
 
-fn gone() -> Error {
+/// The error of calls of a bridge whose driver is gone.
+pub(crate) fn gone() -> Error {
     Error::disconnected(
         "the bridge to capnp-rpc has ended with its thread: keep its driver running as long as its \
          objects are called",
@@ -90,7 +75,7 @@ impl Objects {
     pub(crate) fn serve(
         &mut self,
         hook: Box<dyn ClientHook>,
-        sender: &UnboundedSender<Command>,
+        queue: &Arc<Queue>,
     ) -> Arc<ServedHook> {
         let place = place(&*hook);
         let known = self.by_place.get(&place).and_then(|key| self.by_key.get(key));
@@ -99,7 +84,7 @@ impl Objects {
         }
         let key = self.next;
         self.next += 1;
-        let object = Arc::new(ServedHook { key, sender: sender.clone() });
+        let object = Arc::new(ServedHook { key, queue: Arc::clone(queue) });
         self.by_key.insert(key, Entry { hook, object: Arc::downgrade(&object) });
         self.by_place.insert(place, key);
         object
@@ -119,6 +104,13 @@ impl Objects {
             self.by_place.remove(&place);
         }
         Some(hook)
+    }
+
+    /// Takes all out, for the caller to drop.
+    #[must_use = "they are to be dropped while nothing is borrowed, as one that is released"]
+    pub(crate) fn take_all(&mut self) -> Vec<Box<dyn ClientHook>> {
+        self.by_place.clear();
+        self.by_key.drain().map(|(_, Entry { hook, .. })| hook).collect()
     }
 
     pub(crate) fn len(&self) -> usize {

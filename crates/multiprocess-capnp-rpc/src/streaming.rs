@@ -6,11 +6,15 @@ use futures_channel::oneshot;
 
 /// How many bytes of parameters may be under way, and one call more, however large.
 const WINDOW: usize = 64 * 1024;
+/// How many calls may be under way, as with the runtime's own streams: those of a few bytes would be more than a peer
+/// serves at once.
+const CALLS: usize = 64;
 
 /// The streaming calls of one client.
 #[derive(Default)]
 pub(crate) struct Streaming {
-    under_way: usize,
+    calls: usize,
+    bytes: usize,
     largest: usize,
     waiting: Vec<oneshot::Sender<()>>,
     /// The first that failed: later ones are not sent.
@@ -23,7 +27,7 @@ impl Streaming {
     }
 
     fn is_full(&self) -> bool {
-        self.under_way >= WINDOW + self.largest
+        self.calls >= CALLS || self.bytes >= WINDOW + self.largest
     }
 
     /// A call was sent. The result ends when another one may be.
@@ -31,7 +35,8 @@ impl Streaming {
         &mut self,
         bytes: usize,
     ) -> impl Future<Output = Result<(), capnp::Error>> + use<> {
-        self.under_way += bytes;
+        self.calls += 1;
+        self.bytes += bytes;
         self.largest = self.largest.max(bytes);
         let wait = self.is_full().then(|| {
             let (sender, room) = oneshot::channel();
@@ -49,7 +54,8 @@ impl Streaming {
 
     /// A call has its answer. Returns who may go on, to be woken while nothing is borrowed.
     pub(crate) fn answered(&mut self, bytes: usize, outcome: Result<(), capnp::Error>) -> Woken {
-        self.under_way -= bytes;
+        self.calls -= 1;
+        self.bytes -= bytes;
         if let Err(error) = outcome {
             self.failed.get_or_insert(error);
         }

@@ -22,7 +22,7 @@ pub(crate) fn catch_panic<T>(method: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 /// The same for a method that is a future.
-pub(crate) async fn catch_panics<T>(method: impl Future<Output = Result<T>>) -> Result<T> {
+pub async fn catch_panics<T>(method: impl Future<Output = Result<T>>) -> Result<T> {
     let mut method = pin!(method);
     let poll = |context: &mut Context<'_>| {
         let polled = catch_panic(|| Ok(method.as_mut().poll(context)));
@@ -32,7 +32,7 @@ pub(crate) async fn catch_panics<T>(method: impl Future<Output = Result<T>>) -> 
 }
 
 /// Runs user code that nobody waits for; a panic in it is logged.
-pub(crate) fn run_hook(what: &str, hook: impl FnOnce()) {
+pub fn run_hook(what: &str, hook: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(hook)) {
         tracing::error!("{what} panicked: {}", panic_text(&*panic));
     }

@@ -21,6 +21,7 @@ pub use crate::calls::start_connection::StartConnection;
 pub use crate::calls::versions::{Variant, call_versions};
 pub use crate::connection::refuse;
 pub use crate::delay::Delay;
+pub use crate::panics::{catch_panics, run_hook};
 pub use crate::serving::{Job, PoolTask, Task};
 pub use crate::threads::{Waits, allow_waits, check_may_wait, refuse_waits};
 pub use crate::wire::{

@@ -10,6 +10,7 @@ use std::thread::ThreadId;
 use bridge_schemas::lab::LabClient;
 use bridge_schemas::lab_capnp::{counter, lab, sink};
 use capnp::ErrorKind;
+use capnp_rpc::new_client;
 use futures_util::FutureExt;
 use multiprocess::{Connection, Error, Limits};
 use multiprocess_capnp_rpc::Bridge;
@@ -120,6 +121,92 @@ fn calls_of_a_bridge_that_has_ended_say_so() {
              long as its objects are called"
         );
     });
+}
+
+/// A server that holds a client of the bridge, which holds the bridge, which holds the server: the driver's end lets
+/// go of it.
+#[test]
+fn a_driver_that_ends_first_drops_the_servers() {
+    struct Holds(lab::Client, std::sync::mpsc::Sender<&'static str>);
+    impl lab::Server for Holds {
+        async fn echo(
+            self: Rc<Self>,
+            _: lab::EchoParams,
+            _: lab::EchoResults,
+        ) -> capnp::Result<()> {
+            self.0.echo_request().send().promise.await.map(drop)
+        }
+    }
+    impl Drop for Holds {
+        fn drop(&mut self) {
+            let _ = self.1.send("the server is gone");
+        }
+    }
+    let (ours, theirs) = sockets();
+    let served = typed_lab::serve(theirs, channel().0);
+    let (tell, events) = channel();
+    on_loop(async {
+        let (bridge, driver) = Bridge::new();
+        let driver = tokio::task::spawn_local(driver);
+        let connection = Connection::new(ours).unwrap();
+        let peer: lab::Client = bridge.bootstrap(&connection).unwrap();
+        let before: LabClient =
+            bridge.handle(new_client::<lab::Client, _>(Holds(peer.clone(), tell.clone()))).unwrap();
+        before.echo("x").await.unwrap();
+        driver.abort();
+        let _ = driver.await;
+        assert_eq!(event(&Rc::new(events)).await, "the server is gone");
+        assert!(before.echo("x").await.unwrap_err().is_disconnect());
+        // One that comes now is served by nobody, and not kept either.
+        let (tell, events) = channel();
+        let after: LabClient =
+            bridge.handle(new_client::<lab::Client, _>(Holds(peer, tell))).unwrap();
+        assert_eq!(event(&Rc::new(events)).await, "the server is gone");
+        assert!(after.echo("x").await.unwrap_err().is_disconnect());
+        // With the last client, and no server, the peer's connection.
+        drop((bridge, connection));
+        soon(served.disconnected()).await;
+    });
+}
+
+#[test]
+fn without_the_driver_streams_say_that_it_has_ended() {
+    let (ours, theirs) = sockets();
+    let served = typed_lab::serve(theirs, channel().0);
+    on_loop(async {
+        let (bridge, driver) = Bridge::new();
+        let driver = tokio::task::spawn_local(driver);
+        let connection = Connection::new(ours).unwrap();
+        let lab: lab::Client = bridge.bootstrap(&connection).unwrap();
+        let to_sink = || lab.sink_request().send().pipeline.get_sink();
+        let (begun, new) = (to_sink(), to_sink());
+        let write = |sink: &sink::Client| {
+            let mut request = sink.write_request();
+            request.get().init_data(32 * 1024).fill(1);
+            request.send()
+        };
+        // The driver has not run since: the last of these waits for the answers before.
+        let waits: Vec<_> = (0..4).map(|_| write(&begun)).collect();
+        driver.abort();
+        let _ = driver.await;
+        for written in waits {
+            soon(written).await.unwrap();
+        }
+        for sink in [begun, new] {
+            let error = soon(write(&sink)).await.unwrap_err();
+            assert_eq!(
+                (error.kind, &*error.extra),
+                (
+                    ErrorKind::Disconnected,
+                    "the bridge to capnp-rpc has ended with its thread: keep its driver running as long as \
+                     clients stream"
+                )
+            );
+        }
+        // Other calls do not need it.
+        lab.echo_request().send().promise.await.unwrap();
+    });
+    drop(served);
 }
 
 #[test]
@@ -255,6 +342,13 @@ fn streams_go_both_ways_and_say_what_failed() {
 /// A sink that takes nothing: the writer is not let go on for ever.
 #[test]
 fn a_stream_waits_when_enough_is_under_way() {
+    // 64 KiB and one more; each is a little more than 8 KiB.
+    stream_to_who_takes_nothing(8 * 1024, 8..=9);
+    // However few bytes: a peer serves so many calls at once, and refuses the others.
+    stream_to_who_takes_nothing(1, 64..=64);
+}
+
+fn stream_to_who_takes_nothing(size: u32, most: std::ops::RangeInclusive<usize>) {
     struct Full;
     impl sink::Server for Full {
         async fn write(self: Rc<Self>, _: sink::WriteParams) -> capnp::Result<()> {
@@ -273,7 +367,7 @@ fn a_stream_waits_when_enough_is_under_way() {
         let mut sent = 0;
         loop {
             let mut request = sink.write_request();
-            request.get().init_data(8 * 1024);
+            request.get().init_data(size);
             let mut write = request.send();
             sent += 1;
             if (&mut write).now_or_never().is_none() {
@@ -283,8 +377,7 @@ fn a_stream_waits_when_enough_is_under_way() {
                 break;
             }
         }
-        // 64 KiB and one more; each is a little more than 8 KiB.
-        assert!((8..=9).contains(&sent), "{sent}");
+        assert!(most.contains(&sent), "{sent}");
         let error = sink.write_request().send().await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Disconnected);
     });

@@ -1,10 +1,12 @@
 //! The bridge in both directions, over sockets and within the process.
 
 mod calculator;
+mod chains;
 mod clients;
 mod ends;
 mod errors;
 mod handles;
+mod hostile;
 mod loops;
 mod news;
 mod order;

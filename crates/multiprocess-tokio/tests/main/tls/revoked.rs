@@ -170,7 +170,7 @@ fn a_file_that_cannot_be_used_is_told_at_the_start() {
     ] {
         let path = authority.path(file);
         let error = identity.revocation_lists(&path).unwrap_err();
-        let Error::Address { address, problem } = error else { panic!("{error}") };
+        let Error::Address { address, problem, .. } = error else { panic!("{error}") };
         assert_eq!(address, path.display().to_string());
         assert!(problem.starts_with(&format!("{address} {told}")), "{problem}");
         assert_eq!(problem.lines().count(), 1, "{problem}");
