@@ -9,6 +9,9 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
+use multiprocess::rt::check_may_wait;
+
+use crate::Result;
 
 /// A stream as an iterator, for programs without an executor: [`next`](Iterator::next) blocks the calling
 /// thread until there is an item. The streams of this crate become one in a `for` loop.
@@ -35,7 +38,7 @@ use futures_core::Stream;
 #[must_use = "it waits for nothing before it is asked for an item"]
 pub struct Blocking<S>(S);
 
-impl<S: Stream + Unpin> Blocking<S> {
+impl<T, S: Stream<Item = Result<T>> + Unpin> Blocking<S> {
     /// The iterator of a stream.
     pub fn new(stream: S) -> Blocking<S> {
         Blocking(stream)
@@ -43,7 +46,13 @@ impl<S: Stream + Unpin> Blocking<S> {
 
     /// The next item, or `Ready(None)` at the end; `Pending` where there is neither within `timeout`. Then the
     /// wait goes on, and the next call gets what has come meanwhile.
+    ///
+    /// The item is [`Error::ApiMisuse`](crate::Error::ApiMisuse), and nothing is waited for, on a thread that polls a
+    /// future for which that is refused (the crate `multiprocess-tokio` says which): poll the stream there.
     pub fn next_within(&mut self, timeout: Duration) -> Poll<Option<S::Item>> {
+        if let Err(refused) = check_may_wait() {
+            return Poll::Ready(Some(Err(refused)));
+        }
         let stream = &mut self.0;
         // A time that is too far away for the clock means forever.
         let deadline = Instant::now().checked_add(timeout);
@@ -61,7 +70,7 @@ impl<S: Stream + Unpin> Blocking<S> {
     }
 }
 
-impl<S: Stream + Unpin> Iterator for Blocking<S> {
+impl<T, S: Stream<Item = Result<T>> + Unpin> Iterator for Blocking<S> {
     type Item = S::Item;
 
     fn next(&mut self) -> Option<S::Item> {

@@ -110,6 +110,15 @@ impl Answers {
         }
     }
 
+    /// Counts so many file descriptors with a call at least, if it is not answered.
+    pub(crate) fn hold_descriptors(&mut self, id: u32, count: usize) {
+        if let Some(pending) = self.pending(id) {
+            let more = count.saturating_sub(pending.descriptors);
+            pending.descriptors += more;
+            self.held_descriptors += more;
+        }
+    }
+
     fn keep(&mut self, id: u32, done: Done) {
         self.held += done.bytes;
         self.map.insert(id, Answer::Done(done));

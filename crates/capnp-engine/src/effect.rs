@@ -1,9 +1,9 @@
 //! What the engine's user has to do.
 
 use std::fmt;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use crate::descriptors::Descriptor;
 use crate::error::Failure;
 use crate::memory::Message;
 use crate::payload::Payload;
@@ -80,7 +80,7 @@ pub struct Carrying {
     /// The message.
     pub message: Message,
     /// The descriptors, in the order in which the message names them.
-    pub descriptors: Vec<Arc<OwnedFd>>,
+    pub descriptors: Vec<Arc<Descriptor>>,
 }
 
 opaque!(Carrying, impl std::fmt::Debug for Carrying);

@@ -164,6 +164,7 @@ mod told;
 
 pub use cap::{Cap, Path, Stage, State};
 pub use cap_index::{cap_hook, find_cap};
+pub use descriptors::{Close, Descriptor};
 pub use draft::Draft;
 pub use effect::{Carrying, Delivery, Effect, Exceeded};
 pub use engine::{Engine, Sizes};

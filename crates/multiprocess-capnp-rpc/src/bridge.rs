@@ -14,7 +14,7 @@ use std::sync::Arc;
 use capnp::capability::FromClientHook;
 use capnp::private::capability::ClientHook;
 use futures_util::future::LocalBoxFuture;
-use multiprocess::rt::{Inside, bootstrap_raw, raw_capability, raw_object, start_raw};
+use multiprocess::rt::{Inside, ServesHere, bootstrap_raw, raw_capability, raw_object, start_raw};
 use multiprocess::{Capability, Connection, Interface, Limits, Result};
 
 use crate::answer::Pending;
@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     /// Where objects of this process are called that have a generated trait, and where clients of capnp-rpc are.
     generated: OnceCell<Inside>,
     foreign: OnceCell<Inside>,
+    /// Of the clients of capnp-rpc there, as long as the driver serves them.
+    pub(crate) serves: RefCell<Option<ServesHere>>,
     /// What the driver is to poll beside the calls.
     pub(crate) tasks: RefCell<Vec<LocalBoxFuture<'static, ()>>>,
     /// The same, which do not keep it from ending.
@@ -68,6 +70,7 @@ impl Bridge {
             peers: RefCell::default(),
             generated: OnceCell::new(),
             foreign: OnceCell::new(),
+            serves: RefCell::default(),
             tasks: RefCell::default(),
             readers: RefCell::default(),
             #[cfg(feature = "tokio")]
@@ -107,8 +110,9 @@ impl Bridge {
     /// connection of capnp-rpc, a promise. If it is a client of this bridge's on a multiprocess object, the handle
     /// is on that object.
     ///
-    /// The handle may be used on any thread but in one way on this: `.wait()` here blocks the thread that is to
-    /// serve the call. Use `.await` here.
+    /// The handle may be used on any thread. On this one `.wait()` is
+    /// [`Error::ApiMisuse`](multiprocess::Error::ApiMisuse), as it would block the thread that is to serve the call: use
+    /// `.await` here.
     ///
     /// # Errors
     /// [`Error::ApiMisuse`](multiprocess::Error::ApiMisuse) for an object of this process with a generated trait
@@ -116,7 +120,7 @@ impl Bridge {
     pub fn handle<I: Interface>(&self, client: impl FromClientHook) -> Result<I> {
         let object = self.object_of(client.into_client_hook());
         match raw_object(&object) {
-            Some(_) => inside(&self.0.foreign)?.bring(&object)?.cast(),
+            Some(_) => self.foreign()?.bring(&object)?.cast(),
             None => object.cast(),
         }
     }
@@ -135,6 +139,15 @@ impl Bridge {
         client: impl FromClientHook,
     ) -> Result<Connection> {
         start_raw(socket, limits, &self.object_of(client.into_client_hook()))
+    }
+
+    /// Where clients of capnp-rpc are called by handles.
+    fn foreign(&self) -> Result<&Inside> {
+        let foreign = inside(&self.0.foreign)?;
+        if !self.0.ended.get() {
+            self.0.serves.borrow_mut().get_or_insert_with(|| foreign.serve_here());
+        }
+        Ok(foreign)
     }
 
     /// The client of an object.

@@ -10,7 +10,7 @@ use capnp::private::capability::ClientHook;
 use futures_util::StreamExt;
 use futures_util::future::{Either, LocalBoxFuture, select};
 use futures_util::stream::FuturesUnordered;
-use multiprocess::rt::{RawPayload, catch_panics, run_hook};
+use multiprocess::rt::{RawPayload, catch_panics, refuse_waits, run_hook};
 use multiprocess::{Error, Result};
 
 use crate::bridge::{Bridge, Shared};
@@ -72,6 +72,8 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let driver = self.get_mut();
+        // What is served has this thread only.
+        let _waits = refuse_waits();
         let readers = std::mem::take(&mut *driver.shared.readers.borrow_mut());
         driver.readers.extend(readers);
         // First: it brings the calls, and the answers.
@@ -116,6 +118,7 @@ impl Drop for Driver {
         // First, so that what the destructors do leaves nothing here.
         self.shared.ended.set(true);
         self.shared.queue.end();
+        self.shared.serves.take();
         let Driver { shared, running, readers } = self;
         // Each when nothing is borrowed.
         let tasks = std::mem::take(&mut *shared.tasks.borrow_mut());

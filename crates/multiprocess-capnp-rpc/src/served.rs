@@ -40,6 +40,11 @@ impl RawObject for ServedHook {
     fn call(&self, method: (u64, u16), params: RawPayload) -> RawAnswer {
         Box::pin(self.queue.call(self.key, method, params))
     }
+
+    /// The queue drops the server behind the calls that came before, and before those that come after.
+    fn drops_in_order(&self) -> bool {
+        true
+    }
 }
 
 impl Drop for ServedHook {

@@ -1,14 +1,13 @@
 //! The calls of a callback as a stream: the object that peers call puts what it is told into a channel.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::future::{Future, pending};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
-use multiprocess::rt::check_may_wait;
-use multiprocess::{Error, Result, current_call};
-use tokio::sync::mpsc;
+use multiprocess::{Error, Result, current_call, rt};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Semaphore, mpsc};
 
 /// What a generated `from_fn` takes: the method of a callback.
 pub type Receives<T> = Box<dyn Fn(T) -> Result<()> + Send + Sync>;
@@ -18,6 +17,9 @@ pub type Receives<T> = Box<dyn Fn(T) -> Result<()> + Send + Sync>;
 /// `make` is the generated `from_fn` of the callback's handle. At most `capacity` calls wait in the stream (at
 /// least one); the method of a call for which there is no room returns when there is, so that a slow reader slows
 /// the callers down. See [`channel`] for methods of several parameters.
+///
+/// Read the stream while calls are awaited that tell it: a call that waits until its callbacks have returned does not
+/// end if there are more of these than `capacity`, and nobody reads them before it has.
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -86,7 +88,7 @@ pub fn callback<I, T: Send + 'static>(
 /// # }
 /// ```
 pub fn channel<T>(capacity: usize) -> (CallbackSender<T>, Callbacks<T>) {
-    let (sender, receiver) = mpsc::channel(capacity.max(1));
+    let (sender, receiver) = mpsc::channel(capacity.clamp(1, Semaphore::MAX_PERMITS));
     (CallbackSender(sender), Callbacks(receiver))
 }
 
@@ -97,7 +99,8 @@ pub struct CallbackSender<T>(mpsc::Sender<T>);
 
 impl<T> CallbackSender<T> {
     /// Returns when the stream has taken the item, which it has in order. Blocks the thread while there is no
-    /// room: that of the call.
+    /// room: that of the call. Calls of the connection that are behind this one and have no Context, or name no thread,
+    /// are served by other threads meanwhile, as long as there are some ([`Limits::threads`](multiprocess::Limits)).
     ///
     /// # Errors
     /// Nothing was put into the stream: it was dropped ([`Error::Remote`]), the call that this thread serves was
@@ -108,8 +111,12 @@ impl<T> CallbackSender<T> {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(_)) => Err(nobody()),
             Err(TrySendError::Full(item)) => {
-                check_may_wait()?;
-                pollster::block_on(self.send_async(item))
+                let mut sending = pin!(self.send_async(item));
+                // It takes its turn here: from then on other threads may serve the calls behind it.
+                match sending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(sent) => sent,
+                    Poll::Pending => rt::block(|| pollster::block_on(sending))?,
+                }
             }
         }
     }
@@ -119,14 +126,16 @@ impl<T> CallbackSender<T> {
     /// # Errors
     /// As [`send`](Self::send).
     pub async fn send_async(&self, item: T) -> Result<()> {
-        let cancelled = CancellationToken::new();
-        if let Some(call) = current_call() {
-            let cancelled = cancelled.clone();
-            call.cancel_token().on_cancel(move || cancelled.cancel());
-        }
+        let token = current_call().map(|call| call.cancel_token());
+        let cancelled = async {
+            match &token {
+                Some(token) => rt::cancelled(token).await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             biased;
-            () = cancelled.cancelled() => Err(Error::Cancelled),
+            () = cancelled => Err(Error::Cancelled),
             sent = self.0.send(item) => sent.map_err(|_| nobody()),
         }
     }

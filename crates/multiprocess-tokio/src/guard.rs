@@ -79,8 +79,8 @@ impl<F: Future> Future for Guarded<F> {
 /// ```
 ///
 /// # Panics
-/// In a task of a current-thread runtime, which has no other thread: use `.await` or
-/// [`spawn_blocking`](tokio::task::spawn_blocking).
+/// In a task of a current-thread runtime, which has no other thread, and within a [`LocalSet`](tokio::task::LocalSet) of
+/// any runtime, whose tasks have none: use `.await` or [`spawn_blocking`](tokio::task::spawn_blocking).
 pub fn block_in_place<R>(blocking: impl FnOnce() -> R) -> R {
     tokio::task::block_in_place(|| {
         let _waits = allow_waits();

@@ -23,6 +23,9 @@ use tokio::time::timeout;
 /// How long the rest may take when one side has ended: to write what the connection had written before its end,
 /// and to see the end of the peer.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long the peer's last words may take when the stream takes nothing any more: what it said has come by then.
+/// Calls wait for as long to fail.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// What is copied at once, each way: a record of TLS.
 const CHUNK: usize = 16 << 10;
 
@@ -59,11 +62,22 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Pump<S> {
     }
 
     pub(crate) async fn run(self) {
-        let Pump { explains, ended, socket, stream } = self;
+        let Pump { explains, ended, mut socket, stream } = self;
+        // Behind the socket, so that it is dropped before that if the runtime drops the task, or the stream panics.
+        let explains = explains;
+        Pump::carry(&mut socket, stream, ended, &explains).await;
+        explains.end();
+    }
+
+    async fn carry(
+        socket: &mut UnixStream,
+        stream: S,
+        ended: Option<Disconnected>,
+        explains: &Explains,
+    ) {
         let (mut from_peer, mut to_peer) = split(stream);
-        let (mut from_here, mut to_here) = socket.into_split();
-        // They only borrow the halves: a half of the socket that is dropped is an end that the connection sees.
-        let mut incoming = pin!(incoming(&mut from_peer, &mut to_here));
+        let (mut from_here, mut to_here) = socket.split();
+        let mut incoming = pin!(incoming(&mut from_peer, &mut to_here, explains));
         let mut outgoing = pin!(outgoing(&mut from_here, &mut to_peer));
         let ended = async {
             match ended {
@@ -71,35 +85,29 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Pump<S> {
                 None => std::future::pending().await,
             }
         };
-        // The last, so that it is dropped before the halves of the socket if the runtime drops the task.
-        let explains = explains;
-        let rest = tokio::select! {
+        let (rest, time) = tokio::select! {
             // Data that has come is taken in before anything else is looked at.
             biased;
-            end = &mut incoming => match end {
-                Ok(()) => Rest::Outgoing,
-                Err(error) => return explains.because(&error),
-            },
+            () = &mut incoming => (Rest::Outgoing, LINGER),
             end = &mut outgoing => match end {
-                Ok(()) => Rest::Incoming,
+                Ok(()) => (Rest::Incoming, LINGER),
                 // The peer may have said why it took no more.
                 Err(error) => {
-                    explains.set(&error);
-                    Rest::Incoming
+                    explains.because(&error);
+                    (Rest::Incoming, LAST_WORDS)
                 }
             },
-            () = ended => Rest::Both,
+            () = ended => (Rest::Both, LINGER),
         };
-        // Nobody is told whether the rest succeeds: the connection has ended.
-        let _ = timeout(LINGER, async {
+        // Nobody is told whether the rest succeeds: the connection has ended, or ends now.
+        let _ = timeout(time, async {
             match rest {
-                Rest::Incoming => drop(incoming.await),
+                Rest::Incoming => incoming.await,
                 Rest::Outgoing => drop(outgoing.await),
                 Rest::Both => drop(tokio::join!(incoming, outgoing)),
             }
         })
         .await;
-        explains.end();
     }
 }
 
@@ -110,19 +118,24 @@ enum Rest {
     Both,
 }
 
-/// To the end of the stream, which becomes the end of the socket. What the connection does not take any more is
-/// read all the same: a TCP peer that still sends when this side closes may lose what it was sent.
+/// To the end of the stream, which becomes the end of the socket; so does an error, of which the connection is told.
+/// What that does not take any more is read all the same: a TCP peer that still sends when this side closes may lose
+/// what it was sent.
 async fn incoming(
     stream: &mut (impl AsyncRead + Unpin),
     socket: &mut (impl AsyncWrite + Unpin),
-) -> io::Result<()> {
+    explains: &Explains,
+) {
     let mut chunk = vec![0; CHUNK];
     let mut taken = true;
     loop {
-        let count = stream.read(&mut chunk).await?;
+        let count = stream.read(&mut chunk).await.unwrap_or_else(|error| {
+            explains.because(&error);
+            0
+        });
         if count == 0 {
             let _ = socket.shutdown().await;
-            return Ok(());
+            return;
         }
         taken = taken && socket.write_all(&chunk[..count]).await.is_ok();
     }
@@ -146,18 +159,14 @@ async fn outgoing(
     }
 }
 
-/// Tells the connection why it ends. Dropped before its [end](Self::end): the runtime has dropped the task.
+/// Tells the connection why it ends. Dropped before its [end](Self::end): the stream has panicked, or the runtime has
+/// dropped the task.
 struct Explains(WeakConnection);
 
 impl Explains {
     /// The stream has failed.
-    fn set(&self, error: &io::Error) {
+    fn because(&self, error: &io::Error) {
         self.0.explain_end(format!("the stream to the other side failed: {error}"));
-    }
-
-    fn because(self, error: &io::Error) {
-        self.set(error);
-        self.end();
     }
 
     fn end(mut self) {
@@ -167,6 +176,10 @@ impl Explains {
 
 impl Drop for Explains {
     fn drop(&mut self) {
-        self.0.explain_end("the tokio runtime that carried its bytes was shut down");
+        self.0.explain_end(if std::thread::panicking() {
+            "the stream to the other side panicked"
+        } else {
+            "the tokio runtime that carried its bytes was shut down"
+        });
     }
 }

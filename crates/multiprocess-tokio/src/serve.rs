@@ -5,7 +5,7 @@ mod one;
 #[cfg(feature = "tls")]
 mod remote;
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::guard;
-use admission::{admitted, is_of_the_peer, no_place, refuse};
+use admission::{Refusals, admitted, is_of_the_peer, make, no_place};
 use one::serve_one;
 
 /// How long accepting pauses when the process has no descriptor left.
@@ -164,7 +164,7 @@ impl Serve {
     }
 
     /// Serves each peer that connects to `listener` and [may do so](Self::accept_if) the object that `make_object` makes for it,
-    /// until `shutdown` is cancelled. A peer for which `make_object` fails is told the error.
+    /// until `shutdown` is cancelled. A peer for which `make_object` fails is told the error; where it panics, that it did.
     ///
     /// The file of the socket has the mode that the process's umask gives it, and is not removed at the end.
     ///
@@ -173,34 +173,33 @@ impl Serve {
     pub async fn unix<I, M>(
         self,
         listener: UnixListener,
-        mut make_object: M,
+        make_object: M,
         shutdown: CancellationToken,
     ) -> Result<()>
     where
         I: Interface,
         M: FnMut(&UnixStream) -> Result<I>,
     {
-        let Serve { settings, mut accept } = self;
-        let make_object = move |stream: &UnixStream| {
-            admitted(stream, &mut *accept)?;
-            make_object(stream)
-        };
-        settings.run(Accepted(listener), make_object, shutdown).await
+        self.incoming(Accepted(listener), make_object, shutdown).await
     }
 
     /// The same for streams of any kind, such as those of TLS after their handshake: for each that `incoming` gives. An
     /// error that it gives is logged, and the loop goes on. When it ends, the connections are served to their ends.
     ///
-    /// `make_object` gets the stream, so that it can look at the peer's certificate: this loop authenticates nobody.
-    /// So it refuses plain TCP. Handshakes belong into `incoming`, several at a time and bounded, so that no peer
-    /// holds up others.
+    /// `make_object` gets the stream, so that it can look at the peer's certificate: this loop authenticates nobody but
+    /// the peers of [`UnixStream`]s, as [`unix`](Self::unix) does. So it refuses plain TCP; and of a stream that has a
+    /// unix socket inside, `make_object` has to look at the peer. Handshakes belong into `incoming`, several at a time
+    /// and bounded, so that no peer holds up others.
+    ///
+    /// Of those who get no connection, sixteen at a time are told why, for five seconds at most each; more of them see
+    /// the end of the stream only.
     ///
     /// # Errors
     /// The streams are [`TcpStream`]s, or this is not within a tokio runtime ([`Error::ApiMisuse`](multiprocess::Error::ApiMisuse)).
     pub async fn incoming<L, S, I, M>(
         self,
         incoming: L,
-        make_object: M,
+        mut make_object: M,
         shutdown: CancellationToken,
     ) -> Result<()>
     where
@@ -215,7 +214,14 @@ impl Serve {
                  the feature `tls`), or a unix socket",
             ));
         }
-        self.settings.run(incoming, make_object, shutdown).await
+        let Serve { settings, mut accept } = self;
+        let make_object = move |stream: &S| {
+            if let Some(socket) = (stream as &dyn Any).downcast_ref::<UnixStream>() {
+                admitted(socket, &mut *accept)?;
+            }
+            make_object(stream)
+        };
+        settings.run(incoming, make_object, shutdown).await
     }
 }
 
@@ -253,6 +259,7 @@ impl Settings {
             .map_err(|_| Error::misuse("connections are served within a tokio runtime only"))?;
         // Dropped, it ends the connections.
         let mut connections = JoinSet::new();
+        let mut refusals = Refusals::new(&handle);
         let accepting = async {
             let mut incoming = pin!(incoming);
             loop {
@@ -277,23 +284,24 @@ impl Settings {
                     None => return,
                 };
                 if connections.len() >= self.max_connections {
-                    refuse(stream, &handle, &no_place(self.max_connections));
+                    refusals.tell(stream, &no_place(self.max_connections));
                     continue;
                 }
-                match make_object(&stream) {
+                match make(|| make_object(&stream)) {
                     Ok(object) => {
                         let one = serve_one(&self, stream, object, &handle, shutdown.clone());
                         if let Some(one) = one {
                             connections.spawn_on(one, &handle);
                         }
                     }
-                    Err(error) => refuse(stream, &handle, &error.to_string()),
+                    Err(error) => refusals.tell(stream, &error.to_string()),
                 }
             }
         };
         // `incoming` is dropped here: nobody connects any more.
         guard(accepting).await;
         while connections.join_next().await.is_some() {}
+        refusals.end().await;
         Ok(())
     }
 }

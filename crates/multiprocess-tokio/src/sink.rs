@@ -16,7 +16,8 @@ use multiprocess::{Call, Error, Interface, Result, rt};
 /// - `flush` waits for that, too, and not for answers.
 /// - `close` waits until all items have been served, and ends the object as its generated `close()` does. Where a
 ///   method tells the outcome, call it instead: it is sent when the items before it are served.
-/// - When an item has failed, that is the error of what is done next, and nothing more is sent.
+/// - When an item has failed, that is the error of what is done from then on, and nothing more is sent. `close` ends the
+///   object all the same.
 /// - Dropping the sink takes back nothing that was sent, and dropping a `send` that waits for room only its own
 ///   item. But where the peer may have older versions of the interface, and so calls do not stream, the last item
 ///   is a call that is cancelled: `flush` before.
@@ -78,21 +79,28 @@ pub struct CallSink<I, T, F> {
 enum State {
     /// The last call, if it may wait for room.
     Open(Option<Call<()>>),
-    Closing(Call<()>),
+    /// An item has failed.
+    Failed(Error),
+    /// With what had failed before, if something had.
+    Closing(Call<()>, Option<Error>),
     Closed,
 }
 
 impl<I, T, F> CallSink<I, T, F> {
     /// Waits until there is room for an item.
     fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
-        if let State::Open(last) = &mut self.state
-            && let Some(call) = last
-        {
-            let sent = ready!(Pin::new(call).poll(context));
-            *last = None;
-            return Poll::Ready(sent);
+        match &mut self.state {
+            State::Open(Some(call)) => {
+                let sent = ready!(Pin::new(call).poll(context));
+                self.state = match &sent {
+                    Ok(()) => State::Open(None),
+                    Err(error) => State::Failed(error.clone()),
+                };
+                Poll::Ready(sent)
+            }
+            State::Failed(error) => Poll::Ready(Err(error.clone())),
+            State::Open(None) | State::Closing(..) | State::Closed => Poll::Ready(Ok(())),
         }
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -118,7 +126,8 @@ where
                 Ok(())
             }
             State::Open(Some(_)) => Err(Error::misuse("poll_ready comes before each start_send")),
-            State::Closing(_) | State::Closed => Err(Error::misuse("the sink was closed")),
+            State::Failed(error) => Err(error.clone()),
+            State::Closing(..) | State::Closed => Err(Error::misuse("the sink was closed")),
         }
     }
 
@@ -127,15 +136,16 @@ where
     }
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        ready!(self.poll_room(context))?;
+        let room = ready!(self.poll_room(context));
         let this = &mut *self;
-        if let State::Open(_) = this.state {
-            this.state = State::Closing(rt::close(&this.object));
+        if let State::Open(_) | State::Failed(_) = this.state {
+            this.state = State::Closing(rt::close(&this.object), room.err());
         }
-        let State::Closing(close) = &mut this.state else { return Poll::Ready(Ok(())) };
+        let State::Closing(close, failed) = &mut this.state else { return Poll::Ready(Ok(())) };
         let closed = ready!(Pin::new(close).poll(context));
+        let failed = failed.take();
         this.state = State::Closed;
-        Poll::Ready(closed)
+        Poll::Ready(failed.map_or(closed, Err))
     }
 }
 

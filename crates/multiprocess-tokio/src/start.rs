@@ -2,7 +2,9 @@
 //! where it is anything else.
 
 use std::any::Any;
+use std::future::Future;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 
 use multiprocess::rt::StartConnection;
 use multiprocess::{Connection, Error, Result};
@@ -63,7 +65,7 @@ pub trait StartStream: StartConnection + Sized {
     ///   connection ends, what it had written is written to the stream, which is shut down then; a peer that
     ///   does not take it is let go after five seconds. When the stream ends or fails, the connection takes in
     ///   what has come, and ends; an error of the stream is its [reason](Connection::end_reason). If the runtime is
-    ///   shut down, the connection ends.
+    ///   shut down, the connection ends. No file descriptors go that way, whatever the limits say.
     ///
     /// Nobody is authenticated by this: a plain TCP stream is for tests, or for what is authenticated elsewhere.
     ///
@@ -119,9 +121,10 @@ where
     #[cfg(feature = "tls")]
     let builder = identified(builder, &stream);
     let Socket { descriptor, carry } = Socket::of(stream, handle)?;
-    let connection = builder.start_connection(descriptor)?;
-    let carried = carry.map(|carry| carry(Some(&connection)));
-    Ok((connection, carried))
+    let Some(carry) = carry else { return Ok((builder.start_connection(descriptor)?, None)) };
+    let connection = builder.carried().start_connection(descriptor)?;
+    let carried = handle.spawn(carry(Some(&connection)));
+    Ok((connection, Some(carried)))
 }
 
 /// With what is known of the peer of a TLS stream.
@@ -140,11 +143,12 @@ fn identified<B: StartConnection, S: 'static>(builder: B, stream: &S) -> B {
 /// A socket that stands for a stream.
 pub(crate) struct Socket {
     pub(crate) descriptor: OwnedFd,
-    /// Begins to carry the bytes of a connection, or of none that lives on.
+    /// What carries the bytes of a connection, or of none that lives on: a task.
     pub(crate) carry: Option<Carry>,
 }
 
-type Carry = Box<dyn FnOnce(Option<&Connection>) -> JoinHandle<()> + Send>;
+type Carry = Box<dyn FnOnce(Option<&Connection>) -> Carries + Send>;
+type Carries = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Socket {
     pub(crate) fn of<S>(stream: S, handle: &Handle) -> Result<Socket>
@@ -168,9 +172,7 @@ impl Socket {
         }
         let Some(stream) = stream else { unreachable!("a stream is taken once") };
         let (descriptor, pump) = Pump::new(stream, handle)?;
-        let handle = handle.clone();
-        let carry: Carry =
-            Box::new(move |connection| handle.spawn(pump.carrying(connection).run()));
+        let carry: Carry = Box::new(move |connection| Box::pin(pump.carrying(connection).run()));
         Ok(Socket { descriptor, carry: Some(carry) })
     }
 }

@@ -16,14 +16,16 @@ use crate::pool::{self, Work};
 /// How many pieces of one queue run at once. A peer decides how many objects there are to drop, so there
 /// has to be a bound; with fewer that block than this, none delays another of the same queue.
 const MAX_THREADS: usize = 4;
-/// Code that takes longer is named in the log, once.
-const SLOW: Duration = Duration::from_secs(1);
+/// What takes longer is named in the log, once.
+pub(crate) const SLOW: Duration = Duration::from_secs(1);
 /// When a thread is asked for again, where there was none.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// The user's code of one connection that is to be run or dropped.
 #[derive(Default)]
 pub(crate) struct Cleanup {
+    /// One piece after the other, in their order.
+    one_by_one: bool,
     state: Mutex<State>,
     /// How many pieces wait, for who looks without the lock.
     waiting: AtomicUsize,
@@ -37,6 +39,8 @@ struct State {
     /// A thread was asked for and has not started yet.
     starting: bool,
     running: Vec<Running>,
+    /// When the first piece that waits became the first.
+    first_since: Option<Instant>,
     /// Tells those that run apart.
     next: u64,
     /// The timer runs that looks for slow ones.
@@ -53,10 +57,10 @@ struct Running {
 }
 
 impl State {
-    /// Counts one more thread if work waits and there may be another. If this returns true the caller is
-    /// to start it.
-    fn claim_thread(&mut self) -> bool {
-        let start = !self.work.is_empty() && self.threads < MAX_THREADS && !self.starting;
+    /// Counts one more thread if work waits and there may be another, of `most`. If this returns true the caller
+    /// is to start it.
+    fn claim_thread(&mut self, most: usize) -> bool {
+        let start = !self.work.is_empty() && self.threads < most && !self.starting;
         if start {
             self.threads += 1;
             self.starting = true;
@@ -101,6 +105,15 @@ impl Cleanup {
         Arc::default()
     }
 
+    /// The same for work that is done one piece after the other, in its order.
+    pub(crate) fn one_by_one() -> Arc<Cleanup> {
+        Arc::new(Cleanup { one_by_one: true, ..Cleanup::default() })
+    }
+
+    fn most_threads(&self) -> usize {
+        if self.one_by_one { 1 } else { MAX_THREADS }
+    }
+
     /// The queue for objects and hooks of no connection.
     pub(crate) fn unconnected() -> &'static Arc<Cleanup> {
         static UNCONNECTED: std::sync::OnceLock<Arc<Cleanup>> = std::sync::OnceLock::new();
@@ -125,9 +138,12 @@ impl Cleanup {
             return std::mem::forget(work);
         }
         let mut state = self.state();
+        if state.work.is_empty() {
+            state.first_since = Some(Instant::now());
+        }
         state.work.push_back((what, Box::new(work)));
         self.waiting.store(state.work.len(), Ordering::Relaxed);
-        let start = state.claim_thread();
+        let start = state.claim_thread(self.most_threads());
         drop(state);
         if start {
             self.start_thread();
@@ -137,6 +153,18 @@ impl Cleanup {
     /// How many pieces wait for their turn.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing runs or waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state().threads == 0 && self.waiting() == 0
+    }
+
+    /// Whether what waits has waited long, for what runs or for a thread.
+    pub(crate) fn is_stuck(&self) -> bool {
+        let state = self.state();
+        let waits = !state.work.is_empty();
+        waits && state.first_since.is_some_and(|since| since.elapsed() >= SLOW)
     }
 
     fn start_thread(self: &Arc<Self>) {
@@ -167,7 +195,7 @@ impl Cleanup {
     fn start_again(self: &Arc<Self>) {
         let mut state = self.state();
         state.retrying = false;
-        let start = state.claim_thread();
+        let start = state.claim_thread(self.most_threads());
         drop(state);
         if start {
             self.start_thread();
@@ -183,10 +211,12 @@ impl Cleanup {
                 return;
             };
             self.waiting.store(state.work.len(), Ordering::Relaxed);
-            let start = state.claim_thread();
+            let start = state.claim_thread(self.most_threads());
             let id = state.next;
             state.next += 1;
-            state.running.push(Running { id, what, since: Instant::now(), named: false });
+            let now = Instant::now();
+            state.first_since = Some(now);
+            state.running.push(Running { id, what, since: now, named: false });
             let watch = !std::mem::replace(&mut state.timed, true);
             drop(state);
             if start {

@@ -156,6 +156,7 @@ mod call_span;
 mod calls;
 mod carried;
 mod cleanup;
+mod closer;
 mod connection;
 mod count;
 mod delay;
@@ -165,6 +166,7 @@ mod error;
 #[allow(unsafe_code, reason = "noticing forks")]
 mod forked;
 mod limits_met;
+mod may_block;
 mod memory;
 mod moment;
 pub mod monitor;

@@ -38,7 +38,7 @@ pub enum Limit {
     Objects,
     /// File descriptors of a peer's ([`Limits::descriptors`](crate::Limits::descriptors),
     /// [`Limits::held_descriptors`](crate::Limits::held_descriptors)): some were closed, and a call that they
-    /// came with was refused.
+    /// came with was refused. Or none could be closed for long: a connection was ended.
     Descriptors,
     /// The time for a thread to be known ([`Limits::unknown_thread`](crate::Limits::unknown_thread)): a call
     /// was refused.

@@ -21,9 +21,10 @@ pub use crate::calls::start_connection::StartConnection;
 pub use crate::calls::versions::{Variant, call_versions};
 pub use crate::connection::refuse;
 pub use crate::delay::Delay;
+pub use crate::may_block::{ServesHere, Waits, allow_waits, check_may_wait, refuse_waits};
 pub use crate::panics::{catch_panics, run_hook};
 pub use crate::serving::{Job, PoolTask, Task};
-pub use crate::threads::{Waits, allow_waits, check_may_wait, refuse_waits};
+pub use crate::threads::{Cancelled, block, cancelled};
 pub use crate::wire::{
     AnyBuilder, AnyReader, Argument, As, BTreeMapOf, BTreeSetOf, Borrowable, BorrowableOr, Boxed,
     Builder, Data, Decoder, Descriptor, DescriptorNotNull, Encoder, Entry, Enum, Enumerant,

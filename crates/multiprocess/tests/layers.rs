@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["count", "opaque", "timed_out"],
     &["error", "sync", "trace_context"],
-    &["carried", "forked", "moment", "panics", "wakers"],
+    &["carried", "forked", "may_block", "moment", "panics", "wakers"],
     &["stats"],
     &["call_log", "limits_met", "process_limits", "thread_list"],
     &["call_span"],
@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["process", "wire", "poller", "pool"],
     &["driver"],
     &["cleanup", "delay", "memory"],
+    &["closer"],
     &["connection"],
     &["threads"],
     &["session"],

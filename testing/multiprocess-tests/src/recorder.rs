@@ -150,12 +150,23 @@ impl Recorder {
         let incoming = self.peer.receive().unwrap_or_else(|error| {
             panic!("no further message ({error}) after {:#?}", self.log);
         });
-        if let Some((question, number)) = number_in(&incoming) {
+        self.note(&incoming);
+        self.log.len() - 1
+    }
+
+    /// Reads until the other side has closed.
+    pub fn read_to_end(&mut self) {
+        while let Ok(incoming) = self.peer.receive() {
+            self.note(&incoming);
+        }
+    }
+
+    fn note(&mut self, incoming: &Incoming) {
+        if let Some((question, number)) = number_in(incoming) {
             self.numbers.insert(question, number);
         }
-        self.log.push(event(&incoming).expect("a message that can be read"));
+        self.log.push(event(incoming).expect("a message that can be read"));
         self.found.push(false);
-        self.log.len() - 1
     }
 
     /// The place of the first message for which `look` holds and that was not found before. Reads on

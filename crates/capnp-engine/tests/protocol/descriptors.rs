@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use capnp::private::layout::CapTable;
-use capnp_engine::{Cap, Exceeded, Limits};
+use capnp_engine::{Cap, Close, Descriptor, Exceeded, Limits};
 use capnp_rpc::rpc_capnp::{cap_descriptor, message};
 
 use crate::peer::{INTERFACE, Peer, set_cap};
@@ -152,7 +152,7 @@ fn an_object_of_this_side_brings_its_own() {
     let mut peer = ready(Limits { descriptors: 1, ..Limits::NONE });
     let (file, end) = pipe();
     let object = peer.engine.object(8);
-    peer.engine.attach(object, file);
+    peer.engine.attach(object, file.into());
     for question in [1, 2] {
         peer.send(call(question, 5, 0xff)).unwrap();
         let delivery = peer.delivered.pop().unwrap();
@@ -166,7 +166,7 @@ fn an_object_of_this_side_brings_its_own() {
     // More than may be in one message.
     let (more, more_end) = pipe();
     let other = peer.engine.object(9);
-    peer.engine.attach(other, more);
+    peer.engine.attach(other, more.into());
     peer.send(call(3, 5, 0xff)).unwrap();
     let delivery = peer.delivered.pop().unwrap();
     peer.engine.release_all(delivery.params.caps);
@@ -198,4 +198,105 @@ fn an_object_of_this_side_brings_its_own() {
     })
     .unwrap();
     assert!(is_closed(end), "the peer has released it");
+}
+
+/// An object of the peer's goes back to it without the descriptor that came with it, which so counts in no message.
+#[test]
+fn objects_of_the_peers_go_back_without_theirs() {
+    let mut peer = ready(Limits { descriptors: 1, ..Limits::NONE });
+    let mut caps = Vec::new();
+    for (question, id) in [(1, 5), (2, 6)] {
+        let (file, _end) = pipe();
+        peer.send_with(&mut vec![file], call(question, id, 0)).unwrap();
+        caps.push(given(&peer));
+    }
+    let second = peer.delivered.pop().unwrap();
+    caps.iter().for_each(|cap| peer.engine.retain(*cap));
+    peer.written.clear();
+    peer.answer(second.call, caps);
+    assert_eq!(peer.written(), ["return 2: results"]);
+}
+
+/// What comes with an object of this side is not the object's, and is not sent along with it from then on.
+#[test]
+fn what_a_peer_attaches_to_an_object_of_this_side_is_closed() {
+    let mut peer = ready(Limits { descriptors: 1, ..Limits::NONE });
+    let object = peer.engine.object(8);
+    peer.send(call(1, 5, 0xff)).unwrap();
+    let delivery = peer.delivered.pop().unwrap();
+    peer.engine.release_all(delivery.params.caps);
+    peer.engine.retain(object);
+    peer.answer(delivery.call, vec![object]);
+    let (file, end) = pipe();
+    peer.send_with(&mut vec![file], |root| {
+        write_call(root, 4, |mut to| {
+            to.set_receiver_hosted(1);
+            to.set_attached_fd(0);
+        });
+    })
+    .unwrap();
+    assert_eq!(peer.engine.resolved(given(&peer)), object);
+    assert!(peer.engine.descriptor(object).is_none());
+    assert_eq!(peer.engine.held_descriptors(), 0);
+    assert!(is_closed(end));
+}
+
+/// Taken out, it is who took it that closes it. It counts with its call, and so do copies.
+#[test]
+fn a_descriptor_is_taken_out_once() {
+    let mut peer = ready(Limits::NONE);
+    let (file, end) = pipe();
+    peer.send_with(&mut vec![file], call(1, 5, 0)).unwrap();
+    let cap = given(&peer);
+    let taken = peer.engine.take_descriptor(cap).unwrap();
+    assert!(peer.engine.take_descriptor(cap).is_none());
+    assert_eq!(peer.engine.held_descriptors(), 1);
+    let delivery = peer.delivered.pop().unwrap();
+    peer.engine.hold_descriptors(&delivery.call, 1);
+    assert_eq!(peer.engine.held_descriptors(), 1);
+    peer.engine.hold_descriptors(&delivery.call, 3);
+    assert_eq!(peer.engine.held_descriptors(), 3);
+    peer.engine.release_all(delivery.params.caps);
+    peer.answer(delivery.call, vec![]);
+    assert_eq!(peer.engine.held_descriptors(), 0);
+    drop(taken);
+    assert!(is_closed(end));
+    // An object of this side keeps its own.
+    let object = peer.engine.object(8);
+    peer.engine.attach(object, pipe().0.into());
+    assert!(
+        peer.engine.take_descriptor(object).is_none() && peer.engine.descriptor(object).is_some()
+    );
+}
+
+/// Whoever holds a descriptor that came: in the end what was given for that closes it, and the engine does not.
+#[test]
+fn the_engine_closes_none_itself() {
+    struct Kept(Mutex<Vec<OwnedFd>>);
+    impl Close for Kept {
+        fn close(&self, descriptor: OwnedFd) {
+            self.0.lock().unwrap().push(descriptor);
+        }
+    }
+    let kept = Arc::new(Kept(Mutex::default()));
+    let close: Arc<dyn Close> = kept.clone();
+    let mut peer = ready(Limits { descriptors: 2, held_descriptors: 2, ..Limits::NONE });
+    // Attached; not named; attached to what has one; beyond what may be held.
+    let mut ends = Vec::new();
+    for (question, files) in [(1, 2), (2, 1), (3, 1)] {
+        let mut list: Vec<_> = (0..files).map(|_| pipe()).collect();
+        let files = list.drain(..).map(|(file, end)| {
+            ends.push(end);
+            Descriptor::new(file, Arc::clone(&close))
+        });
+        peer.send_these(&mut files.collect(), call(question, 5, 0)).unwrap();
+    }
+    let object = peer.engine.object(8);
+    peer.engine.attach(object, Descriptor::new(pipe().0, Arc::clone(&close)));
+    peer.engine.release(object);
+    assert_eq!(kept.0.lock().unwrap().len(), 4);
+    peer.engine.end(capnp_engine::Failure::Cancelled);
+    assert_eq!(kept.0.lock().unwrap().len(), 5);
+    kept.0.lock().unwrap().clear();
+    assert!(ends.into_iter().all(is_closed));
 }

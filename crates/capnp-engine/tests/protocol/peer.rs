@@ -6,8 +6,8 @@ use capnp::message::{Builder, HeapAllocator, ReaderOptions};
 use capnp::private::layout::CapTable;
 use capnp::traits::ImbueMut;
 use capnp_engine::{
-    CallOptions, Called, Cap, Delivery, Draft, Effect, Engine, Exceeded, Failure, Fatal, Heap,
-    Incoming, Limits, Payload, Serving, SharedMessage, cap_hook, first_word,
+    CallOptions, Called, Cap, Delivery, Descriptor, Draft, Effect, Engine, Exceeded, Failure,
+    Fatal, Heap, Incoming, Limits, Payload, Serving, SharedMessage, cap_hook, first_word,
 };
 use capnp_rpc::rpc_capnp::{message, return_};
 
@@ -55,6 +55,18 @@ impl Peer {
     pub(crate) fn send_with(
         &mut self,
         descriptors: &mut Vec<OwnedFd>,
+        write: impl FnOnce(message::Builder<'_>),
+    ) -> Result<(), Fatal> {
+        let mut list = descriptors.drain(..).map(Descriptor::from).collect();
+        let result = self.send_these(&mut list, write);
+        descriptors.extend(list.into_iter().map(Descriptor::into_owned));
+        result
+    }
+
+    /// The same, where something else closes them.
+    pub(crate) fn send_these(
+        &mut self,
+        descriptors: &mut Vec<Descriptor>,
         write: impl FnOnce(message::Builder<'_>),
     ) -> Result<(), Fatal> {
         let mut message = Builder::new(HeapAllocator::new());

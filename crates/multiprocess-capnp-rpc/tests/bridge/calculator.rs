@@ -251,7 +251,7 @@ async fn calculate(calculator: calculator::Client) {
 }
 
 /// capnp-rpc's own network.
-fn network(socket: UnixStream, side: Side) -> Box<dyn capnp_rpc::VatNetwork<Side>> {
+pub(crate) fn network(socket: UnixStream, side: Side) -> Box<dyn capnp_rpc::VatNetwork<Side>> {
     socket.set_nonblocking(true).unwrap();
     let socket = tokio::net::UnixStream::from_std(socket).unwrap();
     let (read, write) = TokioAsyncReadCompatExt::compat(socket).split();

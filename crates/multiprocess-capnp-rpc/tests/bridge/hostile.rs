@@ -100,7 +100,7 @@ fn a_panic_of_a_server_is_that_calls_error_and_nothing_else() {
     for _ in 0..2 {
         let error = bad_lab.echo("x").wait().unwrap_err();
         assert!(
-            matches!(&error, Error::Remote { message } if message.contains("panicked: there is no echo")),
+            matches!(&error, Error::Remote { message, .. } if message.contains("panicked: there is no echo")),
             "{error}"
         );
         assert_eq!(good_lab.echo("x").wait().unwrap(), "x");

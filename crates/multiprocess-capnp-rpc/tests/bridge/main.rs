@@ -14,3 +14,4 @@ mod raw_lab;
 mod third;
 mod threads;
 mod typed_lab;
+mod waits;

@@ -21,6 +21,12 @@ interface Market {
 
     pack @4 (context :Proxy.Context, bytes :Data) -> (result :Data);
     # Returns its argument.
+
+    hang @5 (context :Proxy.Context, bell :Bell $Rust.notNull) -> ();
+    # Rings the bell, later.
+
+    sign @6 (context :Proxy.Context, paper :Capability $Rust.fd $Rust.notNull) -> ();
+    # Writes something into this file.
 }
 
 interface Listener {
@@ -28,6 +34,13 @@ interface Listener {
 
     sold @0 (context :Proxy.Context, total :UInt32) -> ();
     # Something was sold for this.
+}
+
+interface Bell {
+    # Is rung. Without a context its calls are in order.
+
+    ring @0 (time :UInt32) -> ();
+    # It is this time.
 }
 
 interface Order {

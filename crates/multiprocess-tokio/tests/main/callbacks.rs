@@ -8,7 +8,7 @@ use multiprocess::{Error, Result};
 use multiprocess_tokio::{CallbackSender, Callbacks, callback, channel, guard, on};
 use tokio::runtime::Handle;
 
-use crate::market::{ListenerAsync, ListenerClient, MarketAsync, MarketClient};
+use crate::market::{BellClient, ListenerAsync, ListenerClient, MarketAsync, MarketClient};
 use crate::stall::{LONG, Pair, Stall, pair, soon, until};
 
 /// A listener of one place, and how many of its calls have begun.
@@ -169,4 +169,62 @@ async fn a_full_stream_does_not_block_a_thread_that_runs_futures() {
     assert_eq!(sales.recv().await, Some(1));
     sender.send_async(3).await.unwrap();
     assert_eq!(sales.recv().await, Some(3));
+}
+
+/// Keeps the bell, for the test to ring.
+#[derive(Clone, Default)]
+struct Tower(Arc<Mutex<Option<BellClient>>>);
+
+impl MarketAsync for Tower {
+    async fn hang(&self, bell: BellClient) -> Result<()> {
+        *self.0.lock().unwrap() = Some(bell);
+        Ok(())
+    }
+}
+
+/// A bell with one place, as the other side of a connection rings it; how many of its calls have begun.
+async fn bell(
+    tower: &Tower,
+    market: &MarketClient,
+) -> (BellClient, Callbacks<u32>, Arc<AtomicUsize>) {
+    let begun = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&begun);
+    let (bell, times) = callback(1, move |receives| {
+        BellClient::from_fn(move |time| {
+            count.fetch_add(1, Ordering::SeqCst);
+            receives(time)
+        })
+    });
+    market.hang(bell).await.unwrap();
+    (tower.0.lock().unwrap().take().unwrap(), times, begun)
+}
+
+/// Their calls have no context, so that those of one connection are served one after the other.
+#[tokio::test]
+async fn a_full_stream_holds_up_no_other_stream_of_its_connection() {
+    let tower = Tower::default();
+    let Pair { market, .. } = &pair(MarketClient::new_async(tower.clone(), on(&Handle::current())));
+    let (first, mut full, begun) = bell(&tower, market).await;
+    let (second, mut other, _) = bell(&tower, market).await;
+    let rings: Vec<_> = (1..=5).map(|time| first.ring(time).start()).collect();
+    until("the second one has no room", || begun.load(Ordering::SeqCst) >= 2).await;
+    let later = second.ring(6).start();
+    assert_eq!(soon(other.next()).await, Some(6));
+    // Those that wait for room are in their order.
+    for time in 1..=5 {
+        assert_eq!(soon(full.next()).await, Some(time));
+    }
+    for ring in rings.into_iter().chain([later]) {
+        soon(ring).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn any_number_of_places_can_be_asked_for() {
+    let (sender, mut sales) = channel(usize::MAX);
+    sender.send(1).unwrap();
+    assert_eq!(sales.recv().await, Some(1));
+    let (sender, mut sales) = channel(0);
+    sender.send(1).unwrap();
+    assert_eq!(sales.recv().await, Some(1));
 }

@@ -10,23 +10,41 @@ use std::time::Duration;
 use multiprocess::{Connection, Error};
 use multiprocess_tokio::StartStream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::runtime::Builder;
+use tokio::time::Instant;
 
 use crate::market::MarketClient;
 use crate::stall::{LONG, Stall, multi_thread, pair, soon, until, wait_until};
 
 /// What breaks a stream.
 #[derive(Clone, Default)]
-struct Breaks(Arc<Mutex<(bool, bool, Option<Waker>)>>);
+struct Breaks(Arc<Mutex<Broken>>);
+
+#[derive(Default)]
+struct Broken {
+    reading: Option<fn() -> io::Error>,
+    writing: bool,
+    /// Who reads.
+    waker: Option<Waker>,
+}
 
 impl Breaks {
     fn reading(&self) {
-        let mut breaks = self.0.lock().unwrap();
-        breaks.0 = true;
-        breaks.2.take().unwrap().wake();
+        self.reading_by(|| io::Error::other("a record that is no record"));
+    }
+
+    fn reading_by(&self, fault: fn() -> io::Error) {
+        let mut broken = self.0.lock().unwrap();
+        broken.reading = Some(fault);
+        broken.waker.take().unwrap().wake();
     }
 
     fn writing(&self) {
-        self.0.lock().unwrap().1 = true;
+        self.0.lock().unwrap().writing = true;
+    }
+
+    async fn is_read(&self) {
+        until("the stream is read", || self.0.lock().unwrap().waker.is_some()).await;
     }
 }
 
@@ -38,14 +56,15 @@ impl AsyncRead for Fragile {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        {
-            let mut breaks = self.1.0.lock().unwrap();
-            if breaks.0 {
-                return Poll::Ready(Err(io::Error::other("a record that is no record")));
-            }
-            breaks.2 = Some(context.waker().clone());
+        let fault = {
+            let mut broken = self.1.0.lock().unwrap();
+            broken.waker = Some(context.waker().clone());
+            broken.reading
+        };
+        match fault {
+            Some(fault) => Poll::Ready(Err(fault())),
+            None => Pin::new(&mut self.0).poll_read(context, into),
         }
-        Pin::new(&mut self.0).poll_read(context, into)
     }
 }
 
@@ -55,7 +74,7 @@ impl AsyncWrite for Fragile {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.1.0.lock().unwrap().1 {
+        if self.1.0.lock().unwrap().writing {
             return Poll::Ready(Err(io::Error::other("the wire is cut")));
         }
         Pin::new(&mut self.0).poll_write(context, bytes)
@@ -98,17 +117,61 @@ async fn an_error_of_the_stream_is_the_end_and_its_reason() {
     until("it is dropped", || stall.0.dropped.load(Ordering::SeqCst) == 1).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn so_is_an_error_in_writing() {
+#[test]
+fn so_is_an_error_in_writing() {
+    // Its clock goes to the next timer when nothing else is to be done, so there is no timer but of what carries the
+    // calling side.
+    let carries = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let serves = multi_thread();
+    let (ours, theirs) = tokio::io::duplex(4096);
+    let market = Stall::default().client(serves.handle());
+    let serving = Connection::builder().serve(market);
+    let _serving = serving.start_stream_on(theirs, serves.handle()).unwrap();
+    carries.block_on(async {
+        let breaks = Breaks::default();
+        let calling = Connection::builder().start_stream(Fragile(ours, breaks.clone())).unwrap();
+        let market: MarketClient = calling.bootstrap().unwrap();
+        assert_eq!(market.price("tea").await.unwrap(), 3);
+        breaks.writing();
+        // The other side does not know, and says nothing: this one does not wait for that for long.
+        let before = Instant::now();
+        let error = market.price("cake").await.unwrap_err();
+        assert!(error.to_string().contains("the wire is cut"), "{error}");
+        assert!(before.elapsed() < Duration::from_secs(1), "it takes {:?}", before.elapsed());
+        assert!(!calling.is_connected());
+    });
+}
+
+#[tokio::test]
+async fn what_was_written_before_an_error_in_reading_is_delivered() {
+    // As of a TCP peer that ends its direction without the end of TLS, and goes on reading.
+    let (ours, mut theirs) = tokio::io::duplex(16);
+    let breaks = Breaks::default();
+    let calling = Connection::builder().start_stream(Fragile(ours, breaks.clone())).unwrap();
+    let market: MarketClient = calling.bootstrap().unwrap();
+    breaks.is_read().await;
+    let call = market.price("the last words").start();
+    breaks.reading();
+    let mut bytes = Vec::new();
+    soon(theirs.read_to_end(&mut bytes)).await.unwrap();
+    let words = b"the last words";
+    assert!(bytes.windows(words.len()).any(|window| window == words), "{} bytes", bytes.len());
+    let error = soon(call).await.unwrap_err();
+    assert!(error.to_string().contains("a record that is no record"), "{error}");
+}
+
+#[tokio::test]
+async fn a_stream_that_panics_is_the_end_and_its_reason() {
     let stall = Stall::default();
-    let (market, calling, _serving, breaks) = fragile(&stall);
-    assert_eq!(market.price("tea").await.unwrap(), 3);
-    breaks.writing();
-    // The other side does not know, and says nothing: this one does not wait for that for ever. (The clock goes to
-    // the next timer when nothing else is to be done, so there is none but that.)
-    let error = market.price("cake").await.unwrap_err();
-    assert!(error.to_string().contains("the wire is cut"), "{error}");
-    assert!(!calling.is_connected());
+    let (market, calling, serving, breaks) = fragile(&stall);
+    let call = market.price("hope").start();
+    until("it runs", || stall.0.running.load(Ordering::SeqCst) == 1).await;
+    breaks.reading_by(|| panic!("as it was asked to"));
+    let error = soon(call).await.unwrap_err();
+    assert!(error.is_disconnect(), "{error}");
+    assert!(error.to_string().contains("the stream to the other side panicked"), "{error}");
+    soon(calling.disconnected()).await;
+    soon(serving.disconnected()).await;
 }
 
 #[tokio::test]

@@ -111,6 +111,27 @@ async fn an_object_of_this_process_takes_them_one_after_the_other() {
     assert_eq!(*stall.0.goods.lock().unwrap(), numbers(50));
 }
 
+/// Here each item is answered, so that the next call would be made as if nothing had happened.
+#[tokio::test]
+async fn nor_does_an_object_of_this_process_get_what_comes_after_an_item_that_failed() {
+    let stall = Stall::default();
+    let order = OrderClient::new_async(stall.clone(), multiprocess_tokio::on(&Handle::current()));
+    let mut goods = sink(order.clone(), |order: &OrderClient, goods: String| order.add(goods));
+    goods.send("tea".to_owned()).await.unwrap();
+    let no_gold = |error: multiprocess::Error| error.to_string().contains("there is no gold");
+    assert!(no_gold(goods.send("gold".to_owned()).await.unwrap_err()));
+    assert!(no_gold(goods.send("cake".to_owned()).await.unwrap_err()));
+    assert!(no_gold(goods.feed("cake".to_owned()).await.unwrap_err()));
+    assert!(no_gold(goods.flush().await.unwrap_err()));
+    assert_eq!(*stall.0.goods.lock().unwrap(), ["tea"]);
+    assert!(no_gold(goods.close().await.unwrap_err()));
+    // It is closed all the same.
+    soon(goods.close()).await.unwrap();
+    let error = goods.send("cake".to_owned()).await.unwrap_err();
+    assert!(error.to_string().contains("the sink was closed"), "{error}");
+    assert!(order.total().await.is_err());
+}
+
 #[tokio::test]
 async fn the_end_of_the_connection_is_an_error() {
     let stall = Stall::default();

@@ -75,6 +75,21 @@ async fn a_peer_that_reads_nothing_stops_the_connection() {
     assert!(error.to_string().contains("has read nothing for 100ms"), "{error}");
 }
 
+#[tokio::test]
+async fn a_stream_carries_no_file_descriptors() {
+    // Both sides would take some.
+    let limits = || Limits::default().descriptors(2);
+    let (ours, theirs) = tokio::io::duplex(1024);
+    let market = Stall::default().client(&tokio::runtime::Handle::current());
+    let serving = Connection::builder().limits(limits()).serve(market).start_stream(theirs);
+    let calling = Connection::builder().limits(limits()).start_stream(ours).unwrap();
+    let market: MarketClient = calling.bootstrap().unwrap();
+    assert_eq!(soon(market.price("tea")).await.unwrap(), 3);
+    let error = soon(market.sign(tempfile::tempfile().unwrap().into())).await.unwrap_err();
+    assert!(error.to_string().contains("only a unix socket carries descriptors"), "{error}");
+    drop(serving);
+}
+
 /// Notes that it was dropped.
 struct Watched {
     pipe: DuplexStream,

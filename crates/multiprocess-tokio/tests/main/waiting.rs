@@ -142,9 +142,46 @@ async fn in_place_within_a_guard() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn in_place_within_a_local_set_is_a_panic() {
+    let panic = tokio::task::LocalSet::new()
+        .run_until(async { tokio::task::spawn_local(async { block_in_place(|| ()) }).await })
+        .await
+        .unwrap_err();
+    assert!(panic.is_panic());
+}
+
 #[test]
 fn in_place_on_a_thread_of_no_runtime() {
     let runtime = multi_thread();
     let Pair { market, .. } = &pair(Stall::default().client(runtime.handle()));
     assert_eq!(block_in_place(|| market.price("tea").wait()).unwrap(), 3);
+}
+
+/// Whatever else blocks: for each there is a future.
+#[test]
+fn for_a_child_and_for_a_connection_that_comes() {
+    use std::time::Duration;
+
+    use multiprocess::Reconnect;
+    use multiprocess::process::{Backoff, Command};
+
+    let (child, _socket) = Command::new("/bin/sh").arg("-c").arg("sleep 600").spawn().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = dir.path().join("nobody.sock");
+    let reconnecting = Reconnect::to_path(nowhere)
+        .backoff(Backoff { first: LONG, ..Backoff::default() })
+        .start(|_: &MarketClient| Ok(()))
+        .unwrap();
+    current_thread().block_on(guard(async {
+        assert!(is_refused(&child.wait()));
+        assert!(is_refused(&child.wait_timeout(LONG)));
+        assert!(is_refused(&child.end()));
+        assert!(is_refused(&child.shutdown(LONG)));
+        assert!(is_refused(&reconnecting.get(LONG)));
+        assert!(is_refused(&reconnecting.wait_connected()));
+    }));
+    assert!(child.try_wait().unwrap().is_none(), "nothing was done to it");
+    child.shutdown(Duration::ZERO).unwrap();
+    assert!(!is_refused(&reconnecting.get(Duration::ZERO)));
 }

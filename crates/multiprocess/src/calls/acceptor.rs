@@ -88,7 +88,8 @@ impl Acceptor {
     }
 
     pub(super) fn connections(&self) -> Vec<Connection> {
-        self.accepted().values().map(|accepted| accepted.connection.clone()).collect()
+        let present = |one: &Connection| one.is_connected();
+        self.accepted().values().map(|one| one.connection.clone()).filter(present).collect()
     }
 
     fn accepted(&self) -> MutexGuard<'_, HashMap<u64, Accepted>> {
@@ -144,12 +145,15 @@ impl Acceptor {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         self.accepted().insert(id, Accepted { user: peer.uid, connection: connection.clone() });
         let weak = Arc::downgrade(self);
-        // The runtime's own: no hook of the user's, however slow, keeps a place taken.
-        connection.at_end(move || {
+        // The runtime's own: no hook of the user's, however slow, keeps a place taken. File descriptors that the
+        // peer has sent do until they are closed: so they are no more than so many peers can have sent.
+        let closer = Arc::clone(connection.conn().closer());
+        let forget = move || {
             if let Some(acceptor) = weak.upgrade() {
                 acceptor.forget(id);
             }
-        });
+        };
+        connection.at_end(move || closer.after(forget));
         connection.expect_first_message(self.admission.first_message);
         Ok(())
     }

@@ -20,12 +20,11 @@ use super::start::{RoomToSend, SentCall, Started, start_call, wait_for};
 use super::streaming::{Room, start_stream};
 use super::waiting::{Deadline, wait_for_slot};
 use crate::carried::Carried;
+use crate::may_block::{check_may_wait, check_may_wait_for};
 use crate::notes;
 use crate::panics::catch_panic;
 use crate::session::{Caller, EncodeFn, Ends};
-use crate::threads::{
-    check_may_wait, check_thread, enter_scope, innermost, innermost_future, this_inbox,
-};
+use crate::threads::{check_thread, enter_scope, innermost, innermost_future, this_inbox};
 use crate::trace_context::TraceContext;
 use crate::wire::{AnyBuilder, Encoder, PayloadCodec};
 use crate::{Error, Result};
@@ -153,7 +152,7 @@ impl<T: Send + 'static> Call<T> {
     /// # Errors
     /// The method's own error, or that of the connection; see [`Error`]. [`Error::ApiMisuse`] in the
     /// destructor of a thread-local value, once the runtime's own are gone, and on a thread that polls a future
-    /// for which this is refused (the crate `multiprocess-tokio` says which).
+    /// for which this is refused (the crates `multiprocess-tokio` and `multiprocess-capnp-rpc` say which).
     pub fn wait(mut self) -> Result<T> {
         if !matches!(self.state, State::Ready(_) | State::Local(_)) {
             check_thread()?;
@@ -277,6 +276,8 @@ impl<T: Send + 'static> Call<T> {
     /// Makes the call from this thread, in older forms as well if that is needed.
     /// `room`: what is reserved for the call.
     fn wait_remote(&mut self, mut call: RemoteCall<T>, mut room: Option<RoomToSend>) -> Result<T> {
+        // Before it is sent.
+        check_may_wait_for(call.object.place()?.0.number())?;
         self.prepare(&call)?;
         loop {
             let deadline = self.deadline();

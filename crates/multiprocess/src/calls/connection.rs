@@ -271,7 +271,7 @@ impl Connection {
     /// # Errors
     /// The socket is not a unix socket.
     pub fn peer_credentials(&self) -> Result<PeerCredentials> {
-        peer_credentials(self.0.socket())
+        peer_credentials(&***self.0.socket())
     }
 }
 
@@ -441,6 +441,12 @@ impl<I> ConnectionBuilder<I> {
     pub(super) fn identified(mut self, name: String, identity: PeerIdentity) -> Self {
         self.settings.peer_name.get_or_insert(name);
         self.settings.peer_identity = Some(identity);
+        self
+    }
+
+    /// Its socket only stands for a stream.
+    pub(super) fn carried(mut self) -> Self {
+        self.settings.carried = true;
         self
     }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::local_tasks::handed;
 use super::slot::Slot;
 use super::waiting::{Deadline, wait_for_slot};
+use crate::may_block::check_may_wait;
 use crate::panics::catch_panics;
 use crate::serving::{Spawn, Task, dropped};
-use crate::threads::{check_may_wait, this_inbox};
+use crate::threads::this_inbox;
 use crate::{Error, Result};
 
 /// An object whose methods are futures, with the function that gives them to an executor.

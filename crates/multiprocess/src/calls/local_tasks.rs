@@ -12,13 +12,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::handle::LocalObject;
 use super::slot::Slot;
 use crate::carried::Carried;
 use crate::forked::check_forked;
+use crate::may_block::allow_waits;
 use crate::panics::{catch_panic, run_hook};
 use crate::serving::{InUse, Spawn, dropped};
-use crate::threads::{allow_waits, enter_scope};
+use crate::threads::enter_scope;
 use crate::{Error, Result};
 
 thread_local! {
@@ -35,9 +35,10 @@ pub(super) struct Handed<R: 'static> {
     carried: Carried,
 }
 
-/// Has a method run as a task that fills the slot. An error fills it at once.
+/// Has a method run as a task that fills the slot. An error fills it at once. `object`: and what keeps it until the
+/// method has ended.
 pub(super) fn start_task<O, R>(
-    object: &LocalObject<O>,
+    object: Result<(Arc<O>, InUse)>,
     slot: &Arc<Slot<R>>,
     carried: Carried,
     method: impl FnOnce(&O) -> Result<R>,
@@ -47,7 +48,7 @@ where
     R: Send + 'static,
 {
     let given_up = Arc::new(GivenUp::default());
-    let begun = check_forked().and_then(|()| object.begin_task()).and_then(|(object, in_use)| {
+    let begun = check_forked().and(object).and_then(|(object, in_use)| {
         let (slot, given_up) = (Arc::clone(slot), Arc::clone(&given_up));
         let handed = Handed { slot, given_up, in_use, carried };
         HANDED.with(|place| place.replace(Some(Box::new(handed))));

@@ -15,8 +15,9 @@ use super::streaming::Room;
 use super::waiting::{Deadline, wait_for_slot};
 use crate::Result;
 use crate::call_log;
+use crate::may_block::check_may_wait;
 use crate::serving::ObjectLife;
-use crate::threads::{check_may_wait, depth, this_inbox};
+use crate::threads::{depth, this_inbox};
 use crate::wire::{AnyBuilder, Builder, Encoder, Size, fields};
 
 /// Calls a method: straight on an object that is here, through a message where it is not.
@@ -29,7 +30,9 @@ where
     match handle.target() {
         Target::Local(object) if object.is_async() => {
             Call::local_task(method.id, move |slot, carried| {
-                start_task(&object, slot, carried, |object| (method.call)(object, params))
+                start_task(object.begin_task(), slot, carried, |object| {
+                    (method.call)(object, params)
+                })
             })
         }
         Target::Local(object) => {

@@ -1,6 +1,7 @@
 //! Serves one object to every peer that connects to a socket.
 
 use std::fmt;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use super::interface::Interface;
 use crate::Result;
 use crate::connection::Limits;
 use crate::forked::is_forked;
-use crate::process::{Listener, PeerCredentials};
+use crate::process::{Listener, PeerCredentials, refuse_descriptors};
 use crate::session::{Interceptor, Settings};
 
 /// Accepts connections on a unix socket and serves each the same object. Dropped, it stops
@@ -240,6 +241,10 @@ impl ServerBuilder {
     /// The descriptor or the driver thread cannot be used.
     pub fn start<I: Interface>(self, listener: Listener, object: I) -> Result<Server> {
         let ServerBuilder { settings, also, admission } = self;
+        if settings.limits.descriptors == 0 {
+            // Before anybody connects: what is sent before the connection is accepted counts as well.
+            refuse_descriptors(listener.as_fd());
+        }
         let start = move |stream, peer: &PeerCredentials| {
             let also = also.iter().filter(|(_, who)| who(peer)).map(|(also, _)| also.clone());
             let connection = Connection::builder().settings(settings.clone());

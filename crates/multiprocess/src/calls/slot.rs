@@ -11,7 +11,7 @@ use crate::cleanup::Cleanup;
 use crate::connection::{ArcConn, Core, Followup, Parker, Pending};
 use crate::panics::catch_panic;
 use crate::serving::look_at_results;
-use crate::session::{CapReader, TakeAnswer, WhoWaits};
+use crate::session::{TakeAnswer, WhoWaits, decode};
 use crate::sync::{Mutex, MutexGuard};
 use crate::threads::Inbox;
 use crate::wire::{Decoder, PayloadCodec, Reader};
@@ -211,9 +211,9 @@ fn read_results<T>(
     results: PayloadCodec<T>,
 ) -> Result<T> {
     let from = Reader::content(content.reader)?;
-    let mut caps = CapReader::new(core, conn, content.caps);
-    let mut cx = Decoder::new(Some(&mut caps), content.message.len(), method.version);
-    catch_panic(|| results.read(&mut cx, from))
+    let read = |cx: &mut Decoder<'_>| results.read(cx, from);
+    let of = (content.message.len(), method.version);
+    decode(core, conn, content.caps, of, read).map(|decoded| decoded.value)
 }
 
 fn unreadable() -> Error {

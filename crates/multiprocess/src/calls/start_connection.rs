@@ -19,6 +19,11 @@ pub trait StartConnection {
     /// Says who the peer is ([`ConnectionBuilder::peer_identity`]), and names it unless the program has done so.
     #[must_use]
     fn identified(self, name: String, identity: Arc<dyn Any + Send + Sync>) -> Self;
+
+    /// The socket will only stand for a stream, to which something copies its bytes: file descriptors cannot go that
+    /// way, so neither side is to rely on them.
+    #[must_use]
+    fn carried(self) -> Self;
 }
 
 impl<I: Interface> StartConnection for ConnectionBuilder<I> {
@@ -29,6 +34,10 @@ impl<I: Interface> StartConnection for ConnectionBuilder<I> {
     fn identified(self, name: String, identity: Arc<dyn Any + Send + Sync>) -> Self {
         ConnectionBuilder::identified(self, name, identity)
     }
+
+    fn carried(self) -> Self {
+        ConnectionBuilder::carried(self)
+    }
 }
 
 impl StartConnection for ConnectionBuilder<NoObject> {
@@ -38,5 +47,9 @@ impl StartConnection for ConnectionBuilder<NoObject> {
 
     fn identified(self, name: String, identity: Arc<dyn Any + Send + Sync>) -> Self {
         ConnectionBuilder::identified(self, name, identity)
+    }
+
+    fn carried(self) -> Self {
+        ConnectionBuilder::carried(self)
     }
 }

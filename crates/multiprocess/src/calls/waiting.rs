@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::slot::Slot;
 use crate::connection::{ArcConn, Parker, Pending, WaitingReader};
 use crate::driver::{TimerId, driver};
+use crate::may_block::check_may_wait_for;
 use crate::threads::{Task, depth, enter_wait, relayed, release_slot, this_inbox};
 use crate::{Error, Result, TimedOut};
 
@@ -19,6 +20,13 @@ pub(super) fn wait_for_slot<T: Send + 'static>(
     conn: Option<&ArcConn>,
     deadline: &Deadline,
 ) -> Result<T> {
+    // What was started may have its answer: then this does not wait.
+    if let Some(conn) = conn
+        && let Err(refused) = check_may_wait_for(conn.number())
+        && !slot.is_over()
+    {
+        return Err(refused);
+    }
     let inbox = this_inbox();
     release_slot();
     let _waits = enter_wait(conn);

@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use capnp::serialize;
 
-use capnp_engine::{Carrying, Message};
+use capnp_engine::{Carrying, Descriptor, Message};
 
 /// A message of more bytes is written from the memory in which it was built. Shorter ones are copied
 /// into one buffer.
@@ -37,7 +36,7 @@ enum Piece {
     Long(Vec<u8>, Box<Message>),
     /// One message, and the file descriptors that are sent with its first byte. It is written by itself: so
     /// they belong to no other message.
-    Carrying(Vec<u8>, Vec<Arc<OwnedFd>>),
+    Carrying(Vec<u8>, Vec<Arc<Descriptor>>),
 }
 
 impl Piece {
@@ -84,10 +83,17 @@ impl Batch {
     }
 
     /// The file descriptors that the next write is to send with its first byte.
-    pub(crate) fn descriptors(&self) -> &[Arc<OwnedFd>] {
+    pub(crate) fn descriptors(&self) -> &[Arc<Descriptor>] {
         match self.pieces.front() {
             Some(Piece::Carrying(_, descriptors)) if self.written == 0 => descriptors,
             _ => &[],
+        }
+    }
+
+    /// Has the next write send its message without them.
+    pub(crate) fn forget_descriptors(&mut self) {
+        if let Some(Piece::Carrying(_, descriptors)) = self.pieces.front_mut() {
+            descriptors.clear();
         }
     }
 

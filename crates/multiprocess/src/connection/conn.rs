@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Wea
 use std::task::Waker;
 use std::time::Duration;
 
-use capnp_engine::{Effect, Engine, Fatal, Incoming};
+use capnp_engine::{Descriptor, Effect, Engine, Fatal, Incoming};
 
 use super::batching::Batching;
 use super::core::Core;
@@ -21,8 +21,10 @@ use super::frame::Frames;
 use super::handshake::Handshake;
 use super::limits::Limits;
 use super::outbox::Outbox;
+use super::socket::Socket;
 use super::watch::Watch;
 use crate::cleanup::Cleanup;
+use crate::closer::Closer;
 use crate::driver::{Driver, TimerId, driver};
 use crate::forked::is_forked;
 use crate::limits_met::Limit;
@@ -30,7 +32,7 @@ use crate::memory::MEMORY;
 use crate::moment::Moment;
 use crate::panics::{panic_text, run_hook};
 use crate::poller::SourceId;
-use crate::process::peer_credentials;
+use crate::process::{carries_descriptors, peer_credentials, refuse_descriptors};
 use crate::{Error, Result};
 
 pub(crate) type ArcConn = Arc<Conn>;
@@ -58,6 +60,9 @@ pub(crate) trait Session: Sync {
     /// Something may have changed that calls wait for here: at the end of each entry.
     fn settle(&self, core: &mut Core, conn: &ArcConn);
 
+    /// This side ends the connection: what the peer is to be told before that.
+    fn last_words(&self, core: &mut Core);
+
     /// Drops everything: the engine has ended. Without a connection nobody is left who waits.
     fn end(&self, core: &mut Core, conn: Option<&ArcConn>);
 }
@@ -72,6 +77,8 @@ pub(crate) struct SessionParts {
     /// What the program calls the peer, if that is known by now.
     pub(crate) peer_name: Option<String>,
     pub(crate) peer_identity: Option<PeerIdentity>,
+    /// No file descriptor goes through the socket, which stands for a stream of another kind.
+    pub(crate) carried: bool,
 }
 
 /// Who the peer is, as whoever has made the socket has found out.
@@ -87,7 +94,9 @@ pub(crate) struct Conn {
     pub(super) outbox: Outbox,
     pub(super) frames: Mutex<Frames>,
     /// Shared with idle workers that wait for it: see `reading`.
-    pub(super) socket: Arc<OwnedFd>,
+    pub(super) socket: Arc<Socket>,
+    /// Closes what nobody has need of any more of what the peer has sent.
+    closer: Arc<Closer>,
     pub(super) watch: Mutex<Watch>,
     /// The socket is full, as far as is known without the watch's lock.
     pub(super) full: AtomicBool,
@@ -152,9 +161,21 @@ impl Conn {
             .map_err(|error| Error::io("use the socket", error.into()))?;
         let driver = driver()?;
         let source = driver.new_id();
-        let SessionParts { session, state, shared, first_message, peer_name, peer_identity } =
-            parts;
-        let descriptors = descriptors::most(&socket, limits.descriptors);
+        let SessionParts {
+            session,
+            state,
+            shared,
+            first_message,
+            peer_name,
+            peer_identity,
+            carried,
+        } = parts;
+        let (closer, carries) = (Closer::new(), carries_descriptors(&socket));
+        let descriptors = descriptors::most(carries && !carried, limits.descriptors);
+        if carries && descriptors == 0 {
+            refuse_descriptors(socket.as_fd());
+        }
+        let taken = carries.then_some((descriptors, &closer));
         let mut engine = Engine::new(&MEMORY, limits.of_engine(descriptors));
         engine.tell_limits(limits.told(descriptors));
         let bytes = engine.limits().bytes;
@@ -166,8 +187,9 @@ impl Conn {
             core: Mutex::new(core),
             deferred: Mutex::default(),
             outbox: Outbox::default(),
-            frames: Mutex::new(Frames::new(limits.message, descriptors)),
-            socket: Arc::new(socket),
+            frames: Mutex::new(Frames::new(limits.message, taken)),
+            socket: Arc::new(Socket::new(socket, Arc::clone(&closer))),
+            closer,
             watch: Mutex::default(),
             full: AtomicBool::new(false),
             stall_timer: AtomicBool::new(false),
@@ -234,7 +256,7 @@ impl Conn {
             return Some(name);
         }
         let find = || {
-            let pid = peer_credentials(&self.socket).ok()?.pid?;
+            let pid = peer_credentials(&**self.socket).ok()?.pid?;
             let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             (pid != std::process::id()).then(|| format!("{}[{pid}]", name.trim_end()))
         };
@@ -284,8 +306,12 @@ impl Conn {
         &self.cleanup
     }
 
-    pub(crate) fn socket(&self) -> &Arc<OwnedFd> {
+    pub(crate) fn socket(&self) -> &Arc<Socket> {
         &self.socket
+    }
+
+    pub(crate) fn closer(&self) -> &Arc<Closer> {
+        &self.closer
     }
 
     /// Whether more waits for the peer than it may.
@@ -374,7 +400,7 @@ impl Conn {
         self: &ArcConn,
         core: &mut Core,
         message: &Incoming<'_>,
-        descriptors: &mut Vec<OwnedFd>,
+        descriptors: &mut Vec<Descriptor>,
     ) -> Result<()> {
         core.allow(message.view().len());
         let received = core.engine.receive_with(message, descriptors).map_err(fatal);

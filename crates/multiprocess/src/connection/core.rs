@@ -113,12 +113,17 @@ impl Core {
     pub(super) fn abort(&mut self, error: &Error) {
         if let Error::PeerMisbehaved { .. } = error {
             self.engine.abort(&Exception::failed(error.to_string()));
-            while let Some(effect) = self.engine.next_effect() {
-                match effect {
-                    Effect::Write(message) => self.out.push(message),
-                    Effect::WriteWith(carrying) => self.out.push_with(*carrying),
-                    _ => {}
-                }
+            self.write_effects();
+        }
+    }
+
+    /// Takes the messages that are to be written. Nobody is left for the other effects.
+    pub(super) fn write_effects(&mut self) {
+        while let Some(effect) = self.engine.next_effect() {
+            match effect {
+                Effect::Write(message) => self.out.push(message),
+                Effect::WriteWith(carrying) => self.out.push_with(*carrying),
+                _ => {}
             }
         }
     }

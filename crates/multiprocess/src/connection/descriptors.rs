@@ -5,38 +5,28 @@
 //! was written in that system call. So they belong to a message that begins in this read: to the first that names
 //! one of its descriptors. Descriptors that belong to none are closed, with the last message that begins there.
 
-use std::io::IoSliceMut;
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
-use rustix::cmsg_space;
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, getsockname,
-    recvmsg,
-};
+use capnp_engine::Descriptor;
 
+use crate::closer::Closer;
 use crate::limits_met::Limit;
+use crate::process::receive;
 
 /// What Linux sends with one message at most (SCM_MAX_FD).
 const MOST: usize = 253;
-/// How much is read at once. It is zeroed once, because the system call that gets descriptors is wrapped for
-/// initialized memory only.
-const READ_SIZE: usize = 64 << 10;
-
 /// How many descriptors a connection may take in one message: so many, or none if its stream carries none.
-pub(super) fn most(socket: &OwnedFd, limit: usize) -> usize {
-    if limit == 0 {
-        return 0;
-    }
-    let family = getsockname(socket).map(|address| address.address_family());
-    if family == Ok(AddressFamily::UNIX) { limit.min(MOST) } else { 0 }
+pub(super) fn most(carries: bool, limit: usize) -> usize {
+    if carries { limit.min(MOST) } else { 0 }
 }
 
 /// The descriptors that have arrived on one connection, and in which bytes.
 pub(super) struct Arriving {
     /// How many one message may have.
     limit: usize,
-    buffer: Vec<u8>,
+    /// Closes those that nobody takes.
+    closer: Arc<Closer>,
     /// How many bytes were read of the stream.
     read: u64,
     /// Where in the stream the next message begins.
@@ -49,7 +39,7 @@ pub(super) struct Arriving {
 struct List {
     from: u64,
     to: u64,
-    descriptors: Vec<OwnedFd>,
+    descriptors: Vec<Descriptor>,
 }
 
 impl List {
@@ -59,36 +49,23 @@ impl List {
 }
 
 impl Arriving {
-    pub(super) fn new(limit: usize) -> Arriving {
-        Arriving { limit, buffer: vec![0; READ_SIZE], read: 0, next: 0, lists: Vec::new() }
+    pub(super) fn new(limit: usize, closer: Arc<Closer>) -> Arriving {
+        Arriving { limit, closer, read: 0, next: 0, lists: Vec::new() }
     }
 
     /// Reads once, to the end of `to`, and no more than it has room for. Returns how many bytes.
     pub(super) fn read(&mut self, socket: &OwnedFd, to: &mut Vec<u8>) -> rustix::io::Result<usize> {
-        let room = (to.capacity() - to.len()).min(READ_SIZE);
-        let mut space = vec![MaybeUninit::uninit(); cmsg_space!(ScmRights(self.limit))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        // Not inherited by programs that other threads start.
-        #[cfg(not(target_vendor = "apple"))]
-        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-        #[cfg(target_vendor = "apple")]
-        let flags = RecvFlags::DONTWAIT;
-        let slices = &mut [IoSliceMut::new(&mut self.buffer[..room])];
-        let received = recvmsg(socket, slices, &mut control, flags)?;
-        to.extend_from_slice(&self.buffer[..received.bytes]);
-        let mut descriptors = Vec::new();
-        for message in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(rights) = message {
-                descriptors.extend(rights);
-            }
+        let received = receive(socket.as_fd(), to)?;
+        let descriptors = received.descriptors.into_iter();
+        let mut descriptors: Vec<_> = descriptors.map(|one| self.closer.owned(one)).collect();
+        if received.lost {
+            Limit::Descriptors.met(|| {
+                "file descriptors of a peer's were lost: this process has none left (ulimit -n), or the system \
+                 does not let it have them"
+                    .to_owned()
+            });
         }
-        // Apple's systems have no such flag, so that there a program which starts at this moment inherits them.
-        #[cfg(target_vendor = "apple")]
-        for descriptor in &descriptors {
-            rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC)?;
-        }
-        // The kernel has closed those that had no room; the room is that of a few more where the limit is odd.
-        if received.flags.contains(ReturnFlags::CTRUNC) || descriptors.len() > self.limit {
+        if descriptors.len() > self.limit {
             descriptors.truncate(self.limit);
             let limit = self.limit;
             Limit::Descriptors.met(|| {
@@ -107,14 +84,14 @@ impl Arriving {
     }
 
     /// The descriptors that may belong to the message that begins next.
-    pub(super) fn take(&mut self) -> Vec<OwnedFd> {
+    pub(super) fn take(&mut self) -> Vec<Descriptor> {
         let next = self.next;
         let list = self.lists.iter_mut().find(|list| list.has(next));
         list.map(|list| std::mem::take(&mut list.descriptors)).unwrap_or_default()
     }
 
     /// Puts back what the message at `place` did not take, for the next one.
-    pub(super) fn put_back(&mut self, place: u64, descriptors: Vec<OwnedFd>) {
+    pub(super) fn put_back(&mut self, place: u64, descriptors: Vec<Descriptor>) {
         if let Some(list) = self.lists.iter_mut().find(|list| list.has(place)) {
             list.descriptors = descriptors;
         }
@@ -140,20 +117,20 @@ impl Arriving {
 #[cfg(test)]
 mod tests {
     use std::io::{IoSlice, Write};
+    use std::mem::MaybeUninit;
     use std::os::fd::{AsFd, OwnedFd};
     use std::os::unix::net::UnixStream;
 
-    use rustix::io::{FdFlags, fcntl_getfd};
+    use rustix::cmsg_space;
     use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
     use super::*;
 
-    /// Between their arrival and the call that takes them another thread may start a program.
     #[test]
-    fn what_arrives_is_not_inherited_and_is_for_its_own_bytes_only() {
+    fn what_arrives_is_for_its_own_bytes_only() {
         let (mut theirs, ours) = UnixStream::pair().unwrap();
         let ours = OwnedFd::from(ours);
-        let (mut arriving, mut bytes) = (Arriving::new(2), Vec::with_capacity(100));
+        let (mut arriving, mut bytes) = (Arriving::new(2, Closer::new()), Vec::with_capacity(100));
         theirs.write_all(&[0; 10]).unwrap();
         assert_eq!(arriving.read(&ours, &mut bytes), Ok(10));
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
@@ -166,7 +143,6 @@ mod tests {
         arriving.passed(10);
         let mut list = arriving.take();
         assert_eq!(list.len(), 1);
-        assert!(fcntl_getfd(&list[0]).unwrap().contains(FdFlags::CLOEXEC));
         let place = arriving.place();
         arriving.passed(2);
         arriving.put_back(place, std::mem::take(&mut list));

@@ -4,7 +4,7 @@
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use capnp_engine::{Effect, Exception, ExceptionKind, Failure};
@@ -67,7 +67,7 @@ impl Conn {
         let error = self.failure.get().cloned().unwrap_or(error);
         match self.handshake.take() {
             Some(explain) => self.explain_end(error, explain),
-            None => self.complete_end(error),
+            None => self.complete_end(error, false),
         }
     }
 
@@ -80,7 +80,7 @@ impl Conn {
     pub(crate) fn end_now(self: &ArcConn, error: Error) {
         drop(self.handshake.take());
         self.close();
-        self.complete_end(error);
+        self.complete_end(error, true);
     }
 
     /// From now on nobody waits for the socket. False if that was so before.
@@ -97,20 +97,21 @@ impl Conn {
     /// down at once.
     fn explain_end(self: &ArcConn, error: Error, explain: Explain) {
         self.enter(|core| core.abort(&error));
-        let _ = shutdown(&**self.socket(), Shutdown::Both);
+        let _ = shutdown(&**self.socket, Shutdown::Both);
         let conn = ArcConn::clone(self);
         // In a queue of its own: it must not wait for destructors and hooks.
         Cleanup::new().run("the function that explains why a connection ended", move || {
             let explained = catch_panic(|| Ok(explain(error.clone()))).unwrap_or(error);
-            conn.complete_end(match explained {
+            let error = match explained {
                 Error::Timeout(late) => Error::disconnected(late.to_string()),
                 other => other,
-            });
+            };
+            conn.complete_end(error, false);
         });
     }
 
-    /// The last part of the end, once.
-    fn complete_end(self: &ArcConn, error: Error) {
+    /// The last part of the end, once. `by_this_side`: the peer still reads, and is told what it has to know.
+    fn complete_end(self: &ArcConn, error: Error, by_this_side: bool) {
         let (mut round, first) = {
             let mut core = self.lock();
             self.take_deferred(&mut core);
@@ -120,6 +121,9 @@ impl Conn {
             if first {
                 // A panic in the core may have torn it: then the pieces are leaked.
                 let _ = catch_unwind(AssertUnwindSafe(|| {
+                    if by_this_side {
+                        self.session.last_words(&mut core);
+                    }
                     end_core(self.session, &mut core, Some(self), &error)
                 }));
             } else {
@@ -134,7 +138,8 @@ impl Conn {
         // What was said before the end is sent if the socket takes it at once.
         let _ = self.outbox.flush(&self.socket);
         self.outbox.close();
-        let _ = shutdown(&*self.socket, Shutdown::Both);
+        let _ = shutdown(&**self.socket, Shutdown::Both);
+        self.give_up_frames();
         if round.in_order {
             self.run_in_order();
         }
@@ -143,11 +148,25 @@ impl Conn {
         self.disconnected.tell(&error);
         self.watch_partial(false);
         self.forget_partial();
-        // A thread that reads now sees the end next.
-        if let Ok(mut frames) = self.frames.try_lock() {
-            frames.give_up();
-        }
         self.poke();
+    }
+
+    /// Drops what was read and not taken in: its memory, and its file descriptors.
+    fn give_up_frames(self: &ArcConn) {
+        /// What a thread does that has them now is soon done.
+        const SOON: Duration = Duration::from_millis(1);
+        match self.frames.try_lock() {
+            Ok(mut frames) => return frames.give_up(),
+            Err(TryLockError::Poisoned(frames)) => return frames.into_inner().give_up(),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let conn = ArcConn::downgrade(self);
+        let again = move || {
+            if let Some(conn) = conn.upgrade() {
+                conn.give_up_frames();
+            }
+        };
+        self.driver.add_timer(Instant::now() + SOON, Box::new(again));
     }
 
     /// Runs `hook`, the user's, when the connection has ended, at once if it has. `what` says in the log
@@ -224,10 +243,18 @@ impl Drop for Conn {
         registry::remove(self.number());
         self.driver.remove(self.source, self.socket.as_fd());
         self.forget_partial();
-        // What the driver was to write soon.
+        if self.ended().is_none() {
+            let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                self.session.last_words(core);
+                core.write_effects();
+            }));
+            self.outbox.add(&mut core.out);
+        }
+        // That, and what the driver was to write soon.
         let _ = self.outbox.flush(&self.socket);
         // A worker may still wait for the socket: it sees the end, and that there is no connection.
-        let _ = shutdown(&*self.socket, Shutdown::Both);
+        let _ = shutdown(&**self.socket, Shutdown::Both);
         if let Some(timer) =
             self.partial_timer.get_mut().unwrap_or_else(PoisonError::into_inner).take()
         {

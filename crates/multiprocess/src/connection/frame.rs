@@ -7,15 +7,18 @@
 //! Short messages are decoded in the buffer into which they were read, without a copy. The buffer with
 //! a long one becomes that message's own memory, which is shared by all that keep the message.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
-use capnp_engine::{MessageView, SharedMessage, first_word};
+use capnp_engine::{Close, Descriptor, MessageView, SharedMessage, first_word};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use super::descriptors::Arriving;
+use crate::closer::Closer;
 use crate::memory::{give_bytes, take_bytes};
+use crate::process::receive;
 use crate::{Error, Result};
 
 const WORD: usize = 8;
@@ -38,8 +41,19 @@ pub(super) struct Frames {
     long: Option<usize>,
     /// The largest message that is taken, in bytes.
     limit: usize,
-    /// Where file descriptors are taken, those that came with what was read.
-    arriving: Option<Box<Arriving>>,
+    with: With,
+    /// Nothing more is read.
+    over: bool,
+}
+
+/// What file descriptors may come with the bytes.
+enum With {
+    /// None can: the stream is no unix socket.
+    Nothing,
+    /// They can, and none is taken. They are received all the same: the kernel would close them, on this thread.
+    Unwanted(Arc<Closer>),
+    /// Some are taken: those that came with what was read.
+    Taken(Box<Arriving>),
 }
 
 /// A message that has arrived completely.
@@ -58,21 +72,44 @@ impl Frame<'_> {
 }
 
 impl Frames {
-    /// `limit`: the largest message in bytes. `descriptors`: how many file descriptors may come with one.
-    pub(super) fn new(limit: usize, descriptors: usize) -> Frames {
-        let arriving = (descriptors > 0).then(|| Box::new(Arriving::new(descriptors)));
-        Frames { buffer: Vec::new(), start: 0, long: None, limit, arriving }
+    /// `limit`: the largest message in bytes. `descriptors`: how many file descriptors may come with one, and what
+    /// closes those that nobody takes; none for a stream that carries none.
+    pub(super) fn new(limit: usize, descriptors: Option<(usize, &Arc<Closer>)>) -> Frames {
+        let with = match descriptors {
+            None => With::Nothing,
+            Some((0, closer)) => With::Unwanted(Arc::clone(closer)),
+            Some((most, closer)) => With::Taken(Box::new(Arriving::new(most, Arc::clone(closer)))),
+        };
+        Frames { buffer: Vec::new(), start: 0, long: None, limit, with, over: false }
     }
 
     /// Reads once. Returns how many bytes: 0 at the end of the stream. `NOMEM` if there is no memory for
     /// what arrives: how much that is was the peer's choice, so it may not end the process.
     pub(super) fn read(&mut self, socket: &OwnedFd) -> rustix::io::Result<usize> {
-        self.make_room()?;
-        if let Some(arriving) = &mut self.arriving {
-            return arriving.read(socket, &mut self.buffer);
+        if self.over {
+            return Ok(0);
         }
-        let (_, count) = recv(socket, spare_capacity(&mut self.buffer), RecvFlags::DONTWAIT)?;
-        Ok(count)
+        self.make_room()?;
+        match &mut self.with {
+            With::Unwanted(closer) => {
+                let received = receive(socket.as_fd(), &mut self.buffer)?;
+                received.descriptors.into_iter().for_each(|descriptor| closer.close(descriptor));
+                Ok(received.bytes)
+            }
+            With::Taken(arriving) => arriving.read(socket, &mut self.buffer),
+            With::Nothing => {
+                let spare = spare_capacity(&mut self.buffer);
+                let (_, count) = recv(socket, spare, RecvFlags::DONTWAIT)?;
+                Ok(count)
+            }
+        }
+    }
+
+    fn arriving(&mut self) -> Option<&mut Arriving> {
+        match &mut self.with {
+            With::Taken(arriving) => Some(arriving),
+            With::Nothing | With::Unwanted(_) => None,
+        }
     }
 
     /// Makes room in the buffer for the next read.
@@ -136,22 +173,28 @@ impl Frames {
     }
 
     /// The file descriptors that may belong to the next message, and where that begins in the stream.
-    pub(super) fn take_descriptors(&mut self) -> (u64, Vec<OwnedFd>) {
-        self.arriving
-            .as_mut()
-            .map_or((0, Vec::new()), |arriving| (arriving.place(), arriving.take()))
+    pub(super) fn take_descriptors(&mut self) -> (u64, Vec<Descriptor>) {
+        self.arriving().map_or((0, Vec::new()), |arriving| (arriving.place(), arriving.take()))
     }
 
     /// Puts back what the message that begins there did not take.
-    pub(super) fn put_back(&mut self, place: u64, descriptors: Vec<OwnedFd>) {
-        if let (Some(arriving), false) = (&mut self.arriving, descriptors.is_empty()) {
+    #[inline(always)]
+    pub(super) fn put_back(&mut self, place: u64, descriptors: Vec<Descriptor>) {
+        if !descriptors.is_empty() {
+            self.put_back_some(place, descriptors);
+        }
+    }
+
+    #[cold]
+    fn put_back_some(&mut self, place: u64, descriptors: Vec<Descriptor>) {
+        if let Some(arriving) = self.arriving() {
             arriving.put_back(place, descriptors);
         }
     }
 
     /// Closes the descriptors that belong to no message: all that have arrived are taken.
     pub(super) fn settle_descriptors(&mut self) {
-        if let Some(arriving) = &mut self.arriving {
+        if let Some(arriving) = self.arriving() {
             arriving.settle();
         }
     }
@@ -164,7 +207,7 @@ impl Frames {
             self.long = (length > BUFFER_SIZE).then_some(length);
             return Ok(None);
         }
-        if let Some(arriving) = &mut self.arriving {
+        if let Some(arriving) = self.arriving() {
             arriving.passed(length);
         }
         if length <= BUFFER_SIZE {
@@ -199,7 +242,7 @@ impl Frames {
     /// Gives the memory back: nothing more is read.
     pub(super) fn give_up(&mut self) {
         (self.buffer, self.start, self.long) = (Vec::new(), 0, None);
-        self.arriving = None;
+        (self.with, self.over) = (With::Nothing, true);
     }
 
     /// The length in bytes of the message that begins at `start`, once its table has arrived.
@@ -262,7 +305,7 @@ mod tests {
             let length = sent.len();
             std::thread::scope(|scope| {
                 scope.spawn(|| theirs.write_all(&sent).unwrap());
-                let mut frames = Frames::new(1 << 20, 0);
+                let mut frames = Frames::new(1 << 20, None);
                 let mut there = 0;
                 while there < length {
                     there += frames.read(&ours).unwrap_or(0);

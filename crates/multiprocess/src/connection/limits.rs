@@ -50,7 +50,8 @@ pub struct Limits {
     /// File descriptors in one message: among the parameters of a call, or its results (`$Rust.fd`). The peer's
     /// beyond it are closed, and the call that names them fails; one of this side's with more fails, and nothing
     /// is sent. Only unix sockets carry descriptors, and both sides have to set this. 253 at most; 0, so none,
-    /// unless set.
+    /// unless set: then the kernel refuses them where it can (Linux 6.16 and newer), and a peer that sends some all
+    /// the same gets an error from it.
     pub descriptors: usize,
     /// File descriptors that the peer can make this side hold: with its calls that are not answered and
     /// objects that it has given, and for objects that it was given and has not released. A call that would bring

@@ -8,6 +8,7 @@
 //! - `core` is what the lock guards: the engine, and what the session above keeps beside it;
 //! - `frame`, `batch`, `outbox` carry messages; `descriptors`: file descriptors that come with them; `batching`: calls of many futures are written together;
 //! - `conn` ties them together, `stream` reads and writes, `followup` is what is done outside the lock;
+//! - `socket` is the socket, and how it is closed with what is left in it;
 //! - `end` is how a connection ends, `disconnected` the same as a future; `handshake`: an end that comes before
 //!   the peer's first answer is explained; `refusal`: a peer gets no connection; `registry`: the connections of
 //!   this process; `partial`: long messages that have begun; `allowance`: the bytes of calls;
@@ -36,6 +37,7 @@ mod reader;
 mod reading;
 mod refusal;
 mod registry;
+mod socket;
 mod stream;
 mod task_reader;
 mod wake_fd;

@@ -42,6 +42,8 @@ struct State {
     /// How many bytes were ever written.
     written: u64,
     closed: bool,
+    /// How often the system did not take the descriptors of the next message.
+    refused: u32,
     /// How many threads wait for room.
     waiting: usize,
     /// Tasks that wait for room, and with how many unsent bytes there is some.
@@ -57,6 +59,19 @@ impl State {
         self.closed || self.unsent() <= limit
     }
 
+    /// Puts back what was not written, before what was added meanwhile. False if it was closed meanwhile: then it is
+    /// dropped.
+    fn put_back(&mut self, mut rest: Batch) -> bool {
+        self.writing = 0;
+        if self.closed {
+            self.busy = false;
+            return false;
+        }
+        rest.append(&mut self.batch);
+        self.batch = rest;
+        true
+    }
+
     /// The tasks that have room now, to be woken outside the lock.
     fn take_tasks(&mut self) -> Vec<(usize, Waker)> {
         if self.tasks.is_empty() {
@@ -70,12 +85,25 @@ impl State {
 }
 
 /// How far a flush came.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Flushed {
     /// All is written, or another thread is writing.
     Done,
     /// The socket is full: call [`Outbox::resume`] when it has room.
     Full,
+    /// The system does not take the file descriptors of the next message now: call [`Outbox::resume`] in a while.
+    Later,
 }
+
+/// How far one write came.
+enum Written {
+    All,
+    Full,
+    Later,
+}
+
+/// How often a message with file descriptors is tried before it is sent without them.
+const TRIES: u32 = 50;
 
 impl Outbox {
     fn state(&self) -> MutexGuard<'_, State> {
@@ -183,7 +211,11 @@ impl Outbox {
                 return Ok(Flushed::Done);
             }
             state.writing = batch.len();
+            let enough = state.refused >= TRIES;
             drop(state);
+            if enough {
+                without_descriptors(&mut batch, Errno::TOOMANYREFS);
+            }
             let before = batch.len();
             let written = write(socket, &mut batch);
             let gone = before - batch.len();
@@ -192,6 +224,7 @@ impl Outbox {
             state.writing = batch.len();
             self.note(&state);
             if gone > 0 {
+                state.refused = 0;
                 self.wake_waiting(&state);
                 let tasks = state.take_tasks();
                 if !tasks.is_empty() {
@@ -202,12 +235,16 @@ impl Outbox {
                 }
             }
             match written {
-                Ok(true) => {}
-                Ok(false) => {
-                    let mut later = std::mem::replace(&mut state.batch, batch);
-                    state.batch.append(&mut later);
-                    state.writing = 0;
+                Ok(Written::All) => {}
+                Ok(written) => {
+                    if !state.put_back(batch) {
+                        return Ok(Flushed::Done);
+                    }
                     state.full = true;
+                    if matches!(written, Written::Later) {
+                        state.refused += 1;
+                        return Ok(Flushed::Later);
+                    }
                     return Ok(Flushed::Full);
                 }
                 Err(error) => {
@@ -245,8 +282,8 @@ fn wake(tasks: Vec<(usize, Waker)>) {
     }
 }
 
-/// Writes until the batch is empty or the socket is full. Whether it is empty. Never raises SIGPIPE.
-fn write(socket: BorrowedFd<'_>, batch: &mut Batch) -> io::Result<bool> {
+/// Writes until the batch is empty or the system takes no more now. Never raises SIGPIPE.
+fn write(socket: BorrowedFd<'_>, batch: &mut Batch) -> io::Result<Written> {
     #[cfg(not(target_vendor = "apple"))]
     const FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
     // Apple's systems have no such flag: the socket itself has that as an option (`Conn::start`).
@@ -260,11 +297,30 @@ fn write(socket: BorrowedFd<'_>, batch: &mut Batch) -> io::Result<bool> {
         match sent {
             Ok(count) => batch.advance(count),
             Err(Errno::INTR) => {}
-            Err(error) if error == Errno::AGAIN || error == Errno::WOULDBLOCK => return Ok(false),
+            Err(error) if error == Errno::AGAIN || error == Errno::WOULDBLOCK => {
+                return Ok(Written::Full);
+            }
+            Err(error) if batch.descriptors().is_empty() => return Err(error.into()),
+            // So many of this user's are in sockets and not received yet, of all his processes together, that there
+            // may be no more.
+            Err(Errno::TOOMANYREFS) => return Ok(Written::Later),
+            // The kind of one of them cannot be sent (io_uring), or the other side has the kernel refuse all.
+            Err(error @ (Errno::INVAL | Errno::PERM)) => {
+                without_descriptors(batch, error);
+            }
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(true)
+    Ok(Written::All)
+}
+
+/// Has the next message sent without its descriptors, so that only the call that needs them fails, over there.
+fn without_descriptors(batch: &mut Batch, error: Errno) {
+    let count = batch.descriptors().len();
+    if count > 0 {
+        batch.forget_descriptors();
+        tracing::warn!("{count} file descriptors were not sent with their message: {error}");
+    }
 }
 
 /// Writes once, with the descriptors that go with what is written.
@@ -286,11 +342,15 @@ fn send_slices(
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::OwnedFd;
+    use std::os::fd::{AsFd, OwnedFd};
     use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
 
-    use super::{Batch, Flushed, Outbox};
-    use capnp_engine::{Heap, new_message};
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    use super::{Batch, Flushed, Outbox, State, TRIES};
+    use crate::process::receive;
+    use capnp_engine::{Carrying, Descriptor, Heap, new_message};
 
     fn batch(bytes: usize) -> Batch {
         let mut message = new_message(&Heap, 16);
@@ -316,6 +376,113 @@ mod tests {
         assert!(matches!(outbox.resume(&ours), Ok(Flushed::Done)));
         let state = outbox.state();
         assert!(state.busy && state.batch.len() + state.writing == waiting);
+    }
+
+    /// What could not be written when `close` has run is dropped, and not kept until the last handle goes.
+    #[test]
+    fn nothing_is_put_back_when_it_is_closed() {
+        let mut state = State { busy: true, writing: 100, closed: true, ..State::default() };
+        assert!(!state.put_back(batch(100)));
+        assert!(state.batch.is_empty() && !state.busy && state.unsent() == 0);
+        let mut state = State { batch: batch(10), ..State::default() };
+        assert!(state.put_back(batch(100)));
+        assert!(state.unsent() > 110);
+    }
+
+    /// A message with so many descriptors of one file.
+    fn carrying(count: usize) -> Batch {
+        let mut message = new_message(&Heap, 16);
+        message.set_root::<capnp::data::Owned>(&[7; 10][..]).unwrap();
+        let file = Arc::new(Descriptor::from(OwnedFd::from(std::io::pipe().unwrap().0)));
+        let mut batch = Batch::default();
+        batch.push_with(Carrying { message, descriptors: vec![file; count] });
+        batch
+    }
+
+    /// How many bytes and descriptors are in a socket.
+    fn received(socket: &UnixStream) -> (usize, usize) {
+        let (mut bytes, mut descriptors) = (Vec::new(), 0);
+        socket.set_nonblocking(true).unwrap();
+        loop {
+            bytes.reserve(1 << 16);
+            match receive(socket.as_fd(), &mut bytes) {
+                Ok(received) => descriptors += received.descriptors.len(),
+                Err(_) => return (bytes.len(), descriptors),
+            }
+        }
+    }
+
+    /// Those that the system refuses for good: here they are too many. Their message goes without them.
+    #[test]
+    fn a_message_goes_without_descriptors_that_cannot_be_sent() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (ours, outbox) = (OwnedFd::from(ours), Outbox::default());
+        let one = carrying(1).len();
+        for count in [1_000, 2, 1_000] {
+            outbox.add(&mut carrying(count));
+        }
+        assert_eq!(outbox.flush(&ours).unwrap(), Flushed::Done);
+        assert_eq!(received(&theirs), (3 * one, 2));
+        assert_eq!(outbox.unsent(), 0);
+    }
+
+    /// A user may have only so many in sockets, and root as many as he likes. So this is a process of its own.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn descriptors_wait_while_too_many_are_on_their_way() {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["connection::outbox::tests::helper_sends_too_many", "--exact", "--nocapture"])
+            .env("MP_TEST_SENDS", "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("all were sent"), "{output:?}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn helper_sends_too_many() {
+        if std::env::var_os("MP_TEST_SENDS").is_none() {
+            return;
+        }
+        if rustix::process::geteuid().is_root() {
+            let other = rustix::process::Uid::from_raw(65_532);
+            rustix::thread::set_thread_res_uid(other, other, other).unwrap();
+        }
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = Some(64);
+        setrlimit(Resource::Nofile, limit).unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (ours, outbox) = (OwnedFd::from(ours), Outbox::default());
+        let one = carrying(1).len();
+        let fill = || {
+            let mut sent = 0;
+            loop {
+                outbox.add(&mut carrying(1));
+                match outbox.flush(&ours).unwrap() {
+                    Flushed::Done => sent += 1,
+                    Flushed::Later => return sent,
+                    Flushed::Full => panic!("the socket is full"),
+                }
+            }
+        };
+        let sent = fill();
+        assert_eq!(outbox.resume(&ours).unwrap(), Flushed::Later, "there are as many as before");
+        // Others' messages wait behind it, in their order.
+        outbox.add(&mut batch(10));
+        assert_eq!(outbox.flush(&ours).unwrap(), Flushed::Done);
+        assert_eq!(outbox.unsent(), one + batch(10).len());
+        assert_eq!(received(&theirs), (sent * one, sent));
+        assert_eq!(outbox.resume(&ours).unwrap(), Flushed::Done);
+        assert_eq!(received(&theirs), (one + batch(10).len(), 1));
+        // Nobody receives any.
+        let sent = fill();
+        for _ in 1..TRIES {
+            assert_eq!(outbox.resume(&ours).unwrap(), Flushed::Later);
+        }
+        assert_eq!(outbox.resume(&ours).unwrap(), Flushed::Done);
+        assert_eq!(received(&theirs), ((sent + 1) * one, sent));
+        println!("all were sent");
     }
 }
 

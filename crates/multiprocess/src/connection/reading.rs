@@ -22,13 +22,13 @@
 //! miss the wake for that, and reads on beside the caller until something arrives: that costs a wake.
 
 use std::cell::Cell;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::conn::{ArcConn, Conn, WeakConn};
 use super::parker::Parker;
 use super::reader::{Acquired, Candidate, HandOver, Pending, Release};
+use super::socket::Socket;
 use super::stream::Read;
 
 /// A caller that waits for an answer from one connection, and reads its socket while no other caller does.
@@ -114,7 +114,7 @@ impl Drop for WaitingReader<'_> {
 /// last handle, whoever reads it.
 pub(crate) struct IdleReader {
     conn: WeakConn,
-    socket: Arc<OwnedFd>,
+    socket: Arc<Socket>,
     number: u64,
     /// How many times in a row what it read was for other threads.
     misses: Cell<u8>,

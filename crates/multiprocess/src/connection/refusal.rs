@@ -6,6 +6,8 @@ use capnp_engine::{Effect, Engine, Exception, ExceptionKind};
 
 use super::batch::Batch;
 use super::outbox::Outbox;
+use super::socket::close;
+use crate::closer::Closer;
 use crate::memory::MEMORY;
 
 /// Sends the reason, as far as the socket takes it at once, and closes the socket.
@@ -19,6 +21,7 @@ pub fn refuse(socket: OwnedFd, reason: &str) {
         }
     }
     outbox.add(&mut batch);
-    // A peer that does not read it sees that the connection is closed.
     let _ = outbox.flush(&socket);
+    // A peer that does not read it sees that the connection is closed.
+    close(socket, Closer::unconnected());
 }

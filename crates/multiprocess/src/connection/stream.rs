@@ -121,6 +121,7 @@ impl Conn {
     fn flushed(self: &ArcConn, flushed: std::io::Result<Flushed>, reader: Option<u64>) {
         match flushed {
             Ok(Flushed::Done) => {}
+            Ok(Flushed::Later) => self.resume_later(),
             Ok(Flushed::Full) => {
                 self.full.store(true, Ordering::Release);
                 self.watch_stall();
@@ -138,6 +139,18 @@ impl Conn {
             }
             Err(error) => self.end_after_reading(format!("cannot write: {error}")),
         }
+    }
+
+    /// Goes on writing in a while. Nothing tells when the system takes file descriptors again.
+    fn resume_later(self: &ArcConn) {
+        const LATER: Duration = Duration::from_millis(20);
+        let weak = Arc::downgrade(self);
+        let resume = move || {
+            if let Some(conn) = weak.upgrade() {
+                conn.resume_write(None);
+            }
+        };
+        self.driver.add_timer(Instant::now() + LATER, Box::new(resume));
     }
 
     /// Looks after a while whether the peer has read something. Has the connection end if not.
@@ -192,6 +205,9 @@ impl Conn {
     }
 
     fn read_as(self: &ArcConn, driver: bool) -> Read {
+        if self.closer().is_behind() {
+            return self.wait_for_closer();
+        }
         let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
         match frames.read(&self.socket) {
             Ok(0) => {
@@ -255,6 +271,19 @@ impl Conn {
         }
         self.leave(round);
         if some { Read::Messages } else { Read::Incomplete }
+    }
+
+    /// Does not read yet: many file descriptors of the peer's wait to be closed. What is in the socket stays there,
+    /// so that whoever waits for the socket comes back at once.
+    fn wait_for_closer(self: &ArcConn) -> Read {
+        match self.closer().stuck() {
+            None => std::thread::yield_now(),
+            Some(problem) => {
+                Limit::Descriptors.met(|| format!("a connection is ended: {problem}"));
+                self.end(Error::PeerMisbehaved { problem });
+            }
+        }
+        Read::Incomplete
     }
 
     /// Starts the deadline for the first message. Before anything is read, or on the driver thread: or else the

@@ -11,12 +11,13 @@ use std::time::Instant;
 use super::conn::{ArcConn, WeakConn};
 use super::parker::Parker;
 use super::reader::{Acquired, Candidate, Release};
+use super::socket::Socket;
 use super::stream::Read;
 
 /// A task that reads a connection's socket. It holds the connection weakly.
 pub(crate) struct TaskReader {
     conn: WeakConn,
-    socket: Arc<OwnedFd>,
+    socket: Arc<Socket>,
     /// Of the thread that made this, which is woken in vain when a caller takes the role.
     parker: Arc<Parker>,
     number: Cell<u64>,
@@ -40,7 +41,7 @@ impl TaskReader {
     }
 
     /// The socket, to wait until it can be read.
-    pub(crate) fn socket(&self) -> &Arc<OwnedFd> {
+    pub(crate) fn socket(&self) -> &OwnedFd {
         &self.socket
     }
 

@@ -63,7 +63,7 @@ impl Collected<'_> {
         ConnectionNow {
             number: conn.number(),
             peer_name: conn.peer_name().map(str::to_owned),
-            peer: peer_credentials(conn.socket()).ok(),
+            peer: peer_credentials(&***conn.socket()).ok(),
             age: conn.since().elapsed(),
             ended: conn.ended().map(ToString::to_string),
             unsent: conn.unsent(),

@@ -11,6 +11,7 @@ use super::exited::Exited;
 use super::grace::Grace;
 use super::pid::Process;
 use super::reaper;
+use crate::may_block::check_may_wait;
 use crate::{Error, Result};
 
 /// A process started with [`Command`](super::Command).
@@ -105,7 +106,9 @@ impl Child {
     ///
     /// [`Error::Io`](crate::Error::Io) where the child has exited and its status is
     /// [unknown](Exit::Unknown), and [`Error::ApiMisuse`](crate::Error::ApiMisuse) in a fork of the process
-    /// that started it, here and in the methods below. There is no other reason.
+    /// that started it, here and in the methods below. There is no other reason. Those that block are
+    /// [`Error::ApiMisuse`](crate::Error::ApiMisuse) as well on a thread that polls a future for which waiting is
+    /// refused (the crate `multiprocess-tokio` says which): there is [`exited`](Child::exited) for that.
     pub fn try_wait(&self) -> Result<Option<ExitStatus>> {
         self.check_ours()?;
         self.process.try_wait().map(|exit| exit.known(self.id())).transpose()
@@ -133,6 +136,7 @@ impl Child {
     /// As [`try_wait`](Child::try_wait).
     pub fn wait(&self) -> Result<ExitStatus> {
         self.check_ours()?;
+        check_may_wait()?;
         self.wait_exit().known(self.id())
     }
 
@@ -151,6 +155,7 @@ impl Child {
     /// As [`try_wait`](Child::try_wait).
     pub fn wait_timeout(&self, timeout: Duration) -> Result<Option<ExitStatus>> {
         self.check_ours()?;
+        check_may_wait()?;
         self.wait_exit_timeout(timeout).map(|exit| exit.known(self.id())).transpose()
     }
 
@@ -208,6 +213,7 @@ impl Child {
     /// As [`try_wait`](Child::try_wait); the child has exited then, too.
     pub fn end(&self) -> Result<ExitStatus> {
         self.check_ours()?;
+        check_may_wait()?;
         self.end_within(self.grace).known(self.id())
     }
 
@@ -218,6 +224,7 @@ impl Child {
     /// As [`try_wait`](Child::try_wait); the child has exited then, too.
     pub fn shutdown(&self, grace: Duration) -> Result<ExitStatus> {
         self.check_ours()?;
+        check_may_wait()?;
         self.end_within(Grace { exit: grace, terminate: grace }).known(self.id())
     }
 

@@ -48,6 +48,7 @@ mod pid;
 mod pidfd;
 mod place;
 mod reaper;
+mod received;
 mod socket;
 mod spawn;
 mod start;
@@ -65,6 +66,7 @@ pub use exited::Exited;
 pub use grace::Grace;
 pub use inherited::{ignore_sigint, inherited_fd, inherited_socket};
 pub use listener::Listener;
+pub(crate) use received::{carries_descriptors, receive, refuse_descriptors};
 pub use socket::{
     ConnectError, ConnectFailure, MAX_SOCKET_PATH, PeerCredentials, connect, connect_raw,
     connect_raw_timeout, connect_timeout, peer_credentials,

@@ -8,6 +8,7 @@ use super::connected::Connected;
 use super::current::{Current, ReconnectState};
 use super::shared::Shared;
 use crate::forked::{check_forked, is_forked};
+use crate::may_block::check_may_wait;
 use crate::{Error, Result};
 
 /// A connection that is made again when it is lost, from [`Reconnect::start`](super::Reconnect::start), with
@@ -35,9 +36,14 @@ impl<T: Send + Sync + 'static> Reconnecting<T> {
     /// # Errors
     /// [`Error::Disconnected`] if there is none in time, with the error of the last attempt. Why this has
     /// ended, if it has: [`state`](Self::state) tells the two apart. [`Error::ApiMisuse`] in the function that
-    /// makes the value, which this would wait for.
+    /// makes the value, which this would wait for, and on a thread that polls a future for which waiting is refused
+    /// (the crate `multiprocess-tokio` says which): [`connected`](Self::connected) is for that.
     pub fn get(&self, timeout: Duration) -> Result<Current<T>> {
         check_forked()?;
+        if let Some(present) = self.shared().state().current() {
+            return present;
+        }
+        check_may_wait()?;
         // A time that is too far away for the clock means forever.
         let deadline = Instant::now().checked_add(timeout);
         self.shared().wait(deadline).unwrap_or_else(|| {

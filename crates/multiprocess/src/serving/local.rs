@@ -18,8 +18,7 @@ use crate::count::Count;
 use crate::limits_met::Limit;
 use crate::moment::Moment;
 use crate::notes;
-use crate::panics::catch_panic;
-use crate::session::{CallThreads, CapReader, EncodeFn, Object};
+use crate::session::{CallThreads, Decoded, EncodeFn, Object, decode};
 use crate::threads::{About, Token};
 use crate::wire::Decoder;
 use crate::wire::helpers::malformed;
@@ -34,6 +33,7 @@ pub(crate) struct Local {
     destroy: Option<(u64, u16)>,
     /// Identifies the user's object.
     address: usize,
+    drops_in_order: bool,
     /// The object's running calls.
     running: Arc<RunningCalls>,
     /// The object's streaming calls over this connection, from the first one on: most objects have none.
@@ -46,6 +46,7 @@ impl Local {
             name: served.name(),
             destroy: served.destroy_method(),
             address: served.address(),
+            drops_in_order: served.drops_in_order(),
             served: Mutex::new(Some(served)),
             running: Arc::default(),
             streams: OnceLock::new(),
@@ -83,23 +84,26 @@ impl Local {
         };
         let relayed = served.is_relay();
         let decoded = {
-            let mut caps = CapReader::new(core, conn, content.caps);
-            let mut cx = Decoder::new(Some(&mut caps), content.message.len(), 0);
-            let content = CallContent {
-                reader: content.reader,
-                message: content.message,
-                caps: content.caps.len(),
+            let read = |cx: &mut Decoder<'_>| {
+                let (reader, message) = (content.reader, content.message);
+                served.dispatch(
+                    method,
+                    cx,
+                    CallContent { reader, message, caps: content.caps.len() },
+                )
             };
-            let job = catch_panic(|| served.dispatch(method, &mut cx, content));
-            job.map(|job| (job, caps.take_context()))
+            decode(core, conn, content.caps, (content.message.len(), 0), read)
         };
-        let (job, mut context) = match decoded {
+        let Decoded { value: job, mut context, descriptors } = match decoded {
             Ok(decoded) => decoded,
             Err(error) => {
                 core.followups.push(Followup::Drop(self.name, Box::new(object)));
                 return Err(error);
             }
         };
+        if descriptors > 0 {
+            core.engine.hold_descriptors(&serving, descriptors);
+        }
         let (streaming, method, pool) = (job.streaming, job.method, job.pool);
         let intercepted = !conn.session().interceptors().is_empty();
         let work = match job.kind {
@@ -227,6 +231,10 @@ impl Object for Local {
 
     fn released(&self) -> Option<Box<dyn Any + Send>> {
         self.place().take().map(remains)
+    }
+
+    fn drops_in_order(&self) -> bool {
+        self.drops_in_order
     }
 }
 

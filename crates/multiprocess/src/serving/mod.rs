@@ -79,4 +79,10 @@ pub(crate) trait Served: Send + Sync {
 
     /// Whether its methods only forward calls to an object of another process.
     fn is_relay(&self) -> bool;
+
+    /// Whether dropping the last reference to it neither blocks nor runs code of the user's. Then it is dropped in
+    /// the order of the peer's messages, and otherwise on a thread of the pool.
+    fn drops_in_order(&self) -> bool {
+        false
+    }
 }

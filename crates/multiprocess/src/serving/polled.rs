@@ -9,9 +9,10 @@ use super::answer::Answer;
 use super::ending::Use;
 use super::life::Kept;
 use crate::connection::ArcConn;
+use crate::may_block::allow_waits;
 use crate::panics::{catch_panic, run_hook};
 use crate::session::EncodeFn;
-use crate::threads::{allow_waits, enter_poll};
+use crate::threads::enter_poll;
 use crate::{Error, Result};
 
 /// A call of an object whose methods are futures, as its executor gets it: what the function given to a

@@ -30,7 +30,7 @@ impl Core {
                     .to_owned()
             }
             (_, 0, _) => "a file descriptor cannot be sent: only a unix socket carries descriptors, and this \
-                          connection is none"
+                          connection is over something else"
                 .to_owned(),
             (_, _, 0) => "a file descriptor cannot be sent: the other side takes none until it sets \
                           Limits::descriptors"
@@ -51,20 +51,26 @@ impl Core {
         conn: &ArcConn,
         descriptor: BorrowedFd<'_>,
     ) -> Result<Cap> {
-        let most = conn.limits().held_descriptors;
-        if self.engine.held_descriptors() >= most {
-            let message = format!(
-                "more than {most} file descriptors are held on one connection (Limits::held_descriptors)"
-            );
-            Limit::Descriptors.met(|| format!("a file descriptor was not sent: {message}"));
-            return Err(Error::Overloaded { message });
-        }
+        check_held(conn, self.engine.held_descriptors())?;
         let copy = descriptor.try_clone_to_owned();
         let copy = copy.map_err(|error| Error::io("copy a file descriptor to be sent", error))?;
         let cap = self.export(Arc::new(Carrier), false);
-        self.engine.attach(cap, copy);
+        self.engine.attach(cap, conn.closer().owned(copy));
         Ok(cap)
     }
+}
+
+/// Fails if no copy of a file descriptor may be made where so many are held.
+pub(super) fn check_held(conn: &ArcConn, held: usize) -> Result<()> {
+    let most = conn.limits().held_descriptors;
+    if held < most {
+        return Ok(());
+    }
+    let message = format!(
+        "more than {most} file descriptors are held on one connection (Limits::held_descriptors)"
+    );
+    Limit::Descriptors.met(|| format!("a file descriptor was not copied: {message}"));
+    Err(Error::Overloaded { message })
 }
 
 impl Object for Carrier {

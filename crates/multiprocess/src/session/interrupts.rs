@@ -289,6 +289,17 @@ impl Core {
         }
     }
 
+    /// Interrupts every call that has not ended, as this side ends the connection: nobody waits for any then, and a
+    /// peer that does not notice would let them run on.
+    pub(super) fn interrupt_last(&mut self) {
+        let calls = self.state().interrupts.calls.values();
+        let due = calls.filter(|call| call.sent.is_none());
+        let due: Vec<_> = due.map(|call| (call.target, call.interrupt)).collect();
+        for (target, interrupt) in due {
+            self.send_interrupt(target, interrupt);
+        }
+    }
+
     fn send_interrupt(&mut self, target: Cap, method: Interrupt) {
         let draft = Draft::call(&MEMORY, method, |to| {
             Builder::content(to, Size(0, 0));

@@ -52,7 +52,7 @@ pub(crate) use held_cap::{Destroy, HeldCap};
 pub use interceptor::{CallEnd, IncomingCall, Interceptor, OutgoingCall};
 pub(crate) use interceptor::{Ends, before_call, before_serve};
 pub(crate) use object::Object;
-pub(crate) use reader::{CallThreads, CapReader};
+pub(crate) use reader::{CallThreads, CapReader, Decoded, decode};
 pub(crate) use room::{Level, QueuePlace, WhoQueues};
 pub(crate) use running::{EncodeFn, Served};
 pub(crate) use schedule::{Schedule, ThreadAddress};
@@ -69,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) interceptors: Vec<Arc<dyn Interceptor>>,
     pub(crate) peer_name: Option<String>,
     pub(crate) peer_identity: Option<PeerIdentity>,
+    /// Its socket stands for a stream, to which something copies its bytes: no file descriptor goes that way.
+    pub(crate) carried: bool,
 }
 
 /// Takes over a connected stream socket. `object` is the bootstrap object for the peer.
@@ -77,7 +79,8 @@ pub(crate) fn start(
     settings: Settings,
     object: Option<Arc<dyn Object>>,
 ) -> Result<ArcConn> {
-    let Settings { limits, first_message, interceptors, peer_name, peer_identity } = settings;
+    let Settings { limits, first_message, interceptors, peer_name, peer_identity, carried } =
+        settings;
     let parts = SessionParts {
         session: &state::Calls,
         state: Box::new(state::State::default()),
@@ -85,6 +88,7 @@ pub(crate) fn start(
         first_message,
         peer_name,
         peer_identity,
+        carried,
     };
     let conn = Conn::start(socket, limits, parts, |core| {
         if let Some(object) = object {

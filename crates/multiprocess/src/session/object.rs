@@ -43,6 +43,11 @@ pub(crate) trait Object: Send + Sync {
         None
     }
 
+    /// Whether that is dropped in the order of the peer's messages: it neither blocks nor is the user's.
+    fn drops_in_order(&self) -> bool {
+        false
+    }
+
     /// The thread, if that is what it is.
     fn thread(&self) -> Option<&ThreadServer> {
         None

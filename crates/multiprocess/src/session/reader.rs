@@ -4,12 +4,15 @@ use std::any::Any;
 use std::os::fd::OwnedFd;
 
 use capnp::private::capability::ClientHook;
-use capnp_engine::{Cap, find_cap};
+use capnp_engine::{Cap, Descriptor, Exception, find_cap};
 
+use super::descriptor::check_held;
 use super::evidence::evidence_of;
 use super::held_cap::HeldCap;
 use crate::carried::{Carried, Told};
 use crate::connection::{ArcConn, Core};
+use crate::panics::catch_panic;
+use crate::wire::Decoder;
 use crate::wire::context::{Hook, ReadCapabilities};
 use crate::{Error, Result};
 
@@ -19,6 +22,72 @@ pub(crate) struct CapReader<'a> {
     conn: &'a ArcConn,
     caps: &'a [Option<Cap>],
     context: Option<CallThreads>,
+    /// The objects whose file descriptors were given out: each is so once.
+    given: Vec<Cap>,
+    /// How many of them are copies: those of objects of this side.
+    copies: usize,
+    /// Only to see whether the message is good: what stands in for its objects and descriptors is given out.
+    trial: bool,
+}
+
+/// What was decoded.
+pub(crate) struct Decoded<T> {
+    pub(crate) value: T,
+    pub(crate) context: Option<CallThreads>,
+    /// How many file descriptors it has.
+    pub(crate) descriptors: usize,
+}
+
+/// Decodes a message of `length` bytes with these capabilities.
+///
+/// One with file descriptors is tried first, with others in their place, and objects that are none. Where something
+/// behind them is bad, what was decoded before is dropped right here, under the lock: and how long it takes to close
+/// a descriptor of the peer's is the peer's choice.
+pub(crate) fn decode<T>(
+    core: &mut Core,
+    conn: &ArcConn,
+    caps: &[Option<Cap>],
+    (length, version): (usize, u8),
+    read: impl Fn(&mut Decoder<'_>) -> Result<T>,
+) -> Result<Decoded<T>> {
+    if core.engine.held_descriptors() > 0 {
+        try_decode(core, conn, caps, (length, version), &read)?;
+    }
+    decode_once(core, conn, caps, (length, version), &read, false)
+}
+
+/// Finds out whether a message is good that has file descriptors.
+#[cold]
+fn try_decode<T>(
+    core: &mut Core,
+    conn: &ArcConn,
+    caps: &[Option<Cap>],
+    of: (usize, u8),
+    read: impl Fn(&mut Decoder<'_>) -> Result<T>,
+) -> Result<()> {
+    let mut bears = caps.iter().flatten().filter(|cap| core.engine.bearer(**cap).is_some());
+    match bears.next() {
+        Some(_) => decode_once(core, conn, caps, of, read, true).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Inlined, as most calls are decoded by this alone.
+#[inline(always)]
+fn decode_once<T>(
+    core: &mut Core,
+    conn: &ArcConn,
+    caps: &[Option<Cap>],
+    (length, version): (usize, u8),
+    read: impl Fn(&mut Decoder<'_>) -> Result<T>,
+    trial: bool,
+) -> Result<Decoded<T>> {
+    let mut reader = CapReader::new(core, conn, caps);
+    reader.trial = trial;
+    let mut cx = Decoder::new(Some(&mut reader), length, version);
+    let value = catch_panic(|| read(&mut cx))?;
+    let context = if trial { None } else { reader.context.take() };
+    Ok(Decoded { value, context, descriptors: reader.given.len() })
 }
 
 /// The threads that a call's context names, with a reference on each.
@@ -38,11 +107,7 @@ impl<'a> CapReader<'a> {
         conn: &'a ArcConn,
         caps: &'a [Option<Cap>],
     ) -> CapReader<'a> {
-        CapReader { core, conn, caps, context: None }
-    }
-
-    pub(crate) fn take_context(&mut self) -> Option<CallThreads> {
-        self.context.take()
+        CapReader { core, conn, caps, context: None, given: Vec::new(), copies: 0, trial: false }
     }
 
     fn take(&mut self, hook: &dyn ClientHook) -> Option<Cap> {
@@ -67,6 +132,11 @@ impl ReadCapabilities for CapReader<'_> {
         home: &mut dyn FnMut(&dyn Any) -> bool,
     ) -> Option<Box<dyn Any>> {
         let cap = find_cap(hook, self.caps)?;
+        if self.trial {
+            let none =
+                self.core.engine.broken(Exception::failed("an object that was only tried").into());
+            return Some(Box::new(HeldCap::new(self.core, self.conn, none)));
+        }
         if self.core.object_of(cap).is_some_and(|object| object.is_home(home)) {
             return None;
         }
@@ -75,11 +145,31 @@ impl ReadCapabilities for CapReader<'_> {
     }
 
     fn descriptor(&mut self, hook: &dyn ClientHook) -> Result<Option<OwnedFd>> {
-        let cap = find_cap(hook, self.caps);
-        let descriptor = cap.and_then(|cap| self.core.engine.descriptor(cap));
-        let copy = descriptor.map(|descriptor| descriptor.try_clone_to_owned());
-        copy.transpose()
-            .map_err(|error| Error::io("take a file descriptor that has arrived", error))
+        let Some(cap) = find_cap(hook, self.caps) else { return Ok(None) };
+        let Some(cap) = self.core.engine.bearer(cap) else { return Ok(None) };
+        // Found when the message is tried, where none is taken out.
+        if self.given.contains(&cap) {
+            return Err(Error::decode("", "a file descriptor is named twice in one message"));
+        }
+        let is_own = self.core.object_of(cap).is_some();
+        if is_own {
+            // The object keeps its own.
+            check_held(self.conn, self.core.engine.held_descriptors() + self.copies)?;
+            self.copies += 1;
+        }
+        let io = |error| Error::io("take a file descriptor that has arrived", error);
+        let engine = &mut self.core.engine;
+        let descriptor = match (self.trial, is_own) {
+            // Anything whose end delays nobody.
+            (true, _) => Some(std::io::pipe().map_err(io)?.0.into()),
+            (false, true) => {
+                let copy = engine.descriptor(cap).map(|own| own.try_clone_to_owned());
+                copy.transpose().map_err(io)?
+            }
+            (false, false) => engine.take_descriptor(cap).map(Descriptor::into_owned),
+        };
+        self.given.push(cap);
+        Ok(descriptor)
     }
 
     fn threads(&mut self, thread: Option<Hook>, callback: Option<Hook>, told: Told) {
@@ -96,6 +186,9 @@ impl ReadCapabilities for CapReader<'_> {
     }
 
     fn thread_map(&mut self, hook: &dyn ClientHook) {
+        if self.trial {
+            return;
+        }
         if let Some(map) = self.take(hook) {
             self.core.set_peer_map(map);
         }

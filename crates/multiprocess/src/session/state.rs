@@ -145,8 +145,12 @@ impl Core {
         {
             self.state().exported.remove(&address);
         }
-        let what = object.name();
-        self.followups.extend(object.released().map(|rest| Followup::Drop(what, rest)));
+        let Some(rest) = object.released() else { return };
+        if object.drops_in_order() {
+            self.in_order.push(Box::new(move || drop(rest)));
+        } else {
+            self.followups.push(Followup::Drop(object.name(), rest));
+        }
     }
 }
 
@@ -190,6 +194,10 @@ impl Session for Calls {
             core.send_held(conn);
         }
         core.tell_room(conn);
+    }
+
+    fn last_words(&self, core: &mut Core) {
+        core.interrupt_last();
     }
 
     fn end(&self, core: &mut Core, conn: Option<&ArcConn>) {

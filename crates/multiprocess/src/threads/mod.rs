@@ -13,7 +13,6 @@ mod answering;
 mod budget;
 mod current;
 mod inbox;
-mod may_block;
 mod scope;
 mod serial;
 mod task;
@@ -27,12 +26,12 @@ pub(crate) use current::{
     relayed, serving, serving_now,
 };
 pub(crate) use inbox::{Inbox, ThreadEnd, at_thread_end, check_thread, enter_wait, this_inbox};
-pub use may_block::{Waits, allow_waits, check_may_wait, refuse_waits};
 pub(crate) use scope::{enter_scope, inherited};
+pub use serial::block;
 pub(crate) use serial::{SerialExecutor, Start, release_slot};
 pub(crate) use task::{Queue, RunCall, Task};
-pub use token::CancelToken;
 pub(crate) use token::{About, Place, Token};
+pub use token::{CancelToken, Cancelled, cancelled};
 pub(crate) use worker::Worker;
 
 #[cfg(all(test, shuttle))]

@@ -6,7 +6,9 @@
 //! method that waits for an answer must not hold up the calls behind it, or two peers that call each other
 //! could wait for ever: before it waits, its thread releases its slot to another thread. That one more
 //! thread counts in the connection's [`ThreadBudget`]; if there is none left, the calls wait until one of
-//! the methods has ended, and are refused if none has for a second: they may be what the methods wait for.
+//! the methods has ended, and are refused if none has for a second: they may be what the methods wait for. A
+//! method that blocks for something else ([`block`]) releases its slot as well, but as long as one does the calls
+//! are not refused: it is slow, and they wait for it.
 //!
 //! A thread with a slot that has no call to run reads the socket for a while, so that it runs the next
 //! call at once. Calls that arrive together are run one after the other by as few threads as keep up.
@@ -26,6 +28,7 @@ use super::inbox::{Inbox, release_peers_threads, this_inbox};
 use super::task::{Queue, Task, take_cancelled};
 use crate::connection::{IdleReader, WeakConn};
 use crate::driver::{Source, driver};
+use crate::may_block::check_may_wait;
 use crate::{Result, pool};
 
 /// How long a thread without a call reads the socket before it ends.
@@ -58,6 +61,8 @@ struct State {
     threads: usize,
     /// Those of them whose slot was released: their methods wait.
     waiting: usize,
+    /// How many wait for something that is no call, and so may take as long as it likes.
+    blocked: usize,
     /// For the threads beyond the reserved ones.
     claims: Vec<ThreadClaim>,
     /// A thread was not to be had, and is asked for again later.
@@ -86,9 +91,14 @@ pub(crate) enum Start {
     Wake(Arc<Inbox>),
 }
 
+/// What a thread has of an executor while it runs a call of it.
+struct Slot {
+    executor: Arc<SerialExecutor>,
+    released: bool,
+}
+
 thread_local! {
-    /// The executor of which the current thread has a slot.
-    static SLOT: RefCell<Option<Arc<SerialExecutor>>> = const { RefCell::new(None) };
+    static SLOT: RefCell<Option<Slot>> = const { RefCell::new(None) };
 }
 
 impl SerialExecutor {
@@ -221,10 +231,11 @@ impl SerialExecutor {
         driver.add_timer(Instant::now() + RETRY, Box::new(again));
     }
 
-    /// The calls that have waited too long for methods that wait themselves.
+    /// The calls that have waited too long for methods that wait themselves. Not for one that has blocked for something
+    /// else: that is slow, and the calls wait for it as for any other that is.
     fn lose_patience(&self, state: &mut State) -> VecDeque<Task> {
         let too_long = state.starved.is_some_and(|since| since.elapsed() >= PATIENCE);
-        if state.used() > 0 || !too_long {
+        if state.used() > 0 || state.blocked > 0 || !too_long {
             return VecDeque::new();
         }
         state.starved = None;
@@ -256,9 +267,9 @@ impl SerialExecutor {
                     Arc::clone(&self).start();
                 }
                 last = task.connection();
-                SLOT.set(Some(Arc::clone(&self)));
+                SLOT.set(Some(Slot { executor: Arc::clone(&self), released: false }));
                 batch.run(task, more);
-                let released = SLOT.take().is_none();
+                let released = SLOT.take().is_some_and(|slot| slot.released);
                 let mut state = self.state();
                 state.quick = !batch.is_slow();
                 if released {
@@ -370,7 +381,138 @@ impl Source for SerialExecutor {
 /// Releases the slot of the current thread, if it has one: the thread is about to wait.
 pub(crate) fn release_slot() {
     end_batch();
-    if let Ok(Some(executor)) = SLOT.try_with(RefCell::take) {
+    let release = |slot: &RefCell<Option<Slot>>| {
+        let mut slot = slot.borrow_mut();
+        let slot = slot.as_mut().filter(|slot| !slot.released)?;
+        slot.released = true;
+        Some(Arc::clone(&slot.executor))
+    };
+    if let Ok(Some(executor)) = SLOT.try_with(release) {
         executor.release();
+    }
+}
+
+/// Runs `wait`, which blocks this thread until something happens that is no call's answer. The calls behind the one that
+/// this thread serves go on meanwhile, as they do while it waits for a call; but they are not refused where no other
+/// thread is to be had.
+///
+/// # Errors
+/// [`Error::ApiMisuse`](crate::Error::ApiMisuse): this thread polls a future. Nothing was run.
+pub fn block<R>(wait: impl FnOnce() -> R) -> Result<R> {
+    check_may_wait()?;
+    let _blocked = Blocked::here();
+    release_slot();
+    Ok(wait())
+}
+
+/// This thread is blocked by something else than a call, if it runs one of an executor.
+struct Blocked(Option<Arc<SerialExecutor>>);
+
+impl Blocked {
+    fn here() -> Blocked {
+        let executor = |slot: &RefCell<Option<Slot>>| {
+            slot.borrow().as_ref().map(|slot| Arc::clone(&slot.executor))
+        };
+        let executor = SLOT.try_with(executor).ok().flatten();
+        if let Some(executor) = &executor {
+            executor.state().blocked += 1;
+        }
+        Blocked(executor)
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        let Some(executor) = &self.0 else { return };
+        let mut state = executor.state();
+        state.blocked -= 1;
+        // The patience with other methods that wait begins anew.
+        state.starved = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+    use crate::Error;
+    use crate::threads::RunCall;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Runs this, and tells what became of it.
+    struct Method<F>(F, Sender<&'static str>);
+
+    impl<F: FnOnce() + Send> RunCall for Method<F> {
+        fn run(self: Box<Self>) {
+            (self.0)();
+            let _ = self.1.send("run");
+        }
+
+        fn refuse(self: Box<Self>, _: Error) {
+            let _ = self.1.send("refused");
+        }
+
+        fn connection(&self) -> WeakConn {
+            WeakConn::new()
+        }
+    }
+
+    /// An executor whose only thread is in `wait`, a call behind that, and what becomes of it.
+    fn waits(
+        wait: impl FnOnce() + Send + 'static,
+    ) -> (Arc<SerialExecutor>, Receiver<&'static str>) {
+        // No thread but the reserved one.
+        let executor = SerialExecutor::new(1, 1, &ThreadBudget::new(0));
+        let (tell, behind) = channel();
+        let first = Method(wait, channel().0);
+        assert!(matches!(executor.push(Task::new(Box::new(first))), Start::Thread));
+        Arc::clone(&executor).start();
+        let second = Method(|| {}, tell);
+        assert!(matches!(executor.push(Task::new(Box::new(second))), Start::Nobody));
+        (executor, behind)
+    }
+
+    /// As if the call behind had waited for longer than it does.
+    fn starve(executor: &SerialExecutor) -> MutexGuard<'_, State> {
+        let end = Instant::now() + LONG;
+        loop {
+            let mut state = executor.state();
+            if state.waiting == 1 {
+                state.starved = Instant::now().checked_sub(2 * PATIENCE);
+                assert!(state.starved.is_some());
+                return state;
+            }
+            drop(state);
+            assert!(Instant::now() < end, "the method does not wait");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_call_behind_one_that_is_blocked_waits_for_it() {
+        let (go, blocks) = channel::<()>();
+        let (executor, behind) = waits(move || {
+            let _ = block(|| blocks.recv());
+        });
+        let mut state = starve(&executor);
+        let refused = executor.lose_patience(&mut state);
+        assert!(refused.is_empty(), "it is refused");
+        drop(state);
+        drop(go);
+        assert_eq!(behind.recv_timeout(LONG), Ok("run"));
+    }
+
+    #[test]
+    fn a_call_behind_one_that_waits_for_a_call_is_refused() {
+        let (go, answer) = channel::<()>();
+        let (executor, behind) = waits(move || {
+            release_slot();
+            let _ = answer.recv();
+        });
+        drop(starve(&executor));
+        assert_eq!(behind.recv_timeout(LONG), Ok("refused"));
+        drop(go);
     }
 }

@@ -1,9 +1,11 @@
 //! Tells a running method that nobody waits for its answer any more.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 use crate::carried::Carried;
 use crate::cleanup::Cleanup;
@@ -53,9 +55,53 @@ impl CancelToken {
     }
 
     /// Runs `hook` on a thread of the runtime when the call is cancelled; here and at once if it was
-    /// already. It is dropped unrun when the call ends.
+    /// already. It is dropped unrun when the call ends, and kept until then: a method that waits again and again adds
+    /// one hook for all of its waits.
     pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) {
         self.0.add_hook(Box::new(hook));
+    }
+}
+
+/// Ends when the call is cancelled; never if it ends in another way. Unlike a hook it leaves nothing behind when it is
+/// dropped, so a method can wait with it as often as it likes.
+pub fn cancelled(token: &CancelToken) -> Cancelled {
+    Cancelled { token: Arc::clone(&token.0), number: None }
+}
+
+/// A wait for the cancel of a call, from [`cancelled`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Cancelled {
+    token: Arc<Token>,
+    /// Of its waker, where one is noted.
+    number: Option<u64>,
+}
+
+impl Future for Cancelled {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if this.token.is_fired_or_wakes_too(context.waker(), &mut this.number) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.token.forget(number);
+        }
+    }
+}
+
+impl fmt::Debug for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancelled")
+            .field("method", &self.token.about.method)
+            .finish_non_exhaustive()
     }
 }
 
@@ -68,6 +114,8 @@ pub(crate) struct Token {
     pub(crate) carried: Option<Box<Carried>>,
     /// The number of the thread that runs the method; 0 before, [`POLLED`] where it is a future.
     thread: AtomicU64,
+    /// How many futures have waited for the cancel.
+    futures: AtomicU64,
 }
 
 /// What a call is.
@@ -101,12 +149,21 @@ struct Waiting {
     wakes: Vec<Hook>,
     /// The waker of the task that serves the call, if the method is a future.
     task: Option<Waker>,
+    /// Those of futures that wait for the cancel, each with its number.
+    futures: Vec<(u64, Waker)>,
 }
 
 impl Token {
     pub(crate) fn new(about: About, carried: Option<Box<Carried>>) -> Token {
         let (fired, waiting) = (AtomicBool::new(false), Mutex::default());
-        Token { fired, waiting, about, carried, thread: AtomicU64::new(0) }
+        Token {
+            fired,
+            waiting,
+            about,
+            carried,
+            thread: AtomicU64::new(0),
+            futures: AtomicU64::new(0),
+        }
     }
 
     /// Whether the caller's deadline has passed, as far as it is known: it has given up.
@@ -167,6 +224,36 @@ impl Token {
         false
     }
 
+    /// The same for one of several futures, which has this number; none before it has waited.
+    fn is_fired_or_wakes_too(&self, future: &Waker, number: &mut Option<u64>) -> bool {
+        let mut waiting = self.waiting();
+        if self.is_fired() {
+            return true;
+        }
+        let known = waiting.futures.iter_mut().find(|(known, _)| Some(*known) == *number);
+        let before = match known {
+            Some((_, known)) if known.will_wake(future) => None,
+            Some((_, known)) => Some(std::mem::replace(known, future.clone())),
+            None => {
+                let next = self.futures.fetch_add(1, Ordering::Relaxed);
+                waiting.futures.push((*number.insert(next), future.clone()));
+                None
+            }
+        };
+        drop(waiting);
+        drop(before);
+        false
+    }
+
+    /// The future with this number waits no more.
+    fn forget(&self, number: u64) {
+        let mut waiting = self.waiting();
+        let place = waiting.futures.iter().position(|(known, _)| *known == number);
+        let forgotten = place.map(|place| waiting.futures.swap_remove(place));
+        drop(waiting);
+        drop(forgotten);
+    }
+
     /// Runs `wake` when the call is cancelled, on the thread that cancels it; here and at once if it was
     /// already. It must be quick: it is the runtime's own.
     pub(crate) fn on_fire(&self, wake: impl FnOnce() + Send + 'static) {
@@ -183,13 +270,13 @@ impl Token {
     /// Marks the token, wakes the call's task and who waits, and has the user's hooks run where they delay
     /// nobody.
     pub(crate) fn fire(&self, cleanup: &Arc<Cleanup>) {
-        let Waiting { hooks, wakes, task } = {
+        let Waiting { hooks, wakes, task, futures } = {
             let mut waiting = self.waiting();
             self.fired.store(true, Ordering::Release);
             std::mem::take(&mut *waiting)
         };
-        if let Some(task) = task {
-            crate::panics::run_hook("a waker", || task.wake());
+        for waker in task.into_iter().chain(futures.into_iter().map(|(_, waker)| waker)) {
+            crate::panics::run_hook("a waker", || waker.wake());
         }
         for wake in wakes {
             wake();
@@ -203,6 +290,66 @@ impl Token {
     pub(crate) fn retire(&self) {
         let waiting = std::mem::take(&mut *self.waiting());
         drop(waiting);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Wake, Waker};
+
+    use super::{About, CancelToken, Token, cancelled};
+    use crate::cleanup::Cleanup;
+    use crate::moment::Moment;
+
+    #[derive(Default)]
+    struct Counts(AtomicUsize);
+
+    impl Wake for Counts {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn token() -> Arc<Token> {
+        let about = About { method: "Test.test", bytes: 0, since: Moment::coarse() };
+        Arc::new(Token::new(about, None))
+    }
+
+    /// A call that tells for days waits very often.
+    #[test]
+    fn a_wait_that_is_dropped_leaves_nothing_behind() {
+        let token = token();
+        let cancel = CancelToken::new(Arc::clone(&token));
+        for _ in 0..100 {
+            let mut wait = pin!(cancelled(&cancel));
+            assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(wait.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        let waiting = token.waiting();
+        assert!(waiting.futures.is_empty() && waiting.hooks.is_empty() && waiting.wakes.is_empty());
+    }
+
+    #[test]
+    fn each_wait_is_woken_by_its_latest_waker() {
+        let token = token();
+        let cancel = CancelToken::new(Arc::clone(&token));
+        let counts: Vec<Arc<Counts>> = (0..3).map(|_| Arc::default()).collect();
+        let wakers: Vec<Waker> = counts.iter().cloned().map(Waker::from).collect();
+        let (mut first, mut second) = (pin!(cancelled(&cancel)), pin!(cancelled(&cancel)));
+        let mut context = wakers.iter().map(Context::from_waker);
+        assert!(first.as_mut().poll(&mut context.next().unwrap()).is_pending());
+        assert!(second.as_mut().poll(&mut context.next().unwrap()).is_pending());
+        assert!(first.as_mut().poll(&mut context.next().unwrap()).is_pending());
+        token.fire(Cleanup::unconnected());
+        let woken: Vec<_> = counts.iter().map(|count| count.0.load(Ordering::SeqCst)).collect();
+        assert_eq!(woken, [0, 1, 1]);
+        let context = &mut Context::from_waker(Waker::noop());
+        assert!(first.poll(context).is_ready() && second.poll(context).is_ready());
+        assert!(pin!(cancelled(&cancel)).poll(context).is_ready());
     }
 }
 

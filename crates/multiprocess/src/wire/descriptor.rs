@@ -28,7 +28,7 @@ impl PointerWire for Descriptor {
             None => Err(Error::decode(
                 "",
                 "no file descriptor came with the object: both sides have to set Limits::descriptors, to no fewer \
-                 than the message has, on a unix socket",
+                 than the message has, on a unix socket; and this process must have descriptors left (ulimit -n)",
             )),
         }
     }

@@ -8,6 +8,7 @@ mod desk;
 mod hung_up;
 mod killed;
 mod limited;
+mod lingering;
 mod many;
 mod memory;
 mod passed_badly;

@@ -13,7 +13,8 @@ use capnp_rpc::rpc_capnp::{message, return_};
 use multiprocess::{Connection, Limits};
 use multiprocess_tests::generated::porter::{Porter, PorterClient};
 use multiprocess_tests::generated::porter_capnp::porter;
-use multiprocess_tests::raw::{Answer, Cap, Target, call_bytes, placeholder};
+use multiprocess_tests::generated::proxy_capnp::thread_map::make_pool_params;
+use multiprocess_tests::raw::{Answer, Cap, THREAD_MAP, Target, call_bytes, placeholder};
 use multiprocess_tests::wait_until;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
@@ -21,6 +22,9 @@ use super::desk::{Desk, allowing, assert_none_left, file, text, wait_until_read}
 use super::{RawPeer, alone, descriptors, settled_descriptors};
 
 const PORTER: u64 = <PorterClient as multiprocess::Interface>::ID;
+const CONSTRUCT: (u64, u16) = (PORTER, 0);
+const PACK: (u64, u16) = (PORTER, 4);
+const HOLD: (u64, u16) = (PORTER, 5);
 const READ_INLINE: (u64, u16) = (PORTER, 6);
 const OPEN_INLINE: (u64, u16) = (PORTER, 7);
 const READ_ANY: (u64, u16) = (PORTER, 9);
@@ -37,25 +41,35 @@ struct Raw {
 }
 
 fn raw(limits: Limits) -> Raw {
+    raw_after(limits, |_, _| ()).0
+}
+
+/// The same, where the peer has sent something before the connection is there.
+fn raw_after<T>(limits: Limits, send: impl FnOnce(&mut RawPeer, Target) -> T) -> (Raw, T) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let kept = theirs.as_fd().try_clone_to_owned().unwrap();
+    let mut peer = RawPeer::new(ours);
+    let target = Target::Bootstrap(peer.bootstrap());
+    let sent = send(&mut peer, target);
     let desk = Arc::new(Desk::default());
     let object = PorterClient::from(Arc::clone(&desk) as Arc<dyn Porter>);
     let serving = Connection::builder().limits(limits).serve(object).start(theirs).unwrap();
-    let mut peer = RawPeer::new(ours);
-    let target = Target::Bootstrap(peer.bootstrap());
-    Raw { desk, serving, peer, target, theirs: kept }
+    (Raw { desk, serving, peer, target, theirs: kept }, sent)
+}
+
+/// A call of `readInline` with this object. Its question and its bytes.
+fn read(peer: &mut RawPeer, target: Target, cap: Cap) -> (u32, Vec<u8>) {
+    let question = peer.question();
+    let bytes = call_bytes(question, target, READ_INLINE, &[cap], |content| {
+        let mut params = content.init_as::<porter::read_inline_params::Builder<'_>>();
+        params.reborrow().get_file().set_as_capability(placeholder());
+    });
+    (question, bytes)
 }
 
 impl Raw {
-    /// A call of `readInline` with this object. Its question and its bytes.
     fn read(&mut self, cap: Cap) -> (u32, Vec<u8>) {
-        let question = self.peer.question();
-        let bytes = call_bytes(question, self.target, READ_INLINE, &[cap], |content| {
-            let mut params = content.init_as::<porter::read_inline_params::Builder<'_>>();
-            params.reborrow().get_file().set_as_capability(placeholder());
-        });
-        (question, bytes)
+        read(&mut self.peer, self.target, cap)
     }
 
     /// Sends such a call with these files.
@@ -64,6 +78,14 @@ impl Raw {
         let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
         self.peer.send_with(&bytes, &files);
         question
+    }
+
+    /// A file of the desk's with this text, as the peer gives it back.
+    fn open(&mut self, text: &str) -> Cap {
+        let opened = self.peer.ask(self.target, OPEN_INLINE, &[], |content| {
+            content.init_as::<porter::open_inline_params::Builder<'_>>().set_text(text);
+        });
+        Cap::There(opened.export())
     }
 
     #[track_caller]
@@ -150,7 +172,7 @@ fn files_that_no_object_names_are_closed() {
         let question = raw.send(Cap::Here(1), &[file("a"), file("b")]);
         raw.assert_refused(question, NONE_CAME);
     }
-    assert!(descriptors() < before + 20);
+    wait_until("they are closed", || descriptors() < before + 20);
     raw.assert_serves();
     raw.end(before);
 }
@@ -289,17 +311,87 @@ fn messages_before_and_behind_do_not_take_them() {
     raw.end(before);
 }
 
+/// Sent before there is a connection, so that the kernel does not refuse them yet.
 #[test]
 fn a_connection_that_takes_none_closes_them() {
     let _alone = alone();
     let before = settled_descriptors();
-    let mut raw = raw(Limits::default());
-    for _ in 0..50 {
-        let question = raw.send(Cap::Carrying(1, 0), &[file("a"), file("b")]);
+    let (mut raw, questions) = raw_after(Limits::default(), |peer, target| {
+        let files = [file("a"), file("b")];
+        let mut send = || {
+            let (question, bytes) = read(peer, target, Cap::Carrying(1, 0));
+            peer.send_with(&bytes, &files.each_ref().map(AsFd::as_fd));
+            question
+        };
+        (0..50).map(|_| send()).collect::<Vec<_>>()
+    });
+    for question in questions {
         raw.assert_refused(question, NONE_CAME);
     }
-    assert!(descriptors() < before + 20);
+    wait_until("they are closed", || descriptors() < before + 20);
     assert_eq!(raw.desk.begun.load(Ordering::SeqCst), 0);
+    raw.end(before);
+}
+
+/// One descriptor, and more pointers to it than the process could have descriptors.
+#[test]
+fn a_file_that_a_message_names_often_is_given_once() {
+    let _alone = alone();
+    let before = settled_descriptors();
+    let mut raw = raw(allowing(1));
+    // As the peer's object, and as this side's that comes back.
+    let own = raw.open("own");
+    for cap in [Cap::Carrying(1, 0), own] {
+        let question = raw.peer.question();
+        let caps = vec![cap; 2_000];
+        let bytes = call_bytes(question, raw.target, PACK, &caps, |content| {
+            let mut params = content.init_as::<porter::pack_params::Builder<'_>>();
+            params.reborrow().init_bag().set_name("");
+            let mut more = params.init_more(caps.len() as u32);
+            for at in 0..caps.len() as u32 {
+                let mut bag = more.reborrow().get(at);
+                bag.set_name("");
+                bag.get_first().set_as_capability(placeholder());
+            }
+        });
+        raw.peer.send_with(&bytes, &[file("one").as_fd()]);
+        raw.assert_refused(question, "a file descriptor is named twice in one message");
+    }
+    // Each message may name it.
+    let question = raw.send(own, &[]);
+    raw.assert_reads(question, "own");
+    raw.assert_serves();
+    raw.end(before);
+}
+
+/// Copies of one that comes back count as those that come.
+#[test]
+fn no_more_copies_are_held_than_the_limit() {
+    let _alone = alone();
+    let before = settled_descriptors();
+    let mut raw = raw(allowing(1).held_descriptors(3));
+    let own = raw.open("own");
+    let map = raw.peer.ask(raw.target, CONSTRUCT, &[], |content| {
+        content.init_as::<porter::construct_params::Builder<'_>>();
+    });
+    raw.peer.ask(Target::Export(map.export()), (THREAD_MAP, 1), &[], |content| {
+        content.init_as::<make_pool_params::Builder<'_>>().set_count(2);
+    });
+    let hold = |raw: &mut Raw| {
+        raw.peer.call(raw.target, HOLD, &[own], |content| {
+            let mut params = content.init_as::<porter::hold_params::Builder<'_>>();
+            params.reborrow().get_file().set_as_capability(placeholder());
+        })
+    };
+    let held = [hold(&mut raw), hold(&mut raw)];
+    let more = hold(&mut raw);
+    raw.assert_refused(more, "more than 3 file descriptors are held");
+    raw.desk.let_go();
+    for question in held {
+        raw.peer.wait(question).results();
+    }
+    let again = hold(&mut raw);
+    raw.peer.wait(again).results();
     raw.end(before);
 }
 

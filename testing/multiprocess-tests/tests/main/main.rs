@@ -24,6 +24,7 @@ mod handover;
 mod handshake;
 mod intercepted;
 mod interrupt;
+mod interrupt_last;
 mod kept;
 mod kinds;
 mod life;

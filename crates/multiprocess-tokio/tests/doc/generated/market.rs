@@ -28,6 +28,16 @@ pub trait Market: Send + Sync + 'static {
     fn pack(&self, bytes: Vec<u8>) -> rt::Result<Vec<u8>> {
         rt::unimplemented("Market.pack", bytes)
     }
+
+    /// Rings the bell, later.
+    fn hang(&self, bell: BellClient) -> rt::Result<()> {
+        rt::unimplemented("Market.hang", bell)
+    }
+
+    /// Writes something into this file.
+    fn sign(&self, paper: ::std::os::fd::OwnedFd) -> rt::Result<()> {
+        rt::unimplemented("Market.sign", paper)
+    }
 }
 
 /// [`Market`] with methods that are futures; see [`MarketClient::new_async`].
@@ -50,6 +60,16 @@ pub trait MarketAsync: Send + Sync + 'static {
     /// Returns its argument.
     fn pack(&self, bytes: Vec<u8>) -> impl Future<Output = rt::Result<Vec<u8>>> + Send {
         async move { rt::unimplemented("Market.pack", bytes) }
+    }
+
+    /// Rings the bell, later.
+    fn hang(&self, bell: BellClient) -> impl Future<Output = rt::Result<()>> + Send {
+        async move { rt::unimplemented("Market.hang", bell) }
+    }
+
+    /// Writes something into this file.
+    fn sign(&self, paper: ::std::os::fd::OwnedFd) -> impl Future<Output = rt::Result<()>> + Send {
+        async move { rt::unimplemented("Market.sign", paper) }
     }
 }
 
@@ -82,6 +102,16 @@ impl MarketClient {
     /// Returns its argument.
     pub fn pack(&self, bytes: impl Into<Vec<u8>>) -> rt::Call<Vec<u8>> {
         rt::call(&self.0, Self::PACK, (bytes.into(),))
+    }
+
+    /// Rings the bell, later.
+    pub fn hang(&self, bell: BellClient) -> rt::Call<()> {
+        rt::call(&self.0, Self::HANG, (bell,))
+    }
+
+    /// Writes something into this file.
+    pub fn sign(&self, paper: ::std::os::fd::OwnedFd) -> rt::Call<()> {
+        rt::call(&self.0, Self::SIGN, (paper,))
     }
 }
 
@@ -142,6 +172,20 @@ impl MarketClient {
                     |object, (bytes,)| async move { object.pack(bytes).await },
                 )
             }
+            (0xc4d03973ed2c1504, 5) => {
+                call.serve_async(
+                    Self::HANG,
+                    object,
+                    |object, (bell,)| async move { object.hang(bell).await },
+                )
+            }
+            (0xc4d03973ed2c1504, 6) => {
+                call.serve_async(
+                    Self::SIGN,
+                    object,
+                    |object, (paper,)| async move { object.sign(paper).await },
+                )
+            }
             _ => call.unknown(<Self as rt::Interface>::NAME),
         }
     }
@@ -152,6 +196,8 @@ impl Market for MarketClient {
     fn watch(&self, on_sale: ListenerClient) -> rt::Result<()> { self.watch(on_sale).wait() }
     fn order(&self) -> rt::Result<OrderClient> { self.order().wait() }
     fn pack(&self, bytes: Vec<u8>) -> rt::Result<Vec<u8>> { self.pack(bytes).wait() }
+    fn hang(&self, bell: BellClient) -> rt::Result<()> { self.hang(bell).wait() }
+    fn sign(&self, paper: ::std::os::fd::OwnedFd) -> rt::Result<()> { self.sign(paper).wait() }
 }
 
 impl<T: MarketAsync> Market for rt::Async<T> {
@@ -169,6 +215,14 @@ impl<T: MarketAsync> Market for rt::Async<T> {
 
     fn pack(&self, bytes: Vec<u8>) -> rt::Result<Vec<u8>> {
         self.wait(move |object| async move { object.pack(bytes).await })
+    }
+
+    fn hang(&self, bell: BellClient) -> rt::Result<()> {
+        self.wait(move |object| async move { object.hang(bell).await })
+    }
+
+    fn sign(&self, paper: ::std::os::fd::OwnedFd) -> rt::Result<()> {
+        self.wait(move |object| async move { object.sign(paper).await })
     }
 }
 
@@ -200,6 +254,20 @@ impl MarketClient {
         call: |object, (bytes,)| object.pack(bytes),
         results: rt::field::<rt::Data>(rt::Size(0, 1), &[(0, "result")]),
     };
+
+    const HANG: rt::Method<dyn Market, (BellClient,), ()> = rt::Method {
+        id: rt::MethodId::new(0xc4d03973ed2c1504, 5, "Market.hang").context(0),
+        params: rt::fields::<(rt::NotNull<BellClient>,)>(rt::Size(0, 2), &[(1, "bell")]),
+        call: |object, (bell,)| object.hang(bell),
+        results: rt::fields::<()>(rt::Size(0, 0), &[]),
+    };
+
+    const SIGN: rt::Method<dyn Market, (::std::os::fd::OwnedFd,), ()> = rt::Method {
+        id: rt::MethodId::new(0xc4d03973ed2c1504, 6, "Market.sign").context(0),
+        params: rt::fields::<(rt::DescriptorNotNull,)>(rt::Size(0, 2), &[(1, "paper")]),
+        call: |object, (paper,)| object.sign(paper),
+        results: rt::fields::<()>(rt::Size(0, 0), &[]),
+    };
 }
 
 impl rt::Interface for MarketClient {
@@ -225,6 +293,8 @@ impl rt::Interface for MarketClient {
             (0xc4d03973ed2c1504, 2) => call.serve(Self::WATCH, object),
             (0xc4d03973ed2c1504, 3) => call.serve(Self::ORDER, object),
             (0xc4d03973ed2c1504, 4) => call.serve(Self::PACK, object),
+            (0xc4d03973ed2c1504, 5) => call.serve(Self::HANG, object),
+            (0xc4d03973ed2c1504, 6) => call.serve(Self::SIGN, object),
             _ => call.unknown(Self::NAME),
         }
     }
@@ -351,6 +421,119 @@ impl rt::Interface for ListenerClient {
     ) -> rt::Result<rt::Job> {
         match call.method() {
             (0x8e64d8d959486132, 0) => call.serve(Self::SOLD, object),
+            _ => call.unknown(Self::NAME),
+        }
+    }
+}
+
+/// Is rung. Without a context its calls are in order.
+///
+/// Implement it to serve such an object. A method that is left out answers [`Error::Unimplemented`](::multiprocess::Error::Unimplemented).
+pub trait Bell: Send + Sync + 'static {
+    /// It is this time.
+    fn ring(&self, time: u32) -> rt::Result<()> {
+        rt::unimplemented("Bell.ring", time)
+    }
+}
+
+/// [`Bell`] with methods that are futures; see [`BellClient::new_async`].
+pub trait BellAsync: Send + Sync + 'static {
+    /// It is this time.
+    fn ring(&self, time: u32) -> impl Future<Output = rt::Result<()>> + Send {
+        async move { rt::unimplemented("Bell.ring", time) }
+    }
+}
+
+/// A handle on a [`Bell`] object, here or in another process.
+///
+/// Cheap to clone: every clone is the same object. Any thread can use it.
+#[derive(Clone, Debug)]
+pub struct BellClient(rt::Handle<dyn Bell>);
+rt::handle!(BellClient, Bell);
+
+impl BellClient {
+    /// A handle on an object of this process that answers with what `function` returns.
+    pub fn from_fn(function: impl Fn(u32) -> rt::Result<()> + Send + Sync + 'static) -> Self {
+        struct Function<F>(F);
+
+        impl<F: Fn(u32) -> rt::Result<()> + Send + Sync + 'static> Bell for Function<F> {
+            fn ring(&self, time: u32) -> rt::Result<()> { (self.0)(time) }
+        }
+        Self::new(Function(function))
+    }
+
+    /// It is this time.
+    pub fn ring(&self, time: u32) -> rt::Call<()> {
+        rt::call(&self.0, Self::RING, (time,))
+    }
+}
+
+impl BellClient {
+    /// A handle on an object of this process whose methods are futures. `spawn` gives each
+    /// call to an executor, as `tokio::runtime::Handle::spawn` does; it must neither block nor
+    /// run the call itself, and is called on threads that are not the executor's.
+    pub fn new_async<T: BellAsync>(
+        object: T,
+        spawn: impl Fn(rt::Task) + Send + Sync + 'static,
+    ) -> Self {
+        let object = rt::Async::new(object, spawn);
+        let served = ::std::sync::Arc::clone(&object);
+        Self(rt::Handle::local_async(object, move |call| Self::dispatch_async(call, &served)))
+    }
+
+    /// Serves a call of such an object; for the handles of interfaces that extend this one.
+    #[doc(hidden)]
+    pub fn dispatch_async<T: BellAsync>(
+        call: rt::Incoming<'_, '_>,
+        object: &::std::sync::Arc<rt::Async<T>>,
+    ) -> rt::Result<rt::Job> {
+        match call.method() {
+            (0xa0f5c97cec5c8738, 0) => {
+                call.serve_async(
+                    Self::RING,
+                    object,
+                    |object, (time,)| async move { object.ring(time).await },
+                )
+            }
+            _ => call.unknown(<Self as rt::Interface>::NAME),
+        }
+    }
+}
+
+impl Bell for BellClient {
+    fn ring(&self, time: u32) -> rt::Result<()> { self.ring(time).wait() }
+}
+
+impl<T: BellAsync> Bell for rt::Async<T> {
+    fn ring(&self, time: u32) -> rt::Result<()> {
+        self.wait(move |object| async move { object.ring(time).await })
+    }
+}
+
+impl BellClient {
+    const RING: rt::Method<dyn Bell, (u32,), ()> = rt::Method {
+        id: rt::MethodId::new(0xa0f5c97cec5c8738, 0, "Bell.ring"),
+        params: rt::fields::<(u32,)>(rt::Size(1, 0), &[(0, "time")]),
+        call: |object, (time,)| object.ring(time),
+        results: rt::fields::<()>(rt::Size(0, 0), &[]),
+    };
+}
+
+impl rt::Interface for BellClient {
+    type Object = dyn Bell;
+    const ID: u64 = 0xa0f5c97cec5c8738;
+    const NAME: &'static str = "Bell";
+
+    fn from_handle(handle: rt::Handle<dyn Bell>) -> Self { Self(handle) }
+    fn handle(&self) -> &rt::Handle<dyn Bell> { &self.0 }
+    fn into_object(self) -> ::std::sync::Arc<dyn Bell> { ::std::sync::Arc::new(self) }
+
+    fn dispatch(
+        call: rt::Incoming<'_, '_>,
+        object: ::std::sync::Arc<dyn Bell>,
+    ) -> rt::Result<rt::Job> {
+        match call.method() {
+            (0xa0f5c97cec5c8738, 0) => call.serve(Self::RING, object),
             _ => call.unknown(Self::NAME),
         }
     }

@@ -7,7 +7,7 @@ use super::super::start::{object_of, start_pipelined};
 use super::super::waiting::Deadline;
 use super::{Call, RemoteCall, State};
 use crate::carried::Carried;
-use crate::threads::check_may_wait;
+use crate::may_block::check_may_wait;
 use crate::{Error, Result};
 
 impl<I: Interface> Call<I> {

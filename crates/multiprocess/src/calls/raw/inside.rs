@@ -11,6 +11,7 @@ use crate::calls::connection::Connection;
 use crate::calls::served::Untyped;
 use crate::connection::Limits;
 use crate::forked::check_forked;
+use crate::may_block::{ServesHere, serve_here};
 use crate::{Error, Result, session};
 
 /// A connection to nobody. An object of this process that is brought there can be called as one of a peer: as
@@ -46,6 +47,12 @@ impl Inside {
             let cap = cap.ok_or_else(|| Error::failed("the object cannot be served"))?;
             Ok(held(core, conn, cap))
         })
+    }
+
+    /// Until the result is dropped, waits on this thread for calls of the objects that were brought here are
+    /// [`Error::ApiMisuse`]: this thread is the one that runs them.
+    pub fn serve_here(&self) -> ServesHere {
+        serve_here(self.0.number())
     }
 
     /// The object that was brought here as this one, if it was.

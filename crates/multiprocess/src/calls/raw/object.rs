@@ -29,6 +29,12 @@ pub trait RawObject: Any + Send + Sync {
     /// calls came, on the thread that has received the call; so it must not block. The answer is polled there
     /// and by whoever wakes it.
     fn call(&self, method: (u64, u16), params: RawPayload) -> RawAnswer;
+
+    /// Whether dropping it neither blocks nor runs code of the user's. Then a peer's release drops it as
+    /// [`call`](Self::call) is called: in the order of the peer's messages, on the thread that has received it.
+    fn drops_in_order(&self) -> bool {
+        false
+    }
 }
 
 /// What serves such an object, and a handle on it without its type.
@@ -104,6 +110,10 @@ impl Served for RawServed {
 
     fn is_relay(&self) -> bool {
         self.forwards().is_some()
+    }
+
+    fn drops_in_order(&self) -> bool {
+        self.0.drops_in_order()
     }
 }
 

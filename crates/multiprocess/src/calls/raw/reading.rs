@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 use crate::calls::connection::Connection;
 use crate::connection;
@@ -20,7 +19,7 @@ impl TaskReader {
     }
 
     /// The socket, to wait until it can be read. Nothing else may be done with it.
-    pub fn socket(&self) -> &Arc<OwnedFd> {
+    pub fn socket(&self) -> &OwnedFd {
         self.0.socket()
     }
 
