@@ -429,6 +429,9 @@ impl rt::Interface for ListenerClient {
 /// Is rung. Without a context its calls are in order.
 ///
 /// Implement it to serve such an object. A method that is left out answers [`Error::Unimplemented`](::multiprocess::Error::Unimplemented).
+#[diagnostic::on_unimplemented(
+    note = "for a type that implements `BellAsync` there is `BellClient::new_async`"
+)]
 pub trait Bell: Send + Sync + 'static {
     /// It is this time.
     fn ring(&self, time: u32) -> rt::Result<()> {
@@ -474,6 +477,15 @@ impl BellClient {
     /// run the call itself, and is called on threads that are not the executor's.
     pub fn new_async<T: BellAsync>(
         object: T,
+        spawn: impl Fn(rt::Task) + Send + Sync + 'static,
+    ) -> Self {
+        Self::from_arc_async(::std::sync::Arc::new(object), spawn)
+    }
+
+    /// As [`new_async`](Self::new_async), for an object that the program holds as well, such as
+    /// one that gives out handles on itself.
+    pub fn from_arc_async<T: BellAsync>(
+        object: ::std::sync::Arc<T>,
         spawn: impl Fn(rt::Task) + Send + Sync + 'static,
     ) -> Self {
         let object = rt::Async::new(object, spawn);
