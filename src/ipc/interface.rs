@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use multiprocess::process::{
-    Child, Command, ConnectFailure, FdArgs, Listener, PeerCredentials, connect_raw_timeout,
-    ignore_sigint, inherited_socket, sibling_executable,
+    Child, Command, ConnectError, ConnectFailure, FdArgs, Listener, PeerCredentials,
+    connect_raw_timeout, ignore_sigint, inherited_socket, sibling_executable,
 };
 use multiprocess::{
     Connection, Error, Interface, Reconnect, Result, Server, ServerBuilder, monitor,
@@ -162,7 +162,8 @@ impl Ipc {
         let (begin, timeout) = (Instant::now(), self.context.connect_timeout);
         let socket = match connect_raw_timeout(&path, timeout) {
             Err(error) if absent_is_none && is_absent(&error.failure) => return Ok(None),
-            connected => connected?,
+            Err(error) => return Err(not_connected(error, address)),
+            Ok(socket) => socket,
         };
         // In tenths of a second, as it is part of the error's text.
         let left = timeout.saturating_sub(begin.elapsed()).as_millis().div_ceil(100);
@@ -331,6 +332,19 @@ impl fmt::Debug for Ipc {
 }
 
 /// Whether `auto` treats this failure as "no node there".
+/// The error of a connection to a node. A node that runs has no socket unless it was told to.
+fn not_connected(error: ConnectError, address: &str) -> Error {
+    let missing = matches!(error.failure, ConnectFailure::Missing);
+    let mut error = Error::from(error);
+    if let Error::Address { problem, .. } = &mut error
+        && missing
+    {
+        problem.push_str(" A node listens there if it is started with -ipcbind=");
+        problem.push_str(address);
+    }
+    error
+}
+
 fn is_absent(failure: &ConnectFailure) -> bool {
     matches!(
         failure,

@@ -58,14 +58,23 @@ fn auto_takes_absence_for_no_node_and_unix_does_not() {
     // A stale socket file.
     drop(UnixListener::bind(dir.path().join("node.sock")).unwrap());
     let long = dir.path().join("x".repeat(200));
-    for datadir in
-        [dir.path().to_owned(), dir.path().join("nowhere"), dir.path().join("file"), long]
-    {
+    for (datadir, missing) in [
+        (dir.path().to_owned(), false),
+        (dir.path().join("nowhere"), true),
+        (dir.path().join("file"), false),
+        (long, false),
+    ] {
         let client = client(&datadir);
         assert!(client.connect_address("auto").unwrap().is_none(), "{}", datadir.display());
         let error = client.connect_address("unix").unwrap_err();
         assert!(matches!(error, Error::Address { .. }), "{error:?}");
         assert!(error.to_string().contains("node.sock"), "{error}");
+        // A node that runs has none unless it is told to.
+        assert_eq!(
+            error.to_string().ends_with("if it is started with -ipcbind=unix"),
+            missing,
+            "{error}"
+        );
     }
 }
 

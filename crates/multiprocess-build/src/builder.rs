@@ -115,7 +115,7 @@ impl Builder {
     }
 
     /// Also generates a trait `FooAsync` for each interface `Foo`, whose methods are futures, and
-    /// `FooClient::new_async` to serve what implements it.
+    /// `FooClient::new_async` (or `from_arc_async`, for an `Arc`) to serve what implements it.
     pub fn async_traits(mut self, async_traits: bool) -> Self {
         self.async_traits = async_traits;
         self
@@ -213,8 +213,8 @@ impl Builder {
         self
     }
 
-    /// Also generates capnpc's own types, as a module `echo_capnp` beside `echo` (and `proxy_capnp`), for a
-    /// program that uses the crates capnp and capnp-rpc directly as well. Names with which capnpc's code
+    /// Also generates capnpc's own types, as a module `echo_capnp` beside `echo` (and `proxy_capnp`, if a schema
+    /// imports `/mp/proxy.capnp`), for a program that uses the crates capnp and capnp-rpc directly as well. Names with which capnpc's code
     /// would not compile are then refused.
     pub fn raw(mut self, raw: bool) -> Self {
         self.raw = raw;

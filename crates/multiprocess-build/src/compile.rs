@@ -89,14 +89,27 @@ impl Compile<'_> {
         Ok(shipped.chain(std::iter::once(here)).chain(common).collect())
     }
 
-    fn hint(&self) -> &'static str {
-        match self.import_paths.is_empty() {
-            true => {
-                "\n(/mp/proxy.capnp is found where this crate has the dependency `multiprocess`; \
-                 else tell the Builder its directory with import_path)"
-            }
-            false => "",
+    /// Where the imports that are not found are looked for: the compiler does not say it.
+    fn hint(&self) -> String {
+        let missing = missing_imports(self.files, self.import_paths).unwrap_or_default();
+        let mut hints = BTreeSet::new();
+        for (file, name) in missing {
+            let file = file.display();
+            hints.insert(match name.strip_prefix('/') {
+                Some("mp/proxy.capnp" | "rust-multiprocess.capnp") => format!(
+                    "\n({name} is found where this crate has the dependency `multiprocess`; \
+                     else tell the Builder its directory with import_path)"
+                ),
+                Some(_) => format!(
+                    "\n({name} is looked for in the directories that Builder::import_path names)"
+                ),
+                None => format!(
+                    "\n({name} is looked for beside {file}, which imports it; /{name} would be looked for in the \
+                     directories that Builder::import_path names)"
+                ),
+            });
         }
+        hints.into_iter().collect()
     }
 }
 
@@ -130,10 +143,34 @@ pub(crate) fn read_files(
     files: &[PathBuf],
     import_paths: &[PathBuf],
 ) -> Result<BTreeSet<PathBuf>, Error> {
-    let mut read = BTreeSet::new();
+    // Missing files are left to the compiler: it reports them, or has them built in.
+    Ok(follow_imports(files, import_paths)?.read)
+}
+
+/// The imports that are not found, each with the file that has it; not those that the compiler has built in.
+fn missing_imports(
+    files: &[PathBuf],
+    import_paths: &[PathBuf],
+) -> Result<Vec<(PathBuf, String)>, Error> {
+    let mut missing = follow_imports(files, import_paths)?.missing;
+    missing.retain(|(_, name)| !name.starts_with("/capnp/"));
+    Ok(missing)
+}
+
+/// What the files import or embed, at any depth.
+#[derive(Default)]
+struct Imports {
+    /// The files themselves, and every file that is found.
+    read: BTreeSet<PathBuf>,
+    /// Each with the file that names it.
+    missing: Vec<(PathBuf, String)>,
+}
+
+fn follow_imports(files: &[PathBuf], import_paths: &[PathBuf]) -> Result<Imports, Error> {
+    let mut all = Imports::default();
     let mut open = files.to_vec();
     while let Some(file) = open.pop() {
-        if !read.insert(file.clone()) || file.extension().is_none_or(|end| end != "capnp") {
+        if !all.read.insert(file.clone()) || file.extension().is_none_or(|end| end != "capnp") {
             continue;
         }
         let text = std::fs::read(&file).map_err(|error| Error::io("read", &file, error))?;
@@ -142,11 +179,13 @@ pub(crate) fn read_files(
                 Some(name) => import_paths.iter().map(|path| path.join(name)).find(|p| p.exists()),
                 None => file.parent().map(|parent| parent.join(&name)),
             };
-            // Missing files are left to the compiler: it reports them, or has them built in.
-            open.extend(found.and_then(|path| path.canonicalize().ok()));
+            match found.and_then(|path| path.canonicalize().ok()) {
+                Some(path) => open.push(path),
+                None => all.missing.push((file.clone(), name)),
+            }
         }
     }
-    Ok(read)
+    Ok(all)
 }
 
 /// Whether the file is one of Cap'n Proto's own that declares types of values.

@@ -74,7 +74,7 @@ pub(crate) fn file(schema: &Schema, file: &File, options: &Options) -> Result<St
     body.extend(file.consts.iter().map(|item| values::constant(&cx, item)));
     for interface in &file.interfaces {
         let lineage = Lineage::new(&cx, interface);
-        body.extend(object::object(&lineage));
+        body.extend(object::object(&lineage, options.async_traits));
         if options.async_traits {
             body.extend(futures::object(&lineage));
         }

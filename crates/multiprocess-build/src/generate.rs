@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub serve_older: bool,
     /// Whether the file with all modules has capnpc's modules as well.
     pub raw: bool,
+    /// Whether capnpc's module of `/mp/proxy.capnp` is among them: only if a schema imports it.
+    pub raw_proxy: bool,
     /// The directory below `OUT_DIR`, empty or beginning with `/`. None for code that is kept with
     /// the sources, because it cannot refer to `OUT_DIR`.
     pub below_out_dir: Option<String>,
@@ -73,6 +75,7 @@ impl Builder {
             keep_unknown: self.keep_unknown,
             serve_older: self.serve_older,
             raw: self.raw,
+            raw_proxy: self.raw && files.iter().any(|path| is_proxy(path)),
             below_out_dir: below_out_dir(&out_dir),
         };
         for file in &schema.files {
@@ -91,7 +94,7 @@ impl Builder {
         for path in compile::read_files(&newest, &import_paths)? {
             // capnpc's types of a schema refer to those of what it imports. Cap'n Proto's own schemas are
             // nobody's to add.
-            let proxy = self.raw && path.ends_with("mp/proxy.capnp");
+            let proxy = self.raw && is_proxy(&path);
             let standard = compile::is_standard(&path, &import_paths) && !newest.contains(&path);
             if proxy || standard {
                 newest.push(path);
@@ -233,6 +236,11 @@ impl Builder {
         let module = self.module.as_deref().unwrap_or("generated");
         raw::Target { out_dir, module, provided: &self.provided }
     }
+}
+
+/// Whether the file is the schema of threads and contexts.
+fn is_proxy(path: &Path) -> bool {
+    path.ends_with("mp/proxy.capnp")
 }
 
 fn panicked() -> Error {

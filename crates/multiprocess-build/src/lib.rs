@@ -56,7 +56,8 @@
 //! An interface that is bootstrapped and whose methods, or whose objects' methods, have a Context
 //! needs `construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap)`: with it the two
 //! sides give each other threads to run calls on. Without it such calls fail with `no thread
-//! specified and no pool configured`. The server has one thread for each calling thread, which runs
+//! specified and no pool configured`. A method of another name can exchange the threads, too; the
+//! program calls it then. The server has one thread for each calling thread, which runs
 //! the calls of methods with a Context in order. Calls of methods without one run one after the
 //! other, for each connection. An interface with `destroy @0 (context :Proxy.Context) -> ()` can be
 //! closed and awaited; the objects of others end some time after their last handle has gone.

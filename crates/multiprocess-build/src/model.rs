@@ -452,6 +452,16 @@ impl Type {
     }
 }
 
+impl Method {
+    /// Whether it does nothing but exchange the thread maps, which the runtime does itself.
+    pub(crate) fn only_exchanges_threads(&self) -> bool {
+        let nothing_else = |message: &Message| {
+            message.thread_map.is_some() && message.context.is_none() && message.fields.is_empty()
+        };
+        nothing_else(&self.params) && nothing_else(&self.results) && self.exceptions.is_empty()
+    }
+}
+
 impl Interface {
     /// The method of `kind`, of which there is at most one.
     pub(crate) fn lifecycle(&self, kind: Kind) -> Option<&Method> {

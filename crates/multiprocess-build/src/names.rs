@@ -67,6 +67,7 @@ const USED_METHODS: &[&str] = &[
     "dispatch_async",
     "drop",
     "from",
+    "from_arc_async",
     "from_fn",
     "into",
     "new",

@@ -55,11 +55,12 @@ impl Applied {
                 Found::One(place) => {
                     if !rule.mark.fits(place.kind) {
                         return Err(problem(format!(
-                            "the rule {} for {:?} is for {}, and that is {}",
+                            "the rule {} for {:?} is for {}, and that is {}{}",
                             rule.mark.name(),
                             rule.path,
                             rule.mark.targets(),
                             place.kind.words(),
+                            paths.where_used(place, &rule.mark),
                         )));
                     }
                     self.found.insert(index);

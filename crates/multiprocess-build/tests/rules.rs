@@ -210,7 +210,7 @@ fn a_rule_without_a_place_names_what_is_near() {
     assert!(error.contains("there is no file \"hop.capnp\" among "), "{error}");
     let error = text("shop.capnp:Line", Mark::hash_map());
     let want = "the rule hash_map for \"shop.capnp:Line\" is for a field, parameter or result, and that is a \
-                struct";
+                struct; mark each place that has this type, such as shop.capnp:Shop.sell$Params.goods";
     assert_eq!(error, want);
     let error =
         write("wrong", &[("shop.capnp", &plain)]).type_attribute("shop.capnp:Line", "derive(Eq)");

@@ -208,6 +208,7 @@ pub use limits_met::Limit;
 pub use process_limits::ProcessLimits;
 pub use reconnect::{Connected, Current, Reconnect, ReconnectState, Reconnecting};
 pub use rt::{Interface, capnp};
+pub use serving::Task;
 pub use session::{CallEnd, IncomingCall, Interceptor, OutgoingCall};
 pub use threads::CancelToken;
 pub use timed_out::TimedOut;

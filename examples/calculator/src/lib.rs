@@ -24,9 +24,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use generated::init::InitInterfaceClient;
-use multiprocess::process::{
-    Child, Command, FdArgs, ignore_sigint, inherited_socket, sibling_executable,
-};
+use multiprocess::process::{Child, Command, ignore_sigint, inherited_socket, sibling_executable};
 use multiprocess::{Connection, Result};
 
 /// How long a program that was started may take for its first answer, and for each further one.
@@ -47,7 +45,7 @@ impl Process {
     /// It is not there, or does not answer within `patience`.
     pub fn start(name: &str, patience: Duration) -> Result<Process> {
         let command = Command::new(sibling_executable(name)?).parent_death_signal(true);
-        let (child, socket) = command.fd_args(FdArgs::Bare).spawn()?;
+        let (child, socket) = command.spawn()?;
         let init = Connection::new(socket)?.bootstrap_ready(patience)?;
         Ok(Process { init, child })
     }

@@ -5,6 +5,10 @@ pub mod generated {
     //! The schema of the other chapters.
     multiprocess::include_generated!();
 }
+pub mod alone {
+    //! The schema of the chapter on capnp-rpc, where no other schema is beside it.
+    multiprocess::include_generated!("alone");
+}
 pub mod messages {
     //! The schema of a C++ program, of the chapter on libmultiprocess.
     multiprocess::include_generated!("gallery");

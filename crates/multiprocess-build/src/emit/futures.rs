@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::interface::{arms, dispatch};
 use super::lineage::Lineage;
-use super::object::{names, supertraits, unimplemented};
+use super::object::{default_body, names, supertraits};
 use super::{Locals, docs, ident, tuple};
 use crate::model::Method;
 
@@ -24,11 +24,11 @@ pub(super) fn object(lineage: &Lineage<'_>) -> TokenStream {
         let (docs, name) = (lineage.own.docs(method), ident(&method.name));
         let (params, returns) = (lineage.own.params(method), lineage.own.returns(method));
         let future = quote!(impl Future<Output = rt::Result<#returns>> + Send);
-        let unimplemented = unimplemented(interface, method);
+        let body = default_body(interface, method);
         let moved = (!params.is_empty()).then(|| quote!(move));
         quote! {
             #docs
-            fn #name(&self #(, #params)*) -> #future { async #moved { #unimplemented } }
+            fn #name(&self #(, #params)*) -> #future { async #moved { #body } }
         }
     });
     quote! {
@@ -62,6 +62,15 @@ pub(super) fn handle(lineage: &Lineage<'_>) -> TokenStream {
             /// run the call itself, and is called on threads that are not the executor's.
             pub fn new_async<#bound>(
                 object: #object,
+                spawn: impl Fn(rt::Task) + Send + Sync + 'static,
+            ) -> Self {
+                Self::from_arc_async(::std::sync::Arc::new(object), spawn)
+            }
+
+            /// As [`new_async`](Self::new_async), for an object that the program holds as well, such as
+            /// one that gives out handles on itself.
+            pub fn from_arc_async<#bound>(
+                object: ::std::sync::Arc<#object>,
                 spawn: impl Fn(rt::Task) + Send + Sync + 'static,
             ) -> Self {
                 let object = rt::Async::new(object, spawn);

@@ -223,6 +223,11 @@ impl<'a> Owner<'a> {
 
     pub(super) fn docs(&self, method: &Method) -> TokenStream {
         let otherwise = || format!("The method `{}` of `{}`.", method.schema_name, self.display);
+        if method.only_exchanges_threads() {
+            let text = "It gives the two sides each other's threads: called once, before methods with a \
+                        `context`. An object can leave it out.";
+            return docs::with(&method.docs, otherwise, text);
+        }
         let exceptions = method.exceptions.iter();
         let links =
             exceptions.filter_map(|field| Some((self.cx.link(field.ty.held_struct()?), field)));

@@ -7,7 +7,8 @@ use super::lineage::Lineage;
 use super::{docs, ident, tuple};
 use crate::model::{Interface, Method};
 
-pub(super) fn object(lineage: &Lineage<'_>) -> TokenStream {
+/// `futures`: whether there is the trait whose methods are futures, too.
+pub(super) fn object(lineage: &Lineage<'_>, futures: bool) -> TokenStream {
     let interface = lineage.interface;
     let name = ident(&interface.trait_name);
     let generics = lineage.generics(None);
@@ -21,11 +22,18 @@ pub(super) fn object(lineage: &Lineage<'_>) -> TokenStream {
     let bounds = supertraits(&parents);
     let methods = interface.plain().map(|method| {
         let (docs, signature) = (lineage.own.docs(method), lineage.own.signature(method));
-        let unimplemented = unimplemented(interface, method);
-        quote!(#docs #signature { #unimplemented })
+        let body = default_body(interface, method);
+        quote!(#docs #signature { #body })
+    });
+    // What `new` says of a type that has the other trait.
+    let hint = futures.then(|| {
+        let (other, handle) = (&interface.async_name, &interface.named.name);
+        let text = format!("for a type that implements `{other}` there is `{handle}::new_async`");
+        quote!(#[diagnostic::on_unimplemented(note = #text)])
     });
     quote! {
         #docs
+        #hint
         pub trait #name #generics: #bounds { #(#methods)* }
     }
 }
@@ -38,8 +46,12 @@ pub(super) fn supertraits(parents: &[TokenStream]) -> TokenStream {
     }
 }
 
-/// The default body of a method: an error. It takes the arguments, so that they are used.
-pub(super) fn unimplemented(interface: &Interface, method: &Method) -> TokenStream {
+/// The default body of a method: an error, which takes the arguments, so that they are used. Where the
+/// runtime does all that the method is for, it is done.
+pub(super) fn default_body(interface: &Interface, method: &Method) -> TokenStream {
+    if method.only_exchanges_threads() {
+        return quote!(Ok(()));
+    }
     let path = path(interface, method);
     let names: Vec<_> = names(method);
     let params = match names.as_slice() {

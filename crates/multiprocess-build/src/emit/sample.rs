@@ -174,6 +174,7 @@ pub(super) fn options() -> Options {
         keep_unknown: false,
         serve_older: false,
         raw: false,
+        raw_proxy: false,
         below_out_dir: Some(String::new()),
     }
 }

@@ -44,6 +44,22 @@ impl Shape<'_> {
         }
     }
 
+    /// A paragraph of documentation for those who cannot write `Name { .. }`.
+    pub(super) fn how_made(&self, fields: &[Field]) -> TokenStream {
+        let name = self.name;
+        let new = fields.iter().any(|field| field.required);
+        let first = if new { "new(..)" } else { "default()" };
+        // An example, of a field that is not set yet.
+        let setter = fields.iter().find(|field| !field.required);
+        let setter = setter.map(|field| format!(".{}(..)", method(field, fields)));
+        let setter = setter.unwrap_or_default();
+        let text = format!(
+            " Other crates, also a package's own programs in `src/bin`, make it by `{name}::{first}{setter}`, \
+             because it may get more fields."
+        );
+        docs::lines(&format!("\n{text}"))
+    }
+
     /// Takes the fields that have no default.
     fn constructor(&self, cx: &Context<'_>, fields: &[Field]) -> TokenStream {
         let params = fields.iter().filter(|field| field.required).map(|field| {

@@ -45,6 +45,7 @@ impl Shape<'_> {
         let (derive, growing) = (self.derive(debug.is_some()), cx.growing());
         let attributes = tokens(self.attributes);
         let setters = (!cx.exhaustive).then(|| self.setters(cx, fields));
+        let how_made = (!cx.exhaustive).then(|| self.how_made(fields));
         let declared = fields.iter().map(|field| {
             let docs = docs::attributes(&field.docs, || (self.member_docs)(field));
             let (name, ty) = (ident(&field.name), cx.field_type(field));
@@ -52,6 +53,7 @@ impl Shape<'_> {
         });
         quote! {
             #docs
+            #how_made
             #derive
             #growing
             #attributes

@@ -280,10 +280,14 @@ fn the_root_lists_the_modules() {
     let own = root(&schema, &options());
     assert_has(&own, "pub mod sample {\ninclude!(concat!(env!(\"OUT_DIR\"), \"/sample.rs\"));\n}");
     assert!(!own.contains("sample_capnp"));
-    let all = Options { raw: true, below_out_dir: None, ..options() };
+    let all = Options { raw: true, raw_proxy: true, below_out_dir: None, ..options() };
     let checked_in = root(&schema, &all);
     assert_has(&checked_in, "#[rustfmt::skip]\npub mod sample;");
     assert_has(&checked_in, "#[rustfmt::skip]\npub mod sample_capnp;");
+    assert_has(&checked_in, "#[rustfmt::skip]\npub mod proxy_capnp;");
+    // Without a schema that imports it there is no such file.
+    let without = Options { raw_proxy: false, ..all };
+    assert!(!root(&schema, &without).contains("proxy_capnp"));
 }
 
 #[test]

@@ -33,12 +33,30 @@ pub(super) enum Collection {
     Set(Order),
 }
 
+impl Collection {
+    /// The annotation.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Collection::Map(Order::Hashed) => "hashMap",
+            Collection::Map(Order::Ordered) => "btreeMap",
+            Collection::Set(Order::Hashed) => "hashSet",
+            Collection::Set(Order::Ordered) => "btreeSet",
+        }
+    }
+}
+
 const COLLECTIONS: [(u64, Collection); 4] = [
     (id::HASH_MAP, Collection::Map(Order::Hashed)),
     (id::BTREE_MAP, Collection::Map(Order::Ordered)),
     (id::HASH_SET, Collection::Set(Order::Hashed)),
     (id::BTREE_SET, Collection::Set(Order::Ordered)),
 ];
+
+/// Both names of an annotation: its author may have written `$Rust.notNull`, or `Mark::not_null` in the build
+/// script.
+pub(super) fn mark_words(annotation: &str) -> String {
+    format!("{annotation} (Mark::{})", names::snake(annotation))
+}
 
 pub(super) fn find<'a>(annotations: Annotations<'a>, id: u64) -> Option<annotation::Reader<'a>> {
     annotations.iter().find(|annotation| annotation.get_id() == id)
@@ -122,7 +140,9 @@ impl Parser<'_> {
         let Some(rust) = text(annotations, id::TYPE)? else {
             if codec.is_some() {
                 let what = "a codec is for a Rust type, and there is none";
-                self.report.add(place, what, "type of /rust-multiprocess.capnp beside it");
+                let instead = "$Rust.type(\"T\") of /rust-multiprocess.capnp beside it, or Mark::rust_type(\"T\") at \
+                               the same path";
+                self.report.add(place, what, instead);
             }
             return Ok(None);
         };

@@ -3,7 +3,7 @@
 use capnp::schema_capnp::type_;
 
 use super::declare::{Declared, Kind};
-use super::marks::{Collection, Marks};
+use super::marks::{Collection, Marks, mark_words};
 use super::{Parser, Place, id};
 use crate::error::Error;
 use crate::model::{Int, Object, Type};
@@ -28,13 +28,13 @@ impl<'a> Parser<'a> {
             [(marks.not_null && !object, "notNull"), (marks.shared && !interface, "shared")];
         for (wrong, name) in misplaced {
             if wrong {
-                let what = format!("{name} is for interfaces only");
-                self.report.add(place, what, "it without the annotation");
+                let what = format!("{} is for interfaces only", mark_words(name));
+                self.report.add(place, what, "the same without it");
             }
         }
         if marks.fd && !descriptor {
-            let what = "fd is for the type Capability only";
-            self.report.add(place, what, "Capability, or no annotation fd");
+            let what = format!("{} is for the type Capability only", mark_words("fd"));
+            self.report.add(place, what, "Capability, or the same without it");
         }
         if let Some(collection) = marks.collection {
             ty = self.collection(ty, collection, place);
@@ -54,12 +54,14 @@ impl<'a> Parser<'a> {
                 Type::Map(order, Box::new((*item, Type::Void, Type::Void)))
             }
             (Collection::Map(_), ty) => {
-                let what = "hashMap and btreeMap are for lists of structs only";
+                let what =
+                    format!("{} is for lists of structs only", mark_words(collection.word()));
                 self.report.add(place, what, "a list of structs with two fields, key and value");
                 ty
             }
             (Collection::Set(_), ty) => {
-                self.report.add(place, "hashSet and btreeSet are for lists only", "a list");
+                let what = format!("{} is for lists only", mark_words(collection.word()));
+                self.report.add(place, what, "a list");
                 ty
             }
         }

@@ -4,9 +4,9 @@
 
 use std::collections::HashMap;
 
-use capnp::schema_capnp::{code_generator_request, field, node};
+use capnp::schema_capnp::{code_generator_request, field, node, type_};
 
-use super::mark::Kind;
+use super::mark::{Kind, Mark};
 use crate::error::Error;
 
 /// One place.
@@ -20,6 +20,8 @@ pub(super) struct Place {
     /// The index of the node, and in it that of the field, enumerant or method.
     pub(super) node: u32,
     pub(super) member: Option<u32>,
+    /// The id of the declared type that it is, or that a field has, of a list that of its items.
+    type_id: Option<u64>,
 }
 
 /// All places, but those of Cap'n Proto's own annotations.
@@ -55,6 +57,7 @@ impl Paths {
                 kind,
                 node: index,
                 member: member.map(|(index, _)| index),
+                type_id: member.is_none().then(|| node.get_id()),
             };
             match node.which()? {
                 node::File(()) => places.push(place(Kind::File, None)),
@@ -64,12 +67,12 @@ impl Paths {
                         places.push(place(Kind::Struct, None));
                     }
                     for (index, field) in (0..).zip(body.get_fields()?) {
-                        let kind = match field.which()? {
-                            field::Slot(_) => Kind::Field,
-                            field::Group(_) => Kind::Group,
+                        let (kind, type_id) = match field.which()? {
+                            field::Slot(slot) => (Kind::Field, declared(slot.get_type()?)?),
+                            field::Group(_) => (Kind::Group, None),
                         };
                         let name = field.get_name()?.to_str()?;
-                        places.push(place(kind, Some((index, name))));
+                        places.push(Place { type_id, ..place(kind, Some((index, name))) });
                     }
                 }
                 node::Enum(body) => {
@@ -100,6 +103,18 @@ impl Paths {
             [one] => Found::One(one),
             [] => Found::None(self.near(file, name)),
             several => Found::Several(several.iter().map(|place| place.path()).collect()),
+        }
+    }
+
+    /// Where a mark for fields belongs that was given to their type: the end of a sentence, or nothing.
+    pub(super) fn where_used(&self, place: &Place, mark: &Mark) -> String {
+        let used = |other: &&Place| other.kind == Kind::Field && other.type_id == place.type_id;
+        let example = self.0.iter().find(used).filter(|_| place.type_id.is_some());
+        match example.filter(|_| mark.fits(Kind::Field)) {
+            Some(example) => {
+                format!("; mark each place that has this type, such as {}", example.path())
+            }
+            None => String::new(),
         }
     }
 
@@ -135,6 +150,22 @@ impl Place {
             true => self.file.clone(),
             false => format!("{}:{}", self.file, self.name),
         }
+    }
+}
+
+/// The id of a struct, enum or interface, also in lists.
+fn declared(mut ty: type_::Reader<'_>) -> Result<Option<u64>, Error> {
+    loop {
+        return Ok(match ty.which()? {
+            type_::Struct(ty) => Some(ty.get_type_id()),
+            type_::Enum(ty) => Some(ty.get_type_id()),
+            type_::Interface(ty) => Some(ty.get_type_id()),
+            type_::List(list) => {
+                ty = list.get_element_type()?;
+                continue;
+            }
+            _ => None,
+        });
     }
 }
 

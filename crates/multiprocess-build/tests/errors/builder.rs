@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use multiprocess_build::{Builder, Error};
 
-use super::{compile, directory, write};
+use super::{compile, directory, write, write_schemas};
 
 #[test]
 fn the_error_reads_well_and_debug_is_the_same() {
@@ -40,6 +40,29 @@ fn what_only_capnpc_cannot_do_is_refused_only_with_it() {
          name",
     ] {
         assert!(text.contains(part), "{part}\n\n{text}");
+    }
+}
+
+/// Each module of the root is a file beside it, in schemas with threads and in those without, such as capnp-rpc's.
+#[test]
+fn capnpcs_modules_are_those_of_the_schemas_that_are_read() {
+    let head = "@0xa93fc509624c7280;\n";
+    let import = "using Proxy = import \"/mp/proxy.capnp\";\n";
+    for (test, text, proxy) in [
+        ("raw_alone", format!("{head}interface I {{ m @0 (); }}"), false),
+        ("raw_threads", format!("{head}{import}interface I {{ m @0 (c :Proxy.Context); }}"), true),
+    ] {
+        let builder = write(test, &[]).raw(true);
+        let directory = directory(test);
+        std::fs::write(directory.join("schema/file.capnp"), text).expect("a schema to write");
+        builder.compile().expect("both kinds of code");
+        let root = std::fs::read_to_string(directory.join("out/mod.rs")).expect("the root");
+        let modules = root.lines().filter_map(|line| line.strip_prefix("pub mod "));
+        let modules: Vec<_> = modules.map(|name| name.trim_end_matches(';')).collect();
+        assert_eq!(modules.contains(&"proxy_capnp"), proxy, "{root}");
+        for name in modules {
+            assert!(directory.join(format!("out/{name}.rs")).exists(), "{test}: {name}");
+        }
     }
 }
 
@@ -119,6 +142,43 @@ fn mistakes_in_a_schema_are_the_compilers() {
     assert!(matches!(error, Err(Error::Compiler { .. })), "{error:?}");
     let error = compile("import", &[("file.capnp", "using A = import \"no.capnp\";")]);
     assert!(matches!(error, Err(Error::Compiler { .. })), "{error:?}");
+}
+
+/// The compiler names the import; where it is looked for is said here, and nothing of it for other mistakes.
+#[test]
+fn an_import_that_is_not_found_is_told_where_it_is_looked_for() {
+    let told = |test: &str, builder: Builder| match builder.compile() {
+        Err(Error::Compiler { output, .. }) => {
+            let (_, hint) = output.split_once("(what it found is printed above)").expect(test);
+            hint.to_owned()
+        }
+        other => panic!("{test}: {other:?}"),
+    };
+    let with = |test, text: &str| told(test, write(test, &[("file.capnp", text)]));
+    assert_eq!(with("hint_type", "struct S { v @0 :Nothing; }"), "");
+    let relative = with("hint_relative", "using A = import \"common/no.capnp\";");
+    assert!(relative.starts_with("\n(common/no.capnp is looked for beside /"), "{relative}");
+    assert!(
+        relative.contains("/schema/file.capnp, which imports it; /common/no.capnp"),
+        "{relative}"
+    );
+    let absolute = with("hint_absolute", "using A = import \"/common/no.capnp\";");
+    let want =
+        "\n(/common/no.capnp is looked for in the directories that Builder::import_path names)";
+    assert_eq!(absolute, want);
+
+    // A crate without the runtime, whose schemas are not found then.
+    let alone = |test, text: &str| {
+        write_schemas(&directory(test).join("schema"), &[]);
+        let file = directory(test).join("schema/file.capnp");
+        std::fs::write(&file, format!("@0xa93fc509624c7281;\n{text}")).expect("a schema to write");
+        told(test, Builder::new().file(file).out_dir(directory(test).join("out")))
+    };
+    let threads = alone("hint_proxy", "using Proxy = import \"/mp/proxy.capnp\";");
+    let want = "\n(/mp/proxy.capnp is found where this crate has the dependency `multiprocess`; else tell the \
+                Builder its directory with import_path)";
+    assert_eq!(threads, want);
+    assert_eq!(alone("hint_none", "struct S { v @0 :Nothing; }"), "");
 }
 
 #[test]

@@ -23,13 +23,13 @@ interface I, method m, result f
         "interface I { m @0 (a :I $Rust.fd, b :Text $Rust.fd, c :Capability $Rust.fd $Rust.hashSet); \
          n @1 (d :Capability $Rust.fd) $Rust.borrowed; e @2 () -> (e :Capability $Rust.fd $Proxy.exception(\"E\")); }",
         "interface I, method m, parameter a
-    fd is for the type Capability only
-    instead: Capability, or no annotation fd
+    fd (Mark::fd) is for the type Capability only
+    instead: Capability, or the same without it
 interface I, method m, parameter b
-    fd is for the type Capability only
-    instead: Capability, or no annotation fd
+    fd (Mark::fd) is for the type Capability only
+    instead: Capability, or the same without it
 interface I, method m, parameter c
-    hashSet and btreeSet are for lists only
+    hashSet (Mark::hash_set) is for lists only
     instead: a list
 interface I, method e, result e
     a typed exception of this type is not supported
@@ -53,7 +53,7 @@ interface I, method c
     instead: no type
 interface I, method d
     a codec is for a Rust type, and there is none
-    instead: type of /rust-multiprocess.capnp beside it",
+    instead: $Rust.type(\"T\") of /rust-multiprocess.capnp beside it, or Mark::rust_type(\"T\") at the same path",
     ),
     (
         "inherited_names",
@@ -109,14 +109,14 @@ is annotated, and no notNull",
         "not_null",
         "struct S { v @0 :Text $Rust.notNull; w @1 :Text $Rust.shared; x @2 :Capability $Rust.shared; }",
         "struct S, field v
-    notNull is for interfaces only
-    instead: it without the annotation
+    notNull (Mark::not_null) is for interfaces only
+    instead: the same without it
 struct S, field w
-    shared is for interfaces only
-    instead: it without the annotation
+    shared (Mark::shared) is for interfaces only
+    instead: the same without it
 struct S, field x
-    shared is for interfaces only
-    instead: it without the annotation",
+    shared (Mark::shared) is for interfaces only
+    instead: the same without it",
     ),
     (
         "nullable",
@@ -144,7 +144,7 @@ interface I, method m, parameter w
     instead: a path such as crate::Age
 struct S, field b
     a codec is for a Rust type, and there is none
-    instead: type of /rust-multiprocess.capnp beside it
+    instead: $Rust.type(\"T\") of /rust-multiprocess.capnp beside it, or Mark::rust_type(\"T\") at the same path
 struct S, field c
     of type, hashMap, btreeMap, hashSet and btreeSet a field can have one
     instead: the one that it is to be
@@ -166,10 +166,10 @@ struct S, field d
     Endless is no entry of a map: its maps have no end
     instead: a list of it, or a struct around the map
 struct S, field e
-    hashMap and btreeMap are for lists of structs only
+    hashMap (Mark::hash_map) is for lists of structs only
     instead: a list of structs with two fields, key and value
 struct S, field f
-    hashSet and btreeSet are for lists only
+    hashSet (Mark::hash_set) is for lists only
     instead: a list
 struct S, field a
     Three is no entry of a map: it does not have two fields
@@ -216,8 +216,8 @@ enum E
         "group",
         "struct S { g :group $Rust.name(\"h\") { v @0 :Text $Rust.notNull; w @1 :Text; } }",
         "struct S, field g.v
-    notNull is for interfaces only
-    instead: it without the annotation",
+    notNull (Mark::not_null) is for interfaces only
+    instead: the same without it",
     ),
     (
         "thread",
@@ -275,14 +275,14 @@ struct S
         "twice",
         "interface I { m @0 (v :Text $Rust.notNull, w :Text $Rust.notNull) -> (x :Text $Rust.notNull); }",
         "interface I, method m, parameter v
-    notNull is for interfaces only
-    instead: it without the annotation
+    notNull (Mark::not_null) is for interfaces only
+    instead: the same without it
 interface I, method m, parameter w
-    notNull is for interfaces only
-    instead: it without the annotation
+    notNull (Mark::not_null) is for interfaces only
+    instead: the same without it
 interface I, method m, result x
-    notNull is for interfaces only
-    instead: it without the annotation",
+    notNull (Mark::not_null) is for interfaces only
+    instead: the same without it",
     ),
 ];
 

@@ -85,7 +85,7 @@ impl Connection {
     ///
     /// fn connect<Init: Interface>(path: &'static str) -> Result<Init> {
     ///     let within = Duration::from_secs(10);
-    ///     let socket = multiprocess::process::connect_timeout(path.as_ref(), within)?;
+    ///     let socket = multiprocess::process::connect_timeout(path, within)?;
     ///     let explain = move |error| Error::failed(format!("{error}; is {path} the right socket?"));
     ///     Connection::new(socket)?.bootstrap_within(within, explain)
     /// }

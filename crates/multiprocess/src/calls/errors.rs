@@ -13,8 +13,8 @@ pub(super) fn without_threads(core: &mut Core, error: Error) -> Error {
             if message.contains("no thread specified")
                 && core.state().threads.peer_map().is_none() =>
         {
-            let why =
-                "the interface that was bootstrapped has no construct method, which gives threads";
+            let why = "the interface that was bootstrapped has no construct method, which gives threads; \
+                       if another of its methods does, such as initThreadMap, call that first";
             Error::Remote { message: format!("{message} ({why})") }
         }
         other => other,

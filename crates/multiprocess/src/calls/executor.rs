@@ -25,8 +25,8 @@ impl<T: Send + Sync + 'static> Async<T> {
     ///
     /// `spawn` is called on threads of the runtime that others depend on, such as the one that
     /// reads sockets. It must neither block nor run the task itself.
-    pub fn new(object: T, spawn: impl Fn(Task) + Send + Sync + 'static) -> Arc<Async<T>> {
-        Arc::new(Async { object: Arc::new(object), spawn: Arc::new(spawn) })
+    pub fn new(object: Arc<T>, spawn: impl Fn(Task) + Send + Sync + 'static) -> Arc<Async<T>> {
+        Arc::new(Async { object, spawn: Arc::new(spawn) })
     }
 
     pub(crate) fn object(&self) -> Arc<T> {

@@ -104,7 +104,7 @@ impl From<ConnectError> for Error {
 ///
 /// [`Error::Address`] with a line that says what is wrong at `path` and what to do. Where the
 /// program must tell the reasons apart, [`connect_raw`] gives them as a type.
-pub fn connect(path: &Path) -> Result<UnixStream> {
+pub fn connect(path: impl AsRef<Path>) -> Result<UnixStream> {
     Ok(connect_raw(path)?)
 }
 
@@ -113,7 +113,8 @@ pub fn connect(path: &Path) -> Result<UnixStream> {
 /// # Errors
 ///
 /// See [`ConnectFailure`].
-pub fn connect_raw(path: &Path) -> Result<UnixStream, ConnectError> {
+pub fn connect_raw(path: impl AsRef<Path>) -> Result<UnixStream, ConnectError> {
+    let path = path.as_ref();
     connect_with(path, Wait::Forever).map_err(|failure| failure.at(path))
 }
 
@@ -130,10 +131,10 @@ pub fn connect_raw(path: &Path) -> Result<UnixStream, ConnectError> {
 /// use std::time::Duration;
 /// use multiprocess::process::connect_timeout;
 ///
-/// let error = connect_timeout("/nowhere/s".as_ref(), Duration::from_secs(5)).unwrap_err();
+/// let error = connect_timeout("/nowhere/s", Duration::from_secs(5)).unwrap_err();
 /// assert_eq!(error.to_string(), "no socket at /nowhere/s: is the server running?");
 /// ```
-pub fn connect_timeout(path: &Path, timeout: Duration) -> Result<UnixStream> {
+pub fn connect_timeout(path: impl AsRef<Path>, timeout: Duration) -> Result<UnixStream> {
     Ok(connect_raw_timeout(path, timeout)?)
 }
 
@@ -142,7 +143,11 @@ pub fn connect_timeout(path: &Path, timeout: Duration) -> Result<UnixStream> {
 /// # Errors
 ///
 /// See [`ConnectFailure`]: [`ConnectFailure::NotAccepting`] where the time is over.
-pub fn connect_raw_timeout(path: &Path, timeout: Duration) -> Result<UnixStream, ConnectError> {
+pub fn connect_raw_timeout(
+    path: impl AsRef<Path>,
+    timeout: Duration,
+) -> Result<UnixStream, ConnectError> {
+    let path = path.as_ref();
     // A time that is too far away for the clock means forever.
     let wait = Instant::now().checked_add(timeout).map_or(Wait::Forever, Wait::Until);
     connect_with(path, wait).map_err(|failure| match failure {

@@ -15,7 +15,10 @@ use crate::session::EncodeFn;
 use crate::threads::enter_poll;
 use crate::{Error, Result};
 
-/// One call of the peer's, as an executor gets it.
+/// A call of an object whose methods are futures, as its executor gets it: what the function given to a
+/// handle's `new_async` takes. A function that makes such functions returns `impl Fn(Task) + Send + Sync`.
+///
+/// The executor polls it to its end. If it is dropped before, the call fails.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Gives a task to an executor.

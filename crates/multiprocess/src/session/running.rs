@@ -47,10 +47,17 @@ pub(crate) struct Served {
     pub(crate) cancelled: bool,
 }
 
-/// The error without values of the user.
+/// The error without values of the user. A value that the schema does not declare arrives as its text.
 fn to_peer(error: Error) -> Error {
     match error {
-        Error::Raised(raised) => Error::failed(raised.to_string()),
+        // A text as it is: Debug would put it into quotes.
+        Error::Raised(raised) => {
+            Error::failed(match (raised.get::<String>(), raised.get::<&str>()) {
+                (Some(text), _) => text.clone(),
+                (_, Some(text)) => (*text).to_owned(),
+                _ => raised.to_string(),
+            })
+        }
         other => other,
     }
 }

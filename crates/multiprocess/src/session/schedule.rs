@@ -156,7 +156,11 @@ impl Core {
             Some(failure @ Failure::Exception(_)) if is_overloaded(&failure) => {
                 from_failure(failure)
             }
-            _ => Error::failed("invalid thread handle"),
+            // The words of C++ come first, by which programs may know it.
+            _ => Error::failed(
+                "invalid thread handle: what the caller named is no thread here (were ThreadMaps exchanged, \
+                 by construct or a method such as initThreadMap, and did that call succeed?)",
+            ),
         });
     }
 

@@ -58,6 +58,10 @@ pub type CodecError = Box<dyn std::error::Error + Send + Sync>;
 /// assert_eq!(Age::decode(7).unwrap(), Age(7));
 /// assert!(Age::decode(-1).is_err());
 /// ```
+#[diagnostic::on_unimplemented(
+    note = "name a codec for it: `$Rust.codec(\"..\")` beside `$Rust.type` in the schema, or \
+            `Mark::codec(\"..\")` in the build script; a type of this crate can be its own codec"
+)]
 pub trait Codec<T = Self> {
     /// The Rust type that the schema's type maps to without a codec, such as `Vec<u8>` for Data.
     type Wire;

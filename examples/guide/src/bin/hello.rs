@@ -1,6 +1,6 @@
 //! One process greets, another asks it to.
 
-use multiprocess::process::{Command, FdArgs, inherited_socket};
+use multiprocess::process::{Command, inherited_socket};
 use multiprocess::{Connection, Result};
 
 use guide::generated::hello::{Hello, HelloClient};
@@ -29,7 +29,7 @@ fn child(fd: &str) -> Result<()> {
 
 fn parent() -> Result<()> {
     let program = std::env::current_exe().expect("this program's own path");
-    let (_child, socket) = Command::new(program).fd_args(FdArgs::Bare).spawn()?;
+    let (_child, socket) = Command::new(program).spawn()?;
     let hello: HelloClient = Connection::new(socket)?.bootstrap()?;
     println!("{}", hello.greet("World").wait()?);
     Ok(())

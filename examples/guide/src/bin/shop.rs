@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use guide::generated::shop::{ListenerClient, Shop, ShopClient, SoldOut, Till, TillClient};
-use multiprocess::process::{Command, FdArgs, inherited_socket};
+use multiprocess::process::{Command, inherited_socket};
 use multiprocess::{Connection, Error, Result};
 
 struct MyShop;
@@ -48,7 +48,7 @@ fn child(fd: &str) -> Result<()> {
 
 fn parent() -> Result<()> {
     let program = std::env::current_exe().expect("this program's own path");
-    let (child, socket) = Command::new(program).fd_args(FdArgs::Bare).spawn()?;
+    let (child, socket) = Command::new(program).spawn()?;
     let shop: ShopClient = Connection::new(socket)?.bootstrap()?;
 
     let listener = ListenerClient::from_fn(|total| {

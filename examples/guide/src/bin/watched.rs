@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use guide::generated::hello::{Hello, HelloClient};
-use multiprocess::process::{Backoff, Command, FdArgs, Grace, Supervisor, inherited_socket};
+use multiprocess::process::{Backoff, Command, Grace, Supervisor, inherited_socket};
 use multiprocess::{Connection, Result};
 
 /// Falls over when it is told to.
@@ -37,7 +37,6 @@ fn parent() -> Result<()> {
     let program = std::env::current_exe().expect("this program's own path");
     let second = Duration::from_secs(1);
     let command = Command::new(program)
-        .fd_args(FdArgs::Bare)
         .parent_death_signal(true)
         .grace(Grace { exit: second, terminate: second });
     let backoff = Backoff { max_restarts: Some(5), ..Backoff::default() };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use multiprocess::process::{Command, FdArgs, inherited_socket};
+use multiprocess::process::{Command, inherited_socket};
 use multiprocess::{Connection, Error, Result};
 use opentelemetry_example::generated::kitchen::{Kitchen, KitchenClient, WaiterClient};
 use opentelemetry_example::{Kept, Traces, in_span};
@@ -42,7 +42,7 @@ fn child(fd: &str) -> Result<()> {
 fn parent() -> Result<()> {
     let kept = Kept::new();
     let program = std::env::current_exe().expect("this program's own path");
-    let (child, socket) = Command::new(program).fd_args(FdArgs::Bare).spawn()?;
+    let (child, socket) = Command::new(program).spawn()?;
     let connection = Connection::builder().intercept(Traces::new(kept.tracer())).start(socket)?;
     let kitchen: KitchenClient = connection.bootstrap()?;
 

@@ -92,6 +92,8 @@ impl Calls for EverythingServer {
             "broken" => Err(Error::failed("it is broken")),
             // Not an error that the method declares.
             "odd" => Err(Error::raised(Point { x: 1, y: 1 })),
+            "odd text" => Err(Error::raised("it is \"odd\"".to_owned())),
+            "odd str" => Err(Error::raised("it is \"odd\"")),
             _ => Ok(CallsLookResults { result: format!("found {name}"), count: 1 }),
         }
     }

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use futures_executor::block_on;
+use futures_executor::{ThreadPool, block_on};
 use futures_util::future::{join_all, try_join};
 use multiprocess::{Error, Result};
 use multiprocess_everything::asynchronous::AsyncServer;
 use multiprocess_everything::generated::calls::NotFound;
 use multiprocess_everything::generated::everything::EverythingClient;
-use multiprocess_everything::generated::foo::{FooCallbackClient, FooStruct};
+use multiprocess_everything::generated::foo::{FooAsync, FooCallbackClient, FooClient, FooStruct};
 use multiprocess_everything::generated::objects::{FnOneClient, PartClient};
 use multiprocess_everything::generated::types::Color;
 use multiprocess_everything::pair::{Pair, serve};
@@ -91,17 +91,42 @@ fn methods_that_call_back() {
     assert_eq!(both.unwrap(), (12, 42));
 }
 
+/// The program holds the object as well.
+#[test]
+fn an_object_behind_an_arc() {
+    #[derive(Default)]
+    struct Sum(AtomicUsize);
+
+    impl FooAsync for Sum {
+        async fn add(&self, a: i32, b: i32) -> Result<i32> {
+            let sum = self.0.fetch_add((a + b) as usize, Ordering::Relaxed) as i32;
+            Ok(sum + a + b)
+        }
+    }
+
+    let executor = ThreadPool::builder().pool_size(1).create().unwrap();
+    let sum = Arc::new(Sum::default());
+    let spawn = move |task: multiprocess::Task| executor.spawn_ok(task);
+    let here = FooClient::from_arc_async(Arc::clone(&sum), spawn);
+    assert_eq!(here.add(1, 2).wait().unwrap(), 3);
+    let pair: Pair<FooClient> = serve(here).unwrap();
+    assert_eq!(pair.object.add(3, 4).wait().unwrap(), 10);
+    assert_eq!(sum.0.load(Ordering::Relaxed), 10);
+    // Left out, and the runtime does what it is for.
+    pair.object.init_thread_map().wait().unwrap();
+}
+
 #[test]
 fn an_executor_that_drops_its_tasks() {
     let object = EverythingClient::new_async(AsyncServer::default(), drop);
     let error = object.add(1, 2).wait().unwrap_err();
-    assert!(error.to_string().contains("the executor dropped"), "{error}");
+    assert!(error.to_string().contains("has dropped the call's task"), "{error}");
     let pair: Pair<EverythingClient> = serve(object).unwrap();
     for _ in 0..3 {
         let error = pair.object.add(1, 2).wait().unwrap_err();
-        assert!(error.to_string().contains("the executor dropped"), "{error}");
+        assert!(error.to_string().contains("has dropped the call's task"), "{error}");
         let error = pair.object.thread_name().wait().unwrap_err();
-        assert!(error.to_string().contains("the executor dropped"), "{error}");
+        assert!(error.to_string().contains("has dropped the call's task"), "{error}");
     }
 }
 

@@ -45,6 +45,14 @@ fn a_typed_error_that_the_method_does_not_declare_arrives_as_text() {
     assert!(matches!(error, Error::Remote { .. }), "{error:?}");
     assert_eq!(error.raised_as::<Point>(), None);
     assert!(error.to_string().contains("Point"), "{error}");
+    for text in ["odd text", "odd str"] {
+        let error = pair.object.look(text).wait().unwrap_err();
+        // As it is, without Debug's quotes.
+        assert!(
+            matches!(&error, Error::Remote { message, .. } if message == "it is \"odd\""),
+            "{error:?}"
+        );
+    }
 }
 
 #[test]

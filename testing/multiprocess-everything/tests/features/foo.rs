@@ -8,10 +8,10 @@ use std::thread::{self, ThreadId};
 use multiprocess::Result;
 use multiprocess_everything::codecs::{Custom, FooEnum};
 use multiprocess_everything::generated::foo::{
-    ExtendedCallback, ExtendedCallbackClient, FooCallback, FooCallbackClient, FooEmpty,
-    FooFnClient, FooMessage, FooMutable, FooStruct,
+    ExtendedCallback, ExtendedCallbackClient, Foo, FooCallback, FooCallbackClient, FooClient,
+    FooEmpty, FooFnClient, FooMessage, FooMutable, FooStruct,
 };
-use multiprocess_everything::pair::pair;
+use multiprocess_everything::pair::{Pair, pair, serve};
 use multiprocess_everything::samples;
 
 /// A callback that notes on which thread it ran.
@@ -81,6 +81,25 @@ fn thread_maps_in_a_method_of_ones_own() {
     assert_eq!(pair.object.call_fn_async().wait().unwrap_err().to_string(), {
         "the other side failed: no function was set"
     });
+}
+
+/// The interface has no `construct`, and the object leaves out what the runtime does.
+#[test]
+fn thread_maps_in_a_method_that_is_left_out() {
+    struct Calls;
+    impl Foo for Calls {
+        fn callback(&self, callback: FooCallbackClient, arg: i32) -> Result<i32> {
+            callback.call(arg).wait()
+        }
+    }
+
+    let pair: Pair<FooClient> = serve(FooClient::new(Calls)).unwrap();
+    let call = || pair.object.callback(FooCallbackClient::new(Notes::default()), 4).wait();
+    let error = call().unwrap_err().to_string();
+    assert!(error.contains("no thread specified and no pool configured"), "{error}");
+    assert!(error.ends_with("such as initThreadMap, call that first)"), "{error}");
+    pair.object.init_thread_map().wait().unwrap();
+    assert_eq!(call().unwrap(), 8);
 }
 
 #[test]

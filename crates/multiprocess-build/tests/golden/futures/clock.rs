@@ -5,6 +5,9 @@ use ::std::future::Future;
 /// Tells the time.
 ///
 /// Implement it to serve such an object. A method that is left out answers [`Error::Unimplemented`](::multiprocess::Error::Unimplemented).
+#[diagnostic::on_unimplemented(
+    note = "for a type that implements `ClockAsync` there is `ClockClient::new_async`"
+)]
 pub trait Clock: Send + Sync + 'static {
     /// Since 1970.
     fn now(&self) -> rt::Result<u64> {
@@ -53,6 +56,15 @@ impl ClockClient {
     /// run the call itself, and is called on threads that are not the executor's.
     pub fn new_async<T: ClockAsync>(
         object: T,
+        spawn: impl Fn(rt::Task) + Send + Sync + 'static,
+    ) -> Self {
+        Self::from_arc_async(::std::sync::Arc::new(object), spawn)
+    }
+
+    /// As [`new_async`](Self::new_async), for an object that the program holds as well, such as
+    /// one that gives out handles on itself.
+    pub fn from_arc_async<T: ClockAsync>(
+        object: ::std::sync::Arc<T>,
         spawn: impl Fn(rt::Task) + Send + Sync + 'static,
     ) -> Self {
         let object = rt::Async::new(object, spawn);
@@ -115,10 +127,20 @@ impl rt::Interface for ClockClient {
 /// The interface `Alarm`.
 ///
 /// Implement it to serve such an object. A method that is left out answers [`Error::Unimplemented`](::multiprocess::Error::Unimplemented).
+#[diagnostic::on_unimplemented(
+    note = "for a type that implements `AlarmAsync` there is `AlarmClient::new_async`"
+)]
 pub trait Alarm: Clock {
     /// The method `ring` of `Alarm`.
     fn ring(&self, at: u64, text: String) -> rt::Result<()> {
         rt::unimplemented("Alarm.ring", (at, text))
+    }
+
+    /// The method `shareThreads` of `Alarm`.
+    ///
+    /// It gives the two sides each other's threads: called once, before methods with a `context`. An object can leave it out.
+    fn share_threads(&self) -> rt::Result<()> {
+        Ok(())
     }
 }
 
@@ -127,6 +149,13 @@ pub trait AlarmAsync: ClockAsync {
     /// The method `ring` of `Alarm`.
     fn ring(&self, at: u64, text: String) -> impl Future<Output = rt::Result<()>> + Send {
         async move { rt::unimplemented("Alarm.ring", (at, text)) }
+    }
+
+    /// The method `shareThreads` of `Alarm`.
+    ///
+    /// It gives the two sides each other's threads: called once, before methods with a `context`. An object can leave it out.
+    fn share_threads(&self) -> impl Future<Output = rt::Result<()>> + Send {
+        async { Ok(()) }
     }
 }
 
@@ -143,6 +172,13 @@ impl AlarmClient {
         rt::call(&self.0, Self::RING, (at, text.into()))
     }
 
+    /// The method `shareThreads` of `Alarm`.
+    ///
+    /// It gives the two sides each other's threads: called once, before methods with a `context`. An object can leave it out.
+    pub fn share_threads(&self) -> rt::Call<()> {
+        rt::call(&self.0, Self::SHARE_THREADS, ())
+    }
+
     /// Since 1970.
     pub fn now(&self) -> rt::Call<u64> {
         ClockClient::from(self.clone()).now()
@@ -155,6 +191,15 @@ impl AlarmClient {
     /// run the call itself, and is called on threads that are not the executor's.
     pub fn new_async<T: AlarmAsync>(
         object: T,
+        spawn: impl Fn(rt::Task) + Send + Sync + 'static,
+    ) -> Self {
+        Self::from_arc_async(::std::sync::Arc::new(object), spawn)
+    }
+
+    /// As [`new_async`](Self::new_async), for an object that the program holds as well, such as
+    /// one that gives out handles on itself.
+    pub fn from_arc_async<T: AlarmAsync>(
+        object: ::std::sync::Arc<T>,
         spawn: impl Fn(rt::Task) + Send + Sync + 'static,
     ) -> Self {
         let object = rt::Async::new(object, spawn);
@@ -176,6 +221,13 @@ impl AlarmClient {
                     |object, (at, text)| async move { object.ring(at, text).await },
                 )
             }
+            (0x9009b73cb813d0f4, 1) => {
+                call.serve_async(
+                    Self::SHARE_THREADS,
+                    object,
+                    |object, ()| async move { object.share_threads().await },
+                )
+            }
             (id, _) if <ClockClient as rt::Interface>::extends(id) => {
                 ClockClient::dispatch_async(call, object)
             }
@@ -186,6 +238,7 @@ impl AlarmClient {
 
 impl Alarm for AlarmClient {
     fn ring(&self, at: u64, text: String) -> rt::Result<()> { self.ring(at, text).wait() }
+    fn share_threads(&self) -> rt::Result<()> { self.share_threads().wait() }
 }
 
 impl Clock for AlarmClient {
@@ -200,6 +253,10 @@ impl<T: AlarmAsync> Alarm for rt::Async<T> {
     fn ring(&self, at: u64, text: String) -> rt::Result<()> {
         self.wait(move |object| async move { object.ring(at, text).await })
     }
+
+    fn share_threads(&self) -> rt::Result<()> {
+        self.wait(move |object| async move { object.share_threads().await })
+    }
 }
 
 impl AlarmClient {
@@ -208,6 +265,27 @@ impl AlarmClient {
         params: rt::fields::<(u64, rt::Text)>(rt::Size(1, 2), &[(0, "at"), (1, "text")]),
         call: |object, (at, text)| object.ring(at, text),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
+    };
+
+    const SHARE_THREADS: rt::Method<dyn Alarm, (), ()> = rt::Method {
+        id: rt::MethodId::new(0x9009b73cb813d0f4, 1, "Alarm.shareThreads"),
+        params: rt::code(
+            rt::Size(0, 1),
+            |cx, to, ()| {
+                cx.thread_map(to, 0);
+                Ok(())
+            },
+            |cx, from| cx.thread_map(from, 0),
+        ),
+        call: |object, ()| object.share_threads(),
+        results: rt::code(
+            rt::Size(0, 1),
+            |cx, to, ()| {
+                cx.thread_map(to, 0);
+                Ok(())
+            },
+            |cx, from| cx.thread_map(from, 0),
+        ),
     };
 }
 
@@ -234,6 +312,7 @@ impl rt::Interface for AlarmClient {
     ) -> rt::Result<rt::Job> {
         match call.method() {
             (0x9009b73cb813d0f4, 0) => call.serve(Self::RING, object),
+            (0x9009b73cb813d0f4, 1) => call.serve(Self::SHARE_THREADS, object),
             (id, _) if <ClockClient as rt::Interface>::extends(id) => {
                 <ClockClient as rt::Interface>::dispatch(call, object)
             }
@@ -245,6 +324,9 @@ impl rt::Interface for AlarmClient {
 /// Names that a method call would find on the pointer to the object first.
 ///
 /// Implement it to serve such an object. A method that is left out answers [`Error::Unimplemented`](::multiprocess::Error::Unimplemented).
+#[diagnostic::on_unimplemented(
+    note = "for a type that implements `CopierAsync` there is `CopierClient::new_async`"
+)]
 pub trait Copier: Send + Sync + 'static {
     /// The method `cloneInto` of `Copier`.
     fn clone_into_(&self, to: String) -> rt::Result<()> {
@@ -310,6 +392,15 @@ impl CopierClient {
     /// run the call itself, and is called on threads that are not the executor's.
     pub fn new_async<T: CopierAsync>(
         object: T,
+        spawn: impl Fn(rt::Task) + Send + Sync + 'static,
+    ) -> Self {
+        Self::from_arc_async(::std::sync::Arc::new(object), spawn)
+    }
+
+    /// As [`new_async`](Self::new_async), for an object that the program holds as well, such as
+    /// one that gives out handles on itself.
+    pub fn from_arc_async<T: CopierAsync>(
+        object: ::std::sync::Arc<T>,
         spawn: impl Fn(rt::Task) + Send + Sync + 'static,
     ) -> Self {
         let object = rt::Async::new(object, spawn);

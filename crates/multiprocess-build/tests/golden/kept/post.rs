@@ -75,6 +75,8 @@ impl rt::Interface for PostClient {
 }
 
 /// The struct `Letter`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Letter::default().rest(..)`, because it may get more fields.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Letter {
@@ -267,6 +269,8 @@ impl rt::Message for LetterWhich {
 }
 
 /// The struct `LetterFrom`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `LetterFrom::default().name(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct LetterFrom {
@@ -344,6 +348,8 @@ impl rt::Message for LetterFromHow {
 }
 
 /// The struct `Stamp`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Stamp::default().value(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq, Copy, Eq)]
 #[non_exhaustive]
 pub struct Stamp {
@@ -421,6 +427,8 @@ impl rt::Message for Parcel {
 }
 
 /// The struct `Nothing`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Nothing::default()`, because it may get more fields.
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Nothing {

@@ -166,6 +166,8 @@ impl rt::Interface for HotClient {
 }
 
 /// The struct `Row`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Row::default().key(..)`, because it may get more fields.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Row {

@@ -46,6 +46,8 @@ impl PorterClient {
 }
 
 /// What [`PorterClient::pack`] returns.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `PorterPackResults::default().bag(..)`, because it may get more fields.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct PorterPackResults {
@@ -148,6 +150,8 @@ impl rt::Interface for PorterClient {
 }
 
 /// Not Clone, and without an equality.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Bag::default().content(..)`, because it may get more fields.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Bag {
@@ -177,6 +181,8 @@ impl rt::Message for Bag {
 }
 
 /// The same, for what it holds.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Label::default().bags(..)`, because it may get more fields.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Label {

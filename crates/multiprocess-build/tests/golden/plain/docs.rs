@@ -21,6 +21,8 @@ use ::multiprocess::rt;
 ///
 /// 1. first
 /// 2. second
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Commented::default().field(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Commented {

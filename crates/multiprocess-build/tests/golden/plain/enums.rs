@@ -86,6 +86,8 @@ impl rt::Interface for PainterClient {
 }
 
 /// The struct `Brush`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Brush::default().color(..)`, because it may get more fields.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Brush {

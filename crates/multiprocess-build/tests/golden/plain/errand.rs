@@ -89,6 +89,8 @@ impl ErrandClient {
 }
 
 /// What [`ErrandClient::several`] returns.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `ErrandSeveralResults::default().reason(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ErrandSeveralResults {
@@ -258,6 +260,8 @@ impl rt::Interface for ErrandClient {
 }
 
 /// Stands for no argument.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Args::default().unused(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Args {
@@ -287,6 +291,8 @@ impl rt::Message for Args {
 }
 
 /// The struct `Request`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Request::default().text(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Request {
@@ -316,6 +322,8 @@ impl rt::Message for Request {
 }
 
 /// The struct `Reply`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Reply::default().answer(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Reply {

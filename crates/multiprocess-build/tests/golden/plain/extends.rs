@@ -117,6 +117,8 @@ impl HeavyClient {
 }
 
 /// What [`HeavyClient::weight`] returns.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `HeavyWeightResults::default().kilograms(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HeavyWeightResults {

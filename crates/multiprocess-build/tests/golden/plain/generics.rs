@@ -46,6 +46,8 @@ impl<Item: rt::Argument> StoreClient<Item> {
 }
 
 /// What [`StoreClient::all`] returns.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `StoreAllResults::new(..).count(..)`, because it may get more fields.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StoreAllResults<Item> {
@@ -273,6 +275,8 @@ impl rt::Interface for TextsClient {
 }
 
 /// Two of any kind.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Pair::new(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Pair<First, Second> {
@@ -320,6 +324,8 @@ impl<First: rt::Argument, Second: rt::Argument> rt::Message for Pair<First, Seco
 }
 
 /// The struct `Table`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Table::default().rows(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Table<Row> {
@@ -349,6 +355,8 @@ impl<Row: rt::Argument> rt::Message for Table<Row> {
 }
 
 /// The struct `TableEntry`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `TableEntry::new(..).next(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TableEntry<Row> {
@@ -396,6 +404,8 @@ impl<Row: rt::Argument> rt::Message for TableEntry<Row> {
 }
 
 /// Lists of what is no type argument itself.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Lists::default().colors(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Lists {

@@ -104,6 +104,8 @@ impl NodeClient {
 }
 
 /// What [`NodeClient::attach`] returns.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `NodeAttachResults::new(..).result(..)`, because it may get more fields.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NodeAttachResults {
@@ -135,6 +137,8 @@ impl NodeAttachResults {
 }
 
 /// What [`NodeClient::hold`] returns.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `NodeHoldResults::default().holders(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct NodeHoldResults {
@@ -413,6 +417,8 @@ impl rt::Interface for ChainClientClient {
 }
 
 /// Handles have no equality, so that this has none either.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Holder::default().chain(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Holder {
@@ -455,6 +461,8 @@ impl rt::Message for Holder {
 }
 
 /// A handle that is never null has no default.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Owner::new(..)`, because it may get more fields.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Owner {
@@ -489,6 +497,8 @@ impl rt::Message for Owner {
 }
 
 /// The struct `Outer`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Outer::new(..).holders(..)`, because it may get more fields.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outer {
@@ -536,6 +546,8 @@ impl rt::Message for Outer {
 }
 
 /// Objects of any interface are equal where they are the same.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Open::default().object(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Open {

@@ -151,6 +151,8 @@ impl rt::Interface for ListsClient {
 }
 
 /// The struct `Point`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Point::default().x(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Point {

@@ -119,6 +119,8 @@ impl MarksClient {
 }
 
 /// What [`MarksClient::count`] returns.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `MarksCountResults::default().words(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MarksCountResults {
@@ -145,6 +147,8 @@ impl MarksCountResults {
 }
 
 /// What [`MarksClient::judge`] returns, as its codec takes it.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `MarksJudgeResults::new(..).guilty(..)`, because it may get more fields.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MarksJudgeResults {
@@ -361,6 +365,8 @@ impl MarksClient {
 }
 
 /// What [`MarksClient::judge_raw`] returns.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `MarksJudgeResultsRaw::default().guilty(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MarksJudgeResultsRaw {
@@ -740,6 +746,8 @@ impl rt::Interface for ListenerClient {
 }
 
 /// The struct `Count`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Count::default().word(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Count {
@@ -804,6 +812,8 @@ impl rt::Entry for Count {
 }
 
 /// The struct `Account`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Account::default().user(..)`, because it may get more fields.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Account {
@@ -867,6 +877,8 @@ impl rt::Message for Account {
 }
 
 /// The struct `Age`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Age::default().years(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Age {
@@ -923,6 +935,8 @@ impl rt::Message for Age {
 }
 
 /// Its default goes through the codec.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Limit::default().time(..)`, because it may get more fields.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limit {

@@ -78,6 +78,8 @@ impl NamesClient {
 }
 
 /// What [`NamesClient::close_`] returns.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `NamesCloseResults_::default().list(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct NamesCloseResults_ {
@@ -251,6 +253,8 @@ impl rt::Interface for NamesClient {
 }
 
 /// The struct `NamesNested`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `NamesNested::default().inner(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct NamesNested {
@@ -293,6 +297,8 @@ impl rt::Message for NamesNested {
 }
 
 /// The struct `NamesNestedInner`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `NamesNestedInner::default().tx_id(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct NamesNestedInner {
@@ -346,6 +352,8 @@ impl rt::Message for NamesNestedInner {
 }
 
 /// The struct `Option_`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Option_::default().string(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Option_ {
@@ -375,6 +383,8 @@ impl rt::Message for Option_ {
 }
 
 /// Names that setters cannot have.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Taken::default().clone__(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Taken {
@@ -439,6 +449,8 @@ impl rt::Message for Taken {
 }
 
 /// The struct `NamesCloseResults`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `NamesCloseResults::default().vec(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct NamesCloseResults {

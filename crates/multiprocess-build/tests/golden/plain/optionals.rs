@@ -59,6 +59,8 @@ impl OptionalsClient {
 }
 
 /// What [`OptionalsClient::both`] returns.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `OptionalsBothResults::default().value(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct OptionalsBothResults {
@@ -175,6 +177,8 @@ impl rt::Interface for OptionalsClient {
 }
 
 /// The struct `Leaf`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Leaf::default().number(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Leaf {
@@ -228,6 +232,8 @@ impl rt::Message for Leaf {
 }
 
 /// A struct that may hold one of its own is kept in a box.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Tree::default().left(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Tree {

@@ -46,6 +46,13 @@ pub trait Outcomes: Send + Sync + 'static {
     fn renamed_in_cpp(&self) -> rt::Result<()> {
         rt::unimplemented("Outcomes.type", ())
     }
+
+    /// Only that.
+    ///
+    /// It gives the two sides each other's threads: called once, before methods with a `context`. An object can leave it out.
+    fn init_thread_map(&self) -> rt::Result<()> {
+        Ok(())
+    }
 }
 
 /// A handle on an [`Outcomes`] object, here or in another process.
@@ -115,9 +122,18 @@ impl OutcomesClient {
     pub fn renamed_in_cpp(&self) -> rt::Call<()> {
         rt::call(&self.0, Self::RENAMED_IN_CPP, ())
     }
+
+    /// Only that.
+    ///
+    /// It gives the two sides each other's threads: called once, before methods with a `context`. An object can leave it out.
+    pub fn init_thread_map(&self) -> rt::Call<()> {
+        rt::call(&self.0, Self::INIT_THREAD_MAP, ())
+    }
 }
 
 /// What [`OutcomesClient::look`] returns.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `OutcomesLookResults::default().name(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct OutcomesLookResults {
@@ -156,6 +172,7 @@ impl Outcomes for OutcomesClient {
     fn send(&self, chunk: Vec<u8>) -> rt::Result<()> { self.send(chunk).wait() }
     fn hidden(&self, pair: String) -> rt::Result<i32> { self.hidden(pair).wait() }
     fn renamed_in_cpp(&self) -> rt::Result<()> { self.renamed_in_cpp().wait() }
+    fn init_thread_map(&self) -> rt::Result<()> { self.init_thread_map().wait() }
 }
 
 impl OutcomesClient {
@@ -272,6 +289,27 @@ impl OutcomesClient {
         call: |object, ()| object.renamed_in_cpp(),
         results: rt::fields::<()>(rt::Size(0, 0), &[]),
     };
+
+    const INIT_THREAD_MAP: rt::Method<dyn Outcomes, (), ()> = rt::Method {
+        id: rt::MethodId::new(0xe6ce9f724eacc920, 8, "Outcomes.initThreadMap"),
+        params: rt::code(
+            rt::Size(0, 1),
+            |cx, to, ()| {
+                cx.thread_map(to, 0);
+                Ok(())
+            },
+            |cx, from| cx.thread_map(from, 0),
+        ),
+        call: |object, ()| object.init_thread_map(),
+        results: rt::code(
+            rt::Size(0, 1),
+            |cx, to, ()| {
+                cx.thread_map(to, 0);
+                Ok(())
+            },
+            |cx, from| cx.thread_map(from, 0),
+        ),
+    };
 }
 
 impl rt::Interface for OutcomesClient {
@@ -296,12 +334,15 @@ impl rt::Interface for OutcomesClient {
             (0xe6ce9f724eacc920, 5) => call.serve(Self::SEND, object),
             (0xe6ce9f724eacc920, 6) => call.serve(Self::HIDDEN, object),
             (0xe6ce9f724eacc920, 7) => call.serve(Self::RENAMED_IN_CPP, object),
+            (0xe6ce9f724eacc920, 8) => call.serve(Self::INIT_THREAD_MAP, object),
             _ => call.unknown(Self::NAME),
         }
     }
 }
 
 /// There is not enough.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `NoFunds::default().lacking(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct NoFunds {

@@ -36,6 +36,8 @@ pub const GREETING: &str = "hello \"you\"";
 pub const MAGIC: &[u8] = b"\xF9\xBE\xB4\xD9";
 
 /// The struct `Zeros`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Zeros::default().bool(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Zeros {
@@ -199,6 +201,8 @@ impl rt::Message for Zeros {
 }
 
 /// Every field but two with a default of its own.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Defaults::default().yes(..)`, because it may get more fields.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Defaults {
@@ -323,6 +327,8 @@ impl rt::Message for Defaults {
 }
 
 /// The struct `Empty`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Empty::default()`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Empty {}

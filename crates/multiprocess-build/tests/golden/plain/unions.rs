@@ -36,6 +36,8 @@ impl DrawClient {
 }
 
 /// What [`DrawClient::draw`] returns.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `DrawDrawResults::default().x(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DrawDrawResults {
@@ -62,6 +64,8 @@ impl DrawDrawResults {
 }
 
 /// What [`DrawClient::move_`] returns.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `DrawMoveResults::default().shape(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DrawMoveResults {
@@ -218,6 +222,8 @@ impl rt::Message for Shape {
 }
 
 /// The struct `ShapeInside`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `ShapeInside::default().outer(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ShapeInside {
@@ -260,6 +266,8 @@ impl rt::Message for ShapeInside {
 }
 
 /// The struct `Point`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Point::default().x(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Point {
@@ -299,6 +307,8 @@ impl rt::Message for Point {
 }
 
 /// Fields, a union without a name, and one with a name.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Person::default().name(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Person {
@@ -444,6 +454,8 @@ impl rt::Message for PersonWork {
 }
 
 /// The struct `PersonWorkSelf`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `PersonWorkSelf::default().since(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PersonWorkSelf {
@@ -473,6 +485,8 @@ impl rt::Message for PersonWorkSelf {
 }
 
 /// The struct `PersonAddress`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `PersonAddress::default().street(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PersonAddress {
@@ -515,6 +529,8 @@ impl rt::Message for PersonAddress {
 }
 
 /// The struct `PersonAddressNumber`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `PersonAddressNumber::default().main(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PersonAddressNumber {

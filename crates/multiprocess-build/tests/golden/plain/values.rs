@@ -32,6 +32,8 @@ pub static PARTS: ::std::sync::LazyLock<Vec<Part>> = ::std::sync::LazyLock::new(
 ]));
 
 /// Defaults of every kind.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Paint::default().color(..)`, because it may get more fields.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Paint {
@@ -255,6 +257,8 @@ impl rt::Message for PaintHow {
 }
 
 /// The struct `Part`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Part::default().color(..)`, because it may get more fields.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Part {

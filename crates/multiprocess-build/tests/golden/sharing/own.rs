@@ -152,6 +152,8 @@ impl rt::Interface for ClinicClient {
 }
 
 /// The struct `Room`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Room::default().counter(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Room {

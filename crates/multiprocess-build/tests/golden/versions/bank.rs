@@ -240,6 +240,8 @@ impl AccountClient {
 }
 
 /// What [`AccountClient::pay`] returns.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `AccountPayResults::default().result(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct AccountPayResults {
@@ -391,6 +393,8 @@ impl rt::Interface for AccountClient {
 }
 
 /// The struct `Options`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Options::default().limit(..)`, because it may get more fields.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Options {

@@ -2,6 +2,8 @@
 use ::multiprocess::rt;
 
 /// The struct `Amount`.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Amount::default().coins(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Amount {

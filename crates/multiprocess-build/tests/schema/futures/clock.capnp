@@ -11,6 +11,7 @@ interface Clock {
 
 interface Alarm extends(Clock) {
     ring @0 (context :Proxy.Context, at :UInt64, text :Text) -> ();
+    shareThreads @1 (threads :Proxy.ThreadMap) -> (threads :Proxy.ThreadMap);
 }
 
 interface Copier {

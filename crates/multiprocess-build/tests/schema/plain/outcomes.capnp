@@ -13,6 +13,8 @@ interface Outcomes {
     send @5 (chunk :Data) -> stream;
     hidden @6 (internal :NoFunds $Proxy.count(0), pair :Text $Proxy.count(2)) -> (result :Int32 = 5);
     type @7 () $Proxy.name("renamed_in_cpp");
+    initThreadMap @8 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap);
+    # Only that.
 }
 
 struct NoFunds {

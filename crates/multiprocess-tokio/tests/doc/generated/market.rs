@@ -5,6 +5,9 @@ use ::std::future::Future;
 /// The bootstrap object.
 ///
 /// Implement it to serve such an object. A method that is left out answers [`Error::Unimplemented`](::multiprocess::Error::Unimplemented).
+#[diagnostic::on_unimplemented(
+    note = "for a type that implements `MarketAsync` there is `MarketClient::new_async`"
+)]
 pub trait Market: Send + Sync + 'static {
     /// What one of these costs.
     fn price(&self, goods: String) -> rt::Result<u32> {
@@ -118,6 +121,15 @@ impl MarketClient {
     /// run the call itself, and is called on threads that are not the executor's.
     pub fn new_async<T: MarketAsync>(
         object: T,
+        spawn: impl Fn(rt::Task) + Send + Sync + 'static,
+    ) -> Self {
+        Self::from_arc_async(::std::sync::Arc::new(object), spawn)
+    }
+
+    /// As [`new_async`](Self::new_async), for an object that the program holds as well, such as
+    /// one that gives out handles on itself.
+    pub fn from_arc_async<T: MarketAsync>(
+        object: ::std::sync::Arc<T>,
         spawn: impl Fn(rt::Task) + Send + Sync + 'static,
     ) -> Self {
         let object = rt::Async::new(object, spawn);
@@ -291,6 +303,9 @@ impl rt::Interface for MarketClient {
 /// Is told of sales.
 ///
 /// Implement it to serve such an object. A method that is left out answers [`Error::Unimplemented`](::multiprocess::Error::Unimplemented).
+#[diagnostic::on_unimplemented(
+    note = "for a type that implements `ListenerAsync` there is `ListenerClient::new_async`"
+)]
 pub trait Listener: Send + Sync + 'static {
     /// Something was sold for this.
     fn sold(&self, total: u32) -> rt::Result<()> {
@@ -337,6 +352,15 @@ impl ListenerClient {
     /// run the call itself, and is called on threads that are not the executor's.
     pub fn new_async<T: ListenerAsync>(
         object: T,
+        spawn: impl Fn(rt::Task) + Send + Sync + 'static,
+    ) -> Self {
+        Self::from_arc_async(::std::sync::Arc::new(object), spawn)
+    }
+
+    /// As [`new_async`](Self::new_async), for an object that the program holds as well, such as
+    /// one that gives out handles on itself.
+    pub fn from_arc_async<T: ListenerAsync>(
+        object: ::std::sync::Arc<T>,
         spawn: impl Fn(rt::Task) + Send + Sync + 'static,
     ) -> Self {
         let object = rt::Async::new(object, spawn);
@@ -405,6 +429,9 @@ impl rt::Interface for ListenerClient {
 /// Is rung. Without a context its calls are in order.
 ///
 /// Implement it to serve such an object. A method that is left out answers [`Error::Unimplemented`](::multiprocess::Error::Unimplemented).
+#[diagnostic::on_unimplemented(
+    note = "for a type that implements `BellAsync` there is `BellClient::new_async`"
+)]
 pub trait Bell: Send + Sync + 'static {
     /// It is this time.
     fn ring(&self, time: u32) -> rt::Result<()> {
@@ -450,6 +477,15 @@ impl BellClient {
     /// run the call itself, and is called on threads that are not the executor's.
     pub fn new_async<T: BellAsync>(
         object: T,
+        spawn: impl Fn(rt::Task) + Send + Sync + 'static,
+    ) -> Self {
+        Self::from_arc_async(::std::sync::Arc::new(object), spawn)
+    }
+
+    /// As [`new_async`](Self::new_async), for an object that the program holds as well, such as
+    /// one that gives out handles on itself.
+    pub fn from_arc_async<T: BellAsync>(
+        object: ::std::sync::Arc<T>,
         spawn: impl Fn(rt::Task) + Send + Sync + 'static,
     ) -> Self {
         let object = rt::Async::new(object, spawn);
@@ -518,6 +554,9 @@ impl rt::Interface for BellClient {
 /// Takes goods.
 ///
 /// Implement it to serve such an object. A method that is left out answers [`Error::Unimplemented`](::multiprocess::Error::Unimplemented).
+#[diagnostic::on_unimplemented(
+    note = "for a type that implements `OrderAsync` there is `OrderClient::new_async`"
+)]
 pub trait Order: Send + Sync + 'static {
     /// One more of these.
     fn add(&self, goods: String) -> rt::Result<()> {
@@ -570,6 +609,15 @@ impl OrderClient {
     /// run the call itself, and is called on threads that are not the executor's.
     pub fn new_async<T: OrderAsync>(
         object: T,
+        spawn: impl Fn(rt::Task) + Send + Sync + 'static,
+    ) -> Self {
+        Self::from_arc_async(::std::sync::Arc::new(object), spawn)
+    }
+
+    /// As [`new_async`](Self::new_async), for an object that the program holds as well, such as
+    /// one that gives out handles on itself.
+    pub fn from_arc_async<T: OrderAsync>(
+        object: ::std::sync::Arc<T>,
         spawn: impl Fn(rt::Task) + Send + Sync + 'static,
     ) -> Self {
         let object = rt::Async::new(object, spawn);

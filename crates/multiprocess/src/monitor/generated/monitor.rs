@@ -73,6 +73,8 @@ impl rt::Interface for MonitorClient {
 }
 
 /// What a process was doing at one moment.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `Snapshot::default().pid(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -181,6 +183,8 @@ impl rt::Message for Snapshot {
 }
 
 /// One connection.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `ConnectionNow::default().number(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ConnectionNow {
@@ -355,6 +359,8 @@ impl rt::Message for ConnectionNow {
 }
 
 /// A call that is under way.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `CallNow::default().method(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CallNow {
@@ -419,6 +425,8 @@ impl rt::Message for CallNow {
 }
 
 /// One thread.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `ThreadNow::default().name(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ThreadNow {
@@ -483,6 +491,8 @@ impl rt::Message for ThreadNow {
 }
 
 /// A limit that was met.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `LimitMet::default().limit(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct LimitMet {
@@ -525,6 +535,8 @@ impl rt::Message for LimitMet {
 }
 
 /// The calls of one method that have ended, on one side.
+///
+/// Other crates, also a package's own programs in `src/bin`, make it by `MethodCounts::default().method(..)`, because it may get more fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MethodCounts {

@@ -10,6 +10,10 @@ use multiprocess_tests::{pair_with, wait_until};
 
 use super::{Bench, add, bench, bench_with, block, on_thread};
 
+/// The words of C++, and what to look for.
+const INVALID: &str = "invalid thread handle: what the caller named is no thread here (were ThreadMaps exchanged, by \
+                       construct or a method such as initThreadMap, and did that call succeed?)";
+
 #[test]
 fn no_thread_and_no_pool() {
     let mut bench = bench();
@@ -78,7 +82,7 @@ fn capabilities_that_are_not_threads() {
     ];
     for thread in made_up {
         let text = bench.add(lab, &[thread]).exception();
-        assert_eq!(text, "invalid thread handle");
+        assert_eq!(text, INVALID);
         bench.assert_alive(lab);
     }
 }
@@ -162,7 +166,7 @@ fn a_thread_is_used_by_its_maker() {
     drop(name);
     bench.peer.release(thread);
     let text = bench.add(lab, &[Cap::There(thread)]).exception();
-    assert_eq!(text, "invalid thread handle");
+    assert_eq!(text, INVALID);
     bench.assert_alive(lab);
 }
 
