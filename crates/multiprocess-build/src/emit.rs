@@ -100,6 +100,7 @@ pub(crate) fn file(schema: &Schema, file: &File, options: &Options) -> Result<St
     if mentions(&body, "rt") {
         imports.extend(quote!(
             use ::multiprocess::rt;
+            const _: () = rt::GENERATED_BY_THE_SAME_VERSION_1;
         ));
     }
     if mentions(&body, "Future") {

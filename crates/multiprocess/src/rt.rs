@@ -35,3 +35,8 @@ pub use crate::wire::{
 };
 pub use crate::{__handle as handle, AnyPointer, Capability, Error, Result};
 pub use capnp;
+
+/// Generated code names this. Where it is not found, `multiprocess-build` and `multiprocess` are of versions that do not
+/// go together: give both the same. The number is raised when generated code of the release before would not compile or
+/// not work with this one, and in `multiprocess-build` with it (`emit.rs`).
+pub const GENERATED_BY_THE_SAME_VERSION_1: () = ();
