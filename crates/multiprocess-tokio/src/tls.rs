@@ -76,6 +76,7 @@
 //! ```
 
 mod address;
+mod alive;
 mod client;
 mod failure;
 mod files;

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::alive::prepare;
 use super::failure::{Side, of_handshake};
 use super::stream::Transport;
 use super::{Address, Identity, TlsStream};
@@ -62,13 +63,16 @@ pub async fn connect_to_name(
 }
 
 async fn transport(address: &Address) -> Result<Box<dyn Transport>> {
-    let failed =
-        |error: std::io::Error| address.error(format!("cannot connect to {address}: {error}"));
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => address.error(format!(
+            "cannot connect to {address}: nobody listens there: is the server running? ({error})"
+        )),
+        _ => address.error(format!("cannot connect to {address}: {error}")),
+    };
     match address {
         Address::Tls { host, port } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
-            // A call must not wait for others to fill a packet.
-            stream.set_nodelay(true).map_err(failed)?;
+            prepare(&stream).map_err(failed)?;
             Ok(Box::new(stream))
         }
         #[cfg(feature = "vsock")]

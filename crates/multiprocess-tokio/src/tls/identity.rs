@@ -130,13 +130,14 @@ impl Configs {
         let provider = Arc::new(ring::default_provider());
         let (clients, servers) = verifiers(files, &provider)?;
         let does_not_fit = |error| {
-            wrong(
-                &files.key,
-                format!(
-                    "cannot be used with the certificate {}: {error}",
-                    files.certificate.display()
+            let certificate = files.certificate.display();
+            let problem = match error {
+                tokio_rustls::rustls::Error::InconsistentKeys(_) => format!(
+                    "is not the key of the certificate {certificate}: give the one that it was made with"
                 ),
-            )
+                error => format!("cannot be used with the certificate {certificate}: {error}"),
+            };
+            wrong(&files.key, problem)
         };
         let server = server(&provider, clients, chain.clone(), private.clone_key());
         let client = client(&provider, servers, chain, private);

@@ -11,6 +11,7 @@ use futures_core::Stream;
 use multiprocess::Result;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::alive::prepare;
 use super::handshakes::{Client, Handshakes, Origin};
 use super::{Address, Identity, Peer, TlsStream};
 
@@ -127,8 +128,9 @@ impl Socket {
         match self {
             Socket::Tcp(listener) => listener.poll_accept(context).map(|accepted| {
                 let (stream, from): (TcpStream, _) = accepted?;
-                // Where it cannot be set, it is only slower.
-                let _ = stream.set_nodelay(true);
+                if let Err(error) = prepare(&stream) {
+                    tracing::warn!("tls:{from}: cannot set the options of its socket: {error}");
+                }
                 let origin = Origin::of(from.ip());
                 Ok(Client::new(Box::new(stream), format!("tls:{from}"), origin))
             }),

@@ -37,7 +37,7 @@ fn what_cannot_be_used_is_told_with_its_file() {
         (["a.pem", "a.pem", "authorities"], "a.pem", "has no private key in PEM"),
         (["damaged", "a.key", "authorities"], "damaged", "is damaged"),
         (["long", "a.key", "authorities"], "long", "is longer than 1 MiB"),
-        (["a.pem", "b.key", "authorities"], "b.key", "cannot be used with the certificate"),
+        (["a.pem", "b.key", "authorities"], "b.key", "is not the key of the certificate"),
     ] {
         let problem = refusal(&authority, files);
         let start = format!("{} {told}", authority.path(file).display());

@@ -230,7 +230,7 @@ async fn a_server_that_does_not_speak_tls_or_is_not_there() {
     drop(soon(serving).await.unwrap());
     let error = told(&address, &client).await;
     assert!(
-        error.starts_with(&format!("cannot connect to {address}: Connection refused")),
+        error.starts_with(&format!("cannot connect to {address}: nobody listens there")),
         "{error}"
     );
 }

@@ -91,6 +91,28 @@ async fn who_has_a_certificate_is_served_and_known() {
     assert_eq!(reason.to_string(), "disconnected: the other side closed the connection");
 }
 
+/// Otherwise one that has lost its power would keep its place for ever, and a wait would not end.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn either_side_asks_whether_the_other_machine_is_still_there() {
+    let authority = Authority::new("ours");
+    let serving = Serving::start(&authority.member(HOST), |listener| listener).await;
+    let (_calling, market) = market(&serving.address, &authority.member("b")).await;
+    assert_eq!(soon(market.price("tea")).await.unwrap(), 3);
+    let Address::Tls { port, .. } = serving.address else { unreachable!() };
+    let port = format!(":{port:04X}");
+    // Of the system's table: the established ones of this port, and the timer that runs for each. 02 is keepalive.
+    let timers = || {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let rows = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+        let ours = rows.filter(|row| {
+            row.len() > 5 && row[3] == "01" && (row[1].ends_with(&port) || row[2].ends_with(&port))
+        });
+        ours.map(|row| row[5].split(':').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    until("both sides watch", || timers() == ["02", "02"]).await;
+}
+
 #[tokio::test]
 async fn the_peer_is_its_certificate() {
     let authority = Authority::new("ours");
