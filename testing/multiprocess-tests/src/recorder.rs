@@ -9,11 +9,12 @@ use capnp::traits::Imbue;
 use capnp_rpc::rpc_capnp::{
     cap_descriptor, disembargo, exception, message, message_target, payload, resolve, return_,
 };
+use multiprocess::{Connection, Interface};
 
 use crate::LONG;
 use crate::generated::lab_capnp::counter;
 use crate::generated::life_capnp::guest;
-use crate::raw::{Incoming, Placeholder, RawPeer, Target, which};
+use crate::raw::{Cap, Incoming, Placeholder, RawPeer, Target, placeholder, which};
 
 /// A message that came.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,6 +138,20 @@ impl Recorder {
         let peer = RawPeer::new(stream);
         peer.stream.set_read_timeout(Some(LONG)).expect("a timeout");
         Recorder { peer, log: Vec::new(), found: Vec::new(), numbers: HashMap::new() }
+    }
+
+    /// A raw peer that has given its first object, and the other end's handle on that.
+    pub fn with_first_object<I: Interface>() -> (Connection, Recorder, I) {
+        let (ours, theirs) = UnixStream::pair().expect("a socket pair");
+        let connection = Connection::new(theirs).expect("a connection");
+        let object = connection.bootstrap().expect("a handle");
+        let mut recorder = Recorder::new(ours);
+        let place = recorder.find(|event| matches!(event, Event::Bootstrap(_)));
+        let Event::Bootstrap(question) = recorder.log()[place] else { unreachable!() };
+        recorder.peer.answer(question, &[Cap::Here(1)], |mut content| {
+            content.reborrow().set_as_capability(placeholder());
+        });
+        (connection, recorder, object)
     }
 
     /// All events, in order.

@@ -1,29 +1,17 @@
 //! This side ends a connection while calls are under way that the peer does not end by itself: each is interrupted
 //! before, at once and not after the time that it would have.
 
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use multiprocess::{Connection, Error, Interface};
 use multiprocess_tests::generated::waits::WaitsClient;
-use multiprocess_tests::raw::{Cap, placeholder};
-use multiprocess_tests::recorder::{Event, Recorder};
+use multiprocess_tests::recorder::Recorder;
 
 const WAIT: (u64, u16) = (WaitsClient::ID, 1);
 const INTERRUPT: (u64, u16) = (WaitsClient::ID, 2);
 
-/// A raw peer whose first object is a `Waits`.
 fn bench() -> (Connection, Recorder, WaitsClient) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let connection = Connection::new(theirs).unwrap();
-    let waits: WaitsClient = connection.bootstrap().unwrap();
-    let mut recorder = Recorder::new(ours);
-    let place = recorder.find(|event| matches!(event, Event::Bootstrap(_)));
-    let Event::Bootstrap(question) = recorder.log()[place] else { unreachable!() };
-    recorder.peer.answer(question, &[Cap::Here(1)], |mut content| {
-        content.reborrow().set_as_capability(placeholder());
-    });
-    (connection, recorder, waits)
+    Recorder::with_first_object()
 }
 
 /// Reads to the end of the stream.

@@ -1,29 +1,16 @@
 //! Calls after streaming ones: they go out when all streaming calls are answered, in whichever
 //! order the answers come.
 
-use std::os::unix::net::UnixStream;
-
 use multiprocess::{Connection, Interface};
 use multiprocess_tests::generated::flow::SinkClient;
 use multiprocess_tests::generated::flow_capnp::sink;
-use multiprocess_tests::raw::{Cap, placeholder};
-use multiprocess_tests::recorder::{Event, Recorder};
+use multiprocess_tests::recorder::Recorder;
 
 const NOTE: (u64, u16) = (SinkClient::ID, 2);
 const COUNT: (u64, u16) = (SinkClient::ID, 4);
 
-/// A raw peer whose bootstrap object is a sink.
 fn bench() -> (Connection, Recorder, SinkClient) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let connection = Connection::new(theirs).unwrap();
-    let sink: SinkClient = connection.bootstrap().unwrap();
-    let mut recorder = Recorder::new(ours);
-    let place = recorder.find(|event| matches!(event, Event::Bootstrap(_)));
-    let Event::Bootstrap(question) = recorder.log()[place] else { unreachable!() };
-    recorder.peer.answer(question, &[Cap::Here(1)], |mut content| {
-        content.reborrow().set_as_capability(placeholder());
-    });
-    (connection, recorder, sink)
+    Recorder::with_first_object()
 }
 
 /// The peer answers the streaming calls in this order.
