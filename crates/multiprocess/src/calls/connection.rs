@@ -160,7 +160,8 @@ impl Connection {
         self.0.ended().cloned()
     }
 
-    /// Blocks until the connection has ended. For a process that lives to serve its parent.
+    /// Blocks until the connection has ended. For a process that lives to serve its parent. A future awaits
+    /// [`disconnected`](Self::disconnected) instead: this is not refused where a thread runs futures.
     pub fn wait_disconnected(&self) {
         if is_forked() {
             return;
