@@ -13,8 +13,9 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// After so many questions without an answer the connection ends.
 const QUESTIONS: u32 = 6;
 
-/// Sets it. The connection ends two minutes after the other machine has lost its power or the way to it is cut,
-/// whichever side has something to send.
+/// Sets it. The system then ends the connection two minutes after the other machine has lost its power or the way to it
+/// is cut. On other systems than Linux that is so only where this side has nothing to send: otherwise it is their own time
+/// for sending again.
 pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
     // A call must not wait for others to fill a packet.
     stream.set_nodelay(true)?;

@@ -276,8 +276,10 @@ impl<T: Send + 'static> Call<T> {
     /// Makes the call from this thread, in older forms as well if that is needed.
     /// `room`: what is reserved for the call.
     fn wait_remote(&mut self, mut call: RemoteCall<T>, mut room: Option<RoomToSend>) -> Result<T> {
-        // Before it is sent.
-        check_may_wait_for(call.object.place()?.0.number())?;
+        // Before it is sent. Where there is no connection, sending it fails with that.
+        if let Ok((conn, _)) = call.object.place() {
+            check_may_wait_for(conn.number())?;
+        }
         self.prepare(&call)?;
         loop {
             let deadline = self.deadline();

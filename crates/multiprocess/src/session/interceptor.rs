@@ -63,7 +63,9 @@ use crate::{Error, Result};
 ///
 /// Those that the program makes and serves over the connection, of all its objects. Not those of the runtime
 /// (`construct`, threads, the end of an object by `close` or with its last handle), those of objects of this process,
-/// and on the serving side those that are refused or cancelled before their method would begin.
+/// and on the serving side those that are refused or cancelled before their method would begin. Calls of the crate
+/// `multiprocess-capnp-rpc` are not announced on the side that makes them; of those that it serves `method()` is the name of
+/// the object only, as their interfaces are not known here: they cannot be authorized by method.
 ///
 /// # Threads
 ///
