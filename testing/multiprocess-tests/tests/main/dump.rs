@@ -95,13 +95,14 @@ fn what_waits_says_for_what() {
     let mut future = pin!(lab.block("gate"));
     let polled = future.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::new(Awake))));
     assert!(matches!(polled, Poll::Pending));
-    // More than the peer has threads for.
-    let started: Vec<_> = (0..99).map(|_| lab.block("gate").start()).collect();
-    wait_until("all have arrived", || inside(&serving).serves.len() == 100);
+    // More than the peer has threads for: 64 that calls name, and 64 of the pool for those that are made when it is
+    // known that there is one.
+    let started: Vec<_> = (0..199).map(|_| lab.block("gate").start()).collect();
+    wait_until("all have arrived", || inside(&serving).serves.len() == 200);
     let ours = inside(&calling);
     let blocks = || ours.calls.iter().filter(|call| call.method == "Lab.block");
     let state = |what: &str| blocks().filter(|call| call.state.contains(what)).count();
-    assert_eq!((state("a future waits"), state("nobody waits")), (1, 99), "{ours:?}");
+    assert_eq!((state("a future waits"), state("nobody waits")), (1, 199), "{ours:?}");
 
     let mut counts = (0, 0);
     wait_until("what can run does, and the rest says that it waits", || {
@@ -111,7 +112,7 @@ fn what_waits_says_for_what() {
         counts = (count("runs"), count("waits for its turn"));
         counts.0 == server.blocked() && counts.1 > 0
     });
-    assert_eq!(counts.0 + counts.1, 100);
+    assert_eq!(counts.0 + counts.1, 200);
     server.let_go("gate");
     for call in started {
         assert!(call.wait().unwrap());
